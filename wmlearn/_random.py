@@ -1,0 +1,45 @@
+"""All randomness goes through here: an argument `seed`, never the caller's global generators."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+_lock = threading.RLock()  # torch's global generator is one per process; two trainings must not interleave on it
+
+
+def stable_rng(seed: int) -> np.random.RandomState:
+    """Return a numpy generator whose stream never changes.
+
+    `default_rng` may change its stream between numpy versions (NEP 19); what is sealed and what ships must not, so
+    that everything drawn here comes from the frozen `RandomState`.
+    """
+    return np.random.RandomState(seed)
+
+
+def torch_generator(seed: int) -> torch.Generator:
+    """Return a private torch generator: drawing from it never moves the global one."""
+    import torch
+
+    return torch.Generator().manual_seed(seed)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed torch's global generator inside the block and put it back afterwards.
+
+    Layers and dropout accept no generator of their own, so that building a model happens in here. One lock for the
+    process keeps two threads from seeding each other's draws.
+    """
+    import torch
+
+    with _lock, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
