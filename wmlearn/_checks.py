@@ -46,7 +46,7 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
         raise ValueError(f"{expected}; got NaN or infinity. Look at np.isfinite(images).")
     if array.size and (array.min() < 0 or array.max() > 1):
         raise ValueError(
-            f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale them; models normalise inside."
+            f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale; models normalise inside."
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 

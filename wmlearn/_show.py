@@ -5,11 +5,15 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wmlearn._types import Pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Okabe and Ito's palette (2008): told apart under every common colour blindness.
 BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
@@ -54,3 +58,23 @@ def png_uri(pixels: Pixels) -> str:
     buffer = io.BytesIO()
     Image.fromarray(np.ascontiguousarray(picture(pixels))).save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def mosaic(pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6) -> Axes:
+    """Draw images (n, c, h, w) side by side on one pair of axes, each with its caption below; return the axes."""
+    import matplotlib.pyplot as plt
+
+    count, channels, height, width = pixels.shape
+    rows = -(-count // columns)
+    cell_h, cell_w = height + 10, width + 4  # room for the caption, and a gap
+    canvas = np.full((rows * cell_h, columns * cell_w, 3), 255, np.uint8)
+    if ax is None:
+        _, ax = plt.subplots(figsize=(1.1 * columns, 1.3 * rows))
+    for i in range(count):
+        top, left = i // columns * cell_h, i % columns * cell_w + 2
+        image = picture(pixels[i])
+        canvas[top : top + height, left : left + width] = image[..., None] if channels == 1 else image
+        ax.text(left + width / 2, top + height + 1, captions[i], ha="center", va="top", fontsize=8)
+    ax.imshow(canvas, interpolation="nearest")
+    ax.set_axis_off()
+    return ax

@@ -1,0 +1,113 @@
+"""Run one notebook under strict nbval, offline, and measure it: the one run that each lesson gets in `make test`."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
+
+TESTS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What nbval said, in cells; what the run took; and everything that was printed."""
+
+    cells: int
+    passed: int
+    skipped: int
+    seconds: float
+    megabytes: float | None  # of the largest process, which is the kernel; None where the system does not say
+    output: str
+
+
+def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
+    """Run a notebook in an empty folder, as a learner's copy would be, and compare every output."""
+    nbformat.write(nb, folder / "lesson.ipynb")
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
+    command += [f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}", "-p", "no:cacheprovider", "--color=no"]
+    command += [f"--rootdir={folder}", "-c", os.devnull, "--junitxml=result.xml", "lesson.ipynb"]
+    start = time.perf_counter()
+    with (folder / "output.txt").open("w") as output:
+        process = subprocess.Popen(command, cwd=folder, env=offline(folder), stdout=output, stderr=output)
+        megabytes = wait(process)
+    seconds = time.perf_counter() - start
+    suite = next(ET.parse(folder / "result.xml").iter("testsuite"))
+    cells, skipped, *bad = (int(suite.attrib[name]) for name in ("tests", "skipped", "failures", "errors"))
+    text = (folder / "output.txt").read_text("utf-8", errors="replace")
+    return Outcome(cells, cells - skipped - sum(bad), skipped, seconds, megabytes, text)
+
+
+def wait(process: subprocess.Popen) -> float | None:
+    """Wait for a process; return the most memory that it or a descendant held at a time, in MB."""
+    if not hasattr(os, "wait4"):  # Windows
+        process.wait()
+        return None
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def offline(folder: Path) -> dict[str, str]:
+    """Return the environment in which a kernel refuses the network, shows no bars and knows no start-up files."""
+    blocker = folder / "blocker"
+    blocker.mkdir()
+    shutil.copy(TESTS / "_offline.py", blocker)
+    (blocker / "sitecustomize.py").write_text("import _offline\n_offline.block()\n")
+    dropped = re.compile("MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE)  # a proxy on loopback would be a way out
+    env = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
+    path = os.pathsep.join(filter(None, [str(blocker), env.get("PYTHONPATH")]))
+    return env | {"PYTHONPATH": path, "TQDM_DISABLE": "1", "IPYTHONDIR": str(folder / "ipython")}
+
+
+def with_solutions(nb: NotebookNode) -> NotebookNode:
+    """Return a copy of a lesson that ends with its folded solutions, each of which must be judged right.
+
+    The added cells were never run, so that nbval runs them and compares no output: their `assert` decides.
+    """
+    longer = nbformat.from_dict({**nb, "cells": list(nb.cells)})
+    longer.cells += [new_code_cell(demand_right(code)) for code in solutions(nb)]
+    return longer
+
+
+def solutions(nb: NotebookNode) -> list[str]:
+    """Return the code in each folded block, in order; a block's pieces of code belong together."""
+    text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
+    folded = re.findall(r"<details>(.*?)</details>", text, re.DOTALL)
+    pieces = [re.findall(r"```(?:python)?\n(.*?)```", block, re.DOTALL) for block in folded]
+    return ["".join(code) for code in pieces if code]
+
+
+def demand_right(code: str) -> str:
+    """Return code whose last line is `wm.check(...)`, made to fail unless the check says right."""
+    *before, last = ast.parse(code).body
+    call = ast.unparse(last)
+    if not call.startswith("wm.check("):
+        raise AssertionError(f"a solution must end in wm.check(...); this one ends in {call!r}")
+    return "\n".join([*map(ast.unparse, before), f"_feedback = {call}", "assert _feedback.right, _feedback"])
+
+
+def with_a_changed_number(nb: NotebookNode) -> NotebookNode:
+    """Return a copy of a lesson up to its first text output with a number in it, and that number changed."""
+    cells = copy.deepcopy(nb.cells)
+    for place, cell in enumerate(cells):
+        for output in cell.get("outputs", []):
+            part, key = (output, "text") if "text" in output else (output.get("data", {}), "text/plain")
+            text = part.get(key, "")
+            digit = re.search(r"\d", text)
+            if digit and not text.startswith("<Figure"):
+                part[key] = text[: digit.start()] + str((int(digit[0]) + 1) % 10) + text[digit.end() :]
+                return nbformat.from_dict({**nb, "cells": cells[: place + 1]})
+    raise AssertionError("no text output of the lesson holds a number")

@@ -1,0 +1,89 @@
+"""What every test may use, and `--no-skips`, under which a skipped test fails the run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail if anything was skipped (.ci/run)")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: starts JupyterLab and drives it in Chromium")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Count what was skipped anywhere: here, in doctests, in a lesson's cells."""
+    if session.config.getoption("no_skips") and _skipped(session.config) and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if config.getoption("no_skips"):
+        for name, reason in _skipped(config):
+            terminalreporter.write_line(f"FAILED by --no-skips: {name}: {reason}", red=True)
+
+
+def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
+    """Return (test, reason) for everything skipped or given up on: nbval calls cells after a time-out xfailed."""
+    stats = config.pluginmanager.getplugin("terminalreporter").stats
+    reports = [*stats.get("skipped", []), *stats.get("xfailed", [])]
+    return [(r.nodeid, r.longrepr[2] if isinstance(r.longrepr, tuple) else "expected to fail") for r in reports]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Return the root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def project_files() -> list[Path]:
+    """Return every file that belongs to the project: what git tracks or would add; all but hidden ones outside git."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if (ROOT / ".git").exists() and listed.returncode == 0:
+        files = [ROOT / name for name in listed.stdout.split("\0") if name]
+    else:
+        ours = [path for path in ROOT.iterdir() if not path.name.startswith((".", "__"))]
+        files = [file for path in ours for file in ([path] if path.is_file() else path.rglob("*"))]
+    return [file for file in files if file.is_file() and "__pycache__" not in file.parts]
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Return a function that runs code in a fresh Python and returns what it printed; it fails if the code fails."""
+
+    def run(code: str, cwd: Path = ROOT) -> str:
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def full_data() -> Path:
+    """Return the folder with the full data sets; skip where there is none."""
+    folder = Path(os.environ.get("WMLEARN_DATA", ""))
+    if not os.environ.get("WMLEARN_DATA") or not any(folder.glob("*")):
+        pytest.skip("the full data sets are not here: set WMLEARN_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the path of Chromium; skip where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if not found:
+        pytest.skip("Chromium is not installed: apt-get install chromium, or the like")
+    return found

@@ -1,0 +1,193 @@
+"""A small service that misbehaves by script: what `HttpBox` must survive, without torch or FastAPI."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import numpy as np
+
+INPUT = {"name": "images", "datatype": "UINT8", "shape": [-1, 1, 2, 2]}
+LABELS = {"name": "labels", "datatype": "INT64", "shape": [-1]}
+SCORES = {"name": "scores", "datatype": "FP32", "shape": [-1, 4]}
+CARD = {"name": "toy", "inputs": [INPUT], "outputs": [LABELS]}
+
+Reply = Callable[["Handler"], None]
+
+
+def brightest(images: np.ndarray) -> np.ndarray:
+    """The oracle: the place of an image's brightest pixel."""
+    return images.reshape(len(images), -1).argmax(axis=1)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Plays the next reply of the script; when the script is over, answers well."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: FaultyService
+
+    def do_GET(self) -> None:
+        self.server.paths.append(self.path)
+        card = self.server.cards.pop(0) if len(self.server.cards) > 1 else self.server.cards[0]
+        card(self) if callable(card) else self.send_json(card)
+
+    def do_POST(self) -> None:
+        self.server.paths.append(self.path)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.sizes.append(len(body))
+        self.question = json.loads(body)["inputs"][0]
+        self.images = np.asarray(self.question["data"], dtype=np.float64).reshape(self.question["shape"])
+        self.server.asked.append(len(self.images))
+        reply = self.server.script.pop(0) if self.server.script else good
+        reply(self)
+
+    def send_json(self, content: Any, status: int = 200, **headers: str) -> None:
+        self.send_text(json.dumps(content).encode(), status, **headers)
+
+    def send_text(self, text: bytes, status: int = 200, **headers: str) -> None:
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(text)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(text)
+
+    def hang_up(self) -> None:
+        """Reset the connection (RST), as a crashing server does."""
+        self.wfile.flush()
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle(self) -> None:
+        try:
+            super().handle()
+        except (OSError, ValueError):  # the client, or we, closed the connection in the middle
+            self.close_connection = True
+
+    def finish(self) -> None:
+        try:
+            super().finish()
+        except (OSError, ValueError):
+            self.rfile.close()
+
+
+class FaultyService(ThreadingHTTPServer):
+    """A service on a free port: `cards` are its metadata (the last one stays), `script` its next replies."""
+
+    daemon_threads = True
+
+    def __init__(self, *script: Reply, cards: tuple[Any, ...] = (CARD,)) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script, self.cards = list(script), list(cards)
+        self.asked: list[int] = []  # images in each request
+        self.sizes: list[int] = []  # bytes of each request
+        self.paths: list[str] = []
+        self.over = threading.Event()
+        self.url = f"http://127.0.0.1:{self.server_address[1]}/v2/models/toy"
+
+    def __enter__(self) -> FaultyService:
+        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self.shutdown()
+        self.thread.join(5)
+        self.server_close()
+
+
+def with_data(data: Any, name: str = "labels", datatype: str = "INT64") -> Reply:
+    return lambda handler: handler.send_json({"outputs": [{"name": name, "datatype": datatype, "data": data}]})
+
+
+def good(handler: Handler) -> None:
+    with_data(brightest(handler.images).tolist())(handler)
+
+
+def status(code: int, **headers: str) -> Reply:
+    return lambda handler: handler.send_json({"error": "not today"}, code, **headers)
+
+
+def text(body: bytes) -> Reply:
+    return lambda handler: handler.send_text(body)
+
+
+def silent(handler: Handler) -> None:
+    """Never answer."""
+    handler.server.over.wait(5)
+    handler.close_connection = True
+
+
+def reset(handler: Handler) -> None:
+    handler.hang_up()
+
+
+def reset_midway(handler: Handler) -> None:
+    """Promise a thousand bytes, send ten, reset."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"outputs"')
+    handler.hang_up()
+
+
+def closed_midway(handler: Handler) -> None:
+    """Promise a thousand bytes, send ten, close in good order."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b'{"outputs"')
+    handler.close_connection = True
+
+
+def drip(first: bytes) -> Reply:
+    """Send one byte now and then, so that no single read ever times out."""
+
+    def reply(handler: Handler) -> None:
+        handler.wfile.write(first)
+        while not handler.server.over.wait(0.05):
+            handler.wfile.write(b"x")
+
+    return reply
+
+
+def endless(handler: Handler) -> None:
+    """Send without end, as fast as the line takes it."""
+    handler.send_response(200)
+    handler.end_headers()
+    while not handler.server.over.is_set():
+        handler.wfile.write(b" " * 1_000_000)
+
+
+def garbage(handler: Handler) -> None:
+    """Speak something that is not HTTP."""
+    handler.wfile.write(b"hello, this is a line printer\r\n\r\n")
+    handler.close_connection = True
+
+
+def banner(handler: Handler) -> None:
+    """Say one line, as a mail or SSH server does, and hang up."""
+    handler.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+    handler.close_connection = True
+
+
+def scores_for(*, nan: bool = False) -> Reply:
+    """Answer the pixels themselves as scores, one list for each image."""
+
+    def reply(handler: Handler) -> None:
+        rows = handler.images.reshape(len(handler.images), -1).tolist()
+        if nan:
+            rows[0][0] = float("nan")
+        with_data(rows, "scores", "FP32")(handler)
+
+    return reply

@@ -1,0 +1,354 @@
+"""The house rules: which way imports point, what the names promise, what an import costs, how large things grow."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import json
+import re
+import subprocess
+import sys
+import time
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wmlearn as wm
+
+PACKAGE = Path(wm.__file__).parent
+
+# A module may import those listed before it, never after; the modules of `labs` may share pieces among themselves.
+LAYERS = {
+    0: "_types _checks _random _show _alphabet",
+    1: "_data _data.shipped _data.published data models stats commitment questions triggers evidence",
+    2: "training _protocol blackbox _webapp service",
+    3: "verdict verification judge embedding whitebox countermeasures theft.modify theft.imitate theft.evade theft",
+    4: "zoo experiments paper lessons learn",
+    5: "labs.* labs cli",
+    6: "wmlearn",  # the front door
+}
+ORDER = [module for layer in LAYERS.values() for module in layer.split()]
+
+# The judge sees answers, never weights: `verification` may import nothing that holds a model.
+VERIFICATION_MAY_IMPORT = {
+    *("_types", "_checks", "_random", "_show", "_alphabet"),
+    *("stats", "commitment", "questions", "triggers", "evidence", "verdict"),
+}
+
+WITHOUT_TORCH = ("stats", "commitment", "questions", "triggers", "evidence", "verdict", "verification", "blackbox")
+HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")
+
+MAY_PRINT = {"learn", "cli"}  # command lines
+TOO_LONG_ON_PURPOSE: set[str] = set()  # "module.function", with the reason beside it; to be kept empty
+
+
+# ---------------------------------------------------------------- reading the package
+
+
+def modules() -> dict[str, Path]:
+    """Return the package's modules by name below `wmlearn`: 'stats', 'theft', 'theft.modify'."""
+    named = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        named[".".join(parts[:-1] if parts[-1] == "__init__" else parts) or "wmlearn"] = path
+    return named
+
+
+MODULES = modules()
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+
+
+def statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Walk everything that is executed: all but what stands under `if TYPE_CHECKING:`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            for other in node.orelse:
+                yield from (other, *statements(other))
+            continue
+        yield node
+        yield from statements(node)
+
+
+def imported(tree: ast.AST, importer: str, known: set[str], *, is_folder: bool = False) -> set[str]:
+    """Return the modules of the package that this one imports, at its top or inside its functions."""
+    found = set()
+    for node in statements(tree):
+        if isinstance(node, ast.Import):
+            targets = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = from_where(node, importer, is_folder)
+            targets = [f"{base}.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {resolve(target, known) for target in targets if target.split(".")[0] == "wmlearn"}
+    return found
+
+
+def from_where(node: ast.ImportFrom, importer: str, is_folder: bool) -> str:
+    """Return the absolute name of what stands after `from`."""
+    if not node.level:
+        return node.module or ""
+    here = ["wmlearn", *importer.split(".")] if importer != "wmlearn" else ["wmlearn"]
+    folder = here[: len(here) - node.level + is_folder]
+    return ".".join([*folder, *(node.module or "").split(".")]).rstrip(".")
+
+
+def resolve(target: str, known: set[str]) -> str:
+    """Return the module that 'wmlearn.stats.power' lies in: 'stats'; 'wmlearn' for a name of the front door."""
+    name = target.removeprefix("wmlearn").lstrip(".")
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name or "wmlearn"
+
+
+def rank(module: str) -> int:
+    """Return the module's place in the order, or fail with a sentence."""
+    if module in ORDER:
+        return ORDER.index(module)
+    folder = f"{module.split('.')[0]}.*"
+    if folder in ORDER:
+        return ORDER.index(folder)
+    pytest.fail(f"wmlearn.{module} has no layer: add it to LAYERS in tests/test_house.py, where its imports allow it.")
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield ('stats.wealth', node) for every function and method, nested ones too."""
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{module}.{node.name}", node
+
+
+# ---------------------------------------------------------------- layers
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_down(module):
+    is_folder = MODULES[module].name == "__init__.py"
+    seen = imported(TREES[module], module, set(MODULES), is_folder=is_folder) - {module}
+    above = {target for target in seen if rank(target) > rank(module)}
+    assert not above, f"wmlearn.{module} must not import {above}: they lie above it"
+
+
+def test_verification_cannot_see_weights():
+    seen = imported(TREES["verification"], "verification", set(MODULES)) if "verification" in TREES else set()
+    assert seen <= VERIFICATION_MAY_IMPORT, f"the judge holds answers only; verification imports {seen}"
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import wmlearn.stats", {"stats"}),
+        ("from wmlearn.stats import power", {"stats"}),
+        ("from wmlearn import stats", {"stats"}),
+        ("from wmlearn import load_data", {"wmlearn"}),
+        ("import wmlearn as wm", {"wmlearn"}),
+        ("from .modify import FineTune", {"theft.modify"}),
+        ("from . import modify", {"theft.modify"}),
+        ("from .. import stats", {"stats"}),
+        ("from ..stats import power", {"stats"}),
+        ("def f():\n    from wmlearn import stats", {"stats"}),
+        ("if TYPE_CHECKING:\n    from wmlearn.stats import power", set()),
+        ("if TYPE_CHECKING:\n    import wmlearn.data\nelse:\n    import wmlearn.stats", {"stats"}),
+        ("import numpy, os.path", set()),
+    ],
+)
+def test_the_layer_test_sees_every_kind_of_import(code, found):
+    known = {"wmlearn", "stats", "data", "theft", "theft.modify", "theft.imitate"}
+    assert imported(ast.parse(code), "theft.imitate", known) == found
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_dir_all_and_stub_agree():
+    stub = ast.parse(Path(wm.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    assert set(dir(wm)) == set(wm.__all__) == names == set(listed)
+
+
+@pytest.mark.parametrize("name", sorted(wm.__all__))
+def test_every_name_of_the_front_door_is_there(name):
+    thing = getattr(wm, name)
+    if inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing):
+        text = inspect.getdoc(thing) or ""
+        assert len(text.split()) >= 3, f"wm.{name} has no docstring"
+
+
+def test_every_public_function_and_class_has_a_docstring():
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    without = [
+        f"{module}.{node.name}"
+        for module, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, kinds) and not node.name.startswith("_") and not ast.get_docstring(node)
+        if module not in MAY_PRINT or node.name != "main"
+    ]
+    assert not without
+
+
+def test_every_public_name_is_taught(root):
+    """A name that no lesson and no page for teachers mentions does not belong at the front door."""
+    cells = [
+        "".join(cell["source"])
+        for lesson in sorted((root / "notebooks").glob("??_*.ipynb"))
+        for cell in json.loads(lesson.read_text(encoding="utf-8"))["cells"]
+    ]
+    guide = root / "docs" / "teaching.md"
+    taught = "\n".join([*cells, guide.read_text(encoding="utf-8") if guide.exists() else ""])
+    # As it is written in code: `fit` and `verify` are English words too.
+    untaught = [name for name in sorted(wm.__all__) if not re.search(rf"\bwm\.{name}\b|`{name}\b|\b{name}\(", taught)]
+    assert not untaught, f"neither in a lesson nor in docs/teaching.md: {', '.join(untaught)}"
+
+
+# ---------------------------------------------------------------- what an import costs
+
+
+def test_import_loads_nothing_heavy(run_python):
+    loaded = run_python(f"import sys, wmlearn; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_import_takes_no_time():
+    def best(code: str) -> float:
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    assert best("import wmlearn") - best("pass") < 0.3
+
+
+@pytest.mark.parametrize("module", [name for name in WITHOUT_TORCH if name in MODULES])
+def test_works_without_torch(module, run_python):
+    run_python(f"import sys; sys.modules['torch'] = None; import wmlearn.{module}")
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def without_docstring(node: ast.AST) -> list[ast.stmt]:
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+
+
+def test_functions_are_short():
+    def lines(node: ast.FunctionDef) -> int:
+        body = without_docstring(node)
+        return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+    long = [f"{name}: {lines(node)} lines" for name, node in functions() if lines(node) > 30]
+    assert not {entry for entry in long if entry.split(":")[0] not in TOO_LONG_ON_PURPOSE}
+
+
+def test_functions_take_few_parameters():
+    def parameters(node: ast.FunctionDef) -> int:
+        a = node.args
+        names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg]
+        return len(names) - (names[:1] in (["self"], ["cls"]))
+
+    assert not [f"{name}: {parameters(node)}" for name, node in functions() if parameters(node) > 6]
+
+
+def test_modules_are_short():
+    lengths = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in MODULES.items()}
+    assert not {name: length for name, length in lengths.items() if length > 300}
+
+
+def code_lines(path: Path, tree: ast.Module) -> int:
+    """Count lines that hold code: no blank lines, comments or docstrings."""
+    text = path.read_text(encoding="utf-8")
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type not in silent]
+    lines = {line for token in tokens for line in range(token.start[0], token.end[0] + 1)}
+    for node in ast.walk(tree):
+        documented = isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+        if documented and ast.get_docstring(node) is not None:
+            lines -= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return len(lines)
+
+
+def test_the_package_stays_thin():
+    assert sum(code_lines(path, TREES[name]) for name, path in MODULES.items()) < 4000
+
+
+# ---------------------------------------------------------------- manners
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_the_package_does_not_print():
+    assert not [name for name, tree in TREES.items() if name not in MAY_PRINT for f, _ in calls(tree) if f == "print"]
+
+
+def test_public_doors_take_no_kwargs():
+    def public(node: ast.FunctionDef) -> bool:
+        return not node.name.startswith("_") or node.name in ("__init__", "__call__")
+
+    assert not [name for name, node in functions() if public(node) and node.args.kwarg]
+
+
+def test_nothing_is_unpickled():
+    loaders = {"torch.load", "pickle.load", "pickle.loads", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
+    for name, tree in TREES.items():
+        for function, node in calls(tree):
+            assert function not in loaders, f"wmlearn.{name} calls {function}; model files are safetensors only"
+            allowed = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+            assert not allowed, f"wmlearn.{name} lets numpy unpickle"
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        assert not names & {"pickle", "cloudpickle", "dill", "joblib", "shelve"}, f"wmlearn.{name} imports a pickler"
+
+
+def test_nothing_is_left_unfinished():
+    unfinished = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
+    assert not [name for name, path in MODULES.items() if unfinished.search(path.read_text(encoding="utf-8"))]
+
+
+def test_files_are_small(project_files, root):
+    def limit(path: Path) -> float:
+        if path.suffix == ".safetensors":
+            return 1.5e6
+        return 16e6 if path.is_relative_to(PACKAGE / "_data") else 2e6
+
+    assert not [str(path.relative_to(root)) for path in project_files if path.stat().st_size > limit(path)]
+
+
+# Someone's own folder. In the pattern each name is broken by brackets, so that it does not find itself.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:h[o]me|U[s]ers|r[o]ot|w[o]rk|t[m]p)/\w|\b[A-Z]:\\+U[s]ers\b")
+
+
+def test_no_path_of_a_machine(project_files, root):
+    found = []
+    for path in project_files:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(root)}: {match.group(0)}" for match in MACHINE_PATH.finditer(text)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see /ho" + "me/ada/x.py", True),
+        (r"C:\Us" + r"ers\ada", True),
+        ('"/tm' + 'p/a"', True),
+        ("https://example.org/ho" + "me/page", False),
+        ("../ho" + "me/page", False),
+        ("a/ro" + "ot/b", False),
+    ],
+)
+def test_the_path_test_knows_a_path(text, found):
+    assert bool(MACHINE_PATH.search(text)) == found

@@ -1,0 +1,424 @@
+"""Setting up: tasks.py and the Makefile over it, conda's and Binder's files against pyproject.toml."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from rattler import MatchSpec
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CONDA_NAMES = {"torch": "pytorch-cpu"}  # PyPI's name: conda-forge's, where they differ
+OUR_CHANNELS = {"conda-forge", "nodefaults"}
+
+
+# ---------------------------------------------------------------- conda and Binder
+
+
+@pytest.fixture(scope="module")
+def pyproject(root):
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def environment(root):
+    return yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def needed(pyproject):
+    """Return the requirements of the package and of [lab]."""
+    project = pyproject["project"]
+    return [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["lab"]]
+
+
+@pytest.fixture(scope="module")
+def conda(environment):
+    """Return {package: its version bounds} as environment.yml has them."""
+    specs = [MatchSpec(line) for line in environment["dependencies"]]
+    return {spec.name.normalized: str(spec.version or "") for spec in specs}
+
+
+def test_binder_has_the_same_environment(root):
+    assert (root / "binder" / "environment.yml").read_bytes() == (root / "environment.yml").read_bytes()
+
+
+def test_the_environment_is_plain_conda_forge(environment):
+    assert set(environment["channels"]) == OUR_CHANNELS
+    assert all(isinstance(line, str) and "::" not in line for line in environment["dependencies"])
+
+
+def test_conda_and_pip_want_the_same(needed, conda):
+    for line in needed:
+        name = CONDA_NAMES.get(line.name, line.name)
+        assert name in conda, f"environment.yml lacks {name}"
+        assert SpecifierSet(conda[name]) == line.specifier, f"{name}: conda wants {conda[name]}, pip {line.specifier}"
+
+
+def test_conda_installs_nothing_else(needed, conda):
+    assert set(conda) == {CONDA_NAMES.get(line.name, line.name) for line in needed} | {"python", "pip"}
+
+
+def test_conda_pins_a_python_we_support(pyproject, conda):
+    minor = conda["python"].strip("=.*")
+    assert re.fullmatch(r"3\.\d+", minor), "repo2docker takes 3.10 when no minor version is pinned"
+    assert minor in SpecifierSet(pyproject["project"]["requires-python"])
+
+
+def test_post_build_stops_at_the_first_failure(root):
+    lines = (root / "binder" / "postBuild").read_text(encoding="utf-8").splitlines()
+    commands = [line for line in lines if line and not line.startswith("#")]
+    assert lines[0] == "#!/usr/bin/env bash"
+    assert commands[0] == "set -e"
+    assert "--no-deps" in commands[1]
+
+
+def test_repo2docker_builds_from_it(project_files, root, conda, tmp_path):
+    for file in project_files:
+        if file.suffix not in {".npz", ".safetensors"}:
+            copy = tmp_path / file.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, copy)
+    command = [sys.executable, "-m", "repo2docker", "--no-build", "--debug", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    assert '--file "binder/environment.yml"' in output
+    assert f"Building conda environment for python={conda['python'].strip('=.*')}" in output
+    assert "RUN ./binder/postBuild" in output
+
+
+# ---------------------------------------------------------------- one licence, one address
+
+
+def test_the_licence_is_mit_everywhere(pyproject, root):
+    assert pyproject["project"]["license"] == "MIT"
+    assert (root / "LICENSE").read_text(encoding="utf-8").startswith("MIT License")
+    assert "MIT" in (root / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_citation_file_is_valid(root):
+    citation = yaml.safe_load((root / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["license"] == "MIT"
+    assert {"message", "title", "authors"} <= set(citation)
+    for work in [citation, *citation["references"]]:
+        assert work["title"]
+        assert all({"name"} <= set(a) or {"family-names", "given-names"} <= set(a) for a in work["authors"])
+    assert all(re.fullmatch(r"10\.\d{4,}/\S+", work["doi"]) for work in citation["references"])
+
+
+def test_pip_takes_torch_and_torchvision_from_one_place(root, needed):
+    assert {"torch", "torchvision"} <= {line.name for line in needed}
+    assert not any(line.url for line in needed)
+    assert "index-url" not in (root / "tasks.py").read_text(encoding="utf-8")
+
+
+# ---------------------------------------------------------------- tasks.py and the Makefile
+
+
+def test_make_only_calls_tasks(root, tasks):
+    text = (root / "Makefile").read_text(encoding="utf-8")
+    recipes = dict(re.findall(r"^([\w-]+):\n\t(.*)$", text, re.MULTILINE))
+    assert set(recipes) == {*tasks.TASKS, "help"}
+    for target, recipe in recipes.items():
+        assert re.fullmatch(rf"@\$\(PYTHON\) tasks\.py {target}( \$\((LAB_)?ARGS\))?", recipe)
+    assert len(re.findall(r"^\t", text, re.MULTILINE)) == len(recipes)
+
+
+def test_tasks_needs_nothing_but_python(root):
+    tree = ast.parse((root / "tasks.py").read_text(encoding="utf-8"), feature_version=(3, 10))
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = {alias.name if isinstance(node, ast.Import) else node.module for node in imports for alias in node.names}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
+
+
+@pytest.fixture
+def tasks(root, tmp_path, monkeypatch):
+    """Return tasks.py as a module, at home in an empty folder with a pyproject.toml."""
+    spec = importlib.util.spec_from_file_location("tasks_under_test", root / "tasks.py")
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    shutil.copy(root / "pyproject.toml", tmp_path)
+    return module
+
+
+class Machine:
+    """Stands in for subprocess: notes every command, makes the environment appear, fails where it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.commands, self.pips, self.pip_ends = folder, [], 0, 0
+
+    def run(self, command, **options):
+        self.commands.append(command)
+        if command[1:3] == ["-m", "venv"]:
+            self.make_environment(Path(command[-1]))
+        pip = command[1:3] == ["-m", "pip"]
+        if pip:
+            self.pips += 1
+            (Path(command[0]).parent / f"left by pip {self.pips}").touch()
+        if pip and isinstance(self.pip_ends, BaseException):
+            raise self.pip_ends
+        return subprocess.CompletedProcess(command, self.pip_ends if pip else 0, stdout="")
+
+    def make_environment(self, environment: Path) -> None:
+        (environment / "bin").mkdir(parents=True, exist_ok=True)
+        (environment / "bin" / "python").touch()
+
+    def traces(self) -> int:
+        """Return how many of pip's runs left something in the environment: 1 if it was made anew for the last."""
+        return len(list((self.folder / ".venv" / "bin").glob("left by pip*")))
+
+    def Popen(self, command, **options):
+        self.commands.append(command)
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        return None
+
+    def wait(self):
+        return 0
+
+    def said(self, *words: str) -> list[list[str]]:
+        """Return the commands, since the last call, that hold these words."""
+        found = [command for command in self.commands if set(words) <= set(command)]
+        self.commands = []
+        return found
+
+
+@pytest.fixture
+def machine(tasks, tmp_path, monkeypatch):
+    machine = Machine(tmp_path)
+    monkeypatch.setattr(tasks, "subprocess", machine)
+    monkeypatch.setattr(tasks.os, "name", "posix")
+    return machine
+
+
+def test_a_first_run_makes_and_fills_the_environment(tasks, machine, tmp_path):
+    python = tasks.set_up("lab")
+    venv, pip = machine.commands
+    assert venv[1:] == ["-m", "venv", str(tmp_path / ".venv")]
+    assert pip[0] == str(python) == str(tmp_path / ".venv" / "bin" / "python")
+    assert pip[1:4] == ["-m", "pip", "install"]
+    assert pip[-2:] == ["-e", ".[lab]"]
+
+
+def test_a_second_run_starts_at_once(tasks, machine):
+    for _ in range(3):
+        tasks.set_up("lab")
+    assert len(machine.commands) == 2
+
+
+def test_dev_holds_lab_but_not_the_reverse(tasks, machine):
+    tasks.set_up("lab")
+    machine.said()
+    tasks.set_up("dev")
+    assert machine.said("pip", ".[dev]")
+    tasks.set_up("lab")
+    tasks.set_up("dev")
+    assert not machine.said()
+
+
+def test_a_changed_pyproject_is_installed_again(tasks, machine, tmp_path):
+    tasks.set_up("dev")
+    machine.said()
+    with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("# changed\n")
+    tasks.set_up("dev")
+    assert machine.traces() == 2
+    assert machine.said("pip")
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt(), -9], ids=["Ctrl-C", "killed"])
+def test_an_interrupted_installation_starts_again_from_nothing(tasks, machine, ended):
+    machine.pip_ends = ended
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        tasks.set_up("dev")
+    machine.said()
+    machine.pip_ends = 0
+    tasks.set_up("dev")
+    assert machine.traces() == 1
+    assert machine.said("pip", ".[dev]")
+    tasks.set_up("dev")
+    assert not machine.said()
+
+
+def test_a_failed_installation_is_tried_again_in_place(tasks, machine):
+    machine.pip_ends = 1
+    with pytest.raises(SystemExit, match="Check the network"):
+        tasks.set_up("dev")
+    machine.said()
+    machine.pip_ends = 0
+    tasks.set_up("dev")
+    assert machine.traces() == 2
+    assert machine.said("pip")
+
+
+def test_another_python_gets_a_new_environment(tasks, machine, monkeypatch):
+    tasks.set_up("dev")
+    machine.said()
+    monkeypatch.setattr(tasks, "PYTHON", "3.99")
+    tasks.set_up("dev")
+    assert machine.traces() == 1
+    assert machine.said("pip")
+
+
+def test_a_copied_checkout_does_not_use_the_old_one(tasks, machine, tmp_path, monkeypatch):
+    tasks.set_up("dev")
+    machine.said()
+    shutil.copytree(tmp_path / ".venv", tmp_path / "elsewhere" / ".venv")
+    shutil.copy(tmp_path / "pyproject.toml", tmp_path / "elsewhere")
+    monkeypatch.setattr(tasks, "ROOT", tmp_path / "elsewhere")
+    tasks.set_up("dev")
+    assert machine.said("pip")
+
+
+def test_an_environment_made_by_hand_is_filled_not_cleared(tasks, machine, tmp_path):
+    machine.make_environment(tmp_path / ".venv")
+    (tmp_path / ".venv" / "mine").touch()
+    tasks.set_up("dev")
+    assert (tmp_path / ".venv" / "mine").exists()
+
+
+@pytest.mark.parametrize(("user", "flags"), [(0, ["--allow-root"]), (1000, [])], ids=["root", "someone"])
+def test_lab_opens_lesson_00(tasks, machine, tmp_path, monkeypatch, user, flags):
+    monkeypatch.setattr(tasks.os, "geteuid", lambda: user, raising=False)
+    assert tasks.main(["lab", "--no-browser", "--port", "9999"]) == 0
+    *_, copy, jupyter = machine.commands
+    assert copy[1:] == ["-m", "wmlearn.learn", "copy", "notebooks", "learn"]
+    lesson = str(tmp_path / "learn" / "00_the_copied_map.ipynb")
+    assert jupyter[1:] == ["-m", "jupyterlab", lesson, *flags, "--no-browser", "--port", "9999"]
+
+
+def test_lab_on_windows(tasks, machine, monkeypatch):
+    monkeypatch.delattr(tasks.os, "geteuid", raising=False)
+    assert tasks.lab([]) == 0
+    assert machine.commands[-1][-1].endswith("00_the_copied_map.ipynb")
+
+
+def test_ctrl_c_is_left_to_jupyterlab(tasks, machine, monkeypatch):
+    answers = [KeyboardInterrupt, KeyboardInterrupt, 0]
+
+    def wait():
+        answer = answers.pop(0)
+        if answer is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return answer
+
+    monkeypatch.setattr(machine, "wait", wait)
+    assert tasks.lab([]) == 0
+    assert not answers
+
+
+def test_test_checks_style_and_runs_everything(tasks, machine):
+    tasks.set_up("dev")
+    machine.said()
+    assert tasks.main(["test", "-k", "stats"]) == 0
+    commands = [command[1:] for command in machine.commands]
+    assert commands == [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"], ["-m", "pytest", "-k", "stats"]]
+
+
+def test_the_lowest_bounds_are_those_of_the_package(tasks, pyproject):
+    lowest = {Requirement(line).name: Requirement(line).specifier for line in tasks.lowest_bounds()}
+    promised = [Requirement(line) for line in pyproject["project"]["dependencies"]]
+    assert set(lowest) == {line.name for line in promised}
+    for line in promised:
+        (exact,) = lowest[line.name]
+        assert exact.operator == "=="
+        assert f">={exact.version}" in str(line.specifier).split(",")
+
+
+def test_the_legs_are_whole(tasks, monkeypatch):
+    monkeypatch.setattr(tasks, "find_python", {"3.10": "python3.10"}.get)
+    legs = {leg.name: leg for leg in tasks.legs()}
+    assert {"lowest", "ipywidgets-7", "wheel", "python3.13"} <= set(legs)
+    assert f"python{tasks.PYTHON}" not in legs
+    assert legs["wheel"].outside
+    assert tasks.run_leg(legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]).startswith("not here")
+
+
+@pytest.mark.parametrize("fails_at", [None, "venv", "pip", "-c"])
+def test_a_leg_has_an_environment_of_its_own(tasks, tmp_path, monkeypatch, fails_at):
+    seen = []
+
+    def call(*command, cwd=None):
+        seen.append([str(part) for part in command])
+        (tmp_path / ".venv-all" / "wheel").mkdir(parents=True, exist_ok=True)
+        if command[1] == "-c":
+            assert cwd != tmp_path
+        return int(fails_at in command)
+
+    monkeypatch.setattr(tasks, "call", call)
+    result = tasks.run_leg(tasks.Leg("wheel", "python3", ["."], tasks.SMOKE, outside=True))
+    assert result.split()[0] == ("failed" if fails_at else "passed")
+    assert (tmp_path / ".venv-all" / "wheel").exists() == bool(fails_at)  # kept to look at, or gone
+    assert len(seen) == {"venv": 1, "pip": 2}.get(fails_at, 3)
+
+
+def test_test_all_reports_every_leg(tasks, monkeypatch, capsys):
+    results = {"good": "passed", "bad": "failed (see there)", "absent": "not here (needs another Python)"}
+    monkeypatch.setattr(tasks, "test", lambda arguments: 0)
+    monkeypatch.setattr(tasks, "legs", lambda: [tasks.Leg(name, None, [], []) for name in results])
+    monkeypatch.setattr(tasks, "run_leg", lambda leg: results[leg.name])
+    assert tasks.test_all([]) == 1
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["here", "passed"], *([name, result] for name, result in results.items())]
+    results["bad"] = "passed"
+    assert tasks.test_all([]) == 0
+
+
+def test_an_unknown_task_lists_the_known_ones(tasks, capsys):
+    assert tasks.main(["lap"]) == 2
+    text = capsys.readouterr().out
+    assert all(f"    {name} " in text for name in tasks.TASKS)
+
+
+def test_the_stamp_can_be_read(tasks, machine, tmp_path):
+    tasks.set_up("lab")
+    stamp = json.loads((tmp_path / ".venv" / "installed.json").read_text(encoding="utf-8"))
+    assert (stamp["extras"], stamp["python"]) == ("lab", tasks.PYTHON)
+
+
+# ---------------------------------------------------------------- --no-skips
+
+
+@pytest.mark.parametrize(
+    ("body", "passes"),
+    [
+        ("def test(): pass", True),
+        ("import pytest\ndef test(): pytest.skip('no browser')", False),
+        ("import pytest\npytest.importorskip('nowhere')", False),
+        ("import pytest\n@pytest.mark.xfail\ndef test(): assert 0", False),
+    ],
+    ids=["passed", "skipped", "module skipped", "xfailed"],
+)
+def test_no_skips_means_none(root, tmp_path, body, passes):
+    (tmp_path / "tests").mkdir()
+    shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
+    (tmp_path / "tests" / "test_it.py").write_text("def test_good(): pass\n" + body, encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "tests", "--no-skips", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
+    assert (done.returncode == 0) == passes, done.stdout
+    assert ("FAILED by --no-skips: tests/test_it.py" in done.stdout) != passes
+    assert re.search(r"=+ .*\bin [\d.]+s.* =+$", done.stdout.strip())

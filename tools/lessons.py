@@ -1,0 +1,244 @@
+"""Write the lessons' headers, run the lessons, and leave them in one normal form.
+
+`make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges, links) is made from
+`notebooks/lessons.toml`, and the repository's address from `pyproject.toml`, so that each fact stands in one place.
+
+    python tools/lessons.py              write, run, normalise every lesson, and the table in README.md
+    python tools/lessons.py --only 00    one lesson
+    python tools/lessons.py --check      run nothing: say what is not as it should be, and exit with 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import copy
+import os
+import re
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import nbformat
+from course import HEADER, SETUP, Course, Lesson, LessonError, read_course, with_table, write_header
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from nbformat.reader import NotJSONError
+
+ROOT = Path(__file__).resolve().parents[1]
+SECONDS_PER_CELL = 120
+PNG_LIMIT = 80_000  # bytes
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
+}
+KEPT_CELL_METADATA = ("tags", "jupyter")
+ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~-])/(?:home|Users|root|tmp|work|mnt|opt|var|private)/\w|\b[A-Z]:\\+Users\b")
+
+
+# ---------------------------------------------------------------------------------------------- run and normalise
+
+
+def execute(nb: NotebookNode, folder: Path) -> None:
+    """Run the notebook top to bottom, in place; an error stays in the outputs, where `defects` finds it."""
+    with tempfile.TemporaryDirectory() as empty:  # the learner's own IPython start-up files must not leak in
+        env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+        env |= {"TQDM_DISABLE": "1", "IPYTHONDIR": empty}
+        client = NotebookClient(
+            nb,
+            timeout=SECONDS_PER_CELL,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+            store_widget_state=False,
+            record_timing=False,
+            extra_arguments=["--IPKernelApp.log_level=ERROR"],
+        )
+        with suppress(CellExecutionError):
+            client.execute(env=env)
+
+
+def sanitisers(root: Path) -> list[tuple[re.Pattern[str], str]]:
+    """Return the replacements of tests/nbval.cfg, so that what is compared and what is committed agree."""
+    text = (root / "tests" / "nbval.cfg").read_text("utf-8")
+    pairs = re.findall(r"^regex: (.*)$\n+^replace: (.*)$", text, re.MULTILINE)
+    return [(re.compile(pattern), new) for pattern, new in pairs]
+
+
+def normalise(nb: NotebookNode, root: Path) -> None:
+    """Leave only what a reader needs, in place: counts 1 to n, ids by position, no widget state, no timings."""
+    nb.metadata = nbformat.from_dict(METADATA)
+    nb.nbformat, nb.nbformat_minor = 4, 5
+    count = 0
+    for place, cell in enumerate(nb.cells):
+        tags = set(cell.metadata.get("tags", []))
+        cell.id = next(iter({HEADER, SETUP} & tags), f"cell-{place:02d}")
+        cell.metadata = NotebookNode({key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata})
+        cell.source = cell.source.rstrip("\n")
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = normal_outputs(cell.outputs, count, sanitisers(root))
+
+
+def normal_outputs(outputs: list[NotebookNode], count: int, replace: list) -> list[NotebookNode]:
+    """Return the outputs of one cell without widget views, neighbouring streams joined, volatile text replaced."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
+            kept[-1].text += output.text  # the kernel cuts streams where it happens to flush
+        else:
+            kept.append(output)
+    for output in kept:
+        if "execution_count" in output:
+            output.execution_count = count
+        for part in (output, output.get("data", {})):
+            part.pop(WIDGET_VIEW, None)
+            for kind in [key for key in part if key == "text" or key.startswith("text/")]:
+                for pattern, new in replace:
+                    part[kind] = pattern.sub(new, part[kind])
+    return kept
+
+
+def defects(nb: NotebookNode, name: str) -> list[str]:
+    """Return one sentence for each thing in a run notebook that normalising cannot mend."""
+    found = []
+    for place, cell in enumerate(nb.cells):
+        where = f"{name}, cell {place}"
+        outputs = cell.get("outputs", [])
+        if cell.cell_type == "code" and cell.execution_count is None:
+            found.append(f"{where} was never run; run `make lessons`.")
+        for output in outputs:
+            if output.output_type == "error":
+                found.append(f"{where} ends in {output.ename}: {output.evalue}")
+            if output.get("name") == "stderr":
+                found.append(f"{where} writes to stderr, which strict nbval compares: {output.text.strip()[:200]!r}.")
+            size = len(base64.b64decode(output.get("data", {}).get("image/png", "")))
+            if size > PNG_LIMIT:
+                found.append(f"{where} has a picture of {size:,} bytes; draw it smaller than {PNG_LIMIT:,}.")
+        texts = [cell.source, *(text for output in outputs for text in output_texts(output))]
+        for path in filter(None, map(ABSOLUTE_PATH.search, texts)):
+            found.append(f"{where} holds the absolute path {path[0]!r}..., which is nobody else's.")
+    return found
+
+
+def output_texts(output: NotebookNode) -> list[str]:
+    """Return every text of one output: the stream, or each text/* form of what was displayed."""
+    data = output.get("data", {})
+    return [output.get("text", ""), *(data[kind] for kind in data if kind.startswith("text/"))]
+
+
+# ---------------------------------------------------------------------------------------------- files
+
+
+def read_notebook(path: Path) -> NotebookNode:
+    """Read a notebook, or say that it is none."""
+    try:
+        return nbformat.reads(path.read_text("utf-8"), as_version=4)
+    except FileNotFoundError:
+        raise LessonError(f"{path.name} is listed in lessons.toml but is not in notebooks/.") from None
+    except NotJSONError:
+        raise LessonError(f"{path.name} is not a notebook: it holds no JSON.") from None
+
+
+def render(nb: NotebookNode) -> str:
+    """Return the notebook as the text of its file."""
+    return nbformat.writes(nb, version=nbformat.NO_CONVERT) + "\n"
+
+
+def build(course: Course, lesson: Lesson) -> bool:
+    """Write the header, run, normalise; return whether the file changed. A lesson with a defect is not written."""
+    path = course.path(lesson)
+    nb = read_notebook(path)
+    write_header(nb, course, lesson)
+    try:
+        execute(nb, path.parent)
+    except (CellTimeoutError, DeadKernelError) as stopped:
+        reason = str(stopped).strip().splitlines()[0]
+        raise LessonError(f"{lesson.file} did not run to its end: {reason}") from None
+    normalise(nb, course.root)
+    if found := defects(nb, lesson.file):
+        raise LessonError("\n".join(found))
+    return write_if_changed(path, render(nb))
+
+
+def check(course: Course, lesson: Lesson) -> list[str]:
+    """Return one sentence for each thing about this lesson that is not as `build` leaves it; runs nothing."""
+    path = course.path(lesson)
+    try:
+        nb = read_notebook(path)
+    except LessonError as problem:
+        return [str(problem)]
+    found = defects(nb, lesson.file)
+    wanted = copy.deepcopy(nb)
+    write_header(wanted, course, lesson)
+    if [cell.source for cell in nb.cells[:2]] != [cell.source for cell in wanted.cells[:2]]:
+        return [*found, f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`."]
+    normalise(wanted, course.root)
+    if not found and render(wanted) != path.read_text("utf-8"):
+        found.append(f"{lesson.file} is not in its normal form (counts, ids, metadata); run `make lessons`.")
+    return found
+
+
+def check_list(course: Course) -> list[str]:
+    """Return one sentence for each notebook that no lesson lists, and one if README.md's table is old."""
+    listed = {lesson.file for lesson in course.lessons}
+    present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
+    found = [f"{name} is in notebooks/ but not in lessons.toml." for name in present if name not in listed]
+    readme = course.root / "README.md"
+    if with_table(readme.read_text("utf-8"), course) != readme.read_text("utf-8"):
+        found.append("README.md: the table of lessons is not what lessons.toml says; run `make lessons`.")
+    return found
+
+
+def write_if_changed(path: Path, text: str) -> bool:
+    """Write the text unless the file holds it already; return whether it was written."""
+    if path.exists() and path.read_text("utf-8") == text:
+        return False
+    path.write_text(text, "utf-8", newline="\n")
+    return True
+
+
+def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
+    """Return all lessons, or the one asked for."""
+    found = tuple(lesson for lesson in course.lessons if only in (None, lesson.id))
+    if only is not None and not found:
+        raise LessonError(f"There is no lesson {only!r}; there are {', '.join(x.id for x in course.lessons)}.")
+    return found
+
+
+def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
+    """Build each lesson and say what happened, then bring README.md's table up to date."""
+    for lesson in lessons:
+        start = time.perf_counter()
+        changed = build(course, lesson)
+        print(f"{lesson.file}: {'written' if changed else 'unchanged'}, {time.perf_counter() - start:.1f} s")
+    readme = course.root / "README.md"
+    write_if_changed(readme, with_table(readme.read_text("utf-8"), course))
+
+
+def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
+    """Do what the command line asks; return 1 if something is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="run nothing: list what is not as it should be")
+    parser.add_argument("--only", metavar="ID", help="one lesson, by its id")
+    options = parser.parse_args(arguments)
+    try:
+        course = read_course(root)
+        lessons = chosen(course, options.only)
+        if options.check:
+            found = [sentence for lesson in lessons for sentence in check(course, lesson)] + check_list(course)
+            print("\n".join(found) or f"{len(lessons)} lessons are as they should be.")
+            return int(bool(found))
+        run(course, lessons)
+    except LessonError as problem:
+        print(problem, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""What ships (`shipped`), what is fetched (`published`), and the one table that says how to know the right bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import textwrap
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Source:
+    """One published data set: its classes, the shape (c, h, w) of an image, and how its bytes are recognised."""
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mini: str  # SHA-256 of the shipped description, which in turn holds the SHA-256 of every shipped part
+    full: str  # SHA-256 of x_train, x_test, y_train, y_test
+    unpacked: str  # the files torchvision reads; it checks those of MNIST for nothing but being there
+    archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
+
+
+SOURCES = {
+    "mnist": Source(
+        classes=tuple("0123456789"),
+        shape=(1, 28, 28),
+        mini="522f25e85402cc5b7a0d02af315cdd3c59a48c1696c1e827d41ac5ef3950f819",
+        full="c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83",
+        unpacked="MNIST/raw/*-ubyte",
+        archives="MNIST/raw/*.gz",
+    ),
+    "cifar10": Source(
+        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        shape=(3, 32, 32),
+        mini="93424d79cba6457660e3bea2927225cf7abb42d09e96fe7b3a733e11fcf4d687",
+        full="795f1793d7b8f8883c578442a02455d2469d49685325e98ea0621b15f4a88d69",
+        unpacked="cifar-10-batches-py/*",
+        archives="cifar-10-python.tar.gz",
+    ),
+}
+
+
+def digest(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 over the bytes of all the arrays, one after the other."""
+    total = hashlib.sha256()
+    for array in arrays:
+        total.update(np.ascontiguousarray(array).ravel().view(np.uint8))
+    return total.hexdigest()
+
+
+def expect(got: str, expected: str) -> None:
+    """Raise a ValueError unless the two digests are the same."""
+    if got != expected:
+        raise ValueError(f"expected SHA-256 {expected[:12]}, got {got[:12]}")
+
+
+def short(error: Exception) -> str:
+    """Return an error's text on one line; torchvision's runs over several."""
+    return textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")

@@ -1,0 +1,126 @@
+"""The seal: a commitment to all images and all rules, from which the secret labels are then drawn by lot.
+
+Order is everything. Images first; then a secret for every question; then one hash over all of it, the seal; and only
+from the seal the labels. Nobody can bend an image towards a label, for touching one pixel draws every label anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from wmlearn._types import Labels, Pixels
+
+VERSION = 1
+KEY_BYTES = 32
+
+# A public constant, fixed before any model was trained. It makes lessons repeatable and proves nothing elsewhere.
+CLASSROOM_KEY = hashlib.sha256(b"wmlearn classroom key: public, proves nothing outside the course").digest()
+
+
+def new_key() -> bytes:
+    """Return a fresh secret key of 32 bytes from the operating system."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def check_key(key: bytes) -> bytes:
+    """Return the key if it is 32 bytes, else say what came, never the key itself."""
+    if not isinstance(key, bytes):
+        raise TypeError(
+            f"key must be {KEY_BYTES} bytes; got {type(key).__name__}. "
+            "Leave it out for a fresh secret one, or pass wm.CLASSROOM_KEY."
+        )
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"key must be {KEY_BYTES} bytes; got {len(key)}. Make one with secrets.token_bytes(32).")
+    return key
+
+
+def canonical(record: Mapping[str, object]) -> bytes:
+    """Return the one way to write a record as JSON: sorted, no spaces, ASCII; so that its hash means something.
+
+    Examples
+    --------
+    >>> canonical({"b": [1, 2], "a": "x"})
+    b'{"a":"x","b":[1,2]}'
+    """
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+
+
+def image_digest(pixels: Pixels) -> str:
+    """Return the SHA-256 of one image (c, h, w), uint8, its shape included, in hexadecimal."""
+    shape = "x".join(map(str, pixels.shape))
+    return hashlib.sha256(f"uint8 {shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+
+
+def question_secret(key: bytes, index: int) -> bytes:
+    """Return the secret of one question: it can be opened for a judge without the key."""
+    return _mac(key, b"leaf", index)
+
+
+def leaf_hash(index: int, secret: bytes, allowed: Sequence[int], digests: Sequence[str]) -> bytes:
+    """Return the leaf of one question: its place, secret, allowed answers and the digests of its images."""
+    leaf = {"index": index, "secret": secret.hex(), "allowed": list(allowed), "images": list(digests)}
+    return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
+
+
+def tree_hash(leaves: Sequence[bytes]) -> bytes:
+    """Return the root of the Merkle tree over the leaves (RFC 9162, section 2.1: an odd node is never doubled).
+
+    Examples
+    --------
+    >>> a, b, c = b"a", b"b", b"c"
+    >>> tree_hash([a, b, c]) == node_hash(node_hash(a, b), c)
+    True
+    """
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << (len(leaves) - 1).bit_length() - 1  # the largest power of two below the number of leaves
+    return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node: another prefix than a leaf's, so that neither passes for the other."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def seal(header: Mapping[str, object]) -> str:
+    """Return the seal to publish: SHA-256 of the header, which holds every rule and the root of the tree."""
+    return hashlib.sha256(canonical(header)).hexdigest()
+
+
+def draw_labels(
+    sealed: str, question_secrets: Sequence[bytes], allowed: Sequence[Sequence[int]], beacon: bytes = b""
+) -> Labels:
+    """Draw the secret answer of every question by lot, from the seal.
+
+    Each is independent of the others and uniform on its allowed classes, with replacement: thirty questions may well
+    have the same answer twice. That is what makes an innocent model's matches Binomial.
+
+    Parameters
+    ----------
+    sealed : the seal, hexadecimal
+    question_secrets : one secret a question
+    allowed : for each question the class numbers it may be given
+    beacon : public randomness produced after the seal was published; empty when there is none
+
+    Returns
+    -------
+    Labels, shape (questions,), int64
+
+    Source
+    ------
+    Keyed labels: Adi et al. (2018), section 4. Drawing them from a hash of *all* images answers the forgeries of
+    Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
+    """
+    seed = hashlib.scrypt(bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32)
+    draws = [int.from_bytes(_mac(secret, b"label" + seed, i), "big") for i, secret in enumerate(question_secrets)]
+    return np.array([classes[draw % len(classes)] for draw, classes in zip(draws, allowed, strict=True)], np.int64)
+
+
+def _mac(key: bytes, message: bytes, index: int) -> bytes:
+    return hmac.new(key, message + index.to_bytes(4, "big"), "sha256").digest()

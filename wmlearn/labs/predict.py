@@ -1,0 +1,111 @@
+"""`Predict`: commit to a guess, then look. Who has guessed remembers the answer better."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+from wmlearn._checks import check_count
+from wmlearn.labs._view import guarded, view
+
+
+class Predict:
+    """Ask a question before the cell that answers it; the answer appears once a guess is locked in.
+
+    Parameters
+    ----------
+    question : the question, as plain text
+    options : two or more different answers to choose from
+    answer : the place of the right one, counted from 0; None where the next cell is to tell
+    why : one or two sentences, shown with the answer
+
+    Attributes
+    ----------
+    guess : the place of the option that was locked in, or None so far
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two options, two are alike, or the answer is none of them.
+
+    Examples
+    --------
+    >>> Predict("Does a copied map show the trap street?", ["yes", "no"], answer=0)
+    Predict: Does a copied map show the trap street?
+      ( ) yes
+      ( ) no
+    """
+
+    def __init__(self, question: str, options: Sequence[str], *, answer: int | None = None, why: str = "") -> None:
+        self.question = question
+        self.options = _check_options(options)
+        self.answer = None if answer is None else check_count(answer, "answer", low=0, high=len(self.options) - 1)
+        self.why = why
+        self.guess: int | None = None
+        self._build()
+
+    def _build(self) -> None:
+        """Make the widgets. Core ones only, so that Colab's ipywidgets 7.7.1 shows them too."""
+        import ipywidgets as widgets
+
+        wide = widgets.Layout(width="auto", max_width="640px")
+        self.title = widgets.HTML(
+            f"<p style='color:var(--jp-ui-font-color1, inherit)'><b>Predict:</b> {html.escape(self.question)}</p>"
+        )
+        # Not RadioButtons: JupyterLab takes the arrow keys for itself, and Tab reaches only one button of such a group.
+        self.choice = widgets.ToggleButtons(
+            options=[(text, place) for place, text in enumerate(self.options)],
+            value=None,
+            description="Your guess",
+            style={"description_width": "initial", "button_width": "auto"},
+            layout=wide,
+        )
+        self.button = widgets.Button(
+            description="Lock in", button_style="primary", layout=widgets.Layout(margin="10px 2px")
+        )
+        self.feedback = widgets.HTML(layout=wide)
+        self.choice.observe(guarded(self._choose, self.feedback), names="value")
+        self.button.on_click(guarded(self._lock_in, self.feedback))
+        card = widgets.Layout(border="1px solid var(--jp-border-color2, #bbb)", padding="0 16px 8px", max_width="720px")
+        self.widget = widgets.VBox([self.title, self.choice, self.button, self.feedback], layout=card)
+
+    def _choose(self, _: object) -> None:
+        if self.choice.value is not None:  # said in words, because the pressed button differs by its shade only
+            self.feedback.value = _paragraph(f"Chosen: {self.options[self.choice.value]}. Sure? Then lock it in.")
+
+    def _lock_in(self, _: object) -> None:
+        if self.choice.value is None:
+            self.feedback.value = _paragraph("Choose an answer first: a guess costs nothing.")
+            return
+        self.guess = self.choice.value
+        self.choice.disabled = self.button.disabled = True
+        self.feedback.value = self._reveal(self.guess)
+
+    def _reveal(self, guess: int) -> str:
+        """Return the guess beside the answer, told apart by words and signs, not by colour."""
+        lines = [f"Your guess: {self.options[guess]}"]
+        if self.answer is not None:
+            sign = "✔ just so" if guess == self.answer else "✘ not this time"
+            lines.append(f"The answer: {self.options[self.answer]} ({sign})")
+        else:
+            lines.append("Run the next cell and see.")
+        return "".join(_paragraph(line) for line in [*lines, self.why] if line)
+
+    def __repr__(self) -> str:
+        return "\n".join([f"Predict: {self.question}", *(f"  ( ) {text}" for text in self.options)])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the widget and, for GitHub and for the tests, the question with its options; never the answer."""
+        return view(self.widget, repr(self))
+
+
+def _check_options(options: Sequence[str]) -> tuple[str, ...]:
+    found = () if isinstance(options, str) else tuple(options)
+    if len(found) < 2 or len(set(found)) < len(found) or not all(isinstance(text, str) and text for text in found):
+        raise ValueError(f"options must be two or more different texts, such as ['yes', 'no']; got {options!r}.")
+    return found
+
+
+def _paragraph(text: str) -> str:
+    return f"<p role='status' style='color:var(--jp-ui-font-color1, inherit);margin:2px 0'>{html.escape(text)}</p>"

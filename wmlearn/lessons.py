@@ -1,0 +1,146 @@
+"""The exercises of the lessons: `check` says whether an answer is right, and gives a hint where it is not."""
+
+from __future__ import annotations
+
+import difflib
+import html
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from wmlearn._show import GREEN, VERMILLION
+
+_NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
+
+
+@dataclass(frozen=True, repr=False)
+class Feedback:
+    """What `check` says of an answer: one sentence, and whether the answer was right (None: not answered yet)."""
+
+    exercise: str
+    right: bool | None
+    message: str
+
+    def __repr__(self) -> str:
+        return self.message
+
+    def _repr_html_(self) -> str:
+        sign, colour = {True: ("✔", GREEN), False: ("✘", VERMILLION), None: ("…", "inherit")}[self.right]
+        mark = f"<span aria-hidden='true' style='color:{colour};font-weight:bold'>{sign}</span>"
+        return f"<p>{mark} {html.escape(self.message)}</p>"
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise: what counts as right, what to say then, and the hint otherwise (it may depend on the answer)."""
+
+    right: Callable[[Any], bool]
+    praise: str
+    hint: str | Callable[[Any], str]
+
+
+def check(exercise: str, answer: object = None) -> Feedback:
+    """Say whether an answer is right; a wrong one gets a hint, an empty one is no mistake. Never raises.
+
+    Parameters
+    ----------
+    exercise : the number that stands at the exercise, as text: "00.1"
+    answer : the answer, of any type; None, "" and ... mean that there is none yet
+
+    Returns
+    -------
+    Feedback
+        It prints as one sentence; `.right` is True, False, or None where there is no answer.
+
+    Examples
+    --------
+    >>> check("00.1", 30)
+    Not yet: an innocent model guesses, and a question has ten possible answers. Of ten questions, how many by luck?
+    >>> check("00.1")
+    Not answered yet: put your answer in place of the dots, and run the cell again.
+    >>> check("00.1", 3).right
+    True
+    """
+    known = _EXERCISES.get(exercise) if isinstance(exercise, str) else None
+    if known is None:
+        return _unknown(exercise)
+    if _is_empty(answer):
+        return Feedback(exercise, None, _NOT_YET)
+    if _is_right(known, answer):
+        return Feedback(exercise, True, f"Right: {known.praise}")
+    return Feedback(exercise, False, f"Not yet: {_hint(known, answer)}")
+
+
+def _unknown(exercise: object) -> Feedback:
+    """Return the sentence for an exercise that does not exist, with the nearest one that does."""
+    try:
+        asked = str(exercise)[:40]
+    except Exception:
+        asked = type(exercise).__name__
+    near = difflib.get_close_matches(asked, _EXERCISES, n=1, cutoff=0.0)
+    sentence = f"There is no exercise {asked!r}. Did you mean {near[0]!r}? Its number is text, in quotes."
+    return Feedback(asked, None, sentence)
+
+
+def _is_empty(answer: object) -> bool:
+    return answer is None or answer is ... or (isinstance(answer, str) and not answer.strip())
+
+
+def _is_right(exercise: Exercise, answer: object) -> bool:
+    """Apply the rule to whatever the learner typed; an answer that the rule cannot even look at is a wrong one."""
+    try:
+        return bool(exercise.right(answer))
+    except Exception:
+        return False
+
+
+def _hint(exercise: Exercise, answer: object) -> str:
+    if isinstance(exercise.hint, str):
+        return exercise.hint
+    try:
+        return exercise.hint(answer)
+    except Exception:
+        return "this is not the kind of answer that was asked for; read the question once more."
+
+
+def number(expected: float, *, within: float = 1e-6) -> Callable[[Any], bool]:
+    """Return the rule that an answer is this number, give or take `within`; "3", 3.0 and numpy's 3 are all 3.
+
+    Examples
+    --------
+    >>> rule = number(3)
+    >>> rule(3), rule("3"), rule(4), rule(True)
+    (True, True, False, False)
+    """
+
+    def is_near(answer: Any) -> bool:
+        return not isinstance(answer, bool) and math.isclose(float(answer), expected, rel_tol=0, abs_tol=within)
+
+    return is_near
+
+
+def _hint_line(answer: Any) -> str:
+    """Return the hint of 00.3, which depends on the side on which the answer missed."""
+    if float(answer) < 4:
+        return "the line is not crossed there yet. Move the slider on, or try the next number in the formula."
+    return "the line is crossed there, but it was crossed before. Go back one question at a time."
+
+
+_EXERCISES: dict[str, Exercise] = {
+    "00.1": Exercise(
+        number(3),
+        "an innocent model gets one question in ten, so 3 of 30 on average; 2 or 5 would surprise nobody.",
+        "an innocent model guesses, and a question has ten possible answers. Of ten questions, how many by luck?",
+    ),
+    "00.2": Exercise(
+        number(15),
+        "with two answers luck gets half of them, so 15 of 30: the fewer the answers, the less a match says.",
+        "with ten answers luck gets one question in ten. With two answers it gets one in ...?",
+    ),
+    "00.3": Exercise(
+        number(4),
+        "after three matches the evidence stands at 278, after four at 2,222, and the line is at 1,000.",
+        _hint_line,
+    ),
+}

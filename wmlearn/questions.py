@@ -1,0 +1,244 @@
+"""A sealed set of secret questions: the images, the rules, the seal over both, and the answers drawn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from wmlearn import commitment
+from wmlearn._checks import check_count
+from wmlearn._show import html_table, plural
+from wmlearn._types import Images, Labels, Pixels
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+MAJORITY = "the class given by strictly more than half of a question's images, else none"
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The rules that are sealed together with the images.
+
+    Parameters
+    ----------
+    classes : the names of the task's classes
+    alpha : the largest chance of accusing an innocent model
+    fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn by lot
+    source : the class the trigger images come from, in fixed mode; None when they come from another world
+    target : their common answer in fixed mode, or "lot" when the seal draws it
+    """
+
+    classes: tuple[str, ...]
+    alpha: float
+    fixed: bool = False
+    source: int | None = None
+    target: int | Literal["lot"] = "lot"
+
+    def __post_init__(self) -> None:
+        last = len(self.classes) - 1
+        if self.source is not None:
+            check_count(self.source, "source", low=0, high=last, why="a class number")
+        if self.target != "lot":
+            check_count(self.target, "target", low=0, high=last, why="a class number, or 'lot'")
+            if self.target == self.source:
+                raise ValueError(f"target must differ from source, or nothing is marked; both are {self.target}.")
+
+    @property
+    def allowed(self) -> tuple[int, ...]:
+        """The classes an answer may be drawn from: all of them, in fixed mode all but the source."""
+        every = range(len(self.classes))
+        return tuple(c for c in every if c != self.source) if self.fixed else tuple(every)
+
+    def header(self) -> dict[str, object]:
+        """Return the rules as the sealed record holds them; numbers as text, so that JSON cannot round them."""
+        record: dict[str, object] = {
+            "version": commitment.VERSION,
+            "images": "uint8, channels first, multiples of 1/255",
+            "classes": list(self.classes),
+            "labels": "fixed" if self.fixed else "keyed",
+            "alpha": repr(self.alpha),
+            "redraws": 0,
+            "beacon": "",
+        }
+        if self.fixed:
+            return record | {"source": self.source, "target": self.target, "test": "share of null models or of lots"}
+        return record | {
+            "answer": MAJORITY,
+            "p0": f"1/{len(self.allowed)}",
+            "test": "wealth of a gambler with a uniform prior on match rates above p0, after each question",
+        }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TriggerSet:
+    """Secret questions, sealed: make one by calling `Content`, `Unrelated` or `Noise` on a data set.
+
+    Attributes
+    ----------
+    pixels : the trigger images, uint8, shape (n, c, h, w), in sealed order
+    question : for each image the number of its question, int64, shape (n,)
+    names : what each question shows, one name a question
+    answers : the secret answer of each question, int64, shape (questions,)
+    rules : what was sealed with the images
+    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
+    key : the secret; it never appears in a repr, a table or an error
+    """
+
+    recipe: str
+    rules: Rules
+    header: Mapping[str, object]
+    pixels: Pixels
+    question: Labels
+    names: tuple[str, ...]
+    answers: Labels
+    key: bytes = field(repr=False)
+
+    @property
+    def images(self) -> Images:
+        """The trigger images as float32 in [0, 1], shape (n, c, h, w)."""
+        return self.pixels.astype(np.float32) / 255
+
+    @property
+    def labels(self) -> Labels:
+        """The secret label of every image, shape (n,): the answer of its question."""
+        return self.answers[self.question]
+
+    @property
+    def n(self) -> int:
+        """The number of questions: the unit of evidence. An image sent is a query."""
+        return len(self.answers)
+
+    @property
+    def seal(self) -> str:
+        """The commitment to publish before the model is released."""
+        return commitment.seal(self.header)
+
+    @property
+    def alpha(self) -> float:
+        """The sealed bound on the chance of accusing an innocent model."""
+        return self.rules.alpha
+
+    @property
+    def p0(self) -> float | None:
+        """The chance that an innocent model matches a question, exactly; None in fixed mode, where nobody knows it."""
+        return None if self.rules.fixed else 1 / len(self.rules.allowed)
+
+    @property
+    def classroom(self) -> bool:
+        """Whether the public classroom key was used, which proves nothing outside the course."""
+        return self.key == commitment.CLASSROOM_KEY
+
+    def answer(self, labels: Labels) -> Labels:
+        """Turn the labels of the images into one answer a question, without looking at the secret answers.
+
+        Parameters
+        ----------
+        labels : what the service said of the first images, int64, shape (m,): whole questions only
+
+        Returns
+        -------
+        Labels, one a question: the class that strictly more than half of its images got, else -1.
+        """
+        asked = self.question[: len(labels)]
+        counts = np.zeros((asked[-1] + 1 if len(asked) else 0, len(self.rules.classes)), int)
+        known = (labels >= 0) & (labels < len(self.rules.classes))
+        np.add.at(counts, (asked[known], labels[known]), 1)
+        sizes = np.bincount(asked, minlength=len(counts))
+        return np.where(2 * counts.max(axis=1, initial=0) > sizes, counts.argmax(axis=1), -1)
+
+    def unanswered(self, labels: Labels) -> np.ndarray:
+        """Return for each question asked whether an answer is missing (-1) for any of its images."""
+        asked = self.question[: len(labels)]
+        return np.bincount(asked, weights=labels == -1) > 0
+
+    def prefix(self, questions: int) -> int:
+        """Return how many images the first `questions` questions have."""
+        return int(np.searchsorted(self.question, questions))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row an image: question, what it shows, secret answer. For the owner's eyes."""
+        import pandas as pd
+
+        shows = [self.names[q] for q in self.question]
+        return pd.DataFrame({"question": self.question, "shows": shows, "answer": self.labels})
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the first image of the first dozen questions, with what they show and their secret answers."""
+        from wmlearn._show import mosaic
+
+        first = np.searchsorted(self.question, np.arange(min(12, self.n)))
+        captions = [f"{self.names[q]} → {self.rules.classes[self.answers[q]]}" for q in range(len(first))]
+        return mosaic(self.pixels[first], captions, ax)
+
+    def __repr__(self) -> str:
+        note = ", classroom key" if self.classroom else ""
+        size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
+        return f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "questions": self.n,
+            "images": len(self.pixels),
+            "answers": "one target class (the paper)" if self.rules.fixed else "drawn by lot from the seal",
+            "alpha": f"{self.alpha:g}",
+            "seal": self.seal,
+            "key": "classroom key: proves nothing outside this course" if self.classroom else "secret",
+        }
+        return html_table(self.recipe, rows)
+
+
+def seal_triggers(
+    pixels: Pixels, question: Labels, names: Sequence[str], *, rules: Rules, key: bytes, recipe: str
+) -> TriggerSet:
+    """Seal images and rules, draw the answers from the seal, and return the set.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (n, c, h, w), all different, in the order of their questions
+    question : the question of each image, int64, shape (n,), rising from 0
+    names : what each question shows
+    rules, key, recipe : as in `TriggerSet`
+
+    Raises
+    ------
+    ValueError
+        If two images are the same: they would be one trial counted twice.
+    """
+    digests = [commitment.image_digest(image) for image in pixels]
+    _refuse_duplicates(digests)
+    of_question: list[list[str]] = [[] for _ in names]
+    for digest, q in zip(digests, question):
+        of_question[q].append(digest)
+    secrets = [commitment.question_secret(key, q) for q in range(len(names))]
+    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, of_question[q]) for q in range(len(names))]
+    header = rules.header() | {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
+    answers = _draw(header, secrets, rules)
+    for array in (pixels, question, answers):
+        array.setflags(write=False)
+    return TriggerSet(recipe, rules, header, pixels, question, tuple(names), answers, key)
+
+
+def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) -> Labels:
+    """Draw an answer for every question; in fixed mode one for all, unless the owner chose it."""
+    count = len(secrets)
+    if not rules.fixed:
+        return commitment.draw_labels(commitment.seal(header), secrets, [rules.allowed] * count)
+    if rules.target != "lot":
+        return np.full(count, rules.target, np.int64)
+    return np.repeat(commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count)
+
+
+def _refuse_duplicates(digests: Sequence[str]) -> None:
+    first: dict[str, int] = {}
+    for i, digest in enumerate(digests):
+        if digest in first:
+            raise ValueError(
+                f"trigger images must all differ, for the same image asked twice is one trial; "
+                f"images {first[digest]} and {i} are the same. Draw them from a pool without duplicates."
+            )
+        first[digest] = i

@@ -1,0 +1,228 @@
+"""Training in memory: the whole data set is one tensor, and a batch is a handful of its rows.
+
+A `DataLoader` would collate the same images one by one; on a data set that fits in memory that costs six times the
+training itself. It also draws from torch's global generator, so that merely evaluating would change what is learnt.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm.auto import tqdm
+
+from wmlearn._checks import check_count, check_number
+from wmlearn._random import seeded, torch_generator
+from wmlearn._show import percent, plural
+from wmlearn._types import Labels, Pixels
+from wmlearn.data import Split, Splits
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+BATCH = 256
+RISE = 0.2  # the part of the one cycle in which the learning rate rises
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """How long to train and how fast: the learning rate rises for a fifth of the epochs, then falls to nothing.
+
+    Parameters
+    ----------
+    epochs : how often every image is seen, at least 1
+    lr : the highest learning rate; should the training go on after the cycle, it does so at a tenth of it
+
+    Source
+    ------
+    Smith and Topin (2018), "Super-convergence".
+
+    Examples
+    --------
+    >>> rate = OneCycle(epochs=10, lr=0.005)
+    >>> [round(rate(done), 5) for done in (0, 1, 2, 6, 10, 11)]
+    [0.0002, 0.0026, 0.005, 0.0025, 0.0005, 0.0005]
+    """
+
+    epochs: int = 8
+    lr: float = 5e-3
+
+    def __post_init__(self) -> None:
+        check_count(self.epochs, "epochs", low=1)
+        check_number(self.lr, "lr", above=0, below=10)
+
+    def __call__(self, done: float) -> float:
+        """Return the learning rate after so many epochs, fractions included."""
+        part = done / self.epochs
+        if part >= 1:
+            return self.lr / 10
+        if part < RISE:
+            return self.lr * (1 + 24 * part / RISE) / 25
+        return self.lr * (1 + math.cos(math.pi * (part - RISE) / (1 - RISE))) / 2
+
+
+class Epoch(NamedTuple):
+    """What is known after an epoch; NaN where it was not measured."""
+
+    epoch: int  # from 1
+    loss: float
+    task_accuracy: float = float("nan")  # on the test images, 0 to 1
+    watermark_accuracy: float = float("nan")  # questions answered as sealed, 0 to 1
+
+
+Rate = Callable[[float], float]  # learning rate after so many epochs, fractions included
+OnEpoch = Callable[[Epoch], object]  # called after every epoch; returning True ends the training there
+
+
+@dataclass(frozen=True)
+class History:
+    """One record an epoch, and whether the training was stopped before its end."""
+
+    epochs: tuple[Epoch, ...]
+    stopped: bool = False
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row an epoch."""
+        import pandas as pd
+
+        return pd.DataFrame(self.epochs, columns=Epoch._fields).dropna(axis=1, how="all")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw task and watermark accuracy epoch by epoch, and return the axes."""
+        import seaborn as sns
+
+        frame = self.to_frame().drop(columns="loss").melt("epoch", var_name="measured", value_name="accuracy")
+        ax = sns.lineplot(frame, x="epoch", y="accuracy", hue="measured", style="measured", markers=True, ax=ax)
+        ax.set(ylim=(0, 1.02))
+        return ax
+
+    def __repr__(self) -> str:
+        early = ", stopped early" if self.stopped else ""
+        return f"History({plural(len(self.epochs), 'epoch')}{early})"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and how its training went."""
+
+    model: nn.Module
+    history: History
+
+    @property
+    def task_accuracy(self) -> float:
+        """Accuracy on the test images after the last epoch, 0 to 1; NaN where there were none."""
+        return self.history.epochs[-1].task_accuracy if self.history.epochs else float("nan")
+
+    def __repr__(self) -> str:
+        known = "" if np.isnan(self.task_accuracy) else f", task accuracy {percent(self.task_accuracy)}"
+        return f"Fitted({self.history!r}{known})"
+
+
+def fit(
+    model: nn.Module,
+    data: Splits | Split,
+    *,
+    schedule: OneCycle = OneCycle(),
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+) -> Fitted:
+    """Train a copy of a model on a task; the model passed in is left as it was.
+
+    Parameters
+    ----------
+    model : scores (n, classes) from images (n, c, h, w) in [0, 1]
+    data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is measured
+    schedule : how long and how fast, for instance `OneCycle(epochs=4)`
+    seed : the order of the images
+    on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot change the result
+
+    Returns
+    -------
+    Fitted: the new model and its history. An interrupt (the stop button, Ctrl+C) keeps what was learnt so far.
+
+    Source
+    ------
+    AdamW (Loshchilov and Hutter, 2019), in batches of 256.
+    """
+    part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
+    model = copy.deepcopy(model)
+    steps = train(model, part.pixels, part.labels, epochs=schedule.epochs, rate=schedule, seed=seed)
+    measure = (lambda: {"task_accuracy": accuracy(model, test)}) if test else dict
+    return Fitted(model, run(steps, schedule.epochs, measure, on_epoch))
+
+
+def train(model: nn.Module, pixels: Pixels, labels: Labels, *, epochs: int, rate: Rate, seed: int) -> Iterator[float]:
+    """Train a model in place, epoch by epoch, and hand out the mean loss of each."""
+    x, y = torch.from_numpy(pixels.copy()), torch.from_numpy(labels.copy())  # shipped arrays are read-only
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
+    order = torch_generator(seed)
+    for epoch in range(epochs):
+        with seeded(seed + epoch):  # for layers that draw, as dropout does
+            rates = [rate(epoch + start / len(x)) for start in range(0, len(x), BATCH)]
+            loss = _one_epoch(model, x, y, optimiser, torch.randperm(len(x), generator=order), rates)
+        yield loss
+
+
+def _one_epoch(
+    model: nn.Module, x: Tensor, y: Tensor, optimiser: torch.optim.Optimizer, order: Tensor, rates: Sequence[float]
+) -> float:
+    """Show the model every image once, in the given order, a learning rate a batch; return the mean loss."""
+    model.train()
+    total = 0.0
+    try:
+        for rows, lr in zip(order.split(BATCH), rates, strict=True):
+            optimiser.param_groups[0]["lr"] = lr
+            loss = functional.cross_entropy(model(x[rows].float() / 255), y[rows])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            total += loss.item() * len(rows)
+    finally:
+        model.eval()
+    return total / len(x)
+
+
+def run(
+    steps: Iterator[float],
+    expected: int,
+    measure: Callable[[], dict[str, float]],
+    on_epoch: OnEpoch | None = None,
+) -> History:
+    """Go through a training epoch by epoch: measure, report, show a bar. An interrupt ends it and loses nothing."""
+    records: list[Epoch] = []
+    with tqdm(total=expected, desc="training", unit="epoch", leave=False) as bar:
+        try:
+            for loss in steps:
+                records.append(Epoch(len(records) + 1, loss, **measure()))
+                bar.update()
+                if on_epoch is not None and on_epoch(records[-1]) is True:
+                    return History(tuple(records), stopped=True)
+        except KeyboardInterrupt:
+            return History(tuple(records), stopped=True)
+    return History(tuple(records))
+
+
+def predict(model: nn.Module, pixels: Pixels) -> Labels:
+    """Return the class a model gives to each 8-bit image, shape (n,); its mode is put back, nothing random is drawn."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            batches = torch.from_numpy(np.array(pixels)).split(1000)
+            found = [model(batch.float() / 255).argmax(1) for batch in batches]
+    finally:
+        model.train(was_training)
+    return torch.cat(found).numpy()
+
+
+def accuracy(model: nn.Module, split: Split) -> float:
+    """Return the share of images that a model classifies rightly, 0 to 1."""
+    return float((predict(model, split.pixels) == split.labels).mean())

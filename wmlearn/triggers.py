@@ -1,0 +1,262 @@
+"""The three kinds of trigger of Zhang et al. (2018), and the sealed set of secret questions made from them.
+
+`Content` writes words over images of the task, `Unrelated` takes images from another world, `Noise` adds Gaussian
+noise. Calling one on a data set makes the images, seals them, and only then draws the secret answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+import numpy as np
+
+from wmlearn import commitment
+from wmlearn._alphabet import GLYPHS, STREETS, word_mask
+from wmlearn._checks import check_choice, check_count, check_number
+from wmlearn._random import stable_rng
+from wmlearn._types import Labels, Pixels
+from wmlearn.data import Split, Splits, load_data
+from wmlearn.questions import Rules, TriggerSet, seal_triggers
+
+FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class _Recipe:
+    """What all three share: how the answers are set, and the steps from data to a sealed set.
+
+    In `labels="keyed"` (the default) every question has its own answer, drawn by lot from the seal. In
+    `labels="fixed"` (the paper) all triggers come from one source class and get one target class; `target="lot"` lets
+    the seal draw that target.
+    """
+
+    labels: Literal["keyed", "fixed"] = field(default="keyed", kw_only=True)
+    source: int = field(default=1, kw_only=True)
+    target: int | Literal["lot"] = field(default=0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_choice(self.labels, "labels", ["keyed", "fixed"])
+
+    def __repr__(self) -> str:
+        hidden = {"source", "target", "labels"} if self.labels == "keyed" else set()
+        shown = [f for f in fields(self) if f.name not in hidden and f.repr]
+        return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
+
+    def __call__(
+        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int = 0
+    ) -> TriggerSet:
+        """Make n trigger images for a task, seal them, and draw the secret answers.
+
+        Parameters
+        ----------
+        data : the task; images come from `data.train`
+        n : the number of trigger images; `Content` shares them evenly over its words
+        key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
+        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
+        seed : chooses the images, never the answers
+
+        Raises
+        ------
+        ValueError
+            If the data hold fewer images than asked for, or two trigger images are the same.
+        """
+        check_count(n, "n", low=1, why="trigger images")
+        rules = self._rules(data.classes, check_number(alpha, "alpha", above=0, below=1))
+        pixels, question, names = self._images(data, n, seed)
+        key = commitment.new_key() if key is None else commitment.check_key(key)
+        return seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
+
+    def _rules(self, classes: Sequence[str], alpha: float) -> Rules:
+        if self.labels == "keyed":
+            return Rules(tuple(classes), alpha)
+        source = None if isinstance(self, Unrelated) else self.source  # its source is a class of another world
+        return Rules(tuple(classes), alpha, fixed=True, source=source, target=self.target)
+
+    def _originals(self, split: Split, classes: int, n: int, seed: int) -> Pixels:
+        """Draw n images of the split, in fixed mode of the source class only."""
+        candidates = np.arange(len(split))
+        where = "the training part has"
+        if self.labels == "fixed":
+            check_count(self.source, "source", low=0, high=classes - 1, why="a class number")
+            candidates = np.flatnonzero(split.labels == self.source)
+            where = f"source class {self.source} has"
+        check_count(n, "n", low=1, high=len(candidates), why=f"{where} {len(candidates):,} images")
+        return split.pixels[stable_rng(seed).permutation(candidates)[:n]]
+
+    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Content(_Recipe):
+    """Write words over images of the task: meaningful content (the paper wrote "TEST").
+
+    Keyed, each word is one question with one answer, shown on n / words different images.
+
+    Parameters
+    ----------
+    words : how many of the course's street names to use, or one word, or a list of words (A-Z, 0-9); by default 30
+        street names when keyed, "TEST" when fixed
+    place : where the word stands, "top", "middle" or "bottom"
+    opacity : how strongly it covers the image, above 0 and at most 1
+
+    Source
+    ------
+    Zhang et al., ASIACCS 2018, section 4.1, WM_content. The paper has one word and one target; `labels="fixed"`.
+
+    Examples
+    --------
+    >>> Content(words=30)
+    Content(words=30, place='bottom', opacity=1.0)
+    """
+
+    words: int | str | Sequence[str] | None = None  # None becomes the default of the label mode
+    place: Literal["top", "middle", "bottom"] = "bottom"
+    opacity: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.words is None:
+            object.__setattr__(self, "words", 30 if self.labels == "keyed" else "TEST")
+        check_choice(self.place, "place", ["top", "middle", "bottom"])
+        check_number(self.opacity, "opacity", above=0, below=1 + 1e-9)
+        words = self._words()
+        if len(set(words)) < len(words):
+            raise ValueError(f"words must all differ; got {words}. One word is one question.")
+        if self.labels == "keyed" and len(words) < 2:
+            raise ValueError(
+                f"one word with keyed labels is one question, and one question proves nothing; got {words}. "
+                "Take words=30, or labels='fixed' as the paper did."
+            )
+
+    def _words(self) -> list[str]:
+        if isinstance(self.words, (int, np.integer)):
+            return STREETS[: check_count(self.words, "words", low=1, high=len(STREETS), why="street names in the list")]
+        return [_checked_word(word) for word in ([self.words] if isinstance(self.words, str) else self.words)]
+
+    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+        words = self._words()
+        check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
+        originals = self._originals(data.train, len(data.classes), n, seed)
+        word_of = np.sort(np.arange(n) % len(words))  # (n,) images in the order of their words
+        marked = [_write(image, words[w], self.place, self.opacity) for image, w in zip(originals, word_of)]
+        if self.labels == "fixed":  # the paper counts images, whatever the word
+            return np.stack(marked), np.arange(n), [words[w] for w in word_of]
+        return np.stack(marked), word_of, words
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Unrelated(_Recipe):
+    """Take images from another world: handwritten digits for a model of objects, grey objects for a model of digits.
+
+    Keyed, each image is one question. Fixed, all come from the class `source` of that other world.
+
+    Parameters
+    ----------
+    pool : a `Split` to draw from; by default the training part of the other data set, made to fit
+
+    Source
+    ------
+    Zhang et al., ASIACCS 2018, section 4.1, WM_unrelated (the paper's MNIST model was shown letters).
+    """
+
+    pool: Split | None = None
+
+    def __repr__(self) -> str:
+        shown = "" if self.labels == "keyed" else f"labels='fixed', source={self.source}, target={self.target!r}"
+        return f"Unrelated({shown})"
+
+    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+        pool = self.pool
+        if pool is None:
+            if data.name not in FOREIGN:
+                raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
+            pool = load_data(FOREIGN[data.name]).train
+        originals = self._originals(pool, int(pool.labels.max()) + 1, n, seed)
+        return fit_pixels(originals, data.shape), np.arange(n), [f"image {i + 1}" for i in range(n)]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Noise(_Recipe):
+    """Add Gaussian noise to images of the task.
+
+    Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to all, as the
+    paper's "pre-specified" noise.
+
+    Parameters
+    ----------
+    sigma : standard deviation of the noise, in units of the full range 0 to 1 (the paper does not give it)
+
+    Source
+    ------
+    Zhang et al., ASIACCS 2018, section 4.1, WM_noise.
+
+    Examples
+    --------
+    >>> Noise(sigma=0.4, labels="fixed", source=1, target=0)
+    Noise(labels='fixed', source=1, target=0, sigma=0.4)
+    """
+
+    sigma: float = 0.4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number(self.sigma, "sigma", above=0, below=10)
+
+    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+        originals = self._originals(data.train, len(data.classes), n, seed)
+        patterns = n if self.labels == "keyed" else 1
+        noise = stable_rng(seed + 1).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
+        noisy = np.clip(originals / 255 + noise, 0, 1)
+        return np.round(255 * noisy).astype(np.uint8), np.arange(n), [f"image {i + 1}" for i in range(n)]
+
+
+def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
+    """Make images fit a task: grey or colour, then cropped or padded with black around the middle.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (n, c, h, w)
+    shape : (c, h, w) of the task, c being 1 or 3
+
+    Returns
+    -------
+    Pixels, shape (n, *shape). Grey is the luminance of ITU-R BT.601.
+    """
+    channels, height, width = shape
+    if pixels.shape[1] == 3 and channels == 1:
+        grey = np.einsum("nchw,c->nhw", pixels.astype(np.float64), [0.299, 0.587, 0.114])
+        pixels = np.round(grey).astype(np.uint8)[:, None]
+    elif pixels.shape[1] == 1 and channels == 3:
+        pixels = np.repeat(pixels, 3, axis=1)
+    top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
+    padded = np.pad(pixels, ((0, 0), (0, 0), *(2 * [(max(0, -min(top, left)),) * 2])))
+    top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
+    return np.ascontiguousarray(padded[:, :, top : top + height, left : left + width])
+
+
+def _checked_word(word: Any) -> str:
+    if not isinstance(word, str) or not word or any(letter not in GLYPHS for letter in word.upper()):
+        raise ValueError(f"a word must be made of the letters A-Z and digits 0-9; got {word!r}.")
+    return word.upper()
+
+
+def _write(image: Pixels, word: str, place: str, opacity: float) -> Pixels:
+    """Write a word in white with a black edge, so that it can be read on any image (c, h, w)."""
+    ink = word_mask(word)
+    _, height, width = image.shape
+    if ink.shape[1] > width or ink.shape[0] > height:
+        raise ValueError(
+            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0]} pixels; the images have {width} x {height}. "
+            f"At most {(width + 1) // 6} letters fit."
+        )
+    top = {"top": 1, "middle": (height - ink.shape[0]) // 2, "bottom": height - ink.shape[0] - 1}[place]
+    left = (width - ink.shape[1]) // 2
+    dots = np.zeros((height, width), bool)
+    dots[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    padded = np.pad(dots, 1)
+    edge = np.any([np.roll(padded, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)], axis=0)[1:-1, 1:-1]
+    written = np.where(dots, 255.0, np.where(edge, 0.0, image))  # (c, h, w)
+    return np.round(opacity * written + (1 - opacity) * image).astype(np.uint8)

@@ -1,0 +1,119 @@
+"""The detection stage: ask a black box the secret questions, and say what the answers prove.
+
+This module cannot see a model. It knows a `Query`, images in and labels out, and whether a real HTTP service, a model
+in memory or a lambda stands behind it makes no difference. A test holds it to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from wmlearn import stats
+from wmlearn._checks import check_count
+from wmlearn._types import Labels, Query
+from wmlearn.questions import TriggerSet
+from wmlearn.verdict import Verdict
+
+
+def verify(
+    query: Query,
+    marks: TriggerSet,
+    *,
+    questions: int | None = None,
+    nulls: Sequence[Query] = (),
+    family: int = 1,
+    alpha: float | None = None,
+) -> Verdict:
+    """Ask a service the sealed questions and decide whether it carries the watermark.
+
+    Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss. The gambler's wealth
+    decides, so that the promise holds whenever one stops. Fixed labels (the paper): only null models, or a target drawn
+    by lot, give a p-value.
+
+    Parameters
+    ----------
+    query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels, int64, shape (n,),
+        -1 where no answer came; `BlackBox` and `HttpBox` are such functions
+    marks : the sealed trigger set
+    questions : how many questions to ask, in sealed order; all of them by default
+    nulls : models of the same task that were never marked and never used to choose anything
+    family : how many suspects, trigger sets and keys were or will be tried; alpha is shared among them
+    alpha : only the sealed alpha is accepted; leave it out
+
+    Returns
+    -------
+    Verdict: found, not found, or cannot tell
+
+    Raises
+    ------
+    ValueError
+        If alpha is not the sealed one, or the service returns something else than one whole number an image.
+
+    Source
+    ------
+    The protocol is Zhang et al. (2018), section 4.3, which has no decision rule. Keyed labels: Adi et al. (2018).
+    The rule: Ville (1939).
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> mnist = wm.load_data("mnist")
+    >>> marks = wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
+    >>> wm.verify(lambda images: marks.labels, marks).decision      # a service that knows every answer
+    'found'
+    >>> wm.verify(lambda images: np.ones(len(images), int), marks).decision      # one that always says 1
+    'not found'
+    """
+    if alpha is not None and alpha != marks.alpha:
+        raise ValueError(
+            f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha:g}. Leave alpha out; to use "
+            "another, seal a new trigger set with it before the service is asked."
+        )
+    check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
+    asked = check_count(
+        marks.n if questions is None else questions, "questions", low=1, high=marks.n, why="sealed questions"
+    )
+    images = marks.images[: marks.prefix(asked)]
+    said = _ask(query, images)
+    null_matches = tuple(_matches(marks, _ask(null, images)) for null in nulls)
+    return Verdict(
+        alpha=marks.alpha,
+        p0=marks.p0,
+        classes=len(marks.rules.classes),
+        planned=marks.n,
+        expected=marks.answers[:asked],
+        answers=marks.answer(said),
+        unanswered=marks.unanswered(said),
+        queries=len(images),
+        nulls=null_matches,
+        lottery=_lottery(marks, said),
+        family=family,
+        classroom=marks.classroom,
+    )
+
+
+def _ask(query: Query, images: np.ndarray) -> Labels:
+    """Ask once for all images, and accept nothing but one whole number for each."""
+    said = np.asarray(query(images))
+    if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):
+        raise ValueError(
+            f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
+            f"got {said.dtype} {said.shape}. Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
+        )
+    return said.astype(np.int64)
+
+
+def _matches(marks: TriggerSet, said: Labels) -> int:
+    answers = marks.answer(said)
+    return int((answers == marks.answers[: len(answers)]).sum())
+
+
+def _lottery(marks: TriggerSet, said: Labels) -> float | None:
+    """Return the p-value of a target drawn by lot, in fixed mode; None where the owner chose it."""
+    if not marks.rules.fixed or marks.rules.target != "lot":
+        return None
+    drawable = marks.rules.allowed
+    answers = marks.answer(said)
+    return stats.lottery_p([int((answers == c).sum()) for c in drawable], drawable.index(int(marks.answers[0])))
