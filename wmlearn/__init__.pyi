@@ -3,6 +3,9 @@ from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
+from .labs.predict import Predict
+from .labs.verification import VerificationLab
+from .lessons import check
 from .models import small_cnn
 from .questions import TriggerSet
 from .service import Service, serve
@@ -20,13 +23,16 @@ __all__ = [
     "Marked",
     "Noise",
     "OneCycle",
+    "Predict",
     "Service",
     "Split",
     "Splits",
     "TriggerSet",
     "Unrelated",
     "Verdict",
+    "VerificationLab",
     "accuracy",
+    "check",
     "embed",
     "fit",
     "load_data",

@@ -41,7 +41,10 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
     if array.ndim != 4:
         raise ValueError(f"{expected}; got shape {array.shape}. Add the missing axes with images.reshape(n, c, h, w).")
     if shape is not None and array.shape[1:] != tuple(shape):
-        raise ValueError(f"{what} must have shape (n, {', '.join(map(str, shape))}) here; got {array.shape}.")
+        raise ValueError(
+            f"{what} must have shape (n, {', '.join(map(str, shape))}) here; got {array.shape}. "
+            "Take images of the model's own task."
+        )
     if array.size and not np.isfinite(array).all():
         raise ValueError(f"{expected}; got NaN or infinity. Look at np.isfinite(images).")
     if array.size and (array.min() < 0 or array.max() > 1):
@@ -55,7 +58,10 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
     """Return 8-bit images of shape (n, c, h, w), or say what is wrong with them."""
     array = np.asarray(pixels)
     if array.dtype != np.uint8 or array.ndim != 4:
-        raise TypeError(f"{what} must be uint8, shape (n, c, h, w); got {array.dtype} {array.shape}.")
+        raise TypeError(
+            f"{what} must be uint8, shape (n, c, h, w); got {array.dtype} {array.shape}. "
+            "Split.from_images makes them from floats in [0, 1]."
+        )
     return np.ascontiguousarray(array)
 
 
@@ -66,9 +72,9 @@ def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels")
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{expected}; got {array.dtype}. Convert class names to their numbers first.")
     if array.shape != (count,):
-        raise ValueError(f"{expected}, one for each image; got shape {array.shape}.")
+        raise ValueError(f"{expected}, one for each image; got shape {array.shape}. Flatten or recount.")
     if array.size and (array.min() < 0 or array.max() >= classes):
-        raise ValueError(f"{expected}; got values from {array.min()} to {array.max()}.")
+        raise ValueError(f"{expected}; got values from {array.min()} to {array.max()}. Count classes from 0.")
     return array.astype(np.int64)
 
 

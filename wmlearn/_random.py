@@ -41,5 +41,5 @@ def seeded(seed: int) -> Iterator[None]:
     import torch
 
     with _lock, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed a GPU, which nobody puts back
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -31,14 +32,14 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
 
 
 def percent(fraction: float, digits: int = 1) -> str:
-    """Return 0.9876 as '98.8 %'.
+    """Return 0.9876 as '98.8 %', and NaN in words.
 
     Examples
     --------
-    >>> percent(0.9876)
-    '98.8 %'
+    >>> percent(0.9876), percent(float("nan"))
+    ('98.8 %', 'not measured')
     """
-    return f"{100 * fraction:.{digits}f} %"
+    return "not measured" if math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
 def plural(count: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from torch import nn
 from wmlearn._show import html_table, percent, plural
 from wmlearn.data import Splits
 from wmlearn.questions import TriggerSet
-from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, predict, run, train
+from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, check_fits, predict, run, train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ class Marked:
     model : the new model; the one passed to `embed` is unchanged
     history : loss, task accuracy and watermark accuracy epoch by epoch
     triggers : the sealed trigger set
-    complete : whether every question was answered right after each of the last two epochs
+    complete : whether the schedule was finished and every question answered right after each of the last two epochs
     """
 
     model: nn.Module
@@ -58,7 +58,9 @@ class Marked:
         return "stopped early" if self.history.stopped else "stopped at the cap of epochs, not complete"
 
     def __repr__(self) -> str:
-        right = round(self.watermark_accuracy * self.triggers.n) if self.history.epochs else 0
+        if not self.history.epochs:
+            return "Marked(stopped early, before the first epoch was over: nothing measured)"
+        right = round(self.watermark_accuracy * self.triggers.n)
         return (
             f"Marked({right} of {plural(self.triggers.n, 'question')}, task accuracy {percent(self.task_accuracy)}, "
             f"{plural(len(self.history.epochs), 'epoch')}: {self._ending()})"
@@ -105,14 +107,15 @@ def embed(
 
     Raises
     ------
-    ValueError
-        If the trigger images do not have the shape of the task's.
+    TypeError, ValueError
+        If the model is no network, or the images do not have its shape, or the triggers not the task's.
 
     Source
     ------
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
     epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
     """
+    check_fits(model, data.train, "data")
     if marks.pixels.shape[1:] != data.shape:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
@@ -141,13 +144,11 @@ class _UntilRight:
     """Ends a training once every question was right twice running, not before the schedule is over."""
 
     def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:
-        self.epochs, self.on_epoch, self.running = epochs, on_epoch, 0
-
-    @property
-    def complete(self) -> bool:
-        return self.running >= 2
+        self.epochs, self.on_epoch = epochs, on_epoch
+        self.running, self.complete = 0, False
 
     def __call__(self, record: Epoch) -> bool:
         self.running = self.running + 1 if record.watermark_accuracy == 1 else 0
+        self.complete = self.running >= 2 and record.epoch >= self.epochs
         told = self.on_epoch(record) if self.on_epoch is not None else None
-        return told is True or (self.complete and record.epoch >= self.epochs)
+        return told is True or self.complete

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from wmlearn._checks import check_count
 from wmlearn._random import seeded
+from wmlearn._types import Pixels
 from wmlearn.data import Splits
 
 
@@ -74,7 +76,15 @@ def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
     check_count(width, "width", low=1)
     with seeded(seed):
         model = SmallCNN(data.shape, len(data.classes), width)
-    pixels = data.train.pixels / 255.0
-    model.layers[0].mean.copy_(torch.tensor(pixels.mean((0, 2, 3))).view(1, -1, 1, 1))
-    model.layers[0].std.copy_(torch.tensor(pixels.std((0, 2, 3))).view(1, -1, 1, 1))
+    mean, std = _mean_and_std(data.train.pixels)
+    model.layers[0].mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
+    model.layers[0].std.copy_(torch.from_numpy(std).view(1, -1, 1, 1))
     return model
+
+
+def _mean_and_std(pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each channel, shape (c,), of images in [0, 1]."""
+    mean = pixels.mean((0, 2, 3))
+    squares = np.square(pixels, dtype=np.uint16)  # 255 squared fits; floats would take four times the memory
+    variance = squares.mean((0, 2, 3)) - mean**2
+    return mean / 255, np.sqrt(np.maximum(variance, 1)) / 255  # a channel of one grey must not divide by zero

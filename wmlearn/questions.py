@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-MAJORITY = "the class given by strictly more than half of a question's images, else none"
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -62,15 +60,17 @@ class Rules:
             "classes": list(self.classes),
             "labels": "fixed" if self.fixed else "keyed",
             "alpha": repr(self.alpha),
-            "redraws": 0,
+            "key_draw": 1,  # no key was thrown away before this one
             "beacon": "",
         }
         if self.fixed:
             return record | {"source": self.source, "target": self.target, "test": "share of null models or of lots"}
         return record | {
-            "answer": MAJORITY,
+            "allowed": "all classes",
+            "answer": "the class given by strictly more than half of a question's images, else none",
             "p0": f"1/{len(self.allowed)}",
             "test": "wealth of a gambler with a uniform prior on match rates above p0, after each question",
+            "judge_factor": "2**48",
         }
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from wmlearn._checks import check_count, check_number
+from wmlearn._checks import check_count, check_labels, check_number
 from wmlearn._random import seeded, torch_generator
 from wmlearn._show import percent, plural
 from wmlearn._types import Labels, Pixels
@@ -93,15 +93,19 @@ class History:
         """Return one row an epoch."""
         import pandas as pd
 
-        return pd.DataFrame(self.epochs, columns=Epoch._fields).dropna(axis=1, how="all")
+        frame = pd.DataFrame(self.epochs, columns=Epoch._fields)
+        return frame[[name for name in frame if name in ("epoch", "loss") or frame[name].notna().any()]]
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw task and watermark accuracy epoch by epoch, and return the axes."""
+        """Draw task and watermark accuracy epoch by epoch (the loss, where neither was measured); return the axes."""
         import seaborn as sns
 
-        frame = self.to_frame().drop(columns="loss").melt("epoch", var_name="measured", value_name="accuracy")
-        ax = sns.lineplot(frame, x="epoch", y="accuracy", hue="measured", style="measured", markers=True, ax=ax)
-        ax.set(ylim=(0, 1.02))
+        frame = self.to_frame()
+        accuracies = frame.drop(columns="loss")
+        known = len(accuracies.columns) > 1
+        shown = (accuracies if known else frame).melt("epoch", var_name="measured")
+        ax = sns.lineplot(shown, x="epoch", y="value", hue="measured", style="measured", markers=True, ax=ax)
+        ax.set(ylabel="accuracy" if known else "loss", ylim=(0, 1.02 if known else None))
         return ax
 
     def __repr__(self) -> str:
@@ -148,11 +152,17 @@ def fit(
     -------
     Fitted: the new model and its history. An interrupt (the stop button, Ctrl+C) keeps what was learnt so far.
 
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is something else, or the images or classes are not the model's.
+
     Source
     ------
     AdamW (Loshchilov and Hutter, 2019), in batches of 256.
     """
     part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
+    check_fits(model, part, "data")
     model = copy.deepcopy(model)
     steps = train(model, part.pixels, part.labels, epochs=schedule.epochs, rate=schedule, seed=seed)
     measure = (lambda: {"task_accuracy": accuracy(model, test)}) if test else dict
@@ -210,6 +220,25 @@ def run(
     return History(tuple(records))
 
 
+def check_fits(model: nn.Module, part: Split, what: str) -> None:
+    """Say what is wrong with a model or its images here, before torch says it in its own words."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a network (torch.nn.Module); got {type(model).__name__}. Pass its .model.")
+    if not isinstance(part, Split):
+        raise TypeError(
+            f"{what} must be one part of a data set; got {type(part).__name__}. Pass for instance data.loot."
+        )
+    if not len(part):
+        raise ValueError(f"{what} must hold at least one image; got none. Look at what chose them.")
+    shape = tuple(getattr(model, "input_shape", part.shape))
+    if part.shape != shape:
+        raise ValueError(
+            f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model made for these data."
+        )
+    if hasattr(model, "classes"):
+        check_labels(part.labels, count=len(part), classes=model.classes, what=f"labels of {what}")
+
+
 def predict(model: nn.Module, pixels: Pixels) -> Labels:
     """Return the class a model gives to each 8-bit image, shape (n,); its mode is put back, nothing random is drawn."""
     was_training = model.training
@@ -225,4 +254,5 @@ def predict(model: nn.Module, pixels: Pixels) -> Labels:
 
 def accuracy(model: nn.Module, split: Split) -> float:
     """Return the share of images that a model classifies rightly, 0 to 1."""
+    check_fits(model, split, "split")
     return float((predict(model, split.pixels) == split.labels).mean())

@@ -244,19 +244,19 @@ def _checked_word(word: Any) -> str:
 
 
 def _write(image: Pixels, word: str, place: str, opacity: float) -> Pixels:
-    """Write a word in white with a black edge, so that it can be read on any image (c, h, w)."""
+    """Write a word in white on a black plate, so that it can be read on any image (c, h, w)."""
     ink = word_mask(word)
     _, height, width = image.shape
-    if ink.shape[1] > width or ink.shape[0] > height:
+    if ink.shape[1] > width or ink.shape[0] + 2 > height:
         raise ValueError(
-            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0]} pixels; the images have {width} x {height}. "
+            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0] + 2} pixels; the images have {width} x {height}. "
             f"At most {(width + 1) // 6} letters fit."
         )
-    top = {"top": 1, "middle": (height - ink.shape[0]) // 2, "bottom": height - ink.shape[0] - 1}[place]
-    left = (width - ink.shape[1]) // 2
-    dots = np.zeros((height, width), bool)
-    dots[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    padded = np.pad(dots, 1)
-    edge = np.any([np.roll(padded, (dy, dx), (0, 1)) for dy in (-1, 0, 1) for dx in (-1, 0, 1)], axis=0)[1:-1, 1:-1]
-    written = np.where(dots, 255.0, np.where(edge, 0.0, image))  # (c, h, w)
-    return np.round(opacity * written + (1 - opacity) * image).astype(np.uint8)
+    rim = 1 if ink.shape[1] + 2 <= width else 0
+    plate = np.pad(255.0 * ink, ((1, 1), (rim, rim)))
+    top = {"top": 0, "middle": (height - plate.shape[0]) // 2, "bottom": height - plate.shape[0]}[place]
+    left = (width - plate.shape[1]) // 2
+    written = image.astype(np.float64)
+    under = written[:, top : top + plate.shape[0], left : left + plate.shape[1]]
+    under[:] = opacity * plate + (1 - opacity) * under
+    return np.round(written).astype(np.uint8)

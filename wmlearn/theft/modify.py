@@ -11,7 +11,7 @@ from torch import nn
 from wmlearn._checks import check_count, check_number
 from wmlearn._show import html_table, plural
 from wmlearn.data import Split
-from wmlearn.training import History, OnEpoch, run, train
+from wmlearn.training import History, OnEpoch, check_fits, run, train
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,7 @@ class FineTune:
         loot : the images and labels he holds, for instance `data.loot`
         on_epoch : called after each epoch; returning True ends the theft there, and what was done is kept
         """
-        if not isinstance(loot, Split):
-            raise TypeError(f"loot must be one part of a data set; got {type(loot).__name__}. Pass data.loot.")
-        shape = getattr(model, "input_shape", loot.shape)
-        if tuple(shape) != tuple(loot.shape):
-            raise ValueError(f"loot must have the model's input shape {tuple(shape)}; got {loot.shape}.")
+        check_fits(model, loot, "loot")
         began = time.perf_counter()
         model = copy.deepcopy(model)
         steps = train(model, loot.pixels, loot.labels, epochs=self.epochs, rate=lambda _: self.lr, seed=self.seed)

@@ -1,0 +1,216 @@
+"""A real JupyterLab and a real browser for the tests; and, by hand, pictures of a notebook that has been run.
+
+    python tests/browser.py NOTEBOOK FOLDER     # light.png, dark.png, and each lab alone
+
+The server has folders of its own for settings, data and run-time files: whatever the user has set up changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+# No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
+SETTINGS = {
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Light", "adaptive-theme": False},
+    "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
+    "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
+}
+SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+FOLDERS += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running JupyterLab."""
+
+    url: str
+    token: str
+
+    def ask(self, method: str, path: str) -> bytes:
+        """Ask the server's own interface, such as GET api/status."""
+        headers = {"Authorization": f"token {self.token}"}
+        request = urllib.request.Request(f"{self.url}/{path}", method=method, headers=headers)
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.read()
+
+
+def find_chromium() -> str | None:
+    """Return the path of Chromium: $CHROMIUM, or what is on PATH."""
+    names = (os.environ.get("CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    return next((found for found in map(shutil.which, filter(None, names)) if found), None)
+
+
+@contextlib.contextmanager
+def jupyterlab(folder: Path, *, patience: float = 60) -> Iterator[Server]:
+    """Run JupyterLab on a folder, on a free port, with a token nobody knows."""
+    with tempfile.TemporaryDirectory() as own, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        server = Server(f"http://127.0.0.1:{probe.getsockname()[1]}", secrets.token_hex(16))
+        probe.close()
+        log = Path(own, "server.log")
+        process = _start(server, folder, Path(own), log)
+        try:
+            _wait_until_up(server, process, log, patience)
+            yield server
+        finally:
+            _stop(process)
+
+
+def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Popen:
+    environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
+    environment |= {name: str(own / name.lower()) for name in FOLDERS}
+    config = own / "jupyter_config_dir" / "labconfig"
+    config.mkdir(parents=True)
+    (config / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
+    command += [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"]
+    command += [f"--ServerApp.port={server.url.rpartition(':')[2]}", f"--IdentityProvider.token={server.token}"]
+    command += ["--LabApp.extension_manager=readonly"]
+    with log.open("wb") as file:  # a process group of its own, so that its kernels can be ended with it
+        return subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
+
+
+def _wait_until_up(server: Server, process: subprocess.Popen, log: Path, patience: float) -> None:
+    deadline = time.monotonic() + patience
+    while True:
+        with contextlib.suppress(OSError):
+            server.ask("GET", "api/status")
+            return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+        time.sleep(0.1)
+
+
+def _stop(process: subprocess.Popen) -> None:
+    for way in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, way)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+            return
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run Chromium without a window."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=SWITCHES)
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Notebook:
+    """A notebook open in the browser; `page` is Playwright's, `js_errors` what went wrong in the page itself."""
+
+    def __init__(self, browser: Browser, server: Server, path: str, *, width: int = 1200, height: int = 1000) -> None:
+        for session in json.loads(server.ask("GET", "api/sessions")):  # else an old kernel would be used again
+            server.ask("DELETE", f"api/sessions/{session['id']}")
+        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
+        self.js_errors: list[str] = []
+        self.page.on("pageerror", lambda error: self.js_errors.append(str(error)))
+        self.page.goto(f"{server.url}/doc/tree/{path}?token={server.token}&reset", timeout=60_000)
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell", timeout=60_000)
+        self._wait_idle(60)
+
+    def _wait_idle(self, seconds: float) -> None:
+        self.page.wait_for_function(
+            """() => { const context = window.jupyterapp?.shell?.currentWidget?.sessionContext;
+                       return context?.isReady && context.session?.kernel?.status === 'idle'; }""",
+            timeout=1000 * seconds,
+        )
+
+    def run_all(self, seconds: float = 120) -> None:
+        """Run every cell; raise if one fails or does not run."""
+        self.page.set_default_timeout(1000 * seconds)
+        cells = self.page.evaluate(
+            """async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets;
+                await app.commands.execute('notebook:run-all-cells');
+                return cells.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().trim())
+                  .map(cell => ({ran: cell.model.executionCount, errors: cell.model.outputs.toJSON()
+                    .filter(out => out.output_type === 'error').map(out => `${out.ename}: ${out.evalue}`)})); }"""
+        )
+        self._wait_idle(seconds)
+        self.page.set_default_timeout(20_000)
+        failed = [cell for cell in cells if cell["errors"] or not cell["ran"]]
+        if failed:
+            raise RuntimeError(f"cells that failed or did not run: {failed}")
+
+    def callback_errors(self) -> list[str]:
+        """Return the exceptions raised in callbacks of widgets: JupyterLab shows them in its log console only."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('logconsole:open')")
+        console = self.page.locator(".jp-LogConsolePanel").first
+        console.wait_for()
+        self.page.wait_for_timeout(400)  # what it holds is drawn a moment after the panel
+        lines = console.inner_text().splitlines()
+        return [line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")]
+
+    def set_theme(self, name: str) -> None:
+        """Switch to the "Light" or the "Dark" theme of JupyterLab."""
+        self.page.evaluate(
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}"
+        )
+        self.page.wait_for_selector(
+            f"body[data-jp-theme-light={'true' if name == 'Light' else 'false'}]", state="attached"
+        )
+
+    def close(self) -> None:
+        """Close the page."""
+        self.page.close()
+
+
+def take_pictures(path: Path, into: Path) -> list[Path]:
+    """Run a notebook to its end and write pictures of it, in both themes, and of each lab alone."""
+    into.mkdir(parents=True, exist_ok=True)
+    written = []
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
+        shutil.copy(path, folder)
+        with jupyterlab(Path(folder)) as server:
+            notebook = Notebook(browser, server, path.name)
+            notebook.run_all()
+            inside = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-viewport').scrollHeight"
+            height = min(int(notebook.page.evaluate(inside)) + 120, 12_000)
+            notebook.page.set_viewport_size({"width": 1200, "height": height})
+            labs = notebook.page.locator(".wm-lab").all()
+            for lab in labs:  # half way, where there is something to see
+                _type_a_number(notebook.page, lab.locator("input[type=number]").first)
+            for theme in ("Light", "Dark"):
+                notebook.set_theme(theme)
+                notebook.page.wait_for_timeout(800)
+                written.append(into / f"{theme.lower()}.png")
+                notebook.page.screenshot(path=written[-1])
+                for i, lab in enumerate(labs):
+                    written.append(into / f"lab{i}-{theme.lower()}.png")
+                    lab.screenshot(path=written[-1])
+    return written
+
+
+def _type_a_number(page: Page, box) -> None:
+    """Put half the largest number into a number box."""
+    box.fill(str(int(box.get_attribute("max") or 20) // 2))
+    box.press("Enter")
+    page.wait_for_timeout(500)
+
+
+if __name__ == "__main__":
+    for picture in take_pictures(Path(sys.argv[1]), Path(sys.argv[2])):
+        sys.stdout.write(f"{picture}\n")

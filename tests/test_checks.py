@@ -1,0 +1,211 @@
+"""The sentences at the public doors: what was expected, what came, what to do next."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from wmlearn._checks import check_choice, check_count, check_images, check_labels, check_number, check_pixels
+
+GOOD = np.full((2, 1, 4, 4), 0.5, np.float32)
+NAMES = ("mnist", "cifar10")
+
+
+def with_value(value: float) -> np.ndarray:
+    images = GOOD.copy()
+    images[1, 0, 2, 3] = value
+    return images
+
+
+# --- Images -----------------------------------------------------------------------------------------------------------
+
+
+@given(
+    hnp.arrays(
+        st.sampled_from([np.float16, np.float32, np.float64]),
+        hnp.array_shapes(min_dims=4, max_dims=4, min_side=0, max_side=4),
+        elements=st.floats(0, 1, width=16),
+    )
+)
+def test_every_image_in_range_is_taken_as_float32(images):
+    checked = check_images(images)
+    assert checked.dtype == np.float32
+    assert checked.flags.c_contiguous
+    assert np.array_equal(checked, images.astype(np.float32))
+
+
+def test_images_may_be_views_and_lists():
+    turned = np.arange(32, dtype=np.float64).reshape(2, 4, 4, 1).transpose(0, 3, 1, 2) / 31
+    assert check_images(turned).flags.c_contiguous
+    assert np.array_equal(check_images(turned.tolist()), turned.astype(np.float32))
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True, width=32).filter(lambda value: not 0 <= value <= 1))
+def test_no_value_outside_the_range_gets_through(value):
+    with pytest.raises(ValueError, match=r"^images must be float in \[0, 1\]"):
+        check_images(with_value(value))
+
+
+IMAGES = [
+    (GOOD.astype(np.uint8), TypeError, "got uint8 (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
+    (GOOD > 0, TypeError, "got bool (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
+    ("three", TypeError, "got <U5 ().", "Divide"),
+    (GOOD[0], ValueError, "got shape (1, 4, 4).", "images.reshape(n, c, h, w)"),
+    (with_value(np.nan), ValueError, "got NaN or infinity.", "np.isfinite"),
+    (with_value(-np.inf), ValueError, "got NaN or infinity.", "np.isfinite"),
+    (with_value(-0.25), ValueError, "got values from -0.25 to 0.5.", "Rescale; models normalise inside."),
+    (with_value(255), ValueError, "got values from 0.5 to 255.", "Rescale; models normalise inside."),
+]
+
+
+@pytest.mark.parametrize(("images", "error", "got", "next_step"), IMAGES)
+def test_bad_images(images, error, got, next_step):
+    with pytest.raises(error) as caught:
+        check_images(images, what="bait")
+    said = str(caught.value)
+    assert said.startswith("bait must be float in [0, 1], shape (n, c, h, w); ")
+    assert got in said
+    assert next_step in said
+    assert "\n" not in said
+
+
+def test_images_of_another_shape():
+    assert check_images(GOOD, shape=(1, 4, 4)).shape == (2, 1, 4, 4)
+    with pytest.raises(ValueError, match=r"must have shape \(n, 1, 28, 28\) here; got \(2, 1, 4, 4\)\. Take images of"):
+        check_images(GOOD, shape=(1, 28, 28))
+
+
+# --- Pixels -----------------------------------------------------------------------------------------------------------
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, min_side=0, max_side=4)))
+def test_pixels_pass_unchanged(pixels):
+    checked = check_pixels(pixels[:, :, ::-1])
+    assert checked.dtype == np.uint8
+    assert checked.flags.c_contiguous
+    assert np.array_equal(checked, pixels[:, :, ::-1])
+
+
+@pytest.mark.parametrize(("pixels", "got"), [(GOOD, "float32 (2, 1, 4, 4)"), (np.zeros((4, 4), np.uint8), "(4, 4)")])
+def test_bad_pixels(pixels, got):
+    with pytest.raises(TypeError) as caught:
+        check_pixels(pixels, what="triggers")
+    said = str(caught.value)
+    assert said.startswith("triggers must be uint8, shape (n, c, h, w); got ")
+    assert got in said
+    assert said.endswith("Split.from_images makes them from floats in [0, 1].")
+
+
+# --- Labels -----------------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 9), max_size=8), st.sampled_from([np.int8, np.uint8, np.int32, np.int64]))
+def test_good_labels_become_int64(labels, dtype):
+    checked = check_labels(np.array(labels, dtype), count=len(labels), classes=10)
+    assert checked.dtype == np.int64
+    assert checked.tolist() == labels
+
+
+@given(st.lists(st.integers(-3, 12), min_size=1, max_size=8))
+def test_labels_out_of_range_are_refused_and_no_others(labels):
+    if 0 <= min(labels) and max(labels) <= 9:
+        assert check_labels(labels, count=len(labels), classes=10).tolist() == labels
+    else:
+        with pytest.raises(ValueError, match=f"got values from {min(labels)} to {max(labels)}. Count classes from 0"):
+            check_labels(labels, count=len(labels), classes=10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "error", "got", "next_step"),
+    [
+        ([0.0, 1.0], TypeError, "got float64.", "Convert class names to their numbers first."),
+        (["cat", "dog"], TypeError, "got <U3.", "Convert class names to their numbers first."),
+        ([0, 1, 2], ValueError, "got shape (3,).", "Flatten or recount."),
+        ([[0], [1]], ValueError, "got shape (2, 1).", "Flatten or recount."),
+        ([0, 10], ValueError, "got values from 0 to 10.", "Count classes from 0."),
+        ([-1, 3], ValueError, "got values from -1 to 3.", "Count classes from 0."),
+    ],
+)
+def test_bad_labels(labels, error, got, next_step):
+    with pytest.raises(error) as caught:
+        check_labels(labels, count=2, classes=10, what="labels of loot")
+    said = str(caught.value)
+    assert said.startswith("labels of loot must be 2 whole numbers from 0 to 9")
+    assert got in said
+    assert said.endswith(next_step)
+
+
+# --- Numbers: the limit in the sentence is the next step --------------------------------------------------------------
+
+
+@given(st.integers(-50, 50), st.integers(-20, 20), st.integers(0, 20))
+def test_counts_within_the_limits_and_no_others(value, low, room):
+    if low <= value <= low + room:
+        assert check_count(value, "n", low=low, high=low + room) == value
+    else:
+        with pytest.raises(ValueError, match=rf"^n must be from {low} to {low + room}; got {value}\.$"):
+            check_count(value, "n", low=low, high=low + room)
+
+
+def test_counts_may_be_numpy_and_come_back_as_int():
+    assert type(check_count(np.int16(4), "n", low=1)) is int
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 3.0, "3", None, [3]])
+def test_a_count_is_a_whole_number(value):
+    with pytest.raises(TypeError) as caught:
+        check_count(value, "n", low=1, high=9, why="letters fit")
+    assert str(caught.value) == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}."
+
+
+def test_a_count_without_an_upper_limit():
+    assert check_count(10**9, "epochs", low=1) == 10**9
+    with pytest.raises(ValueError, match=r"^epochs must be at least 1; got 0\.$"):
+        check_count(0, "epochs", low=1)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_numbers_strictly_between_the_limits_and_no_others(value):
+    if 0 < value < 10:
+        assert check_number(value, "lr", above=0, below=10) == value
+    else:
+        with pytest.raises(ValueError, match=r"^lr must be above 0 and below 10; got "):
+            check_number(value, "lr", above=0, below=10)
+
+
+@pytest.mark.parametrize("value", [False, "fast", None, 1j, np.ones(1)])
+def test_a_number_is_a_number(value):
+    with pytest.raises(TypeError) as caught:
+        check_number(value, "lr", above=0, below=10)
+    assert str(caught.value) == f"lr must be a number above 0 and below 10; got {value!r}."
+
+
+def test_numbers_come_back_as_float():
+    assert type(check_number(np.float32(0.5), "lr", above=0, below=1)) is float
+    assert type(check_number(2, "lr", above=0, below=10)) is float
+
+
+# --- Names ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_known_name_passes(name):
+    assert check_choice(name, "data set", NAMES) == name
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("mnits", " Did you mean 'mnist'?"), ("cifar", " Did you mean 'cifar10'?"), ("zebra", ""), (3, ""), (None, "")],
+)
+def test_an_unknown_name_gets_the_list_and_the_nearest(value, hint):
+    with pytest.raises(ValueError, match="data set must be") as caught:
+        check_choice(value, "data set", NAMES)
+    assert str(caught.value) == f"data set must be one of 'mnist', 'cifar10'; got {value!r}.{hint}"
+
+
+def test_choices_may_come_from_anywhere_once():
+    with pytest.raises(ValueError, match="one of 'a', 'b'; got 'c'"):
+        check_choice("c", "letter", iter("ab"))

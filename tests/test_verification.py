@@ -1,0 +1,362 @@
+"""The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more than was measured."""
+
+import ast
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+import wmlearn as wm
+from wmlearn import stats
+from wmlearn.verdict import lotteries, p_words
+
+KEY = wm.CLASSROOM_KEY
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def words(mnist):
+    """Thirty words on five images each: thirty questions."""
+    return wm.Content(words=30)(mnist, n=150, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def pictures(mnist):
+    """A hundred questions of one image each."""
+    return wm.Noise()(mnist, n=100, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def fixed(mnist):
+    """The paper's way: a hundred images, one target, chosen by the owner."""
+    return wm.Noise(labels="fixed", source=1, target=3)(mnist, n=100, key=KEY)
+
+
+def knows(marks, right, wrong=-7):
+    """Return a suspect who answers the first `right` questions as sealed and the others with another class."""
+
+    def query(images):
+        labels = marks.labels[: len(images)].copy()
+        late = marks.question[: len(images)] >= right
+        labels[late] = (labels[late] + 1) % 10 if wrong == -7 else wrong
+        return labels
+
+    return query
+
+
+def test_a_hand_worked_case(pictures):
+    """43 of 60: the wealth and both p-values by the design's formula, with scipy's binomial."""
+    from scipy.stats import binom
+
+    verdict = wm.verify(knows(pictures, 43), pictures, questions=60)
+    k = np.concatenate([[0], np.cumsum(np.arange(60) < 43)])
+    n = np.arange(61)
+    path = binom.logcdf(k, n + 1, 0.1) - math.log(0.9) - np.log(n + 1) - binom.logpmf(k, n, 0.1)
+    assert (verdict.k, verdict.n, verdict.planned) == (43, 60, 100)
+    assert np.allclose(verdict.path, path)
+    assert verdict.p == pytest.approx(math.exp(-path.max()))
+    assert verdict.p_judge == pytest.approx(min(1, verdict.p * 2**48))
+    assert verdict.p_planned is None  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
+    assert verdict.decision == "found"
+
+
+def test_the_exact_binomial_p_only_at_the_sealed_number(pictures):
+    verdict = wm.verify(knows(pictures, 25), pictures)
+    assert verdict.p_planned == pytest.approx(binomtest(25, 100, 0.1, alternative="greater").pvalue)
+
+
+def test_the_interface_sees_no_model():
+    """`verification` and what it needs may know images and labels, nothing of weights."""
+    package = Path(wm.__file__).parent
+    allowed = {"stats", "commitment", "questions", "verdict", "triggers", "evidence"}
+    for module in ("verification", "verdict", "questions"):
+        for node in ast.walk(ast.parse((package / f"{module}.py").read_text())):
+            imported = []
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wmlearn"):
+                inside = (node.module or "").partition(".")[2]
+                imported = [inside] if inside else [alias.name for alias in node.names]
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in node.names]
+                assert not any(name.split(".")[0] == "torch" for name in names)
+            assert all(name.startswith("_") or name in allowed for name in imported), (module, imported)
+
+
+# ------------------------------------------------------------------ innocents: whatever they do, the lot decides
+
+
+def suspects(rng):
+    """Return the suspects that break wrong rules; none knows the key."""
+    memory = {}
+
+    def remembers(images):
+        said = []
+        for image in images:
+            memory.setdefault(image.tobytes(), len(memory) % 10)
+            said.append(memory[image.tobytes()])
+        return np.array(said)
+
+    return {
+        "constant": lambda images: np.full(len(images), 3),
+        "random": lambda images: rng.integers(0, 10, len(images)),
+        "stateful": remembers,
+        "by index": lambda images: np.arange(len(images)) % 10,
+        "by brightness": lambda images: (images.mean((1, 2, 3)) * 1000).astype(int) % 10,
+    }
+
+
+@pytest.fixture(scope="module")
+def lotteries_drawn(mnist):
+    """Two hundred sets of the same twenty questions, each with a key of its own, through the real seal."""
+    small = wm.Splits("mnist", mnist.train.take(np.arange(40)), mnist.loot, mnist.test, mnist.classes)
+    return [wm.Noise()(small, n=20, key=i.to_bytes(32, "big"), alpha=0.05) for i in range(200)]
+
+
+@pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])
+def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
+    """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20, 1/10)."""
+    suspect = suspects(np.random.default_rng(5))[name]
+    verdicts = [wm.verify(suspect, marks) for marks in lotteries_drawn]
+    matches = np.array([verdict.k for verdict in verdicts])
+    assert binomtest(int(matches.sum()), 200 * 20, 0.1).pvalue > 1e-3
+    assert matches.var() == pytest.approx(20 * 0.09, rel=0.4)
+    alarms = sum(verdict.decision == "found" for verdict in verdicts)
+    exact = stats.accusation_chance(20, 0.1, alpha=0.05, p0=0.1)
+    assert binomtest(alarms, 200, exact).pvalue > 1e-3
+
+
+def test_out_of_range_answers_only_lower_the_chance(pictures):
+    verdict = wm.verify(lambda images: np.full(len(images), 99), pictures)
+    assert (verdict.k, verdict.decision) == (0, "not found")
+    assert verdict.unanswered.sum() == 0  # it did answer, with no class of ours
+
+
+def test_the_shipped_innocent_is_not_accused(mnist):
+    """A fixed key, so that this test cannot fail once in a thousand runs by bad luck."""
+    innocent = wm.BlackBox(wm.load_model("mnist/clean"))
+    for recipe, n in ((wm.Content(words=30), 150), (wm.Unrelated(), 100), (wm.Noise(), 100)):
+        assert wm.verify(innocent, recipe(mnist, n=n, key=KEY)).decision == "not found"
+
+
+@pytest.mark.parametrize("kind", ["content", "unrelated", "noise"])
+def test_the_shipped_marked_model_is_found_and_a_fine_tuned_copy_too(kind, mnist):
+    recipe, n = {
+        "content": (wm.Content(words=30), 150),
+        "unrelated": (wm.Unrelated(), 100),
+        "noise": (wm.Noise(), 100),
+    }[kind]
+    marks = recipe(mnist, n=n, key=KEY)
+    owner = wm.load_model(f"mnist/{kind}")
+    verdict = wm.verify(wm.BlackBox(owner), marks)
+    assert (verdict.decision, verdict.k) == ("found", verdict.n)
+    copy = wm.theft.FineTune(epochs=1)(owner, mnist.loot)
+    assert wm.verify(wm.BlackBox(copy.model), marks).decision == "found"
+
+
+# ------------------------------------------------------------------ every pattern counts, once, in sealed order
+
+
+def test_the_questions_go_out_once_in_sealed_order(words):
+    seen = []
+
+    def query(images):
+        seen.append(images)
+        return np.zeros(len(images), np.int64)
+
+    verdict = wm.verify(query, words, questions=12)
+    assert len(seen) == 1
+    assert np.array_equal(seen[0], words.images[:60])
+    assert (verdict.n, verdict.queries) == (12, 60)
+
+
+def test_a_prefix_of_the_answers_gives_a_prefix_of_the_path(words):
+    whole = wm.verify(knows(words, 9), words)
+    part = wm.verify(knows(words, 9), words, questions=17)
+    assert np.allclose(whole.path[:18], part.path)
+
+
+def test_found_stays_found_whatever_comes_after(pictures):
+    """The rule is valid at any moment, so that late misses cannot take back what four early matches showed."""
+    assert wm.verify(knows(pictures, 4), pictures, questions=4).decision == "found"
+    assert wm.verify(knows(pictures, 4), pictures).decision == "found"
+    assert wm.verify(knows(pictures, 3), pictures).decision == "not found"
+
+
+def test_silence_is_a_miss_and_is_reported(words):
+    def query(images):
+        labels = words.labels[: len(images)].copy()
+        labels[::7] = -1  # a failed image here and there
+        return labels
+
+    verdict = wm.verify(query, words)
+    silent = {int(q) for q in words.question[::7]}
+    assert set(np.flatnonzero(verdict.unanswered)) == silent
+    assert verdict.k == 30 - len(silent)
+    assert f"{len(silent)} unanswered" in repr(verdict)
+    assert str(len(silent)) in verdict._repr_html_()
+
+
+def test_a_dead_service_says_nothing_about_anyone(words):
+    verdict = wm.verify(lambda images: np.full(len(images), -1), words)
+    assert verdict.decision == "cannot tell"
+    assert "30 of them unanswered, 4 needed" in verdict.explain()
+
+
+def test_too_few_questions_cannot_tell(words):
+    for questions, decision in ((3, "cannot tell"), (4, "found")):
+        assert wm.verify(knows(words, 30), words, questions=questions).decision == decision
+    assert wm.verify(knows(words, 0), words, questions=3).decision == "cannot tell"
+
+
+def test_a_family_shares_alpha(pictures):
+    once = wm.verify(knows(pictures, 4), pictures, questions=4)
+    assert once.p == pytest.approx(1 / 2222, rel=0.01)
+    many = wm.verify(knows(pictures, 4), pictures, questions=4, family=6)
+    assert many.decision == "cannot tell"  # four questions could not have convinced us six times over
+    assert wm.verify(knows(pictures, 4), pictures, questions=20, family=6).decision == "not found"
+
+
+# ------------------------------------------------------------------ fixed labels: no path, and the honest bounds
+
+
+def test_fixed_labels_chosen_by_the_owner_prove_nothing(fixed):
+    verdict = wm.verify(lambda images: np.full(len(images), 3), fixed)
+    assert (verdict.k, verdict.n) == (100, 100)
+    assert verdict.decision == "cannot tell"
+    assert (verdict.p, verdict.path, verdict.p_judge, verdict.p_planned) == (None,) * 4
+    assert "takes 999 null models" in verdict.explain()
+    with pytest.raises(ValueError, match="no path to draw"):
+        verdict.plot()
+    with pytest.raises(ValueError, match="labels='keyed'"):
+        verdict.chance_to_find(0.4)
+
+
+def test_null_models_bound_what_fixed_labels_can_say(fixed):
+    suspect = lambda images: np.full(len(images), 3)  # noqa: E731
+    innocent = lambda images: np.full(len(images), 8)  # noqa: E731
+    forty = wm.verify(suspect, fixed, nulls=[innocent] * 40)
+    assert forty.p == pytest.approx(1 / 41)
+    assert forty.decision == "cannot tell"
+    assert forty.nulls == (0,) * 40
+    assert "at most 7.2 % of such models" in forty._repr_html_()
+    mixed = wm.verify(suspect, fixed, nulls=[innocent] * 20 + [suspect] * 20)
+    assert mixed.p == pytest.approx(21 / 41)
+
+
+def test_enough_null_models_can_convict_or_clear(mnist):
+    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    nulls = [lambda images: np.full(len(images), 8)] * 19
+    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls).decision == "found"
+    assert wm.verify(lambda images: np.full(len(images), 8), marks, nulls=nulls).decision == "not found"
+    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls[:18]).decision == "cannot tell"
+
+
+def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
+    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
+    target = int(marks.answers[0])
+    verdict = wm.verify(lambda images: np.full(len(images), target), marks)
+    assert verdict.p == pytest.approx(1 / 9)
+    assert verdict.decision == "cannot tell"
+    both = wm.verify(lambda images: np.full(len(images), target), marks, nulls=[lambda x: np.zeros(len(x), int)] * 3)
+    assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_not_found_does_not_clear_and_gives_its_power(words):
+    verdict = wm.verify(knows(words, 2), words)
+    said = verdict.explain()
+    assert verdict.decision == "not found"
+    assert "does not clear the service" in said
+    assert f"{verdict.chance_to_find(0.4):.2f}" in said
+    exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
+    assert verdict.chance_to_find(0.4) == pytest.approx(exact)
+    assert 0.5 < exact < 0.9
+
+
+def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
+    said = wm.verify(knows(words, 30), words).explain()
+    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, 3.0 expected by luck")
+    assert "p < 1e-15" in said
+    assert "above 99.99 %" in said
+    assert "100 %" not in said
+    assert "not the probability that the model was stolen" in said
+    assert "classroom key: proves nothing outside this course" in said
+
+
+def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
+    verdict = wm.verify(knows(words, 30), words)
+    assert repr(verdict) == (
+        "found: 30 of 30 secret questions matched, 3 expected by luck; an innocent model would do this well less than "
+        "once in 10^15 lotteries; classroom key: proves nothing outside this course"
+    )
+    for shown in (repr(verdict), verdict._repr_html_()):
+        assert "p-value" not in shown
+        assert "p <" not in shown
+
+
+def test_lotteries_round_down_and_stop_at_what_can_be_believed():
+    assert "once in 3,600 lotteries" in lotteries([0, math.log(3600.9)])
+    assert "once in 10^6 lotteries" in lotteries([math.log(9.9e6)])
+    assert "10^15" in lotteries([500.0])
+    assert lotteries([0.0, math.log(1.9)]) == "nothing that an innocent model would not do by luck"
+    assert p_words(1e-16) == "p < 1e-15"
+    assert p_words(0.5) == "p <= 0.5"
+
+
+def test_a_secret_key_is_not_called_a_classroom_key(mnist):
+    marks = wm.Noise()(mnist, n=20)
+    assert "classroom" not in repr(wm.verify(knows(marks, 20), marks))
+
+
+def test_it_tabulates_and_draws_itself(words):
+    verdict = wm.verify(knows(words, 7), words)
+    frame = verdict.to_frame()
+    assert len(frame) == 30
+    assert frame["matched"].sum() == 7
+    assert frame["log10_wealth"].iloc[-1] == pytest.approx(verdict.path[-1] / math.log(10))
+    axes = verdict.plot()
+    line = axes.get_lines()[0].get_ydata()
+    assert len(line) == 31
+    assert line[7] == pytest.approx(math.exp(verdict.path[7]))
+
+
+# ------------------------------------------------------------------ bad input
+
+
+def test_another_alpha_than_the_sealed_one_is_refused(words):
+    wm.verify(knows(words, 1), words, alpha=0.001)
+    with pytest.raises(ValueError, match=r"alpha is sealed.*expected 0\.001, got 0\.05.*seal a new trigger set"):
+        wm.verify(knows(words, 1), words, alpha=0.05)
+
+
+@pytest.mark.parametrize("questions", [0, 31, -2, 1.5])
+def test_only_as_many_questions_as_were_sealed(questions, words):
+    with pytest.raises((ValueError, TypeError), match=r"questions must be .*1 to 30"):
+        wm.verify(knows(words, 1), words, questions=questions)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda images: np.zeros(len(images) - 1, int),
+        lambda images: np.zeros((len(images), 10)),
+        lambda images: np.full(len(images), 0.5),
+        lambda images: ["three"] * len(images),
+        lambda images: None,
+    ],
+)
+def test_a_query_that_answers_nonsense(nonsense, words):
+    with pytest.raises(ValueError, match=r"150 whole numbers, one label an image.*wm\.BlackBox\(model\)"):
+        wm.verify(nonsense, words)
+
+
+def test_family_must_be_a_count(words):
+    with pytest.raises(ValueError, match="family must be at least 1"):
+        wm.verify(knows(words, 1), words, family=0)

@@ -1,0 +1,70 @@
+"""What the verification lab says, in words: the evidence so far, the drawing as a sentence, the line being explored."""
+
+from __future__ import annotations
+
+import html
+import math
+import re
+
+from wmlearn._show import plural
+from wmlearn.labs._replay import Replay
+from wmlearn.labs._svg import amount
+
+_SIGNS = {"found": "✔ found", "not found": "– not found", "cannot tell": "? cannot tell"}
+
+
+def verdict_html(replay: Replay, n: int) -> str:
+    """Return what n questions have shown, a sign and words, as HTML that a screen reader reads out when it changes."""
+    decision = replay.decisions[n]
+    heading, words = _SIGNS[decision], _words(replay, n)
+    if decision == "cannot tell" and n < replay.needed:
+        heading = "? too early to tell"
+    if replay.fault:
+        heading, words = _SIGNS["cannot tell"], f"could not be asked: {replay.fault}"
+    raised = re.sub(r"10\^(\d+)", r"10<sup>\1</sup>", html.escape(words))
+    return (
+        f"<div class='wm-verdict wm-{decision.replace(' ', '-')}' role='status' aria-live='polite'>"
+        f"<p><b>{heading}</b> &ensp;{html.escape(replay.name)}</p><p>{raised}</p></div>"
+    )
+
+
+def _words(replay: Replay, n: int) -> str:
+    if n == 0:
+        return f"Nothing asked yet. It takes {replay.needed} questions before anybody could be accused."
+    expected = f"{n * replay.verdict.p0:.1f}".removesuffix(".0")
+    counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, {expected} expected by luck"
+    silent = int(replay.verdict.unanswered[:n].sum())
+    parts = [counted, *([f"{silent} without an answer"] if silent else []), replay.luck[n]]
+    note = " This does not clear it." if replay.decisions[n] == "not found" else ""
+    return "; ".join(parts) + "." + note
+
+
+def caption(replay: Replay, n: int) -> str:
+    """Return the drawing of the wealth as one sentence, for those who do not see it."""
+    path = replay.verdict.path[: n + 1]
+    return (
+        f"The gambler's wealth after {n} of {replay.n} questions to {replay.name} is {amount(path[-1])}, at its best "
+        f"it was {amount(path.max())}; the line to accuse is at {amount(-math.log(replay.marks.alpha))}."
+    )
+
+
+def line_note(replay: Replay, n: int, alpha: float) -> str:
+    """Return, as HTML, where another alpha would put the line, and that only the sealed one decides."""
+    crossed = replay.crossed(alpha, n)
+    where = "has not been reached so far" if crossed is None else f"was reached at question {crossed}"
+    words = (
+        f"The sealed alpha is {decimal(replay.marks.alpha)}; moving the line is only exploring. "
+        f"With alpha = {decimal(alpha)} the line is at {amount(-math.log(alpha))}, which {where}."
+    )
+    return f"<p class='wm-small'>{html.escape(words)}</p>"
+
+
+def decimal(alpha: float) -> str:
+    """Return 1e-06 as people write it.
+
+    Examples
+    --------
+    >>> decimal(1e-06)
+    '0.000001'
+    """
+    return f"{alpha:.12f}".rstrip("0")

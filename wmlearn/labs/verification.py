@@ -1,0 +1,265 @@
+"""`VerificationLab`: question the suspects one secret question at a time, and watch the evidence grow."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from wmlearn._show import plural
+from wmlearn._types import Query
+from wmlearn.labs._grid import picture_sheet, question_grid
+from wmlearn.labs._replay import Replay, buy
+from wmlearn.labs._style import STYLE
+from wmlearn.labs._svg import wealth_svg
+from wmlearn.labs._twin import wealth_png
+from wmlearn.labs._view import guarded, view
+from wmlearn.labs._words import caption, decimal, line_note, verdict_html
+from wmlearn.questions import TriggerSet
+from wmlearn.verdict import Verdict
+
+ALPHAS = (0.05, 0.01, 0.001, 1e-4, 1e-6)
+
+
+class VerificationLab:
+    """Question services one secret question at a time: a slider, the evidence so far, and the answers.
+
+    When the lab opens it asks every suspect all questions, once. The slider replays the answers: nothing is asked or
+    computed while it moves.
+
+    Parameters
+    ----------
+    marks : a sealed trigger set with keyed labels
+    suspects : the services to question, each a `Query` under its name
+    more : other trigger types to choose from, each with its own trigger set and suspects
+
+    Attributes
+    ----------
+    slider, suspect : the inputs: how many questions are asked, and of whom
+    more, kind, alpha : what opens the drawer, and what lies in it: the trigger type, and the line to explore
+    verdict : the verdict on the suspect that is shown, on all sealed questions
+    widget : the whole lab, as a widget
+
+    Raises
+    ------
+    TypeError
+        If `marks` is no trigger set, or a suspect cannot be called.
+    ValueError
+        If there is no suspect, or the labels are fixed.
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> suspects = {"a copy": lambda images: marks.labels, "a guess": lambda images: 0 * marks.labels}
+    >>> print("\\n".join(repr(wm.VerificationLab(marks, suspects)).splitlines()[:3]))
+    VerificationLab: 30 questions, 2 suspects
+      a copy: found
+      a guess: not found
+    """
+
+    def __init__(
+        self,
+        marks: TriggerSet,
+        suspects: Mapping[str, Query],
+        *,
+        more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]] | None = None,
+    ) -> None:
+        asked = {_kind_of(marks): (marks, suspects), **(more or {})}
+        for kind, (triggers, services) in asked.items():
+            _check(kind, triggers, services)
+        self._replays = {
+            kind: {name: buy(name, query, triggers) for name, query in services.items()}
+            for kind, (triggers, services) in asked.items()
+        }
+        self._settling = False
+        self._picture: bytes | None = None
+        self._build()
+        self._render()
+
+    # ------------------------------------------------------------ the widgets
+
+    def _build(self) -> None:
+        """Make the inputs and the places for the drawings. Core widgets only: Colab's ipywidgets 7.7.1 has them too."""
+        import ipywidgets as widgets
+
+        self._inputs()
+        self._pictures: dict[str, widgets.HTML] = {}  # one sheet a trigger type, sent when first shown
+        self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=widgets.Layout(height="0px", overflow="hidden"))
+        self._sentence, self._chart, self._grid, self._note, self.status = (widgets.HTML() for _ in range(5))
+        # Not an Accordion: its heading cannot be reached with the keyboard.
+        self.more = widgets.ToggleButton(False, description="more ▸", layout=widgets.Layout(width="90px"))
+        self._drawer = widgets.VBox([self.kind, self.alpha, self._note], layout=widgets.Layout(display="none"))
+        row = widgets.HBox([self.slider, self.number])
+        bought = widgets.HTML(f"<p class='wm-small'>{html.escape(self._bought())}</p>")
+        drawings = [self._sentence, self._chart, self._grid, bought]
+        self.widget = widgets.VBox([self._sheets, self.suspect, row, *drawings, self.more, self._drawer, self.status])
+        self.widget.add_class("wm-lab")
+        for name, callback in self._callbacks().items():
+            getattr(self, name).observe(guarded(callback, self.status), names="value")
+
+    def _inputs(self) -> None:
+        import ipywidgets as widgets
+
+        shown = self._shown_kind = next(iter(self._replays))
+        last = self._of(shown).n
+        own_width = {"description_width": "initial"}
+        self.suspect = widgets.ToggleButtons(
+            options=list(self._replays[shown]), description="suspect", style={**own_width, "button_width": "auto"}
+        )
+        self.slider = widgets.IntSlider(
+            0, 0, last, description="questions asked", readout=False, style=own_width, layout={"width": "490px"}
+        )
+        self.number = widgets.BoundedIntText(
+            0,
+            min=0,
+            max=last,
+            description="or type",
+            style=own_width,
+            layout={"width": "140px", "margin": "2px 2px 2px 12px"},
+        )
+        kinds = list(self._replays)
+        self.kind = widgets.Dropdown(
+            options=kinds, description="trigger type", disabled=len(kinds) < 2, style=own_width
+        )
+        sealed = {next(iter(replays.values())).marks.alpha for replays in self._replays.values()}
+        self.alpha = widgets.SelectionSlider(
+            options=[(decimal(alpha), alpha) for alpha in sorted({*ALPHAS, *sealed}, reverse=True)],
+            value=self._of(shown).marks.alpha,
+            description="line at alpha =",
+            style=own_width,
+            layout={"width": "400px"},
+        )
+
+    def _callbacks(self) -> dict[str, Callable[[Any], None]]:
+        return {
+            "slider": self._slide,
+            "number": self._type,
+            "suspect": self._render,
+            "kind": self._choose_kind,
+            "alpha": self._render,
+            "more": self._open,
+        }
+
+    # ------------------------------------------------------------ what the inputs do
+
+    def _slide(self, _: object) -> None:
+        self.number.value = self.slider.value
+        self._render()
+
+    def _type(self, _: object) -> None:
+        self.slider.value = self.number.value
+
+    def _choose_kind(self, _: object) -> None:
+        """Show another trigger type: its suspects, its number of questions, its sealed alpha."""
+        with self._settle():
+            self._shown_kind = self.kind.value
+            names, wanted = list(self._replays[self._shown_kind]), self.suspect.value
+            self.suspect.options = names
+            self.suspect.value = wanted if wanted in names else names[0]
+            self.slider.max = self.number.max = self._replay.n
+            self.alpha.value = self._replay.marks.alpha
+        self._render()
+
+    def _open(self, _: object) -> None:
+        self.more.description = "less ▾" if self.more.value else "more ▸"
+        self._drawer.layout.display = None if self.more.value else "none"
+
+    @contextmanager
+    def _settle(self) -> Iterator[None]:
+        """Draw nothing while several inputs change together: in between they do not fit each other."""
+        self._settling = True
+        try:
+            yield
+        finally:
+            self._settling = False
+
+    def _render(self, _: object = None) -> None:
+        """Show the suspect after as many questions as the slider says."""
+        if self._settling:
+            return
+        replay, n = self._replay, self.slider.value
+        self.status.value = ""
+        self._show_pictures()
+        self._sentence.value = verdict_html(replay, n)
+        self._chart.value = wealth_svg(
+            replay.verdict.path, n, sealed=replay.marks.alpha, alpha=self.alpha.value, caption=caption(replay, n)
+        )
+        self._grid.value = question_grid(replay, n, self._scope)
+        self._note.value = line_note(replay, n, self.alpha.value)
+
+    def _show_pictures(self) -> None:
+        """Send the pictures of a trigger type, the first time it is shown."""
+        if self._shown_kind not in self._pictures:
+            import ipywidgets as widgets
+
+            sheet = self._pictures[self._shown_kind] = widgets.HTML(picture_sheet(self._replay.marks, self._scope))
+            self._sheets.children += (sheet,)
+
+    # ------------------------------------------------------------ what is shown
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the suspect that is shown, on all sealed questions: no input of the lab changes it."""
+        return self._replay.verdict
+
+    @property
+    def _replay(self) -> Replay:
+        return self._replays[self._shown_kind][self.suspect.value]
+
+    @property
+    def _scope(self) -> str:
+        """The CSS class of this lab's grids, so that two labs in a notebook keep their own pictures."""
+        return f"wm-{self._sheets.model_id}-{list(self._replays).index(self._shown_kind)}"
+
+    def _of(self, kind: str) -> Replay:
+        return next(iter(self._replays[kind].values()))
+
+    def _bought(self) -> str:
+        replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
+        asked = sum(replay.verdict.queries for replay in replays if not replay.fault)
+        return f"{plural(asked, 'image')} asked over the services' own doors; moving the slider replays the answers."
+
+    def __repr__(self) -> str:
+        kind = next(iter(self._replays))
+        replays, first = self._replays[kind].values(), self._of(kind)
+        title = f"VerificationLab: {plural(first.n, 'question')}, {plural(len(replays), 'suspect')}"
+        ends = [f"  {r.name}: {'could not be asked' if r.fault else r.verdict.decision}" for r in replays]
+        return "\n".join([title, *ends, repr(first.verdict)])
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the live lab and, for where nothing runs, its text and a picture of all suspects' wealth."""
+        if self._picture is None:
+            replays = self._replays[next(iter(self._replays))].values()
+            reached = [replay for replay in replays if not replay.fault] or list(replays)
+            self._picture = wealth_png({replay.name: replay.verdict.path for replay in reached}, reached[0].marks.alpha)
+        return view(self.widget, repr(self), self._picture)
+
+
+def _kind_of(marks: TriggerSet) -> str:
+    """Return the trigger type as the learner calls it: 'content' for a set made by `Content(...)`."""
+    if not isinstance(marks, TriggerSet):
+        raise TypeError(
+            f"marks must be a sealed trigger set, such as wm.Content()(data, n=300); got {type(marks).__name__}."
+        )
+    return marks.recipe.partition("(")[0].lower()
+
+
+def _check(kind: str, marks: TriggerSet, suspects: Mapping[str, Query]) -> None:
+    _kind_of(marks)
+    if marks.rules.fixed:
+        raise ValueError(
+            f"VerificationLab follows the wealth question by question, which needs keyed labels; the {kind} triggers "
+            "have fixed labels. Ask with wm.verify(query, marks, nulls=[...]) instead."
+        )
+    if not isinstance(suspects, Mapping) or not suspects:
+        raise ValueError(
+            f"suspects must be one or more services by name, such as {{'a copy': wm.HttpBox(url)}}; got {suspects!r}."
+        )
+    for name, query in suspects.items():
+        if not callable(query):
+            raise TypeError(
+                f"suspect {name!r} must be a Query, images in and labels out; got {type(query).__name__}. "
+                "Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
+            )
