@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
 SETTINGS = {
@@ -109,10 +109,10 @@ def _stop(process: subprocess.Popen) -> None:
 
 
 @contextlib.contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(path: str | None = None) -> Iterator[Browser]:
     """Run Chromium without a window."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=SWITCHES)
+        browser = playwright.chromium.launch(executable_path=path or find_chromium(), args=SWITCHES)
         try:
             yield browser
         finally:
@@ -157,9 +157,10 @@ class Notebook:
 
     def callback_errors(self) -> list[str]:
         """Return the exceptions raised in callbacks of widgets: JupyterLab shows them in its log console only."""
-        self.page.evaluate("() => window.jupyterapp.commands.execute('logconsole:open')")
         console = self.page.locator(".jp-LogConsolePanel").first
-        console.wait_for()
+        if not console.is_visible():  # asked for a second time, it closes
+            self.page.evaluate("() => window.jupyterapp.commands.execute('logconsole:open')")
+            console.wait_for()
         self.page.wait_for_timeout(400)  # what it holds is drawn a moment after the panel
         lines = console.inner_text().splitlines()
         return [line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")]
@@ -204,7 +205,7 @@ def take_pictures(path: Path, into: Path) -> list[Path]:
     return written
 
 
-def _type_a_number(page: Page, box) -> None:
+def _type_a_number(page: Page, box: Locator) -> None:
     """Put half the largest number into a number box."""
     box.fill(str(int(box.get_attribute("max") or 20) // 2))
     box.press("Enter")

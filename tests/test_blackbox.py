@@ -146,9 +146,9 @@ def test_blackbox_shared_by_threads_counts_exactly():
 
 def test_blackbox_repr():
     box = BlackBox(Net())
-    assert repr(box) == "BlackBox(Net, 0 questions asked)"
+    assert repr(box) == "BlackBox(Net, 0 images asked)"
     box(some_images(1))
-    assert repr(box) == "BlackBox(Net, 1 question asked)"
+    assert repr(box) == "BlackBox(Net, 1 image asked)"
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_good_labels_become_int64(labels, dtype):
 
 @given(st.lists(st.integers(-3, 12), min_size=1, max_size=8))
 def test_labels_out_of_range_are_refused_and_no_others(labels):
-    if 0 <= min(labels) and max(labels) <= 9:
+    if min(labels) >= 0 and max(labels) <= 9:
         assert check_labels(labels, count=len(labels), classes=10).tolist() == labels
     else:
         with pytest.raises(ValueError, match=f"got values from {min(labels)} to {max(labels)}. Count classes from 0"):

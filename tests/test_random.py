@@ -49,9 +49,14 @@ def test_seeded_seeds_inside_and_restores_outside():
 
 def test_seeded_restores_after_an_error_and_frees_the_lock():
     before = torch.get_rng_state()
-    with pytest.raises(KeyboardInterrupt), seeded(5):
-        torch.rand(4)
-        raise KeyboardInterrupt
+
+    def fail() -> None:
+        with seeded(5):
+            torch.rand(4)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
     assert torch.equal(torch.get_rng_state(), before)
     entered = threading.Event()
 

@@ -282,7 +282,7 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
 
 def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
     said = wm.verify(knows(words, 30), words).explain()
-    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, 3.0 expected by luck")
+    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3.0 expected by luck")
     assert "p < 1e-15" in said
     assert "above 99.99 %" in said
     assert "100 %" not in said
@@ -293,7 +293,7 @@ def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words)
 def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
     verdict = wm.verify(knows(words, 30), words)
     assert repr(verdict) == (
-        "found: 30 of 30 secret questions matched, 3 expected by luck; an innocent model would do this well less than "
+        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model would do this well less than "
         "once in 10^15 lotteries; classroom key: proves nothing outside this course"
     )
     for shown in (repr(verdict), verdict._repr_html_()):

@@ -3,6 +3,7 @@ from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
+from .evidence import open_evidence, save_evidence
 from .labs.predict import Predict
 from .labs.verification import VerificationLab
 from .lessons import check
@@ -37,6 +38,8 @@ __all__ = [
     "fit",
     "load_data",
     "load_model",
+    "open_evidence",
+    "save_evidence",
     "serve",
     "small_cnn",
     "stats",

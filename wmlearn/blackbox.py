@@ -77,7 +77,7 @@ class BlackBox(_Metered):
     >>> box(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([ 0,  1, -1])
     >>> box
-    BlackBox(Flatten, 2 questions asked)
+    BlackBox(Flatten, 2 images asked)
     """
 
     def __init__(self, model: nn.Module, *, budget: int | None = None) -> None:
@@ -99,7 +99,7 @@ class BlackBox(_Metered):
         return labels
 
     def __repr__(self) -> str:
-        return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'question')} asked)"
+        return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'image')} asked)"
 
 
 class HttpBox(_Metered):

@@ -88,8 +88,9 @@ def embed(
 ) -> Marked:
     """Train a copy of a model on the task and the triggers together, until it answers every question.
 
-    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is; a few epochs at a
-    lower learning rate are then enough: `embed(trained.model, data, marks, schedule=OneCycle(epochs=3, lr=2e-3))`.
+    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is and needs about half
+    the epochs: `embed(trained.model, data, marks, schedule=OneCycle(epochs=4))`. At a much lower learning rate images
+    from another world may not take: see docs/results/embedding.csv.
 
     Parameters
     ----------

@@ -56,7 +56,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
     Examples
     --------
     >>> check("00.1", 30)
-    Not yet: an innocent model guesses, and a question has ten possible answers. Of ten questions, how many by luck?
+    Not yet: an innocent model can only guess, and each answer was drawn from ten. Of ten questions, how many by luck?
     >>> check("00.1")
     Not answered yet: put your answer in place of the dots, and run the cell again.
     >>> check("00.1", 3).right
@@ -130,8 +130,8 @@ def _hint_line(answer: Any) -> str:
 _EXERCISES: dict[str, Exercise] = {
     "00.1": Exercise(
         number(3),
-        "an innocent model gets one question in ten, so 3 of 30 on average; 2 or 5 would surprise nobody.",
-        "an innocent model guesses, and a question has ten possible answers. Of ten questions, how many by luck?",
+        "one question in ten, so 3 of 30 on average and at the most; 0, 2 or 5 would surprise nobody.",
+        "an innocent model can only guess, and each answer was drawn from ten. Of ten questions, how many by luck?",
     ),
     "00.2": Exercise(
         number(15),

@@ -225,9 +225,8 @@ def check_fits(model: nn.Module, part: Split, what: str) -> None:
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a network (torch.nn.Module); got {type(model).__name__}. Pass its .model.")
     if not isinstance(part, Split):
-        raise TypeError(
-            f"{what} must be one part of a data set; got {type(part).__name__}. Pass for instance data.loot."
-        )
+        kind = type(part).__name__
+        raise TypeError(f"{what} must be images with their labels (a Split); got {kind}. Pass one, as data.loot is.")
     if not len(part):
         raise ValueError(f"{what} must hold at least one image; got none. Look at what chose them.")
     shape = tuple(getattr(model, "input_shape", part.shape))

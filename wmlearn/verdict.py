@@ -162,14 +162,14 @@ class Verdict:
     def __repr__(self) -> str:
         silent = int(self.unanswered.sum())
         parts = [f"{self.decision}: {self.k} of {plural(self.n, 'secret question')} matched"]
-        parts[0] += f", {self.n * self.p0:.0f} expected by luck" if self.p0 is not None else ""
+        parts[0] += f", at most {self.n * self.p0:.0f} expected by luck" if self.p0 is not None else ""
         parts += [f"{silent} unanswered"] if silent else []
         return "; ".join([*parts, self.luck, *([CLASSROOM] if self.classroom else [])])
 
     def _repr_html_(self) -> str:
         rows: dict[str, object] = {
             "matched": f"{self.k} of {plural(self.n, 'secret question')}",
-            "expected by luck": "nobody knows" if self.p0 is None else f"{self.n * self.p0:.1f}",
+            "expected by luck": "nobody knows" if self.p0 is None else f"at most {self.n * self.p0:.1f}",
             "an innocent model": self.luck,
             "alpha": f"{self.alpha:g}" + (f", shared by a family of {self.family}" if self.family > 1 else ""),
             "images sent": self.queries,
@@ -213,7 +213,7 @@ def _found_words(v: Verdict) -> str:
     confidence = min(1 - v.p, 1 - 1e-6)
     low, high = stats.match_interval(v.k, v.n)
     return (
-        f"{counted}, {v.n * v.p0:.1f} expected by luck (each answer drawn by lot, 1 in {round(1 / v.p0)}); "
+        f"{counted}, at most {v.n * v.p0:.1f} expected by luck (each answer drawn by lot, 1 in {round(1 / v.p0)}); "
         f"{p_words(v.p)}, judge's {p_words(v.p_judge)}, family of {v.family}, alpha = {v.alpha:g}. "
         f"Confidence {'above ' if confidence > 0.9999 else ''}{100 * min(confidence, 0.9999):.2f} %: had this service "
         f"nothing to do with the key, at most 1 key in {math.floor(min(1 / v.p, 1e15)):,} would ever have looked this "
@@ -226,8 +226,8 @@ def _not_found_words(v: Verdict) -> str:
     if v.p0 is None:
         return f"No evidence of this watermark ({v.k} of {v.n}; {p_words(v.p)}). This does not clear the service."
     return (
-        f"No evidence of this watermark ({v.k} of {v.n}, {v.n * v.p0:.1f} expected by luck; {p_words(v.p)}). This does "
-        f"not clear the service: a copy keeping 40 % of the answers would have been found with probability "
+        f"No evidence of this watermark ({v.k} of {v.n}, at most {v.n * v.p0:.1f} expected by luck; {p_words(v.p)}). "
+        f"This does not clear the service: a copy keeping 40 % of the answers would have been found with probability "
         f"{v.chance_to_find(0.4):.2f}, one keeping 15 % with {v.chance_to_find(0.15):.2f}."
     )
 

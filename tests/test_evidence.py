@@ -1,0 +1,111 @@
+"""What was sealed can be kept and opened again; what was changed since is refused, and named."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+import wmlearn as wm
+from wmlearn.commitment import image_digest
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def marks(mnist):
+    return wm.Content(words=4)(mnist, n=12, alpha=0.01)
+
+
+@pytest.fixture
+def folder(marks, tmp_path):
+    return wm.save_evidence(marks, tmp_path / "case")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [wm.Content(words=4), wm.Noise(), wm.Noise(labels="fixed"), wm.Unrelated(labels="fixed", target="lot")],
+    ids=repr,
+)
+def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
+    before = recipe(mnist, n=12, alpha=0.01)
+    after = wm.open_evidence(wm.save_evidence(before, tmp_path))
+    assert after.seal == before.seal
+    assert np.array_equal(after.pixels, before.pixels)
+    assert np.array_equal(after.answers, before.answers)
+    assert (after.names, after.alpha, after.recipe, after.key) == (
+        before.names,
+        before.alpha,
+        before.recipe,
+        before.key,
+    )
+
+
+def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, marks):
+    if os.name == "posix":
+        assert stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
+    for file in folder.iterdir():
+        if file.name != "key.hex":
+            assert marks.key not in file.read_bytes()
+            assert marks.key.hex().encode() not in file.read_bytes()
+
+
+def test_a_changed_pixel_is_named(folder):
+    arrays = load_file(folder / "images.safetensors")
+    arrays["pixels"][7, 0, 3, 3] ^= 1
+    save_file(arrays, folder / "images.safetensors")
+    with pytest.raises(ValueError, match="image 7 in .* was changed after sealing"):
+        wm.open_evidence(folder)
+
+
+def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
+    arrays = load_file(folder / "images.safetensors")
+    arrays["pixels"][7, 0, 3, 3] ^= 1
+    save_file(arrays, folder / "images.safetensors")
+    _edit(folder, lambda record: record["digests"].__setitem__(7, image_digest(arrays["pixels"][7])))
+    with pytest.raises(ValueError, match="root differs"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize(("rule", "value"), [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij"))])
+def test_a_changed_rule_is_refused(folder, rule, value):
+    _edit(folder, lambda record: record["header"].update({rule: value}))
+    with pytest.raises(ValueError, match="a rule in .* was changed after sealing"):
+        wm.open_evidence(folder)
+
+
+def test_another_key_is_refused_and_not_printed(folder):
+    (folder / "key.hex").write_text("ab" * 32)
+    with pytest.raises(ValueError, match="root differs") as error:
+        wm.open_evidence(folder)
+    assert "abab" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["images.safetensors", "evidence.json", "key.hex"])
+@pytest.mark.parametrize("harm", ["missing", "cut in half"])
+def test_missing_or_cut_files_give_one_sentence(folder, name, harm):
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if harm == "cut in half":
+        (folder / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises((OSError, ValueError, TypeError), match=r"missing or damaged|key must be 32 bytes"):
+        wm.open_evidence(folder)
+
+
+def test_another_set_is_never_overwritten(folder, mnist, marks):
+    wm.save_evidence(marks, folder)  # the same one again does no harm
+    with pytest.raises(FileExistsError, match="another trigger set"):
+        wm.save_evidence(wm.Noise()(mnist, n=5), folder)
+    assert wm.open_evidence(folder).seal == marks.seal
+
+
+def _edit(folder, change):
+    path = folder / "evidence.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))

@@ -1,0 +1,195 @@
+"""What thieves do: every theft returns a new model, says what it cost, and leaves the owner's as it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+import wmlearn as wm
+from wmlearn.theft import FineTune, Surrogate
+from wmlearn.training import accuracy, train
+
+THEFTS = [FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def mnist() -> wm.Splits:
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def loot(mnist) -> wm.Split:
+    return mnist.loot.take(slice(400))
+
+
+@pytest.fixture(scope="module")
+def owner(mnist) -> torch.nn.Module:
+    """A model that is good enough to steal: four epochs on a third of the mini set."""
+    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.OneCycle(epochs=4)).model
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- True of every theft ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("theft", THEFTS, ids=repr)
+def test_a_theft_leaves_the_old_model_and_the_generators_alone(theft, owner, loot):
+    before = {name: tensor.clone() for name, tensor in owner.state_dict().items()}
+    state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    surrogate = theft(owner, loot)
+    assert isinstance(surrogate, Surrogate)
+    assert surrogate.model is not owner
+    assert not same(surrogate.model, owner)
+    assert all(torch.equal(before[name], tensor) for name, tensor in owner.state_dict().items())
+    assert all(w.grad is None for w in owner.parameters())
+    assert not surrogate.model.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+@pytest.mark.parametrize("theft", THEFTS, ids=repr)
+def test_a_theft_repeats(theft, owner, loot):
+    first, again = theft(owner, loot), theft(owner, loot)
+    assert same(first.model, again.model)
+    assert first.history == again.history
+
+
+@pytest.mark.parametrize("theft", THEFTS, ids=repr)
+def test_a_theft_says_what_it_cost_and_never_how_long(theft, owner, loot):
+    surrogate = theft(owner, loot)
+    assert (surrogate.images, surrogate.queries) == (400, 0)
+    assert 0 < surrogate.seconds < 60
+    assert repr(surrogate) == f"Surrogate({theft!r}: 400 images of the thief's own)"
+    slow = dataclasses.replace(surrogate, seconds=12345.678)
+    assert repr(slow) == repr(surrogate)
+    assert slow._repr_html_() == surrogate._repr_html_()
+    assert slow == surrogate
+    assert repr(theft) in surrogate._repr_html_()
+
+
+@pytest.mark.parametrize("theft", THEFTS, ids=repr)
+def test_a_theft_is_a_configuration_that_prints_itself(theft):
+    assert eval(repr(theft), {"FineTune": FineTune}) == theft
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        theft.seed = 7
+
+
+# --- Fine-tuning ------------------------------------------------------------------------------------------------------
+
+
+def test_fine_tuning_is_training_at_a_constant_rate(owner, loot):
+    """The oracle goes on training a copy itself."""
+    surrogate = FineTune(epochs=2, lr=2e-3, seed=5)(owner, loot)
+    copy = wm.small_cnn(wm.load_data("mnist"))
+    copy.load_state_dict(owner.state_dict())
+    losses = list(train(copy, loot.pixels, loot.labels, epochs=2, rate=lambda done: 2e-3, seed=5))
+    assert same(copy, surrogate.model)
+    assert [epoch.loss for epoch in surrogate.history.epochs] == losses
+
+
+def test_all_layers_are_tuned_and_the_normalisation_is_not(owner, loot):
+    tuned = FineTune(epochs=1)(owner, loot).model.state_dict()
+    unchanged = {name for name, tensor in owner.state_dict().items() if torch.equal(tensor, tuned[name])}
+    assert unchanged == {"layers.0.mean", "layers.0.std"}
+
+
+def test_it_teaches_the_thiefs_images(owner, loot, mnist):
+    surrogate = FineTune(epochs=4)(owner, loot)
+    assert accuracy(surrogate.model, loot) > accuracy(owner, loot)
+    assert accuracy(surrogate.model, mnist.test) > accuracy(owner, mnist.test) - 0.05  # a copy worth having
+
+
+@pytest.mark.parametrize(("one", "other"), [*itertools.combinations([{}, {"seed": 1}, {"lr": 2e-3}, {"epochs": 2}], 2)])
+def test_every_setting_matters(owner, loot, one, other):
+    first, second = (FineTune(**({"epochs": 1} | settings))(owner, loot) for settings in (one, other))
+    assert not same(first.model, second.model)
+
+
+def test_on_epoch_may_end_it_and_keeps_what_was_done(owner, loot):
+    partial = FineTune(epochs=3)(owner, loot, on_epoch=lambda epoch: epoch.epoch == 2)
+    assert partial.history.stopped
+    assert same(partial.model, FineTune(epochs=2)(owner, loot).model)
+    assert repr(partial).endswith("of the thief's own, stopped early)")
+
+
+def test_an_interrupt_keeps_what_was_done(owner, loot):
+    def press_stop(epoch) -> None:
+        raise KeyboardInterrupt
+
+    partial = FineTune(epochs=3)(owner, loot, on_epoch=press_stop)
+    assert partial.history.stopped
+    assert same(partial.model, FineTune(epochs=1)(owner, loot).model)
+
+
+def test_watching_changes_nothing(owner, loot, mnist):
+    def watch(epoch) -> None:
+        accuracy(owner, loot)
+        torch.rand(3), np.random.random(3)
+
+    assert same(FineTune(epochs=2)(owner, loot).model, FineTune(epochs=2)(owner, loot, on_epoch=watch).model)
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
+        ({"epochs": 1.5}, TypeError, "epochs must be a whole number at least 1; got 1.5."),
+        ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
+        ({"lr": -1e-3}, ValueError, "lr must be above 0 and below 10; got -0.001."),
+        ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
+        ({"lr": "high"}, TypeError, "lr must be a number above 0 and below 10; got 'high'."),
+    ],
+)
+def test_a_bad_setting(settings, error, said):
+    with pytest.raises(error) as caught:
+        FineTune(**settings)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "said"),
+    [
+        (lambda data: data, TypeError, r"^loot must be images with their labels \(a Split\); got Splits\. Pass one"),
+        (lambda data: data.loot.images, TypeError, r"^loot must be .*; got ndarray\. Pass one, as data\.loot is"),
+        (lambda data: data.loot.take(slice(0)), ValueError, r"^loot must hold at least one image; got none\. Look"),
+        (
+            lambda data: wm.load_data("cifar10").loot,
+            ValueError,
+            r"^loot must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take a model made for",
+        ),
+        (
+            lambda data: wm.Split(data.loot.pixels[:1], np.array([12])),
+            ValueError,
+            r"^labels of loot must be 1 whole numbers from 0 to 9; got values from 12 to 12\. Count classes from 0",
+        ),
+    ],
+    ids=["a whole task", "an array", "nothing", "another task", "another class"],
+)
+def test_bad_loot(owner, mnist, make, error, said):
+    with pytest.raises(error, match=said):
+        FineTune(epochs=1)(owner, make(mnist))
+
+
+def test_a_result_is_not_a_model(owner, loot):
+    surrogate = FineTune(epochs=1)(owner, loot)
+    with pytest.raises(TypeError, match=r"^model must be a network .*; got Surrogate\. Pass its \.model"):
+        FineTune(epochs=1)(surrogate, loot)

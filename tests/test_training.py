@@ -1,0 +1,430 @@
+"""Training: one step worked by hand, the same weights whoever watches, and nothing lost by an interrupt."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from matplotlib.axes import Axes
+from torch.nn import functional
+
+import wmlearn as wm
+from wmlearn import training
+from wmlearn._random import torch_generator
+from wmlearn.training import BATCH, Epoch, Fitted, History, OneCycle, accuracy, predict, run, train
+
+SHORT = OneCycle(epochs=3, lr=5e-3)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread_and_no_figures():
+    """Sums over several threads may differ in the last bit; on one they are the same, bit for bit."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def mnist() -> wm.Splits:
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def small(mnist) -> wm.Splits:
+    """A task of 700 images: three batches an epoch, the last one not full."""
+    train, test = mnist.train.take(slice(700)), mnist.test.take(slice(300))
+    return wm.Splits("small", train, mnist.loot.take(slice(300)), test, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def model(small) -> torch.nn.Module:
+    return wm.small_cnn(small, seed=1)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- What one step does -----------------------------------------------------------------------------------------------
+
+
+def adamw_by_hand(model: torch.nn.Module, part: wm.Split, *, rate, seed: int) -> list[torch.Tensor]:
+    """One epoch as in Loshchilov and Hutter (2019), algorithm 2, with torch for the gradients only."""
+    x, y = torch.from_numpy(part.images), torch.tensor(part.labels)
+    theta = [w.detach().clone().double() for w in model.parameters()]
+    m, v = [torch.zeros_like(w) for w in theta], [torch.zeros_like(w) for w in theta]
+    order = torch.randperm(len(x), generator=torch_generator(seed))
+    for t, start in enumerate(range(0, len(x), BATCH), start=1):
+        rows, lr = order[start : start + BATCH], rate(start / len(x))
+        names = [name for name, _ in model.named_parameters()]
+        now = {name: w.float().requires_grad_() for name, w in zip(names, theta)}
+        loss = functional.cross_entropy(torch.func.functional_call(model, now, (x[rows],)), y[rows])
+        for i, g in enumerate(torch.autograd.grad(loss, list(now.values()))):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g**2
+            step = (m[i] / (1 - 0.9**t)) / ((v[i] / (1 - 0.999**t)).sqrt() + 1e-8)
+            theta[i] = theta[i] - lr * (step + 0.01 * theta[i])
+    return theta
+
+
+@pytest.mark.parametrize("images", [200, 700], ids=["one step", "three steps"])
+def test_an_epoch_is_what_the_paper_says(small, images):
+    part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
+    rate = SHORT.__call__
+    expected = adamw_by_hand(started, part, rate=rate, seed=4)
+    list(train(started, part.pixels, part.labels, epochs=1, rate=rate, seed=4))
+    for found, wanted in zip(started.parameters(), expected):
+        # Adam divides by |g|: a gradient of exactly or nearly 0 may turn rounding into a step of up to lr; count those
+        close = torch.isclose(found.double(), wanted, rtol=1e-4, atol=1e-6)
+        assert close.double().mean() > 0.998
+
+
+def test_the_loss_reported_is_the_mean_over_all_images(small, model):
+    """At a learning rate of next to nothing the model stays, so that the loss can be worked out afterwards."""
+    fitted = wm.fit(model, small.train, schedule=OneCycle(epochs=1, lr=1e-12))
+    with torch.no_grad():
+        scores = model(torch.from_numpy(small.train.images))
+    expected = functional.cross_entropy(scores, torch.tensor(small.train.labels)).item()
+    assert fitted.history.epochs[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, monkeypatch):
+    seen: list[torch.Tensor] = []
+    original = functional.cross_entropy
+
+    def note(scores, labels):
+        seen.append(labels)
+        return original(scores, labels)
+
+    monkeypatch.setattr(training.functional, "cross_entropy", note)
+    wm.fit(model, small.train, schedule=OneCycle(epochs=2))
+    assert [len(labels) for labels in seen] == [256, 256, 188] * 2
+    first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(small.train.labels.tolist())
+    assert not torch.equal(first, second)
+
+
+# --- The promise: it learns, it repeats, it changes nothing of the caller's -------------------------------------------
+
+
+def test_it_learns(mnist):
+    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=OneCycle(epochs=4))
+    assert fitted.task_accuracy >= 0.9
+    assert fitted.task_accuracy == accuracy(fitted.model, mnist.test)
+    losses = [epoch.loss for epoch in fitted.history.epochs]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_the_callers_model_and_generators_are_left_alone(small, model):
+    before = weights(model)
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    fitted = wm.fit(model, small, schedule=SHORT)
+    assert fitted.model is not model
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
+    assert all(w.grad is None for w in model.parameters())
+    assert not same(fitted.model, model)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_same_seed_same_weights(small, model):
+    first = wm.fit(model, small, schedule=SHORT, seed=5)
+    torch.rand(3)
+    again = wm.fit(model, small, schedule=SHORT, seed=5)
+    assert same(first.model, again.model)
+    assert first.history == again.history
+    assert not same(first.model, wm.fit(model, small, schedule=SHORT, seed=6).model)
+
+
+class Dropping(torch.nn.Module):
+    """A model that draws while it trains."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner, self.drop = inner, torch.nn.Dropout(0.3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.inner(self.drop(images))
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, Dropping], ids=["plain", "with dropout"])
+@pytest.mark.parametrize("bar", [True, False], ids=["bar", "no bar"])
+def test_watching_changes_nothing(small, model, monkeypatch, bar, wrap):
+    alone = wm.fit(wrap(model), small.train, schedule=SHORT)
+    records: list[Epoch] = []
+
+    def watch(epoch: Epoch) -> str:
+        records.append(epoch)
+        accuracy(model, small.loot)  # evaluates,
+        torch.rand(7), np.random.random(7)  # draws from the global generators,
+        torch.manual_seed(99)  # and even seeds them
+        return "a value that is not True"
+
+    monkeypatch.setattr(training, "tqdm", functools.partial(training.tqdm, disable=not bar))
+    watched = wm.fit(wrap(model), small, schedule=SHORT, on_epoch=watch)  # measured after each epoch, too
+    assert same(alone.model, watched.model)
+    assert [epoch.loss for epoch in alone.history.epochs] == [epoch.loss for epoch in records]
+    assert tuple(records) == watched.history.epochs
+
+
+def test_dropout_does_draw(small, model):
+    """Else the test above would prove nothing."""
+    first, other = (wm.fit(Dropping(model), small.train, schedule=SHORT, seed=seed) for seed in (0, 1))
+    assert first.history.epochs[0].loss != other.history.epochs[0].loss
+    assert not same(wm.fit(model, small.train, schedule=SHORT).model, first.model.inner)
+
+
+# --- Stopping ---------------------------------------------------------------------------------------------------------
+
+
+def test_on_epoch_may_end_it_and_keeps_the_model(small, model):
+    short = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: epoch.epoch == 2)
+    assert short.history.stopped
+    assert [epoch.epoch for epoch in short.history.epochs] == [1, 2]
+    assert not short.model.training
+    assert not same(short.model, model)
+    full = wm.fit(model, small, schedule=SHORT)
+    assert full.history.epochs[:2] == short.history.epochs
+    assert not full.history.stopped
+
+
+def interrupt(epoch: Epoch) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_between_epochs_loses_nothing(small, model):
+    state = torch.get_rng_state()
+    interrupted = wm.fit(model, small, schedule=SHORT, on_epoch=interrupt)
+    stopped = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: True)
+    assert interrupted.history == stopped.history
+    assert interrupted.history.stopped
+    assert same(interrupted.model, stopped.model)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("at", "epochs"), [(2, 0), (5, 1)], ids=["in the first epoch", "in the second"])
+def test_an_interrupt_amid_an_epoch_keeps_the_model_so_far(small, model, monkeypatch, at, epochs):
+    state, calls, original = torch.get_rng_state(), [], functional.cross_entropy
+
+    def press_stop(scores, labels):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(scores, labels)
+
+    monkeypatch.setattr(training.functional, "cross_entropy", press_stop)
+    fitted = wm.fit(model, small, schedule=SHORT)
+    assert len(calls) == at
+    assert fitted.history.stopped
+    assert len(fitted.history.epochs) == epochs
+    assert not fitted.model.training
+    assert not same(fitted.model, model)
+    assert torch.equal(torch.get_rng_state(), state)
+    plural = "" if epochs == 1 else "s"
+    assert repr(fitted).startswith(f"Fitted(History({epochs} epoch{plural}, stopped early)")
+    assert math.isnan(fitted.task_accuracy) is (epochs == 0)
+
+
+def test_other_errors_are_not_swallowed(small, model):
+    with pytest.raises(ZeroDivisionError):
+        wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: 1 / 0)
+
+
+# --- What is measured and shown ---------------------------------------------------------------------------------------
+
+
+def test_a_task_is_measured_a_part_is_not(small, model):
+    task, part = (wm.fit(model, data, schedule=OneCycle(epochs=1)) for data in (small, small.train))
+    assert same(task.model, part.model)
+    assert task.task_accuracy == accuracy(task.model, small.test)
+    assert math.isnan(part.task_accuracy)
+    assert list(task.history.to_frame()) == ["epoch", "loss", "task_accuracy"]
+    assert list(part.history.to_frame()) == ["epoch", "loss"]
+
+
+HISTORY = History((Epoch(1, 2.0, 0.5), Epoch(2, 1.0, 0.75)))
+
+
+def test_reprs_are_one_line():
+    fitted = Fitted(torch.nn.Identity(), HISTORY)
+    assert repr(HISTORY) == "History(2 epochs)"
+    assert repr(History(HISTORY.epochs[:1], stopped=True)) == "History(1 epoch, stopped early)"
+    assert repr(fitted) == "Fitted(History(2 epochs), task accuracy 75.0 %)"
+    assert repr(Fitted(torch.nn.Identity(), History((Epoch(1, 2.0),)))) == "Fitted(History(1 epoch))"
+
+
+def test_to_frame_by_hand():
+    frame = HISTORY.to_frame()
+    assert frame.to_dict("list") == {"epoch": [1, 2], "loss": [2.0, 1.0], "task_accuracy": [0.5, 0.75]}
+    assert History((), stopped=True).to_frame().shape == (0, 2)
+
+
+def test_plot_draws_the_accuracies_on_the_axes_given():
+    both = History((Epoch(1, 2.0, 0.5, 0.1), Epoch(2, 1.0, 0.75, 1.0)))
+    _, given = plt.subplots()
+    ax = both.plot(given)
+    assert ax is given
+    assert ax.get_ylabel() == "accuracy"
+    drawn = {tuple(line.get_ydata()) for line in ax.lines if len(line.get_ydata())}
+    assert drawn == {(0.5, 0.75), (0.1, 1.0)}
+
+
+def test_plot_draws_the_loss_where_nothing_was_measured():
+    ax = History((Epoch(1, 2.0), Epoch(2, 1.0))).plot()
+    assert isinstance(ax, Axes)
+    assert ax.get_ylabel() == "loss"
+    assert (2.0, 1.0) in {tuple(line.get_ydata()) for line in ax.lines}
+    assert isinstance(History((), stopped=True).plot(), Axes)
+
+
+def test_run_counts_and_measures_after_each_epoch():
+    measured = iter([{"task_accuracy": 0.25}, {"task_accuracy": 0.5}])
+    history = run(iter([3.0, 2.0]), 2, lambda: next(measured))
+    assert history.epochs[0][:3] == (1, 3.0, 0.25)
+    assert history.epochs[1][:3] == (2, 2.0, 0.5)
+
+
+# --- The learning rate ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("done", "rate"),
+    [(0, 0.04), (1, 0.52), (2, 1), (4, (1 + math.sqrt(0.5)) / 2), (6, 0.5), (8, (1 - math.sqrt(0.5)) / 2), (9.9999, 0)],
+)
+def test_one_cycle_by_hand(done, rate):
+    """Ten epochs, peak 1: from 1/25 in a straight line to the peak after two, then half a cosine wave down to 0."""
+    assert OneCycle(epochs=10, lr=1)(done) == pytest.approx(rate, abs=1e-6)
+
+
+@pytest.mark.parametrize("done", [10, 10.5, 50])
+def test_after_the_cycle_a_tenth(done):
+    assert OneCycle(epochs=10, lr=1)(done) == 0.1
+
+
+def test_one_cycle_has_the_shape_of_torchs():
+    steps, peak = 10_001, 3e-3
+    optimiser = torch.optim.AdamW([torch.zeros(1)])
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.2)
+    rates = []
+    for _ in range(steps - 1):
+        rates.append(theirs.get_last_lr()[0])
+        optimiser.step()
+        theirs.step()
+    ours = np.array([OneCycle(epochs=10, lr=peak)(10 * i / (steps - 1)) for i in range(steps - 1)])
+    theirs_at, rise = np.array(rates), (steps - 1) // 5
+    assert abs(int(ours.argmax()) - int(theirs_at.argmax())) <= 2
+    assert ours[0] == pytest.approx(theirs_at[0])
+    assert (np.diff(ours[:rise]) > 0).all()
+    assert (np.diff(ours[rise + 1 :]) < 0).all()
+    assert np.abs(ours[rise:] - theirs_at[rise:]).max() < 0.002 * peak  # both fall along a cosine
+    assert np.abs(ours[:rise] - theirs_at[:rise]).max() < 0.11 * peak  # ours rises in a line, theirs in a wave
+
+
+def test_training_asks_for_the_rate_of_each_batch(small, model):
+    asked: list[float] = []
+
+    def rate(done: float) -> float:
+        asked.append(done)
+        return 1e-3
+
+    part = small.train
+    list(train(wm.small_cnn(small), part.pixels, part.labels, epochs=2, rate=rate, seed=0))
+    assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
+
+
+# --- Asking a model ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [1, 999, 1000, 1001])
+def test_predict_is_a_plain_loop(mnist, images):
+    model, pixels = wm.small_cnn(mnist), mnist.train.pixels[:images]
+    with torch.no_grad():
+        one_by_one = [int(model(torch.tensor(image[None] / 255.0).float()).argmax()) for image in pixels]
+    found = predict(model, pixels)
+    assert found.dtype == np.int64
+    assert found.tolist() == one_by_one
+    share = sum(int(a == b) for a, b in zip(one_by_one, mnist.train.labels)) / images
+    assert accuracy(model, mnist.train.take(slice(images))) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_predict_asks_in_evaluation_mode_and_puts_the_mode_back(small, model, mode):
+    asked = Dropping(model).train(mode)
+    state = torch.get_rng_state()
+    assert predict(asked, small.test.pixels).tolist() == predict(model, small.test.pixels).tolist()
+    assert asked.training is mode
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_predict_puts_the_mode_back_after_an_error(small, model):
+    asked = Dropping(model).train()
+    with pytest.raises(RuntimeError):
+        predict(asked, np.zeros((1, 2, 28, 28), np.uint8))
+    assert asked.training
+
+
+def test_predict_of_nothing_is_nothing(small, model):
+    assert predict(model, small.test.pixels[:0]).shape == (0,)
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
+        ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0."),
+        ({"epochs": "8"}, TypeError, "epochs must be a whole number at least 1; got '8'."),
+        ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
+        ({"lr": -0.1}, ValueError, "lr must be above 0 and below 10; got -0.1."),
+        ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
+        ({"lr": float("nan")}, ValueError, "lr must be above 0 and below 10; got nan."),
+        ({"lr": "fast"}, TypeError, "lr must be a number above 0 and below 10; got 'fast'."),
+    ],
+)
+def test_a_bad_schedule(settings, error, said):
+    with pytest.raises(error) as caught:
+        OneCycle(**settings)
+    assert str(caught.value) == said
+
+
+def test_bad_data_are_refused_in_a_sentence(small, model):
+    cifar10 = wm.load_data("cifar10")
+    too_high = wm.Split(small.train.pixels[:2], np.array([3, 10]))
+    for act in (lambda data: wm.fit(model, data), lambda data: accuracy(model, data)):
+        with pytest.raises(TypeError, match=r"must be images with their labels \(a Split\); got ndarray\. Pass one"):
+            act(small.train.images)
+        with pytest.raises(
+            ValueError, match=r"must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take"
+        ):
+            act(cifar10.train)
+        with pytest.raises(ValueError, match=r"must hold at least one image; got none\. Look at what chose them"):
+            act(small.train.take(slice(0)))
+        with pytest.raises(
+            ValueError, match=r"labels of .* must be 2 whole numbers from 0 to 9; got values from 3 to 10"
+        ):
+            act(too_high)
+
+
+def test_a_result_is_not_a_model(small, model):
+    fitted = Fitted(model, HISTORY)
+    with pytest.raises(
+        TypeError, match=r"model must be a network \(torch\.nn\.Module\); got Fitted\. Pass its \.model"
+    ):
+        wm.fit(fitted, small)

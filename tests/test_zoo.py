@@ -1,0 +1,186 @@
+"""Model files: weights and how to build them, nothing that runs; a damaged one is refused in a sentence."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import wmlearn as wm
+from wmlearn import zoo
+from wmlearn.training import predict
+from wmlearn.zoo import read_model, save_model
+
+REFUSED = r"should be a model written by wmlearn; it is missing, damaged or another's\. Reinstall wmlearn\.$"
+
+
+@pytest.fixture(scope="module", params=["mnist", "cifar10"])
+def model(request) -> torch.nn.Module:
+    return wm.small_cnn(wm.load_data(request.param), width=7, seed=2)
+
+
+@pytest.fixture
+def saved(model, tmp_path) -> Path:
+    path = tmp_path / "new folder" / "model.safetensors"
+    save_model(model, path)
+    return path
+
+
+def header(path: Path) -> dict:
+    """Read the header without the library: eight bytes of length, then JSON."""
+    raw = path.read_bytes()
+    (length,) = struct.unpack("<Q", raw[:8])
+    return json.loads(raw[8 : 8 + length])
+
+
+# --- There and back ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_comes_back_exactly(model, saved):
+    read = read_model(saved)
+    assert (read.input_shape, read.classes, read.width) == (model.input_shape, model.classes, 7)
+    before, after = model.state_dict(), read.state_dict()
+    assert list(before) == list(after)
+    for name, tensor in before.items():
+        assert after[name].dtype == torch.float32
+        assert torch.equal(after[name], tensor)
+    assert not read.training
+    assert all(tensor.device.type == "cpu" for tensor in after.values())
+
+
+def test_the_file_holds_numbers_and_a_header_and_nothing_else(model, saved):
+    stored = header(saved)
+    assert stored.pop("__metadata__") == {
+        "model": "SmallCNN",
+        "input_shape": ",".join(map(str, model.input_shape)),
+        "classes": "10",
+        "width": "7",
+    }
+    assert set(stored) == set(model.state_dict())
+    raw = saved.read_bytes()
+    size = sum(4 * tensor.numel() for tensor in model.state_dict().values())
+    assert 8 + struct.unpack("<Q", raw[:8])[0] + size == len(raw)  # not a byte that would be unpickled
+    assert [file.name for file in saved.parent.iterdir()] == ["model.safetensors"]  # no half-written file is left
+
+
+def test_writing_over_a_model_that_is_in_use(model, saved):
+    read = read_model(saved)
+    expected = {name: tensor.clone() for name, tensor in read.state_dict().items()}
+    with torch.no_grad():
+        for w in model.parameters():
+            w.add_(1)
+    save_model(model, saved)
+    assert all(torch.equal(expected[name], tensor) for name, tensor in read.state_dict().items())
+    with torch.no_grad():
+        for w in model.parameters():
+            w.sub_(1)
+
+
+def test_a_failed_save_leaves_the_old_file(model, saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def full_disk(weights, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(zoo, "save_file", full_disk)
+    with pytest.raises(OSError, match="no space left"):
+        save_model(model, saved)
+    assert saved.read_bytes() == before
+
+
+def test_reading_draws_from_no_generator(saved):
+    before = torch.get_rng_state()
+    read_model(saved)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_loaded_model_can_be_trained_and_saved_again(model, saved, tmp_path):
+    read = read_model(saved)
+    data = wm.load_data("mnist" if model.input_shape == (1, 28, 28) else "cifar10")
+    loot = data.loot.take(slice(64))
+    assert all(w.requires_grad and w.is_leaf for w in read.parameters())
+    read(torch.from_numpy(loot.images)).sum().backward()
+    assert all(w.grad is not None and w.grad.abs().sum() > 0 for w in read.parameters())
+    tuned = wm.theft.FineTune(epochs=1)(read, loot).model
+    assert all(not torch.equal(a, b) for a, b in zip(tuned.parameters(), read.parameters()))
+    save_model(tuned, tmp_path / "tuned.safetensors")
+    again = read_model(tmp_path / "tuned.safetensors")
+    assert np.array_equal(predict(again, data.test.pixels[:100]), predict(tuned, data.test.pixels[:100]))
+
+
+def test_half_precision_is_read_as_single(tmp_path):
+    """Shipped models may be stored in 16 bits; they are used in 32."""
+    half = wm.small_cnn(wm.load_data("mnist")).half()
+    save_model(half, tmp_path / "half.safetensors")
+    assert header(tmp_path / "half.safetensors")["layers.8.weight"]["dtype"] == "F16"
+    read = read_model(tmp_path / "half.safetensors")
+    for name, tensor in read.state_dict().items():
+        assert tensor.dtype == torch.float32
+        assert torch.equal(tensor, half.state_dict()[name].float())
+    assert predict(read, wm.load_data("mnist").test.pixels[:3]).shape == (3,)
+
+
+# --- Damage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("keep", [0, 5, 8, 300, -1, -5000], ids=lambda keep: f"first {keep} bytes")
+def test_a_truncated_file(saved, keep):
+    saved.write_bytes(saved.read_bytes()[:keep])
+    with pytest.raises(OSError, match=rf"^model\.safetensors {REFUSED}"):
+        read_model(saved)
+
+
+def test_a_garbled_header(saved):
+    raw = bytearray(saved.read_bytes())
+    raw[8:40] = b"\xff" * 32
+    saved.write_bytes(raw)
+    with pytest.raises(OSError, match=REFUSED):
+        read_model(saved)
+
+
+def test_a_missing_file_or_a_folder(tmp_path):
+    for path in (tmp_path / "none.safetensors", tmp_path):
+        with pytest.raises(OSError, match=REFUSED):
+            read_model(path)
+
+
+GOOD = {"model": "SmallCNN", "input_shape": "1,28,28", "classes": "10", "width": "12"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (None, "no header"),
+        ({"format": "pt"}, "another program's header"),
+        (GOOD | {"input_shape": "wide"}, "no shape"),
+        (GOOD, "other weights"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_somebody_elses_file(tmp_path, metadata, said):
+    save_file({"weights": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
+    with pytest.raises(OSError, match=rf"^other\.safetensors {REFUSED}"):
+        read_model(tmp_path / "other.safetensors")
+
+
+# --- Shipped models, here a folder of our own -------------------------------------------------------------------------
+
+
+def test_a_model_is_loaded_by_name_and_the_nearest_is_offered(monkeypatch, tmp_path):
+    model = wm.small_cnn(wm.load_data("mnist"), seed=5)
+    for kind in ("clean", "content"):
+        save_model(model, tmp_path / "mnist" / f"{kind}.safetensors")
+    monkeypatch.setattr(zoo, "SHIPPED", tmp_path)
+    read = wm.load_model("mnist/content")
+    assert all(torch.equal(a, b) for a, b in zip(read.parameters(), model.parameters()))
+    with pytest.raises(ValueError, match="model must be one of") as caught:
+        wm.load_model("mnist/claen")
+    assert str(caught.value) == (
+        "model must be one of 'mnist/clean', 'mnist/content'; got 'mnist/claen'. Did you mean 'mnist/clean'?"
+    )
