@@ -1,8 +1,8 @@
 """Measure the embedding stage: does every kind of trigger take, and what does it cost the task?
 
 Three kinds of trigger, both label modes, three seeds, on the mini MNIST that ships; from a fresh model (the paper's
-way) and from a trained one, at two rates. The unmarked twin has the same first weights and the same order of images. Every row is
-written when it is known, and rows that are there are not measured again::
+way) and from a trained one, at two rates. The unmarked twin has the same first weights and the same order of images.
+Every row is written when it is known, and rows that are there are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/embedding.py
 """

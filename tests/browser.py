@@ -196,6 +196,7 @@ def take_pictures(path: Path, into: Path) -> list[Path]:
                 _type_a_number(notebook.page, lab.locator("input[type=number]").first)
             for theme in ("Light", "Dark"):
                 notebook.set_theme(theme)
+                notebook.page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
                 notebook.page.wait_for_timeout(800)
                 written.append(into / f"{theme.lower()}.png")
                 notebook.page.screenshot(path=written[-1])

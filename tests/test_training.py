@@ -82,16 +82,18 @@ def adamw_by_hand(model: torch.nn.Module, part: wm.Split, *, rate, seed: int) ->
     return theta
 
 
-@pytest.mark.parametrize("images", [200, 700], ids=["one step", "three steps"])
-def test_an_epoch_is_what_the_paper_says(small, images):
+@pytest.mark.parametrize(("images", "lr"), [(200, 0.05), (700, 0.01)], ids=["one step", "three steps"])
+def test_an_epoch_is_what_the_paper_says(small, images, lr):
+    def rate(done: float) -> float:
+        return lr * (1 - done / 2)
+
     part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
-    rate = SHORT.__call__
     expected = adamw_by_hand(started, part, rate=rate, seed=4)
     list(train(started, part.pixels, part.labels, epochs=1, rate=rate, seed=4))
     for found, wanted in zip(started.parameters(), expected):
-        # Adam divides by |g|: a gradient of exactly or nearly 0 may turn rounding into a step of up to lr; count those
-        close = torch.isclose(found.double(), wanted, rtol=1e-4, atol=1e-6)
-        assert close.double().mean() > 0.998
+        # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence not quite all
+        close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
+        assert close.double().mean() > 0.98
 
 
 def test_the_loss_reported_is_the_mean_over_all_images(small, model):

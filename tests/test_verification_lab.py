@@ -18,7 +18,7 @@ from wmlearn.labs import verification as module
 from wmlearn.labs._svg import amount
 from wmlearn.labs._view import WIDGET_VIEW
 
-FULL_MARKS = "found: 30 of 30 secret questions matched, 3 expected by luck"
+FULL_MARKS = "found: 30 of 30 secret questions matched, at most 3 expected by luck"
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +92,9 @@ def test_a_service_that_knows_the_first_five(marks):
         seen[n] = re.search("<b>(.*?)</b>", lab._sentence.value)[1], lab._sentence.value
     assert [seen[n][0] for n in seen] == [*3 * ["? too early to tell"], *3 * ["✔ found"]]
     assert "Nothing asked yet" in seen[0][1]
-    assert "1 of 1 secret answer matched, 0.1 expected by luck" in seen[1][1]
+    assert "1 of 1 secret answer matched, at most 0.1 expected by luck" in seen[1][1]
     assert "less than once in 5 lotteries" in seen[1][1]  # one match at one in ten: 5.5
-    assert "5 of 30 secret answers matched, 3 expected by luck" in seen[30][1]
+    assert "5 of 30 secret answers matched, at most 3 expected by luck" in seen[30][1]
 
 
 def test_the_grid_holds_what_was_asked_and_no_more(lab, marks):

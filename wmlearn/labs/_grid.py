@@ -32,9 +32,9 @@ def picture_sheet(marks: TriggerSet, scope: str) -> str:
     tiled = sheet.reshape(rows, _ACROSS, channels, height, width).transpose(2, 0, 3, 1, 4)  # (c, rows, h, across, w)
     uri = png_uri(tiled.reshape(channels, rows * height, _ACROSS * width))
     side = tile_size(marks)
-    columns = 10 if max(map(len, marks.rules.classes)) <= 3 else 6  # long class names need room
+    room = 62 if max(map(len, marks.rules.classes)) <= 3 else 105  # pixels: ten pictures side by side, or six
     return (
-        f"<style>.{scope}{{grid-template-columns:repeat({columns},1fr)}}"
+        f"<style>.{scope}{{grid-template-columns:repeat(auto-fill,minmax({room}px,1fr))}}"
         f".{scope} li{{min-height:{side + 44}px}}"  # room for three lines of text from the start: nothing jumps
         f".{scope} i{{width:{side}px;height:{side}px;background-image:url({uri});"
         f"background-size:{_ACROSS * side}px {rows * side}px}}</style>"

@@ -12,13 +12,14 @@ STYLE = f"""<style>
   box-sizing: border-box; padding: 8px 10px 12px; border: 1px solid var(--wm-faint); border-radius: 6px; }}
 [data-jp-theme-light=false] .wm-lab {{ --wm-good: {SKY}; --wm-bad: {ORANGE}; }}
 .wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text); line-height: 1.4; }}
+.wm-lab > * {{ max-width: 100%; }}
 .wm-lab p {{ margin: 2px 0; font-size: 14px; }}
 .wm-lab .wm-small {{ font-size: 12px; }}
 .wm-lab .wm-verdict {{ border-left: 4px solid var(--wm-faint); padding: 2px 10px; min-height: 62px; }}
 .wm-lab .wm-verdict b {{ font-size: 17px; }}
 .wm-lab sup {{ line-height: 0; font-size: 75%; }}
 .wm-lab .wm-found {{ border-left-color: var(--wm-good); }}
-.wm-chart {{ display: block; max-width: none; }}
+.wm-chart {{ display: block; max-width: 100%; min-width: 600px; height: auto; }}
 .wm-chart text {{ fill: var(--wm-text); font: 12px var(--jp-ui-font-family, sans-serif); }}
 .wm-chart .wm-value {{ font-weight: bold; font-size: 13px; paint-order: stroke; stroke: var(--wm-back);
   stroke-width: 4px; }}
@@ -29,7 +30,7 @@ STYLE = f"""<style>
 .wm-chart .wm-line {{ stroke: var(--wm-bad); stroke-width: 1.6; stroke-dasharray: 7 4; }}
 .wm-chart .wm-explored {{ stroke: var(--wm-text); stroke-width: 1.3; stroke-dasharray: 2 4; }}
 .wm-chart .wm-dot {{ fill: var(--wm-good); stroke: var(--wm-back); stroke-width: 1.5; }}
-.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; list-style: none;
+.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%; list-style: none;
   margin: 4px 0 0; padding: 0; }}
 .wm-lab .wm-grid-of-questions li {{ margin: 0; padding: 3px 0; border: 2px solid transparent; border-radius: 4px;
   font-size: 11px; line-height: 14px; text-align: center; overflow-wrap: anywhere; }}

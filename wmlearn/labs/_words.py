@@ -32,7 +32,7 @@ def _words(replay: Replay, n: int) -> str:
     if n == 0:
         return f"Nothing asked yet. It takes {replay.needed} questions before anybody could be accused."
     expected = f"{n * replay.verdict.p0:.1f}".removesuffix(".0")
-    counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, {expected} expected by luck"
+    counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, at most {expected} expected by luck"
     silent = int(replay.verdict.unanswered[:n].sum())
     parts = [counted, *([f"{silent} without an answer"] if silent else []), replay.luck[n]]
     note = " This does not clear it." if replay.decisions[n] == "not found" else ""

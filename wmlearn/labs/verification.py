@@ -20,6 +20,7 @@ from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict
 
 ALPHAS = (0.05, 0.01, 0.001, 1e-4, 1e-6)
+_OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
 
 
 class VerificationLab:
@@ -85,6 +86,7 @@ class VerificationLab:
         import ipywidgets as widgets
 
         self._inputs()
+        self._inputs_in_the_drawer()
         self._pictures: dict[str, widgets.HTML] = {}  # one sheet a trigger type, sent when first shown
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=widgets.Layout(height="0px", overflow="hidden"))
         self._sentence, self._chart, self._grid, self._note, self.status = (widgets.HTML() for _ in range(5))
@@ -103,32 +105,29 @@ class VerificationLab:
         import ipywidgets as widgets
 
         shown = self._shown_kind = next(iter(self._replays))
-        last = self._of(shown).n
-        own_width = {"description_width": "initial"}
+        names, last = list(self._replays[shown]), self._of(shown).n
         self.suspect = widgets.ToggleButtons(
-            options=list(self._replays[shown]), description="suspect", style={**own_width, "button_width": "auto"}
+            options=names, description="suspect", style={**_OWN_WIDTH, "button_width": "auto"}
         )
         self.slider = widgets.IntSlider(
-            0, 0, last, description="questions asked", readout=False, style=own_width, layout={"width": "490px"}
+            0, 0, last, description="questions asked", readout=False, style=_OWN_WIDTH, layout={"width": "490px"}
         )
-        self.number = widgets.BoundedIntText(
-            0,
-            min=0,
-            max=last,
-            description="or type",
-            style=own_width,
-            layout={"width": "140px", "margin": "2px 2px 2px 12px"},
-        )
+        side = {"width": "140px", "margin": "2px 2px 2px 12px"}
+        self.number = widgets.BoundedIntText(0, min=0, max=last, description="or type", style=_OWN_WIDTH, layout=side)
+
+    def _inputs_in_the_drawer(self) -> None:
+        import ipywidgets as widgets
+
         kinds = list(self._replays)
         self.kind = widgets.Dropdown(
-            options=kinds, description="trigger type", disabled=len(kinds) < 2, style=own_width
+            options=kinds, description="trigger type", disabled=len(kinds) < 2, style=_OWN_WIDTH
         )
-        sealed = {next(iter(replays.values())).marks.alpha for replays in self._replays.values()}
+        sealed = {self._of(kind).marks.alpha for kind in kinds}
         self.alpha = widgets.SelectionSlider(
             options=[(decimal(alpha), alpha) for alpha in sorted({*ALPHAS, *sealed}, reverse=True)],
-            value=self._of(shown).marks.alpha,
+            value=self._of(kinds[0]).marks.alpha,
             description="line at alpha =",
-            style=own_width,
+            style=_OWN_WIDTH,
             layout={"width": "400px"},
         )
 
