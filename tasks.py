@@ -29,8 +29,9 @@ FIRST_LESSON = "00_the_copied_map.ipynb"
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# Two threads: more only slow such small networks down. No progress bars: they would be part of a lesson's output.
-QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "2")}
+# One thread: two gain a tenth on networks this small, and lose a factor of six when the machine is busy.
+# No progress bars: they would be part of a lesson's output.
+QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
 
 # ---------------------------------------------------------------- running and installing

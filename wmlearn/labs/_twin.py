@@ -56,12 +56,29 @@ def _label_ends(ax: Axes, paths: Mapping[str, Sequence[float]], alpha: float) ->
     words = {name: name for name in paths} | {"": f"accuse from {amount(-math.log(alpha))} upwards"}
     colours = dict(zip(paths, [style[0] for style in _STYLES] * len(paths))) | {"": VERMILLION}
     ends[""] = -math.log10(alpha)
-    floor = -math.inf
     last = max(len(path) - 1 for path in paths.values())
-    for name in sorted(ends, key=lambda name: ends[name]):
-        floor = max(ends[name], floor + 1.5)  # decades of wealth between two lines of text
+    for name, place in _spread(ends).items():
         arrow = {"arrowstyle": "-", "color": colours[name], "linewidth": 1}
         ax.annotate(
-            words[name], (last, 10 ** ends[name]), (1.05, 10**floor), textcoords=ax.get_yaxis_transform(),
+            words[name], (last, 10 ** ends[name]), (1.05, 10**place), textcoords=ax.get_yaxis_transform(),
             va="center", fontsize=9, arrowprops=arrow, annotation_clip=False,
         )  # fmt: skip
+
+
+def _spread(ends: Mapping[str, float], apart: float = 1.5) -> dict[str, float]:
+    """Return places for the labels near the ends of their lines, at least so many decades of wealth apart.
+
+    Examples
+    --------
+    >>> _spread({"a": 15.0, "b": 15.0, "c": 0.0})
+    {'c': 0.0, 'a': 14.0, 'b': 15.5}
+    """
+    places: dict[str, float] = {}
+    floor = -math.inf
+    for name in sorted(ends, key=lambda name: ends[name]):  # upwards: push what is too close up
+        places[name] = floor = max(ends[name], floor + apart)
+    ceiling = CAP + 0.5
+    for name in reversed(places):  # downwards: push what is now too high down again
+        places[name] = min(places[name], ceiling)
+        ceiling = places[name] - apart
+    return places
