@@ -78,7 +78,7 @@ def test_tree_is_rfc_9162():
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=20, unique=True), st.data())
 def test_tree_depends_on_the_order(leaves, data):
     i = data.draw(st.integers(0, len(leaves) - 2))
-    swapped = leaves[:i] + [leaves[i + 1], leaves[i]] + leaves[i + 2 :]
+    swapped = [*leaves[:i], leaves[i + 1], leaves[i], *leaves[i + 2 :]]
     assert c.tree_hash(leaves) != c.tree_hash(swapped)
 
 

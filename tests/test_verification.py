@@ -293,8 +293,8 @@ def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words)
 def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
     verdict = wm.verify(knows(words, 30), words)
     assert repr(verdict) == (
-        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model would do this well less than "
-        "once in 10^15 lotteries; classroom key: proves nothing outside this course"
+        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model would do this well "
+        "less than once in 10^15 lotteries; classroom key: proves nothing outside this course"
     )
     for shown in (repr(verdict), verdict._repr_html_()):
         assert "p-value" not in shown

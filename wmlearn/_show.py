@@ -27,7 +27,7 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
         f"<td style='text-align:left'>{html.escape(str(value))}</td></tr>"
         for name, value in rows.items()
     )
-    caption = f"<caption style='text-align:left;font-weight:bold'>{html.escape(title)}</caption>"
+    caption = f"<caption style='text-align:left;font-weight:bold;white-space:nowrap'>{html.escape(title)}</caption>"
     return f"<table>{caption}<tbody>{body}</tbody></table>"
 
 

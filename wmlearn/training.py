@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from wmlearn._checks import check_count, check_labels, check_number
 from wmlearn._random import seeded, torch_generator
-from wmlearn._show import percent, plural
+from wmlearn._show import BLUE, VERMILLION, percent, plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits
 
@@ -104,7 +104,10 @@ class History:
         accuracies = frame.drop(columns="loss")
         known = len(accuracies.columns) > 1
         shown = (accuracies if known else frame).melt("epoch", var_name="measured")
-        ax = sns.lineplot(shown, x="epoch", y="value", hue="measured", style="measured", markers=True, ax=ax)
+        shown["measured"] = shown["measured"].str.replace("_", " ")
+        colours = [BLUE, VERMILLION][: shown["measured"].nunique()] or None
+        look = {"hue": "measured", "style": "measured", "markers": True, "palette": colours}
+        ax = sns.lineplot(shown, x="epoch", y="value", ax=ax, **look)
         ax.set(ylabel="accuracy" if known else "loss", ylim=(0, 1.02 if known else None))
         return ax
 

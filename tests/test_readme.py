@@ -1,0 +1,62 @@
+"""What the README says is what was measured, and its ten lines run."""
+
+import re
+
+import pandas as pd
+import pytest
+
+import wmlearn as wm
+
+
+@pytest.fixture(scope="module")
+def readme(root):
+    return (root / "README.md").read_text(encoding="utf-8")
+
+
+def row(readme, start):
+    """Return the figure in the row of the table that starts with these words."""
+    return next(line for line in readme.splitlines() if line.startswith(f"| {start}")).split("|")[2].strip()
+
+
+def test_the_figures_on_embedding(readme, root):
+    measured = pd.read_csv(root / "docs/results/embedding.csv", comment="#").query("start == 'scratch'")
+    assert (measured.watermark_accuracy == 1).all()
+    expected = f"100 % in all {len(measured)} runs, in {measured.epochs.max()} epochs"
+    assert row(readme, "watermark accuracy") == expected
+    means = [f"{100 * measured[column].mean():.1f} %" for column in ("task_accuracy", "twin_accuracy")]
+    assert row(readme, "task accuracy") == " / ".join(means)
+
+
+def test_the_figures_on_the_shipped_models(readme, root):
+    zoo = pd.read_csv(root / "docs/results/zoo.csv", comment="#").set_index("model").task_accuracy
+    clean, *marked = (100 * zoo[f"mnist/{kind}"] for kind in ("clean", "content", "unrelated", "noise"))
+    expected = f"{clean:.2f} % / {', '.join(f'{value:.2f}' for value in marked)} %"
+    assert row(readme, "shipped MNIST models") == expected
+
+
+def test_the_figures_on_false_alarms(readme):
+    exact = [wm.stats.accusation_chance(1000, 0.1, alpha=alpha, p0=0.1) for alpha in (0.05, 0.01, 0.001)]
+    expected = " / ".join(f"{value:.4f}".lstrip("0") for value in exact) + " (exact)"
+    assert row(readme, "an innocent model is ever") == expected
+
+
+def test_the_ten_lines_run_and_find_the_thief(readme):
+    code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
+    assert len(code.strip().splitlines()) <= 12
+    names: dict = {}
+    exec(code.replace("print(", "str("), names)
+    try:
+        assert names["verdict"].decision == "found"
+        assert names["verdict"].k >= 27
+        assert not names["marks"].classroom
+    finally:
+        names["service"].stop()
+
+
+def test_it_names_the_line_a_fork_changes_and_shows_the_lab(readme, root):
+    assert re.search(r"`Repository` under\s+`\[project.urls\]` in `pyproject.toml`", readme)
+    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", readme)
+    assert pictures
+    assert all((root / path).is_file() and len(alt) > 20 for alt, path in pictures)
+    for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
+        assert (root / path).exists(), path
