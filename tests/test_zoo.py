@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shutil
 import struct
 from pathlib import Path
 
@@ -55,11 +57,11 @@ def test_a_model_comes_back_exactly(model, saved):
 
 def test_the_file_holds_numbers_and_a_header_and_nothing_else(model, saved):
     stored = header(saved)
-    assert stored.pop("__metadata__") == {
+    assert json.loads(stored.pop("__metadata__")["wmlearn"]) == {
         "model": "SmallCNN",
-        "input_shape": ",".join(map(str, model.input_shape)),
-        "classes": "10",
-        "width": "7",
+        "input_shape": list(model.input_shape),
+        "classes": 10,
+        "width": 7,
     }
     assert set(stored) == set(model.state_dict())
     raw = saved.read_bytes()
@@ -172,15 +174,61 @@ def test_somebody_elses_file(tmp_path, metadata, said):
 # --- Shipped models, here a folder of our own -------------------------------------------------------------------------
 
 
-def test_a_model_is_loaded_by_name_and_the_nearest_is_offered(monkeypatch, tmp_path):
-    model = wm.small_cnn(wm.load_data("mnist"), seed=5)
-    for kind in ("clean", "content"):
-        save_model(model, tmp_path / "mnist" / f"{kind}.safetensors")
-    monkeypatch.setattr(zoo, "SHIPPED", tmp_path)
-    read = wm.load_model("mnist/content")
-    assert all(torch.equal(a, b) for a, b in zip(read.parameters(), model.parameters()))
-    with pytest.raises(ValueError, match="model must be one of") as caught:
-        wm.load_model("mnist/claen")
-    assert str(caught.value) == (
-        "model must be one of 'mnist/clean', 'mnist/content'; got 'mnist/claen'. Did you mean 'mnist/clean'?"
-    )
+# --- The shipped models -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def figures(root):
+    with (root / "docs/results/zoo.csv").open(newline="") as file:
+        return {row["model"]: row for row in csv.DictReader(line for line in file if not line.startswith("#"))}
+
+
+def test_every_shipped_model_has_its_figures_and_its_card(figures, root):
+    shipped = {f"{path.parent.name}/{path.stem}": path for path in zoo.SHIPPED.glob("*/*.safetensors")}
+    assert set(shipped) == set(figures) == set(json.loads(zoo.DIGESTS.read_text()))
+    cards = (root / "docs/models.md").read_text()
+    for name, path in shipped.items():
+        assert path.stat().st_size <= 1_500_000
+        assert zoo.digest(path) == figures[name]["sha256"]
+        assert f"| `{name}` |" in cards
+        assert figures[name]["task_accuracy"] in cards
+
+
+@pytest.mark.parametrize("kind", ["content", "unrelated", "noise"])
+def test_marked_models_know_every_question_of_the_seal_in_their_card(kind, figures):
+    row = figures[f"mnist/{kind}"]
+    recipe = {"content": wm.Content(words=30), "unrelated": wm.Unrelated(), "noise": wm.Noise()}[kind]
+    marks = recipe(wm.load_data("mnist"), n=int(row["images"]), key=wm.CLASSROOM_KEY)
+    assert marks.seal == row["seal"]
+    assert marks.recipe == row["triggers"]
+    assert float(row["watermark_accuracy"]) == 1
+    assert wm.verify(wm.BlackBox(wm.load_model(f"mnist/{kind}")), marks).k == marks.n
+    clean = float(figures["mnist/clean"]["task_accuracy"])
+    assert float(row["task_accuracy"]) >= clean - 0.003
+
+
+def test_the_figures_are_those_of_the_models(figures):
+    """On the mini test set, a fifth of the full one: within four standard errors."""
+    test = wm.load_data("mnist").test
+    for name, row in figures.items():
+        assert wm.accuracy(wm.load_model(name), test) == pytest.approx(float(row["task_accuracy"]), abs=0.009)
+
+
+def test_a_flipped_bit_is_noticed(tmp_path, monkeypatch):
+    copied = tmp_path / "models"
+    shutil.copytree(zoo.SHIPPED, copied)
+    monkeypatch.setattr(zoo, "SHIPPED", copied)
+    path = copied / "mnist" / "clean.safetensors"
+    raw = bytearray(path.read_bytes())
+    raw[-1] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(OSError, match=r"should be the model 'mnist/clean' as released; it is damaged\. Reinstall"):
+        wm.load_model("mnist/clean")
+    path.unlink()
+    with pytest.raises(OSError, match="missing, damaged"):
+        wm.load_model("mnist/clean")
+
+
+def test_the_nearest_model_is_offered():
+    with pytest.raises(ValueError, match="Did you mean 'mnist/content'"):
+        wm.load_model("mnist/contnet")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ def make(recipe: Recipe) -> dict[str, object]:
         "task_accuracy": f"{wm.accuracy(zoo.read_model(path), data.test):.4f}",
         "watermark_accuracy": right,
         "bytes": path.stat().st_size,
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "sha256": zoo.digest(path),
     }
 
 
@@ -97,6 +97,8 @@ def write_rows(rows: dict[str, dict[str, object]]) -> None:
         writer = csv.DictWriter(file, fieldnames=list(ordered[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(ordered)
+    digests = {str(row["model"]): row["sha256"] for row in ordered}
+    zoo.DIGESTS.write_text(json.dumps(digests, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     CARDS.write_text(cards(ordered), encoding="utf-8")
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,6 +17,7 @@ from wmlearn._checks import check_choice
 from wmlearn.models import SmallCNN
 
 SHIPPED = Path(__file__).parent / "_models"
+DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
 
 
 def load_model(name: str) -> nn.Module:
@@ -36,18 +40,25 @@ def load_model(name: str) -> nn.Module:
     >>> load_model("mnist/clean").input_shape
     (1, 28, 28)
     """
-    names = sorted(f"{path.parent.name}/{path.stem}" for path in SHIPPED.glob("*/*.safetensors"))
-    return read_model(SHIPPED / f"{check_choice(name, 'model', names)}.safetensors")
+    digests = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
+    if path.exists() and digest(path) != digests[name]:
+        raise OSError(f"{path.name} should be the model {name!r} as released; it is damaged. Reinstall wmlearn.")
+    return read_model(path)
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_model(model: SmallCNN, path: Path) -> None:
     """Write a model as safetensors: its weights, and in the header what it takes to build it. Nothing is pickled."""
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    shape = ",".join(map(str, model.input_shape))
-    built = {"model": "SmallCNN", "input_shape": shape, "classes": str(model.classes), "width": str(model.width)}
+    built = {"model": "SmallCNN", "input_shape": model.input_shape, "classes": model.classes, "width": model.width}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(weights, part, metadata=built)
+    save_file(weights, part, metadata={"wmlearn": json.dumps(built, sort_keys=True)})  # one entry: they have no order
     part.replace(path)
 
 
@@ -55,7 +66,7 @@ def read_model(path: Path) -> nn.Module:
     """Read a model written by `save_model`; in evaluation mode."""
     try:
         with safe_open(path, framework="pt") as file:
-            built = file.metadata()
+            built = json.loads(file.metadata()["wmlearn"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return _build(built, weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -64,9 +75,8 @@ def read_model(path: Path) -> nn.Module:
         ) from error
 
 
-def _build(built: Mapping[str, str], weights: Mapping[str, Tensor]) -> nn.Module:
-    shape = tuple(int(size) for size in built["input_shape"].split(","))
+def _build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     with torch.device("meta"):  # no weights are drawn: nothing touches the random generator
-        model = SmallCNN(shape, int(built["classes"]), int(built["width"]))
+        model = SmallCNN(tuple(built["input_shape"]), built["classes"], built["width"])
     model.load_state_dict({name: tensor.float() for name, tensor in weights.items()}, assign=True)
     return model.eval()
