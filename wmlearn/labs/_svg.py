@@ -1,4 +1,4 @@
-"""The gambler's wealth as a drawing in SVG: a string, built in a millisecond, that follows the theme of the notebook.
+"""Drawings in SVG: strings, built in a millisecond, that follow the theme of the notebook. First the gambler's wealth.
 
 Colours come from the lab's style sheet (`_style.py`) as CSS variables; nothing is told by colour alone.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 WIDTH, HEIGHT = 654, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 642, 40, 222  # the edges of the plot, in pixels
@@ -51,11 +51,44 @@ def wealth_svg(path: Sequence[float], n: int, *, sealed: float, alpha: float, ca
     parts.append(f"<path class='wm-curve' d='M{across(0):.1f} {up(path[0]):.1f}{steps}'/>")
     parts.append(f"<circle class='wm-dot' cx='{x:.1f}' cy='{y:.1f}' r='5'/>")
     late = x > (_LEFT + _RIGHT) / 2  # where the label goes: to the side that the curve leaves free
-    parts.append(_text(x + (-9 if late else 9), y - 7, amount(path[n]), "end" if late else "start", "wm-value"))
+    parts.append(text(x + (-9 if late else 9), y - 7, amount(path[n]), "end" if late else "start", "wm-value"))
+    return drawing(parts, caption)
+
+
+def drawing(parts: Sequence[str], caption: str) -> str:
+    """Put the parts of a drawing together, with the sentence for those who do not see it."""
     return (
         f"<svg class='wm-chart' role='img' aria-label='{html.escape(caption, quote=True)}' width='{WIDTH}' "
         f"height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'>{''.join(parts)}</svg>"
     )
+
+
+def text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
+    """Write words at a place in pixels that is their "start", "middle" or "end"."""
+    return f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' class='{kind}'>{html.escape(words)}</text>"
+
+
+def tick(last: int) -> int:
+    """Return a step that gives at most a dozen round numbers up to the last."""
+    return next(step * 10**power for power in range(9) for step in (1, 2, 5) if last / (step * 10**power) <= 12)
+
+
+def spread(ends: Mapping[str, float], *, apart: float, top: float) -> dict[str, float]:
+    """Return places for the labels near the ends of their lines, at least so far apart and none above the top.
+
+    Examples
+    --------
+    >>> spread({"a": 15.0, "b": 15.0, "c": 0.0}, apart=1.5, top=15.5)
+    {'c': 0.0, 'a': 14.0, 'b': 15.5}
+    """
+    places: dict[str, float] = {}
+    floor = -math.inf
+    for name in sorted(ends, key=lambda name: ends[name]):  # upwards: push what is too close up
+        places[name] = floor = max(ends[name], floor + apart)
+    for name in reversed(places):  # downwards: push what is now too high down again
+        places[name] = min(places[name], top)
+        top = places[name] - apart
+    return places
 
 
 def _scales(questions: int) -> tuple[Scale, Scale]:
@@ -77,13 +110,13 @@ def _axes(questions: int, across: Scale, up: Scale) -> list[str]:
     for power in range(0, CAP + 1, 3):
         y = up(power * math.log(10))
         parts.append(f"<path class='wm-grid' d='M{_LEFT} {y:.1f}H{_RIGHT}'/>")
-        parts.append(_text(_LEFT - 7, y + 4, _power_of_ten(power) if power > 3 else f"{10**power:,}", "end"))
-    for n in range(0, questions + 1, _tick(questions)):
+        parts.append(text(_LEFT - 7, y + 4, _power_of_ten(power) if power > 3 else f"{10**power:,}", "end"))
+    for n in range(0, questions + 1, tick(questions)):
         parts.append(f"<path class='wm-axis' d='M{across(n):.1f} {_BOTTOM}v5'/>")
-        parts.append(_text(across(n), _BOTTOM + 18, str(n), "middle"))
+        parts.append(text(across(n), _BOTTOM + 18, str(n), "middle"))
     parts.append(f"<path class='wm-axis' d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}'/>")
-    parts.append(_text(0, 14, "the gambler's wealth", "start"))
-    parts.append(_text(_RIGHT, HEIGHT - 4, "questions asked", "end"))
+    parts.append(text(0, 14, "the gambler's wealth", "start"))
+    parts.append(text(_RIGHT, HEIGHT - 4, "questions asked", "end"))
     return parts
 
 
@@ -99,16 +132,7 @@ def _line(alpha: float, up: Scale, kind: str, words: str, *, key: float) -> list
     """Draw a line, and at `key` a piece of it with its words: beside the line the curve would run through them."""
     y = up(-math.log(alpha))
     line = f"<path class='{kind}' d='M{_LEFT} {y:.1f}H{_RIGHT}M{key} 10h28'/>"
-    return [line, _text(key + 34, 14, f"{words} {amount(-math.log(alpha))} upwards", "start")]
-
-
-def _text(x: float, y: float, words: str, anchor: str, kind: str = "") -> str:
-    return f"<text x='{x:.1f}' y='{y:.1f}' text-anchor='{anchor}' class='{kind}'>{html.escape(words)}</text>"
-
-
-def _tick(questions: int) -> int:
-    """Return a step that gives at most a dozen round numbers."""
-    return next(step * 10**power for power in range(9) for step in (1, 2, 5) if questions / (step * 10**power) <= 12)
+    return [line, text(key + 34, 14, f"{words} {amount(-math.log(alpha))} upwards", "start")]
 
 
 def _power_of_ten(power: int) -> str:

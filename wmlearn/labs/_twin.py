@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._show import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION
-from wmlearn.labs._svg import CAP, amount
+from wmlearn.labs._svg import CAP, amount, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,9 +27,7 @@ def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(), _default_style():
-        figure = Figure(figsize=(7.4, 3.0), dpi=110, facecolor="white")
-        ax = figure.add_axes((0.1, 0.16, 0.6, 0.78))
+    with canvas() as (figure, ax):
         for (_, path), (color, dashes, width) in zip(paths.items(), _STYLES * len(paths)):
             shown = 10 ** np.minimum(np.asarray(path) / math.log(10), CAP)
             ax.step(range(len(path)), shown, where="post", color=color, linestyle=dashes, linewidth=width)
@@ -43,7 +41,7 @@ def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
     return buffer.getvalue()
 
 
-def _default_style() -> AbstractContextManager[None]:
+def default_style() -> AbstractContextManager[None]:
     """Return a context in which no style of the notebook changes the picture."""
     from matplotlib import style
 
@@ -57,28 +55,9 @@ def _label_ends(ax: Axes, paths: Mapping[str, Sequence[float]], alpha: float) ->
     colours = dict(zip(paths, [style[0] for style in _STYLES] * len(paths))) | {"": VERMILLION}
     ends[""] = -math.log10(alpha)
     last = max(len(path) - 1 for path in paths.values())
-    for name, place in _spread(ends).items():
+    for name, place in spread(ends, apart=1.5, top=CAP + 0.5).items():
         arrow = {"arrowstyle": "-", "color": colours[name], "linewidth": 1}
         ax.annotate(
             words[name], (last, 10 ** ends[name]), (1.05, 10**place), textcoords=ax.get_yaxis_transform(),
             va="center", fontsize=9, arrowprops=arrow, annotation_clip=False,
         )  # fmt: skip
-
-
-def _spread(ends: Mapping[str, float], apart: float = 1.5) -> dict[str, float]:
-    """Return places for the labels near the ends of their lines, at least so many decades of wealth apart.
-
-    Examples
-    --------
-    >>> _spread({"a": 15.0, "b": 15.0, "c": 0.0})
-    {'c': 0.0, 'a': 14.0, 'b': 15.5}
-    """
-    places: dict[str, float] = {}
-    floor = -math.inf
-    for name in sorted(ends, key=lambda name: ends[name]):  # upwards: push what is too close up
-        places[name] = floor = max(ends[name], floor + apart)
-    ceiling = CAP + 0.5
-    for name in reversed(places):  # downwards: push what is now too high down again
-        places[name] = min(places[name], ceiling)
-        ceiling = places[name] - apart
-    return places
