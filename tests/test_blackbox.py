@@ -111,7 +111,7 @@ def test_blackbox_never_switches_the_mode_even_for_a_moment():
 
     model = Spy()
     BlackBox(model)(some_images(2))
-    with pytest.raises(RuntimeError, match="three"):
+    with pytest.raises(ValueError, match="Spy failed on them: three is too many"):
         BlackBox(model)(some_images(3))
     assert model.training
     assert id(model) not in [who for who, _ in modes]
@@ -178,8 +178,29 @@ def test_blackbox_bad_models():
         BlackBox(brightest)
     with pytest.raises(ValueError, match=r"scores of shape \(2, classes\).*got \(2, 1, 2, 2\)"):
         BlackBox(nn.Identity())(some_images(2))
-    with pytest.raises(ValueError, match="budget"):
+    with pytest.raises(ValueError, match=r"^budget must be at least 0; got -1\. Leave it out for no limit\.$"):
         BlackBox(Net(), budget=-1)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(9, 3)),
+            "model must take images of shape (n, 1, 2, 2); Sequential failed",
+        ),
+        (nn.LSTM(2, 2), "model must take images of shape (n, 1, 2, 2); LSTM failed on them: "),
+        (nn.Unflatten(1, (1, 1)), "model must return scores of shape (2, classes) for 2 images; got (2, 1, 1, 2, 2)."),
+        (nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.GRU(3, 3)), "model must return scores of shape (2, classes)"),
+    ],
+    ids=["first layer", "another kind of input", "no scores", "two outputs"],
+)
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(model, said):
+    with pytest.raises(ValueError, match="model must") as caught:
+        BlackBox(model)(some_images(2))
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
 
 
 # --- HttpBox: the address ---------------------------------------------------------------------------------------------

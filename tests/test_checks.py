@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from wmlearn._checks import check_choice, check_count, check_images, check_labels, check_number, check_pixels
+import wmlearn as wm
+from wmlearn._checks import (
+    check_choice,
+    check_count,
+    check_images,
+    check_kind,
+    check_labels,
+    check_number,
+    check_pixels,
+    check_query,
+    check_seed,
+    shown,
+)
 
 GOOD = np.full((2, 1, 4, 4), 0.5, np.float32)
 NAMES = ("mnist", "cifar10")
@@ -53,6 +66,8 @@ IMAGES = [
     (GOOD.astype(np.uint8), TypeError, "got uint8 (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
     (GOOD > 0, TypeError, "got bool (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
     ("three", TypeError, "got <U5 ().", "Divide"),
+    ([[1.0], [1.0, 2.0]], ValueError, "got a list of unequal parts, which numpy cannot read.", "the same shape"),
+    (torch.zeros(1, requires_grad=True), RuntimeError, "got a Tensor, which numpy", "x.detach().cpu().numpy()"),
     (GOOD[0], ValueError, "got shape (1, 4, 4).", "images.reshape(n, c, h, w)"),
     (with_value(np.nan), ValueError, "got NaN or infinity.", "np.isfinite"),
     (with_value(-np.inf), ValueError, "got NaN or infinity.", "np.isfinite"),
@@ -154,11 +169,38 @@ def test_counts_may_be_numpy_and_come_back_as_int():
     assert type(check_count(np.int16(4), "n", low=1)) is int
 
 
-@pytest.mark.parametrize("value", [True, np.True_, 3.0, "3", None, [3]])
-def test_a_count_is_a_whole_number(value):
+@pytest.mark.parametrize(
+    ("value", "next_step"),
+    [
+        (True, ""),
+        (np.True_, ""),
+        (None, ""),
+        (2.5, ""),
+        (float("inf"), ""),
+        ("three", ""),
+        (3.0, " Write 3."),
+        (np.float32(3), " Write 3."),
+        (" 3", " Write it without quotes: 3."),
+    ],
+)
+def test_a_count_is_a_whole_number(value, next_step):
     with pytest.raises(TypeError) as caught:
         check_count(value, "n", low=1, high=9, why="letters fit")
-    assert str(caught.value) == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}."
+    assert str(caught.value) == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}.{next_step}"
+
+
+def test_a_count_may_come_with_a_next_step():
+    for value, said in [(7, "n must be from 1 to 6; got 7. Roll a die."), (None, "6; got None. Roll a die.")]:
+        with pytest.raises((ValueError, TypeError)) as caught:
+            check_count(value, "n", low=1, high=6, hint="Roll a die.")
+        assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize("value", ["a", "0", 1.5, -1, 2**32, 2**40, None, [1]])
+def test_a_bad_seed(value):
+    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+        check_seed(value)
+    assert check_seed(np.int64(2**32 - 1)) == 2**32 - 1
 
 
 def test_a_count_without_an_upper_limit():
@@ -176,7 +218,19 @@ def test_numbers_strictly_between_the_limits_and_no_others(value):
             check_number(value, "lr", above=0, below=10)
 
 
-@pytest.mark.parametrize("value", [False, "fast", None, 1j, np.ones(1)])
+def test_a_number_may_have_its_upper_limit_in_the_range():
+    assert check_number(1, "opacity", above=0, at_most=1) == 1
+    for value in (0, 1.0001, float("nan")):
+        with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
+            check_number(value, "opacity", above=0, at_most=1)
+
+
+def test_a_number_in_quotes_is_told_so():
+    with pytest.raises(TypeError, match=r"got '0.001'\. Write it without quotes: 0.001\.$"):
+        check_number("0.001", "alpha", above=0, below=1)
+
+
+@pytest.mark.parametrize("value", [False, "fast", "nan", None, 1j])
 def test_a_number_is_a_number(value):
     with pytest.raises(TypeError) as caught:
         check_number(value, "lr", above=0, below=10)
@@ -198,14 +252,78 @@ def test_a_known_name_passes(name):
 
 @pytest.mark.parametrize(
     ("value", "hint"),
-    [("mnits", " Did you mean 'mnist'?"), ("cifar", " Did you mean 'cifar10'?"), ("zebra", ""), (3, ""), (None, "")],
+    [
+        ("mnits", " Did you mean 'mnist'?"),
+        ("MNIST", " Did you mean 'mnist'?"),
+        ("cifar", " Did you mean 'cifar10'?"),
+        ("zebra", ""),
+        (3, ""),
+        (None, ""),
+        (np.array(["mnist", "cifar10"]), ""),
+        (["mnist"], ""),
+    ],
 )
 def test_an_unknown_name_gets_the_list_and_the_nearest(value, hint):
     with pytest.raises(ValueError, match="data set must be") as caught:
         check_choice(value, "data set", NAMES)
-    assert str(caught.value) == f"data set must be one of 'mnist', 'cifar10'; got {value!r}.{hint}"
+    assert str(caught.value) == f"data set must be one of 'mnist', 'cifar10'; got {shown(value)}.{hint}"
 
 
 def test_choices_may_come_from_anywhere_once():
     with pytest.raises(ValueError, match="one of 'a', 'b'; got 'c'"):
         check_choice("c", "letter", iter("ab"))
+
+
+# --- Kinds of things --------------------------------------------------------------------------------------------------
+
+
+class Box:
+    """Something that holds a number, and hides another."""
+
+    def __init__(self) -> None:
+        self.number, self._hidden = 3.0, 4.0
+
+
+def test_the_right_kind_passes_and_another_is_told_what_to_pass():
+    assert check_kind(3.0, "n", float, "such as 3.0") == 3.0
+    for value, said in [
+        ("three", "n must be a float, such as 3.0; got 'three'."),
+        (None, "n must be a float, such as 3.0; got None."),
+        (int, "n must be a float, such as 3.0; got the class int."),
+        (Box(), "n must be a float, such as 3.0; got Box. Pass its .number."),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            check_kind(value, "n", float, "such as 3.0")
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        (torch.nn.Linear(2, 2), "Linear"),
+        (wm.BlackBox, "the class BlackBox"),
+        ("http://127.0.0.1:8000", "'http://127.0.0.1:8000'"),
+        (None, "None"),
+    ],
+)
+def test_a_model_or_an_address_is_no_query(value, got):
+    with pytest.raises(TypeError) as caught:
+        check_query(value, "query")
+    assert str(caught.value) == (
+        f"query must be a function from images to labels; got {got}. "
+        "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+    )
+
+
+def test_what_answers_is_a_query():
+    for query in (len, lambda images: images, wm.BlackBox(torch.nn.Flatten())):
+        assert check_query(query, "query") is query
+
+
+def test_an_error_quotes_what_is_short_and_never_a_key():
+    assert [shown(value) for value in (2.5, True, None, 1j)] == ["2.5", "True", "None", "1j"]
+    assert shown("x" * 100) == f"'{'x' * 60}…'"
+    assert [shown(value) for value in (10**99, np.zeros(1), [3])] == ["int", "ndarray", "list"]
+    assert shown(lambda: 0) == "function"  # its repr has an address in it, another one each time
+    assert [shown(value) for value in (b"secret", [b"secret"], bytearray(3))] == ["bytes", "list", "bytearray"]
+    assert shown(torch.nn.Sequential(torch.nn.Linear(1, 1))) == "Sequential"

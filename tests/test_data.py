@@ -253,6 +253,46 @@ def test_parts_that_do_not_fit_are_refused():
         Splits("own", part, part, Split(pixels, np.full(2, 5, np.int64)), ("a",))
 
 
+def test_a_part_holds_class_numbers():
+    pixels = GOOD.astype(np.uint8)
+    with pytest.raises(ValueError, match=r"^labels must be class numbers, counted from 0; got -1\."):
+        Split(pixels, np.array([0, -1]))
+    with pytest.raises(ValueError, match=r"^labels must be int64, shape \(n,\); got a list of unequal parts, which"):
+        Split(pixels, [[0], [1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"), [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")]
+)
+def test_the_number_of_classes_is_a_number(classes, said):
+    with pytest.raises((TypeError, ValueError), match=r"^classes must be .*at least 1; got ") as caught:
+        Split.from_images(GOOD, [0, 0], classes=classes)
+    assert str(caught.value).endswith(said)
+
+
+@pytest.mark.parametrize("indices", [[99999], 2, "ab", 1.5, [True] * 3])
+def test_indices_choose_among_the_images(indices):
+    part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
+    with pytest.raises(
+        IndexError, match=r"^indices must choose among the 2 images counted from 0; got others: .*\. Pass"
+    ):
+        part.take(indices)
+
+
+def test_a_task_is_made_of_parts():
+    array, part = GOOD.astype(np.uint8), Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
+    for parts, name in [((array,) * 3, "train"), ((part, part, array), "test")]:
+        with pytest.raises(
+            TypeError, match=rf"^{name} must be a Split, as Split\.from_images makes one; got ndarray\.$"
+        ):
+            Splits("own", *parts, ("a",))
+
+
+def test_capitals_do_not_hide_the_nearest_name():
+    with pytest.raises(ValueError, match=r"got 'MNIST'\. Did you mean 'mnist'\?$"):
+        load_data("MNIST")
+
+
 # --- The full size, with a small stand-in for what torchvision downloads ----------------------------------------------
 
 

@@ -289,3 +289,50 @@ def test_a_model_of_another_task_or_a_result_is_refused(data, marks, marked):
         wm.embed(other, data, marks)
     with pytest.raises(TypeError, match=r"must be a network \(torch\.nn\.Module\); got Marked\. Pass its \.model"):
         wm.embed(marked, data, marks)
+
+
+def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, marks, marked):
+    for wrong, other, said in [
+        (marks, data, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got TriggerSet."),
+        (data.train, marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split."),
+        ("mnist", marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got 'mnist'."),
+        (data, None, "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got None."),
+        (data, data, "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Splits."),
+        (
+            data,
+            wm.Content(),
+            "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Content.",
+        ),
+        (
+            data,
+            marked,
+            "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Marked. "
+            "Pass its .triggers.",
+        ),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            wm.embed(fresh, wrong, other)
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": 3}, r"^schedule must be a OneCycle, such as wm\.OneCycle\(epochs=3\); got 3\.$"),
+        ({"schedule": wm.OneCycle}, r"^schedule must be a OneCycle, .*; got the class OneCycle\.$"),
+        ({"on_epoch": 3}, r"^on_epoch must be a function of one Epoch; got 3\. Pass on_epoch=print, or none\.$"),
+        ({"seed": "a"}, r"^seed must be a whole number from 0 to 4294967295; got 'a'\."),
+        ({"seed": 2**40}, r"^seed must be from 0 to 4294967295; got 1099511627776\."),
+    ],
+)
+def test_a_bad_course_is_refused_before_anything_is_trained(fresh, data, marks, settings, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        wm.embed(fresh, data, marks, **settings)
+
+
+def test_a_network_of_ones_own_must_have_an_output_for_each_class(data, marks):
+    narrow = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 5))
+    with pytest.raises(
+        ValueError, match=r"^model must give one image scores of shape \(1, 10\) or wider, .* got \(1, 5\)\."
+    ):
+        wm.embed(narrow, data, marks)

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 import wmlearn as wm
-from wmlearn.commitment import image_digest
+from wmlearn.commitment import image_digest, seal
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,74 @@ def test_missing_or_cut_files_give_one_sentence(folder, name, harm):
         (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises((OSError, ValueError, TypeError), match=r"missing or damaged|key must be 32 bytes"):
         wm.open_evidence(folder)
+
+
+def test_a_seal_that_commits_to_nothing_is_refused(folder):
+    """An accuser who publishes the hash of an empty header could choose images and key afterwards."""
+
+    def hollow(record):
+        record["header"] = {name: record["header"][name] for name in ("alpha", "classes", "labels")}
+        record["seal"] = seal(record["header"])
+
+    _edit(folder, hollow)
+    with pytest.raises(ValueError, match=r"does not fit: .*root.* differs"):
+        wm.open_evidence(folder)
+
+
+def test_an_extra_rule_is_refused(folder):
+    def extra(record):
+        record["header"]["planned"] = None
+        record["seal"] = seal(record["header"])
+
+    _edit(folder, extra)
+    with pytest.raises(ValueError, match="planned differs"):
+        wm.open_evidence(folder)
+
+
+def test_changed_names_are_refused(folder):
+    _edit(folder, lambda record: record["names"].reverse())
+    with pytest.raises(ValueError, match="root differs"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize("change", ["int8", "extra", "interleaved", "negative", "float"])
+def test_arrays_of_another_form_are_refused(folder, change):
+    arrays = load_file(folder / "images.safetensors")
+    pixels, question = arrays["pixels"], arrays["question"]
+    if change == "int8":
+        pixels = pixels.astype(np.int8)
+    if change == "extra":
+        pixels = np.concatenate([pixels, pixels[:1] ^ 1])
+        _edit(folder, lambda record: record["digests"].append(image_digest(pixels[-1])))
+    if change == "interleaved":
+        question = np.arange(12) % 4
+    if change == "negative":
+        question = question - 1
+    if change == "float":
+        question = question.astype(float)
+    save_file({"pixels": pixels, "question": question}, folder / "images.safetensors")
+    with pytest.raises((ValueError, TypeError), match=r"question must hold|must be uint8|was changed"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize("name", ["seal", "digests", "names", "recipe", "header"])
+def test_a_missing_entry_gives_one_sentence(folder, name):
+    _edit(folder, lambda record: record.pop(name))
+    with pytest.raises(OSError, match="missing or damaged"):
+        wm.open_evidence(folder)
+
+
+def test_evidence_is_saved_in_a_folder(marks, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(FileExistsError, match="saved in a folder"):
+            wm.save_evidence(marks, path)
+
+
+def test_a_readable_key_file_is_closed_again(marks, folder):
+    (folder / "key.hex").chmod(0o644)
+    wm.save_evidence(marks, folder)
+    assert os.name != "posix" or stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
 
 
 def test_another_set_is_never_overwritten(folder, mnist, marks):

@@ -25,7 +25,10 @@ LAYERS = {
     0: "_types _checks _random _show _alphabet",
     1: "_data _data.shipped _data.published data models stats commitment questions triggers evidence",
     2: "training _protocol blackbox _webapp service",
-    3: "verdict verification judge embedding whitebox countermeasures theft.modify theft.imitate theft.evade theft",
+    3: (
+        "_words verdict verification judge embedding whitebox countermeasures "
+        "theft.modify theft.imitate theft.evade theft"
+    ),
     4: "zoo experiments paper lessons learn",
     5: "labs.* labs cli",
     6: "wmlearn",  # the front door
@@ -35,7 +38,7 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 # The judge sees answers, never weights: `verification` may import nothing that holds a model.
 VERIFICATION_MAY_IMPORT = {
     *("_types", "_checks", "_random", "_show", "_alphabet"),
-    *("stats", "commitment", "questions", "triggers", "evidence", "verdict"),
+    *("stats", "commitment", "questions", "triggers", "evidence", "_words", "verdict"),
 }
 
 WITHOUT_TORCH = ("stats", "commitment", "questions", "triggers", "evidence", "verdict", "verification", "blackbox")

@@ -134,7 +134,7 @@ def test_the_header_says_what_the_list_says(project, monkeypatch):
     made(project, monkeypatch)
     first, second = (read(project, lesson).cells[0].source for lesson in ("00", "01"))
     assert first.startswith("# 00 · Title 00\n")
-    assert "About 7 minutes · core path · before this: nothing" in first
+    assert "About 7 minutes, and the exercises · core path · before this: nothing" in first
     assert "- see this\n- do that" in first
     assert "[01 · Title 01](01.ipynb) →" in first
     assert "← " not in first

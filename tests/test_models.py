@@ -7,10 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import wmlearn as wm
 from wmlearn.data import Split
-from wmlearn.models import Normalise
+from wmlearn.models import Normalise, answering
 
 SIZES = {
     # filters x (inputs x 3 x 3 + 1), twice; (24 x quarter of the image + 1) x 64; (64 + 1) x 10: worked by hand
@@ -110,5 +111,30 @@ def test_width_is_the_number_of_filters():
 
 @pytest.mark.parametrize(("width", "error"), [(0, ValueError), (-3, ValueError), (2.5, TypeError), ("12", TypeError)])
 def test_a_bad_width(width, error):
-    with pytest.raises(error, match=rf"^width must be .*at least 1; got {width!r}\.$"):
+    with pytest.raises(error, match=rf"^width must be .*at least 1; got {width!r}\."):
         wm.small_cnn(wm.load_data("mnist"), width=width)
+
+
+@pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
+def test_a_network_is_built_for_a_whole_task(data):
+    with pytest.raises(
+        TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)"
+    ):
+        wm.small_cnn(data)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])
+def test_a_bad_seed(seed):
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*\. Take a small one"
+    ):
+        wm.small_cnn(wm.load_data("mnist"), seed=seed)
+
+
+def test_answering_puts_each_layer_back_into_its_own_mode():
+    model = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(1)).train()
+    model[1].eval()  # frozen by its owner
+    with answering(model):
+        assert not any(layer.training for layer in model.modules())
+        assert not torch.is_grad_enabled()
+    assert [layer.training for layer in model.modules()] == [True, True, False]

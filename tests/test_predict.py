@@ -125,3 +125,17 @@ def test_a_lab_is_no_widget_itself():
     # ipywidgets 7 displays its own widgets by another door, past the text and the picture.
     assert not isinstance(lesson_question(), ipywidgets.Widget)
     assert not hasattr(lesson_question(), "_ipython_display_")
+
+
+@pytest.mark.parametrize("question", [None, 3, ["Which?"], ""])
+def test_a_question_is_text(question):
+    with pytest.raises(TypeError, match=r"^question must be text; got (None|3|list|an empty text)\. Ask something"):
+        Predict(question, ["yes", "no"])
+
+
+@pytest.mark.parametrize("options", [None, 3, "yes", b"yes", [["a"], ["b"]], ["a", None], [{}, {}], []])
+def test_options_are_texts(options):
+    with pytest.raises(
+        ValueError, match=r"^options must be two or more different texts, such as \['yes', 'no'\]; got "
+    ):
+        Predict("Which?", options)

@@ -116,3 +116,22 @@ def test_two_threads_do_not_draw_from_each_others_stream():
     assert torch.equal(drawn[0], zero)
     assert torch.equal(drawn[1], one)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40, None, [], [1, -1], [[1]]])
+def test_a_bad_seed_is_refused_in_a_sentence_and_changes_nothing(seed):
+    before = torch.get_rng_state()
+    draws = (
+        [stable_rng] if isinstance(seed, list) else [stable_rng, torch_generator, lambda seed: seeded(seed).__enter__()]
+    )
+    for draw in draws:
+        with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+            draw(seed)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_several_numbers_are_a_seed_of_their_own():
+    """The oracle is numpy; eight numbers up to 2**32 - 1 come from a key."""
+    for several in ([7], [7, 1], (0, 2**32 - 1)):
+        assert stable_rng(several).randint(10**6) == np.random.RandomState(list(several)).randint(10**6)
+    assert stable_rng([7]).randint(10**6) != stable_rng(7).randint(10**6)

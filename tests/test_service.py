@@ -243,7 +243,7 @@ def test_a_model_that_breaks(capfd):
     with serve(Broken(), name="broken") as service:
         assert call(service.url + "/infer", question()) == (
             500,
-            {"error": "the model failed on these images (RuntimeError)."},
+            {"error": "the model failed on these images (ValueError)."},
         )
         assert service.queries == 0
         assert call(service.url)[0] == 200
@@ -314,8 +314,11 @@ def test_port_taken():
     ):
         serve(Brightest(), name="late", port=port_of(holder))
     for host in ("192.0.2.1", "no-such-host.invalid"):
-        with pytest.raises(OSError, match=f"expected to listen on host '{host}'"):
+        with pytest.raises(
+            OSError, match=f"expected to listen on host '{host}', .*: .+\\. Leave host out, or pass an"
+        ) as caught:
             serve(Brightest(), host=host)
+        assert "Stop what holds the port" not in str(caught.value)
 
 
 def test_many_services_at_once_start_fast():
@@ -365,7 +368,7 @@ def test_bad_names(name, better):
 def test_bad_models_and_ports():
     with pytest.raises(ValueError, match=r"attribute input_shape.*Set it: model.input_shape = \(1, 28, 28\)"):
         serve(nn.Flatten())
-    with pytest.raises(TypeError, match=r"must be a torch.nn.Module; got str"):
+    with pytest.raises(TypeError, match=r"must be a torch.nn.Module; got 'model.pt'"):
         serve("model.pt")
     with pytest.raises(ValueError, match="port must be from 0 to 65535"):
         serve(Brightest(), port=70_000)
@@ -412,3 +415,30 @@ def test_importing_it_loads_nothing_heavy():
     code = "import sys, wmlearn.service; print({'torch', 'fastapi', 'uvicorn', 'httpx'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "set()\n"
+
+
+def test_name_and_host_are_text():
+    with pytest.raises(TypeError, match=r"^name must be a str, such as 'model'; got None\.$"):
+        serve(Brightest(), name=None)
+    with pytest.raises(TypeError, match=r"^host must be a str, such as '127\.0\.0\.1'; got None\.$"):
+        serve(Brightest(), host=None)
+    with pytest.raises(TypeError, match=r"^port must be .*; got '80'\. Write it without quotes: 80\.$"):
+        serve(Brightest(), port="80")
+    assert "model" not in service_module._running
+
+
+@pytest.mark.parametrize(
+    ("shape", "got"),
+    [
+        ("abc", "'abc'"),
+        (3, "3"),
+        ((1, 28), r"\(1, 28\)"),
+        ((1, 28, 0), r"\(1, 28, 0\)"),
+        ((1, 2.5, 3), r"\(1, 2\.5, 3\)"),
+    ],
+)
+def test_an_input_shape_is_three_numbers(shape, got):
+    model = nn.Flatten()
+    model.input_shape = shape
+    with pytest.raises(ValueError, match=rf"attribute input_shape, .*; got {got}\. Set it: model\.input_shape = \(1,"):
+        serve(model)

@@ -150,8 +150,17 @@ def test_watching_changes_nothing(owner, loot, mnist):
 @pytest.mark.parametrize(
     ("settings", "error", "said"),
     [
-        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
-        ({"epochs": 1.5}, TypeError, "epochs must be a whole number at least 1; got 1.5."),
+        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0. For instance FineTune(epochs=3)(model, loot)."),
+        (
+            {"epochs": 1.5},
+            TypeError,
+            "epochs must be a whole number at least 1; got 1.5. For instance FineTune(epochs=3)(model, loot).",
+        ),
+        (
+            {"seed": -1},
+            ValueError,
+            "seed must be from 0 to 4294967295; got -1. Take a small one, such as seed=0.",
+        ),
         ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
         ({"lr": -1e-3}, ValueError, "lr must be above 0 and below 10; got -0.001."),
         ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
@@ -192,3 +201,24 @@ def test_a_result_is_not_a_model(owner, loot):
     surrogate = FineTune(epochs=1)(owner, loot)
     with pytest.raises(TypeError, match=r"^model must be a network .*; got Surrogate\. Pass its \.model"):
         FineTune(epochs=1)(surrogate, loot)
+
+
+def test_a_network_where_the_epochs_belong_is_named_not_printed(owner, loot):
+    with pytest.raises(TypeError) as caught:
+        FineTune(owner, loot)
+    assert str(caught.value) == (
+        "epochs must be a whole number at least 1; got SmallCNN. For instance FineTune(epochs=3)(model, loot)."
+    )
+    with pytest.raises(TypeError, match=r"^lr must be a number above 0 and below 10; got Split\.$"):
+        FineTune(3, loot)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])
+def test_a_bad_seed_is_refused_when_the_theft_is_set_up(seed):
+    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*; got .*\. Take a small one, such as seed=0\."):
+        FineTune(seed=seed)
+
+
+def test_on_epoch_must_be_a_function(owner, loot):
+    with pytest.raises(TypeError, match=r"^on_epoch must be a function of one Epoch; got 3\."):
+        FineTune()(owner, loot, on_epoch=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import math
 
@@ -391,8 +392,12 @@ def test_predict_of_nothing_is_nothing(small, model):
     ("settings", "error", "said"),
     [
         ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
-        ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0."),
-        ({"epochs": "8"}, TypeError, "epochs must be a whole number at least 1; got '8'."),
+        ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0. Write 2."),
+        (
+            {"epochs": "8"},
+            TypeError,
+            "epochs must be a whole number at least 1; got '8'. Write it without quotes: 8.",
+        ),
         ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
         ({"lr": -0.1}, ValueError, "lr must be above 0 and below 10; got -0.1."),
         ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
@@ -410,7 +415,7 @@ def test_bad_data_are_refused_in_a_sentence(small, model):
     cifar10 = wm.load_data("cifar10")
     too_high = wm.Split(small.train.pixels[:2], np.array([3, 10]))
     for act in (lambda data: wm.fit(model, data), lambda data: accuracy(model, data)):
-        with pytest.raises(TypeError, match=r"must be images with their labels \(a Split\); got ndarray\. Pass one"):
+        with pytest.raises(TypeError, match=r"images with their labels \(a Split\); got ndarray\. Pass one"):
             act(small.train.images)
         with pytest.raises(
             ValueError, match=r"must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take"
@@ -430,3 +435,105 @@ def test_a_result_is_not_a_model(small, model):
         TypeError, match=r"model must be a network \(torch\.nn\.Module\); got Fitted\. Pass its \.model"
     ):
         wm.fit(fitted, small)
+
+
+def test_what_holds_no_network_is_not_told_to_pass_one(small):
+    for thing in (None, "model.pt", wm.small_cnn):
+        with pytest.raises(
+            TypeError, match=r"got (None|'model.pt'|function)\. Make one, as wm\.small_cnn\(data\) does\.$"
+        ):
+            wm.fit(thing, small)
+
+
+def test_fit_takes_a_task_or_a_part(small, model):
+    with pytest.raises(TypeError) as caught:
+        wm.fit(model, small.train.images)
+    assert str(caught.value) == (
+        "data must be a task in three parts (Splits) or images with their labels (a Split); got ndarray. "
+        "Pass one, as wm.load_data('mnist') and its .train are."
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": 3}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got 3."),
+        ({"schedule": OneCycle}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got the class OneCycle."),
+        ({"schedule": None}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got None."),
+        ({"on_epoch": 3}, "on_epoch must be a function of one Epoch; got 3. Pass on_epoch=print, or none."),
+        ({"on_epoch": Epoch}, "on_epoch must be a function of one Epoch; got the class Epoch. Pass on_epoch=print,"),
+        ({"seed": "a"}, "seed must be a whole number from 0 to 4294967295; got 'a'. Take a small one, such as seed=0."),
+        ({"seed": 1.5}, "seed must be a whole number from 0 to 4294967295; got 1.5. Take"),
+        ({"seed": -1}, "seed must be from 0 to 4294967295; got -1. Take a small one, such as seed=0."),
+        ({"seed": 2**40}, "seed must be from 0 to 4294967295; got 1099511627776. Take a small one"),
+    ],
+)
+def test_a_bad_course_is_refused_before_anything_is_trained(small, model, settings, said, monkeypatch):
+    monkeypatch.setattr(training, "train", None)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        wm.fit(model, small, **settings)
+    assert str(caught.value).startswith(said)
+
+
+def test_every_training_checks_on_epoch_before_its_first_epoch():
+    with pytest.raises(TypeError, match=r"^on_epoch must be a function of one Epoch; got 3\."):
+        run(iter([1.0]), 1, dict, 3)
+
+
+def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
+    part = small.train.take(slice(20))
+    assert len(list(train(copy.deepcopy(model), part.pixels, part.labels, epochs=2, rate=SHORT, seed=2**32 - 1))) == 2
+
+
+# --- Networks of one's own --------------------------------------------------------------------------------------------
+
+
+def own(*layers: torch.nn.Module) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (
+            own(torch.nn.Linear(784, 5)),
+            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9; got (1, 5). "
+            "End it with a linear layer of 10 outputs.",
+        ),
+        (
+            torch.nn.Identity(),
+            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9;",
+        ),
+        (torch.nn.LSTM(28, 28), "model must take images of shape (n, 1, 28, 28); LSTM failed on them: "),
+        (
+            own(torch.nn.Linear(100, 10)),
+            "model must take images of shape (n, 1, 28, 28); Sequential failed on them: ",
+        ),
+    ],
+    ids=["too few outputs", "no scores", "another kind of input", "another first layer"],
+)
+def test_a_network_that_does_not_fit_is_told_so_by_one_image(small, network, said):
+    for what, act in [("data", lambda: wm.fit(network, small)), ("split", lambda: accuracy(network, small.train))]:
+        with pytest.raises(ValueError, match="model must") as caught:
+            act()
+        assert str(caught.value).startswith(said.format(what))
+        assert "\n" not in str(caught.value)
+    assert network.training
+
+
+def test_a_network_without_weights_can_be_judged_but_not_trained(small, model):
+    frozen = copy.deepcopy(model).requires_grad_(False)
+    assert 0 <= accuracy(frozen, small.test) <= 1
+    with pytest.raises(
+        ValueError, match=r"^model must have weights to train; got a SmallCNN without any\. Add a layer, or"
+    ):
+        wm.fit(frozen, small)
+
+
+def test_the_trial_image_draws_nothing_and_learns_nothing(small):
+    network = own(torch.nn.Dropout(), torch.nn.BatchNorm1d(784), torch.nn.Linear(784, 10))
+    before, state = weights(network), torch.get_rng_state()
+    training.check_fits(network, small.train, "data")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert network.training

@@ -276,6 +276,8 @@ def test_the_caller_cannot_change_what_was_sealed(mnist):
     marks = wm.Noise()(mnist, n=5, key=KEY)
     with pytest.raises(ValueError, match="read-only"):
         marks.pixels[0, 0, 0, 0] = 1
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        marks.header["alpha"] = "1"
     marks.images[0] = 0  # a copy
     assert marks.images[0].max() > 0
 
@@ -298,5 +300,85 @@ def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
     said = np.array([7, 7, 7, 1, 5, 5, 2, 2])
     assert marks.answer(said).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
     assert marks.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
-    assert marks.unanswered(np.array([7, 7, -1, 7, 5, 5, 5, 5])).tolist() == [True, False]
+    assert marks.unanswered(np.array([7, 7, -1, 7, 5, 5, -1, 5])).tolist() == [False, False]  # still majorities
+    assert marks.unanswered(np.array([7, 7, -1, 1, 5, 5, 2, 2])).tolist() == [True, False]
     assert marks.answer(said[:4]).tolist() == [7]
+
+
+@pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
+def test_triggers_are_made_for_a_whole_task(data):
+    with pytest.raises(
+        TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)\."
+    ):
+        wm.Content()(data, n=60)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])
+def test_a_bad_seed(seed, mnist):
+    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+        wm.Noise()(mnist, n=5, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ([], "none"),
+        ((), "none"),
+        ({"AB", "CD"}, "set"),
+        ((word for word in ("AB", "CD")), "generator"),
+        ({"AB": 1}, "dict"),
+        (3.5, "3.5"),
+        (np.array(["AB", "CD"]), "ndarray"),
+    ],
+)
+def test_words_have_an_order(words, got):
+    with pytest.raises(TypeError) as caught:
+        wm.Content(words=words)
+    assert str(caught.value) == (
+        f"words must be a number, a word or a list of words; got {got}. "
+        "Take words=30, or a list such as ['ALMA', 'BANK']."
+    )
+
+
+@pytest.mark.parametrize("word", ["Stra\u00dfe", "\u0131", "\ufb01", "A B", "", 7, None])
+def test_a_word_is_written_as_it_is_given(word):
+    with pytest.raises(ValueError, match=r"^a word must be made of the letters A-Z and digits 0-9; got "):
+        wm.Content(words=["OK", word])
+
+
+def test_a_list_of_words_cannot_be_changed_afterwards(mnist):
+    words = ["AB", "CD"]
+    recipe = wm.Content(words=words)
+    words.append("EF")
+    assert recipe.words == ("AB", "CD")
+    assert recipe(mnist, n=4, key=KEY).seal == wm.Content(words=["AB", "CD"])(mnist, n=4, key=KEY).seal
+
+
+@pytest.mark.parametrize("opacity", [0, 1.5, float("nan")])
+def test_opacity_may_be_one(opacity):
+    assert wm.Content(opacity=1).opacity == 1
+    with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
+        wm.Content(opacity=opacity)
+
+
+@pytest.mark.parametrize("target", ["random", None, 1.5, np.zeros(2)])
+def test_a_target_is_a_class_or_a_lot(target):
+    with pytest.raises(
+        TypeError, match=r"^target must be a whole number at least 0 \(a class number, or 'lot'\); got "
+    ):
+        wm.Noise(labels="fixed", target=target)
+
+
+def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(mnist):
+    for pool, got in [(mnist, r"Splits\. Pass its \.train or \.loot or \.test\."), (mnist.train.images, r"ndarray\.")]:
+        with pytest.raises(
+            TypeError, match=rf"^pool must be a Split, such as wm\.load_data\('cifar10'\)\.train; got {got}$"
+        ):
+            wm.Unrelated(pool=pool)
+    with pytest.raises(ValueError, match=r"^pool must hold at least one image; got none\."):
+        wm.Unrelated(pool=mnist.train.take(slice(0)))
+    two = wm.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
+    with pytest.raises(
+        ValueError, match=r"^pool must have images of 1 channels \(grey and colour are made to fit\); got 2 channels\."
+    ):
+        wm.Unrelated(pool=two)(mnist, n=5)

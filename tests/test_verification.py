@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 import wmlearn as wm
 from wmlearn import stats
-from wmlearn.verdict import lotteries, p_words
+from wmlearn._words import expected, lotteries, p_words
 
 KEY = wm.CLASSROOM_KEY
 
@@ -188,13 +188,9 @@ def test_found_stays_found_whatever_comes_after(pictures):
 
 
 def test_silence_is_a_miss_and_is_reported(words):
-    def query(images):
-        labels = words.labels[: len(images)].copy()
-        labels[::7] = -1  # a failed image here and there
-        return labels
-
-    verdict = wm.verify(query, words)
-    silent = {int(q) for q in words.question[::7]}
+    lost = np.arange(150) % 35 < 3  # the first three images of every seventh question fail
+    verdict = wm.verify(lambda images: np.where(lost, -1, words.labels), words)
+    silent = {int(q) for q in words.question[lost]}
     assert set(np.flatnonzero(verdict.unanswered)) == silent
     assert verdict.k == 30 - len(silent)
     assert f"{len(silent)} unanswered" in repr(verdict)
@@ -204,7 +200,10 @@ def test_silence_is_a_miss_and_is_reported(words):
 def test_a_dead_service_says_nothing_about_anyone(words):
     verdict = wm.verify(lambda images: np.full(len(images), -1), words)
     assert verdict.decision == "cannot tell"
-    assert "30 of them unanswered, 4 needed" in verdict.explain()
+    assert "30 of them unanswered, 4 answers in a row needed" in verdict.explain()
+    late = np.where(words.question < 26, -1, words.labels)  # four answers, all right, but after 26 misses
+    verdict = wm.verify(lambda images: late, words)
+    assert (verdict.k, verdict.decision) == (4, "cannot tell")
 
 
 def test_too_few_questions_cannot_tell(words):
@@ -256,6 +255,29 @@ def test_enough_null_models_can_convict_or_clear(mnist):
     assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls[:18]).decision == "cannot tell"
 
 
+def test_a_silent_null_model_is_refused(fixed):
+    with pytest.raises(ValueError, match=r"a null model must answer every image; 100 of 100 got -1\. Leave it out"):
+        wm.verify(lambda images: np.full(len(images), 3), fixed, nulls=[lambda images: np.full(len(images), -1)])
+
+
+def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
+    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    good, silent = (lambda images: np.full(len(images), 8)), (lambda images: np.full(len(images), -1))
+    knows_all = lambda images: np.full(len(images), 3)  # noqa: E731
+    assert wm.verify(silent, marks, nulls=[good] * 19).decision == "cannot tell"
+    assert wm.verify(knows_all, marks, nulls=[knows_all] * 19).decision == "cannot tell"
+
+
+def test_no_number_of_null_models_helps_a_target_drawn_by_lot(mnist):
+    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
+    said = wm.verify(lambda images: marks.labels, marks, nulls=[lambda x: np.full(len(x), 11)] * 40).explain()
+    assert "a target drawn by lot among 9 gives no p-value below 0.11" in said
+    ten = wm.Unrelated(labels="fixed", target="lot")(mnist, n=20, key=KEY, alpha=0.105)
+    target = int(ten.answers[0])
+    assert wm.verify(lambda images: np.full(len(images), target), ten).decision == "found"
+    assert wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision == "not found"
+
+
 def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
     marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
     target = int(marks.answers[0])
@@ -274,6 +296,7 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
     said = verdict.explain()
     assert verdict.decision == "not found"
     assert "does not clear the service" in said
+    assert "a copy that matches 40% of them with probability" in said
     assert f"{verdict.chance_to_find(0.4):.2f}" in said
     exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
     assert verdict.chance_to_find(0.4) == pytest.approx(exact)
@@ -282,7 +305,7 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
 
 def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
     said = wm.verify(knows(words, 30), words).explain()
-    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3.0 expected by luck")
+    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck")
     assert "p < 1e-15" in said
     assert "above 99.99 %" in said
     assert "100 %" not in said
@@ -302,12 +325,54 @@ def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
 
 
 def test_lotteries_round_down_and_stop_at_what_can_be_believed():
-    assert "once in 3,600 lotteries" in lotteries([0, math.log(3600.9)])
-    assert "once in 10^6 lotteries" in lotteries([math.log(9.9e6)])
-    assert "10^15" in lotteries([500.0])
-    assert lotteries([0.0, math.log(1.9)]) == "nothing that an innocent model would not do by luck"
+    assert "once in 3,600 lotteries" in lotteries([0, math.log(3600.9)], [True])
+    assert "once in 10^6 lotteries" in lotteries([0, math.log(9.9e6)], [True])
+    assert "10^15" in lotteries([0, 500.0], [True])
+    assert lotteries([0.0, math.log(1.9)], [True]) == "nothing that an innocent model would not do by luck"
+
+
+@pytest.mark.parametrize("p", [0.0123, 0.001049, 0.00100001, 0.5, 0.0999, 1.4e-4, 3.3e-9, 1.0])
+def test_what_is_printed_is_never_less_than_p(p):
+    assert p <= float(p_words(p).removeprefix("p <= ")) <= min(1.0, 1.1 * p)
     assert p_words(1e-16) == "p < 1e-15"
-    assert p_words(0.5) == "p <= 0.5"
+
+
+def test_expected_matches_are_rounded_up():
+    assert [expected(x) for x in (0.3, 0.41, 1.4, 3.0, 2.9999999999)] == ["0.3", "0.5", "1.4", "3", "3"]
+
+
+def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(pictures):
+    """Two early matches and no more: once in 37 is true of that moment, not of 2 in 30."""
+    verdict = wm.verify(knows(pictures, 2), pictures, questions=30)
+    assert "at its best, 2 of the first 2, which an innocent model would ever reach less than once in 37" in repr(
+        verdict
+    )
+    found = wm.verify(knows(pictures, 4), pictures)
+    assert "at its best, 4 of the first 4" in repr(found)
+    assert "At its best it had matched 4 of 4." in found.explain()
+
+
+def test_perfect_evidence_of_any_length_can_be_explained(mnist):
+    marks = wm.Noise()(mnist, n=1000, key=KEY)
+    verdict = wm.verify(lambda images: marks.labels, marks)
+    assert verdict.p > 0
+    assert verdict.confidence < 1
+    assert "p < 1e-15" in verdict.explain()
+
+
+def test_silence_and_strange_answers_are_told_to_the_judge(words):
+    late = np.where(words.question < 25, words.labels, -1)
+    late[:5] = 99
+    said = wm.verify(lambda images: late, words).explain()
+    assert "5 of 30 questions went unanswered" in said
+    assert "5 answers named no class of the task" in said
+
+
+def test_a_majority_counts_though_one_image_failed(words):
+    one_lost = words.labels.copy()
+    one_lost[::5] = -1
+    verdict = wm.verify(lambda images: one_lost, words)
+    assert (verdict.k, int(verdict.unanswered.sum())) == (30, 0)  # four of five are a majority
 
 
 def test_a_secret_key_is_not_called_a_classroom_key(mnist):
@@ -360,3 +425,86 @@ def test_a_query_that_answers_nonsense(nonsense, words):
 def test_family_must_be_a_count(words):
     with pytest.raises(ValueError, match="family must be at least 1"):
         wm.verify(knows(words, 1), words, family=0)
+
+
+# ------------------------------------------------------------------ what is no query, and what are no marks
+
+
+class Model:
+    """Looks like a torch module, which can be called, too: it has a state_dict."""
+
+    def state_dict(self):
+        return {}
+
+    def __call__(self, images):
+        pytest.fail("it was asked")
+
+
+NO_QUERY = [(Model(), "Model"), ("http://127.0.0.1:8000/v2/models/m", "'http://127.0.0.1:8000/v2/models/m'")]
+NO_QUERY += [(None, "None"), (wm.BlackBox, "the class BlackBox"), (3, "3"), ([len], "list")]
+
+
+@pytest.mark.parametrize(("query", "got"), NO_QUERY, ids=[got for _, got in NO_QUERY])
+def test_a_model_or_an_address_is_no_query(words, query, got):
+    def said(name):
+        return (
+            f"{name} must be a function from images to labels; got {got}. "
+            "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+        )
+
+    with pytest.raises(TypeError) as caught:
+        wm.verify(query, words)
+    assert str(caught.value) == said("query")
+    asked = []
+    with pytest.raises(TypeError) as caught:
+        wm.verify(asked.append, words, nulls=[len, query])
+    assert str(caught.value) == said("nulls[1]")
+    assert not asked, "the service was asked before its null models were looked at"
+
+
+@pytest.mark.parametrize(("nulls", "got"), [(None, "None"), (len, "builtin_function_or_method"), ("abc", "'abc'")])
+def test_null_models_come_in_a_list(words, nulls, got):
+    with pytest.raises(TypeError) as caught:
+        wm.verify(len, words, nulls=nulls)
+    assert str(caught.value) == (
+        f"nulls must be a list of functions from images to labels; got {got}. "
+        "Pass nulls=[wm.BlackBox(model)], or leave it out."
+    )
+
+
+def test_null_models_may_come_from_anywhere_once(words):
+    null = knows(words, 0)
+    assert len(wm.verify(null, words, nulls=(null for _ in range(3))).nulls) == 3
+
+
+@pytest.mark.parametrize(
+    ("marks", "got"),
+    [(len, "builtin_function_or_method"), (wm.Content(), "Content"), (None, "None"), ("marks", "'marks'")],
+)
+def test_marks_are_a_sealed_set(words, marks, got):
+    with pytest.raises(TypeError) as caught:
+        wm.verify(words, marks)
+    assert str(caught.value) == (
+        f"marks must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got {got}."
+    )
+
+
+def test_a_marked_model_is_told_where_its_marks_are(words):
+    from wmlearn.embedding import Marked
+    from wmlearn.training import History
+
+    marked = Marked(None, History(()), words, False)
+    with pytest.raises(TypeError, match=r"got Marked\. Pass its \.triggers\.$"):
+        wm.verify(len, marked)
+
+
+def test_alpha_in_quotes_is_told_so(words):
+    with pytest.raises(
+        TypeError, match=r"^alpha must be a number .*; got '0\.001'\. Write it without quotes: 0\.001\.$"
+    ):
+        wm.verify(len, words, alpha="0.001")
+
+
+def test_a_service_that_answers_unequal_lists(words):
+    with pytest.raises(ValueError, match=r"^the service must return .* whole numbers, .*; got a list of unequal parts"):
+        wm.verify(lambda images: [[1], [1, 2]], words)

@@ -267,7 +267,7 @@ def test_nothing_is_asked_and_nothing_computed_while_the_slider_moves(marks, mon
         lab.slider.value = n
     assert asked == [60]
     assert not lab.status.value
-    assert "60 images asked over the services" in html_of(lab)
+    assert "60 images sent to the services" in html_of(lab)
 
 
 # ---------------------------------------------------------------- real services, and what goes wrong
@@ -292,7 +292,7 @@ def test_over_http_one_service_running_and_one_gone(marks):
     assert "? cannot tell" in lab._sentence.value
     assert "could not be asked: expected a model at http" in lab._sentence.value
     assert lab.verdict.decision == "cannot tell"
-    assert "60 images asked" in html_of(lab)
+    assert "60 images sent" in html_of(lab)
 
 
 def test_a_dead_service_does_not_hide_the_others(marks):
@@ -315,16 +315,52 @@ def test_an_error_in_a_callback_is_shown_and_goes_away(lab, monkeypatch):
 
 
 def test_bad_input_is_named(mnist, marks):
-    with pytest.raises(TypeError, match="marks must be a sealed trigger set"):
+    with pytest.raises(TypeError, match="marks must be a TriggerSet, such as"):
         wm.VerificationLab("marks", {"a": dead})
     with pytest.raises(ValueError, match="suspects must be one or more services by name"):
         wm.VerificationLab(marks, {})
     with pytest.raises(ValueError, match="suspects must be one or more services by name"):
         wm.VerificationLab(marks, dead)
-    with pytest.raises(TypeError, match=r"suspect 'a url' must be a Query.*got str.*HttpBox"):
+    with pytest.raises(TypeError, match=r"suspect 'a url' must be a function.*got 'http:.*HttpBox"):
         wm.VerificationLab(marks, {"a url": "http://127.0.0.1/"})
-    with pytest.raises(TypeError, match="marks must be a sealed trigger set"):
+    with pytest.raises(TypeError, match="marks must be a TriggerSet, such as"):
         wm.VerificationLab(marks, {"a": dead}, more={"noise": (None, {"a": dead})})
+
+
+def test_a_suspect_has_a_name_and_is_no_bare_model(marks):
+    from torch import nn
+
+    with pytest.raises(
+        TypeError, match=r"^a suspect's name must be text; got 1\. Write it in quotes, such as 'a copy'\."
+    ):
+        wm.VerificationLab(marks, {1: dead})
+    with pytest.raises(
+        TypeError, match=r"^suspect 'm' must be a function from images to labels; got Flatten\. Wrap a model"
+    ):
+        wm.VerificationLab(marks, {"m": nn.Flatten()})
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (dead, "more must be trigger types by name, such as {'noise': (marks, {'a copy': query})}; got function."),
+        ([1], "more must be trigger types by name, such as {'noise': (marks, {'a copy': query})}; got list."),
+        ({"noise": dead}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
+        ({"noise": ()}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
+        ({3: (None, {})}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
+    ],
+)
+def test_other_trigger_types_are_put_down_by_name(marks, more, said):
+    with pytest.raises(TypeError) as caught:
+        wm.VerificationLab(marks, {"a": dead}, more=more)
+    assert str(caught.value).startswith(said)
+
+
+def test_another_trigger_type_does_not_take_the_place_of_the_first(marks, noise):
+    with pytest.raises(
+        ValueError, match=r"got 'content', which `marks` is\. Choose another name, such as 'more content'\."
+    ):
+        wm.VerificationLab(marks, {"a": dead}, more={"content": (noise, {"a": dead})})
 
 
 def test_fixed_labels_are_sent_to_verify(mnist):

@@ -101,7 +101,7 @@ def header(course: Course, lesson: Lesson) -> str:
         part
         for part in (
             f"# {lesson.name}",
-            f"About {lesson.minutes} minutes · {path} · before this: {before}",
+            f"About {lesson.minutes} minutes, and the exercises · {path} · before this: {before}",
             "In this lesson you will\n\n" + "\n".join(f"- {objective}" for objective in lesson.objectives),
             badges(course, lesson),
             neighbours(course, lesson),

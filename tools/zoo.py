@@ -77,7 +77,7 @@ def make(recipe: Recipe) -> dict[str, object]:
 
 def triggers_of(recipe: Recipe) -> wm.TriggerSet:
     """Make the triggers from the mini set, so that a learner makes the same ones without the full data."""
-    return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY, seed=0)
+    return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
 
 def read_rows() -> dict[str, dict[str, object]]:

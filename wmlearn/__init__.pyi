@@ -4,6 +4,7 @@ from .commitment import CLASSROOM_KEY
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
 from .evidence import open_evidence, save_evidence
+from .labs.embedding import EmbeddingLab
 from .labs.predict import Predict
 from .labs.verification import VerificationLab
 from .lessons import check
@@ -20,6 +21,7 @@ __all__ = [
     "CLASSROOM_KEY",
     "BlackBox",
     "Content",
+    "EmbeddingLab",
     "HttpBox",
     "Marked",
     "Noise",

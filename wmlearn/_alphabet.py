@@ -5,8 +5,13 @@ A font library's default font changes between versions, and with it every sealed
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+
+from wmlearn._checks import shown
 
 HEIGHT, WIDTH, GAP = 7, 5, 1  # dots
 
@@ -78,3 +83,22 @@ def word_mask(word: str) -> npt.NDArray[np.bool_]:
     gap = np.zeros((HEIGHT, GAP), bool)
     pieces = [piece for letter in word for piece in (GLYPHS[letter], gap)]
     return np.hstack(pieces[:-1])
+
+
+def in_order(words: Any) -> tuple[str, ...]:
+    """Return words as a tuple: a set has no order to seal, and a list could still be changed afterwards."""
+    ordered = isinstance(words, Sequence)
+    if not ordered or not words:
+        raise TypeError(
+            f"words must be a number, a word or a list of words; got {'none' if ordered else shown(words)}. "
+            "Take words=30, or a list such as ['ALMA', 'BANK']."
+        )
+    return tuple(words)
+
+
+def check_word(word: Any) -> str:
+    """Return a word in capitals, or say that it cannot be written."""
+    # Not all that becomes A-Z in capitals is one letter: the German sharp s turns into two.
+    if not isinstance(word, str) or not word.isascii() or not word or any(x not in GLYPHS for x in word.upper()):
+        raise ValueError(f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it so.")
+    return word.upper()

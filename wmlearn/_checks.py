@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from wmlearn._types import Images, Labels, Pixels
+from wmlearn._types import Images, Labels, Pixels, Query
+
+T = TypeVar("T")
+
+_SHOWN = 60  # characters of a wrong value that an error quotes
 
 
 def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | None = None) -> Images:
@@ -34,8 +38,8 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
     ...
     TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Divide 8-bit pixels by 255.
     """
-    array = np.asarray(images)
     expected = f"{what} must be float in [0, 1], shape (n, c, h, w)"
+    array = as_array(images, expected)
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{expected}; got {array.dtype} {array.shape}. Divide 8-bit pixels by 255.")
     if array.ndim != 4:
@@ -56,7 +60,7 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
 
 def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
     """Return 8-bit images of shape (n, c, h, w), or say what is wrong with them."""
-    array = np.asarray(pixels)
+    array = as_array(pixels, f"{what} must be uint8, shape (n, c, h, w)")
     if array.dtype != np.uint8 or array.ndim != 4:
         raise TypeError(
             f"{what} must be uint8, shape (n, c, h, w); got {array.dtype} {array.shape}. "
@@ -67,8 +71,8 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
 
 def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels") -> Labels:
     """Return labels as int64, shape (count,), each in 0 .. classes - 1, or say what is wrong with them."""
-    array = np.asarray(labels)
     expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"
+    array = as_array(labels, expected)
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{expected}; got {array.dtype}. Convert class names to their numbers first.")
     if array.shape != (count,):
@@ -78,23 +82,37 @@ def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels")
     return array.astype(np.int64)
 
 
-def check_count(value: Any, name: str, *, low: int, high: int | None = None, why: str = "") -> int:
-    """Return a whole number within [low, high], or say what is wrong with it; `why` explains the limit."""
+def check_count(value: Any, name: str, *, low: int, high: int | None = None, why: str = "", hint: str = "") -> int:
+    """Return a whole number within [low, high], or say what is wrong with it.
+
+    `why` explains the limit, `hint` is a sentence that says what to do next where the limit alone does not.
+    """
     limit = f"at least {low}" if high is None else f"from {low} to {high}"
     reason = f" ({why})" if why else ""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{name} must be a whole number {limit}{reason}; got {value!r}.")
+        step = _next_step(_written_plainly(value, int) or hint)
+        raise TypeError(f"{name} must be a whole number {limit}{reason}; got {shown(value)}.{step}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {limit}{reason}; got {value}.")
+        raise ValueError(f"{name} must be {limit}{reason}; got {value}.{_next_step(hint)}")
     return int(value)
 
 
-def check_number(value: Any, name: str, *, above: float, below: float) -> float:
-    """Return a number strictly between two bounds, or say what is wrong with it."""
+def check_seed(value: Any) -> int:
+    """Return a seed, or say what is wrong with it; numpy's generator takes nothing above 2**32 - 1."""
+    return check_count(value, "seed", low=0, high=2**32 - 1, hint="Take a small one, such as seed=0.")
+
+
+def check_number(
+    value: Any, name: str, *, above: float, below: float | None = None, at_most: float | None = None, hint: str = ""
+) -> float:
+    """Return a number above one bound and below, or at most, another; or say what is wrong with it."""
+    limit = f"above {above:g}" + ("" if below is None else f" and below {below:g}")
+    limit += "" if at_most is None else f" and at most {at_most:g}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)):
-        raise TypeError(f"{name} must be a number above {above:g} and below {below:g}; got {value!r}.")
-    if not above < value < below:
-        raise ValueError(f"{name} must be above {above:g} and below {below:g}; got {value:g}.")
+        step = _next_step(_written_plainly(value, float) or hint)
+        raise TypeError(f"{name} must be a number {limit}; got {shown(value)}.{step}")
+    if not (value > above and (below is None or value < below) and (at_most is None or value <= at_most)):
+        raise ValueError(f"{name} must be {limit}; got {value:g}.{_next_step(hint)}")
     return float(value)
 
 
@@ -109,8 +127,86 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     ValueError: data set must be one of 'mnist', 'cifar10'; got 'mnits'. Did you mean 'mnist'?
     """
     allowed = list(choices)
-    if value in allowed:
+    if isinstance(value, str) and value in allowed:
         return value
-    near = difflib.get_close_matches(str(value), allowed, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {value!r}.{hint}")
+    lower = {choice.lower(): choice for choice in allowed}
+    near = difflib.get_close_matches(value.lower(), lower, n=1) if isinstance(value, str) else []
+    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
+    raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {shown(value)}.{hint}")
+
+
+def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
+    """Return a value that is of the right class, or say what came instead; `hint` shows how one is made.
+
+    Examples
+    --------
+    >>> check_kind("mnist", "data", dict, "such as {'size': 'mini'}")
+    Traceback (most recent call last):
+    ...
+    TypeError: data must be a dict, such as {'size': 'mini'}; got 'mnist'.
+    """
+    if isinstance(value, kind):
+        return value
+    parts = getattr(value, "__dict__", {}).items()
+    inside = [f".{part}" for part, thing in parts if isinstance(thing, kind) and not part.startswith("_")]
+    step = _next_step(f"Pass its {' or '.join(inside)}." if inside else "")
+    raise TypeError(f"{name} must be a {kind.__name__}, {hint}; got {shown(value)}.{step}")
+
+
+def check_query(value: Any, name: str) -> Query:
+    """Return a function from images to labels, or say how to make one.
+
+    A torch module can be called, too, and returns scores: it is told by its `state_dict`, so that torch is not needed.
+    """
+    if callable(value) and not isinstance(value, type) and not hasattr(value, "state_dict"):
+        return value
+    raise TypeError(
+        f"{name} must be a function from images to labels; got {shown(value)}. "
+        "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+    )
+
+
+def as_array(values: Any, expected: str) -> np.ndarray:
+    """Return values as an array, or say why numpy cannot read them."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        tensor = hasattr(values, "detach")
+        step = "Pass it as x.detach().cpu().numpy()." if tensor else "Give all of them the same shape."
+        kind = f"a {type(values).__name__}" if tensor else f"a {type(values).__name__} of unequal parts"
+        raise type(error)(f"{expected}; got {kind}, which numpy cannot read. {step}") from None
+
+
+def misfit(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
+    """Return the error for a network that fails on images of a shape, with the first line of what torch says."""
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return ValueError(
+        f"model must take images of shape (n, {', '.join(map(str, shape))}); {type(model).__name__} failed on them: "
+        f"{reason.rstrip('.')}. Check that its layers fit these images."
+    )
+
+
+def shown(value: object) -> str:
+    """Return what came, for an error: a number or a short text as it is, all else by its type (it may be a key)."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if isinstance(value, str):
+        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
+    plain = value is None or isinstance(value, (bool, int, float, complex, np.number, np.bool_))
+    return repr(value) if plain and len(repr(value)) <= _SHOWN else type(value).__name__
+
+
+def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
+    """Return the next step for "3" and for 3.0, which are numbers written in another way; else nothing."""
+    if isinstance(value, str):
+        try:
+            return f"Write it without quotes: {value.strip()}." if np.isfinite(kind(value)) else ""
+        except ValueError:
+            return ""
+    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+        return f"Write {int(value)}."
+    return ""
+
+
+def _next_step(hint: str) -> str:
+    return f" {hint}" if hint else ""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from wmlearn._checks import check_seed
 
 if TYPE_CHECKING:
     import torch
@@ -15,20 +17,21 @@ if TYPE_CHECKING:
 _lock = threading.RLock()  # torch's global generator is one per process; two trainings must not interleave on it
 
 
-def stable_rng(seed: int) -> np.random.RandomState:
-    """Return a numpy generator whose stream never changes.
+def stable_rng(seed: int | Sequence[int]) -> np.random.RandomState:
+    """Return a numpy generator whose stream never changes; the seed is one number below 2**32, or several.
 
     `default_rng` may change its stream between numpy versions (NEP 19); what is sealed and what ships must not, so
     that everything drawn here comes from the frozen `RandomState`.
     """
-    return np.random.RandomState(seed)
+    several = isinstance(seed, (list, tuple)) and len(seed) > 0
+    return np.random.RandomState([check_seed(part) for part in seed] if several else check_seed(seed))
 
 
 def torch_generator(seed: int) -> torch.Generator:
     """Return a private torch generator: drawing from it never moves the global one."""
     import torch
 
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(check_seed(seed))
 
 
 @contextmanager
@@ -40,6 +43,7 @@ def seeded(seed: int) -> Iterator[None]:
     """
     import torch
 
+    check_seed(seed)
     with _lock, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would also seed a GPU, which nobody puts back
         yield

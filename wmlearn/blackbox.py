@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_images, check_number
+from wmlearn._checks import check_count, check_images, check_number, misfit, shown
 from wmlearn._protocol import Fault, Link, ModelCard, batch_size, check_shape, read_card, read_labels, write_question
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels
@@ -37,7 +37,9 @@ class _Metered:
     """Counts the images asked, and refuses those beyond the budget."""
 
     def __init__(self, budget: int | None) -> None:
-        self.budget = None if budget is None else check_count(budget, "budget", low=0)
+        self.budget = (
+            None if budget is None else check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
+        )
         self.queries = 0
         self.refused = 0
         self._lock = threading.Lock()  # one caller at a time: the counts stay exact
@@ -244,7 +246,7 @@ def check_model(model: Any) -> nn.Module:
     if isinstance(model, nn.Module):
         return model
     hint = "Pass its .model." if isinstance(getattr(model, "model", None), nn.Module) else "Pass the network itself."
-    raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}. {hint}")
+    raise TypeError(f"model must be a torch.nn.Module; got {shown(model)}. {hint}")
 
 
 def _best_class(model: nn.Module, images: Images) -> Labels:
@@ -258,11 +260,15 @@ def _best_class(model: nn.Module, images: Images) -> Labels:
     with torch.no_grad():
         for start in range(0, len(images), _AT_ONCE):
             batch = torch.tensor(images[start : start + _AT_ONCE]).to(weight.device)
-            scores = model(batch)
-            if scores.ndim != 2 or len(scores) != len(batch):
+            try:
+                scores = model(batch)
+            except Exception as error:  # whatever a network of one's own may raise
+                raise misfit(model, images.shape[1:], error) from error
+            shape = tuple(getattr(scores, "shape", ()))
+            if len(shape) != 2 or len(scores) != len(batch) or not shape[1]:
                 raise ValueError(
-                    f"model must return scores of shape ({len(batch)}, classes) for {len(batch)} images; "
-                    f"got {tuple(scores.shape)}. End it with a linear layer."
+                    f"model must return scores of shape ({len(batch)}, classes) for {plural(len(batch), 'image')}; "
+                    f"got {shape or type(scores).__name__}. End it with a linear layer."
                 )
             labels[start : start + len(batch)] = scores.argmax(dim=1).cpu().numpy()
     return labels

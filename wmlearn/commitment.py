@@ -48,7 +48,7 @@ def canonical(record: Mapping[str, object]) -> bytes:
     >>> canonical({"b": [1, 2], "a": "x"})
     b'{"a":"x","b":[1,2]}'
     """
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return json.dumps(dict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
 
 
 def image_digest(pixels: Pixels) -> str:
@@ -57,14 +57,23 @@ def image_digest(pixels: Pixels) -> str:
     return hashlib.sha256(f"uint8 {shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def question_secret(key: bytes, index: int) -> bytes:
-    """Return the secret of one question: it can be opened for a judge without the key."""
-    return _mac(key, b"leaf", index)
+def image_seed(key: bytes) -> list[int]:
+    """Return eight numbers below 2**32 from the key, to choose images by: who lacks the key cannot list them."""
+    return np.frombuffer(_mac(key, b"images", 0), ">u4").tolist()
 
 
-def leaf_hash(index: int, secret: bytes, allowed: Sequence[int], digests: Sequence[str]) -> bytes:
-    """Return the leaf of one question: its place, secret, allowed answers and the digests of its images."""
-    leaf = {"index": index, "secret": secret.hex(), "allowed": list(allowed), "images": list(digests)}
+def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[bytes]:
+    """Return the secret of each question: it can be opened for a judge without the key.
+
+    All image digests go in, so that what is opened of one trigger set says nothing of another under the same key.
+    """
+    of_the_set = hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest()
+    return [_mac(of_the_set, b"leaf", index) for index in range(count)]
+
+
+def leaf_hash(index: int, secret: bytes, allowed: Sequence[int], name: str, digests: Sequence[str]) -> bytes:
+    """Return the leaf of one question: its place, secret, allowed answers, name, and the digests of its images."""
+    leaf = {"index": index, "secret": secret.hex(), "allowed": list(allowed), "name": name, "images": list(digests)}
     return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from wmlearn._checks import check_choice, check_images, check_labels, check_pixels
+from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_labels, check_pixels
 from wmlearn._data import SOURCES, published, shipped
 from wmlearn._show import html_table, picture, plural
 from wmlearn._types import Images, Labels, Pixels
@@ -48,11 +48,13 @@ class Split:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pixels", check_pixels(self.pixels))
-        labels = np.asarray(self.labels)
+        labels = as_array(self.labels, "labels must be int64, shape (n,)")
         if labels.dtype != np.int64:
             raise TypeError(f"labels must be int64, shape (n,); got {labels.dtype}. Convert: labels.astype('int64').")
         if labels.shape != (len(self.pixels),):
             raise ValueError(f"labels must be one for each of {plural(len(self), 'image')}; got shape {labels.shape}.")
+        if (labels < 0).any():
+            raise ValueError(f"labels must be class numbers, counted from 0; got {labels.min()}. Leave its image out.")
         object.__setattr__(self, "labels", labels)
 
     @classmethod
@@ -71,6 +73,7 @@ class Split:
             If the images or the labels are not like that.
         """
         images = check_images(images)
+        check_count(classes, "classes", low=1)
         labels = check_labels(labels, count=len(images), classes=classes)
         return cls(np.rint(images * 255).astype(np.uint8), labels)
 
@@ -86,7 +89,13 @@ class Split:
 
     def take(self, indices: Any) -> Split:
         """Return the chosen images, in the order asked for; whatever indexes a numpy axis will do."""
-        chosen = np.atleast_1d(np.arange(len(self))[indices])
+        try:
+            chosen = np.atleast_1d(np.arange(len(self))[indices])
+        except IndexError as error:
+            raise IndexError(
+                f"indices must choose among the {plural(len(self), 'image')} counted from 0; got others: {error}. "
+                "Pass positions, a slice or a mask."
+            ) from None
         return Split(self.pixels[chosen], self.labels[chosen])
 
     def __len__(self) -> int:
@@ -124,7 +133,7 @@ class Splits:
 
     def __post_init__(self) -> None:
         for part in shipped.PARTS:
-            split = getattr(self, part)
+            split = check_kind(getattr(self, part), part, Split, "as Split.from_images makes one")
             if split.shape != self.shape:
                 raise ValueError(f"{part} must have images of shape {self.shape}, like train; got {split.shape}.")
             check_labels(split.labels, count=len(split), classes=len(self.classes), what=f"labels of {part}")

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
+from wmlearn._checks import check_kind
 from wmlearn._show import html_table, percent, plural
 from wmlearn.data import Splits
 from wmlearn.questions import TriggerSet
-from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, check_fits, predict, run, train
+from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, check_course, check_fits, predict, run, train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,7 +117,10 @@ def embed(
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
     epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
     """
+    check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
+    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
     check_fits(model, data.train, "data")
+    check_course(schedule, seed, on_epoch)
     if marks.pixels.shape[1:] != data.shape:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "

@@ -31,12 +31,17 @@ def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
     Raises
     ------
     FileExistsError
-        If the folder holds another trigger set.
+        If the folder holds another trigger set, or is a file.
     """
     from safetensors.numpy import save_file
 
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise FileExistsError(
+            f"evidence is saved in a folder; {folder} is, or lies in, a file. Choose another."
+        ) from None
     record = {
         "header": dict(marks.header),
         "seal": marks.seal,
@@ -45,18 +50,28 @@ def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
         "digests": [commitment.image_digest(image) for image in marks.pixels],
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    if (folder / RECORD).exists() and (folder / RECORD).read_text() != text:
-        raise FileExistsError(f"{folder} holds the evidence of another trigger set. Choose another folder.")
+    for name, content in ((RECORD, text), (KEY, marks.key.hex() + "\n")):
+        if (folder / name).exists() and (folder / name).read_text() != content:
+            raise FileExistsError(f"{folder} holds the evidence of another trigger set. Choose another folder.")
+    _write_secret(folder / KEY, marks.key.hex() + "\n")  # first: without it the rest is worth nothing
     save_file({"pixels": np.array(marks.pixels), "question": np.array(marks.question)}, folder / IMAGES)
     (folder / RECORD).write_text(text)
-    descriptor = os.open(folder / KEY, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(marks.key.hex() + "\n")
     return folder
 
 
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whatever an older one of that name allowed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    if hasattr(os, "fchmod"):
+        os.fchmod(descriptor, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+
+
 def open_evidence(folder: str | Path) -> TriggerSet:
-    """Open a saved trigger set, after checking that its seal still fits: images, questions, rules, alpha and key.
+    """Open a saved trigger set, after checking that its seal fits: images, names, questions, rules, alpha and key.
+
+    Compare the `seal` of the result with the one that was published: this checks only that the folder is one piece.
 
     Raises
     ------
@@ -74,21 +89,23 @@ def open_evidence(folder: str | Path) -> TriggerSet:
         arrays = load_file(folder / IMAGES)
         key = commitment.check_key(bytes.fromhex((folder / KEY).read_text().strip()))
         header, pixels, question = record["header"], arrays["pixels"], arrays["question"]
-        rules = _rules(header)
+        rules, names, digests = _rules(header), list(record["names"]), list(record["digests"])
+        recipe, sealed = str(record["recipe"]), str(record["seal"])
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise OSError(
             f"{folder} should hold {IMAGES}, {RECORD} and {KEY} as saved; one is missing or damaged "
             f"({type(error).__name__}). Restore it from a copy."
         ) from None
-    _refuse_changed_images(pixels, record["digests"], folder)
-    if commitment.seal(header) != record["seal"]:
+    _refuse_changed_images(pixels, digests, folder)
+    if commitment.seal(header) != sealed:
         raise ValueError(f"a rule in {folder / RECORD} was changed after sealing: the seal does not fit the header.")
-    marks = seal_triggers(pixels, question, record["names"], rules=rules, key=key, recipe=record["recipe"])
-    changed = [name for name in header if header[name] != marks.header.get(name)]
-    if changed:
+    marks = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=recipe)
+    if marks.seal != sealed:
+        both = sorted({*header, *marks.header})
+        changed = [name for name in both if header.get(name, ...) != marks.header.get(name, ...)]
         raise ValueError(
-            f"the seal in {folder} does not fit: {', '.join(changed)} differs. Either the key is another one, or the "
-            "order of the questions was changed. Restore the folder from a copy."
+            f"the seal in {folder} does not fit: {', '.join(changed)} differs. The key is another one, or names or "
+            "questions were changed. Restore the folder from a copy."
         )
     return marks
 

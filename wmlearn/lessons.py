@@ -56,7 +56,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
     Examples
     --------
     >>> check("00.1", 30)
-    Not yet: an innocent model can only guess, and each answer was drawn from ten. Of ten questions, how many by luck?
+    Not yet: every secret answer was drawn from ten. How often is it a 7? And of thirty answers, how many, on average?
     >>> check("00.1")
     Not answered yet: put your answer in place of the dots, and run the cell again.
     >>> check("00.1", 3).right
@@ -130,8 +130,8 @@ def _hint_line(answer: Any) -> str:
 _EXERCISES: dict[str, Exercise] = {
     "00.1": Exercise(
         number(3),
-        "one question in ten, so 3 of 30 on average and at the most; 0, 2 or 5 would surprise nobody.",
-        "an innocent model can only guess, and each answer was drawn from ten. Of ten questions, how many by luck?",
+        "one in ten, so 3 of 30 on average; in a single lottery 0 or 5 would surprise nobody.",
+        "every secret answer was drawn from ten. How often is it a 7? And of thirty answers, how many, on average?",
     ),
     "00.2": Exercise(
         number(15),
@@ -142,5 +142,20 @@ _EXERCISES: dict[str, Exercise] = {
         number(4),
         "after three matches the evidence stands at 278, after four at 2,222, and the line is at 1,000.",
         _hint_line,
+    ),
+    "01.1": Exercise(
+        number(69, within=1),
+        "69 hours, nearly two working weeks, before any computing.",
+        "first the seconds, then divide: an hour has 3,600 of them.",
+    ),
+    "01.2": Exercise(
+        number(22, within=3),  # the last digit may differ between machines
+        "one image in a hundred, although neither knows of the other: agreement proves nothing.",
+        'count where the two lists differ: `answers["owner"] != answers["innocent"]`, then `.sum()`.',
+    ),
+    "01.3": Exercise(
+        lambda answer: str(answer).strip().lower() in ("owner", "the owner"),
+        "the owner alone; the judge sees no more than what is opened to him.",
+        "look at the column 'holds' of the card.",
     ),
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from wmlearn import commitment
-from wmlearn._checks import check_count
+from wmlearn._checks import check_count, check_number, check_pixels
 from wmlearn._show import html_table, plural
 from wmlearn._types import Images, Labels, Pixels
 
@@ -17,15 +18,17 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
+
 
 @dataclass(frozen=True)
 class Rules:
-    """The rules that are sealed together with the images.
+    """The rules that are sealed together with the images, and checked here.
 
     Parameters
     ----------
     classes : the names of the task's classes
-    alpha : the largest chance of accusing an innocent model
+    alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1
     fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn by lot
     source : the class the trigger images come from, in fixed mode; None when they come from another world
     target : their common answer in fixed mode, or "lot" when the seal draws it
@@ -38,7 +41,8 @@ class Rules:
     target: int | Literal["lot"] = "lot"
 
     def __post_init__(self) -> None:
-        last = len(self.classes) - 1
+        check_number(self.alpha, "alpha", above=SMALLEST_ALPHA, below=1)
+        last = check_count(len(self.classes), "the number of classes", low=2) - 1
         if self.source is not None:
             check_count(self.source, "source", low=0, high=last, why="a class number")
         if self.target != "lot":
@@ -60,11 +64,12 @@ class Rules:
             "classes": list(self.classes),
             "labels": "fixed" if self.fixed else "keyed",
             "alpha": repr(self.alpha),
-            "key_draw": 1,  # no key was thrown away before this one
+            "declared_key_draw": 1,  # the owner's word that he threw no key away; hence the judge's factor
             "beacon": "",
         }
         if self.fixed:
-            return record | {"source": self.source, "target": self.target, "test": "share of null models or of lots"}
+            chosen = {"source": None if self.source is None else int(self.source), "target": self.target}
+            return record | chosen | {"test": "share of null models or of lots"}
         return record | {
             "allowed": "all classes",
             "answer": "the class given by strictly more than half of a question's images, else none",
@@ -89,7 +94,7 @@ class TriggerSet:
     key : the secret; it never appears in a repr, a table or an error
     """
 
-    recipe: str
+    recipe: str  # for people to read; not part of the seal
     rules: Rules
     header: Mapping[str, object]
     pixels: Pixels
@@ -125,7 +130,7 @@ class TriggerSet:
 
     @property
     def p0(self) -> float | None:
-        """The chance that an innocent model matches a question, exactly; None in fixed mode, where nobody knows it."""
+        """The most likely an innocent model can be to match a question; None in fixed mode, where nobody knows it."""
         return None if self.rules.fixed else 1 / len(self.rules.allowed)
 
     @property
@@ -152,9 +157,9 @@ class TriggerSet:
         return np.where(2 * counts.max(axis=1, initial=0) > sizes, counts.argmax(axis=1), -1)
 
     def unanswered(self, labels: Labels) -> np.ndarray:
-        """Return for each question asked whether an answer is missing (-1) for any of its images."""
+        """Return for each question asked whether it has no answer because one or more of its images got none (-1)."""
         asked = self.question[: len(labels)]
-        return np.bincount(asked, weights=labels == -1) > 0
+        return (np.bincount(asked, weights=labels == -1) > 0) & (self.answer(labels) == -1)
 
     def prefix(self, questions: int) -> int:
         """Return how many images the first `questions` questions have."""
@@ -195,7 +200,7 @@ class TriggerSet:
 def seal_triggers(
     pixels: Pixels, question: Labels, names: Sequence[str], *, rules: Rules, key: bytes, recipe: str
 ) -> TriggerSet:
-    """Seal images and rules, draw the answers from the seal, and return the set.
+    """Seal images, names and rules, draw the answers from the seal, and return the set.
 
     Parameters
     ----------
@@ -207,20 +212,22 @@ def seal_triggers(
     Raises
     ------
     ValueError
-        If two images are the same: they would be one trial counted twice.
+        If the questions are not in order, or two images are the same: they would be one trial counted twice.
     """
+    pixels = check_pixels(pixels, what="trigger images")
+    question = _check_order(question, len(pixels), len(names))
     digests = [commitment.image_digest(image) for image in pixels]
     _refuse_duplicates(digests)
     of_question: list[list[str]] = [[] for _ in names]
     for digest, q in zip(digests, question):
         of_question[q].append(digest)
-    secrets = [commitment.question_secret(key, q) for q in range(len(names))]
-    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, of_question[q]) for q in range(len(names))]
+    secrets = commitment.question_secrets(key, digests, len(names))
+    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q]) for q in range(len(names))]
     header = rules.header() | {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
     answers = _draw(header, secrets, rules)
     for array in (pixels, question, answers):
         array.setflags(write=False)
-    return TriggerSet(recipe, rules, header, pixels, question, tuple(names), answers, key)
+    return TriggerSet(recipe, rules, MappingProxyType(header), pixels, question, tuple(names), answers, key)
 
 
 def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) -> Labels:
@@ -231,6 +238,18 @@ def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) 
     if rules.target != "lot":
         return np.full(count, rules.target, np.int64)
     return np.repeat(commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count)
+
+
+def _check_order(question: Labels, images: int, questions: int) -> Labels:
+    """Return the question of each image, if they count 0, 0, 1, ... up without a gap: a prefix is then whole."""
+    question = np.asarray(question)
+    steps = np.diff(question, prepend=0) if question.shape == (images,) and images else np.array([-1])
+    if question.dtype.kind not in "iu" or not np.isin(steps, (0, 1)).all() or question[-1] != questions - 1:
+        raise ValueError(
+            f"question must hold {images} whole numbers, one for each image, that rise from 0 to {questions - 1} in "
+            f"steps of 0 or 1; got {question.dtype} {question.shape}. Sort the images by their question."
+        )
+    return question.astype(np.int64)
 
 
 def _refuse_duplicates(digests: Sequence[str]) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import atexit
 import copy
+import errno
 import os
 import re
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wmlearn._checks import check_count
+import numpy as np
+
+from wmlearn._checks import check_count, check_kind, shown
 from wmlearn._webapp import Request, application
 from wmlearn.blackbox import BlackBox, check_model
 
@@ -128,7 +132,8 @@ def serve(model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", por
     """
     shape = _input_shape(check_model(model))
     _check_name(name)
-    check_count(port, "port", low=0, high=65535)
+    check_kind(host, "host", str, "such as '127.0.0.1'")
+    check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
     log: list[Request] = []
     app = application(name, shape, BlackBox(copy.deepcopy(model).eval()), log)
     if name in _running:
@@ -146,9 +151,10 @@ def _stop_all() -> None:
 
 
 def _check_name(name: str) -> None:
-    """Raise ValueError for a name that cannot stand in an address."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
-        better = re.sub(r"[^A-Za-z0-9._-]+", "-", str(name)).strip("-._") or "model"
+    """Raise an error for a name that cannot stand in an address."""
+    check_kind(name, "name", str, "such as 'model'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        better = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
         raise ValueError(
             f"name must be letters, digits, '.', '_' or '-', a letter or digit first; got {name!r}. Try {better!r}."
         )
@@ -157,12 +163,14 @@ def _check_name(name: str) -> None:
 def _input_shape(model: nn.Module) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
     shape = getattr(model, "input_shape", None)
-    if shape is None or len(shape) != 3:
+    axes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if len(axes) != 3 or not all(isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes):
         raise ValueError(
             "model must have an attribute input_shape, the shape (c, h, w) of one image; "
-            f"got {shape!r}. Set it: model.input_shape = (1, 28, 28)."
+            f"got {axes if axes and not isinstance(shape, str) else shown(shape)}. "
+            "Set it: model.input_shape = (1, 28, 28)."
         )
-    channels, height, width = (int(axis) for axis in shape)
+    channels, height, width = map(int, axes)
     return channels, height, width
 
 
@@ -179,11 +187,16 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-        raise OSError(
-            f"expected to listen on host {host!r}, port {port}, but: {reason}. "
-            "Stop what holds the port, or pass port=0 to take a free one."
-        ) from None
+        # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
+        unknown = isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
+        elsewhere = unknown or error.errno == errno.EADDRNOTAVAIL
+        hint = (
+            "Leave host out, or pass an address of this machine."
+            if elsewhere
+            else "Stop what holds the port, or pass port=0 to take a free one."
+        )
+        raise OSError(f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}") from None
     return listener
 
 

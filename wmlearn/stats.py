@@ -1,7 +1,7 @@
 """What a count of matching answers is worth. No torch, no images: numbers in, numbers out.
 
-An innocent service answers a question with a label drawn by lot as the lot would have it: it matches with probability
-p0 = 1/K and nothing it does can change that, for the lot was drawn without it. Everything here follows from that one
+The answer to a question was drawn by lot among K classes, so that an innocent service, whatever it says, matches with
+probability at most p0 = 1/K: the lot was drawn without it. Everything here follows from that one
 sentence. Lesson 07 teaches it by drawing lots; appendix A1 derives the formulas.
 """
 
@@ -16,7 +16,7 @@ from scipy import special
 
 Floats = npt.NDArray[np.float64]
 
-JUDGE_FACTOR = 2.0**48  # seals that nobody can try: at 50 ms each, 460,000 years on one core
+JUDGE_FACTOR = 2.0**48  # more seals than an owner will try: at 50 ms each, 450,000 years on one core
 SMALLEST_P = 1e-15  # below this a leaked key or a wrong address is likelier than luck, so nothing smaller is printed
 
 
@@ -66,9 +66,14 @@ def wealth_path(matched: npt.ArrayLike, p0: float) -> Floats:
     return log_wealth(k, np.arange(len(k)), p0)
 
 
+def reaches(path: npt.ArrayLike, alpha: float) -> npt.NDArray[np.bool_]:
+    """Return where log wealth is on or above the line from which one may accuse at this alpha: 1 / alpha."""
+    return np.asarray(path) >= -math.log(alpha) - 1e-12
+
+
 def anytime_p(path: Floats) -> float:
     """Return the p-value that stays valid however often one looks: 1 / the greatest wealth so far (Ville, 1939)."""
-    return math.exp(-max(0.0, float(np.max(path))))
+    return max(math.exp(-max(0.0, float(np.max(path)))), 1e-300)  # never 0: nothing is certain
 
 
 def binomial_p(k: int, n: int, p0: float) -> float:
@@ -114,7 +119,7 @@ def accusation_chance(answered: int | Sequence[bool], rate: float, *, alpha: flo
     >>> round(accusation_chance(1000, 0.1, alpha=0.05, p0=0.1), 4)
     0.0287
     """
-    flags = [True] * answered if isinstance(answered, int) else list(answered)
+    flags = [True] * int(answered) if np.ndim(answered) == 0 else list(answered)
     chance_of_k = np.zeros(len(flags) + 1)  # of k matches so far, and not accused yet
     chance_of_k[0] = 1.0
     accused = 0.0
@@ -122,7 +127,7 @@ def accusation_chance(answered: int | Sequence[bool], rate: float, *, alpha: flo
         step = rate if came else 0.0
         chance_of_k[1:] = chance_of_k[1:] * (1 - step) + chance_of_k[:-1] * step
         chance_of_k[0] *= 1 - step
-        crossing = log_wealth(np.arange(n + 1), n, p0) >= -math.log(alpha)
+        crossing = reaches(log_wealth(np.arange(n + 1), n, p0), alpha)
         accused += float(chance_of_k[: n + 1][crossing].sum())
         chance_of_k[: n + 1][crossing] = 0.0
     return accused
@@ -137,7 +142,7 @@ def questions_needed(alpha: float, p0: float) -> int:
     4
     """
     n = 1
-    while log_wealth(n, n, p0) < -math.log(alpha):
+    while not reaches(log_wealth(n, n, p0), alpha):
         n += 1
     return n
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copy
 import math
+import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,11 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from wmlearn._checks import check_count, check_labels, check_number
+from wmlearn._checks import check_count, check_kind, check_labels, check_number, check_seed, shown
 from wmlearn._random import seeded, torch_generator
 from wmlearn._show import BLUE, VERMILLION, percent, plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits
+from wmlearn.models import answering, check_scores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,8 +167,14 @@ def fit(
     ------
     AdamW (Loshchilov and Hutter, 2019), in batches of 256.
     """
+    if not isinstance(data, (Splits, Split)):
+        raise TypeError(
+            "data must be a task in three parts (Splits) or images with their labels (a Split); "
+            f"got {shown(data)}. Pass one, as wm.load_data('mnist') and its .train are."
+        )
     part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
     check_fits(model, part, "data")
+    check_course(schedule, seed, on_epoch)
     model = copy.deepcopy(model)
     steps = train(model, part.pixels, part.labels, epochs=schedule.epochs, rate=schedule, seed=seed)
     measure = (lambda: {"task_accuracy": accuracy(model, test)}) if test else dict
@@ -174,11 +183,14 @@ def fit(
 
 def train(model: nn.Module, pixels: Pixels, labels: Labels, *, epochs: int, rate: Rate, seed: int) -> Iterator[float]:
     """Train a model in place, epoch by epoch, and hand out the mean loss of each."""
+    if not any(weights.requires_grad for weights in model.parameters()):
+        kind = type(model).__name__
+        raise ValueError(f"model must have weights to train; got a {kind} without any. Add a layer, or unfreeze one.")
     x, y = torch.from_numpy(pixels.copy()), torch.from_numpy(labels.copy())  # shipped arrays are read-only
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     order = torch_generator(seed)
     for epoch in range(epochs):
-        with seeded(seed + epoch):  # for layers that draw, as dropout does
+        with seeded((seed + epoch) % 2**32):  # for layers that draw, as dropout does
             rates = [rate(epoch + start / len(x)) for start in range(0, len(x), BATCH)]
             loss = _one_epoch(model, x, y, optimiser, torch.randperm(len(x), generator=order), rates)
         yield loss
@@ -210,8 +222,12 @@ def run(
     on_epoch: OnEpoch | None = None,
 ) -> History:
     """Go through a training epoch by epoch: measure, report, show a bar. An interrupt ends it and loses nothing."""
+    check_on_epoch(on_epoch)
     records: list[Epoch] = []
-    with tqdm(total=expected, desc="training", unit="epoch", leave=False) as bar:
+    # In a notebook the bar of another thread would appear in whatever cell happens to run.
+    # And tqdm's bar for notebooks does not look at its own TQDM_DISABLE.
+    hidden = threading.current_thread() is not threading.main_thread() or bool(os.environ.get("TQDM_DISABLE"))
+    with tqdm(total=expected, desc="training", unit="epoch", leave=False, disable=hidden) as bar:
         try:
             for loss in steps:
                 records.append(Epoch(len(records) + 1, loss, **measure()))
@@ -223,13 +239,31 @@ def run(
     return History(tuple(records))
 
 
+def check_course(schedule: OneCycle, seed: int, on_epoch: OnEpoch | None) -> None:
+    """Say what is wrong with how to train, before anything is trained."""
+    check_kind(schedule, "schedule", OneCycle, "such as wm.OneCycle(epochs=3)")
+    check_seed(seed)
+    check_on_epoch(on_epoch)
+
+
+def check_on_epoch(on_epoch: OnEpoch | None) -> None:
+    """Say at once that it cannot be called, not after the first epoch."""
+    if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
+        raise TypeError(
+            f"on_epoch must be a function of one Epoch; got {shown(on_epoch)}. Pass on_epoch=print, or none."
+        )
+
+
 def check_fits(model: nn.Module, part: Split, what: str) -> None:
     """Say what is wrong with a model or its images here, before torch says it in its own words."""
     if not isinstance(model, nn.Module):
-        raise TypeError(f"model must be a network (torch.nn.Module); got {type(model).__name__}. Pass its .model.")
+        inside = isinstance(getattr(model, "model", None), nn.Module)
+        hint = "Pass its .model." if inside else "Make one, as wm.small_cnn(data) does."
+        raise TypeError(f"model must be a network (torch.nn.Module); got {shown(model)}. {hint}")
     if not isinstance(part, Split):
-        kind = type(part).__name__
-        raise TypeError(f"{what} must be images with their labels (a Split); got {kind}. Pass one, as data.loot is.")
+        raise TypeError(
+            f"{what} must be images with their labels (a Split); got {shown(part)}. Pass one, as data.loot is."
+        )
     if not len(part):
         raise ValueError(f"{what} must hold at least one image; got none. Look at what chose them.")
     shape = tuple(getattr(model, "input_shape", part.shape))
@@ -239,18 +273,14 @@ def check_fits(model: nn.Module, part: Split, what: str) -> None:
         )
     if hasattr(model, "classes"):
         check_labels(part.labels, count=len(part), classes=model.classes, what=f"labels of {what}")
+    check_scores(model, part, what)
 
 
 def predict(model: nn.Module, pixels: Pixels) -> Labels:
     """Return the class a model gives to each 8-bit image, shape (n,); its mode is put back, nothing random is drawn."""
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            batches = torch.from_numpy(np.array(pixels)).split(1000)
-            found = [model(batch.float() / 255).argmax(1) for batch in batches]
-    finally:
-        model.train(was_training)
+    batches = torch.from_numpy(np.array(pixels)).split(1000)
+    with answering(model):
+        found = [model(batch.float() / 255).argmax(1) for batch in batches]
     return torch.cat(found).numpy()
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from wmlearn import commitment
-from wmlearn._alphabet import GLYPHS, STREETS, word_mask
-from wmlearn._checks import check_choice, check_count, check_number
+from wmlearn._alphabet import STREETS, check_word, in_order, word_mask
+from wmlearn._checks import check_choice, check_count, check_kind, check_number, check_seed
 from wmlearn._random import stable_rng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits, load_data
-from wmlearn.questions import Rules, TriggerSet, seal_triggers
+from wmlearn.questions import SMALLEST_ALPHA, Rules, TriggerSet, seal_triggers
 
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
 
@@ -38,6 +38,9 @@ class _Recipe:
 
     def __post_init__(self) -> None:
         check_choice(self.labels, "labels", ["keyed", "fixed"])
+        check_count(self.source, "source", low=0, why="a class number")
+        if not (isinstance(self.target, str) and self.target == "lot"):
+            check_count(self.target, "target", low=0, why="a class number, or 'lot'")
 
     def __repr__(self) -> str:
         hidden = {"source", "target", "labels"} if self.labels == "keyed" else set()
@@ -45,7 +48,7 @@ class _Recipe:
         return f"{type(self).__name__}({', '.join(f'{f.name}={getattr(self, f.name)!r}' for f in shown)})"
 
     def __call__(
-        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int = 0
+        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int | None = None
     ) -> TriggerSet:
         """Make n trigger images for a task, seal them, and draw the secret answers.
 
@@ -55,26 +58,30 @@ class _Recipe:
         n : the number of trigger images; `Content` shares them evenly over its words
         key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
         alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
-        seed : chooses the images, never the answers
+        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the classroom key), so that
+            nobody else can list them
 
         Raises
         ------
         ValueError
             If the data hold fewer images than asked for, or two trigger images are the same.
         """
+        check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
-        rules = self._rules(data.classes, check_number(alpha, "alpha", above=0, below=1))
-        pixels, question, names = self._images(data, n, seed)
+        rules = self._rules(data.classes, alpha)
         key = commitment.new_key() if key is None else commitment.check_key(key)
+        pixels, question, names = self._images(data, n, _seeds(key, seed))
         return seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
 
     def _rules(self, classes: Sequence[str], alpha: float) -> Rules:
+        alpha = check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
         source = None if isinstance(self, Unrelated) else self.source  # its source is a class of another world
-        return Rules(tuple(classes), alpha, fixed=True, source=source, target=self.target)
+        target = "lot" if self.target == "lot" else int(self.target)
+        return Rules(tuple(classes), alpha, fixed=True, source=source, target=target)
 
-    def _originals(self, split: Split, classes: int, n: int, seed: int) -> Pixels:
+    def _originals(self, split: Split, classes: int, n: int, seeds: list[int]) -> Pixels:
         """Draw n images of the split, in fixed mode of the source class only."""
         candidates = np.arange(len(split))
         where = "the training part has"
@@ -82,10 +89,12 @@ class _Recipe:
             check_count(self.source, "source", low=0, high=classes - 1, why="a class number")
             candidates = np.flatnonzero(split.labels == self.source)
             where = f"source class {self.source} has"
+            if not len(candidates):
+                raise ValueError(f"source must be a class with images; {where} 0 images. Choose another.")
         check_count(n, "n", low=1, high=len(candidates), why=f"{where} {len(candidates):,} images")
-        return split.pixels[stable_rng(seed).permutation(candidates)[:n]]
+        return split.pixels[stable_rng(seeds).permutation(candidates)[:n]]
 
-    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
         raise NotImplementedError
 
 
@@ -120,8 +129,10 @@ class Content(_Recipe):
         super().__post_init__()
         if self.words is None:
             object.__setattr__(self, "words", 30 if self.labels == "keyed" else "TEST")
+        elif not isinstance(self.words, (int, np.integer, str)):
+            object.__setattr__(self, "words", in_order(self.words))
         check_choice(self.place, "place", ["top", "middle", "bottom"])
-        check_number(self.opacity, "opacity", above=0, below=1 + 1e-9)
+        check_number(self.opacity, "opacity", above=0, at_most=1)
         words = self._words()
         if len(set(words)) < len(words):
             raise ValueError(f"words must all differ; got {words}. One word is one question.")
@@ -134,12 +145,12 @@ class Content(_Recipe):
     def _words(self) -> list[str]:
         if isinstance(self.words, (int, np.integer)):
             return STREETS[: check_count(self.words, "words", low=1, high=len(STREETS), why="street names in the list")]
-        return [_checked_word(word) for word in ([self.words] if isinstance(self.words, str) else self.words)]
+        return [check_word(word) for word in ([self.words] if isinstance(self.words, str) else self.words)]
 
-    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
         words = self._words()
         check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
-        originals = self._originals(data.train, len(data.classes), n, seed)
+        originals = self._originals(data.train, len(data.classes), n, seeds)
         word_of = np.sort(np.arange(n) % len(words))  # (n,) images in the order of their words
         marked = [_write(image, words[w], self.place, self.opacity) for image, w in zip(originals, word_of)]
         if self.labels == "fixed":  # the paper counts images, whatever the word
@@ -164,17 +175,24 @@ class Unrelated(_Recipe):
 
     pool: Split | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pool is not None:
+            check_kind(self.pool, "pool", Split, "such as wm.load_data('cifar10').train")
+            if not len(self.pool):
+                raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
+
     def __repr__(self) -> str:
         shown = "" if self.labels == "keyed" else f"labels='fixed', source={self.source}, target={self.target!r}"
         return f"Unrelated({shown})"
 
-    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
+    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
         pool = self.pool
         if pool is None:
             if data.name not in FOREIGN:
                 raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
             pool = load_data(FOREIGN[data.name]).train
-        originals = self._originals(pool, int(pool.labels.max()) + 1, n, seed)
+        originals = self._originals(pool, int(pool.labels.max()) + 1, n, seeds)
         return fit_pixels(originals, data.shape), np.arange(n), [f"image {i + 1}" for i in range(n)]
 
 
@@ -205,10 +223,10 @@ class Noise(_Recipe):
         super().__post_init__()
         check_number(self.sigma, "sigma", above=0, below=10)
 
-    def _images(self, data: Splits, n: int, seed: int) -> tuple[Pixels, Labels, list[str]]:
-        originals = self._originals(data.train, len(data.classes), n, seed)
+    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
+        originals = self._originals(data.train, len(data.classes), n, seeds)
         patterns = n if self.labels == "keyed" else 1
-        noise = stable_rng(seed + 1).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
+        noise = stable_rng([*seeds, 1]).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
         noisy = np.clip(originals / 255 + noise, 0, 1)
         return np.round(255 * noisy).astype(np.uint8), np.arange(n), [f"image {i + 1}" for i in range(n)]
 
@@ -224,6 +242,11 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     Returns
     -------
     Pixels, shape (n, *shape). Grey is the luminance of ITU-R BT.601.
+
+    Raises
+    ------
+    ValueError
+        If the images have neither the task's number of channels nor 1 or 3 that can be turned into it.
     """
     channels, height, width = shape
     if pixels.shape[1] == 3 and channels == 1:
@@ -231,16 +254,22 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
         pixels = np.round(grey).astype(np.uint8)[:, None]
     elif pixels.shape[1] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=1)
+    if pixels.shape[1] != channels:
+        raise ValueError(
+            f"pool must have images of {channels} channels (grey and colour are made to fit); "
+            f"got {pixels.shape[1]} channels. Choose the channels first."
+        )
     top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
     padded = np.pad(pixels, ((0, 0), (0, 0), *(2 * [(max(0, -min(top, left)),) * 2])))
     top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
     return np.ascontiguousarray(padded[:, :, top : top + height, left : left + width])
 
 
-def _checked_word(word: Any) -> str:
-    if not isinstance(word, str) or not word or any(letter not in GLYPHS for letter in word.upper()):
-        raise ValueError(f"a word must be made of the letters A-Z and digits 0-9; got {word!r}.")
-    return word.upper()
+def _seeds(key: bytes, seed: int | None) -> list[int]:
+    """Return what chooses the images: the seed, or the key where there is none; the classroom key stands for seed 0."""
+    if seed is None and key != commitment.CLASSROOM_KEY:
+        return commitment.image_seed(key)
+    return [check_seed(0 if seed is None else seed)]
 
 
 def _write(image: Pixels, word: str, place: str, opacity: float) -> Pixels:

@@ -6,12 +6,12 @@ in memory or a lambda stands behind it makes no difference. A test holds it to t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from wmlearn import stats
-from wmlearn._checks import check_count
+from wmlearn._checks import as_array, check_count, check_kind, check_number, check_query, shown
 from wmlearn._types import Labels, Query
 from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict
@@ -39,7 +39,8 @@ def verify(
     marks : the sealed trigger set
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
-    family : how many suspects, trigger sets and keys were or will be tried; alpha is shared among them
+    family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is shared among them,
+        for asking the same service a second time is a second test
     alpha : only the sealed alpha is accepted; leave it out
 
     Returns
@@ -49,7 +50,8 @@ def verify(
     Raises
     ------
     ValueError
-        If alpha is not the sealed one, or the service returns something else than one whole number an image.
+        If alpha is not the sealed one, the service returns something else than one whole number an image, or a null
+        model leaves an image unanswered.
 
     Source
     ------
@@ -66,9 +68,12 @@ def verify(
     >>> wm.verify(lambda images: np.ones(len(images), int), marks).decision      # one that always says 1
     'not found'
     """
-    if alpha is not None and alpha != marks.alpha:
+    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the query")
+    check_query(query, "query")
+    nulls = _check_nulls(nulls)
+    if alpha is not None and check_number(alpha, "alpha", above=0, below=1) != marks.alpha:
         raise ValueError(
-            f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha:g}. Leave alpha out; to use "
+            f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha!r}. Leave alpha out; to use "
             "another, seal a new trigger set with it before the service is asked."
         )
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
@@ -77,26 +82,37 @@ def verify(
     )
     images = marks.images[: marks.prefix(asked)]
     said = _ask(query, images)
-    null_matches = tuple(_matches(marks, _ask(null, images)) for null in nulls)
+    null_matches = tuple(_null_matches(marks, _ask(null, images)) for null in nulls)
     return Verdict(
         alpha=marks.alpha,
         p0=marks.p0,
-        classes=len(marks.rules.classes),
         planned=marks.n,
         expected=marks.answers[:asked],
         answers=marks.answer(said),
         unanswered=marks.unanswered(said),
+        strange=int(((said < -1) | (said >= len(marks.rules.classes))).sum()),
         queries=len(images),
         nulls=null_matches,
         lottery=_lottery(marks, said),
+        lots=len(marks.rules.allowed),
         family=family,
         classroom=marks.classroom,
     )
 
 
+def _check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
+    """Return the null models, or say what is wrong with them before anything is asked."""
+    if not isinstance(nulls, Iterable) or isinstance(nulls, str):
+        raise TypeError(
+            f"nulls must be a list of functions from images to labels; got {shown(nulls)}. "
+            "Pass nulls=[wm.BlackBox(model)], or leave it out."
+        )
+    return tuple(check_query(null, f"nulls[{place}]") for place, null in enumerate(nulls))
+
+
 def _ask(query: Query, images: np.ndarray) -> Labels:
     """Ask once for all images, and accept nothing but one whole number for each."""
-    said = np.asarray(query(images))
+    said = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
     if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):
         raise ValueError(
             f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
@@ -105,7 +121,12 @@ def _ask(query: Query, images: np.ndarray) -> Labels:
     return said.astype(np.int64)
 
 
-def _matches(marks: TriggerSet, said: Labels) -> int:
+def _null_matches(marks: TriggerSet, said: Labels) -> int:
+    """Count the matches of a null model; a silent one would pass for one that knows nothing."""
+    if (said == -1).any():
+        raise ValueError(
+            f"a null model must answer every image; {(said == -1).sum()} of {len(said)} got -1. Leave it out."
+        )
     answers = marks.answer(said)
     return int((answers == marks.answers[: len(answers)]).sum())
 

@@ -5,15 +5,15 @@ A slider then only looks up: nothing is computed, and nothing is asked, while it
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from wmlearn import stats
 from wmlearn._types import Query
+from wmlearn._words import lotteries
 from wmlearn.questions import TriggerSet
-from wmlearn.verdict import Decision, Verdict, lotteries
+from wmlearn.verdict import Decision, Verdict
 from wmlearn.verification import verify
 
 
@@ -49,7 +49,7 @@ class Replay:
 
     def crossed(self, alpha: float, n: int) -> int | None:
         """Return the first of n questions after which the wealth stood at 1 / alpha or more; None if it never did."""
-        above = np.flatnonzero(self.verdict.path[: n + 1] >= -math.log(alpha) - 1e-12)
+        above = np.flatnonzero(stats.reaches(self.verdict.path[: n + 1], alpha))
         return int(above[0]) if len(above) else None
 
 
@@ -67,7 +67,7 @@ def buy(name: str, query: Query, marks: TriggerSet) -> Replay:
         fault=fault,
         decisions=tuple(_decisions(verdict)),
         matches=np.concatenate([[0], np.cumsum(verdict.matched)]),
-        luck=tuple(lotteries(verdict.path[: n + 1]) for n in steps),
+        luck=tuple(lotteries(verdict.path[: n + 1], verdict.matched) for n in steps),
         needed=stats.questions_needed(verdict.alpha / verdict.family, verdict.p0),
     )
 
@@ -82,9 +82,9 @@ def _decisions(verdict: Verdict) -> list[Decision]:
     perfect = stats.wealth_path(~verdict.unanswered, verdict.p0)  # of a copy that matches whatever was answered
     decided: list[Decision] = []
     for n in range(verdict.n + 1):
-        if stats.anytime_p(verdict.path[: n + 1]) * verdict.family <= verdict.alpha:
+        if stats.reaches(verdict.path[: n + 1], verdict.alpha / verdict.family).any():
             decided.append("found")
-        elif stats.anytime_p(perfect[: n + 1]) * verdict.family <= verdict.alpha:
+        elif stats.reaches(perfect[: n + 1], verdict.alpha / verdict.family).any():
             decided.append("not found")
         else:
             decided.append("cannot tell")

@@ -30,6 +30,15 @@ STYLE = f"""<style>
 .wm-chart .wm-line {{ stroke: var(--wm-bad); stroke-width: 1.6; stroke-dasharray: 7 4; }}
 .wm-chart .wm-explored {{ stroke: var(--wm-text); stroke-width: 1.3; stroke-dasharray: 2 4; }}
 .wm-chart .wm-dot {{ fill: var(--wm-good); stroke: var(--wm-back); stroke-width: 1.5; }}
+.wm-chart .wm-leader {{ stroke-width: .8; opacity: .5; }}
+.wm-chart path.wm-task {{ stroke: var(--wm-good); stroke-width: 2.8; stroke-dasharray: 12 5; }}
+.wm-chart path.wm-mark {{ stroke: var(--wm-bad); stroke-width: 2.8; }}
+.wm-chart path.wm-task.wm-unmarked {{ stroke-width: 1.5; stroke-dasharray: 10 3 2 3; }}
+.wm-chart path.wm-mark.wm-unmarked {{ stroke-width: 1.8; stroke-dasharray: 2 4; }}
+.wm-chart circle.wm-task {{ fill: var(--wm-good); }}
+.wm-chart circle.wm-mark {{ fill: var(--wm-bad); }}
+.wm-lab progress {{ width: 300px; height: 14px; margin-left: 10px; vertical-align: middle;
+  accent-color: var(--wm-good); }}
 .wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%; list-style: none;
   margin: 4px 0 0; padding: 0; }}
 .wm-lab .wm-grid-of-questions li {{ margin: 0; padding: 3px 0; border: 2px solid transparent; border-radius: 4px;

@@ -40,9 +40,14 @@ def guarded(callback: Callable[[Any], object], status: HTML) -> Callable[[Any], 
             callback(event)
         except Exception as error:
             reason = html.escape(f"{type(error).__name__}: {error}")
-            status.value = (
-                "<p class='wm-error' role='alert' style='border-left:4px solid var(--jp-error-color1, #D55E00);"
-                f"padding-left:8px'><b>Something went wrong in here.</b> {reason}</p>"
-            )
+            status.value = alert(f"<b>Something went wrong in here.</b> {reason}")
 
     return run
+
+
+def alert(words: str) -> str:
+    """Return words, as HTML, in a box that a screen reader reads out at once."""
+    return (
+        "<p class='wm-error' role='alert' style='border-left:4px solid var(--jp-error-color1, #D55E00);"
+        f"padding-left:8px'>{words}</p>"
+    )

@@ -7,6 +7,7 @@ import math
 import re
 
 from wmlearn._show import plural
+from wmlearn._words import CLASSROOM, expected
 from wmlearn.labs._replay import Replay
 from wmlearn.labs._svg import amount
 
@@ -30,13 +31,14 @@ def verdict_html(replay: Replay, n: int) -> str:
 
 def _words(replay: Replay, n: int) -> str:
     if n == 0:
-        return f"Nothing asked yet. It takes {replay.needed} questions before anybody could be accused."
-    expected = f"{n * replay.verdict.p0:.1f}".removesuffix(".0")
-    counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, at most {expected} expected by luck"
+        return "Nothing asked yet. Nobody can be accused before the curve reaches the line."
+    by_luck = expected(n * replay.verdict.p0)
+    counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, at most {by_luck} expected by luck"
     silent = int(replay.verdict.unanswered[:n].sum())
     parts = [counted, *([f"{silent} without an answer"] if silent else []), replay.luck[n]]
     note = " This does not clear it." if replay.decisions[n] == "not found" else ""
-    return "; ".join(parts) + "." + note
+    key = f" ({CLASSROOM[0].upper()}{CLASSROOM[1:]}.)" if replay.marks.classroom else ""
+    return "; ".join(parts) + "." + note + key
 
 
 def caption(replay: Replay, n: int) -> str:
@@ -67,4 +69,4 @@ def decimal(alpha: float) -> str:
     >>> decimal(1e-06)
     '0.000001'
     """
-    return f"{alpha:.12f}".rstrip("0")
+    return f"{alpha:.16f}".rstrip("0")

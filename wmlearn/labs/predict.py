@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wmlearn._checks import check_count
+from wmlearn._checks import check_count, shown
 from wmlearn.labs._view import guarded, view
 
 
@@ -38,6 +38,9 @@ class Predict:
     """
 
     def __init__(self, question: str, options: Sequence[str], *, answer: int | None = None, why: str = "") -> None:
+        if not isinstance(question, str) or not question:
+            got = "an empty text" if question == "" else shown(question)
+            raise TypeError(f"question must be text; got {got}. Ask something, such as 'Who is the owner?'.")
         self.question = question
         self.options = _check_options(options)
         self.answer = None if answer is None else check_count(answer, "answer", low=0, high=len(self.options) - 1)
@@ -101,8 +104,8 @@ class Predict:
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:
-    found = () if isinstance(options, str) else tuple(options)
-    if len(found) < 2 or len(set(found)) < len(found) or not all(isinstance(text, str) and text for text in found):
+    found = tuple(options) if isinstance(options, Iterable) and not isinstance(options, (str, bytes)) else ()
+    if not all(isinstance(text, str) and text for text in found) or not 2 <= len(found) == len(set(found)):
         raise ValueError(f"options must be two or more different texts, such as ['yes', 'no']; got {options!r}.")
     return found
 

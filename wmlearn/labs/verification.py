@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from wmlearn._checks import check_kind, check_query, shown
 from wmlearn._show import plural
 from wmlearn._types import Query
 from wmlearn.labs._grid import picture_sheet, question_grid
@@ -67,7 +68,8 @@ class VerificationLab:
         *,
         more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]] | None = None,
     ) -> None:
-        asked = {_kind_of(marks): (marks, suspects), **(more or {})}
+        first = _kind_of(marks)
+        asked = {first: (marks, suspects), **_check_more(more or {}, first)}
         for kind, (triggers, services) in asked.items():
             _check(kind, triggers, services)
         self._replays = {
@@ -218,7 +220,7 @@ class VerificationLab:
     def _bought(self) -> str:
         replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
         asked = sum(replay.verdict.queries for replay in replays if not replay.fault)
-        return f"{plural(asked, 'image')} asked over the services' own doors; moving the slider replays the answers."
+        return f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
 
     def __repr__(self) -> str:
         kind = next(iter(self._replays))
@@ -238,10 +240,7 @@ class VerificationLab:
 
 def _kind_of(marks: TriggerSet) -> str:
     """Return the trigger type as the learner calls it: 'content' for a set made by `Content(...)`."""
-    if not isinstance(marks, TriggerSet):
-        raise TypeError(
-            f"marks must be a sealed trigger set, such as wm.Content()(data, n=300); got {type(marks).__name__}."
-        )
+    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300)")
     return marks.recipe.partition("(")[0].lower()
 
 
@@ -254,11 +253,31 @@ def _check(kind: str, marks: TriggerSet, suspects: Mapping[str, Query]) -> None:
         )
     if not isinstance(suspects, Mapping) or not suspects:
         raise ValueError(
-            f"suspects must be one or more services by name, such as {{'a copy': wm.HttpBox(url)}}; got {suspects!r}."
+            f"suspects must be one or more services by name, such as {{'a copy': wm.HttpBox(url)}}; "
+            f"got {'none' if isinstance(suspects, Mapping) else shown(suspects)}. Name each of them."
         )
     for name, query in suspects.items():
-        if not callable(query):
+        if not isinstance(name, str) or not name:
+            raise TypeError(f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a copy'.")
+        check_query(query, f"suspect {name!r}")
+
+
+def _check_more(
+    more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]], first: str
+) -> dict[str, tuple[TriggerSet, Mapping[str, Query]]]:
+    """Return the other trigger types, or say what is wrong with their names or with how they are put down."""
+    example = "{'noise': (marks, {'a copy': query})}"
+    if not isinstance(more, Mapping):
+        raise TypeError(f"more must be trigger types by name, such as {example}; got {shown(more)}. Name each of them.")
+    for kind, pair in more.items():
+        if not isinstance(kind, str) or not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(
-                f"suspect {name!r} must be a Query, images in and labels out; got {type(query).__name__}. "
-                "Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
+                f"more must hold a trigger set and its suspects under each name, as {example} does; "
+                f"got {shown(pair)} under {kind!r}. Put the two in parentheses."
             )
+        if kind == first:
+            raise ValueError(
+                f"more must name other trigger types than the first; got {kind!r}, which `marks` is. "
+                f"Choose another name, such as 'more {kind}'."
+            )
+    return {kind: (pair[0], pair[1]) for kind, pair in more.items()}

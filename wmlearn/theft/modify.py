@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from wmlearn._checks import check_count, check_number
+from wmlearn._checks import check_count, check_number, check_seed
 from wmlearn._show import html_table, plural
 from wmlearn.data import Split
 from wmlearn.training import History, OnEpoch, check_fits, run, train
@@ -40,7 +40,10 @@ class Surrogate:
         return f"Surrogate({self.theft}: {plural(self.images, 'image')} of the thief's own{early})"
 
     def _repr_html_(self) -> str:
-        return html_table(self.theft, {"images of the thief's own": f"{self.images:,}", "queries": self.queries})
+        rows = {"images of the thief's own": f"{self.images:,}", "epochs": len(self.history.epochs)}
+        return html_table(
+            self.theft, rows | ({"questions to the owner's service": self.queries} if self.queries else {})
+        )
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,9 @@ class FineTune:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_count(self.epochs, "epochs", low=1)
+        check_count(self.epochs, "epochs", low=1, hint="For instance FineTune(epochs=3)(model, loot).")
         check_number(self.lr, "lr", above=0, below=10)
+        check_seed(self.seed)
 
     def __call__(self, model: nn.Module, loot: Split, *, on_epoch: OnEpoch | None = None) -> Surrogate:
         """Return a fine-tuned copy of the model.

@@ -1,0 +1,181 @@
+"""The embedding lab as a learner meets it: Run and Stop in JupyterLab, in a browser, with the keyboard."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from pathlib import Path
+
+import browser
+import nbformat
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from test_browser import contrast
+
+pytestmark = pytest.mark.browser
+
+CELL = 'import wmlearn as wm\n\nwm.EmbeddingLab(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)'
+PATIENCE = 120_000  # milliseconds; a run takes about ten seconds where nothing else runs
+POINTS = "paths => paths.map(path => path.getAttribute('d').split('L').length)"
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory, chromium):
+    """Return a notebook with the lab; the tests below share it, one after the other."""
+    folder = tmp_path_factory.mktemp("learner")
+    cells = [nbformat.v4.new_code_cell(source) for source in (CELL, "6 * 7")]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(written, folder / "embedding.ipynb")
+    with browser.jupyterlab(folder) as server, browser.chromium(chromium) as opened:
+        notebook = browser.Notebook(opened, server, "embedding.ipynb")
+        notebook.run_all()
+        yield notebook
+        notebook.close()
+
+
+@pytest.fixture
+def page(notebook) -> Page:
+    return notebook.page
+
+
+@pytest.fixture
+def lab(page) -> Locator:
+    return page.locator(".wm-lab").first
+
+
+def button(lab: Locator, name: str) -> Locator:
+    return lab.get_by_role("button", name=name, exact=True)
+
+
+def number(lab: Locator, label: str) -> Locator:
+    return lab.locator(".widget-text", has_text=label).locator("input")
+
+
+def type_into(lab: Locator, label: str, value: int) -> None:
+    number(lab, label).fill(str(value))
+    number(lab, label).press("Enter")
+
+
+def picture(lab: Locator, name: str) -> None:
+    """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
+    if os.environ.get("WMLEARN_PICTURES"):
+        lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"embedding-{name}.png"))
+
+
+def drawn(lab: Locator) -> list[int]:
+    """Return how many points each curve has."""
+    return lab.locator("path.wm-mark:not(.wm-sample), path.wm-task:not(.wm-sample)").evaluate_all(POINTS)
+
+
+def test_the_inputs_follow_each_other(lab, page):
+    expect(lab).to_contain_text("30 secret words, each written on 5 images: 30 questions.")
+    type_into(lab, "words", 40)
+    expect(number(lab, "or type")).to_have_value("160")
+    lab.locator(".noUi-handle").focus()
+    page.keyboard.press("ArrowRight")
+    expect(number(lab, "or type")).to_have_value("200")
+    expect(lab).to_contain_text("40 secret words, each written on 5 images")
+    type_into(lab, "words", 30)
+    expect(number(lab, "or type")).to_have_value("210")  # the multiple of 30 next to 200
+    type_into(lab, "or type", 150)
+    expect(lab.locator(".noUi-handle")).to_have_attribute("aria-valuenow", "150.0")
+
+
+def test_a_wrong_number_is_refused_in_a_sentence(lab):
+    type_into(lab, "or type", 20)
+    button(lab, "Run").click()
+    expect(lab.get_by_role("alert")).to_contain_text("30 words need an image each")
+    type_into(lab, "or type", 150)
+
+
+def test_stop_in_the_middle(lab, page):
+    type_into(lab, "epochs", 12)
+    button(lab, "Run").focus()
+    page.keyboard.press("Enter")
+    expect(button(lab, "Run")).to_be_disabled()
+    expect(lab.get_by_role("alert")).to_have_count(0)
+    expect(lab).to_contain_text(re.compile(r"epoch [2-9] of 12"), timeout=PATIENCE)
+    picture(lab, "running")
+    before = drawn(lab)[0]
+    expect(lab).to_contain_text(f"epoch {before + 2} of 12", timeout=PATIENCE)
+    assert drawn(lab)[0] > before >= 1
+    assert 0 < lab.locator("progress").evaluate("bar => bar.position") < 1
+    button(lab, "Stop").click()
+    expect(button(lab, "Run")).to_be_enabled(timeout=PATIENCE)
+    expect(lab).to_contain_text(re.compile(r"stopped after \d+ epochs"))
+    expect(lab.locator(".wm-verdict")).to_contain_text("the marked model, stopped early")
+    expect(lab.locator(".wm-verdict")).to_contain_text("of 30 secret answers matched")
+    assert len(set(drawn(lab))) == 1
+    assert drawn(lab)[0] < 12
+
+
+def test_a_whole_run(lab):
+    type_into(lab, "epochs", 4)
+    button(lab, "Run").click()
+    expect(lab.locator(".wm-verdict")).to_contain_text("? no verdict yet")
+    expect(lab.locator(".wm-verdict")).to_contain_text("✔ found", timeout=PATIENCE)
+    expect(lab.locator(".wm-verdict")).to_contain_text("lotteries")
+    expect(lab).to_contain_text("every question right twice running")
+    expect(button(lab, "Stop")).to_be_disabled()
+    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile("answers 100.0 % of the secret"))
+    assert drawn(lab)[0] >= 4
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
+    """The parts of the lab lie within its frame, and no two labels of the chart overlap."""
+    notebook.set_theme(theme)
+    picture(lab, theme.lower())
+    for line in lab.locator("path.wm-mark, path.wm-task").all():
+        assert contrast(line) >= 3
+    for words in lab.locator("svg.wm-chart text, .wm-verdict p, p.wm-small").all():
+        assert contrast(words) >= 7
+    assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
+    inside = lab.bounding_box()
+    for part in lab.locator("svg.wm-chart text, input, button, progress, .wm-verdict").all():
+        box = part.bounding_box()
+        if box:
+            assert box["x"] >= inside["x"] - 1, part
+            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+    labels = [text.bounding_box() for text in lab.locator("svg.wm-chart text", has_text="marked, ").all()]
+    tops = sorted(box["y"] for box in labels)
+    assert len(tops) == 4
+    assert min(lower - upper for upper, lower in itertools.pairwise(tops)) >= 13
+
+
+def test_no_output_lands_in_another_cell(page):
+    """What is trained in the background writes nothing: not into its own cell, not into the one that ran last."""
+    outputs = page.evaluate(
+        """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
+            cell => cell.model.outputs.toJSON().map(out => Object.keys(out.data ?? out)))"""
+    )
+    assert [len(cell) for cell in outputs] == [1, 1]
+    assert "application/vnd.jupyter.widget-view+json" in outputs[0][0]
+    assert outputs[1] == [["text/plain"]]
+
+
+def test_nothing_went_wrong_unseen(notebook):
+    """No exception in a callback or in the background during all this, and none in the page."""
+    assert notebook.callback_errors() == []
+    assert notebook.js_errors == []
+
+
+def test_a_kernel_restarted_in_the_middle(notebook, lab, page):
+    """The last test: the training dies with the kernel, and the new one answers at once."""
+    type_into(lab, "epochs", 12)
+    button(lab, "Run").click()
+    expect(lab).to_contain_text("epoch 2 of 12", timeout=PATIENCE)
+    restarted = page.evaluate(
+        """async () => { const session = window.jupyterapp.shell.currentWidget.sessionContext;
+            await session.session.kernel.restart();
+            const done = await session.session.kernel.requestExecute({code: '1 + 1'}).done;
+            return done.content.status; }"""
+    )
+    assert restarted == "ok"
+    text = page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.get(0).data['text/plain']"
+    )
+    assert "nothing trained yet: press Run" in text
+    assert notebook.js_errors == []

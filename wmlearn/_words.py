@@ -1,0 +1,154 @@
+"""The words of a verdict: what was counted, how rarely luck would do as well, and nothing beyond.
+
+It says "evidence of this watermark", never that a model was taken. Every rounding is to the side that claims less.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wmlearn import stats
+from wmlearn._show import percent, plural
+
+if TYPE_CHECKING:
+    from wmlearn.verdict import Verdict
+
+CLASSROOM = "classroom key: proves nothing outside this course"
+POWER_UP_TO = 1000  # questions: working out the power takes their square in time
+
+
+def explain(v: Verdict) -> str:
+    """Return a verdict in sentences that a judge could read."""
+    words = {"found": _found_words, "not found": _not_found_words, "cannot tell": _cannot_tell_words}
+    note = f" This is a {CLASSROOM}." if v.classroom else ""
+    return words[v.decision](v) + _reservations(v) + note
+
+
+def _reservations(v: Verdict) -> str:
+    """Return what a judge must know besides: silences, and answers that are no class of the task."""
+    silent = int(v.unanswered.sum())
+    said = f" {silent} of {plural(v.n, 'question')} went unanswered and count as misses." if silent else ""
+    strange = f" {plural(v.strange, 'answer')} named no class of the task: compare its classes with the service's."
+    return said + (strange if v.strange else "")
+
+
+def expected(matches: float) -> str:
+    """Return a mean number of matches, rounded up to a tenth.
+
+    Examples
+    --------
+    >>> expected(3.0), expected(0.41)
+    ('3', '0.5')
+    """
+    return f"{math.ceil(10 * matches - 1e-9) / 10:.1f}".removesuffix(".0")
+
+
+def lotteries(path: Sequence[float], matched: Sequence[bool]) -> str:
+    """Say how often an innocent model would ever do as well as the best moment of this path of log wealth.
+
+    Examples
+    --------
+    >>> path = stats.wealth_path([True, True, True], 0.1)
+    >>> lotteries(path, [True, True, True])
+    'an innocent model would do this well less than once in 277 lotteries'
+    >>> lotteries([*path, 0.0], [True, True, True, False])
+    'at its best, 3 of the first 3, which an innocent model would ever reach less than once in 277 lotteries'
+    """
+    best = int(np.argmax(path))
+    wealth = math.exp(min(float(path[best]), -math.log(stats.SMALLEST_P)))
+    if wealth < 2:
+        return "nothing that an innocent model would not do by luck"
+    number = f"{math.floor(wealth + 1e-6):,}" if wealth < 1e6 else f"10^{math.floor(math.log10(wealth) + 1e-9)}"
+    if best == len(path) - 1:
+        return f"an innocent model would do this well less than once in {number} lotteries"
+    moment = f"at its best, {sum(matched[:best])} of the first {best}"
+    return f"{moment}, which an innocent model would ever reach less than once in {number} lotteries"
+
+
+def p_words(p: float) -> str:
+    """Return a p-value as people read it, never smaller than can be believed.
+
+    Examples
+    --------
+    >>> p_words(0.0123), p_words(1e-40)
+    ('p <= 0.013', 'p < 1e-15')
+    """
+    if p < stats.SMALLEST_P:
+        return f"p < {stats.SMALLEST_P:g}"
+    unit = 10.0 ** (math.floor(math.log10(p)) - 1)  # two digits, rounded up: the sentence stays true
+    return f"p <= {min(1.0, math.ceil(p / unit - 1e-9) * unit):.2g}"
+
+
+def _found_words(v: Verdict) -> str:
+    counted = f"Evidence of this watermark: {v.k} of {plural(v.n, 'secret answer')} matched"
+    if v.p0 is None:
+        return f"{counted}; {p_words(v.p)}, from {_fixed_source(v)}."
+    low, high = stats.match_interval(v.k, v.n)
+    keys = math.floor(1 / max(v.p, stats.SMALLEST_P) + 1e-6)
+    percents = "above 99.99 %" if keys > 10_000 else f"{math.floor(1e4 * v.confidence) / 100:g} %"
+    moment = int(np.argmax(v.path))
+    at_best = "" if moment == v.n else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
+    return (
+        f"{counted}, {v.by_luck} expected by luck (each answer drawn by lot, 1 in {round(1 / v.p0)}); "
+        f"{p_words(v.p)}, judge's {p_words(v.p_judge)}, family of {v.family}, alpha = {v.alpha:g}.{at_best} "
+        f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {keys:,} would ever "
+        "have looked this good, at any moment we might have stopped. It is not the probability that the model was "
+        "stolen." + (f" Match rate {low:.2f} to {high:.2f} (95 %)." if v.n == v.planned else "")
+    )
+
+
+def _not_found_words(v: Verdict) -> str:
+    if v.p0 is None:
+        return f"No evidence of this watermark ({v.k} of {v.n}; {p_words(v.p)}). This does not clear the service."
+    rates = [rate for rate in (0.4, 0.15) if rate > v.p0 and v.n <= POWER_UP_TO]
+    power = [f"matches {rate:.0%} of them with probability {v.chance_to_find(rate):.2f}" for rate in rates]
+    found = f": a copy that {', one that '.join(power)} would have been found" if power else ""
+    return (
+        f"No evidence of this watermark ({v.k} of {plural(v.n, 'question')}, {v.by_luck} expected by luck; "
+        f"{p_words(v.p)}). This does not clear the service{found}."
+    )
+
+
+def _cannot_tell_words(v: Verdict) -> str:
+    level = f"at alpha = {v.alpha:g}" + (f" for a family of {v.family}" if v.family > 1 else "")
+    if v.p0 is None:
+        return f"Cannot tell: {v.k} of {v.n} triggers got the target class; {_missing_for_fixed(v, level)}."
+    silent = int(v.unanswered.sum())
+    unanswered = f", {silent} of them unanswered" if silent else ""
+    needed = stats.questions_needed(v.alpha / v.family, v.p0)
+    asked = plural(v.n, "question")
+    return (
+        f"Cannot tell: too few answers to decide {level}; {asked} asked{unanswered}, {needed} answers in a row needed."
+    )
+
+
+def _missing_for_fixed(v: Verdict, level: str) -> str:
+    """Say what it would take before fixed labels could decide."""
+    if v.unanswered.all():
+        return "no question was answered"
+    if v.lottery is not None and v.family / v.lots > v.alpha:
+        return (
+            f"a target drawn by lot among {v.lots} gives no p-value below {1 / v.lots:.2g}, and none is found {level}"
+        )
+    models = stats.null_models_needed(v.alpha / v.family)
+    return (
+        f"with fixed labels that number alone gives no p-value, it takes {models:,} null models that never do as well "
+        f"{level}, here are {len(v.nulls)}"
+    )
+
+
+def _fixed_source(v: Verdict) -> str:
+    sources = [f"{len(v.nulls)} null models"] if v.nulls else []
+    sources += [f"a target drawn by lot among {v.lots}"] if v.lottery is not None else []
+    return " and ".join(sources)
+
+
+def null_words(k: int, nulls: Sequence[int]) -> str:
+    """Say how the null models did, and what follows for others like them where none did as well."""
+    reached = sum(matches >= k for matches in nulls)
+    bound = "" if reached else f"; so at most {percent(stats.null_bound(len(nulls)))} of such models would (95 %)"
+    return f"{reached} of {len(nulls)} did as well{bound}"

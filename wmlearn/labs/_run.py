@@ -1,0 +1,152 @@
+"""One run of the embedding lab: what is trained, and in which order. It knows no widget; it tells when it got on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+from wmlearn._show import percent, plural
+from wmlearn.blackbox import BlackBox
+from wmlearn.embedding import CAP, Marked, embed
+from wmlearn.labs._curves import Curves, curves
+from wmlearn.labs._marking import Plan, Twin, Workshop
+from wmlearn.labs._replay import Replay, buy
+from wmlearn.training import Epoch, Fitted, OneCycle
+
+
+class Stage(NamedTuple):
+    """How far a run has got: in words, and as a part of the way."""
+
+    words: str
+    done: int = 0
+    of: int = 1
+
+
+class Run:
+    """Train a marked model and its unmarked twin in turn, epoch by epoch, then judge the marked one.
+
+    Attributes
+    ----------
+    plan : what was asked for
+    stage : how far it has got
+    result, twin, replay : what it has made in the end; None before, and where there is none
+    """
+
+    def __init__(self, plan: Plan, shop: Workshop, changed: Callable[[], None]) -> None:
+        self.plan, self._shop, self._changed = plan, shop, changed
+        self._stop = threading.Event()
+        self.stage = Stage("starting")
+        self.result: Marked | Fitted | None = None
+        self.twin: Fitted | None = None
+        self.replay: Replay | None = None
+        self._marked: list[Epoch] = []
+        self._unmarked: list[Epoch] = []
+
+    def go(self) -> None:
+        """Do it all; this takes seconds to minutes."""
+        try:
+            if self._prepare():
+                self._train()
+                self._judge()
+            self.stage = self._ended()
+        except Exception:
+            self.stage = Stage("ended by an error")
+            raise
+
+    def stop(self) -> None:
+        """Ask for the end; it comes after the epoch that is being trained."""
+        self._stop.set()
+        self._tell("", self.stage.done, self.stage.of)
+
+    def curves(self) -> Curves:
+        """Return the accuracies so far, epoch by epoch."""
+        return curves(self._marked, self._unmarked)
+
+    def _tell(self, words: str, done: int, of: int) -> None:
+        self.stage = Stage("stopping after this epoch" if self._stop.is_set() else words, done, of)
+        self._changed()
+
+    def _prepare(self) -> bool:
+        """Train the model to continue from, where there is none yet; return False if that was stopped."""
+        first = self._shop.first() if self.plan.continuing else None
+        while first is not None and first.done < first.epochs:
+            if self._stop.is_set():
+                return False
+            words = f"first an unmarked model to continue from: epoch {first.done + 1} of {first.epochs}"
+            self._tell(words, first.done, first.epochs)
+            first.reach(first.done + 1)
+        return True
+
+    def _train(self) -> None:
+        twin = self._shop.twin(self.plan)
+        self._tell_epoch(1)
+        if self.plan.triggers:
+            self._train_beside(twin)
+        else:
+            self._train_alone(twin)
+        self.twin = twin.fitted(len(self._unmarked))
+        self.result = self.result or self.twin
+
+    def _train_beside(self, twin: Twin) -> None:
+        """Train the marked model, and after each of its epochs the twin for one: so Stop leaves both as far."""
+        shop = self._shop
+        marks = self.plan.marks(shop.data, shop.key, shop.seed)
+
+        def watch(record: Epoch) -> bool:
+            self._marked.append(record)
+            twin.reach(record.epoch)
+            if record.epoch <= twin.epochs:
+                answered = twin.asked(marks, record.epoch)
+                self._unmarked.append(twin.records[record.epoch - 1]._replace(watermark_accuracy=answered))
+            self._tell_epoch(record.epoch + 1)
+            return self._stop.is_set()
+
+        schedule = OneCycle(self.plan.epochs)
+        self.result = embed(shop.model(self.plan), shop.data, marks, schedule=schedule, seed=shop.seed, on_epoch=watch)
+
+    def _train_alone(self, twin: Twin) -> None:
+        for record in range(1, twin.epochs + 1):
+            twin.reach(record)
+            self._unmarked.append(twin.records[record - 1])
+            self._tell_epoch(record + 1)
+            if self._stop.is_set():
+                return
+
+    def _judge(self) -> None:
+        """Ask the freshly marked model, as a black box, all its questions."""
+        if isinstance(self.result, Marked):
+            name = "the marked model" + (", stopped early" if self.result.history.stopped else "")
+            self.replay = buy(name, BlackBox(self.result.model), self.result.triggers)
+
+    def _tell_epoch(self, epoch: int) -> None:
+        """Say which epoch is being trained; beyond the schedule, until when."""
+        planned = self.plan.epochs
+        if epoch <= planned:
+            self._tell(f"epoch {epoch} of {planned}", epoch - 1, planned)
+        else:
+            words = f"epoch {epoch}: until every question is right twice running, at most {CAP * planned}"
+            self._tell(words, planned, planned)
+
+    def _ended(self) -> Stage:
+        if self.result is None:
+            return Stage("stopped before the marking began; Run goes on from here")
+        planned, done = self.plan.epochs, len(self.result.history.epochs)
+        if self.result.history.stopped:
+            return Stage(f"stopped after {plural(done, 'epoch')}", min(done, planned), planned)
+        words = f"{plural(done, 'epoch')} done"
+        if isinstance(self.result, Marked):
+            right = "every question right twice running" if self.result.complete else "not every question was learnt"
+            words = f"{words}: {right}"
+        return Stage(words, 1, 1)
+
+    def cost(self) -> str:
+        """Return in a sentence what the mark did to the task; empty until that is known."""
+        if not isinstance(self.result, Marked) or self.twin is None:
+            return ""
+        marked, unmarked = self.result.task_accuracy, self.twin.task_accuracy
+        apart = abs(round(100 * marked, 1) - round(100 * unmarked, 1))  # of the numbers as they are shown
+        return (
+            f"Task accuracy {percent(marked)}, its unmarked twin {percent(unmarked)}: "
+            f"{apart:.1f} points apart, in this one run."
+        )
