@@ -257,7 +257,9 @@ def test_a_part_holds_class_numbers():
     pixels = GOOD.astype(np.uint8)
     with pytest.raises(ValueError, match=r"^labels must be class numbers, counted from 0; got -1\."):
         Split(pixels, np.array([0, -1]))
-    with pytest.raises(ValueError, match=r"^labels must be int64, shape \(n,\); got a list of unequal parts, which"):
+    with pytest.raises(
+        ValueError, match=r"^labels must be int64, shape \(n,\); got a list whose parts differ in shape"
+    ):
         Split(pixels, [[0], [1, 2]])
 
 
@@ -286,6 +288,13 @@ def test_a_task_is_made_of_parts():
             TypeError, match=rf"^{name} must be a Split, as Split\.from_images makes one; got ndarray\.$"
         ):
             Splits("own", *parts, ("a",))
+
+
+@pytest.mark.parametrize(("classes", "got"), [(10, "10"), ("0123456789", "'0123456789'"), (None, "None")])
+def test_classes_have_names(classes, got):
+    part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
+    with pytest.raises(TypeError, match=rf"^classes must be the name of each class, .*; got {got}\. List them\.$"):
+        Splits("own", part, part, part, classes)
 
 
 def test_capitals_do_not_hide_the_nearest_name():

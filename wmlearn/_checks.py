@@ -171,10 +171,11 @@ def as_array(values: Any, expected: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        tensor = hasattr(values, "detach")
-        step = "Pass it as x.detach().cpu().numpy()." if tensor else "Give all of them the same shape."
-        kind = f"a {type(values).__name__}" if tensor else f"a {type(values).__name__} of unequal parts"
-        raise type(error)(f"{expected}; got {kind}, which numpy cannot read. {step}") from None
+        kind = type(values).__name__
+        if hasattr(values, "detach"):  # a tensor that keeps its gradient, or lies on a GPU
+            raise TypeError(f"{expected}; got a {kind}. Pass it as x.detach().cpu().numpy().") from None
+        reason = "whose parts differ in shape" if isinstance(error, ValueError) else "that numpy cannot read"
+        raise ValueError(f"{expected}; got a {kind} {reason}. Give all of them the same shape.") from None
 
 
 def misfit(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:

@@ -7,12 +7,22 @@ Every file is compared with a SHA-256 before it is used. Where the images come f
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_labels, check_pixels
+from wmlearn._checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_images,
+    check_kind,
+    check_labels,
+    check_pixels,
+    shown,
+)
 from wmlearn._data import SOURCES, published, shipped
 from wmlearn._show import html_table, picture, plural
 from wmlearn._types import Images, Labels, Pixels
@@ -132,6 +142,10 @@ class Splits:
     size: str = "mini"
 
     def __post_init__(self) -> None:
+        if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
+            raise TypeError(
+                f"classes must be the name of each class, such as ('cat', 'dog'); got {shown(self.classes)}. List them."
+            )
         for part in shipped.PARTS:
             split = check_kind(getattr(self, part), part, Split, "as Split.from_images makes one")
             if split.shape != self.shape:

@@ -158,4 +158,19 @@ _EXERCISES: dict[str, Exercise] = {
         "the owner alone; the judge sees no more than what is opened to him.",
         "look at the column 'holds' of the card.",
     ),
+    "05.1": Exercise(
+        number(8),
+        "eight times each: 8 × 150 = 1,200, a fifth of 6,000.",
+        "a fifth of 6,000 is how many? They are shared among 150 images.",
+    ),
+    "05.2": Exercise(
+        lambda answer: str(answer).strip().lower() == "cannot tell",
+        "two questions never convince anybody: luck alone matches both once in a hundred lotteries.",
+        "luck matches one question in ten, so two of two once in a hundred. We accuse at once in a thousand.",
+    ),
+    "05.3": Exercise(
+        number(2, within=1),  # one word may differ between machines
+        "nearly all the words were learnt as words, whatever digit is under them.",
+        "`same` says for each word whether it is answered as trained; count those that are not.",
+    ),
 }
