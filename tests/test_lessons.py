@@ -8,7 +8,17 @@ import pytest
 
 from wmlearn.lessons import _EXERCISES, Exercise, Feedback, check, number
 
-RIGHT = {"00.1": 3, "00.2": 15, "00.3": 4, "01.1": 69, "01.2": 22, "01.3": "Owner", "05.1": 8, "05.2": "Cannot tell", "05.3": 2}
+RIGHT = {
+    "00.1": 3,
+    "00.2": 15,
+    "00.3": 4,
+    "01.1": 69,
+    "01.2": 22,
+    "01.3": "Owner",
+    "05.1": 8,
+    "05.2": "Cannot tell",
+    "05.3": 2,
+}
 
 
 class Spiteful:
