@@ -179,6 +179,16 @@ class Notebook:
         self.page.close()
 
 
+@contextlib.contextmanager
+def notebook_run(folder: Path, name: str, path: str | None = None) -> Iterator[Notebook]:
+    """Open a notebook of a folder in a JupyterLab of its own, and run it to its end."""
+    with jupyterlab(folder) as server, chromium(path) as opened:
+        notebook = Notebook(opened, server, name)
+        notebook.run_all()
+        yield notebook
+        notebook.close()
+
+
 def take_pictures(path: Path, into: Path) -> list[Path]:
     """Run a notebook to its end and write pictures of it, in both themes, and of each lab alone."""
     into.mkdir(parents=True, exist_ok=True)

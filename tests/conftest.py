@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,22 @@ def chromium() -> str:
     if not found:
         pytest.skip("Chromium is not installed: apt-get install chromium, or the like")
     return found
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums over several threads may differ in the last bit; on one they are the same, bit for bit."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True)
+def closed_figures() -> Iterator[None]:
+    """Close what a test has drawn, if anything has drawn yet."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")

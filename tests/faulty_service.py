@@ -134,20 +134,21 @@ def reset(handler: Handler) -> None:
 
 def reset_midway(handler: Handler) -> None:
     """Promise a thousand bytes, send ten, reset."""
-    handler.send_response(200)
-    handler.send_header("Content-Length", "1000")
-    handler.end_headers()
-    handler.wfile.write(b'{"outputs"')
+    send_a_hundredth(handler)
     handler.hang_up()
 
 
 def closed_midway(handler: Handler) -> None:
     """Promise a thousand bytes, send ten, close in good order."""
+    send_a_hundredth(handler)
+    handler.close_connection = True
+
+
+def send_a_hundredth(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
     handler.wfile.write(b'{"outputs"')
-    handler.close_connection = True
 
 
 def drip(first: bytes) -> Reply:

@@ -30,11 +30,8 @@ def notebook(tmp_path_factory, root, chromium):
     """Return the lesson as `make lab` opens it, run to its end; the tests below share it, one after the other."""
     folder = tmp_path_factory.mktemp("learner")
     copy_lessons(root / "notebooks", folder)
-    with browser.jupyterlab(folder) as server, browser.chromium(chromium) as opened:
-        notebook = browser.Notebook(opened, server, LESSON)
-        notebook.run_all()
+    with browser.notebook_run(folder, LESSON, chromium) as notebook:
         yield notebook
-        notebook.close()
 
 
 @pytest.fixture

@@ -28,11 +28,8 @@ def notebook(tmp_path_factory, chromium):
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
     written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
     nbformat.write(written, folder / "embedding.ipynb")
-    with browser.jupyterlab(folder) as server, browser.chromium(chromium) as opened:
-        notebook = browser.Notebook(opened, server, "embedding.ipynb")
-        notebook.run_all()
+    with browser.notebook_run(folder, "embedding.ipynb", chromium) as notebook:
         yield notebook
-        notebook.close()
 
 
 @pytest.fixture

@@ -24,13 +24,7 @@ from wmlearn.training import Epoch, History, OneCycle, accuracy, predict
 KEY = wm.CLASSROOM_KEY
 
 
-@pytest.fixture(autouse=True)
-def _one_thread_and_no_figures():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

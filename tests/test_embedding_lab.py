@@ -23,13 +23,7 @@ from wmlearn.training import Fitted
 PATIENCE = 120  # seconds; a run in here takes one or two
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """Sums over several threads may differ in the last bit; on one they are the same, bit for bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -16,12 +16,7 @@ from wmlearn.training import accuracy, train
 THEFTS = [FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -25,14 +25,7 @@ from wmlearn.training import BATCH, Epoch, Fitted, History, OneCycle, accuracy, 
 SHORT = OneCycle(epochs=3, lr=5e-3)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread_and_no_figures():
-    """Sums over several threads may differ in the last bit; on one they are the same, bit for bit."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ def application(name: str, shape: tuple[int, int, int], query: Query, log: list[
 
     @app.post(f"/v2/models/{name}/infer")
     async def infer(request: fastapi.Request) -> fastapi.Response:
+        """Answer the images of one request with labels, and note it in the log."""
         question = _parse(await _read_body(request))
         images, datatype = _read_images(question, shape)
         labels = query(images)  # in the event loop: one request after the other, so that the log is in order
@@ -77,6 +78,7 @@ def _describe(app: "fastapi.FastAPI", name: str, shape: tuple[int, int, int]) ->
 
     @app.get(f"/v2/models/{name}")
     async def model() -> dict[str, Any]:
+        """Say how images come in and what goes out."""
         return {
             "name": name,
             "versions": ["1"],

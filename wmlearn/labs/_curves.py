@@ -107,6 +107,7 @@ def accuracy_png(lines: Curves, epochs: int) -> bytes:
     last = max([epochs, *map(len, lines.values())])
 
     def draw(ax: Axes) -> None:
+        """Draw the lines, and at their ends what they are."""
         for name, line in lines.items():
             look = LOOKS[name]
             ax.plot(range(1, len(line) + 1), line, color=look.colour, linestyle=look.dashes, linewidth=look.width)

@@ -94,6 +94,7 @@ class Run:
         marks = self.plan.marks(shop.data, shop.key, shop.seed)
 
         def watch(record: Epoch) -> bool:
+            """Bring the twin as far as the marked model has got; say whether to stop."""
             self._marked.append(record)
             twin.reach(record.epoch)
             if record.epoch <= twin.epochs:

@@ -23,6 +23,7 @@ def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
     """Draw the wealth of every suspect against the sealed line, and return the PNG file."""
 
     def draw(ax: Axes) -> None:
+        """Draw a step line for every suspect, and the line to accuse."""
         for (_, path), (color, dashes, width) in zip(paths.items(), _STYLES * len(paths)):
             shown = 10 ** np.minimum(np.asarray(path) / math.log(10), CAP)
             ax.step(range(len(path)), shown, where="post", color=color, linestyle=dashes, linewidth=width)
