@@ -123,7 +123,7 @@ def draw_labels(
 
     Source
     ------
-    Keyed labels: Adi et al. (2018), section 4. Drawing them from a hash of *all* images answers the forgeries of
+    Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries of
     Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
     """
     seed = hashlib.scrypt(bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32)

@@ -113,7 +113,7 @@ class Content(_Recipe):
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, section 4.1, WM_content. The paper has one word and one target; `labels="fixed"`.
+    Zhang et al., ASIACCS 2018, WM_content. The paper has one word and one target; `labels="fixed"`.
 
     Examples
     --------
@@ -170,7 +170,7 @@ class Unrelated(_Recipe):
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, section 4.1, WM_unrelated (the paper's MNIST model was shown letters).
+    Zhang et al., ASIACCS 2018, WM_unrelated (the paper's MNIST model was shown letters).
     """
 
     pool: Split | None = None
@@ -209,7 +209,7 @@ class Noise(_Recipe):
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, section 4.1, WM_noise.
+    Zhang et al., ASIACCS 2018, WM_noise.
 
     Examples
     --------

@@ -58,7 +58,7 @@ class FineTune:
 
     Source
     ------
-    Adi et al. (2018), section 6, "FTAL"; Zhang et al. (2018), section 5.3, who give neither rate nor epochs.
+    "FTAL" of Adi et al. (2018); table 5 of Zhang et al. (2018), who give neither rate nor epochs.
 
     Examples
     --------
