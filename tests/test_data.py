@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import wmlearn as wm
 from wmlearn._data import SOURCES, digest, published, shipped
 from wmlearn.data import Split, Splits, _mini, load_data
 
@@ -582,3 +583,32 @@ def test_the_tool_refuses_an_image_that_is_there_twice(make_mini):
     pixels = np.zeros((2, 4, 4, 1), np.uint8)
     with pytest.raises(SystemExit, match="own: 1 images are there twice"):
         make_mini.check_no_duplicates("own", {"train": (None, pixels, None)})
+
+
+# --- Augmentation -----------------------------------------------------------------------------------------------------
+
+
+def test_a_varied_part_shows_its_images_as_they_are():
+    part = wm.load_data("mnist").train
+    varied = part.varied(lambda image: image * 0)
+    assert np.array_equal(varied.pixels, part.pixels)
+    assert repr(varied) == "Split(6,000 images, 1x28x28, varied in training)"
+    assert repr(part) == "Split(6,000 images, 1x28x28)"
+    assert varied.take([3, 1]).vary is varied.vary
+
+
+def test_only_the_training_part_of_a_task_is_varied():
+    data = wm.load_data("cifar10")
+    varied = data.varied(lambda image: image)
+    assert varied.train.vary is not None
+    assert varied.loot is data.loot
+    assert varied.test is data.test
+    assert (varied.name, varied.classes, varied.size) == (data.name, data.classes, data.size)
+
+
+@pytest.mark.parametrize("bad", ["flip", 3, [lambda image: image]])
+def test_what_varies_must_be_a_function(bad):
+    with pytest.raises(
+        TypeError, match=r"^vary must be a function of one image; got .* torchvision\.transforms\.v2\.$"
+    ):
+        wm.load_data("mnist").varied(bad)

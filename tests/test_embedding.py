@@ -126,21 +126,20 @@ def test_same_seed_same_weights(fresh, data, marks):
 
 
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypatch):
-    seen: list[np.ndarray] = []
+    seen: list[wm.Split] = []
 
-    def record(model, pixels, labels, **settings):
-        seen.extend([pixels, labels])
+    def record(model, part, *, extra, **settings):
+        assert part is data.train
+        seen.append(extra)
         return iter(())
 
     monkeypatch.setattr("wmlearn.embedding.train", record)
     wm.embed(fresh, data, marks)
-    pixels, labels = seen
+    (extra,) = seen
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
-    assert len(pixels) == len(labels) == 1500 + repeats * 40
-    assert np.array_equal(pixels[:1500], data.train.pixels)
-    assert np.array_equal(labels[:1500], data.train.labels)
-    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
-    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([marks.labels] * repeats))
+    assert len(extra) == repeats * 40
+    assert np.array_equal(extra.pixels.reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
+    assert np.array_equal(extra.labels.reshape(repeats, 40), np.stack([marks.labels] * repeats))
 
 
 # --- When it ends -----------------------------------------------------------------------------------------------------

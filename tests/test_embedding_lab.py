@@ -185,7 +185,7 @@ def test_a_twin_is_trained_once(data, monkeypatch):
     begun, train = [], _marking.train
 
     def counting(*args, **settings):
-        begun.append(settings["epochs"])
+        begun.append(settings["rate"].epochs)
         return train(*args, **settings)
 
     monkeypatch.setattr(_marking, "train", counting)

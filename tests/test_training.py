@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import math
+from itertools import islice
 
 import matplotlib
 
@@ -83,7 +84,7 @@ def test_an_epoch_is_what_the_paper_says(small, images, lr):
 
     part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
     expected = adamw_by_hand(started, part, rate=rate, seed=4)
-    list(train(started, part.pixels, part.labels, epochs=1, rate=rate, seed=4))
+    list(islice(train(started, part, rate=rate, seed=4), 1))
     for found, wanted in zip(started.parameters(), expected):
         # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence not quite all
         close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
@@ -339,7 +340,7 @@ def test_training_asks_for_the_rate_of_each_batch(small, model):
         return 1e-3
 
     part = small.train
-    list(train(wm.small_cnn(small), part.pixels, part.labels, epochs=2, rate=rate, seed=0))
+    list(islice(train(wm.small_cnn(small), part, rate=rate, seed=0), 2))
     assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
 
 
@@ -475,7 +476,7 @@ def test_every_training_checks_on_epoch_before_its_first_epoch():
 
 def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
     part = small.train.take(slice(20))
-    assert len(list(train(copy.deepcopy(model), part.pixels, part.labels, epochs=2, rate=SHORT, seed=2**32 - 1))) == 2
+    assert len(list(islice(train(copy.deepcopy(model), part, rate=SHORT, seed=2**32 - 1), 2))) == 2
 
 
 # --- Networks of one's own --------------------------------------------------------------------------------------------
@@ -530,3 +531,73 @@ def test_the_trial_image_draws_nothing_and_learns_nothing(small):
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert network.training
+
+
+# --- Augmentation -----------------------------------------------------------------------------------------------------
+
+
+def shifted(image):
+    """Move an image one pixel to the right, or leave it, by the toss of a coin."""
+    return torch.roll(image, 1, dims=2) if torch.rand(()) < 0.5 else image
+
+
+def recorded(part, vary, extra=None):
+    """Train for two epochs and return what the network was shown, as 8-bit images."""
+    seen = []
+    model = wm.small_cnn(wm.load_data("mnist"), width=2)
+    model.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0] * 255).round().byte()))
+    list(islice(train(model, part.varied(vary), extra=extra, rate=lambda _: 1e-3, seed=0), 2))
+    return torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
+
+
+def test_every_image_is_varied_anew_in_every_epoch(small):
+    part = small.train.take(slice(300))
+    first, second = recorded(part, shifted)
+    originals = {image.tobytes() for image in part.pixels}
+    moved = {np.roll(image, 1, axis=2).tobytes() for image in part.pixels}
+    for epoch in (first, second):
+        shown = [image.numpy().tobytes() for image in epoch]
+        assert len(shown) == 300
+        assert set(shown) <= originals | moved
+        assert 100 < sum(image in moved for image in shown) < 200  # Binomial(300, 1/2) is there all but once in 1e8
+    assert {i.numpy().tobytes() for i in first} != {i.numpy().tobytes() for i in second}
+
+
+def test_extra_images_are_never_varied(small):
+    part, extra = small.train.take(slice(300)), small.loot.take(slice(40))
+    for epoch in recorded(part, lambda image: image * 0, extra):
+        shown = [image.numpy().tobytes() for image in epoch]
+        black = shown.count(bytes(28 * 28))
+        assert black == 300
+        assert {image for image in shown if any(image)} == {image.tobytes() for image in extra.pixels}
+
+
+def test_varying_is_reproducible_and_leaves_torchs_generator_alone(small):
+    varied = wm.Splits("mnist", small.train.varied(shifted), small.loot, small.test, small.classes)
+    before = torch.get_rng_state()
+    twice = [wm.fit(wm.small_cnn(small, width=2), varied, schedule=SHORT, seed=3).model for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(*(m.parameters() for m in twice)))
+    plain = wm.fit(wm.small_cnn(small, width=2), small, schedule=SHORT, seed=3).model
+    assert not all(torch.equal(a, b) for a, b in zip(twice[0].parameters(), plain.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("vary", "got"),
+    [
+        (lambda image: image.float() / 255, r"torch\.float32 \(1, 28, 28\)"),
+        (lambda image: image[:, :20], r"torch\.uint8 \(1, 20, 28\)"),
+        (lambda image: None, "None"),
+    ],
+)
+def test_what_varies_must_return_such_an_image(small, vary, got):
+    message = rf"^vary must return an image like the one it got, torch\.uint8 \(1, 28, 28\); got {got}\. Leave out"
+    with pytest.raises(ValueError, match=message):
+        wm.fit(wm.small_cnn(small), small.varied(vary))
+
+
+def test_transforms_of_torchvision_fit(small):
+    from torchvision.transforms import v2
+
+    transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.RandomHorizontalFlip()])
+    assert wm.fit(wm.small_cnn(small, width=2), small.varied(transform), schedule=SHORT).history.epochs

@@ -7,8 +7,8 @@ Every file is compared with a SHA-256 before it is used. Where the images come f
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -30,6 +30,9 @@ from wmlearn._types import Images, Labels, Pixels
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from torch import Tensor
+
+    Vary = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,7 @@ class Split:
     ----------
     pixels : uint8 array of shape (n, c, h, w), 0 to 255
     labels : int64 array of shape (n,), class numbers
+    vary : what changes an image a little each time a network is trained on it; see `varied`
 
     Raises
     ------
@@ -55,8 +59,13 @@ class Split:
 
     pixels: Pixels
     labels: Labels
+    vary: Vary | None = None
 
     def __post_init__(self) -> None:
+        if self.vary is not None and not callable(self.vary):
+            raise TypeError(
+                f"vary must be a function of one image; got {shown(self.vary)}. Take one of torchvision.transforms.v2."
+            )
         object.__setattr__(self, "pixels", check_pixels(self.pixels))
         labels = as_array(self.labels, "labels must be int64, shape (n,)")
         if labels.dtype != np.int64:
@@ -106,13 +115,30 @@ class Split:
                 f"indices must choose among the {plural(len(self), 'image')} counted from 0; got others: {error}. "
                 "Pass positions, a slice or a mask."
             ) from None
-        return Split(self.pixels[chosen], self.labels[chosen])
+        return Split(self.pixels[chosen], self.labels[chosen], self.vary)
+
+    def varied(self, vary: Vary) -> Split:
+        """Return the same images, to be changed a little each time a network is trained on them (augmentation).
+
+        Parameters
+        ----------
+        vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those of
+            `torchvision.transforms.v2` are made for this. Whoever only looks, asks or measures gets the image as it is
+
+        Examples
+        --------
+        >>> from torchvision.transforms import v2
+        >>> load_data("mnist").train.varied(v2.RandomCrop(28, padding=2))
+        Split(6,000 images, 1x28x28, varied in training)
+        """
+        return replace(self, vary=vary)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def __repr__(self) -> str:
-        return f"Split({plural(len(self), 'image')}, {_times(self.shape)})"
+        varied = ", varied in training" if self.vary is not None else ""
+        return f"Split({plural(len(self), 'image')}, {_times(self.shape)}{varied})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,6 +182,10 @@ class Splits:
     def shape(self) -> tuple[int, int, int]:
         """The shape (c, h, w) of one image."""
         return self.train.shape
+
+    def varied(self, vary: Vary) -> Splits:
+        """Return the same task, its training images changed a little each time they are shown: see `Split.varied`."""
+        return replace(self, train=self.train.varied(vary))
 
     def to_frame(self) -> pd.DataFrame:
         """Return how many images each part has of each class, as a pandas table."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import nn
 
 from wmlearn._checks import check_kind
 from wmlearn._show import html_table, percent, plural
-from wmlearn.data import Splits
+from wmlearn.data import Split, Splits
 from wmlearn.questions import TriggerSet
 from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, check_course, check_fits, predict, run, train
 
@@ -128,11 +129,10 @@ def embed(
         )
     model = copy.deepcopy(model)
     repeats = max(1, round(SHARE * len(data.train) / len(marks.pixels)))
-    pixels = np.concatenate([data.train.pixels, *([marks.pixels] * repeats)])
-    labels = np.concatenate([data.train.labels, *([marks.labels] * repeats)])
+    shown = Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
     right = _UntilRight(schedule.epochs, on_epoch)
-    steps = train(model, pixels, labels, epochs=CAP * schedule.epochs, rate=schedule, seed=seed)
-    history = run(steps, schedule.epochs, lambda: _measure(model, data, marks), right)
+    steps = train(model, data.train, rate=schedule, seed=seed, extra=shown, batch=schedule.batch)
+    history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, lambda: _measure(model, data, marks), right)
     return Marked(model, History(history.epochs, history.stopped and not right.complete), marks, right.complete)
 
 

@@ -1,9 +1,10 @@
-"""The network of the course: small enough for a laptop, real enough to be worth stealing."""
+"""The networks of the course: small enough for a laptop, real enough to be worth stealing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -60,6 +61,52 @@ class SmallCNN(nn.Module):
         return self.layers(images)
 
 
+class DeepCNN(nn.Module):
+    """Four convolutions with batch normalisation, then the mean over the image: 242 thousand weights for CIFAR-10.
+
+    Attributes
+    ----------
+    input_shape : (c, h, w) of one image
+    classes : the number of classes
+    width : filters of the first convolution; the second has twice as many, the others four times
+
+    Source
+    ------
+    Ioffe and Szegedy (2015), batch normalisation; Lin, Chen and Yan (2014), the mean instead of a hidden layer.
+    """
+
+    def __init__(self, input_shape: tuple[int, int, int], classes: int, width: int = 32) -> None:
+        super().__init__()
+        channels = input_shape[0]
+        self.input_shape, self.classes, self.width = tuple(input_shape), classes, width
+        self.layers = nn.Sequential(
+            Normalise(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
+            *_convolution(channels, width, stride=2),  # (n, 32, h/2, w/2)
+            *_convolution(width, 2 * width, stride=1),  # (n, 64, h/2, w/2)
+            *_convolution(2 * width, 4 * width, stride=2),  # (n, 128, h/4, w/4)
+            *_convolution(4 * width, 4 * width, stride=2),  # (n, 128, h/8, w/8)
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),  # (n, 128)
+            nn.Linear(4 * width, classes),  # (n, classes): scores
+        )
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the scores (n, classes) of images (n, c, h, w) in [0, 1]."""
+        return self.layers(images.contiguous(memory_format=torch.channels_last))  # a quarter faster on a CPU
+
+
+def _convolution(inputs: int, outputs: int, *, stride: int) -> list[nn.Module]:
+    """Return a convolution whose outputs are normalised over the batch; so it needs no bias of its own."""
+    return [
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    ]
+
+
+Network = TypeVar("Network", SmallCNN, DeepCNN)
+
+
 def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
     """Build an untrained network for a data set, normalisation included.
 
@@ -76,10 +123,33 @@ def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
     >>> f"{sum(weights.numel() for weights in model.parameters()):,} weights"
     '78,714 weights'
     """
+    return _untrained(SmallCNN, data, width, seed)
+
+
+def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
+    """Build an untrained deeper network, for photographs; normalisation included.
+
+    Parameters
+    ----------
+    data : the task: its image shape, its classes, and the training images the normalisation is taken from
+    width : filters of the first convolution, at least 1
+    seed : draws the first weights
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> model = wm.deep_cnn(wm.load_data("cifar10"))
+    >>> f"{sum(weights.numel() for weights in model.parameters()):,} weights"
+    '242,474 weights'
+    """
+    return _untrained(DeepCNN, data, width, seed)
+
+
+def _untrained(kind: type[Network], data: Splits, width: int, seed: int) -> Network:
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
     check_count(width, "width", low=1)
     with seeded(seed):
-        model = SmallCNN(data.shape, len(data.classes), width)
+        model = kind(data.shape, len(data.classes), width)
     mean, std = _mean_and_std(data.train.pixels)
     model.layers[0].mean.copy_(torch.from_numpy(mean).view(1, -1, 1, 1))
     model.layers[0].std.copy_(torch.from_numpy(std).view(1, -1, 1, 1))

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-BATCH = 256
+BATCH = 256  # images; MNIST learns as well in larger steps, and that is faster
 RISE = 0.2  # the part of the one cycle in which the learning rate rises
 
 
@@ -43,6 +44,7 @@ class OneCycle:
     ----------
     epochs : how often every image is seen, at least 1
     lr : the highest learning rate; should the training go on after the cycle, it does so at a tenth of it
+    batch : how many images it looks at before each change of the weights; the fewer, the more changes an epoch
 
     Source
     ------
@@ -57,10 +59,12 @@ class OneCycle:
 
     epochs: int = 8
     lr: float = 5e-3
+    batch: int = BATCH
 
     def __post_init__(self) -> None:
         check_count(self.epochs, "epochs", low=1)
         check_number(self.lr, "lr", above=0, below=10)
+        check_count(self.batch, "batch", low=1)
 
     def __call__(self, done: float) -> float:
         """Return the learning rate after so many epochs, fractions included."""
@@ -165,7 +169,7 @@ def fit(
 
     Source
     ------
-    AdamW (Loshchilov and Hutter, 2019), in batches of 256.
+    AdamW (Loshchilov and Hutter, 2019).
     """
     if not isinstance(data, (Splits, Split)):
         raise TypeError(
@@ -176,43 +180,82 @@ def fit(
     check_fits(model, part, "data")
     check_course(schedule, seed, on_epoch)
     model = copy.deepcopy(model)
-    steps = train(model, part.pixels, part.labels, epochs=schedule.epochs, rate=schedule, seed=seed)
+    steps = islice(train(model, part, rate=schedule, batch=schedule.batch, seed=seed), schedule.epochs)
     measure = (lambda: {"task_accuracy": accuracy(model, test)}) if test else dict
     return Fitted(model, run(steps, schedule.epochs, measure, on_epoch))
 
 
-def train(model: nn.Module, pixels: Pixels, labels: Labels, *, epochs: int, rate: Rate, seed: int) -> Iterator[float]:
-    """Train a model in place, epoch by epoch, and hand out the mean loss of each."""
+def train(
+    model: nn.Module, part: Split, *, rate: Rate, seed: int, extra: Split | None = None, batch: int = BATCH
+) -> Iterator[float]:
+    """Train a model in place on a part, and on extra images that are never varied: an epoch for each loss asked for."""
     if not any(weights.requires_grad for weights in model.parameters()):
         kind = type(model).__name__
         raise ValueError(f"model must have weights to train; got a {kind} without any. Add a layer, or unfreeze one.")
-    x, y = torch.from_numpy(pixels.copy()), torch.from_numpy(labels.copy())  # shipped arrays are read-only
+    images = _Images(part, extra)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     order = torch_generator(seed)
-    for epoch in range(epochs):
-        with seeded((seed + epoch) % 2**32):  # for layers that draw, as dropout does
-            rates = [rate(epoch + start / len(x)) for start in range(0, len(x), BATCH)]
-            loss = _one_epoch(model, x, y, optimiser, torch.randperm(len(x), generator=order), rates)
+    for epoch in count():
+        with seeded((seed + epoch) % 2**32):  # for what draws: layers as dropout does, and what varies images
+            rates = [rate(epoch + start / len(images)) for start in range(0, len(images), batch)]
+            batches = torch.randperm(len(images), generator=order).split(batch)
+            loss = _one_epoch(model, images, optimiser, batches, rates)
         yield loss
 
 
+class _Images:
+    """What is trained on, as tensors: the images of a part, varied where it says how, then extra ones as they are."""
+
+    def __init__(self, part: Split, extra: Split | None) -> None:
+        parts = [part] if extra is None else [part, extra]
+        self.pixels = torch.from_numpy(np.concatenate([each.pixels for each in parts]))
+        self.labels = torch.from_numpy(np.concatenate([each.labels for each in parts]))
+        self.vary, self.of_part = part.vary, len(part)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return some of the images, float in [0, 1], and their labels."""
+        pixels = self.pixels[rows]
+        if self.vary is not None:
+            for i in torch.nonzero(rows < self.of_part).flatten():
+                pixels[i] = self._varied(pixels[i])
+        return pixels.float() / 255, self.labels[rows]
+
+    def _varied(self, image: Tensor) -> Tensor:
+        varied = self.vary(image)
+        if not isinstance(varied, Tensor) or varied.dtype != torch.uint8 or varied.shape != image.shape:
+            got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else shown(varied)
+            raise ValueError(
+                f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; got {got}. "
+                "Leave out what changes its size or turns it into floats."
+            )
+        return varied
+
+
 def _one_epoch(
-    model: nn.Module, x: Tensor, y: Tensor, optimiser: torch.optim.Optimizer, order: Tensor, rates: Sequence[float]
+    model: nn.Module,
+    images: _Images,
+    optimiser: torch.optim.Optimizer,
+    batches: Sequence[Tensor],
+    rates: Sequence[float],
 ) -> float:
-    """Show the model every image once, in the given order, a learning rate a batch; return the mean loss."""
+    """Show the model every image once, in the given batches, a learning rate each; return the mean loss."""
     model.train()
     total = 0.0
     try:
-        for rows, lr in zip(order.split(BATCH), rates, strict=True):
+        for rows, lr in zip(batches, rates, strict=True):
             optimiser.param_groups[0]["lr"] = lr
-            loss = functional.cross_entropy(model(x[rows].float() / 255), y[rows])
+            x, y = images.batch(rows)
+            loss = functional.cross_entropy(model(x), y)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             total += loss.item() * len(rows)
     finally:
         model.eval()
-    return total / len(x)
+    return total / len(images)
 
 
 def run(

@@ -65,8 +65,7 @@ class Twin:
         self.records: list[Epoch] = []
         self._after: list[nn.Module] = []
         self._model = copy.deepcopy(model)
-        rate, part = OneCycle(epochs), data.train
-        self._steps = train(self._model, part.pixels, part.labels, epochs=epochs, rate=rate, seed=seed)
+        self._steps = train(self._model, data.train, rate=OneCycle(epochs), seed=seed)
 
     @property
     def done(self) -> int:

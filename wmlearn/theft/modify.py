@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from dataclasses import dataclass, field
+from itertools import islice
 
 from torch import nn
 
@@ -87,6 +88,6 @@ class FineTune:
         check_fits(model, loot, "loot")
         began = time.perf_counter()
         model = copy.deepcopy(model)
-        steps = train(model, loot.pixels, loot.labels, epochs=self.epochs, rate=lambda _: self.lr, seed=self.seed)
-        history = run(steps, self.epochs, dict, on_epoch)
+        steps = train(model, loot, rate=lambda _: self.lr, seed=self.seed)
+        history = run(islice(steps, self.epochs), self.epochs, dict, on_epoch)
         return Surrogate(model, repr(self), len(loot), 0, history, time.perf_counter() - began)
