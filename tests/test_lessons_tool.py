@@ -247,13 +247,19 @@ def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
 
 
 HOME = "/".join(["", "home", "me"])  # put together, because no file of the project may hold such a path
+
+
+def picture(size: int, alt: str = "three dots in a row of 5"):
+    data = {"image/png": base64.b64encode(bytes(size)).decode()}
+    return new_output("display_data", data=data, metadata={"image/png": {"alt": alt}})
+
+
 DEFECTS = {
     "was never run": {"execution_count": None, "outputs": []},
     "ends in KeyError: 'x'": {"outputs": [new_output("error", ename="KeyError", evalue="'x'", traceback=[])]},
     "writes to stderr": {"outputs": [new_output("stream", name="stderr", text="beware")]},
-    "has a picture of 80,001 bytes": {
-        "outputs": [new_output("display_data", data={"image/png": base64.b64encode(bytes(80_001)).decode()})]
-    },
+    "has a picture of 80,001 bytes": {"outputs": [picture(80_001)]},
+    "has a picture without words": {"outputs": [picture(10, alt="dots")]},
     "absolute path": {
         "outputs": [new_output("stream", name="stdout", text="saved to " + "/".join(["", "home", "me"]))]
     },
@@ -276,8 +282,17 @@ def test_what_only_looks_like_an_absolute_path_may_stand(text):
 
 
 def test_pictures_up_to_the_limit_may_stand():
-    picture = new_output("display_data", data={"image/png": base64.b64encode(bytes(80_000)).decode()})
-    assert tool.defects(new_notebook(cells=[new_code_cell("1", execution_count=1, outputs=[picture])]), "x") == []
+    cell = new_code_cell("1", execution_count=1, outputs=[picture(80_000)])
+    assert tool.defects(new_notebook(cells=[cell]), "x") == []
+
+
+def test_a_picture_gets_the_words_beside_it():
+    figure = new_output("display_data", data={"image/png": "iVBO", "text/plain": "<Figure size 500x300 with 1 Axes>"})
+    lab = new_output("execute_result", data={"image/png": "iVBO", "text/plain": "30 of 30\n  found"}, execution_count=1)
+    said = [new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")]
+    kept = tool.normal_outputs([said[0], figure, said[1], lab], 1, [])
+    alts = {output.data["text/plain"]: tool.alt_text(output) for output in kept if "data" in output}
+    assert list(alts.values()) == ["20 bars, the highest 7", "30 of 30 found"]
 
 
 # ------------------------------------------------------------------------------------------ the list, README, bad input

@@ -218,6 +218,17 @@ def test_every_rule_bites(sentence):
     assert any(found.startswith(sentence) for found in broken_rules(nb, "00", NOTE))
 
 
+@pytest.mark.parametrize("alt", ["", "dots", "a picture of several dots", None])
+def test_a_drawn_picture_needs_words_with_numbers(alt):
+    nb = small_lesson()
+    picture = new_output("display_data", data={"image/png": "iVBO"})
+    nb.cells[4].outputs.append(picture)
+    picture.metadata["image/png"] = {"alt": "three dots, one in 10 of them red"}
+    assert not any("picture" in found for found in broken_rules(nb, "00", NOTE))
+    picture.metadata["image/png"] = {} if alt is None else {"alt": alt}
+    assert any(found.startswith("cell 4 has a picture whose") for found in broken_rules(nb, "00", NOTE))
+
+
 def test_a_code_cell_without_words_and_unchecked_outputs_are_noticed():
     nb = small_lesson()
     del nb.cells[3]

@@ -31,6 +31,7 @@ from nbformat.reader import NotJSONError
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS_PER_CELL = 120
 PNG_LIMIT = 80_000  # bytes
+SHORTEST_ALT = 20  # characters of a picture's alternative text
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -100,7 +101,19 @@ def normal_outputs(outputs: list[NotebookNode], count: int, replace: list) -> li
             for kind in [key for key in part if key == "text" or key.startswith("text/")]:
                 for pattern, new in replace:
                     part[kind] = pattern.sub(new, part[kind])
+    describe_pictures(kept)
     return kept
+
+
+def describe_pictures(outputs: list[NotebookNode]) -> None:
+    """Give every picture of a cell an alternative text, in place: a lab's own words, or what the cell printed."""
+    printed = " ".join(output.text for output in outputs if output.get("name") == "stdout")
+    for output in outputs:
+        data = output.get("data", {})
+        if "image/png" in data:
+            own = data.get("text/plain", "")
+            words = printed if own.startswith("<") else own  # "<Figure size 500x300 with 1 Axes>" says nothing
+            output.metadata["image/png"] = {"alt": " ".join(words.split())}
 
 
 def defects(nb: NotebookNode, name: str) -> list[str]:
@@ -116,6 +129,8 @@ def defects(nb: NotebookNode, name: str) -> list[str]:
                 found.append(f"{where} ends in {output.ename}: {output.evalue}")
             if output.get("name") == "stderr":
                 found.append(f"{where} writes to stderr, which strict nbval compares: {output.text.strip()[:200]!r}.")
+            if "image/png" in output.get("data", {}) and len(alt_text(output)) < SHORTEST_ALT:
+                found.append(f"{where} has a picture without words; print a line that says in numbers what it shows.")
             size = len(base64.b64decode(output.get("data", {}).get("image/png", "")))
             if size > PNG_LIMIT:
                 found.append(f"{where} has a picture of {size:,} bytes; draw it smaller than {PNG_LIMIT:,}.")
@@ -123,6 +138,11 @@ def defects(nb: NotebookNode, name: str) -> list[str]:
         for path in filter(None, map(ABSOLUTE_PATH.search, texts)):
             found.append(f"{where} holds the absolute path {path[0]!r}..., which is nobody else's.")
     return found
+
+
+def alt_text(output: NotebookNode) -> str:
+    """Return the alternative text of an output's picture."""
+    return output.metadata.get("image/png", {}).get("alt", "")
 
 
 def output_texts(output: NotebookNode) -> list[str]:

@@ -82,9 +82,10 @@ class DeepCNN(nn.Module):
         self.layers = nn.Sequential(
             Normalise(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
             *_convolution(channels, width, stride=2),  # (n, 32, h/2, w/2)
-            *_convolution(width, 2 * width, stride=1),  # (n, 64, h/2, w/2)
-            *_convolution(2 * width, 4 * width, stride=2),  # (n, 128, h/4, w/4)
-            *_convolution(4 * width, 4 * width, stride=2),  # (n, 128, h/8, w/8)
+            *_convolution(width, 2 * width),  # (n, 64, h/2, w/2)
+            nn.MaxPool2d(2),
+            *_convolution(2 * width, 4 * width),  # (n, 128, h/4, w/4)
+            *_convolution(4 * width, 4 * width),  # (n, 128, h/4, w/4)
             nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),  # (n, 128)
             nn.Linear(4 * width, classes),  # (n, classes): scores
@@ -95,7 +96,7 @@ class DeepCNN(nn.Module):
         return self.layers(images.contiguous(memory_format=torch.channels_last))  # a quarter faster on a CPU
 
 
-def _convolution(inputs: int, outputs: int, *, stride: int) -> list[nn.Module]:
+def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
     """Return a convolution whose outputs are normalised over the batch; so it needs no bias of its own."""
     return [
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
