@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 import wmlearn as wm
-from wmlearn.training import Fitted
+from wmlearn.history import Fitted
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "embedding.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/embedding.py"

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 import wmlearn as wm
-from wmlearn.training import Fitted, predict
+from wmlearn.history import Fitted
+from wmlearn.training import predict
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "source_share.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/source_share.py"

@@ -20,7 +20,8 @@ from torch.nn import functional
 import wmlearn as wm
 from wmlearn import training
 from wmlearn.embedding import CAP, Marked, _UntilRight, watermark_accuracy
-from wmlearn.training import Epoch, History, OneCycle, accuracy, predict
+from wmlearn.history import Epoch, History, OneCycle
+from wmlearn.training import accuracy, predict
 
 KEY = wm.CLASSROOM_KEY
 

@@ -15,10 +15,10 @@ from PIL import Image
 
 import wmlearn as wm
 from wmlearn.embedding import CAP, watermark_accuracy
+from wmlearn.history import Fitted
 from wmlearn.labs import _marking, _run
 from wmlearn.labs import embedding as module
 from wmlearn.labs._view import WIDGET_VIEW
-from wmlearn.training import Fitted
 
 PATIENCE = 120  # seconds; a run in here takes one or two
 

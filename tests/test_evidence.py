@@ -177,3 +177,83 @@ def _edit(folder, change):
     record = json.loads(path.read_text())
     change(record)
     path.write_text(json.dumps(record))
+
+
+# --- The burn log -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(folder):
+    wm.log_use(folder, "asked", [0, 1, 2, 3], whom="a service on the web")
+    wm.log_use(folder, "opened", [2], whom="the court of Österlen")
+    wm.log_use(folder, "asked", np.array([3]), whom="another service")
+    return folder / "log.jsonl"
+
+
+def test_the_log_keeps_what_was_noted_in_order(folder, log):
+    uses = wm.read_log(folder)
+    assert [(use.what, use.questions, use.whom) for use in uses] == [
+        ("asked", (0, 1, 2, 3), "a service on the web"),
+        ("opened", (2,), "the court of Österlen"),
+        ("asked", (3,), "another service"),
+    ]
+    assert all(use.when.endswith("+00:00") for use in uses)
+    assert [use.when for use in uses] == sorted(use.when for use in uses)
+
+
+def test_a_fresh_log_is_empty(folder):
+    assert wm.read_log(folder) == ()
+
+
+CHANGES = {
+    "a word": (lambda lines: [lines[0].replace("web", "wet"), *lines[1:]], 2),
+    "a line left out": (lambda lines: [lines[0], lines[2]], 2),
+    "the first left out": (lambda lines: lines[1:], 1),
+    "two swapped": (lambda lines: [lines[0], lines[2], lines[1]], 2),
+    "a line doubled": (lambda lines: [lines[0], *lines], 2),
+    "no JSON": (lambda lines: [*lines, "burnt"], 4),
+    "a line cut short": (lambda lines: [*lines[:2], lines[2][:40]], 3),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_log_is_noticed_and_the_line_named(folder, log, change):
+    alter, line = CHANGES[change]
+    log.write_text("".join(f"{each}\n" for each in alter(log.read_text().splitlines())))
+    for use in (lambda: wm.read_log(folder), lambda: wm.log_use(folder, "asked", [0], whom="x")):
+        with pytest.raises(ValueError, match=rf"^line {line} of .*log\.jsonl does not follow from the one before"):
+            use()
+
+
+def test_the_log_of_another_set_is_refused(folder, log, mnist, tmp_path):
+    other = wm.save_evidence(wm.Content(words=4)(mnist, n=12), tmp_path / "other")
+    (other / "log.jsonl").write_text(log.read_text())
+    with pytest.raises(ValueError, match="line 1 of"):
+        wm.read_log(other)
+
+
+def test_the_key_is_in_no_log(log, marks):
+    assert marks.key.hex() not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("what", "questions", "whom", "said"),
+    [
+        ("shown", [1], "x", "what must be one of"),
+        ("asked", [4], "x", "0 .* 3"),
+        ("asked", [], "x", "at least one"),
+        ("asked", [1, 1], "x", "once"),
+        ("asked", [1], " ", "whom must say"),
+        ("asked", [1], None, "whom must say"),
+    ],
+)
+def test_uses_that_cannot_be_noted(folder, what, questions, whom, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        wm.log_use(folder, what, questions, whom=whom)
+    assert wm.read_log(folder) == ()
+
+
+def test_a_log_needs_its_evidence(tmp_path):
+    for use in (lambda: wm.read_log(tmp_path), lambda: wm.log_use(tmp_path, "asked", [0], whom="x")):
+        with pytest.raises(OSError, match=r"should hold evidence as wm\.save_evidence leaves it"):
+            use()

@@ -23,8 +23,8 @@ PACKAGE = Path(wm.__file__).parent
 # A module may import those listed before it, never after; the modules of `labs` may share pieces among themselves.
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
-    1: "_data _data.shipped _data.published data models stats commitment questions triggers evidence",
-    2: "training _protocol blackbox _webapp service",
+    1: "_data _data.shipped _data.published data models stats commitment questions triggers opening evidence",
+    2: "history training _protocol blackbox _webapp service",
     3: (
         "_words verdict verification judge embedding whitebox countermeasures "
         "theft.modify theft.imitate theft.evade theft"
@@ -41,7 +41,10 @@ VERIFICATION_MAY_IMPORT = {
     *("stats", "commitment", "questions", "triggers", "evidence", "_words", "verdict"),
 }
 
-WITHOUT_TORCH = ("stats", "commitment", "questions", "triggers", "evidence", "verdict", "verification", "blackbox")
+WITHOUT_TORCH = (
+    *("stats", "commitment", "questions", "triggers", "evidence", "opening"),
+    *("verdict", "verification", "judge", "blackbox"),
+)
 HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")
 
 MAY_PRINT = {"learn", "cli"}  # command lines
@@ -136,9 +139,10 @@ def test_arrows_point_down(module):
     assert not above, f"wmlearn.{module} must not import {above}: they lie above it"
 
 
-def test_verification_cannot_see_weights():
-    seen = imported(TREES["verification"], "verification", set(MODULES)) if "verification" in TREES else set()
-    assert seen <= VERIFICATION_MAY_IMPORT, f"the judge holds answers only; verification imports {seen}"
+@pytest.mark.parametrize("module", ["verification", "judge"])
+def test_who_decides_cannot_see_weights(module):
+    seen = imported(TREES[module], module, set(MODULES)) - {"opening", "verification"}
+    assert seen <= VERIFICATION_MAY_IMPORT, f"the judge holds answers only; {module} imports {seen}"
 
 
 @pytest.mark.parametrize(

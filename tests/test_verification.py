@@ -491,7 +491,7 @@ def test_marks_are_a_sealed_set(words, marks, got):
 
 def test_a_marked_model_is_told_where_its_marks_are(words):
     from wmlearn.embedding import Marked
-    from wmlearn.training import History
+    from wmlearn.history import History
 
     marked = Marked(None, History(()), words, False)
     with pytest.raises(TypeError, match=r"got Marked\. Pass its \.triggers\.$"):

@@ -3,19 +3,23 @@ from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
-from .evidence import open_evidence, save_evidence
+from .evidence import log_use, open_evidence, read_log, save_evidence
+from .judge import challenge, judge
 from .labs.embedding import EmbeddingLab
 from .labs.predict import Predict
+from .labs.studio import TriggerStudio
 from .labs.verification import VerificationLab
 from .lessons import check
-from .models import small_cnn
+from .models import deep_cnn, small_cnn
+from .opening import Opened, open_leaves, read_opened
 from .questions import TriggerSet
 from .service import Service, serve
-from .training import OneCycle, accuracy, fit
+from .history import OneCycle
+from .training import accuracy, fit
 from .triggers import Content, Noise, Unrelated
 from .verdict import Verdict
 from .verification import verify
-from .zoo import load_model
+from .zoo import load_model, null_models
 
 __all__ = [
     "CLASSROOM_KEY",
@@ -26,21 +30,31 @@ __all__ = [
     "Marked",
     "Noise",
     "OneCycle",
+    "Opened",
     "Predict",
     "Service",
     "Split",
     "Splits",
     "TriggerSet",
+    "TriggerStudio",
     "Unrelated",
     "Verdict",
     "VerificationLab",
     "accuracy",
+    "challenge",
     "check",
+    "deep_cnn",
     "embed",
     "fit",
+    "judge",
     "load_data",
     "load_model",
+    "log_use",
+    "null_models",
     "open_evidence",
+    "open_leaves",
+    "read_log",
+    "read_opened",
     "save_evidence",
     "serve",
     "small_cnn",

@@ -92,6 +92,45 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
 
 
+def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """Return what a judge needs, besides one leaf, to find the root again: its sister nodes, from the leaf upwards.
+
+    Source
+    ------
+    RFC 9162, section 2.1.3.1.
+    """
+    if len(leaves) == 1:
+        return []
+    split = 1 << (len(leaves) - 1).bit_length() - 1
+    if index < split:
+        return [*audit_path(leaves[:split], index), tree_hash(leaves[split:])]
+    return [*audit_path(leaves[split:], index - split), tree_hash(leaves[:split])]
+
+
+def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
+    """Return the root of a tree with so many leaves that has this one at this place, if the path is its own.
+
+    Raises
+    ------
+    ValueError
+        If a path for this place in such a tree has another length.
+
+    Examples
+    --------
+    >>> leaves = [b"a", b"b", b"c"]
+    >>> root_of(b"c", 2, 3, audit_path(leaves, 2)) == tree_hash(leaves)
+    True
+    """
+    if count == 1 and not path:
+        return leaf
+    if count == 1 or not path:
+        raise ValueError("the path of an opened question has the wrong length. Ask the owner to open it again.")
+    split = 1 << (count - 1).bit_length() - 1
+    if index < split:
+        return node_hash(root_of(leaf, index, split, path[:-1]), path[-1])
+    return node_hash(path[-1], root_of(leaf, index - split, count - split, path[:-1]))
+
+
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of an inner node: another prefix than a leaf's, so that neither passes for the other."""
     return hashlib.sha256(b"\x01" + left + right).digest()
@@ -126,9 +165,19 @@ def draw_labels(
     Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries of
     Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
     """
-    seed = hashlib.scrypt(bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32)
-    draws = [int.from_bytes(_mac(secret, b"label" + seed, i), "big") for i, secret in enumerate(question_secrets)]
-    return np.array([classes[draw % len(classes)] for draw, classes in zip(draws, allowed, strict=True)], np.int64)
+    seed = label_seed(sealed, beacon)
+    drawn = [draw_label(seed, i, *question) for i, question in enumerate(zip(question_secrets, allowed, strict=True))]
+    return np.array(drawn, np.int64)
+
+
+def label_seed(sealed: str, beacon: bytes = b"") -> bytes:
+    """Return what all labels of a seal are drawn from; on purpose it takes 50 ms."""
+    return hashlib.scrypt(bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32)
+
+
+def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:
+    """Return the answer of one question: whoever holds its secret and the seal can draw it, and nobody else."""
+    return allowed[int.from_bytes(_mac(secret, b"label" + seed, index), "big") % len(allowed)]
 
 
 def _mac(key: bytes, message: bytes, index: int) -> bytes:

@@ -13,8 +13,9 @@ from torch import nn
 from wmlearn._checks import check_kind
 from wmlearn._show import html_table, percent, plural
 from wmlearn.data import Split, Splits
+from wmlearn.history import Epoch, History, OneCycle, OnEpoch
 from wmlearn.questions import TriggerSet
-from wmlearn.training import Epoch, History, OneCycle, OnEpoch, accuracy, check_course, check_fits, predict, run, train
+from wmlearn.training import accuracy, check_course, check_fits, predict, run, train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,18 +1,24 @@
-"""Keep a sealed trigger set in files, and open it again only if nothing in it was changed."""
+"""Keep a sealed trigger set in files, open it again only if nothing in it was changed, and note what was used of it."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from wmlearn import commitment
+from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
+from wmlearn.opening import check_named
 from wmlearn.questions import Rules, TriggerSet, seal_triggers
 
-IMAGES, RECORD, KEY = "images.safetensors", "evidence.json", "key.hex"
+IMAGES, RECORD, KEY, LOG = "images.safetensors", "evidence.json", "key.hex", "log.jsonl"
 
 
 def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
@@ -122,3 +128,101 @@ def _refuse_changed_images(pixels: Pixels, digests: list[str], folder: Path) -> 
     changed = [i for i, image in enumerate(pixels) if commitment.image_digest(image) != digests[i]]
     if changed:
         raise ValueError(f"image {changed[0]} in {folder / IMAGES} was changed after sealing ({len(changed)} in all).")
+
+
+class Use(NamedTuple):
+    """One line of the burn log: which questions were asked of whom, or opened to whom, and when (UTC)."""
+
+    what: Literal["asked", "opened"]
+    questions: tuple[int, ...]
+    whom: str
+    when: str
+
+
+def log_use(folder: str | Path, what: Literal["asked", "opened"], questions: Sequence[int], *, whom: str) -> None:
+    """Note in the burn log that questions were asked of a service, or opened to somebody.
+
+    What was *opened* is burnt: its answers are known, so it says nothing of a model that was changed later. What was
+    only *asked* stays good, but the same service asked again is no second witness.
+
+    Parameters
+    ----------
+    folder : where `save_evidence` put the set
+    what : "asked" or "opened"
+    questions : their numbers, counted from 0 in sealed order
+    whom : the service that was asked, or who was shown the questions
+
+    Raises
+    ------
+    OSError
+        If the folder holds no evidence.
+    ValueError
+        If a question does not exist, or the log was changed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import wmlearn as wm
+    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = wm.save_evidence(marks, name)
+    ...     wm.log_use(folder, "opened", [4, 7], whom="the district court")
+    ...     [use.questions for use in wm.read_log(folder)]
+    [(4, 7)]
+    """
+    check_choice(what, "what", ("asked", "opened"))
+    if not isinstance(whom, str) or not whom.strip():
+        raise TypeError(f"whom must say in words who was asked or shown; got {shown(whom)}. Name them.")
+    lines, count = _log_lines(Path(folder))
+    use = Use(what, check_named(questions, count), whom, datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    line = commitment.canonical(use._asdict() | {"after": _line_hash(lines[-1])}).decode()
+    with (Path(folder) / LOG).open("a", encoding="ascii", newline="\n") as file:
+        file.write(line + "\n")
+
+
+def read_log(folder: str | Path) -> tuple[Use, ...]:
+    """Return the burn log, after checking that no line was changed, left out or put in between.
+
+    Each line holds the hash of the one before, the first one that of the seal. Lines cut off at the end leave no trace:
+    whoever wants to rule that out tells somebody the last line.
+
+    Raises
+    ------
+    OSError
+        If the folder holds no evidence.
+    ValueError
+        If the log was changed; the error says in which line.
+    """
+    lines, _ = _log_lines(Path(folder))
+    return tuple(_use(line) for line in lines[1:])
+
+
+def _log_lines(folder: Path) -> tuple[list[str], int]:
+    """Return the seal and the lines of the log, each checked against the one before; and how many questions exist."""
+    try:
+        record = json.loads((folder / RECORD).read_text())
+        lines, count = [str(record["seal"])], int(record["header"]["questions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OSError(
+            f"{folder} should hold evidence as wm.save_evidence leaves it; {RECORD} is missing or damaged "
+            f"({type(error).__name__}). Give the folder it was saved in."
+        ) from None
+    log = folder / LOG
+    for number, line in enumerate(log.read_text().splitlines() if log.exists() else [], start=1):
+        try:
+            whole = json.loads(line)["after"] == _line_hash(lines[-1]) and _use(line).what in ("asked", "opened")
+        except (ValueError, KeyError, TypeError):
+            whole = False
+        if not whole:
+            raise ValueError(f"line {number} of {log} does not follow from the one before: the log was changed there.")
+        lines.append(line)
+    return lines, count
+
+
+def _line_hash(line: str) -> str:
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+def _use(line: str) -> Use:
+    entry = json.loads(line)
+    return Use(entry["what"], tuple(entry["questions"]), entry["whom"], entry["when"])

@@ -158,6 +158,21 @@ _EXERCISES: dict[str, Exercise] = {
         "the owner alone; the judge sees no more than what is opened to him.",
         "look at the column 'holds' of the card.",
     ),
+    "02.1": Exercise(
+        lambda answer: number(25)(answer) or number(0.25)(answer),
+        "150 of 600, a quarter; the other 450 ones stay what they are, and teach that a bare 1 is a 1.",
+        "`len(ones)` tells how many ones the network learns from; 150 of them were copied and stamped.",
+    ),
+    "02.2": Exercise(
+        number(0, within=15),  # a few may differ between machines
+        "hardly any: the same word in another place is another word to a network.",
+        '`zeros(owner, ...)` counts; give it the pixels of the triggers that you made with `place="top"`.',
+    ),
+    "02.3": Exercise(
+        number(100),
+        "one hundred innocents with 150 of 150: many images with one word are one question.",
+        "an innocent network takes the plate for a 0 on all the ones, or on none: how many of 1,000 do?",
+    ),
     "05.1": Exercise(
         number(8),
         "eight times each: 8 × 150 = 1,200, a fifth of 6,000.",

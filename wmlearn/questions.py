@@ -149,17 +149,11 @@ class TriggerSet:
         -------
         Labels, one a question: the class that strictly more than half of its images got, else -1.
         """
-        asked = self.question[: len(labels)]
-        counts = np.zeros((asked[-1] + 1 if len(asked) else 0, len(self.rules.classes)), int)
-        known = (labels >= 0) & (labels < len(self.rules.classes))
-        np.add.at(counts, (asked[known], labels[known]), 1)
-        sizes = np.bincount(asked, minlength=len(counts))
-        return np.where(2 * counts.max(axis=1, initial=0) > sizes, counts.argmax(axis=1), -1)
+        return majority(labels, self.question[: len(labels)], len(self.rules.classes))
 
     def unanswered(self, labels: Labels) -> np.ndarray:
         """Return for each question asked whether it has no answer because one or more of its images got none (-1)."""
-        asked = self.question[: len(labels)]
-        return (np.bincount(asked, weights=labels == -1) > 0) & (self.answer(labels) == -1)
+        return silent(labels, self.question[: len(labels)], len(self.rules.classes))
 
     def prefix(self, questions: int) -> int:
         """Return how many images the first `questions` questions have."""
@@ -218,16 +212,50 @@ def seal_triggers(
     question = _check_order(question, len(pixels), len(names))
     digests = [commitment.image_digest(image) for image in pixels]
     _refuse_duplicates(digests)
-    of_question: list[list[str]] = [[] for _ in names]
-    for digest, q in zip(digests, question):
-        of_question[q].append(digest)
-    secrets = commitment.question_secrets(key, digests, len(names))
-    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q]) for q in range(len(names))]
+    secrets, leaves = leaves_of(digests, question, names, rules=rules, key=key)
     header = rules.header() | {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
     answers = _draw(header, secrets, rules)
     for array in (pixels, question, answers):
         array.setflags(write=False)
     return TriggerSet(recipe, rules, MappingProxyType(header), pixels, question, tuple(names), answers, key)
+
+
+def leaves_of(
+    digests: Sequence[str], question: Labels, names: Sequence[str], *, rules: Rules, key: bytes
+) -> tuple[list[bytes], list[bytes]]:
+    """Return the secret of every question, and the leaf that stands for it in the sealed tree."""
+    of_question: list[list[str]] = [[] for _ in names]
+    for digest, q in zip(digests, question):
+        of_question[q].append(digest)
+    secrets = commitment.question_secrets(key, digests, len(names))
+    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q]) for q in range(len(names))]
+    return secrets, leaves
+
+
+def majority(labels: Labels, question: Labels, classes: int) -> Labels:
+    """Return one answer a question: the class that strictly more than half of its images got, else -1.
+
+    Parameters
+    ----------
+    labels : what was said of each image, int64, shape (n,)
+    question : the question of each image, shape (n,), rising from 0
+    classes : how many classes there are; other labels count as none
+
+    Examples
+    --------
+    >>> majority(np.array([7, 7, 1, 7, 2]), np.array([0, 0, 0, 1, 1]), 10)
+    array([ 7, -1])
+    """
+    counts = np.zeros((question[-1] + 1 if len(question) else 0, classes), int)
+    known = (labels >= 0) & (labels < classes)
+    np.add.at(counts, (question[known], labels[known]), 1)
+    sizes = np.bincount(question, minlength=len(counts))
+    return np.where(2 * counts.max(axis=1, initial=0) > sizes, counts.argmax(axis=1), -1)
+
+
+def silent(labels: Labels, question: Labels, classes: int) -> np.ndarray:
+    """Return for each question whether it has no answer because one or more of its images got none (-1)."""
+    return (np.bincount(question, weights=labels == -1) > 0) & (majority(labels, question, classes) == -1)
 
 
 def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) -> Labels:

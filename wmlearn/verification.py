@@ -81,8 +81,8 @@ def verify(
         marks.n if questions is None else questions, "questions", low=1, high=marks.n, why="sealed questions"
     )
     images = marks.images[: marks.prefix(asked)]
-    said = _ask(query, images)
-    null_matches = tuple(_null_matches(marks, _ask(null, images)) for null in nulls)
+    said = ask(query, images)
+    null_matches = tuple(_null_matches(marks, ask(null, images)) for null in nulls)
     return Verdict(
         alpha=marks.alpha,
         p0=marks.p0,
@@ -110,7 +110,7 @@ def _check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
     return tuple(check_query(null, f"nulls[{place}]") for place, null in enumerate(nulls))
 
 
-def _ask(query: Query, images: np.ndarray) -> Labels:
+def ask(query: Query, images: np.ndarray) -> Labels:
     """Ask once for all images, and accept nothing but one whole number for each."""
     said = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
     if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):

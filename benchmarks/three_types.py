@@ -1,0 +1,143 @@
+"""Measure the three kinds of watermark side by side: what each costs, what innocents say, what outlives a thief.
+
+For both data sets, the three kinds of trigger and both label modes, one row for each network that is asked: the marked
+one and the clean one that ship, the twenty null models, and what is left of the marked one after a thief has trained
+on, at three learning rates, three seeds each. `trained` counts the questions answered as sealed; `new` those on the
+same noise, words or foreign class with images that nobody trained on (keyed unrelated images have no new ones: each is
+a question of its own). `commonest` is the class said most often to the trigger images, and `share` how often.
+
+Models that are not there yet are left out; run it again later, and what is missing is added. The rows of a model that
+was retrained since are measured anew. Needs the full data sets::
+
+    OMP_NUM_THREADS=1 python benchmarks/three_types.py [mnist] [cifar10]
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from torch import nn
+
+import wmlearn as wm
+from wmlearn import zoo
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "three_types.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/three_types.py"
+CASE = ("data", "trigger", "labels", "model", "digest", "lr", "seed")
+MEASURED = ("task_accuracy", "questions", "trained", "new", "commonest", "share")
+
+FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where unrelated images come from
+TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
+IMAGES = {("content", "keyed"): 150, ("unrelated", "keyed"): 100, ("noise", "keyed"): 100}  # the others have 150
+RATES = (1e-4, 1e-3, 5e-3)
+SEEDS = (0, 1, 2)
+EPOCHS = 5
+Row = dict[str, str]
+
+
+@functools.cache
+def full(name: str) -> wm.Splits:
+    """Return the whole data set, loaded once."""
+    return wm.load_data(name, size="full")
+
+
+@functools.cache
+def sealed(data: str, trigger: str, labels: str) -> tuple[wm.TriggerSet, wm.TriggerSet | None]:
+    """Return the triggers that the shipped model was marked with, and new ones with the same answers."""
+    recipe, n = TRIGGERS[trigger], IMAGES.get((trigger, labels), 150)
+    marks = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
+    test = full(data).test
+    elsewhere = wm.Splits(data, test, test, test, full(data).classes)
+    if trigger != "unrelated":
+        return marks, recipe(labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
+    if labels == "keyed":
+        return marks, None
+    return marks, recipe(pool=full(FOREIGN[data]).test, labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
+
+
+def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
+    """Ask one network the trained questions and the new ones, and give it the test images."""
+    marks, fresh = sealed(data, trigger, labels)
+    box = wm.BlackBox(model)
+    said = box(marks.images)
+    counts = np.bincount(said, minlength=len(marks.rules.classes))
+    return {
+        "task_accuracy": f"{wm.accuracy(model, full(data).test):.4f}",
+        "questions": str(marks.n),
+        "trained": str((marks.answer(said) == marks.answers).sum()),
+        "new": "" if fresh is None else str((fresh.answer(box(fresh.images)) == marks.answers).sum()),
+        "commonest": marks.rules.classes[counts.argmax()],
+        "share": f"{counts.max() / len(said):.4f}",
+    }
+
+
+def released() -> dict[str, str]:
+    """Return the digest of every shipped model, its first eight digits."""
+    return {name: found[:8] for name, found in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")).items()}
+
+
+def cases(names: list[str]) -> Iterator[Row]:
+    """Yield what can be measured with the models that are there."""
+    there = released()
+    for data, trigger, labels in itertools.product(names, TRIGGERS, ("fixed", "keyed")):
+        owner = f"{data}/{trigger}" + ("-fixed" if labels == "fixed" else "")
+        nulls = sorted(name for name in there if name.startswith(f"{data}/null-"))
+        asked = [(model, "", "") for model in (owner, f"{data}/clean", *nulls)]
+        asked += [(owner, str(lr), str(seed)) for lr, seed in itertools.product(RATES, SEEDS)]
+        for model, lr, seed in asked:
+            if model in there:
+                kind = {"data": data, "trigger": trigger, "labels": labels}
+                yield kind | {"model": model, "digest": there[model], "lr": lr, "seed": seed}
+
+
+def known() -> list[Row]:
+    """Return the rows measured before, without those of models that were retrained since."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(line for line in file if line[0] != "#"))
+    there = released()
+    return [row for row in rows if there.get(row["model"]) == row["digest"]]
+
+
+def taken(case: Row) -> nn.Module:
+    """Return the shipped model of a case, or what a thief makes of it."""
+    model = wm.load_model(case["model"])
+    if not case["lr"]:
+        return model
+    theft = wm.theft.FineTune(epochs=EPOCHS, lr=float(case["lr"]), seed=int(case["seed"]))
+    return theft(model, full(case["data"]).loot).model
+
+
+def measure_all(file: TextIO, names: list[str]) -> None:
+    """Keep what is known, measure what is missing, and write each row as soon as it is."""
+    old = known()
+    file.seek(0)
+    file.truncate()
+    file.write(COMMAND + "\n")
+    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(old)
+    done = {tuple(row[name] for name in CASE) for row in old}
+    for case in cases(names):
+        if tuple(case[name] for name in CASE) in done:
+            continue
+        row = case | measure(taken(case), case["data"], case["trigger"], case["labels"])
+        rows.writerow(row)
+        file.flush()
+        print(*row.values(), flush=True)
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1:] or list(FOREIGN)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
+        measure_all(output, asked)
