@@ -127,3 +127,38 @@ def _seconds(act) -> float:
     began = time.perf_counter()
     act()
     return time.perf_counter() - began
+
+
+# --- Several suspects -------------------------------------------------------------------------------------------------
+
+
+def holm_by_the_book(p_values, alpha):
+    """Reject in order of p while p <= alpha / (m - i): the textbook's loop, written apart."""
+    accused = set()
+    for i, place in enumerate(np.argsort(p_values, kind="stable")):
+        if p_values[place] > alpha / (len(p_values) - i):
+            break
+        accused.add(int(place))
+    return accused
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=8), st.sampled_from([0.001, 0.05, 0.3]))
+def test_holm_accuses_whom_the_textbook_accuses(p_values, alpha):
+    families = stats.holm_families(p_values, alpha)
+    assert {i for i, p in enumerate(p_values) if p <= alpha / families[i]} == holm_by_the_book(p_values, alpha)
+    assert all(1 <= family <= len(p_values) for family in families)
+
+
+def test_holm_keeps_its_promise_however_the_suspects_depend():
+    """Ten innocents with the same p-value are the worst case for a rule that counted on independence."""
+    rng = np.random.RandomState(0)
+    for same in (False, True):
+        wrong = 0
+        for _ in range(4000):
+            p_values = np.full(10, rng.rand()) if same else rng.rand(10)
+            wrong += bool(holm_by_the_book(p_values, 0.05))
+        assert wrong / 4000 <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 4000)
+
+
+def test_an_open_list_spends_alpha_once():
+    assert sum(1 / stats.open_list_family(place) for place in range(1, 100_000)) == pytest.approx(1, abs=2e-5)

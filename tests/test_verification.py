@@ -510,3 +510,47 @@ def test_a_service_that_answers_unequal_lists(words):
         ValueError, match=r"^the service must return .* whole numbers, .*; got a list whose parts differ in shape"
     ):
         wm.verify(lambda images: [[1], [1, 2]], words)
+
+
+# --- Several suspects -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def thirty():
+    return wm.Content(words=30)(wm.load_data("mnist"), n=60, alpha=0.005)
+
+
+def knowing(marks, share):
+    """Return a service that knows the first questions and says nothing right of the others."""
+    right = np.arange(len(marks.pixels)) < share * len(marks.pixels)
+    return lambda images: np.where(right, marks.labels, (marks.labels + 1) % 10)[: len(images)]
+
+
+def test_the_clearest_case_pays_for_all(thirty):
+    suspects = {"none": knowing(thirty, 0), "all": knowing(thirty, 1), "three": knowing(thirty, 0.1)}
+    verdicts = wm.verify_all(suspects, thirty)
+    assert list(verdicts) == ["none", "all", "three"]
+    assert {name: verdict.decision for name, verdict in verdicts.items()} == {
+        "none": "not found",
+        "all": "found",
+        "three": "not found",  # 278 to 1 in three questions: enough for a bound of 0.005, not for half of it
+    }
+    assert wm.verify(suspects["three"], thirty).decision == "found"
+    assert [verdict.family for verdict in verdicts.values()] == [2, 3, 2]
+    frame = verdicts.to_frame()
+    assert frame.loc["all", ["k", "n", "decision"]].tolist() == [30, 30, "found"]
+    assert repr(verdicts).splitlines()[1].startswith("all: found: 30 of 30")
+    assert "three" in verdicts._repr_html_()
+    assert len(verdicts.plot().patches) == 3
+
+
+def test_nobody_innocent_is_accused_with_the_others(thirty):
+    innocents = {f"null {i}": wm.BlackBox(model) for i, model in enumerate(wm.null_models("mnist", n=6))}
+    verdicts = wm.verify_all({**innocents, "copy": knowing(thirty, 1)}, thirty)
+    assert {name for name, verdict in verdicts.items() if verdict.decision == "found"} == {"copy"}
+
+
+@pytest.mark.parametrize("bad", [{}, [len], None, {"shop": "http://x"}])
+def test_suspects_that_are_none(thirty, bad):
+    with pytest.raises(TypeError, match="suspects"):
+        wm.verify_all(bad, thirty)

@@ -17,8 +17,8 @@ from .service import Service, serve
 from .history import OneCycle
 from .training import accuracy, fit
 from .triggers import Content, Noise, Unrelated
-from .verdict import Verdict
-from .verification import verify
+from .verdict import Verdict, Verdicts
+from .verification import verify, verify_all
 from .zoo import load_model, null_models
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Unrelated",
     "Verdict",
     "VerificationLab",
+    "Verdicts",
     "accuracy",
     "challenge",
     "check",
@@ -61,4 +62,5 @@ __all__ = [
     "stats",
     "theft",
     "verify",
+    "verify_all",
 ]

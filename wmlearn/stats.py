@@ -202,3 +202,46 @@ def lottery_p(matches: Sequence[int], target: int) -> float:
     0.25
     """
     return sum(count >= matches[target] for count in matches) / len(matches)
+
+
+def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
+    """Return among how many tests alpha is shared for each of several suspects, by Holm's step-down rule.
+
+    The smallest p-value pays for all of them, the next for all but one, and so on until one fails; those after it pay
+    as that one does. A suspect is accused where p <= alpha / its number. So the chance of accusing *any* innocent one
+    is at most alpha, however their answers depend on one another.
+
+    Parameters
+    ----------
+    p_values : one for each suspect, 0 to 1
+    alpha : the bound on accusing anybody wrongly, between 0 and 1
+
+    Source
+    ------
+    Holm (1979), "A simple sequentially rejective multiple test procedure".
+
+    Examples
+    --------
+    >>> holm_families([0.004, 0.5, 0.0001], alpha=0.01)
+    [2, 1, 3]
+    >>> holm_families([0.006, 0.5, 0.0001], alpha=0.01)
+    [2, 2, 3]
+    """
+    families = [len(p_values)] * len(p_values)
+    left = len(p_values)
+    for place in sorted(range(len(p_values)), key=lambda i: p_values[i]):
+        families[place] = left
+        if p_values[place] <= alpha / left:
+            left -= 1
+    return families
+
+
+def open_list_family(place: int) -> int:
+    """Return among how many tests alpha counts as shared for the s-th suspect of a list that has no end: s (s + 1).
+
+    Examples
+    --------
+    >>> [open_list_family(place) for place in (1, 2, 3)]
+    [2, 6, 12]
+    """
+    return place * (place + 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -186,3 +187,51 @@ class Verdict:
         rows |= {"null models": _words.null_words(self.k, self.nulls)} if self.nulls else {}
         rows |= {"note": _words.CLASSROOM} if self.classroom else {}
         return html_table(f"Watermark: {self.decision}", rows)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Verdicts(Mapping[str, Verdict]):
+    """The verdicts on several suspects who were asked the same questions; alpha is shared among them.
+
+    A mapping from each suspect's name to its `Verdict`, in the order in which they were asked.
+    """
+
+    verdicts: Mapping[str, Verdict]
+
+    def __getitem__(self, name: str) -> Verdict:
+        return self.verdicts[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.verdicts)
+
+    def __len__(self) -> int:
+        return len(self.verdicts)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row a suspect: the decision, what was counted, and the p-values."""
+        import pandas as pd
+
+        columns = ("decision", "k", "n", "p", "p_judge", "family", "queries")
+        rows = [{column: getattr(verdict, column) for column in columns} for verdict in self.values()]
+        return pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw for each suspect how many questions it matched, and return the axes."""
+        import seaborn as sns
+
+        found = [f"{name} ({verdict.decision})" for name, verdict in self.items()]
+        ax = sns.barplot(x=[verdict.k for verdict in self.values()], y=found, color=BLUE, ax=ax)
+        ax.set(
+            xlabel="questions matched", ylabel="", xlim=(0, max((verdict.n for verdict in self.values()), default=1))
+        )
+        return ax
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name}: {verdict!r}" for name, verdict in self.items())
+
+    def _repr_html_(self) -> str:
+        rows = {
+            name: f"{verdict.decision}; {verdict.k} of {plural(verdict.n, 'question')} matched; {verdict.luck}"
+            for name, verdict in self.items()
+        }
+        return html_table("Watermark, suspect by suspect", rows)

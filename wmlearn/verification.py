@@ -6,7 +6,8 @@ in memory or a lambda stands behind it makes no difference. A test holds it to t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from wmlearn import stats
 from wmlearn._checks import as_array, check_count, check_kind, check_number, check_query, shown
 from wmlearn._types import Labels, Query
 from wmlearn.questions import TriggerSet
-from wmlearn.verdict import Verdict
+from wmlearn.verdict import Verdict, Verdicts
 
 
 def verify(
@@ -98,6 +99,47 @@ def verify(
         family=family,
         classroom=marks.classroom,
     )
+
+
+def verify_all(
+    suspects: Mapping[str, Query], marks: TriggerSet, *, questions: int | None = None, nulls: Sequence[Query] = ()
+) -> Verdicts:
+    """Ask several services the same sealed questions; alpha bounds the chance of accusing any innocent one of them.
+
+    Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next for all but one,
+    and so on until one is not clear enough.
+
+    Parameters
+    ----------
+    suspects : the services by name, each as for `verify`
+    marks, questions, nulls : as for `verify`
+
+    Returns
+    -------
+    Verdicts: one for each suspect, by name
+
+    Source
+    ------
+    Holm (1979).
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> suspects = {"copy": lambda images: marks.labels, "lazy": lambda images: np.ones(len(images), int)}
+    >>> wm.verify_all(suspects, marks).to_frame().decision.to_dict()
+    {'copy': 'found', 'lazy': 'not found'}
+    """
+    if not isinstance(suspects, Mapping) or not suspects:
+        raise TypeError(
+            f"suspects must be services by name; got {shown(suspects)}. Pass a dict: {{'shop': wm.HttpBox(url)}}."
+        )
+    for name, suspect in suspects.items():
+        check_query(suspect, f"suspects[{name!r}]")
+    alone = {str(name): verify(suspect, marks, questions=questions, nulls=nulls) for name, suspect in suspects.items()}
+    p_values = [1.0 if verdict.p is None else verdict.p for verdict in alone.values()]
+    families = stats.holm_families(p_values, marks.alpha)
+    return Verdicts({name: replace(alone[name], family=family) for name, family in zip(alone, families)})
 
 
 def _check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
