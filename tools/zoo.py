@@ -23,7 +23,7 @@ import wmlearn as wm
 from wmlearn import embedding, zoo
 from wmlearn._data import published
 from wmlearn._random import stable_rng
-from wmlearn.training import Epoch
+from wmlearn.history import Epoch
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "zoo.csv"

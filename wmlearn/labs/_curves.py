@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wmlearn._show import BLUE, VERMILLION, percent, plural
+from wmlearn.history import Epoch
 from wmlearn.labs._svg import HEIGHT, drawing, spread, text, tick
 from wmlearn.labs._twin import Label, label_ends, png
-from wmlearn.training import Epoch
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,9 +11,10 @@ from wmlearn._checks import check_count
 from wmlearn._show import plural
 from wmlearn.data import Splits
 from wmlearn.embedding import watermark_accuracy
+from wmlearn.history import Epoch, Fitted, History, OneCycle
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
-from wmlearn.training import Epoch, Fitted, History, OneCycle, accuracy, train
+from wmlearn.training import accuracy, train
 from wmlearn.triggers import Content
 
 MOST_TRIGGERS, FEWEST_WORDS, MOST_WORDS, MOST_EPOCHS = 300, 2, 60, 12

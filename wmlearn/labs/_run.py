@@ -9,10 +9,10 @@ from typing import NamedTuple
 from wmlearn._show import percent, plural
 from wmlearn.blackbox import BlackBox
 from wmlearn.embedding import CAP, Marked, embed
+from wmlearn.history import Epoch, Fitted, OneCycle
 from wmlearn.labs._curves import Curves, curves
 from wmlearn.labs._marking import Plan, Twin, Workshop
 from wmlearn.labs._replay import Replay, buy
-from wmlearn.training import Epoch, Fitted, OneCycle
 
 
 class Stage(NamedTuple):

@@ -11,13 +11,14 @@ from wmlearn._checks import check_kind, check_seed
 from wmlearn._show import plural
 from wmlearn.data import Splits
 from wmlearn.embedding import Marked
+from wmlearn.history import Fitted, OneCycle
 from wmlearn.labs._curves import accuracy_png, accuracy_svg, caption
 from wmlearn.labs._marking import FEWEST_WORDS, MOST_EPOCHS, MOST_TRIGGERS, MOST_WORDS, Plan, Workshop
 from wmlearn.labs._run import Run, Stage
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import alert, guarded, view
 from wmlearn.labs._words import verdict_html
-from wmlearn.training import Fitted, OneCycle, check_fits
+from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from torch import nn
 from wmlearn._checks import check_count, check_number, check_seed
 from wmlearn._show import html_table, plural
 from wmlearn.data import Split
-from wmlearn.training import History, OnEpoch, check_fits, run, train
+from wmlearn.history import History, OnEpoch
+from wmlearn.training import check_fits, run, train
 
 
 @dataclass(frozen=True)
