@@ -11,17 +11,15 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from matplotlib.axes import Axes
 from torch.nn import functional
 
 import wmlearn as wm
 from wmlearn import training
 from wmlearn._random import torch_generator
-from wmlearn.history import BATCH, Epoch, Fitted, History, OneCycle
+from wmlearn.history import BATCH, Epoch, Fitted, OneCycle
 from wmlearn.training import accuracy, predict, run, train
 
 SHORT = OneCycle(epochs=3, lr=5e-3)
@@ -255,41 +253,6 @@ def test_a_task_is_measured_a_part_is_not(small, model):
     assert list(part.history.to_frame()) == ["epoch", "loss"]
 
 
-HISTORY = History((Epoch(1, 2.0, 0.5), Epoch(2, 1.0, 0.75)))
-
-
-def test_reprs_are_one_line():
-    fitted = Fitted(torch.nn.Identity(), HISTORY)
-    assert repr(HISTORY) == "History(2 epochs)"
-    assert repr(History(HISTORY.epochs[:1], stopped=True)) == "History(1 epoch, stopped early)"
-    assert repr(fitted) == "Fitted(History(2 epochs), task accuracy 75.0 %)"
-    assert repr(Fitted(torch.nn.Identity(), History((Epoch(1, 2.0),)))) == "Fitted(History(1 epoch))"
-
-
-def test_to_frame_by_hand():
-    frame = HISTORY.to_frame()
-    assert frame.to_dict("list") == {"epoch": [1, 2], "loss": [2.0, 1.0], "task_accuracy": [0.5, 0.75]}
-    assert History((), stopped=True).to_frame().shape == (0, 2)
-
-
-def test_plot_draws_the_accuracies_on_the_axes_given():
-    both = History((Epoch(1, 2.0, 0.5, 0.1), Epoch(2, 1.0, 0.75, 1.0)))
-    _, given = plt.subplots()
-    ax = both.plot(given)
-    assert ax is given
-    assert ax.get_ylabel() == "accuracy"
-    drawn = {tuple(line.get_ydata()) for line in ax.lines if len(line.get_ydata())}
-    assert drawn == {(0.5, 0.75), (0.1, 1.0)}
-
-
-def test_plot_draws_the_loss_where_nothing_was_measured():
-    ax = History((Epoch(1, 2.0), Epoch(2, 1.0))).plot()
-    assert isinstance(ax, Axes)
-    assert ax.get_ylabel() == "loss"
-    assert (2.0, 1.0) in {tuple(line.get_ydata()) for line in ax.lines}
-    assert isinstance(History((), stopped=True).plot(), Axes)
-
-
 def test_run_counts_and_measures_after_each_epoch():
     measured = iter([{"task_accuracy": 0.25}, {"task_accuracy": 0.5}])
     history = run(iter([3.0, 2.0]), 2, lambda: next(measured))
@@ -298,39 +261,6 @@ def test_run_counts_and_measures_after_each_epoch():
 
 
 # --- The learning rate ------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("done", "rate"),
-    [(0, 0.04), (1, 0.52), (2, 1), (4, (1 + math.sqrt(0.5)) / 2), (6, 0.5), (8, (1 - math.sqrt(0.5)) / 2), (9.9999, 0)],
-)
-def test_one_cycle_by_hand(done, rate):
-    """Ten epochs, peak 1: from 1/25 in a straight line to the peak after two, then half a cosine wave down to 0."""
-    assert OneCycle(epochs=10, lr=1)(done) == pytest.approx(rate, abs=1e-6)
-
-
-@pytest.mark.parametrize("done", [10, 10.5, 50])
-def test_after_the_cycle_a_tenth(done):
-    assert OneCycle(epochs=10, lr=1)(done) == 0.1
-
-
-def test_one_cycle_has_the_shape_of_torchs():
-    steps, peak = 10_001, 3e-3
-    optimiser = torch.optim.AdamW([torch.zeros(1)])
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.2)
-    rates = []
-    for _ in range(steps - 1):
-        rates.append(theirs.get_last_lr()[0])
-        optimiser.step()
-        theirs.step()
-    ours = np.array([OneCycle(epochs=10, lr=peak)(10 * i / (steps - 1)) for i in range(steps - 1)])
-    theirs_at, rise = np.array(rates), (steps - 1) // 5
-    assert abs(int(ours.argmax()) - int(theirs_at.argmax())) <= 2
-    assert ours[0] == pytest.approx(theirs_at[0])
-    assert (np.diff(ours[:rise]) > 0).all()
-    assert (np.diff(ours[rise + 1 :]) < 0).all()
-    assert np.abs(ours[rise:] - theirs_at[rise:]).max() < 0.002 * peak  # both fall along a cosine
-    assert np.abs(ours[:rise] - theirs_at[:rise]).max() < 0.11 * peak  # ours rises in a line, theirs in a wave
 
 
 def test_training_asks_for_the_rate_of_each_batch(small, model):
@@ -383,29 +313,6 @@ def test_predict_of_nothing_is_nothing(small, model):
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "said"),
-    [
-        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
-        ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0. Write 2."),
-        (
-            {"epochs": "8"},
-            TypeError,
-            "epochs must be a whole number at least 1; got '8'. Write it without quotes: 8.",
-        ),
-        ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
-        ({"lr": -0.1}, ValueError, "lr must be above 0 and below 10; got -0.1."),
-        ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
-        ({"lr": float("nan")}, ValueError, "lr must be above 0 and below 10; got nan."),
-        ({"lr": "fast"}, TypeError, "lr must be a number above 0 and below 10; got 'fast'."),
-    ],
-)
-def test_a_bad_schedule(settings, error, said):
-    with pytest.raises(error) as caught:
-        OneCycle(**settings)
-    assert str(caught.value) == said
-
-
 def test_bad_data_are_refused_in_a_sentence(small, model):
     cifar10 = wm.load_data("cifar10")
     too_high = wm.Split(small.train.pixels[:2], np.array([3, 10]))
@@ -425,7 +332,7 @@ def test_bad_data_are_refused_in_a_sentence(small, model):
 
 
 def test_a_result_is_not_a_model(small, model):
-    fitted = Fitted(model, HISTORY)
+    fitted = Fitted(model, History((Epoch(1, 2.0),)))
     with pytest.raises(
         TypeError, match=r"model must be a network \(torch\.nn\.Module\); got Fitted\. Pass its \.model"
     ):
@@ -602,3 +509,20 @@ def test_transforms_of_torchvision_fit(small):
 
     transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.RandomHorizontalFlip()])
     assert wm.fit(wm.small_cnn(small, width=2), small.varied(transform), schedule=SHORT).history.epochs
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(64, [64, 64, 64, 8]), (200, [200]), (1000, [200])])
+def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
+    seen = []
+    model = wm.small_cnn(small, width=2)
+    model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])) if layer.training else None)
+    list(islice(train(model, small.train.take(slice(200)), rate=SHORT, batch=batch, seed=0), 1))
+    assert seen == sizes
+
+
+def test_more_steps_in_smaller_batches_are_other_weights(small, model):
+    plain, smaller = (wm.fit(model, small, schedule=OneCycle(1, 5e-3, batch)).model for batch in (256, 32))
+    assert not same(plain, smaller)
