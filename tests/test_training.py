@@ -19,7 +19,7 @@ from torch.nn import functional
 import wmlearn as wm
 from wmlearn import training
 from wmlearn._random import torch_generator
-from wmlearn.history import BATCH, Epoch, Fitted, OneCycle
+from wmlearn.history import BATCH, Epoch, Fitted, History, OneCycle
 from wmlearn.training import accuracy, predict, run, train
 
 SHORT = OneCycle(epochs=3, lr=5e-3)
