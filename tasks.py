@@ -24,7 +24,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-FIRST_LESSON = "00_the_copied_map.ipynb"
 # Not the Python of an environment: the one in .venv may be deleted with it.
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -102,11 +101,7 @@ def set_up(extras: str) -> Path:
 
 def lab(arguments: list[str]) -> int:
     """Open JupyterLab on the learner's copy of lesson 00; it never overwrites a copy that was worked on."""
-    python = set_up("lab")
-    run(python, "-m", "wmlearn.learn", "copy", "notebooks", "learn")
-    as_root = hasattr(os, "geteuid") and os.geteuid() == 0  # JupyterLab refuses unless told; containers are often root
-    options = ["--allow-root"] if as_root else []
-    return stay(python, "-m", "jupyterlab", ROOT / "learn" / FIRST_LESSON, *options, *arguments)
+    return stay(set_up("lab"), "-m", "wmlearn.cli", "lab", "learn", *arguments)
 
 
 def stay(*command: object) -> int:

@@ -34,11 +34,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
+        self.server.tokens.append(self.headers.get("authorization"))
         card = self.server.cards.pop(0) if len(self.server.cards) > 1 else self.server.cards[0]
         card(self) if callable(card) else self.send_json(card)
 
     def do_POST(self) -> None:
         self.server.paths.append(self.path)
+        self.server.tokens.append(self.headers.get("authorization"))
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.sizes.append(len(body))
         self.question = json.loads(body)["inputs"][0]
@@ -91,6 +93,7 @@ class FaultyService(ThreadingHTTPServer):
         self.asked: list[int] = []  # images in each request
         self.sizes: list[int] = []  # bytes of each request
         self.paths: list[str] = []
+        self.tokens: list[str | None] = []  # what came as "Authorization" with each request
         self.over = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v2/models/toy"
 
@@ -126,6 +129,16 @@ def silent(handler: Handler) -> None:
     """Never answer."""
     handler.server.over.wait(5)
     handler.close_connection = True
+
+
+def late(seconds: float, reply: Reply) -> Reply:
+    """Answer well enough, but only when nobody waits any longer."""
+
+    def play(handler: Handler) -> None:
+        handler.server.over.wait(seconds)
+        reply(handler)
+
+    return play
 
 
 def reset(handler: Handler) -> None:
@@ -182,13 +195,13 @@ def banner(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def scores_for(*, nan: bool = False) -> Reply:
-    """Answer the pixels themselves as scores, one list for each image."""
+def scores_for(*, classes: int = 4, rows: int | None = None, first: float | None = None) -> Reply:
+    """Answer the pixels themselves as scores, one list for each image: or fewer classes, or fewer images."""
 
     def reply(handler: Handler) -> None:
-        rows = handler.images.reshape(len(handler.images), -1).tolist()
-        if nan:
-            rows[0][0] = float("nan")
-        with_data(rows, "scores", "FP32")(handler)
+        scores = handler.images.reshape(len(handler.images), -1)[:rows, :classes].tolist()
+        if first is not None:
+            scores[0][0] = first
+        with_data(scores, "scores", "FP32")(handler)
 
     return reply

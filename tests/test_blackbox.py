@@ -1,13 +1,16 @@
 import json
+import logging
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 
 import numpy as np
 import pytest
 import torch
+import tqdm.auto
 from faulty_service import (
     CARD,
     INPUT,
@@ -21,6 +24,7 @@ from faulty_service import (
     endless,
     garbage,
     good,
+    late,
     reset,
     reset_midway,
     scores_for,
@@ -33,8 +37,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from wmlearn import _protocol, blackbox
-from wmlearn._protocol import Fault, ModelCard, batch_size, read_card, read_labels, write_question
+from wmlearn import _link, _protocol
+from wmlearn._link import Fault
+from wmlearn._protocol import ModelCard, batch_size, read_card, read_labels, read_scores, write_question
 from wmlearn.blackbox import BlackBox, HttpBox
 
 
@@ -42,7 +47,7 @@ from wmlearn.blackbox import BlackBox, HttpBox
 def naps(monkeypatch):
     """Pauses are written down, not slept."""
     taken = []
-    monkeypatch.setattr(blackbox, "_sleep", taken.append)
+    monkeypatch.setattr(_link, "_sleep", taken.append)
     return taken
 
 
@@ -251,7 +256,7 @@ def test_bad_options():
 
 
 def test_uint8_travels_as_whole_numbers():
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", scores=False)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     sent = json.loads(write_question(card, np.array([0, 0.5, 1, 0.25], np.float32).reshape(1, 1, 2, 2)))
     expected = {"name": "images", "shape": [1, 1, 2, 2], "datatype": "UINT8", "data": [0, 128, 255, 64]}
     assert sent == {"inputs": [expected]}
@@ -264,7 +269,7 @@ def test_quantised_pixels_survive_the_journey_exactly(pixels):
     pixels = np.array(pixels[: len(pixels) // 4 * 4], np.uint8).reshape(-1, 1, 2, 2)
     images = pixels.astype(np.float32) / 255
     for datatype, scale in (("UINT8", 255), ("FP32", 1)):
-        card = ModelCard("images", datatype, (-1, 1, 2, 2), "labels", scores=False)
+        card = ModelCard("images", datatype, (-1, 1, 2, 2), "labels", None)
         data = json.loads(write_question(card, images))["inputs"][0]["data"]
         arrived = np.asarray(data).astype(np.float32).reshape(images.shape) / np.float32(scale)
         np.testing.assert_array_equal(arrived, images)
@@ -280,7 +285,7 @@ def test_fp32_when_the_metadata_asks():
 @pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 224, 224)], ids=str)
 def test_no_question_is_larger_than_4_mb(datatype, shape):
-    card = ModelCard("images", datatype, (-1, *shape), "labels", scores=False)
+    card = ModelCard("images", datatype, (-1, *shape), "labels", None)
     size = batch_size(card, shape)
     worst = np.full((size, *shape), 1.1754943508222875e-38 if datatype == "FP32" else 1.0, np.float32)
     bytes_sent = len(write_question(card, worst))
@@ -376,7 +381,7 @@ def test_scores_become_labels_when_the_metadata_promise_scores():
 
 def test_labels_are_preferred_to_scores():
     assert read_card({**CARD, "outputs": [SCORES, LABELS]}) == ModelCard(
-        "images", "UINT8", (-1, 1, 2, 2), "labels", scores=False
+        "images", "UINT8", (-1, 1, 2, 2), "labels", "scores", classes=4
     )
 
 
@@ -386,7 +391,7 @@ def test_labels_out_of_range_pass_as_they_came():
 
 
 def test_labels_in_columns_are_labels():
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", scores=False)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     answer = {"outputs": [{"name": "other", "data": [5]}, {"name": "labels", "data": [[1], [2]]}]}
     assert read_labels(card, answer, 2).tolist() == [1, 2]
 
@@ -412,7 +417,7 @@ BAD_LABELS = {
 
 @pytest.mark.parametrize("data", BAD_LABELS.values(), ids=BAD_LABELS)
 def test_no_labels_in_it(data):
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", scores=False)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     with pytest.raises(Fault) as caught:
         read_labels(card, {"outputs": [{"name": "labels", "data": data}]}, 2)
     assert caught.value.kind == "senseless"
@@ -422,7 +427,7 @@ def test_no_labels_in_it(data):
     "data", [[[1.0, float("nan")], [0.0, 1.0]], [1.0, 2.0, 3.0], [], ["a", "b"], [float("inf"), 0.0], None], ids=str
 )
 def test_no_scores_in_it(data):
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "scores", scores=True)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores")
     with pytest.raises(Fault) as caught:
         read_labels(card, {"outputs": [{"name": "scores", "data": data}]}, 2)
     assert caught.value.kind == "senseless"
@@ -441,7 +446,7 @@ json_values = st.recursive(
 @settings(deadline=None)
 @given(json_values)
 def test_any_json_is_read_or_refused_never_a_crash(answer):
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", scores=False)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     for read in (read_card, lambda given: read_labels(card, given, 2)):
         try:
             read(answer)
@@ -452,7 +457,7 @@ def test_any_json_is_read_or_refused_never_a_crash(answer):
 @settings(deadline=None)
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8))
 def test_any_int64_labels_are_read_as_they_came(labels):
-    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", scores=False)
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     answer = json.loads(json.dumps({"outputs": [{"name": "labels", "data": labels}]}))
     assert read_labels(card, answer, len(labels)).tolist() == labels
 
@@ -543,7 +548,7 @@ def test_time_out_bounds_the_whole_exchange(slow, naps):
 
 
 def test_an_endless_answer_is_cut_off(monkeypatch, naps):
-    monkeypatch.setattr(_protocol, "_ANSWER_BYTES", 3_000_000)
+    monkeypatch.setattr(_link, "_ANSWER_BYTES", 3_000_000)
     with FaultyService(good, endless, endless) as service, HttpBox(service.url) as box:
         box(some_images(1))
         assert box(some_images(1)).tolist() == [-1]
@@ -727,3 +732,303 @@ def test_httpx_tells_us_its_streams():
     with FaultyService() as service, HttpBox(service.url) as box:
         box(some_images(1))
         assert isinstance(box._link._stream.get_extra_info("socket"), socket.socket)
+
+
+# --- HttpBox: scores --------------------------------------------------------------------------------------------------
+
+BOTH = {**CARD, "outputs": [LABELS, SCORES]}
+SCORES_ONLY = {**CARD, "outputs": [SCORES]}
+UNKNOWN = {**CARD, "outputs": [{**SCORES, "shape": [-1, -1]}]}
+TEN_AT_ONCE = 1000 + 16 * 10  # bytes of a question with ten images of four pixels
+
+
+def pixels_of(images):
+    """The oracle: our toy's scores are the pixels of 0 to 255 that it was sent."""
+    return np.rint(images * 255).reshape(len(images), -1)
+
+
+@pytest.mark.parametrize("card", [BOTH, SCORES_ONLY, UNKNOWN], ids=["both", "scores only", "classes unknown"])
+def test_scores_come_as_they_are(card, monkeypatch):
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    with FaultyService(*[scores_for()] * 3, cards=(card,)) as service, HttpBox(service.url, budget=100) as box:
+        images = some_images(25)
+        scores = box.scores(images)
+        assert (scores.dtype, scores.shape) == (np.float32, (25, 4))
+        np.testing.assert_array_equal(scores, pixels_of(images))
+        assert (service.asked, box.queries, box.failed) == ([10, 10, 5], 25, 0)
+
+
+def test_scores_of_a_service_that_gives_labels_only():
+    with FaultyService() as service, HttpBox(service.url) as box:
+        with pytest.raises(ValueError, match=r"^expected scores; http.* gives labels only\. Call the box itself: box"):
+            box.scores(some_images(2))
+        assert (service.asked, box.queries) == ([], 0)
+        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+
+
+def test_scores_within_the_budget():
+    with FaultyService(scores_for(), cards=(BOTH,)) as service, HttpBox(service.url, budget=3) as box:
+        scores = box.scores(some_images(5))
+        np.testing.assert_array_equal(scores[:3], pixels_of(some_images(5))[:3])
+        assert np.isnan(scores[3:]).all()
+        assert np.isnan(box.scores(some_images(2))).all()
+        assert box(some_images(2)).tolist() == [-1, -1]  # one budget for labels and scores
+        assert (box.queries, box.refused, service.asked) == (3, 6, [3])
+
+
+def test_no_images_no_scores():
+    with FaultyService(cards=(BOTH,)) as service, HttpBox(service.url) as box:
+        assert box.scores(some_images(0)).shape == (0, 4)
+        assert service.asked == []
+
+
+BAD_SCORES = {
+    "fewer images": (scores_for(rows=5), "must answer 10 times 4 scores, and answered 20 numbers"),
+    "fewer classes": (scores_for(classes=2), "must answer 10 times 4 scores, and answered 20 numbers"),
+    "NaN": (scores_for(first=float("nan")), "hold NaN or infinity"),
+    "beyond 32 bits": (scores_for(first=1e300), "hold NaN or infinity"),
+    "text": (with_data([["a"] * 4] * 10, "scores"), "must answer scores, and answered text"),
+    "labels": (good, "holds no output 'scores'"),
+}
+
+
+@pytest.mark.parametrize(("fault", "words"), BAD_SCORES.values(), ids=BAD_SCORES)
+@pytest.mark.parametrize("card", [SCORES_ONLY, UNKNOWN], ids=["classes known", "classes learnt"])
+def test_a_batch_of_bad_scores_is_reported_and_the_others_kept(fault, words, card, monkeypatch, naps):
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    script = [scores_for(), fault, fault, scores_for()]
+    with FaultyService(*script, cards=(card,)) as service, HttpBox(service.url) as box:
+        images = some_images(25)
+        scores = box.scores(images)
+        expected = pixels_of(images)
+        expected[10:20] = np.nan
+        np.testing.assert_array_equal(scores, expected)
+        assert (box.queries, box.failed, len(box.faults)) == (25, 10, 1)
+        assert words in box.faults[0]
+
+
+def test_scores_that_never_come(naps):
+    with FaultyService(*[status(500)] * 5, cards=(BOTH,)) as service, HttpBox(service.url) as box:
+        with pytest.raises(ConnectionError, match="status 500"):
+            box.scores(some_images(2))
+        assert box.failed == 2
+
+
+@pytest.mark.parametrize("shape", [[3, 4], [12], [], ["2", 4]], ids=str)
+def test_the_shape_in_an_answer_must_agree(shape):
+    """Twelve numbers for two images: six classes, were it not for the shape that says three images of four."""
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", "scores")
+    outputs = [{"name": "scores", "shape": shape, "data": list(range(12))}]
+    with pytest.raises(Fault, match="for 2 images, and answered shape"):
+        read_scores(card, {"outputs": outputs}, 2)
+    assert read_scores(card, {"outputs": [{**outputs[0], "shape": [2, 6]}]}, 2).shape == (2, 6)
+    with pytest.raises(Fault, match="must answer 2 times 6 scores, and answered 12 numbers"):
+        read_scores(card, {"outputs": [{"name": "scores", "data": [[0, 1, 2, 3]] * 3}]}, 2)
+    with pytest.raises(Fault, match="whole numbers for 2 images, and answered shape"):
+        read_labels(card, {"outputs": [{"name": "labels", "shape": [3], "data": [1, 2]}]}, 2)
+
+
+@settings(deadline=None)
+@given(json_values, st.sampled_from([-1, 1, 4]), st.integers(1, 3))
+def test_any_json_gives_scores_or_a_fault(answer, classes, count):
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores", classes)
+    for given_answer in (answer, {"outputs": [{"name": "scores", "data": answer}]}):
+        try:
+            scores = read_scores(card, given_answer, count)
+        except Fault as fault:
+            assert fault.kind == "senseless"  # noqa: PT017
+        else:
+            assert scores.shape == (count, classes if classes > 0 else scores.size // count)
+            assert np.isfinite(scores).all()
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1)
+)
+def test_any_float32_scores_survive_the_journey(rows):
+    card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores", 3)
+    flat = [number for row in rows for number in row]
+    for data in (rows, flat):
+        answer = json.loads(json.dumps({"outputs": [{"name": "scores", "data": data}]}))
+        np.testing.assert_array_equal(read_scores(card, answer, len(rows)).astype(np.float32), np.float32(rows))
+
+
+# --- HttpBox: the token -----------------------------------------------------------------------------------------------
+
+TOKEN = "open-sesame-81"
+
+
+def test_the_token_travels_with_every_request():
+    with FaultyService() as service:
+        with HttpBox(service.url, token=TOKEN) as box:
+            np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+        assert service.tokens == [f"Bearer {TOKEN}"] * 2
+        with HttpBox(service.url) as box:
+            box(some_images(2))
+        assert service.tokens[2:] == [None] * 2
+
+
+@pytest.mark.parametrize("code", [401, 403])
+@pytest.mark.parametrize(("token", "words"), [(None, "without a token"), (TOKEN, "with this token")])
+def test_a_refused_token_is_one_sentence_at_once(code, token, words, naps):
+    for cards, script in [((status(code),), ()), ((CARD,), [status(code)] * 9)]:
+        with FaultyService(*script, cards=cards) as service, HttpBox(service.url, token=token) as box:
+            with pytest.raises(PermissionError) as caught:
+                box(some_images(2))
+            assert str(caught.value) == (
+                f"expected the model at {service.url} to answer requests {words}, but the service refused with status "
+                f"{code} (not today). Pass the token that its owner gave you: wm.HttpBox(url, token=...)."
+            )
+            assert (naps, len(service.paths), box.queries) == ([], 1 + len(script) // 9, 2 * (len(script) // 9))
+
+
+def test_a_token_refused_midway_keeps_what_was_bought_and_shows_no_more(monkeypatch, naps):
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    with FaultyService(good, *[status(401)] * 9) as service, HttpBox(service.url, token=TOKEN) as box:
+        images = some_images(45)
+        labels = box(images)
+        np.testing.assert_array_equal(labels[:10], brightest(images[:10]))
+        assert (labels[10:] == -1).all()
+        assert (service.asked, box.queries, box.failed, naps) == ([10, 10], 20, 35, [])
+        assert box.faults == ["35 images got no valid answer: the service refused with status 401 (not today)."]
+        with pytest.raises(PermissionError):  # a call that gets nothing for it says so
+            box(images)
+        assert service.asked == [10, 10, 10]
+
+
+def test_a_token_refused_at_the_end_of_the_budget(monkeypatch):
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    with FaultyService(good, status(401)) as service, HttpBox(service.url, token=TOKEN, budget=12) as box:
+        labels = box(some_images(15))
+        assert (labels == -1).sum() == box.failed + box.refused == 5
+        assert box.queries == 12
+
+
+def test_the_token_is_nowhere_to_be_read(naps, caplog):
+    """A refusal that quotes the token back, and every error of the way, with the texts of the tracebacks."""
+    caplog.set_level(logging.DEBUG)
+    echo = lambda handler: handler.send_json({"error": "x" * 195 + f"{TOKEN} is unknown"}, 401)  # noqa: E731
+    seen = [repr(HttpBox("http://127.0.0.1:1/v2/models/toy", token=TOKEN))]
+    for cards, script in [
+        ((echo,), ()),
+        ((CARD,), (echo,)),
+        ((CARD,), [reset] * 9),
+        ((CARD,), [text(b"{")] * 9),
+        ((garbage,), ()),
+    ]:
+        with FaultyService(*script, cards=cards) as service, HttpBox(service.url, token=TOKEN) as box:
+            with pytest.raises((OSError, ValueError)) as caught:
+                box(some_images(1))
+            seen += ["".join(traceback.format_exception(caught.value)), repr(box), str(vars(box)), *box.faults]
+    assert len(seen) >= 15
+    assert not [entry for entry in [*seen, caplog.text] if "open-se" in entry]
+    assert "…" in seen[1]
+
+
+@pytest.mark.parametrize("token", ["", "two words", "open-sesame\n", "Schlüssel", b"open-sesame", 7, ["open-sesame"]])
+def test_bad_tokens_are_not_shown(token):
+    with pytest.raises((TypeError, ValueError), match=r"^token must be text of ASCII letters.*Try secrets") as caught:
+        HttpBox("http://x/v2/models/m", token=token)
+    assert "sesame" not in str(caught.value)
+    assert isinstance(caught.value, ValueError) == isinstance(token, str)
+
+
+@settings(deadline=None)
+@given(st.text() | st.none() | st.binary() | st.integers())
+def test_any_token_is_taken_or_refused_in_one_sentence(token):
+    if token is None or (isinstance(token, str) and token and all("!" <= sign <= "~" for sign in token)):
+        assert _link.check_token(token) == token
+        return
+    with pytest.raises((TypeError, ValueError), match=r"^token must be text of ASCII letters") as caught:
+        _link.check_token(token)
+    assert "\n" not in str(caught.value)
+
+
+# --- HttpBox: what counts, and what is seen of it ---------------------------------------------------------------------
+
+
+def test_the_first_valid_answer_counts(naps):
+    """A service that changes its answers: what came broken does not count, what came whole is never asked again."""
+    twos, threes = with_data([2, 2]), with_data([3, 3])
+    for broken in (reset_midway, with_data([1, 1, 1]), with_data(["1", "1"]), status(429, Retry_After="0")):
+        with FaultyService(broken, twos, threes) as service, HttpBox(service.url) as box:
+            assert box(some_images(2)).tolist() == [2, 2]
+            assert (service.asked, box.queries) == ([2, 2], 2)
+            assert box(some_images(2)).tolist() == [3, 3]  # a new question, a new answer: as it came
+
+
+def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(naps):
+    script = [good, late(0.5, with_data([9, 9])), good]
+    with FaultyService(*script) as service, HttpBox(service.url, timeout=0.3) as box:
+        box(some_images(2))
+        for seed in range(3):
+            time.sleep(0.2)
+            np.testing.assert_array_equal(box(some_images(2, seed)), brightest(some_images(2, seed)))
+        assert (box.queries, box.failed) == (8, 0)
+        assert len(service.asked) >= 5  # the late one was asked again
+
+
+def test_an_interrupt_leaves_the_counts_true(monkeypatch):
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    with FaultyService() as service, HttpBox(service.url, budget=100) as box:
+        ask = box._ask
+
+        def interrupted(images, read):
+            if len(service.asked) == 2:
+                raise KeyboardInterrupt
+            return ask(images, read)
+
+        monkeypatch.setattr(box, "_ask", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            box(some_images(50))
+        assert (service.asked, box.queries, box.refused) == ([10, 10], 30, 0)  # the third batch may have been sent
+        monkeypatch.undo()
+        np.testing.assert_array_equal(box(some_images(50)), brightest(some_images(50)))
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """What the progress bars were told."""
+    told = []
+
+    class Bar(tqdm.auto.tqdm):
+        def __init__(self, **options):
+            told.append(options)
+            super().__init__(**{**options, "disable": True})
+
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    return told
+
+
+def test_a_bar_for_many_requests(bars, monkeypatch):
+    with FaultyService() as service, HttpBox(service.url) as box:
+        box(some_images(11))
+        box(some_images(10))  # one request: there is nothing to show
+        monkeypatch.setenv("TQDM_DISABLE", "1")
+        box(some_images(11))
+        monkeypatch.delenv("TQDM_DISABLE")
+        thread = threading.Thread(target=box, args=(some_images(11),))
+        thread.start()
+        thread.join()
+        assert [bar["disable"] for bar in bars] == [False, True, True, True]
+        assert bars[0] == {
+            **{"total": 11, "desc": "asking toy", "unit": "image", "delay": 1, "leave": False, "disable": False}
+        }
+
+
+@pytest.mark.parametrize(("step", "shown"), [(0.001, False), (0.7, True)])
+def test_the_bar_shows_only_what_takes_time(step, shown, monkeypatch, capsys):
+    clock = iter(np.arange(0, 1e4, step))
+    monkeypatch.setattr("tqdm.std.time", lambda: float(next(clock)))
+    monkeypatch.setattr("tqdm.auto.tqdm.monitor_interval", 0)
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
+    with FaultyService() as service, HttpBox(service.url) as box:
+        np.testing.assert_array_equal(box(some_images(45)), brightest(some_images(45)))
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert ("asking toy" in said.err) == shown
+    assert bool(said.err) == shown

@@ -24,7 +24,7 @@ PACKAGE = Path(wm.__file__).parent
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
     1: "_data _data.shipped _data.published data models stats commitment questions triggers opening evidence",
-    2: "history training _protocol blackbox _webapp service",
+    2: "history training _link _protocol blackbox _webapp service",
     3: (
         "_words verdict verification judge embedding whitebox countermeasures "
         "theft.modify theft.imitate theft.evade theft"

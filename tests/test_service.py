@@ -1,3 +1,4 @@
+import contextlib
 import dataclasses
 import json
 import logging
@@ -15,11 +16,14 @@ import urllib.request
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
+from wmlearn import _link, _webapp
 from wmlearn import service as service_module
 from wmlearn.blackbox import BlackBox, HttpBox
-from wmlearn.service import Service, serve
+from wmlearn.service import Conduct, Service, serve
 
 
 class Net(nn.Module):
@@ -48,10 +52,10 @@ def some_images(n, shape=(1, 28, 28), seed=0):
     return some_pixels(n, shape, seed).astype(np.float32) / 255
 
 
-def call(url, body=None, method=None):
+def call(url, body=None, method=None, **headers):
     """Ask without our own client: the status and the JSON that came back."""
     data = None if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method)
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request, timeout=10) as reply:
@@ -442,3 +446,342 @@ def test_an_input_shape_is_three_numbers(shape, got):
     model.input_shape = shape
     with pytest.raises(ValueError, match=rf"attribute input_shape, .*; got {got}\. Set it: model\.input_shape = \(1,"):
         serve(model)
+
+
+# --- conduct: scores --------------------------------------------------------------------------------------------------
+
+TOKEN = "open-sesame-81"
+
+
+@pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["mnist", "cifar10"])
+def test_scores_are_the_probabilities_of_the_model(shape):
+    model, images = Net(shape).eval(), some_images(700, shape)
+    with torch.no_grad():
+        expected = model(torch.tensor(images)).softmax(dim=1).numpy()
+    with serve(model, name="told", conduct=Conduct(scores=True)) as service, HttpBox(service.url, budget=900) as box:
+        scores = box.scores(images)
+        assert (scores.dtype, scores.shape) == (np.float32, (700, 10))
+        np.testing.assert_allclose(scores, expected, rtol=1e-5)
+        np.testing.assert_array_equal(box(images)[:200], scores.argmax(axis=1)[:200])  # labels as ever
+        assert (service.queries, box.queries, box.refused) == (900, 900, 500)
+
+
+def test_scores_in_the_protocol():
+    with serve(Brightest(), name="told", conduct=Conduct(scores=True)) as service:
+        outputs = [
+            {"name": "labels", "datatype": "INT64", "shape": [-1]},
+            {"name": "scores", "datatype": "FP32", "shape": [-1, -1]},
+        ]
+        assert call(service.url)[1]["outputs"] == outputs
+        _, answer = call(service.url + "/infer", question())
+        labels, scores = answer["outputs"]
+        assert labels == {"name": "labels", "datatype": "INT64", "shape": [1], "data": [2]}
+        assert {**scores, "data": len(scores["data"])} == {**outputs[1], "shape": [1, 4], "data": 4}
+        assert sum(scores["data"]) == pytest.approx(1, abs=1e-6)
+
+
+def test_labels_only_unless_told_otherwise(running):
+    with HttpBox(running.url) as box, pytest.raises(ValueError, match="gives labels only"):
+        box.scores(some_images(1, (1, 2, 2)))
+
+
+def test_scores_that_are_no_numbers_are_an_error_and_not_in_the_log():
+    class Lost(Brightest):
+        def forward(self, images):
+            return super().forward(images) * float("nan")
+
+    with serve(Lost(), name="lost", conduct=Conduct(scores=True)) as service:
+        status, answer = call(service.url + "/infer", question())
+        assert (status, list(answer)) == (500, ["error"])
+        assert service.log == []
+
+
+# --- conduct: token ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def guarded():
+    with serve(Brightest(), name="guarded", conduct=Conduct(token=TOKEN)) as service:
+        yield service
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer",
+        f"Bearer {TOKEN}x",
+        f"Bearer {TOKEN[:-1]}",
+        f"Basic {TOKEN}",
+        TOKEN,
+        "Bearer \xe4",
+        "Bearer  ",
+    ],
+)
+def test_without_the_token_nothing_is_told(header, guarded):
+    headers = {} if header is None else {"Authorization": header}
+    said = {"error": "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."}
+    assert call(guarded.url, **headers) == (401, said)
+    assert call(guarded.url + "/infer", question(), **headers) == (401, said)
+    assert call(guarded.url + "/infer", b"{", **headers) == (401, said)  # nor what is wrong with the request
+    assert call(guarded.url + "/ready", **headers)[0] == 200
+    assert call(guarded.url.split("/models")[0] + "/health/ready", **headers)[0] == 200
+    assert guarded.log == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_with_the_token_all_is_as_ever(scheme, guarded):
+    assert call(guarded.url, Authorization=f"{scheme} {TOKEN}")[0] == 200
+    status, answer = call(guarded.url + "/infer", question(), Authorization=f"{scheme} {TOKEN}")
+    assert (status, answer["outputs"][0]["data"]) == (200, [2])
+
+
+def test_box_and_service_with_a_token(guarded):
+    images = some_images(5, (1, 2, 2))
+    with HttpBox(guarded.url, token=TOKEN) as box:
+        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
+    for token, words in [(None, "without a token"), ("open-barley", "with this token")]:
+        start = time.monotonic()
+        with HttpBox(guarded.url, token=token) as box, pytest.raises(PermissionError, match=rf"{words}.*401") as caught:
+            box(images)
+        assert time.monotonic() - start < 5
+        assert "open-barley" not in str(caught.value)
+    assert guarded.queries == 5  # not one image was shown to it
+
+
+def test_a_401_says_which_scheme(guarded):
+    with socket.create_connection(("127.0.0.1", port_of(guarded)), timeout=5) as line:
+        line.sendall(b"GET /v2/models/guarded HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"www-authenticate: bearer" in line.recv(1000).lower()
+
+
+def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
+    compared = []
+    monkeypatch.setattr(_webapp.hmac, "compare_digest", lambda *both: compared.append(both) or both[0] == both[1])
+    assert call(guarded.url, Authorization=f"Bearer {TOKEN}")[0] == 200
+    assert call(guarded.url, Authorization="Bearer o")[0] == 401
+    right = f"bearer {TOKEN}".encode()
+    assert compared == [(right, right), (b"bearer o", right)]
+
+
+def test_the_token_is_in_no_repr_log_or_output(guarded, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    with HttpBox(guarded.url, token=TOKEN) as box:
+        box(some_images(2, (1, 2, 2)))
+    call(guarded.url, Authorization="Bearer wrong")
+    seen = [repr(Conduct(token=TOKEN)), str(Conduct(token=TOKEN)), repr(guarded), str(vars(guarded)), str(guarded.log)]
+    assert not [entry for entry in [*seen, caplog.text, *capfd.readouterr()] if TOKEN in entry]
+    assert caplog.text
+
+
+# --- conduct: rate ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock of the service's that stands still until told; the client's pauses move it."""
+    now = [0.0]
+    monkeypatch.setattr(_webapp, "_clock", lambda: now[0])
+    monkeypatch.setattr(_link, "_sleep", lambda seconds: now.append(now.pop() + seconds))
+    return now
+
+
+def test_a_rate_of_four_images_per_second(clock):
+    def ask(images):
+        body = question(shape=[images, 1, 2, 2], data=[0] * 4 * images)
+        with urllib_reply(service.url + "/infer", body) as reply:
+            return reply.status, reply.headers.get("Retry-After")
+
+    with serve(Brightest(), name="slow", conduct=Conduct(rate=4)) as service:
+        assert [ask(3), ask(1), ask(1)] == [(200, None), (200, None), (429, "1")]
+        clock[0] = 0.25
+        assert [ask(1), ask(1)] == [(200, None), (429, "1")]
+        clock[0] = 60  # no more than one second's worth is saved up
+        assert [ask(4), ask(1)] == [(200, None), (429, "1")]
+        clock[0] = 61
+        assert [ask(12), ask(1)] == [(200, None), (429, "3")]  # overdrawn by eight: paid back before the next
+        clock[0] = 63.25
+        assert [ask(1), ask(1)] == [(200, None), (429, "1")]
+        assert call(service.url)[0] == 200  # only answers are counted
+        said = "at most 4 images per second are answered. Come back in 1 s."
+        assert call(service.url + "/infer", question()) == (429, {"error": said})
+        assert service.queries == 3 + 1 + 1 + 4 + 12 + 1
+
+
+@contextlib.contextmanager
+def urllib_reply(url, body):
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, data=json.dumps(body).encode()), timeout=10) as reply:
+            yield reply
+    except urllib.error.HTTPError as error:
+        with error:
+            yield error
+
+
+def test_box_keeps_to_the_rate(clock, monkeypatch):
+    monkeypatch.setattr("wmlearn._protocol._QUESTION_BYTES", 1000 + 16 * 10)  # ten images at once
+    images = some_images(45, (1, 2, 2))
+    with serve(Brightest(), name="slow", conduct=Conduct(rate=5)) as service, HttpBox(service.url) as box:
+        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
+        assert (box.queries, box.failed, service.queries) == (45, 0, 45)
+    assert clock == [8.0]  # 45 images: 5 at once, 40 to wait for, and the last 5 of them on credit ... at 5 a second
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([0.25, 1, 4, 64]),
+    st.lists(st.tuples(st.sampled_from([0, 0.125, 0.5, 1, 4]), st.integers(1, 100)), min_size=1, max_size=30),
+)
+def test_no_more_than_the_rate_whatever_comes(rate, requests):
+    """After each answer: what was let in, less one bucket and what came last on credit, never beats the rate."""
+    now, admitted, full = 0.0, [], max(rate, 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_webapp, "_clock", lambda: now)
+        porter = _webapp._Porter(Conduct(rate=rate))
+        for pause, images in requests:
+            now += pause
+            try:
+                porter.pace(images)
+            except _webapp._Rejected as refused:
+                now += int(refused.headers["Retry-After"])
+                porter.pace(images)  # whoever comes back when told is let in
+            admitted.append((now, images))
+            before = sum(some for _, some in admitted[:-1])
+            assert before + min(images, full) <= full + rate * now
+
+
+# --- conduct: latency and faults --------------------------------------------------------------------------------------
+
+
+def test_latency_holds_back_answers_and_nothing_else():
+    with serve(Brightest(), name="late", conduct=Conduct(latency=1.5)) as service:
+        answers = []
+        start = time.monotonic()
+        threads = [
+            threading.Thread(target=lambda: answers.append(call(service.url + "/infer", question()))) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        assert call(service.url)[0] == 200
+        assert call(service.url + "/ready")[0] == 200
+        assert answers == []
+        for thread in threads:
+            thread.join(10)
+        assert time.monotonic() - start >= 1.5
+        assert [status for status, _ in answers] == [200] * 4
+        assert time.monotonic() - start < 4.5  # side by side, not one after the other
+
+
+def test_stop_does_not_wait_for_a_late_answer():
+    service = serve(Brightest(), name="later", conduct=Conduct(latency=60))
+    with HttpBox(service.url, retries=0) as box:
+        threading.Timer(0.5, service.stop).start()
+        start = time.monotonic()
+        with pytest.raises(ConnectionError):
+            box(some_images(1, (1, 2, 2)))
+        service.stop()
+        assert time.monotonic() - start < 8
+        assert repr(service) == "Service('later', stopped)"
+    assert service.log == []
+
+
+def statuses(conduct, n=40):
+    with serve(Brightest(), name="faulty", conduct=conduct) as service:
+        return [call(service.url + "/infer", question())[0] for _ in range(n)], service.queries
+
+
+def test_faults_repeat():
+    """The oracle draws for itself: two numbers a request, whether it fails and how."""
+    draws = np.random.RandomState(3).random_sample((40, 2))
+    expected = [200 if chance >= 0.4 else 500 if kind < 0.5 else 503 for chance, kind in draws]
+    assert {200, 500, 503} == set(expected)
+    assert statuses(Conduct(faults=0.4, seed=3)) == (expected, expected.count(200))
+    assert statuses(Conduct(faults=0.4, seed=3)) == (expected, expected.count(200))
+    assert statuses(Conduct(faults=0.4, seed=4))[0] != expected
+    assert statuses(Conduct(), 10) == ([200] * 10, 10)
+    assert statuses(Conduct(faults=1), 10)[1] == 0
+
+
+def test_box_gets_through_faults(monkeypatch):
+    naps = []
+    monkeypatch.setattr(_link, "_sleep", naps.append)
+    monkeypatch.setattr("wmlearn._protocol._QUESTION_BYTES", 1000 + 16 * 10)
+    images = some_images(300, (1, 2, 2))
+    conduct = Conduct(faults=0.3, seed=1)
+    with serve(Brightest(), name="faulty", conduct=conduct) as service, HttpBox(service.url, retries=9) as box:
+        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
+        assert (box.queries, box.failed, service.queries) == (300, 0, 300)
+    assert len(naps) > 3
+
+
+# --- conduct: what is wrong with it -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"scores": 1}, TypeError, r"^scores must be a bool, True or False; got 1\.$"),
+        ({"token": "two words"}, ValueError, r"^token must be text of ASCII letters, digits and signs, without spaces"),
+        ({"token": 81}, TypeError, r"^token must be text of .*; got a int\. Try secrets\.token_urlsafe"),
+        (
+            {"rate": 0},
+            ValueError,
+            r"^rate \(images per second\) must be above 0.*; got 0\. Leave it out for no limit\.$",
+        ),
+        ({"rate": "5"}, TypeError, r"^rate \(images per second\) must be a number .*Write it without quotes: 5\.$"),
+        ({"rate": float("nan")}, ValueError, r"got nan"),
+        ({"latency": -1}, ValueError, r"^latency must be above 0 and at most 60; got -1\. Leave it out for none\.$"),
+        ({"latency": 61}, ValueError, r"at most 60; got 61"),
+        ({"latency": None}, TypeError, r"latency must be a number .*got None"),
+        ({"faults": 1.5}, ValueError, r"^faults must be above 0 and at most 1; got 1\.5"),
+        ({"faults": 30}, ValueError, r"at most 1; got 30"),
+        ({"faults": False}, TypeError, r"got False"),
+        ({"seed": -1}, ValueError, r"seed must be from 0 to"),
+        ({"seed": 0.5}, TypeError, r"seed must be a whole number"),
+    ],
+    ids=str,
+)
+def test_bad_conduct(options, error, words):
+    with pytest.raises(error, match=words):
+        Conduct(**options)
+
+
+anything = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.lists(st.integers(), max_size=2)
+)
+
+
+@settings(deadline=None)
+@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Conduct)]), anything))
+def test_any_conduct_is_taken_or_refused_in_one_sentence(options):
+    try:
+        conduct = Conduct(**options)
+    except (TypeError, ValueError) as error:
+        said = str(error)
+    else:
+        _webapp._Porter(conduct).pace(1)
+        said = repr(conduct)
+        assert 0 <= conduct.faults <= 1
+        assert 0 <= conduct.latency <= 60
+    assert "\n" not in said
+
+
+def test_a_conduct_is_frozen_and_asked_for_by_name():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Conduct().rate = 5
+    with pytest.raises(TypeError, match=r"^conduct must be a Conduct, such as wm\.Conduct\(rate=50\); got dict\.$"):
+        serve(Brightest(), conduct={"rate": 50})
+    assert repr(Conduct(rate=5)) == "Conduct(scores=False, rate=5, latency=0.0, faults=0.0, seed=0)"
+
+
+def test_the_smallest_rate_still_answers(clock):
+    with serve(Brightest(), name="hardly", conduct=Conduct(rate=1e-320)) as service:
+        assert [call(service.url + "/infer", question())[0] for _ in range(2)] == [200, 429]

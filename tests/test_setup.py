@@ -300,20 +300,9 @@ def test_an_environment_made_by_hand_is_filled_not_cleared(tasks, machine, tmp_p
     assert (tmp_path / ".venv" / "mine").exists()
 
 
-@pytest.mark.parametrize(("user", "flags"), [(0, ["--allow-root"]), (1000, [])], ids=["root", "someone"])
-def test_lab_opens_lesson_00(tasks, machine, tmp_path, monkeypatch, user, flags):
-    monkeypatch.setattr(tasks.os, "geteuid", lambda: user, raising=False)
+def test_lab_is_that_of_the_command_line(tasks, machine):
     assert tasks.main(["lab", "--no-browser", "--port", "9999"]) == 0
-    *_, copy, jupyter = machine.commands
-    assert copy[1:] == ["-m", "wmlearn.learn", "copy", "notebooks", "learn"]
-    lesson = str(tmp_path / "learn" / "00_the_copied_map.ipynb")
-    assert jupyter[1:] == ["-m", "jupyterlab", lesson, *flags, "--no-browser", "--port", "9999"]
-
-
-def test_lab_on_windows(tasks, machine, monkeypatch):
-    monkeypatch.delattr(tasks.os, "geteuid", raising=False)
-    assert tasks.lab([]) == 0
-    assert machine.commands[-1][-1].endswith("00_the_copied_map.ipynb")
+    assert machine.commands[-1][1:] == ["-m", "wmlearn.cli", "lab", "learn", "--no-browser", "--port", "9999"]
 
 
 def test_ctrl_c_is_left_to_jupyterlab(tasks, machine, monkeypatch):

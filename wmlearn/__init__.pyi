@@ -13,7 +13,7 @@ from .lessons import check
 from .models import deep_cnn, small_cnn
 from .opening import Opened, open_leaves, read_opened
 from .questions import TriggerSet
-from .service import Service, serve
+from .service import Conduct, Service, serve
 from .history import OneCycle
 from .training import accuracy, fit
 from .triggers import Content, Noise, Unrelated
@@ -24,6 +24,7 @@ from .zoo import load_model, null_models
 __all__ = [
     "CLASSROOM_KEY",
     "BlackBox",
+    "Conduct",
     "Content",
     "EmbeddingLab",
     "HttpBox",

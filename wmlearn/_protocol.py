@@ -1,49 +1,27 @@
-"""The Open Inference Protocol (KServe v2), the client's side: one bounded exchange, and what its words mean.
+"""The Open Inference Protocol (KServe v2), the client's side: what is asked, and what the answers mean.
 
 Source: "Open Inference Protocol", KServe, version 2, https://github.com/kserve/open-inference-protocol
 """
 
 from __future__ import annotations
 
-import contextlib
-import ipaddress
 import json
 import math
-import socket
-import threading
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 
+from wmlearn._link import Fault
 from wmlearn._types import Images, Labels
 
-if TYPE_CHECKING:
-    import httpx
-
 _QUESTION_BYTES = 4_000_000
-_ANSWER_BYTES = 16_000_000
 _WIDTH = {"UINT8": 4, "FP32": 24}  # most bytes that one number and its comma take in JSON
 _WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _REAL = ("FP16", "FP32", "FP64", "BF16")
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
-
-
-class Fault(Exception):
-    """Why no valid answer came.
-
-    Parameters
-    ----------
-    reason : half a sentence, to follow "but"
-    kind : "lost" (nothing came; ask again), "senseless" (no valid answer; ask once more) or "refused" (final)
-    wait : seconds the service wants us to wait, if it said so
-    """
-
-    def __init__(self, reason: str, kind: Literal["lost", "senseless", "refused"], wait: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason, self.kind, self.wait = reason, kind, wait
 
 
 @dataclass(frozen=True)
@@ -53,105 +31,9 @@ class ModelCard:
     input: str
     datatype: str  # UINT8 or FP32
     shape: tuple[int, ...]  # (n, c, h, w), -1 where anything goes
-    output: str
-    scores: bool  # one score for each class comes back, not a label
-
-
-class Link:
-    """One kept-alive connection; no exchange on it takes longer than `seconds`, whatever the other side does."""
-
-    def __init__(self, url: str, *, seconds: float) -> None:
-        parts = urlsplit(url)
-        self._secure = parts.scheme == "https"
-        self._loopback = _is_loopback(parts.hostname or "")
-        self._seconds = seconds
-        self._client: httpx.Client | None = None
-        self._stream: Any = None
-        self._late = False
-
-    def fetch(self, url: str, question: bytes | None = None) -> Any:
-        """Return the JSON that answers a question (POST) or none (GET), or raise a `Fault`."""
-        import httpx
-
-        method = "GET" if question is None else "POST"
-        try:
-            with (
-                self._deadline(),
-                self._open().stream(method, url, content=question, extensions=self._trace()) as reply,
-            ):
-                status, wait, text = reply.status_code, reply.headers.get("retry-after", ""), _read_all(reply)
-        except (httpx.InvalidURL, UnicodeError) as error:
-            raise Fault(f"this address cannot be used ({error})", "refused") from None
-        except httpx.RequestError as error:
-            raise self._fault(error) from None
-        if status == 429 or status >= 500:
-            raise Fault(f"the service answered with status {status}", "lost", _seconds(wait))
-        if status != 200:
-            raise Fault(f"the service refused with status {status}{_said(text)}", "refused")
-        return _json(text)
-
-    def close(self) -> None:
-        """Close the connection; the next `fetch` opens a new one."""
-        client, self._client, self._stream = self._client, None, None
-        if client is not None:
-            client.close()
-
-    def _open(self) -> httpx.Client:
-        import httpx
-
-        if self._client is None:
-            self._client = httpx.Client(
-                timeout=self._seconds,
-                trust_env=not self._loopback,  # a proxy cannot reach this machine's own services
-                verify=self._secure,  # reading the certificates takes 0.1 s and serves https alone
-                headers={"content-type": "application/json"},
-            )
-        return self._client
-
-    def _trace(self) -> dict[str, Any]:
-        """Ask httpx to tell us the stream that it opens: `_deadline` must be able to cut it."""
-
-        def remember(event: str, info: dict[str, Any]) -> None:
-            if event.endswith(("connect_tcp.complete", "start_tls.complete")):
-                self._stream = info["return_value"]
-
-        return {"trace": remember}
-
-    @contextlib.contextmanager
-    def _deadline(self) -> Iterator[None]:
-        """Cut the connection when time is up.
-
-        The time-outs of httpx bound each read. A service that sends one byte now and then would pass them for days.
-        """
-        self._late = False
-        timer = threading.Timer(self._seconds, self._cut)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-
-    def _cut(self) -> None:
-        self._late = True
-        if self._stream is not None:
-            with contextlib.suppress(OSError, AttributeError):  # it may have been closed meanwhile
-                self._stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
-
-    def _fault(self, error: httpx.RequestError) -> Fault:
-        """Say in words what went wrong on the way."""
-        import httpx
-
-        if self._late or isinstance(error, httpx.TimeoutException):
-            return Fault(f"no complete answer came within {self._seconds:g} s", "lost")
-        if isinstance(error, httpx.ConnectError):
-            return Fault("no connection could be made", "lost")
-        # httpx has one error for a line that went dead and for a service that speaks something else than HTTP.
-        said = str(error).lower()
-        dead = "closed" in said or "disconnected" in said
-        if isinstance(error, httpx.DecodingError) or (isinstance(error, httpx.RemoteProtocolError) and not dead):
-            return Fault("what it answered is not HTTP", "senseless")
-        return Fault("the connection broke off before a complete answer came", "lost")
+    labels: str | None  # the output that holds one label for each image, if there is one
+    scores: str | None  # the output that holds one score for each class and image, if there is one
+    classes: int = -1  # how many scores for each image, -1 while nobody knows
 
 
 def read_card(answer: Any) -> ModelCard:
@@ -166,10 +48,10 @@ def read_card(answer: Any) -> ModelCard:
         raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "senseless")
     labels = [tensor for tensor in outputs if tensor["datatype"] in _WHOLE]
     scores = [tensor for tensor in outputs if tensor["datatype"] in _REAL and len(tensor["shape"]) == 2]
-    chosen = (labels or scores)[:1]
-    if not chosen:
+    if not (labels or scores):
         raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])", "senseless")
-    return ModelCard(inputs[0]["name"], datatype, tuple(shape), chosen[0]["name"], scores=not labels)
+    names = [found[0]["name"] if found else None for found in (labels, scores)]
+    return ModelCard(inputs[0]["name"], datatype, tuple(shape), *names, classes=scores[0]["shape"][1] if scores else -1)
 
 
 def check_shape(card: ModelCard, image: tuple[int, ...]) -> None:
@@ -201,32 +83,43 @@ def write_question(card: ModelCard, images: Images) -> bytes:
 
 def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
     """Read `count` labels, or the highest of each image's scores; raise a `Fault` if they are not there."""
-    outputs = answer.get("outputs") if isinstance(answer, dict) else None
-    found = [tensor for tensor in outputs if _named(tensor, card.output)] if isinstance(outputs, list) else []
-    if len(found) != 1:
-        raise Fault(f"its answer holds no output {card.output!r:.40}", "senseless")
-    try:
-        values = np.asarray(found[0].get("data"))
-    except ValueError:
-        raise Fault("its answer is a list of lists of unequal length", "senseless") from None
-    kinds = "if" if card.scores else "i"
-    if values.dtype.kind not in kinds:
-        wanted = "scores" if card.scores else "whole numbers"
-        raise Fault(f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}", "senseless")
-    if card.scores:
-        return _highest(values, count)
+    if card.labels is None:
+        return read_scores(card, answer, count).argmax(axis=1).astype(np.int64)
+    values = _numbers(answer, card.labels, count, "i")
     if values.size != count:
         raise Fault(f"it must answer {count} labels, and answered {values.size}", "senseless")
     return values.reshape(count).astype(np.int64)
 
 
-def _highest(values: np.ndarray, count: int) -> Labels:
-    """Return the place of the highest of each image's scores."""
-    if values.size == 0 or values.size % count:
-        raise Fault(f"it must answer scores for {count} images, and answered {values.size} numbers", "senseless")
-    if not np.isfinite(values).all():
-        raise Fault("its scores hold NaN or infinity", "senseless")
-    return values.reshape(count, -1).argmax(axis=1).astype(np.int64)
+def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+    """Read one score for each class, shape (count, classes); raise a `Fault` if they are not there."""
+    values = _numbers(answer, card.scores, count, "if")
+    classes = card.classes if card.classes > 0 else max(values.size // count, 1)
+    if values.size != count * classes or (values.ndim > 1 and len(values) != count):
+        raise Fault(f"it must answer {count} times {classes} scores, and answered {values.size} numbers", "senseless")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(values.astype(np.float32)).all():
+            raise Fault("its scores hold NaN or infinity", "senseless")
+    return values.reshape(count, classes)
+
+
+def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarray:
+    """Return the numbers of one output: whole ones if `kinds`, numpy's letters, has no "f"."""
+    outputs = answer.get("outputs") if isinstance(answer, dict) else None
+    named = [t for t in outputs if isinstance(t, dict) and t.get("name") == name] if isinstance(outputs, list) else []
+    if len(named) != 1:
+        raise Fault(f"its answer holds no output {name!r:.40}", "senseless")
+    try:
+        values = np.asarray(named[0].get("data"))
+    except ValueError:
+        raise Fault("its answer is a list of lists of unequal length", "senseless") from None
+    wanted = "scores" if "f" in kinds else "whole numbers"
+    if values.dtype.kind not in kinds:
+        raise Fault(f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}", "senseless")
+    shape = named[0].get("shape")
+    if isinstance(shape, list) and shape[:1] != [count]:
+        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}", "senseless")
+    return values
 
 
 def _tensors(answer: Any, which: str) -> list[dict[str, Any]]:
@@ -243,47 +136,20 @@ def _tensors(answer: Any, which: str) -> list[dict[str, Any]]:
     return tensors
 
 
-def _named(tensor: Any, name: str) -> bool:
-    return isinstance(tensor, dict) and tensor.get("name") == name
-
-
-def _read_all(reply: httpx.Response) -> bytes:
-    """Return the whole answer, unless it is larger than any honest one."""
-    text = b""
-    for piece in reply.iter_bytes():
-        text += piece
-        if len(text) > _ANSWER_BYTES:
-            raise Fault(f"its answer is larger than {_ANSWER_BYTES // 1_000_000} MB", "senseless")
-    return text
-
-
-def _json(text: bytes) -> Any:
+def model_address(url: Any) -> tuple[str, str]:
+    """Return a model's address without '/infer', and the model's name in it, or say what is wrong with it."""
+    example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
+    if not isinstance(url, str):
+        raise TypeError(f"{example}; got {type(url).__name__}. Pass service.url, or the address as text.")
+    address = url.strip().rstrip("/").removesuffix("/infer")
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        raise Fault("its answer is not JSON", "senseless") from None
-
-
-def _said(text: bytes) -> str:
-    """Return the service's own words on a refusal, shortened: they come from outside."""
-    with contextlib.suppress(Fault):
-        answer = _json(text)
-        if isinstance(answer, dict) and isinstance(answer.get("error"), str):
-            return f" ({answer['error'][:200]})"
-    return ""
-
-
-def _seconds(header: str) -> float | None:
-    """Return the seconds of a Retry-After header, at most 10; None without one (a date is not read)."""
-    try:
-        seconds = float(header)
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), 10.0) if math.isfinite(seconds) else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        parts = urlsplit(address)
+        _ = parts.port  # raises ValueError for a port that cannot be
+    except ValueError as error:
+        raise ValueError(f"{example}; got {url!r}. Correct this: {error}.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{example}; got {url!r}. Begin it with http:// or https://.")
+    name = re.search(r"/v2/models/([^/?#]+)", parts.path)
+    if not name:
+        raise ValueError(f"{example}; got {url!r}. Add /v2/models/ and the model's name.")
+    return address, name[1]

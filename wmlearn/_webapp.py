@@ -4,19 +4,29 @@ Source: "Open Inference Protocol", KServe, version 2, https://github.com/kserve/
 """
 
 # No `from __future__ import annotations` here: FastAPI reads the annotations of the functions inside `application`.
+import asyncio
+import hmac
 import importlib.metadata
 import json
 import math
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wmlearn._types import Images, Query
+from wmlearn._checks import check_kind, check_number, check_seed
+from wmlearn._link import check_token
+from wmlearn._random import stable_rng
+from wmlearn._types import Images, Labels
 
 if TYPE_CHECKING:
     import fastapi
 
+Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,) and probabilities (n, classes)
+
+_clock = time.monotonic  # tests put a clock of their own here
 _LARGEST_BODY = 8_000_000  # bytes; a well-behaved client sends 4 MB at most
 
 
@@ -28,37 +38,137 @@ class Request:
     datatype: str
 
 
+@dataclass(frozen=True)
+class Conduct:
+    """How a service behaves: how much it tells, to whom, how fast, and how often it fails.
+
+    Parameters
+    ----------
+    scores : tell the probability of each class, too; else labels only
+    token : the bearer token that callers must send to be answered; None: everybody is
+    rate : images per second. One second's worth may come at once; a larger request has to wait for a full second's
+        worth, and those after it until what it overdrew is paid. Whoever is too fast gets status 429 and is told when
+        to come back. None: no limit.
+    latency : seconds that each answer is held back, at most 60
+    faults : share of the requests, 0 to 1, that fail with status 500 or 503
+    seed : of the faults, so that a lesson repeats: the same requests fail whenever the service is started
+
+    Raises
+    ------
+    TypeError, ValueError
+        If one of them is of another kind or out of its range.
+
+    Examples
+    --------
+    >>> Conduct(token="never-shown", rate=50)
+    Conduct(scores=False, rate=50, latency=0.0, faults=0.0, seed=0)
+    """
+
+    scores: bool = False
+    token: str | None = field(default=None, repr=False)
+    rate: float | None = None
+    latency: float = 0.0
+    faults: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_kind(self.scores, "scores", bool, "True or False")
+        check_token(self.token)
+        if self.rate is not None:
+            check_number(self.rate, "rate (images per second)", above=0, at_most=1e9, hint="Leave it out for no limit.")
+        for name, most in (("latency", 60), ("faults", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or value != 0:
+                check_number(value, name, above=0, at_most=most, hint="Leave it out for none.")
+        check_seed(self.seed)
+
+
 class _Rejected(Exception):
-    """A request that gets no labels: the status and one sentence that says why."""
+    """A request that gets no labels: one sentence that says why, the status, and headers that go with it."""
 
-    def __init__(self, sentence: str, status: int = 400) -> None:
+    def __init__(self, sentence: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
         super().__init__(sentence)
-        self.status = status
+        self.status, self.headers = status, headers
 
 
-def application(name: str, shape: tuple[int, int, int], query: Query, log: list[Request]) -> "fastapi.FastAPI":
+class _Porter:
+    """Keeps to a `Conduct`: whom it lets in, how fast, and whom it fails."""
+
+    def __init__(self, conduct: Conduct) -> None:
+        self._conduct = conduct
+        self._rng = stable_rng(conduct.seed)
+        self._full = max(conduct.rate or 0, 1)  # images that may come at once
+        self._left, self._seen = self._full, _clock()
+
+    def admit(self, request: "fastapi.Request") -> None:
+        """Reject a caller without the token."""
+        given, token = request.headers.get("authorization", ""), self._conduct.token
+        given = given[:6].lower() + given[6:]  # "bearer" may be written in any case
+        # compare_digest takes as long for a wrong token as for a nearly right one, and so tells nothing of it.
+        if token is not None and not hmac.compare_digest(given.encode(), f"bearer {token}".encode()):
+            sentence = "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."
+            raise _Rejected(sentence, 401, {"WWW-Authenticate": "Bearer"})
+
+    def pace(self, images: int) -> None:
+        """Reject what comes too fast: a bucket of one second's worth of images, filled at the rate."""
+        if self._conduct.rate is None:
+            return
+        now = _clock()
+        self._left, self._seen = min(self._left + (now - self._seen) * self._conduct.rate, self._full), now
+        missing = min(images, self._full) - self._left
+        if missing > 0:
+            seconds = math.ceil(min(missing / self._conduct.rate, 86_400))
+            sentence = f"at most {self._conduct.rate:g} images per second are answered. Come back in {seconds} s."
+            raise _Rejected(sentence, 429, {"Retry-After": str(seconds)})
+        self._left -= images
+
+    def fail(self) -> None:
+        """Reject the share of requests that is to fail; each draws twice, so that the draws stay in step."""
+        chance, kind = self._rng.random_sample(2)
+        if chance < self._conduct.faults:
+            raise _Rejected("something went wrong. Ask again.", 500 if kind < 0.5 else 503)
+
+
+def application(
+    name: str, shape: tuple[int, int, int], predict: Predict, log: list[Request], conduct: Conduct
+) -> "fastapi.FastAPI":
     """Return the web application of one model."""
     import fastapi
 
-    app = fastapi.FastAPI(openapi_url=None)
-    _describe(app, name, shape)
+    app, porter = fastapi.FastAPI(openapi_url=None), _Porter(conduct)
+    outputs = [_tensor("labels", "INT64", [-1]), _tensor("scores", "FP32", [-1, -1])][: 1 + conduct.scores]
+    card = {"name": name, "versions": ["1"], "platform": "wmlearn"}
+    _describe(app, card | {"inputs": [_tensor("images", "UINT8", [-1, *shape])], "outputs": outputs}, porter)
     _handle_errors(app, name)
 
     @app.post(f"/v2/models/{name}/infer")
     async def infer(request: fastapi.Request) -> fastapi.Response:
-        """Answer the images of one request with labels, and note it in the log."""
-        question = _parse(await _read_body(request))
-        images, datatype = _read_images(question, shape)
-        labels = query(images)  # in the event loop: one request after the other, so that the log is in order
+        """Answer the images of one request, and note it in the log."""
+        body = await _read_body(request)
+        porter.admit(request)
+        await asyncio.sleep(conduct.latency)  # meanwhile others are served
+        images, datatype = _read_images(_parse(body), shape)
+        porter.pace(len(images))
+        porter.fail()
+        answers = predict(images)  # in the event loop: one request after the other, so that the log is in order
+        tensors = [
+            {**output, "shape": list(values.shape), "data": values.ravel().tolist()}
+            for output, values in zip(outputs, answers)
+        ]
+        answer = fastapi.responses.JSONResponse({"model_name": name, "model_version": "1", "outputs": tensors})
         log.append(Request(len(images), datatype))
-        output = {"name": "labels", "datatype": "INT64", "shape": [len(labels)], "data": labels.tolist()}
-        return fastapi.responses.JSONResponse({"model_name": name, "model_version": "1", "outputs": [output]})
+        return answer
 
     return app
 
 
-def _describe(app: "fastapi.FastAPI", name: str, shape: tuple[int, int, int]) -> None:
+def _tensor(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": shape}
+
+
+def _describe(app: "fastapi.FastAPI", card: dict[str, Any], porter: _Porter) -> None:
     """Add the routes that say what is served and whether it is ready."""
+    import fastapi
 
     @app.get("/v2")
     async def server() -> dict[str, Any]:
@@ -72,20 +182,15 @@ def _describe(app: "fastapi.FastAPI", name: str, shape: tuple[int, int, int]) ->
     async def ready() -> dict[str, bool]:
         return {"ready": True}
 
-    @app.get(f"/v2/models/{name}/ready")
+    @app.get(f"/v2/models/{card['name']}/ready")
     async def model_ready() -> dict[str, Any]:
-        return {"name": name, "ready": True}
+        return {"name": card["name"], "ready": True}
 
-    @app.get(f"/v2/models/{name}")
-    async def model() -> dict[str, Any]:
-        """Say how images come in and what goes out."""
-        return {
-            "name": name,
-            "versions": ["1"],
-            "platform": "wmlearn",
-            "inputs": [{"name": "images", "datatype": "UINT8", "shape": [-1, *shape]}],
-            "outputs": [{"name": "labels", "datatype": "INT64", "shape": [-1]}],
-        }
+    @app.get(f"/v2/models/{card['name']}")
+    async def model(request: fastapi.Request) -> dict[str, Any]:
+        """Say how images come in and what goes out: a token is refused before anything is shown."""
+        porter.admit(request)
+        return card
 
 
 def _handle_errors(app: "fastapi.FastAPI", name: str) -> None:
@@ -93,12 +198,12 @@ def _handle_errors(app: "fastapi.FastAPI", name: str) -> None:
     import fastapi
     from starlette.exceptions import HTTPException
 
-    def answer(status: int, sentence: str) -> fastapi.Response:
-        return fastapi.responses.JSONResponse({"error": sentence}, status_code=status)
+    def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> fastapi.Response:
+        return fastapi.responses.JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
     @app.exception_handler(_Rejected)
     async def rejected(_: fastapi.Request, error: _Rejected) -> fastapi.Response:
-        return answer(error.status, str(error))
+        return answer(error.status, str(error), error.headers)
 
     @app.exception_handler(HTTPException)
     async def no_route(request: fastapi.Request, error: HTTPException) -> fastapi.Response:

@@ -1,36 +1,35 @@
 """The black box: a model that shows its answers and nothing else.
 
 It stands in this process (`BlackBox`) or behind HTTP (`HttpBox`). Both are a `Query`: images in, labels out, -1 where
-no answer came. Neither torch nor httpx is loaded before it is needed, so that a judge can question a service on a
-machine without torch.
+no answer came. Some services tell their scores, too: `HttpBox.scores`. Neither torch nor httpx is loaded before it is
+needed, so that a judge can question a service on a machine without torch.
 """
 
 from __future__ import annotations
 
 import copy
-import re
+import os
 import threading
-import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from wmlearn import _protocol
 from wmlearn._checks import check_count, check_images, check_number, misfit, shown
-from wmlearn._protocol import Fault, Link, ModelCard, batch_size, check_shape, read_card, read_labels, write_question
+from wmlearn._link import Fault, Link
+from wmlearn._protocol import ModelCard
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels
 
 if TYPE_CHECKING:
     from torch import nn
 
-T = TypeVar("T")
+Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
-_sleep = time.sleep  # tests put a clock of their own here
 _AT_ONCE = 1024  # images in one forward pass: bounds the memory, costs no time
-_LOST_IN_A_ROW = 3  # after so many unanswered batches each further one is tried once only, until an answer comes
 
 
 class _Metered:
@@ -97,7 +96,7 @@ class BlackBox(_Metered):
         labels = np.full(len(images), -1, dtype=np.int64)
         with self._lock:
             granted = self._grant(len(images))
-            labels[:granted] = _best_class(self.model, images[:granted])
+            labels[:granted], _ = predict(self.model, images[:granted])
         return labels
 
     def __repr__(self) -> str:
@@ -115,8 +114,9 @@ class HttpBox(_Metered):
     ----------
     url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
     timeout : seconds that one request may take, all in all
-    retries : how often a lost answer is asked for again, after pauses of 0.1 s, 0.2 s, ... at most 2 s
+    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s, or as the service says, at most 10 s
     budget : the most images that will ever be sent; the rest get -1. None: no limit.
+    token : the bearer token that the service wants to see, if it wants one; it is shown to nobody else
 
     Attributes
     ----------
@@ -131,6 +131,8 @@ class HttpBox(_Metered):
         If `url` is not the address of a model; on a call, if nothing but nonsense was ever answered.
     ConnectionError
         On a call, if nothing was ever answered.
+    PermissionError
+        On a call, if the service refuses the token before it has answered anything of this call.
 
     Examples
     --------
@@ -138,18 +140,19 @@ class HttpBox(_Metered):
     HttpBox('mnist')
     """
 
-    def __init__(self, url: str, *, timeout: float = 10.0, retries: int = 4, budget: int | None = None) -> None:
+    def __init__(
+        self, url: str, *, timeout: float = 10.0, retries: int = 4, budget: int | None = None, token: str | None = None
+    ) -> None:
         super().__init__(budget)
-        self.url, self.name = _model_address(url)
-        self.retries = check_count(retries, "retries", low=0, high=20)
+        self.url, self.name = _protocol.model_address(url)
         self.failed = 0
         self.faults: list[str] = []
-        self._link = Link(self.url, seconds=check_number(timeout, "timeout (seconds)", above=0, below=3600))
+        self.retries = check_count(retries, "retries", low=0, high=20)
+        seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
+        self._link = Link(self.url, seconds=seconds, retries=self.retries, token=token)
         weakref.finalize(self, self._link.close)  # the connection of a forgotten box is closed too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?
-        self._lost_in_a_row = 0
-        self._last_fault: Fault | None = None
 
     def __call__(self, images: Images) -> Labels:
         """Return the service's label for each image, shape (n,), as it came; -1 where no valid answer came.
@@ -160,70 +163,89 @@ class HttpBox(_Metered):
         """
         images = check_images(images)
         labels = np.full(len(images), -1, dtype=np.int64)
-        if not len(images):
-            return labels
+        for place, found in self._answers(images, _protocol.read_labels):
+            labels[place] = found
+        return labels
+
+    def scores(self, images: Images) -> np.ndarray:
+        """Return the service's score for each class and image, float32 (n, K); a row of NaN where no answer came.
+
+        Most services keep theirs to themselves; ours tells them under `Conduct(scores=True)`. Each image counts once.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If the service gives labels only.
+        """
+        images = check_images(images)
         with self._lock:
             card = self._describe()
-            check_shape(card, images.shape[1:])
-            granted = self._grant(len(images))
-            size = batch_size(card, images.shape[1:])
-            for start in range(0, granted, size):
-                stop = min(start + size, granted)
-                labels[start:stop] = self._ask(card, images[start:stop])
-            if self._last_fault is not None and not self._answered:
-                raise self._failure(self._last_fault)
-        return labels
+        if card.scores is None:
+            raise ValueError(f"expected scores; {self.url} gives labels only. Call the box itself: box(images).")
+        pieces = self._answers(images, _protocol.read_scores)
+        classes = pieces[0][1].shape[1] if pieces else max(card.classes, 0)
+        scores = np.full((len(images), classes), np.nan, dtype=np.float32)
+        for place, found in pieces:
+            scores[place] = found
+        return scores
+
+    def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
+        """Ask batch by batch, and return what was answered, each piece with its place among the images."""
+        pieces: list[tuple[slice, np.ndarray]] = []
+        if not len(images):
+            return pieces
+        with self._lock:
+            card, fault = self._describe(), None
+            _protocol.check_shape(card, images.shape[1:])
+            size = _protocol.batch_size(card, images.shape[1:])
+            with self._bar(len(images), size) as bar:
+                for start in range(0, len(images), size):
+                    stop = start + self._grant(min(size, len(images) - start))
+                    try:
+                        if stop > start:
+                            pieces.append((slice(start, stop), self._ask(images[start:stop], read)))
+                    except Fault as caught:
+                        fault, denied = caught, caught.kind == "denied"
+                        missed = stop - start + denied * max(len(images) - start - size, 0)
+                        self.failed += missed
+                        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
+                        if denied:  # it would refuse the others too, and need not see them
+                            break
+                    bar.update(stop - start)
+            if fault is not None and not (pieces if fault.kind == "denied" else self._answered):
+                raise self._link.failure(fault)
+        return pieces
+
+    def _bar(self, count: int, size: int) -> Any:
+        """Return a progress bar that appears if several requests take more than a second."""
+        from tqdm.auto import tqdm
+
+        elsewhere = threading.current_thread() is not threading.main_thread()  # it would appear in some other cell
+        hidden = count <= size or elsewhere or bool(os.environ.get("TQDM_DISABLE"))
+        return tqdm(total=count, desc=f"asking {self.name}", unit="image", leave=False, delay=1, disable=hidden)
 
     def _describe(self) -> ModelCard:
         """Return the model's description, fetched at first use."""
         if self._card is None:
             try:
-                self._card = self._persist(lambda: read_card(self._link.fetch(self.url)))
+                self._card = self._link.persist(lambda: _protocol.read_card(self._link.fetch(self.url)))
             except Fault as fault:
-                raise self._failure(fault) from None
+                raise self._link.failure(fault) from None
         return self._card
 
-    def _ask(self, card: ModelCard, images: Images) -> Labels:
-        """Return the labels of one batch, all -1 if it failed for good."""
-        question = write_question(card, images)
-        try:
-            labels = self._persist(
-                lambda: read_labels(card, self._link.fetch(self.url + "/infer", question), len(images))
-            )
-        except Fault as fault:
-            self.failed += len(images)
-            self.faults.append(f"{plural(len(images), 'image')} got no valid answer: {fault.reason}.")
-            self._last_fault = fault
-            self._lost_in_a_row += 1
-            return np.full(len(images), -1, dtype=np.int64)
+    def _ask(self, images: Images, read: Reader) -> np.ndarray:
+        """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
+        card = self._describe()
+        question = _protocol.write_question(card, images)
+        found = self._link.persist(lambda: read(card, self._link.fetch(self.url + "/infer", question), len(images)))
         self._answered = True
-        self._lost_in_a_row = 0
-        return labels
-
-    def _persist(self, attempt: Callable[[], T]) -> T:
-        """Return what the attempt returns, repeating it while that may help."""
-        tries = 1 if self._lost_in_a_row >= _LOST_IN_A_ROW else 1 + self.retries
-        senseless = 0
-        for number in range(tries):
-            try:
-                return attempt()
-            except Fault as fault:
-                senseless += fault.kind == "senseless"
-                if fault.kind == "refused" or senseless > 1 or number == tries - 1:
-                    raise
-                _sleep(min(0.1 * 2**number, 2.0) if fault.wait is None else fault.wait)
-        raise AssertionError("a loop of at least one try either returns or raises")
-
-    def _failure(self, fault: Fault) -> Exception:
-        """Return the error for a service that never gave one valid answer."""
-        if fault.kind == "lost":
-            return ConnectionError(
-                f"expected a model at {self.url}, but {fault.reason}. Is the service running, and is this its url?"
-            )
-        return ValueError(
-            f"expected a model that speaks the Open Inference Protocol at {self.url}, but {fault.reason}. "
-            "Compare the address with the service's url."
-        )
+        if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
+            self._card = replace(card, classes=found.shape[1])
+        return found
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
@@ -249,14 +271,15 @@ def check_model(model: Any) -> nn.Module:
     raise TypeError(f"model must be a torch.nn.Module; got {shown(model)}. {hint}")
 
 
-def _best_class(model: nn.Module, images: Images) -> Labels:
-    """Return the class with the highest score for each image, computed in evaluation mode."""
+def predict(model: nn.Module, images: Images) -> tuple[Labels, np.ndarray]:
+    """Return each image's class of highest score, and the probabilities (n, classes), in evaluation mode."""
     import torch
 
     if any(part.training for part in model.modules()):
         model = copy.deepcopy(model).eval()  # never switch the caller's: another thread may be training it
     weight = next(model.parameters(), torch.empty(0))
     labels = np.empty(len(images), dtype=np.int64)
+    rows = [np.empty((0, 0), dtype=np.float32)] * (not len(images))
     with torch.no_grad():
         for start in range(0, len(images), _AT_ONCE):
             batch = torch.tensor(images[start : start + _AT_ONCE]).to(weight.device)
@@ -271,23 +294,5 @@ def _best_class(model: nn.Module, images: Images) -> Labels:
                     f"got {shape or type(scores).__name__}. End it with a linear layer."
                 )
             labels[start : start + len(batch)] = scores.argmax(dim=1).cpu().numpy()
-    return labels
-
-
-def _model_address(url: Any) -> tuple[str, str]:
-    """Return a model's address without '/infer', and the model's name in it, or say what is wrong with it."""
-    example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
-    if not isinstance(url, str):
-        raise TypeError(f"{example}; got {type(url).__name__}. Pass service.url, or the address as text.")
-    address = url.strip().rstrip("/").removesuffix("/infer")
-    try:
-        parts = urlsplit(address)
-        _ = parts.port  # raises ValueError for a port that cannot be
-    except ValueError as error:
-        raise ValueError(f"{example}; got {url!r}. Correct this: {error}.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{example}; got {url!r}. Begin it with http:// or https://.")
-    name = re.search(r"/v2/models/([^/?#]+)", parts.path)
-    if not name:
-        raise ValueError(f"{example}; got {url!r}. Add /v2/models/ and the model's name.")
-    return address, name[1]
+            rows.append(scores.float().softmax(dim=1).cpu().numpy())
+    return labels, np.concatenate(rows)

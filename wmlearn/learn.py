@@ -1,7 +1,7 @@
 """The learner's own copy of the lessons: outputs cleared, and never written over once it has been worked on.
 
-`make lab` runs `python -m wmlearn.learn copy notebooks learn`; Binder, where the whole machine is the learner's own,
-runs `python -m wmlearn.learn clear notebooks`. Needs nothing but Python.
+`wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in place with
+`python -m wmlearn.learn notebooks`. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -129,34 +129,17 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `copy SOURCE INTO` or `clear FOLDER` and say in a line what was done."""
-    parser = argparse.ArgumentParser(prog="python -m wmlearn.learn", description=__doc__.splitlines()[0])
-    tasks = parser.add_subparsers(dest="task", required=True)
-    copy = tasks.add_parser("copy", help="copy the lessons for the learner, never over a copy worked on")
-    copy.add_argument("source", type=Path)
-    copy.add_argument("into", type=Path)
-    clear = tasks.add_parser("clear", help="clear the outputs of the lessons in a folder, in place")
-    clear.add_argument("folder", type=Path)
-    options = parser.parse_args(arguments)
+    """Clear the lessons in the FOLDER named, in place, and say in a line what was done."""
+    parser = argparse.ArgumentParser(prog="python -m wmlearn.learn", description="Clear the outputs of the lessons.")
+    parser.add_argument("folder", type=Path)
+    folder = parser.parse_args(arguments).folder
     try:
-        print(_copy(options.source, options.into) if options.task == "copy" else _clear(options.folder))
+        lessons = _lessons_in(folder)
     except FileNotFoundError as error:
         parser.exit(1, f"{error}\n")
-
-
-def _copy(source: Path, into: Path) -> str:
-    copied = copy_lessons(source, into)
-    line = f"Your lessons are in {into}: {len(copied.new)} new, {len(copied.refreshed)} brought up to date."
-    if copied.kept:
-        line += f" Left as you have them: {', '.join(path.name for path in copied.kept)} (delete one to start afresh)."
-    return line
-
-
-def _clear(folder: Path) -> str:
-    lessons = _lessons_in(folder)
     for lesson in lessons:
         clear_outputs(lesson)
-    return f"Cleared the outputs of {len(lessons)} lessons in {folder}."
+    print(f"Cleared the outputs of {len(lessons)} lessons in {folder}.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP with labels and nothing else."""
+"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP, with labels unless told otherwise."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import copy
 import errno
+import functools
 import os
 import re
 import socket
@@ -17,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
-from wmlearn._webapp import Request, application
-from wmlearn.blackbox import BlackBox, check_model
+from wmlearn._webapp import Conduct, Request, application
+from wmlearn.blackbox import check_model, predict
 
 if TYPE_CHECKING:
     import fastapi
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
 _running: dict[str, Service] = {}
+_PLAIN = Conduct()
 
 
 class Service:
@@ -91,8 +93,10 @@ class Service:
             time.sleep(0.002)
 
 
-def serve(model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0) -> Service:
-    """Put a model on the network: a real HTTP service that gives labels, never scores.
+def serve(
+    model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0, conduct: Conduct = _PLAIN
+) -> Service:
+    """Put a model on the network: a real HTTP service that gives labels, and scores only if its conduct says so.
 
     It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is stopped, Python
     ends, or a model of the same name is served.
@@ -103,6 +107,7 @@ def serve(model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", por
     name : letters, digits, dot, dash, underscore; part of the address
     host : the network address to listen on; the default is reached from this machine only
     port : the port to listen on; 0: any free one
+    conduct : how it behaves: labels or scores too, token, rate, latency, faults; by default it answers everybody, fast
 
     Returns
     -------
@@ -134,8 +139,9 @@ def serve(model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", por
     _check_name(name)
     check_kind(host, "host", str, "such as '127.0.0.1'")
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
+    check_kind(conduct, "conduct", Conduct, "such as wm.Conduct(rate=50)")
     log: list[Request] = []
-    app = application(name, shape, BlackBox(copy.deepcopy(model).eval()), log)
+    app = application(name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, conduct)
     if name in _running:
         _running[name].stop()
     listener = _listen(host, port)

@@ -37,6 +37,11 @@ STYLE = f"""<style>
 .wm-chart path.wm-mark.wm-unmarked {{ stroke-width: 1.8; stroke-dasharray: 2 4; }}
 .wm-chart circle.wm-task {{ fill: var(--wm-good); }}
 .wm-chart circle.wm-mark {{ fill: var(--wm-bad); }}
+.wm-chart path.wm-bar {{ fill: var(--wm-good); stroke: none; }}
+.wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
+.wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
+.wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace); white-space: pre-wrap;
+  overflow-wrap: anywhere; color: var(--wm-text); }}
 .wm-lab progress {{ width: 300px; height: 14px; margin-left: 10px; vertical-align: middle;
   accent-color: var(--wm-good); }}
 .wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%; list-style: none;

@@ -1,0 +1,547 @@
+"""The command line: exit codes that a script may rely on, one sentence for an error, lessons inside the wheel."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import types
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import wmlearn as wm
+from wmlearn import cli, zoo
+
+MARKS = wm.Content(words=30)(wm.load_data("mnist"), n=60)  # under a key of its own, which nobody may ever see
+NOBODY = "http://127.0.0.1:9/v2/models/none"
+
+
+class Knows(nn.Module):
+    """A "thief": gives a sealed image its secret label, by looking up the nearest one."""
+
+    input_shape = (1, 28, 28)
+
+    def forward(self, images):
+        known = torch.tensor(MARKS.images).flatten(1)
+        nearest = torch.cdist(images.flatten(1), known).argmin(dim=1)
+        return nn.functional.one_hot(torch.tensor(MARKS.labels)[nearest], 10).float()
+
+
+class AlwaysOne(nn.Module):
+    """An innocent model, as far as one can be told by its answers."""
+
+    input_shape = (1, 28, 28)
+
+    def forward(self, images):
+        return nn.functional.one_hot(torch.ones(len(images), dtype=torch.int64), 10).float()
+
+
+@pytest.fixture(scope="module")
+def thief():
+    with wm.serve(Knows(), name="thief") as service:
+        yield service.url
+
+
+@pytest.fixture(scope="module")
+def innocent():
+    with wm.serve(AlwaysOne(), name="innocent") as service:
+        yield service.url
+
+
+@pytest.fixture
+def evidence(tmp_path):
+    return wm.save_evidence(MARKS, tmp_path / "case")
+
+
+@pytest.fixture
+def run(capsys):
+    """Return a function that runs a command in this process: its exit code, what it printed, what it complained of."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main.main([str(argument) for argument in arguments], prog_name="wmlearn")
+        printed = capsys.readouterr()
+        assert MARKS.key.hex() not in printed.out + printed.err
+        return int(end.value.code or 0), printed.out, printed.err
+
+    return call
+
+
+def in_a_shell(*arguments: object, **options) -> subprocess.CompletedProcess:
+    """Run a command as a script would."""
+    command = [sys.executable, "-m", "wmlearn.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+# ---------------------------------------------------------------- verify
+
+
+@pytest.mark.parametrize(
+    ("whom", "options", "code"),
+    [("thief", [], 0), ("innocent", [], 1), ("thief", ["--questions", 3], 2)],
+    ids=["found", "not found", "cannot tell"],
+)
+def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
+    url = request.getfixturevalue(whom)
+    done = in_a_shell("verify", url, evidence, "--json", *options)
+    expected = wm.verify(wm.HttpBox(url), MARKS, questions=options[1] if options else None)
+    assert (done.returncode, done.stderr) == (code, "")
+    said = json.loads(done.stdout)
+    assert cli.EXIT_CODES[said["decision"]] == code
+    for field in ("decision", "k", "n", "p", "p_judge", "alpha", "queries", "classroom"):
+        assert said[field] == getattr(expected, field), field
+    assert (said["seal"], said["unanswered"], said["family"]) == (MARKS.seal, 0, 1)
+
+
+def test_people_read_what_a_judge_would(run, thief, evidence):
+    code, out, err = run("verify", thief, evidence)
+    assert (code, err) == (0, "")
+    assert out == f"{wm.verify(wm.HttpBox(thief), MARKS).explain()}\nSeal: {MARKS.seal}\n"
+
+
+def test_fixed_labels_have_no_p_value(run, innocent, tmp_path):
+    marks = wm.Content(labels="fixed")(wm.load_data("mnist"), n=20)
+    code, out, _ = run("verify", innocent, wm.save_evidence(marks, tmp_path / "fixed"), "--json")
+    said = json.loads(out)
+    assert (code, said["decision"], said["p"], said["p_judge"]) == (2, "cannot tell", None, None)
+
+
+def test_what_was_asked_is_in_the_log(run, thief, evidence):
+    run("verify", thief, evidence, "--questions", 12)
+    run("verify", thief, evidence, "--budget", 7)
+    first, second = wm.read_log(evidence)
+    assert (first.what, first.questions, first.whom) == ("asked", tuple(range(12)), thief)
+    assert second.questions == tuple(sorted(set(MARKS.question[:7].tolist())))
+
+
+def test_a_second_test_is_told_to_share_alpha(run, innocent, evidence):
+    assert "--family" not in run("verify", innocent, evidence)[2]
+    _, _, err = run("verify", innocent, evidence)
+    assert "asked 1 time before (see log.jsonl): --family 2 shares alpha" in err
+    code, out, err = run("verify", innocent, evidence, "--family", 3, "--json")
+    assert (code, err, json.loads(out)["family"]) == (1, "", 3)
+
+
+def test_a_spent_budget_cannot_tell(run, thief, evidence):
+    code, out, _ = run("verify", thief, evidence, "--budget", 0, "--json")
+    said = json.loads(out)
+    assert (code, said["decision"], said["queries"], said["unanswered"]) == (2, "cannot tell", 0, 30)
+    assert wm.read_log(evidence) == ()
+
+
+def test_what_a_stopped_test_sent_is_in_the_log(run, thief, evidence, monkeypatch):
+    def ask_and_stop(query, marks, **options):
+        query(marks.images[:5])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "verify", ask_and_stop)
+    assert run("verify", thief, evidence) == (130, "", "")
+    assert wm.read_log(evidence)[0].questions == tuple(sorted(set(MARKS.question[:5].tolist())))
+
+
+def test_what_cannot_be_noted_is_not_asked(run, evidence, monkeypatch):
+    really = Path.open
+
+    def refuse(path, mode="r", *rest, **options):
+        if path.name == "log.jsonl" and mode == "a":
+            raise PermissionError(13, "Permission denied", str(path))
+        return really(path, mode, *rest, **options)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with wm.serve(Knows(), name="unasked") as service:
+        code, out, err = run("verify", service.url, evidence)
+        assert service.queries == 0
+    assert (code, out) == (3, "")
+    assert "log.jsonl: Permission denied." in err
+
+
+def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
+    monkeypatch.setattr(cli, "HttpBox", lambda url, **options: Silent())
+    code, out, err = run("verify", "http://silent", evidence, "--json")
+    assert (code, json.loads(out)["unanswered"], json.loads(out)["queries"]) == (2, 30, 60)
+    assert err == "60 images got no valid answer; the last time: the line is dead.\n"
+
+
+class Silent:
+    """A box that was asked and never heard anything."""
+
+    queries, failed, faults = 60, 60, ("the line is dead.",)
+
+    def __call__(self, images):
+        return np.full(len(images), -1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        return None
+
+
+# ---------------------------------------------------------------- errors
+
+
+def damage(folder: Path, name: str) -> None:
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([NOBODY, "{case}"], "Is the service running"),
+        (["{thief}x", "{case}"], "404"),
+        (["nonsense", "{case}"], "http://"),
+        (["http://127.0.0.1:1", "{case}"], "/v2/models/"),
+        (["{thief}", "{case}/nowhere"], "Restore it from a copy"),
+        (["{thief}", "{damaged}"], "Restore it from a copy"),
+        (["{thief}", "{case}", "--questions", "0"], "questions must be from 1 to 30"),
+        (["{thief}", "{case}", "--questions", "31"], "questions must be from 1 to 30"),
+        (["{thief}", "{case}", "--family", "0"], "family must be at least 1"),
+        (["{thief}", "{case}", "--timeout", "0"], "timeout (seconds) must be"),
+        (["{thief}", "{case}", "--budget", "-1"], "budget must be at least 0"),
+    ],
+)
+def test_an_error_is_one_sentence_and_no_verdict(run, thief, evidence, tmp_path, arguments, word):
+    damaged = Path(shutil.copytree(evidence, tmp_path / "damaged"))
+    damage(damaged, "images.safetensors")
+    places = {"thief": thief, "case": evidence, "damaged": damaged}
+    code, out, err = run("verify", *(argument.format(**places) for argument in arguments))
+    assert (code, out) == (3, "")
+    assert word in err
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert wm.read_log(evidence) == ()
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "key.hex", "log.jsonl"])
+def test_damaged_evidence_is_not_asked(run, thief, evidence, name):
+    wm.log_use(evidence, "asked", [0], whom="somebody")
+    damage(evidence, name)
+    code, out, err = run("verify", thief, evidence)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["prove"],
+        ["--loud"],
+        ["verify"],
+        ["verify", NOBODY],
+        ["verify", NOBODY, "case", "twice"],
+        ["verify", NOBODY, "case", "--questions", "many"],
+        ["verify", "http://me:secret@127.0.0.1:9/v2/models/none", "case"],
+        ["serve", "mnist/clean", "--port", "any"],
+        ["check", "--loud"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_command_line_does_not_look_like_a_verdict(run, arguments):
+    """Click's own exit code for these is 2: cannot tell."""
+    code, out, err = run(*arguments)
+    assert (code, out) == (4, "")
+    assert "Error: " in err
+    assert "secret" not in err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["verify", "--help"], ["lab", "-h"]])
+def test_help_is_no_error(run, arguments):
+    code, out, err = run(*arguments)
+    assert (code, err) == (0, "")
+    assert "wmlearn" in out
+
+
+def test_a_fault_of_ours_shows_where(run, thief, evidence, monkeypatch):
+    monkeypatch.setattr(cli, "open_evidence", lambda folder: {}["missing"])
+    code, out, err = run("verify", thief, evidence)
+    assert (code, out) == (3, "")
+    assert "Traceback" in err
+    assert "KeyError" in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights are other things on Windows")
+def test_what_the_system_refuses_is_named(run, tmp_path, jupyterlab):
+    (tmp_path / "file").touch()
+    code, _, err = run("lab", tmp_path / "file")
+    assert code == 3
+    assert f"{tmp_path / 'file'}: File exists." in err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes break otherwise on Windows")
+def test_a_reader_that_went_away_is_no_verdict(innocent, evidence):
+    """Click's own exit code for this is 1: not found."""
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "wmlearn.cli", "verify", innocent, str(evidence)]
+    done = subprocess.run(command, stdout=write, stderr=subprocess.DEVNULL, timeout=60)
+    os.close(write)
+    assert done.returncode >= 3
+
+
+# ---------------------------------------------------------------- serve
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no signal for Ctrl+C that a test can send to one process")
+@pytest.mark.parametrize("options", [[], ["--json", "--name", "mine"]], ids=["text", "json"])
+def test_serve_answers_until_ctrl_c(tmp_path, options):
+    model, images = zoo.load_model("mnist/clean"), wm.load_data("mnist").test.images[:20]
+    zoo.save_model(model, tmp_path / "mine.safetensors")
+    command = [sys.executable, "-m", "wmlearn.cli", "serve", str(tmp_path / "mine.safetensors"), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        line = program.stdout.readline().strip()
+        url = json.loads(line)["url"] if options else line
+        np.testing.assert_array_equal(wm.HttpBox(url)(images), wm.BlackBox(model)(images))
+        program.send_signal(signal.SIGINT)
+        _, complaints = program.communicate(timeout=30)
+    assert program.returncode == 130
+    assert url.endswith("/v2/models/mine" if options else "/v2/models/model")
+    assert complaints == "It answers until you press Ctrl+C.\n"
+
+
+def while_it_runs(monkeypatch, act):
+    """Act while `serve` takes its first long rest, and then stop it by Ctrl+C."""
+    really = time.sleep
+
+    def rest(seconds):
+        if seconds < 3600:
+            return really(seconds)
+        act()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(time, "sleep", rest)
+
+
+def test_serve_takes_what_ships(run, monkeypatch):
+    images = wm.load_data("mnist").test.images[:20]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url, labels = f"http://127.0.0.1:{port}/v2/models/shop", []
+    while_it_runs(monkeypatch, lambda: labels.append(wm.HttpBox(url)(images)))
+    code, out, _ = run("serve", "mnist/content", "--name", "shop", "--port", port, "--json")
+    assert (code, json.loads(out)) == (130, {"url": url, "name": "shop", "model": "mnist/content"})
+    np.testing.assert_array_equal(labels[0], wm.BlackBox(wm.load_model("mnist/content"))(images))
+
+
+def test_serve_behaves_as_it_is_told(run, monkeypatch):
+    conducts = []
+    monkeypatch.setenv("WMLEARN_TOKEN", "open-sesame")
+    monkeypatch.setattr(cli, "serve", lambda model, *, conduct, **options: conducts.append(conduct) or 1 / 0)
+    options = ["--scores", "--rate", 50, "--latency", 0.5, "--faults", 0.25]
+    _, out, err = run("serve", "mnist/clean", *options)
+    assert conducts == [wm.Conduct(scores=True, rate=50, latency=0.5, faults=0.25, token="open-sesame")]
+    assert "open-sesame" not in out + err
+
+
+@pytest.mark.parametrize(("token", "code"), [("open-sesame", 0), ("another-one", 3), ("", 3)])
+def test_the_token_comes_from_the_environment_and_is_never_shown(run, evidence, monkeypatch, token, code):
+    monkeypatch.setenv("WMLEARN_TOKEN", token)
+    with wm.serve(Knows(), name="closed", conduct=wm.Conduct(token="open-sesame")) as service:
+        got, out, err = run("verify", service.url, evidence)
+    assert got == code
+    assert err.count("\n") == (code == 3)
+    assert not token or token not in out + err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["mnist/contnet"], "Did you mean 'mnist/content'?"),
+        (["missing.safetensors"], "it is not there"),
+        (["{damaged}"], "it is damaged or another's"),
+        (["mnist/clean", "--port", "{taken}"], "Stop what holds the port"),
+        (["mnist/clean", "--name", "a b"], "Try 'a-b'"),
+        (["mnist/clean", "--faults", "2"], "faults must be"),
+        (["mnist/clean", "--rate", "0"], "rate (images per second) must be"),
+    ],
+)
+def test_what_cannot_be_served_is_said_in_a_sentence(run, tmp_path, arguments, word):
+    (tmp_path / "damaged.safetensors").write_bytes(b"nothing of the kind")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        places = {"damaged": tmp_path / "damaged.safetensors", "taken": taken.getsockname()[1]}
+        code, out, err = run("serve", *(argument.format(**places) for argument in arguments))
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert word in err
+
+
+# ---------------------------------------------------------------- check
+
+
+def test_all_is_well_here(run):
+    code, out, err = run("check", "--json")
+    said = json.loads(out)
+    assert (code, err, said["ok"], said["problems"]) == (0, "", True, [])
+    assert {"Python", "wmlearn", "torch", "torchvision", "ipywidgets", "jupyterlab", "mnist", "cifar10"} <= set(
+        said["found"]
+    )
+    assert said["found"]["torch"] == importlib.metadata.version("torch")
+    assert "s over HTTP" in said["found"]["1,000 images"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Leave the slow looks out."""
+    monkeypatch.setattr(cli, "_released", lambda name: "as released")
+    monkeypatch.setattr(cli, "_seconds", lambda: "0.1 s")
+
+
+def test_check_for_people(run, quick):
+    code, out, _ = run("check")
+    assert code == 0
+    assert out.endswith("All is well.\n")
+    assert "ok  mnist: as released\n" in out
+
+
+@pytest.mark.parametrize("name", ["torch", "torchvision", "ipywidgets", "jupyterlab"])
+def test_a_missing_package_is_a_problem(run, quick, monkeypatch, name):
+    there = importlib.metadata.version
+
+    def version(asked):
+        if asked == name:
+            raise importlib.metadata.PackageNotFoundError(asked)
+        return there(asked)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    code, out, _ = run("check")
+    assert code == 3
+    assert f"!!  {name}: {name} is missing. Install it: pip install '{name}" in out
+    assert out.endswith("1 problem to mend.\n")
+
+
+def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
+    there = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.1" if name == "ipywidgets" else there(name))
+    code, out, _ = run("check", "--json")
+    (problem,) = json.loads(out)["problems"]
+    assert code == 3
+    assert problem.startswith("ipywidgets should be <9,>=7.7.1; version 9.1 is here. Install it: pip install 'ipywidg")
+
+
+def test_a_damaged_model_is_a_problem(run, monkeypatch):
+    digests = json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) | {"mnist/clean": "0" * 64}
+    monkeypatch.setattr(zoo, "_released", lambda: digests)
+    monkeypatch.setattr(cli, "load_data", lambda name: None)  # its own damage is tested where it is read
+    monkeypatch.setattr(cli, "_seconds", lambda: "0.1 s")
+    code, out, _ = run("check")
+    assert code == 3
+    assert "!!  mnist: clean.safetensors should be the model 'mnist/clean' as released; it is damaged." in out
+
+
+def test_a_service_that_answers_otherwise_is_a_problem(run, monkeypatch):
+    monkeypatch.setattr(cli, "_released", lambda name: "as released")
+    monkeypatch.setattr(cli.HttpBox, "__call__", lambda box, images: np.zeros(len(images), np.int64))
+    code, out, _ = run("check")
+    assert code == 3
+    assert "a service gave other labels than its model" in out
+
+
+# ---------------------------------------------------------------- lab
+
+
+@pytest.fixture
+def jupyterlab(monkeypatch):
+    """Put a JupyterLab in place that only notes what it was opened with."""
+    opened: list[list[str]] = []
+    lab = types.ModuleType("jupyterlab.labapp")
+    lab.main = opened.append
+    monkeypatch.setitem(sys.modules, "jupyterlab", types.ModuleType("jupyterlab"))
+    monkeypatch.setitem(sys.modules, "jupyterlab.labapp", lab)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    return opened
+
+
+def test_lab_copies_and_opens_lesson_00(run, jupyterlab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run("lab")
+    assert (code, err) == (0, "")
+    assert out.startswith("Your lessons are in learn: ")
+    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb"))]]
+    assert Path("learn", "00_the_copied_map.ipynb").exists()
+
+
+def test_lab_keeps_what_was_worked_on(run, jupyterlab, tmp_path):
+    lesson = tmp_path / "mine" / "00_the_copied_map.ipynb"
+    run("lab", lesson.parent)
+    lesson.write_text("my own work", encoding="utf-8")
+    code, out, _ = run("lab", lesson.parent)
+    assert code == 0
+    assert "0 new, 0 refreshed. Left as you have them: 00_the_copied_map.ipynb (delete one" in out
+    assert lesson.read_text(encoding="utf-8") == "my own work"
+
+
+def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)  # a container
+    for place in ([], ["there"]):
+        assert run("lab", *place, "--no-browser", "--port", 9999)[0] == 0
+        lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
+        assert jupyterlab.pop() == [lesson, "--allow-root", "--no-browser", "--port", "9999"]
+
+
+def test_lab_without_jupyterlab_says_how_to_get_it(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jupyterlab", None)
+    code, out, err = run("lab", tmp_path / "learn")
+    assert (code, out) == (3, "")
+    assert err == "Error: JupyterLab is missing. Install it: pip install 'jupyterlab>=4'.\n"
+    assert not (tmp_path / "learn").exists()
+
+
+# ---------------------------------------------------------------- what is installed
+
+
+@pytest.fixture(scope="module")
+def wheel(root, tmp_path_factory):
+    """Build the wheel as pip would, but without the network."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    (path,) = WheelBuilder(str(root)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
+    inside = [Path(name).name for name in wheel.namelist() if name.startswith("wmlearn/_notebooks/")]
+    assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/??_*.ipynb"))
+    assert {name.split("/")[0] for name in wheel.namelist()} == {"wmlearn", f"wmlearn-{wheel_version(wheel)}.dist-info"}
+    (scripts,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    assert "wmlearn = wmlearn.cli:main" in wheel.read(scripts).decode().splitlines()
+
+
+def wheel_version(wheel):
+    return Path(wheel.filename).name.split("-")[1]
+
+
+def test_lab_works_from_the_wheel(wheel, tmp_path):
+    """Nothing of the checkout is used: the package lies elsewhere, and so does the folder one works in."""
+    wheel.extractall(tmp_path / "site")
+    (tmp_path / "site" / "jupyterlab").mkdir()
+    stand_in = "import wmlearn\ndef main(opened): print('opened', opened[0], 'with', wmlearn.__file__)\n"
+    (tmp_path / "site" / "jupyterlab" / "labapp.py").write_text(stand_in, encoding="utf-8")
+    (tmp_path / "site" / "jupyterlab" / "__init__.py").touch()
+    (tmp_path / "work").mkdir()
+    done = in_a_shell("lab", cwd=tmp_path / "work", env=os.environ | {"PYTHONPATH": str(tmp_path / "site")})
+    assert done.returncode == 0, done.stderr
+    lesson = Path("learn", "00_the_copied_map.ipynb")
+    assert f"opened {lesson} with {tmp_path / 'site' / 'wmlearn' / '__init__.py'}" in done.stdout
+    assert (tmp_path / "work" / lesson).exists()
+
+
+def test_only_the_command_line_needs_click(run_python):
+    run_python(
+        "import sys; sys.modules['click'] = None; import wmlearn; wmlearn.HttpBox, wmlearn.verify, wmlearn.serve"
+    )
+
+
+def test_verify_needs_no_torch(run_python):
+    run_python("import sys; sys.modules['torch'] = None; import wmlearn.cli")

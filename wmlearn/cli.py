@@ -1,0 +1,283 @@
+"""The command line: `wmlearn lab`, `serve`, `verify` and `check`.
+
+Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by `verify` alone;
+whatever goes wrong, click's own errors included, ends with 3 or more.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wmlearn._data import SOURCES
+from wmlearn._show import plural
+from wmlearn._webapp import Conduct
+from wmlearn.blackbox import BlackBox, HttpBox
+from wmlearn.data import load_data
+from wmlearn.evidence import LOG, log_use, open_evidence, read_log
+from wmlearn.learn import LESSONS, copy_lessons
+from wmlearn.service import serve
+from wmlearn.verification import verify
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+    from torch import nn
+
+EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
+FAILED, MISUSED, INTERRUPTED = 3, 4, 130
+HERE = Path(__file__).parent
+INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where the lessons may lie
+
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+Finding = tuple[str, str, str]  # what was looked at, what was found, what is wrong with it
+
+
+@contextmanager
+def _codes() -> Iterator[None]:
+    """Give every way to fail its exit code; click's own would be 1 and 2."""
+    try:
+        yield
+    except click.exceptions.Exit:
+        raise
+    except click.ClickException as error:
+        error.exit_code = MISUSED if isinstance(error, click.UsageError) else FAILED
+        raise
+    except (KeyboardInterrupt, click.Abort):
+        raise click.exceptions.Exit(INTERRUPTED) from None
+    except Exception as error:
+        if not isinstance(error, (OSError, ValueError, TypeError, RuntimeError, ImportError)):
+            click.echo(traceback.format_exc(), err=True)  # no user's mistake: whoever mends it needs to see where
+        failure = click.ClickException(_sentence(error))
+        failure.exit_code = FAILED
+        raise failure from error
+
+
+def _sentence(error: Exception) -> str:
+    """Return an error on one line; those of the operating system name the file first."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}. Choose another place, or change who may use this one."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+class _Commands(click.Group):
+    """Commands whose errors are one sentence, and never end with the exit code of a verdict."""
+
+    parse_args = _codes()(click.Group.parse_args)
+    invoke = _codes()(click.Group.invoke)
+
+
+@click.group(cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="wmlearn")
+def main() -> None:
+    """Prove who owns a neural network: lessons, a service to question, and the verdict.
+
+    Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a verdict see
+    `wmlearn verify --help`.
+    """
+
+
+# ---------------------------------------------------------------- lab
+
+
+@main.command("lab", context_settings={"ignore_unknown_options": True})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
+def _lab(arguments: tuple[str, ...]) -> None:
+    """Open your own copy of the lessons in JupyterLab.
+
+    The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never overwritten. What follows
+    is passed on: wmlearn lab learn --no-browser --port 9999
+    """
+    named = bool(arguments) and not arguments[0].startswith("-")
+    folder = arguments[0] if named else "learn"
+    try:
+        from jupyterlab.labapp import main as open_lab
+    except ImportError:
+        raise ImportError("JupyterLab is missing. Install it: pip install 'jupyterlab>=4'.") from None
+    copied = copy_lessons(INSTALLED if INSTALLED.is_dir() else CHECKOUT, folder)
+    kept = ", ".join(path.name for path in copied.kept)
+    kept = f" Left as you have them: {kept} (delete one to start afresh)." if kept else ""
+    click.echo(f"Your lessons are in {folder}: {len(copied.new)} new, {len(copied.refreshed)} refreshed.{kept}")
+    as_root = hasattr(os, "geteuid") and os.geteuid() == 0  # JupyterLab refuses unless told; containers are often root
+    options = [*(["--allow-root"] if as_root else []), *arguments[named:]]
+    open_lab([str(min(Path(folder).glob(LESSONS))), *options])
+
+
+# ---------------------------------------------------------------- serve
+
+
+@main.command("serve")
+@click.argument("model")
+@click.option("--name", default="model", show_default=True, help="Its name in the address.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; this machine only by default.")
+@click.option("--port", type=int, default=0, help="The port; any free one if left out.")
+@click.option("--scores", is_flag=True, help="Tell the probability of each class, too.")
+@click.option("--rate", type=float, help="Images per second; whoever is faster has to wait.")
+@click.option("--latency", type=float, default=0.0, help="Seconds that each answer is held back.")
+@click.option("--faults", type=float, default=0.0, help="Share of the requests that fail, 0 to 1.")
+@_json
+def _serve(model: str, name: str, host: str, port: int, as_json: bool, **conduct: Any) -> None:
+    """Put MODEL on the network until Ctrl+C, and print its address.
+
+    MODEL is a model that ships ("mnist/content") or a file that wmlearn.zoo.save_model wrote ("mine.safetensors").
+    Where the environment variable WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
+    """
+    behaviour = Conduct(token=_token(), **conduct)
+    with serve(_load(model), name=name, host=host, port=port, conduct=behaviour) as service:
+        click.echo(json.dumps({"url": service.url, "name": name, "model": model}) if as_json else service.url)
+        click.echo("It answers until you press Ctrl+C.", err=True)
+        while True:
+            time.sleep(3600)
+
+
+def _token() -> str | None:
+    """Return the bearer token; it is no option, since all users of a machine can read each other's command lines."""
+    return os.environ.get("WMLEARN_TOKEN") or None
+
+
+def _load(model: str) -> nn.Module:
+    """Return a shipped model by its name, or one from a file."""
+    from wmlearn import zoo
+
+    path = Path(model)
+    if path.suffix != ".safetensors":
+        return zoo.load_model(model)
+    try:
+        return zoo.read_model(path)
+    except OSError:
+        state = "damaged or another's" if path.is_file() else "not there"
+        raise OSError(f"{model} should be a model written by wmlearn.zoo.save_model; it is {state}.") from None
+
+
+# ---------------------------------------------------------------- verify
+
+
+@main.command("verify")
+@click.argument("url")
+@click.argument("evidence")
+@click.option("--questions", type=int, help="How many to ask, in sealed order; all if left out.")
+@click.option("--family", type=int, default=1, show_default=True, help="Tests that share alpha: suspects, repetitions.")
+@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds that one request may take.")
+@click.option("--budget", type=int, help="The most images to send.")
+@_json
+def _verify(url: str, evidence: str, questions: int | None, family: int, as_json: bool, **asking: Any) -> None:
+    """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries the watermark.
+
+    EVIDENCE is what wm.save_evidence wrote; its log notes what was asked. A service that wants a bearer token gets that
+    of the environment variable WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear the service), 2
+    cannot tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
+    """
+    if re.search(r"//[^/]*@", url):
+        raise click.UsageError("URL must hold no password: it would stand in the log. Leave out what is before @.")
+    marks, before = open_evidence(evidence), sum(use.what == "asked" for use in read_log(evidence))
+    if 0 < family <= before:
+        times = f"asked {plural(before, 'time')} before (see {LOG})"
+        click.echo(f"These questions were {times}: --family {before + 1} shares alpha among all these tests.", err=True)
+    (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
+    with HttpBox(url, token=_token(), **asking) as box:
+        try:
+            verdict = verify(box, marks, questions=questions, family=family)
+        finally:  # also after an error or Ctrl+C: what was sent is known to the service
+            if box.queries:
+                log_use(evidence, "asked", sorted(set(marks.question[: box.queries].tolist())), whom=url)
+    if box.faults:
+        click.echo(f"{plural(box.failed, 'image')} got no valid answer; the last time: {box.faults[-1]}", err=True)
+    if as_json:
+        counted = {"unanswered": int(verdict.unanswered.sum()), "queries": box.queries, "seal": marks.seal}
+        fields = ("decision", "k", "n", "p", "p_judge", "alpha", "family", "classroom")
+        click.echo(json.dumps({field: getattr(verdict, field) for field in fields} | counted))
+    else:
+        click.echo(f"{verdict.explain()}\nSeal: {marks.seal}")
+    click.get_current_context().exit(EXIT_CODES[verdict.decision])
+
+
+# ---------------------------------------------------------------- check
+
+
+@main.command("check")
+@_json
+def _check(as_json: bool) -> None:
+    """Look whether this machine has what the course needs. Exit code 0 if all is well, else 3."""
+    findings = list(_findings())
+    problems = list(dict.fromkeys(problem for *_, problem in findings if problem))
+    if as_json:
+        found = {what: value for what, value, problem in findings if not problem}
+        click.echo(json.dumps({"ok": not problems, "found": found, "problems": problems}))
+    else:
+        for what, value, problem in findings:
+            click.echo(f"{'!!' if problem else 'ok'}  {what}: {problem or value}")
+        click.echo(f"{plural(len(problems), 'problem')} to mend." if problems else "All is well.")
+    click.get_current_context().exit(FAILED if problems else 0)
+
+
+def _findings() -> Iterator[Finding]:
+    """Look at one thing after the other: packages, data, models, speed, network."""
+    from packaging.requirements import Requirement
+
+    yield "Python", platform.python_version(), ""
+    yield _look("wmlearn", importlib.metadata.version, "wmlearn")
+    for needed in map(Requirement, importlib.metadata.requires("wmlearn") or []):
+        if needed.marker is None or needed.marker.evaluate({"extra": "lab"}):
+            yield _look(needed.name, _version, needed)
+    for name in SOURCES:
+        yield _look(name, _released, name)
+    yield _look("1,000 images", _seconds)
+
+
+def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
+    try:
+        return what, at(*arguments), ""
+    except Exception as error:  # whatever it is, the rest is still worth looking at
+        return what, "", _sentence(error)
+
+
+def _version(needed: Requirement) -> str:
+    """Return the version of a package that is here, if it is one that will do."""
+    wanted = f"Install it: pip install '{needed.name}{needed.specifier}'."
+    try:
+        version = importlib.metadata.version(needed.name)
+    except importlib.metadata.PackageNotFoundError:
+        raise ImportError(f"{needed.name} is missing. {wanted}") from None
+    if not needed.specifier.contains(version, prereleases=True):
+        raise ImportError(f"{needed.name} should be {needed.specifier}; version {version} is here. {wanted}")
+    return version
+
+
+def _released(name: str) -> str:
+    """Read the images and every model that ship for a task; each file is compared with its SHA-256."""
+    from wmlearn import zoo
+
+    load_data(name)
+    models = [each for each in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) if each.startswith(f"{name}/")]
+    return f"images and {plural(len([zoo.load_model(each) for each in models]), 'model')} as released"
+
+
+def _seconds() -> str:
+    """Ask a shipped network in memory, then as a service on a free port, as the lessons do; return how long each took.
+
+    Each is asked twice, and the second time counts: the first one also pays for the start.
+    """
+    model, images = _load("mnist/clean"), load_data("mnist").test.images[:1000]
+    with serve(model, name="wmlearn-check") as service, HttpBox(service.url, retries=1) as box:
+        seconds, labels = [], []
+        for query in (BlackBox(model), box, BlackBox(model), box):
+            start = time.perf_counter()
+            labels.append(query(images).tolist())
+            seconds.append(time.perf_counter() - start)
+    if labels[2] != labels[3]:
+        raise RuntimeError("a service gave other labels than its model. Is something between them, a proxy perhaps?")
+    return f"{seconds[2]:.2f} s in memory, {seconds[3]:.2f} s over HTTP on a free port"
+
+
+if __name__ == "__main__":
+    main()

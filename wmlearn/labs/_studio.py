@@ -1,0 +1,201 @@
+"""What the trigger studio works out and draws, without any widget: triggers, what innocents answer, how visible."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wmlearn._show import BLUE, VERMILLION, mosaic, percent, plural, png_uri
+from wmlearn._types import Labels, Pixels, Query
+from wmlearn._words import expected
+from wmlearn.data import Splits
+from wmlearn.labs._svg import drawing, text
+from wmlearn.labs._twin import png
+from wmlearn.labs._visibility import psnr, ssim
+from wmlearn.questions import TriggerSet
+from wmlearn.triggers import Content, Noise, Unrelated
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SHOWN = 12  # triggers in the preview: what 20 networks answer to them is known in a blink
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 642, 40, 222  # the edges of the plot, in pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Preview:
+    """A sealed trigger set, and what innocent models answer to some of its images.
+
+    Attributes
+    ----------
+    marks, before : the triggers, and the images they were made from, (n, c, h, w); None for `Unrelated`
+    shown, asked : the positions of the images that are shown, and of those that the models were asked
+    answers : what they said, one row a model, shape (models, asked)
+    """
+
+    marks: TriggerSet
+    before: Pixels | None
+    shown: Labels
+    asked: Labels
+    answers: Labels
+
+    @property
+    def agreeing(self) -> int:
+        """How many of the answers are the secret ones."""
+        return int((self.answers == self.marks.labels[self.asked]).sum())
+
+    @property
+    def shares(self) -> np.ndarray:
+        """The share of the answers that each class got, 0 to 1."""
+        classes = len(self.marks.rules.classes)
+        return np.bincount(self.answers.ravel(), minlength=classes)[:classes] / self.answers.size
+
+    @property
+    def target(self) -> str | None:
+        """The class that fixed labels aim at, by name; None where every question has its own answer."""
+        rules = self.marks.rules
+        return rules.classes[self.marks.answers[0]] if rules.fixed else None
+
+    @property
+    def asked_which(self) -> str:
+        """The images that the models were asked, in words."""
+        everything = len(self.asked) == len(self.marks.pixels)
+        return f"all {plural(len(self.asked), 'trigger')}" if everything else f"the {len(self.asked)} triggers shown"
+
+    def ask_all(self, boxes: Sequence[Query]) -> Preview:
+        """Return the same triggers with what innocents answer to all of them."""
+        every = np.arange(len(self.marks.pixels))
+        return replace(self, asked=every, answers=_ask(boxes, self.marks.pixels))
+
+
+def preview(
+    recipe: Content | Unrelated | Noise, data: Splits, *, n: int, key: bytes, boxes: Sequence[Query]
+) -> Preview:
+    """Make and seal the triggers; meanwhile ask the innocents about those to be shown, the first image of a question.
+
+    Drawing the secret answers takes 50 ms on purpose (scrypt), and lets other threads work in that time.
+    """
+    with ThreadPoolExecutor(1) as aside:
+        sealing = aside.submit(recipe, data, n=n, key=key)
+        before, pixels, question, names = recipe.sketch(data, n=n, key=key)
+        shown = np.searchsorted(question, np.arange(min(SHOWN, len(names))))
+        answers = _ask(boxes, pixels[shown])
+    return Preview(sealing.result(), before, shown, shown, answers)
+
+
+def _ask(boxes: Sequence[Query], pixels: Pixels) -> Labels:
+    return np.stack([box(pixels / np.float32(255)) for box in boxes])
+
+
+# ---------------------------------------------------------------- in words
+
+
+def agreement(seen: Preview) -> str:
+    """Return in a sentence how often innocents gave the secret answers, and how often one would expect that."""
+    models, count = seen.answers.shape
+    total, classes = models * count, len(seen.marks.rules.classes)
+    said = f"Asked about {seen.asked_which}, {plural(models, 'innocent model')} gave {plural(total, 'answer')}: "
+    share, by_luck = percent(seen.agreeing / total), expected(total / classes)
+    if seen.target is None:
+        return f"{said}{seen.agreeing} agree with the secret ones ({share}). Luck alone would give {by_luck}."
+    return (
+        f"{said}{seen.agreeing} are the target class {seen.target} ({share}). With all {classes} classes alike it "
+        f"would be {by_luck}; but a fixed target is no lottery, which is why innocents are asked."
+    )
+
+
+def visibility(seen: Preview) -> str:
+    """Return in a sentence how much the triggers differ from the images they were made from."""
+    if seen.before is None:
+        return "How visible: these images come whole from another world, there is no original to compare them with."
+    before, after = (pixels[seen.asked] for pixels in (seen.before, seen.marks.pixels))
+    ratio, alike = psnr(before, after), ssim(before, after)
+    noise = "infinite, nothing was changed" if ratio == math.inf else f"{ratio:.1f} dB"
+    similar = "not measured on images this small" if math.isnan(alike) else f"{alike:.2f}"
+    return (
+        f"How visible, against the originals of {seen.asked_which}: PSNR {noise} (the higher, the harder to see), "
+        f"SSIM {similar} (1 is the same image)."
+    )
+
+
+def caption(seen: Preview) -> str:
+    """Return the bars as one sentence, for those who do not see them."""
+    bars = ", ".join(f"{name} {percent(share, 0)}" for name, share in zip(seen.marks.rules.classes, seen.shares))
+    target = f" The target is {seen.target}." if seen.target is not None else ""
+    return f"What {plural(len(seen.answers), 'innocent model')} answer to {seen.asked_which}: {bars}.{target}"
+
+
+# ---------------------------------------------------------------- in pictures
+
+
+def pictures(seen: Preview, scope: str) -> str:
+    """Return the triggers shown as HTML: all in one PNG, each with what it shows and its secret answer.
+
+    Parameters
+    ----------
+    scope : a CSS class of this lab alone
+    """
+    marks, own = seen.marks, seen.marks.pixels.shape[-1]
+    side = own * (96 // own) or 96  # pixels on the screen: a whole multiple, so that none is blurred
+    shown = marks.pixels[seen.shown]  # (k, c, h, w)
+    uri = png_uri(shown.transpose(1, 2, 0, 3).reshape(*shown.shape[1:3], -1))  # side by side
+    cells = []
+    for i, question in enumerate(marks.question[seen.shown]):
+        name, secret = (html.escape(x) for x in (marks.names[question], marks.rules.classes[marks.answers[question]]))
+        at = f"style='background-position:{-i * side}px 0'"
+        label = f"aria-label='{name}, secret answer {secret}'"
+        cells.append(f"<li><i role='img' {label} {at}></i>{name}<br>secret <b>{secret}</b></li>")
+    look = f"width:{side}px;height:{side}px;background:url({uri}) 0 0/auto {side}px"
+    every = "" if len(marks.pixels) == marks.n else ", each by the first of its images"
+    title = f"{len(cells)} of {plural(marks.n, 'question')}, {plural(len(marks.pixels), 'image')}{every}"
+    return (
+        f"<style>.{scope} i{{{look}}}</style><p class='wm-small'>{title}</p>"
+        f"<ol class='wm-grid-of-questions wm-sixes {scope}'>{''.join(cells)}</ol>"
+    )
+
+
+def bars_svg(seen: Preview) -> str:
+    """Draw the share of the innocents' answers that each class got; a fixed target has a frame and the word."""
+    classes, height = seen.marks.rules.classes, _BOTTOM - _TOP
+    slot = (_RIGHT - _LEFT) / len(classes)
+    parts = [text(0, 14, "what innocent models answer", "start")]
+    for share in (0, 0.5, 1):
+        y = _BOTTOM - height * share
+        parts += [f"<path class='wm-grid' d='M{_LEFT} {y}H{_RIGHT}'/>", text(_LEFT - 7, y + 4, f"{share:.0%}", "end")]
+    for i, (name, share) in enumerate(zip(classes, seen.shares)):
+        x, y = _LEFT + (i + 0.5) * slot, _BOTTOM - height * share
+        aimed = name == seen.target
+        kind = "wm-bar wm-target" if aimed else "wm-bar"
+        parts.append(f"<path class='{kind}' d='M{x - 0.3 * slot:.1f} {_BOTTOM}V{y:.1f}h{0.6 * slot:.1f}V{_BOTTOM}'/>")
+        parts += [text(x, y - 6, percent(share, 0), "middle", "wm-value"), text(x, _BOTTOM + 17, name, "middle")]
+        parts += [text(x, _BOTTOM + 32, "▲ target", "middle", "wm-value")] if aimed else []
+    even = _BOTTOM - height / len(classes)
+    parts += [f"<path class='wm-line' d='M{_LEFT} {even:.1f}H{_RIGHT}M430 10h28'/>"]
+    return drawing([*parts, text(464, 14, "all classes alike", "start")], caption(seen))
+
+
+def studio_png(seen: Preview) -> bytes:
+    """Return the picture for where nothing runs: the triggers shown, and beside them what innocents answer."""
+    shown, classes = seen.marks.pixels[seen.shown], seen.marks.rules.classes
+    secrets = [classes[answer] for answer in seen.marks.labels[seen.shown]]
+
+    def draw(ax: Axes) -> None:
+        """Draw the triggers left, each of their pixels as two by two, for that stays a small file; the bars right."""
+        across, down = ax.figure.get_size_inches() * ax.figure.dpi / 2
+        room = (0.01, 0.12, 6 * (shown.shape[3] + 4) / across, -(-len(shown) // 6) * (shown.shape[2] + 10) / down)
+        mosaic(shown, secrets, ax.figure.add_axes(room)).set_title("triggers, and the secret answers", fontsize=9)
+        ax.set_position((0.72, 0.16, 0.26, 0.76))
+        colours = [VERMILLION if name == seen.target else BLUE for name in classes]
+        ax.barh(range(len(classes)), 100 * seen.shares, color=colours)
+        ticks = [f"target {name}" if name == seen.target else name for name in classes]
+        ax.set_yticks(range(len(classes)), ticks, fontsize=8)
+        ax.set(xlim=(0, 100), xlabel="% of innocent answers")
+        ax.invert_yaxis()
+
+    return png(draw)
