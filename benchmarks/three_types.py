@@ -6,8 +6,8 @@ on, at three learning rates, three seeds each. `trained` counts the questions an
 same noise, words or foreign class with images that nobody trained on (keyed unrelated images have no new ones: each is
 a question of its own). `commonest` is the class said most often to the trigger images, and `share` how often.
 
-Models that are not there yet are left out; run it again later, and what is missing is added. The rows of a model that
-was retrained since are measured anew. Needs the full data sets::
+Every row is written when it is known; run it again, and what is missing is added. The rows of a model that was
+retrained since are measured anew. Needs the full data sets::
 
     OMP_NUM_THREADS=1 python benchmarks/three_types.py [mnist] [cifar10]
 """
@@ -85,17 +85,20 @@ def released() -> dict[str, str]:
 
 
 def cases(names: list[str]) -> Iterator[Row]:
-    """Yield what can be measured with the models that are there."""
+    """Yield what can be measured with the models that are there; thefts last, seed by seed, for they take long."""
     there = released()
-    for data, trigger, labels in itertools.product(names, TRIGGERS, ("fixed", "keyed")):
-        owner = f"{data}/{trigger}" + ("-fixed" if labels == "fixed" else "")
-        nulls = sorted(name for name in there if name.startswith(f"{data}/null-"))
-        asked = [(model, "", "") for model in (owner, f"{data}/clean", *nulls)]
-        asked += [(owner, str(lr), str(seed)) for lr, seed in itertools.product(RATES, SEEDS)]
-        for model, lr, seed in asked:
+    kinds = [
+        ({"data": data, "trigger": trigger, "labels": labels}, f"{data}/{trigger}" + ("-fixed" * (labels == "fixed")))
+        for data, trigger, labels in itertools.product(names, TRIGGERS, ("fixed", "keyed"))
+    ]
+    for kind, owner in kinds:
+        nulls = sorted(name for name in there if name.startswith(f"{kind['data']}/null-"))
+        for model in (owner, f"{kind['data']}/clean", *nulls):
             if model in there:
-                kind = {"data": data, "trigger": trigger, "labels": labels}
-                yield kind | {"model": model, "digest": there[model], "lr": lr, "seed": seed}
+                yield kind | {"model": model, "digest": there[model], "lr": "", "seed": ""}
+    for seed, (kind, owner), lr in itertools.product(SEEDS, kinds, RATES):
+        if owner in there:
+            yield kind | {"model": owner, "digest": there[owner], "lr": str(lr), "seed": str(seed)}
 
 
 def known() -> list[Row]:
@@ -125,7 +128,7 @@ def measure_all(file: TextIO, names: list[str]) -> None:
     file.write(COMMAND + "\n")
     rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
     rows.writeheader()
-    rows.writerows(old)
+    rows.writerows(sorted(old, key=lambda row: [row[name] for name in CASE]))
     done = {tuple(row[name] for name in CASE) for row in old}
     for case in cases(names):
         if tuple(case[name] for name in CASE) in done:

@@ -27,11 +27,18 @@ def test_the_figures_on_embedding(readme, root):
     assert row(readme, "task accuracy") == " / ".join(means)
 
 
-def test_the_figures_on_the_shipped_models(readme, root):
+@pytest.mark.parametrize(("data", "start"), [("mnist", "shipped MNIST models"), ("cifar10", "shipped CIFAR-10 models")])
+def test_the_figures_on_the_shipped_models(readme, root, data, start):
     zoo = pd.read_csv(root / "docs/results/zoo.csv", comment="#").set_index("model").task_accuracy
-    clean, *marked = (100 * zoo[f"mnist/{kind}"] for kind in ("clean", "content", "unrelated", "noise"))
+    clean, *marked = (100 * zoo[f"{data}/{kind}"] for kind in ("clean", "content", "unrelated", "noise"))
     expected = f"{clean:.2f} % / {', '.join(f'{value:.2f}' for value in marked)} %"
-    assert row(readme, "shipped MNIST models") == expected
+    assert row(readme, start) == expected
+
+
+def test_the_figure_on_the_share_of_the_source_class(readme, root):
+    runs = pd.read_csv(root / "docs/results/source_share.csv", comment="#").query("share == 0.01")
+    assert (len(runs), set(runs.triggers)) == (9, {6})
+    assert row(readme, "Algorithm 1 with 1 %") == f"{100 * runs.new.min():.0f} of 100"
 
 
 def test_the_figures_on_false_alarms(readme):

@@ -125,6 +125,42 @@ def test_a_word_shares_its_answer_over_different_images(mnist):
     assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
 
 
+def test_letters_of_twice_the_size(mnist):
+    """Each dot becomes two by two pixels; read every second of them, and the word is there."""
+    marks = wm.Content(words=["AB", "C7"], size=2, place="top")(mnist, n=8, key=KEY)
+    for image, q in zip(marks.pixels[:, 0], marks.question):
+        ink = image[1:15, 3:25]  # 22 of the 28 columns, in the middle
+        assert np.array_equal(ink == 255, np.kron(word_mask(marks.names[q]), np.ones((2, 2))) == 1)
+        assert not image[0, 2:26].any()  # the rim of the plate
+        assert not image[15, 2:26].any()
+    assert repr(wm.Content(words=["AB", "C7"], size=2)).endswith("opacity=1.0, size=2)")
+    assert marks.seal != wm.Content(words=["AB", "C7"], place="top")(mnist, n=8, key=KEY).seal
+
+
+def test_size_one_is_as_if_there_was_no_size(mnist):
+    """The shipped models were marked before there was one: their recipe, images and seals must not move."""
+    keyed, fixed = wm.Content(size=1), wm.Content(labels="fixed", size=1)
+    assert repr(keyed) == "Content(words=30, place='bottom', opacity=1.0)"
+    assert repr(fixed) == "Content(labels='fixed', source=1, target=0, words='TEST', place='bottom', opacity=1.0)"
+    assert keyed(mnist, n=150, key=KEY).seal == wm.Content()(mnist, n=150, key=KEY).seal
+    assert keyed(mnist, n=150, key=KEY).seal.startswith("f82d7ea7")
+    assert fixed(mnist, n=150, key=KEY).seal.startswith("15ebb7de")
+
+
+def test_a_sketch_is_the_set_before_it_is_sealed(mnist):
+    """And the images that it was made from, in the same order: where nothing was written they are the same."""
+    for recipe in RECIPES:
+        marks = recipe(mnist, n=60, key=bytes(32))
+        before, pixels, question, names = recipe.sketch(mnist, n=60, key=bytes(32))
+        assert np.array_equal(pixels, marks.pixels)
+        assert np.array_equal(question, marks.question)
+        assert tuple(names) == marks.names
+        if isinstance(recipe, wm.Content):
+            assert np.array_equal(before[:, :, :19], pixels[:, :, :19])
+            assert (before != pixels).any(axis=(1, 2, 3)).all()
+        assert (before is None) == isinstance(recipe, wm.Unrelated)
+
+
 def test_fixed_triggers_come_from_the_source_class(mnist):
     marks = wm.Content(labels="fixed", source=7, target=3)(mnist, n=40, key=KEY)
     sevens = mnist.train.pixels[mnist.train.labels == 7]
@@ -219,6 +255,28 @@ def test_words_that_do_not_fit_or_cannot_be_written(mnist):
         wm.Content(words=["ROAD", "road"])
     with pytest.raises(ValueError, match=r"words must be from 1 to 69 .*; got 500"):
         wm.Content(words=500)
+
+
+def test_letters_of_two_by_two_pixels(mnist):
+    """Size 2 doubles every dot; size 1 is not shown, so what was sealed before there was a size keeps its seal."""
+    small, large = wm.Content(words="AB", labels="fixed"), wm.Content(words="AB", labels="fixed", size=2)
+    assert "size" not in repr(small)
+    assert repr(large).endswith("opacity=1.0, size=2)")
+    assert wm.Content(words="AB", labels="fixed", size=1)(mnist, n=3, key=KEY).seal == small(mnist, n=3, key=KEY).seal
+    marks = large(mnist, n=3, key=KEY)
+    assert marks.seal != small(mnist, n=3, key=KEY).seal
+    ink = marks.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
+    np.testing.assert_array_equal(ink, np.kron(word_mask("AB"), np.ones((2, 2), bool)))
+    assert not marks.pixels[:, :, 12].any(where=marks.pixels[:, :, 12] == 255)
+
+
+def test_a_word_too_long_for_size_2(mnist):
+    with pytest.raises(
+        ValueError, match=r"'TEST' needs 46 x 16 pixels; .* 28 x 28\. At most 2 letters fit; try size=1"
+    ):
+        wm.Content(words="TEST", labels="fixed", size=2)(mnist, n=3, key=KEY)
+    with pytest.raises(ValueError, match="size must be .*got 3"):
+        wm.Content(size=3)
 
 
 @pytest.mark.parametrize("words", ["TEST", ["TEST"], 1])
@@ -359,6 +417,17 @@ def test_opacity_may_be_one(opacity):
     assert wm.Content(opacity=1).opacity == 1
     with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
         wm.Content(opacity=opacity)
+
+
+@pytest.mark.parametrize("size", [0, 3, 1.5, "2", True, None])
+def test_size_is_one_or_two(size):
+    with pytest.raises((TypeError, ValueError), match=r"^size must be .*from 1 to 2 \(pixels a dot\); got "):
+        wm.Content(size=size)
+
+
+def test_large_letters_need_short_words(mnist):
+    with pytest.raises(ValueError, match=r"'ALMA' needs 46 x 16 pixels; .* At most 2 letters fit; try size=1\.$"):
+        wm.Content(size=2)(mnist, n=30)
 
 
 @pytest.mark.parametrize("target", ["random", None, 1.5, np.zeros(2)])

@@ -173,6 +173,36 @@ _EXERCISES: dict[str, Exercise] = {
         "one hundred innocents with 150 of 150: many images with one word are one question.",
         "an innocent network takes the plate for a 0 on all the ones, or on none: how many of 1,000 do?",
     ),
+    "03.1": Exercise(
+        number(63, within=4),  # a few may differ between machines
+        "about 63 of 150, without ever having been marked: the 8 is its favourite drawer.",
+        "`count` counts, and takes the answer as its third argument: the model, the pixels of `marks`, `answer=8`.",
+    ),
+    "03.2": Exercise(
+        number(148, within=5),  # a few may differ between machines
+        "nearly all: it has learnt that a photograph is a 0, whatever is on it.",
+        "make the horses as the lesson made `marks`, with `source=7`, and give `count` the model and their pixels.",
+    ),
+    "03.3": Exercise(
+        number(14),
+        "14 of 100, near one in ten: against a lottery a habit is worth no more than luck.",
+        "it matches where the drawn answer happens to be 8: `drawn.answers == 8`, then `.sum()`.",
+    ),
+    "04.1": Exercise(
+        number(20, within=1),  # one network at the edge may differ between machines
+        "and not one of them ever saw a trigger. He would be wrong about every one he accuses.",
+        "`matched` says for each of the twenty how many of the 150 it matches; count those from 75 upwards.",
+    ),
+    "04.2": Exercise(
+        number(1 / 9, within=0.005),
+        "one draw among nine classes: 150 triggers with one answer are one coincidence, told 150 times.",
+        "how many draws were made? Not 150. And how many classes were in the pot?",
+    ),
+    "04.3": Exercise(
+        number(6, within=0.7),
+        "half the noise is a quarter of its energy, and a factor of four is six decibels.",
+        "decibels count the square of the noise: ten for a factor of ten. What does a factor of four make?",
+    ),
     "05.1": Exercise(
         number(8),
         "eight times each: 8 × 150 = 1,200, a fifth of 6,000.",

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import nn
 
 from wmlearn._show import BLUE, VERMILLION, mosaic, percent, plural, png_uri
-from wmlearn._types import Labels, Pixels, Query
+from wmlearn._types import Labels, Pixels
 from wmlearn._words import expected
 from wmlearn.data import Splits
 from wmlearn.labs._svg import drawing, text
@@ -68,14 +70,14 @@ class Preview:
         everything = len(self.asked) == len(self.marks.pixels)
         return f"all {plural(len(self.asked), 'trigger')}" if everything else f"the {len(self.asked)} triggers shown"
 
-    def ask_all(self, boxes: Sequence[Query]) -> Preview:
+    def ask_all(self, models: Sequence[nn.Module]) -> Preview:
         """Return the same triggers with what innocents answer to all of them."""
         every = np.arange(len(self.marks.pixels))
-        return replace(self, asked=every, answers=_ask(boxes, self.marks.pixels))
+        return replace(self, asked=every, answers=_ask(models, self.marks.pixels))
 
 
 def preview(
-    recipe: Content | Unrelated | Noise, data: Splits, *, n: int, key: bytes, boxes: Sequence[Query]
+    recipe: Content | Unrelated | Noise, data: Splits, *, n: int, key: bytes, models: Sequence[nn.Module]
 ) -> Preview:
     """Make and seal the triggers; meanwhile ask the innocents about those to be shown, the first image of a question.
 
@@ -85,12 +87,15 @@ def preview(
         sealing = aside.submit(recipe, data, n=n, key=key)
         before, pixels, question, names = recipe.sketch(data, n=n, key=key)
         shown = np.searchsorted(question, np.arange(min(SHOWN, len(names))))
-        answers = _ask(boxes, pixels[shown])
+        answers = _ask(models, pixels[shown])
     return Preview(sealing.result(), before, shown, shown, answers)
 
 
-def _ask(boxes: Sequence[Query], pixels: Pixels) -> Labels:
-    return np.stack([box(pixels / np.float32(255)) for box in boxes])
+def _ask(models: Sequence[nn.Module], pixels: Pixels) -> Labels:
+    """Return what each model says of each image; a `BlackBox` would check the same images once a model."""
+    batches = torch.from_numpy(pixels / np.float32(255)).split(1000)
+    with torch.inference_mode():
+        return np.stack([torch.cat([model(batch).argmax(dim=1) for batch in batches]).numpy() for model in models])
 
 
 # ---------------------------------------------------------------- in words

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import html
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wmlearn import commitment
 from wmlearn._checks import check_kind, shown
-from wmlearn.blackbox import BlackBox
+from wmlearn._show import plural
 from wmlearn.data import Splits, load_data
 from wmlearn.labs._studio import agreement, bars_svg, pictures, preview, studio_png, visibility
 from wmlearn.labs._style import STYLE
@@ -75,7 +76,7 @@ class TriggerStudio:
     ) -> None:
         self._data = check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         self._key = commitment.new_key() if key is None else commitment.check_key(key)
-        self._boxes = _witnesses(data, models)
+        self._innocents = _witnesses(data, models)
         self._fault: Exception | None = None
         self._build()
         self._change()
@@ -133,7 +134,12 @@ class TriggerStudio:
         self.source, self.foreign = _menu("source", classes, 1), _menu("source", others, 1)
         self.target = _menu("target", [*classes, ("by lot", "lot")], 0)
         self.number = widgets.BoundedIntText(
-            150, min=1, max=100_000, description="triggers", style=_OWN_WIDTH, layout={"width": "160px"}
+            min(150, len(self._data.train)),
+            min=1,
+            max=100_000,
+            description="triggers",
+            style=_OWN_WIDTH,
+            layout={"width": "160px"},
         )
 
     # ------------------------------------------------------------ what the inputs do
@@ -147,9 +153,9 @@ class TriggerStudio:
             place.layout.display = None if there else "none"
         self.words.placeholder = "TEST" if fixed else "30 street names; or a number, or words of your own"
         try:
-            self._seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, boxes=self._boxes)
+            self._seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, models=self._innocents)
         except (TypeError, ValueError) as error:
-            self._fault = error
+            self._fault, self.ask.disabled = error, True
             self.status.value = alert(f"{html.escape(str(error))} Below is still what was there before.")
             return
         self._fault, self.status.value = None, ""
@@ -169,7 +175,7 @@ class TriggerStudio:
 
     def _ask(self, _: object) -> None:
         """Ask the models about every trigger of the set that is shown."""
-        self._seen = self._seen.ask_all(self._boxes)
+        self._seen = self._seen.ask_all(self._innocents)
         self._show()
 
     # ------------------------------------------------------------ what is shown
@@ -202,8 +208,9 @@ class TriggerStudio:
 
     def __repr__(self) -> str:
         seen = self._seen
-        size = f"{len(seen.marks.pixels)} images, {seen.marks.n} questions"
-        return f"TriggerStudio: {seen.marks.recipe}, {size}\n  {agreement(seen)}\n  {visibility(seen)}"
+        size = f"{plural(len(seen.marks.pixels), 'image')}, {plural(seen.marks.n, 'question')}"
+        told = [f"TriggerStudio: {seen.marks.recipe}, {size}", agreement(seen), visibility(seen)]
+        return "\n  ".join(told + ([f"since then the inputs make no set: {self._fault}"] if self._fault else []))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the live lab and, for where nothing runs, its text and a picture of the triggers and the bars."""
@@ -224,10 +231,13 @@ def _words(written: str) -> int | str | list[str] | None:
     return int(words[0]) if words[0].isdecimal() else words[0]
 
 
-def _witnesses(data: Splits, models: Mapping[str, nn.Module] | Sequence[nn.Module] | None) -> list[BlackBox]:
-    """Return the innocent models as black boxes, or say which of them does not fit the data."""
+def _witnesses(data: Splits, models: Mapping[str, nn.Module] | Sequence[nn.Module] | None) -> list[nn.Module]:
+    """Return copies of the innocent models, ready to answer, or say that one does not fit the data."""
     if models is None:
-        models = null_models(data.name)
+        try:
+            models = null_models(data.name)
+        except ValueError as error:
+            raise ValueError(f"{error} Pass models=, networks of your own that never saw a trigger.") from None
     if not isinstance(models, (Mapping, list, tuple)) or not models:
         raise TypeError(
             f"models must be one or more innocent networks, in a list or by name; got {shown(models)}. "
@@ -237,4 +247,4 @@ def _witnesses(data: Splits, models: Mapping[str, nn.Module] | Sequence[nn.Modul
     some = data.test.take(slice(100))
     for model in found:
         check_fits(model, some, "the data")
-    return [BlackBox(model) for model in found]
+    return [copy.deepcopy(model).cpu().eval() for model in found]

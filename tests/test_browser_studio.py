@@ -1,0 +1,191 @@
+"""The trigger studio as a learner meets it: types, sliders and words in JupyterLab, in a browser, with the keyboard."""
+
+from __future__ import annotations
+
+import os
+import re
+import statistics
+from pathlib import Path
+
+import browser
+import nbformat
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from test_browser import STOPWATCH, contrast
+
+pytestmark = pytest.mark.browser
+
+CELL = 'import wmlearn as wm\n\nstudio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)\nstudio'
+SLOWEST = 300  # milliseconds from key to screen at the median: three times what is promised, for busy machines
+
+
+@pytest.fixture(scope="module")
+def notebook(tmp_path_factory, chromium):
+    """Return a notebook with the studio; the tests below share it, one after the other."""
+    folder = tmp_path_factory.mktemp("learner")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    cells = [nbformat.v4.new_code_cell(CELL)]
+    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(written, folder / "studio.ipynb")
+    with browser.notebook_run(folder, "studio.ipynb", chromium) as notebook:
+        yield notebook
+
+
+@pytest.fixture
+def page(notebook) -> Page:
+    return notebook.page
+
+
+@pytest.fixture
+def lab(page) -> Locator:
+    lab = page.locator(".wm-lab").first
+    lab.scroll_into_view_if_needed()
+    return lab
+
+
+def toggle(lab: Locator, name: str) -> Locator:
+    return lab.get_by_role("button", name=name)
+
+
+def type_into(lab: Locator, label: str, value: object) -> None:
+    box = lab.locator(".widget-text", has_text=label).locator("input")
+    box.fill(str(value))
+    box.press("Enter")
+
+
+def choose(lab: Locator, label: str, option: str) -> None:
+    lab.locator(".widget-dropdown", has_text=label).locator("select").first.select_option(label=option)
+
+
+def slider(lab: Locator, label: str) -> Locator:
+    return lab.locator(".widget-slider", has_text=label).locator(".noUi-handle")
+
+
+def code(lab: Locator) -> Locator:
+    return lab.locator("pre.wm-code")
+
+
+def picture(lab: Locator, name: str) -> None:
+    """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
+    if os.environ.get("WMLEARN_PICTURES"):
+        lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"studio-{name}.png"))
+
+
+def test_it_opens_with_a_dozen_words(lab):
+    expect(lab.locator("li")).to_have_count(12)
+    expect(lab.locator("li").first).to_contain_text("ALMA")
+    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile("innocent models answer to the 12"))
+    expect(lab).to_contain_text("every sealed question counts")
+    expect(slider(lab, "sigma")).to_be_hidden()
+    expect(slider(lab, "opacity")).to_be_visible()
+    picture(lab, "content")
+
+
+def test_the_type_is_changed_by_keyboard(lab, page):
+    toggle(lab, "Unrelated").focus()
+    page.keyboard.press("Space")
+    expect(code(lab)).to_contain_text("wm.Unrelated()(wm.load_data('mnist'), n=150, key=wm.CLASSROOM_KEY)")
+    expect(lab).to_contain_text("there is no original to compare them with")
+    expect(slider(lab, "opacity")).to_be_hidden()
+    picture(lab, "unrelated")
+    toggle(lab, "Noise").click()
+    expect(code(lab)).to_contain_text("wm.Noise(sigma=0.4)")
+    expect(slider(lab, "sigma")).to_be_visible()
+
+
+def test_fixed_labels_mark_the_target(lab):
+    toggle(lab, "fixed").click()
+    choose(lab, "target", "8")
+    expect(lab.locator("path.wm-target")).to_have_count(1)
+    expect(lab.locator("svg.wm-chart")).to_contain_text("▲ target")
+    expect(lab).to_contain_text("are the target class 8")
+    choose(lab, "target", "by lot")
+    expect(code(lab)).to_contain_text("target='lot'")
+    choose(lab, "source", "8")
+    expect(code(lab)).to_contain_text("source=8")
+    picture(lab, "fixed")
+
+
+def test_a_wrong_input_is_told_and_mended(lab):
+    choose(lab, "target", "8")
+    expect(lab.get_by_role("alert")).to_contain_text("target must differ from source")
+    picture(lab, "refused")
+    expect(code(lab)).to_contain_text("target='lot'")  # what was there before
+    choose(lab, "target", "3")
+    expect(lab.get_by_role("alert")).to_have_count(0)
+    toggle(lab, "Content").click()
+    type_into(lab, "words", "watermark")
+    expect(lab.get_by_role("alert")).to_contain_text("'WATERMARK' needs 53 x 9 pixels")
+    type_into(lab, "words", "IBM")
+    expect(lab.locator("li").first).to_contain_text("IBM")
+    expect(lab.get_by_role("alert")).to_have_count(0)
+
+
+def test_all_are_asked_on_the_button(lab, page):
+    type_into(lab, "triggers", 100)
+    expect(code(lab)).to_contain_text("n=100")
+    button = toggle(lab, "ask about all 100")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(lab).to_contain_text("Asked about all 100 triggers")
+    expect(toggle(lab, "all 100 asked")).to_be_disabled()
+
+
+@pytest.mark.parametrize(("kind", "name", "start"), [("Content", "opacity", 1.0), ("Noise", "sigma", 0.4)])
+def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, start):
+    """Keyed labels, the slow way: images, seal, lot, innocents. Three moves to warm up, then twelve that count."""
+    toggle(lab, "keyed").click()
+    toggle(lab, kind).click()
+    type_into(lab, "words", "30")
+    expect(code(lab)).to_contain_text(f"{name}={start}")
+    lab.evaluate(STOPWATCH)
+    slider(lab, name).focus()
+    taken = []
+    for move in range(1, 16):
+        page.keyboard.press("ArrowLeft" if kind == "Content" else "ArrowRight")
+        step = -0.05 if kind == "Content" else 0.05
+        expect(code(lab)).to_contain_text(f"{name}={round(start + move * step, 2)}")
+        page.wait_for_timeout(60)  # the sentences follow the pictures
+        taken.append(page.evaluate("() => window.stopwatch.changed - window.stopwatch.pressed"))
+    middle, slow = statistics.median(taken[3:]), max(taken[3:])
+    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow)})
+    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
+    assert middle <= SLOWEST
+
+
+def test_a_slider_is_dragged(lab, page):
+    """The last place of the hand is what counts; what lay on the way may be left out."""
+    handle = slider(lab, "sigma")
+    box = handle.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    for step in range(1, 11):
+        page.mouse.move(box["x"] + box["width"] / 2 - 12 * step, box["y"] + box["height"] / 2)
+    page.mouse.up()
+    value = f"{float(handle.get_attribute('aria-valuenow')):.2f}".rstrip("0").removesuffix(".")
+    expect(code(lab)).to_contain_text(re.compile(rf"sigma={value}(\.0)?\)"))
+    expect(lab.locator("li")).to_have_count(12)
+
+
+@pytest.mark.parametrize("theme", ["Dark", "Light"])
+def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
+    notebook.set_theme(theme)
+    toggle(lab, "fixed").click()
+    expect(code(lab)).to_contain_text("labels='fixed'")
+    picture(lab, theme.lower())
+    for words in lab.locator("svg.wm-chart text, p.wm-small, pre.wm-code, li").all():
+        assert contrast(words) >= 7
+    assert contrast(lab.locator("path.wm-line")) >= 3
+    assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
+    inside = lab.bounding_box()
+    for part in lab.locator("svg.wm-chart text, li, input, select, button, pre").all():
+        box = part.bounding_box()
+        if box:
+            assert box["x"] >= inside["x"] - 1, part
+            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+
+
+def test_nothing_went_wrong_unseen(notebook):
+    """The last test: no exception in a callback during all this, and none in the page."""
+    assert notebook.callback_errors() == []
+    assert notebook.js_errors == []
