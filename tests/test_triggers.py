@@ -125,18 +125,6 @@ def test_a_word_shares_its_answer_over_different_images(mnist):
     assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
 
 
-def test_letters_of_twice_the_size(mnist):
-    """Each dot becomes two by two pixels; read every second of them, and the word is there."""
-    marks = wm.Content(words=["AB", "C7"], size=2, place="top")(mnist, n=8, key=KEY)
-    for image, q in zip(marks.pixels[:, 0], marks.question):
-        ink = image[1:15, 3:25]  # 22 of the 28 columns, in the middle
-        assert np.array_equal(ink == 255, np.kron(word_mask(marks.names[q]), np.ones((2, 2))) == 1)
-        assert not image[0, 2:26].any()  # the rim of the plate
-        assert not image[15, 2:26].any()
-    assert repr(wm.Content(words=["AB", "C7"], size=2)).endswith("opacity=1.0, size=2)")
-    assert marks.seal != wm.Content(words=["AB", "C7"], place="top")(mnist, n=8, key=KEY).seal
-
-
 def test_size_one_is_as_if_there_was_no_size(mnist):
     """The shipped models were marked before there was one: their recipe, images and seals must not move."""
     keyed, fixed = wm.Content(size=1), wm.Content(labels="fixed", size=1)
@@ -267,7 +255,7 @@ def test_letters_of_two_by_two_pixels(mnist):
     assert marks.seal != small(mnist, n=3, key=KEY).seal
     ink = marks.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
     np.testing.assert_array_equal(ink, np.kron(word_mask("AB"), np.ones((2, 2), bool)))
-    assert not marks.pixels[:, :, 12].any(where=marks.pixels[:, :, 12] == 255)
+    assert not marks.pixels[:, :, 12, 2:26].any()  # and a black rim above
 
 
 def test_a_word_too_long_for_size_2(mnist):
@@ -275,7 +263,7 @@ def test_a_word_too_long_for_size_2(mnist):
         ValueError, match=r"'TEST' needs 46 x 16 pixels; .* 28 x 28\. At most 2 letters fit; try size=1"
     ):
         wm.Content(words="TEST", labels="fixed", size=2)(mnist, n=3, key=KEY)
-    with pytest.raises(ValueError, match="size must be .*got 3"):
+    with pytest.raises(ValueError, match=r"size must be .*got 3"):
         wm.Content(size=3)
 
 
@@ -423,11 +411,6 @@ def test_opacity_may_be_one(opacity):
 def test_size_is_one_or_two(size):
     with pytest.raises((TypeError, ValueError), match=r"^size must be .*from 1 to 2 \(pixels a dot\); got "):
         wm.Content(size=size)
-
-
-def test_large_letters_need_short_words(mnist):
-    with pytest.raises(ValueError, match=r"'ALMA' needs 46 x 16 pixels; .* At most 2 letters fit; try size=1\.$"):
-        wm.Content(size=2)(mnist, n=30)
 
 
 @pytest.mark.parametrize("target", ["random", None, 1.5, np.zeros(2)])
