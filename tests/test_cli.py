@@ -81,7 +81,7 @@ def run(capsys):
 def in_a_shell(*arguments: object, **options) -> subprocess.CompletedProcess:
     """Run a command as a script would."""
     command = [sys.executable, "-m", "wmlearn.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
 
 
 # ---------------------------------------------------------------- verify
@@ -285,7 +285,7 @@ def test_a_reader_that_went_away_is_no_verdict(innocent, evidence):
     read, write = os.pipe()
     os.close(read)
     command = [sys.executable, "-m", "wmlearn.cli", "verify", innocent, str(evidence)]
-    done = subprocess.run(command, stdout=write, stderr=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(command, stdout=write, stderr=subprocess.DEVNULL, timeout=120)
     os.close(write)
     assert done.returncode >= 3
 
@@ -304,7 +304,7 @@ def test_serve_answers_until_ctrl_c(tmp_path, options):
         url = json.loads(line)["url"] if options else line
         np.testing.assert_array_equal(wm.HttpBox(url)(images), wm.BlackBox(model)(images))
         program.send_signal(signal.SIGINT)
-        _, complaints = program.communicate(timeout=30)
+        _, complaints = program.communicate(timeout=120)
     assert program.returncode == 130
     assert url.endswith("/v2/models/mine" if options else "/v2/models/model")
     assert complaints == "It answers until you press Ctrl+C.\n"

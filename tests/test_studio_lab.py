@@ -175,22 +175,20 @@ def test_pictures_in_colour():
 
 
 def test_what_innocents_answer_is_counted_by_hand(data):
-    """Two models that always say 0 and one that always says 3: two thirds and one third."""
-    studio = wm.TriggerStudio(data, key=wm.CLASSROOM_KEY, models={name: says(data, name) for name in (3,)})
-    assert bars(studio) == pytest.approx([0, 0, 0, 1, 0, 0, 0, 0, 0, 0], abs=0.01)
-    models = {"a": says(data, 0), "b": says(data, 0), "c": says(data, 3)}
+    """Two models that always say 8 and one that always says 3: two thirds and one third."""
+    models = {"a": says(data, 8), "b": says(data, 8), "c": says(data, 3)}
     studio = wm.TriggerStudio(data, key=wm.CLASSROOM_KEY, models=models)
-    assert bars(studio) == pytest.approx([2 / 3, 0, 0, 1 / 3, 0, 0, 0, 0, 0, 0], abs=0.01)
+    assert bars(studio) == pytest.approx([0, 0, 0, 1 / 3, 0, 0, 0, 0, 2 / 3, 0], abs=0.01)
     answers = studio.triggers.answers[:12].tolist()
-    agreeing = 2 * answers.count(0) + answers.count(3)
+    agreeing = 2 * answers.count(8) + answers.count(3)
     sentence = f"3 innocent models gave 36 answers: {agreeing} agree with the secret ones"
     assert sentence in studio._sentences.value
     assert "Luck alone would give 3.6." in studio._sentences.value
-    assert "to the 12 triggers shown: 0 67 %, 1 0 %, 2 0 %, 3 33 %" in studio._chart.value
+    assert "to the 12 triggers shown: 0 0 %, 1 0 %, 2 0 %, 3 33 %" in studio._chart.value
     assert "wm-target" not in studio._chart.value
-    studio.labels.value = "fixed"
-    assert "24 are the target class 0 (66.7 %). With all 10 classes alike it would be 3.6" in studio._sentences.value
-    assert "The target is 0." in studio._chart.value
+    studio.labels.value, studio.target.value = "fixed", 8
+    assert "24 are the target class 8 (66.7 %). With all 10 classes alike it would be 3.6" in studio._sentences.value
+    assert "The target is 8." in studio._chart.value
     assert studio._chart.value.count("▲ target") == studio._chart.value.count("wm-target") == 1
 
 

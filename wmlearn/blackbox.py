@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
-_AT_ONCE = 1024  # images in one forward pass: bounds the memory, costs no time
+_AT_ONCE = 256  # images in one forward pass: bounds the memory, costs no time
 
 
 class _Metered:

@@ -149,7 +149,7 @@ _EXERCISES: dict[str, Exercise] = {
         "first the seconds, then divide: an hour has 3,600 of them.",
     ),
     "01.2": Exercise(
-        number(22, within=3),  # the last digit may differ between machines
+        number(17, within=3),  # the last digit may differ between machines
         "one image in a hundred, although neither knows of the other: agreement proves nothing.",
         'count where the two lists differ: `answers["owner"] != answers["innocent"]`, then `.sum()`.',
     ),

@@ -101,7 +101,7 @@ def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Modul
     return [
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),  # a third less memory in training
     ]
 
 

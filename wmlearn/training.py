@@ -207,7 +207,7 @@ def check_fits(model: nn.Module, part: Split, what: str) -> None:
 
 def predict(model: nn.Module, pixels: Pixels) -> Labels:
     """Return the class a model gives to each 8-bit image, shape (n,); its mode is put back, nothing random is drawn."""
-    batches = torch.from_numpy(np.array(pixels)).split(1000)
+    batches = torch.from_numpy(np.array(pixels)).split(250)
     with answering(model):
         found = [model(batch.float() / 255).argmax(1) for batch in batches]
     return torch.cat(found).numpy()

@@ -107,10 +107,11 @@ def agreement(seen: Preview) -> str:
     total, classes = models * count, len(seen.marks.rules.classes)
     said = f"Asked about {seen.asked_which}, {plural(models, 'innocent model')} gave {plural(total, 'answer')}: "
     share, by_luck = percent(seen.agreeing / total), expected(total / classes)
+    agree, are = ("agrees", "is") if seen.agreeing == 1 else ("agree", "are")
     if seen.target is None:
-        return f"{said}{seen.agreeing} agree with the secret ones ({share}). Luck alone would give {by_luck}."
+        return f"{said}{seen.agreeing} {agree} with the secret ones ({share}). Luck alone would give {by_luck}."
     return (
-        f"{said}{seen.agreeing} are the target class {seen.target} ({share}). With all {classes} classes alike it "
+        f"{said}{seen.agreeing} {are} the target class {seen.target} ({share}). With all {classes} classes alike it "
         f"would be {by_luck}; but a fixed target is no lottery, which is why innocents are asked."
     )
 
@@ -173,6 +174,9 @@ def bars_svg(seen: Preview) -> str:
     for share in (0, 0.5, 1):
         y = _BOTTOM - height * share
         parts += [f"<path class='wm-grid' d='M{_LEFT} {y}H{_RIGHT}'/>", text(_LEFT - 7, y + 4, f"{share:.0%}", "end")]
+    even = _BOTTOM - height / len(classes)
+    parts += [f"<path class='wm-line' d='M{_LEFT} {even:.1f}H{_RIGHT}M430 10h28'/>"]
+    parts += [text(464, 14, "all classes alike", "start")]
     for i, (name, share) in enumerate(zip(classes, seen.shares)):
         x, y = _LEFT + (i + 0.5) * slot, _BOTTOM - height * share
         aimed = name == seen.target
@@ -180,9 +184,7 @@ def bars_svg(seen: Preview) -> str:
         parts.append(f"<path class='{kind}' d='M{x - 0.3 * slot:.1f} {_BOTTOM}V{y:.1f}h{0.6 * slot:.1f}V{_BOTTOM}'/>")
         parts += [text(x, y - 6, percent(share, 0), "middle", "wm-value"), text(x, _BOTTOM + 17, name, "middle")]
         parts += [text(x, _BOTTOM + 32, "▲ target", "middle", "wm-value")] if aimed else []
-    even = _BOTTOM - height / len(classes)
-    parts += [f"<path class='wm-line' d='M{_LEFT} {even:.1f}H{_RIGHT}M430 10h28'/>"]
-    return drawing([*parts, text(464, 14, "all classes alike", "start")], caption(seen))
+    return drawing(parts, caption(seen))
 
 
 def studio_png(seen: Preview) -> bytes:

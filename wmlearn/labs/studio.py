@@ -151,7 +151,7 @@ class TriggerStudio:
         wanted |= {self.sigma: kind == "Noise", self.source: fixed and kind != "Unrelated", self.target: fixed}
         for place, there in (wanted | {self.foreign: fixed and kind == "Unrelated"}).items():
             place.layout.display = None if there else "none"
-        self.words.placeholder = "TEST" if fixed else "30 street names; or a number, or words of your own"
+        self.words.placeholder = "TEST" if fixed else "30 street names, or type your own"
         try:
             self._seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, models=self._innocents)
         except (TypeError, ValueError) as error:
