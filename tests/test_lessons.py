@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wmlearn.lessons import _EXERCISES, Exercise, Feedback, check, number
+from wmlearn._exercises import EXERCISES, Exercise, number
+from wmlearn.lessons import Feedback, check
 
 RIGHT = {
     "00.1": 3,
@@ -68,7 +69,7 @@ def wealth(n: int, p0: float) -> float:
 
 
 def test_every_exercise_accepts_its_answer_and_praises():
-    assert RIGHT.keys() == _EXERCISES.keys()
+    assert RIGHT.keys() == EXERCISES.keys()
     for exercise, answer in RIGHT.items():
         feedback = check(exercise, answer)
         assert feedback.right is True
@@ -142,6 +143,6 @@ def test_numbers_keep_their_tolerance():
 
 
 def test_a_new_exercise_needs_one_entry(monkeypatch):
-    monkeypatch.setitem(_EXERCISES, "99.1", Exercise(lambda answer: answer == "yes", "so it is.", "look again."))
+    monkeypatch.setitem(EXERCISES, "99.1", Exercise(lambda answer: answer == "yes", "so it is.", "look again."))
     assert check("99.1", "yes").message == "Right: so it is."
     assert check("99.1", "no").message == "Not yet: look again."
