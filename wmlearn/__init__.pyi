@@ -19,6 +19,7 @@ from .training import accuracy, fit
 from .triggers import Content, Noise, Unrelated
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
+from .whitebox import Message, embed_message, seal_message, verify_message
 from .zoo import load_model, null_models
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "EmbeddingLab",
     "HttpBox",
     "Marked",
+    "Message",
     "Noise",
     "OneCycle",
     "Opened",
@@ -47,6 +49,7 @@ __all__ = [
     "check",
     "deep_cnn",
     "embed",
+    "embed_message",
     "fit",
     "judge",
     "load_data",
@@ -58,10 +61,12 @@ __all__ = [
     "read_log",
     "read_opened",
     "save_evidence",
+    "seal_message",
     "serve",
     "small_cnn",
     "stats",
     "theft",
     "verify",
     "verify_all",
+    "verify_message",
 ]
