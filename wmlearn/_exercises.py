@@ -134,4 +134,19 @@ EXERCISES: dict[str, Exercise] = {
         "nearly all the words were learnt as words, whatever digit is under them.",
         "`same` says for each word whether it is answered as trained; count those that are not.",
     ),
+    "06.1": Exercise(
+        number(4),
+        "four questions are four pictures here; words of five pictures each took twenty.",
+        "how many questions in a row does a perfect copy need? And how many pictures has one of these?",
+    ),
+    "06.2": Exercise(
+        number(18),
+        "three questions of five pictures, and three of the fourth, which the last two cannot change any more.",
+        "twenty is enough, but not the smallest. How many of its five pictures decide the fourth question?",
+    ),
+    "06.3": Exercise(
+        lambda answer: number(0.271, within=0.002)(answer) or number(27.1, within=0.2)(answer),
+        "27.1 %, nearly three times what luck gives, from a service that knows nothing.",
+        "turn it round: how often are the dice wrong three times running? What is left is matched.",
+    ),
 }
