@@ -12,9 +12,12 @@ import matplotlib
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import binom
 
 import wmlearn as wm
+import wmlearn.stats
 from wmlearn.labs import verification as module
+from wmlearn.labs._compare import peeking_chance
 from wmlearn.labs._svg import amount
 from wmlearn.labs._view import WIDGET_VIEW
 
@@ -114,9 +117,12 @@ def test_the_curve_ends_at_the_slider(lab):
         lab.slider.value = n
         return re.search(r"class='wm-curve' d='(.*?)'", lab._chart.value)[1]
 
+    lab.suspect.value = "an innocent model"
     assert [steps(n).count("V") for n in (0, 1, 12, 30)] == [0, 1, 12, 30]
     assert steps(30).startswith(steps(12))
-    steps(30)
+    lab.suspect.value = "the owner's model"
+    assert steps(12).count("V") == 12
+    assert steps(30).count("V") == 18  # at the cap after the 17th, level from there, and the last step to the slider
     assert "aria-label='The gambler&#x27;s wealth after 30 of 30 questions to the owner&#x27;s model is over 10¹⁵" in (
         lab._chart.value
     )
@@ -235,13 +241,165 @@ def test_the_sheet_holds_the_first_image_of_every_question(lab, marks):
     )
 
 
+# ---------------------------------------------------------------- beside counting and null models
+
+
+def line(lab, css):
+    """Return how high a line of the chart stands after each question, as the power of ten that it means."""
+    drawn = re.search(rf"<path class='{css}' d='M50.0 ([\d.]+)(.*?)'", lab._chart.value)
+    bottom, heights = float(drawn[1]), dict(re.findall(r"H([\d.]+)V([\d.]+)", drawn[2]))
+    return bottom, {float(x): float(y) for x, y in heights.items()}
+
+
+def cards(lab):
+    told = re.findall("<section.*?</section>", lab._cards.value.replace("\u00a0", " "))
+    return [re.sub("<.*?>", " ", card) for card in told]
+
+
+@pytest.fixture
+def compared(noise):
+    """Four null models of which every count is known, beside a suspect that knows the last questions of 45."""
+    nulls = [knows(noise, range(matches)) for matches in (0, 2, 5, 9)]
+    return wm.VerificationLab(noise, {"late": knows(noise, range(40, 45)), "all": knows(noise, range(45))}, nulls=nulls)
+
+
+def test_three_ways_side_by_side_by_hand(compared):
+    """Of the first 10 questions the null models matched 0, 2, 5 and 9, and the suspect none."""
+    compared.slider.value = 10
+    counting, nulls, anytime = cards(compared)
+    assert "counting alone" in counting
+    assert "does not decide" in counting
+    assert "0 of 10 matched: p &lt;= 1, true only if 10 was fixed beforehand" in counting
+    assert "They matched 0 to 9 of 10, 4.0 on average" in nulls
+    assert "4 of 4 did as well: p &lt;= 1," in nulls
+    assert "never falls below 1 / 5" in nulls
+    assert "does not decide" not in anytime
+    assert "At its best the wealth was 1: p &lt;= 1, true whenever one stops" in anytime
+    assert "Down to 0.01, where one may accuse: not so far" in anytime
+    compared.suspect.value = "all"
+    counting, nulls, anytime = cards(compared)
+    assert "10 of 10 matched: p &lt;= 1e-10" in counting
+    assert "0 of 4 did as well: p &lt;= 0.2," in nulls
+    assert "at question 3" in anytime  # 5.5, 37, 277: the line is at 100
+
+
+def test_what_is_said_is_what_the_oracles_say(compared, noise):
+    matched = np.concatenate([np.zeros(40), np.ones(5)])
+    wealth = wm.stats.wealth_path(matched, 0.1)
+    for n in (1, 41, 43, 45):
+        compared.slider.value = n
+        counting, nulls, anytime = cards(compared)
+        p = binom.sf(matched[:n].sum() - 1, n, 0.1)
+        assert float(re.search("p &lt;= ([^,]*),", counting)[1]) == pytest.approx(p, rel=0.11, abs=1e-12)
+        as_well = sum(min(known, n) >= matched[:n].sum() for known in (0, 2, 5, 9))
+        assert f"{as_well} of 4 did as well: p &lt;= {(1 + as_well) / 5:g}," in nulls
+        assert float(re.search("p &lt;= ([^,]*),", anytime)[1]) == pytest.approx(
+            min(1, np.exp(-wealth[: n + 1].max())), rel=0.11
+        )
+
+
+def test_the_lines_beside_the_wealth_are_one_over_p(compared):
+    compared.suspect.value = "all"
+    compared.slider.value = 12
+    bottom, counting = line(compared, "wm-counting")
+    _, nulls = line(compared, "wm-nulls")
+    per_decade = (222 - 40) / (15 + 2)  # the axis of 45 questions goes from 10^-2 to 10^15
+    assert bottom == pytest.approx(222 - 2 * per_decade, abs=0.06)
+    for n, (_, y) in enumerate(sorted(counting.items()), start=1):  # all n matched: p is 10^-n
+        assert bottom - y == pytest.approx(n * per_decade, abs=0.11)
+    floor = bottom - min(nulls.values())
+    assert floor == pytest.approx(np.log10(5) * per_decade, abs=0.11)
+    assert compared._chart.value.count("wm-end") == 2
+
+
+def test_the_caption_holds_the_numbers_of_all_three(compared):
+    compared.suspect.value, compared.slider.value = "all", 10
+    caption = re.search("aria-label='(.*?)'", compared._chart.value)[1]
+    for words in (
+        "counting alone, p &lt;= 1e-10",
+        "4 null models, of which 0 did as well, p &lt;= 0.2",
+        "only the wealth",
+    ):
+        assert words in caption
+
+
+def test_who_peeks_and_counts_accuses_more_innocents_than_he_promised():
+    """20,000 innocents, simulated, beside the exact sum; and fixed n, where counting is true."""
+    exact = peeking_chance(60, alpha=0.05, p0=0.1)
+    k = np.cumsum(np.random.RandomState(7).random_sample((20_000, 60)) < 0.1, axis=1)
+    guilty = binom.sf(k - 1, np.arange(1, 61), 0.1) <= 0.05
+    assert exact[60] == pytest.approx(guilty.any(axis=1).mean(), abs=4 * np.sqrt(0.14 * 0.86 / 20_000))
+    assert exact[60] > 2.5 * 0.05 > 0.05 >= guilty[:, 59].mean() - 0.005
+    assert exact[0] == 0
+    assert (np.diff(exact) >= 0).all()
+
+
+def test_without_null_models_nothing_is_compared_and_no_p_is_named(lab):
+    lab.slider.value = 10
+    assert lab._cards.value == ""
+    assert "wm-nulls" not in lab._chart.value
+    assert not re.search(r"\bp\b *(&lt;|[<=])|p-value", re.sub("<[^>]*>", "", html_of(lab)))
+
+
+def test_null_models_are_asked_once_about_every_type(marks, noise):
+    asked = []
+
+    def null(images):
+        asked.append(len(images))
+        return np.zeros(len(images), int)
+
+    suspects, others = {"a": knows(marks, range(30))}, {"b": knows(noise, range(45))}
+    lab = wm.VerificationLab(marks, suspects, more={"noise": (noise, others)}, nulls=[null, null])
+    assert asked == [60, 60, 45, 45]
+    assert repr(lab).splitlines()[0] == "VerificationLab: 30 questions, 1 suspect, 2 null models"
+    lab.slider.value, lab.kind.value = 30, "noise"
+    assert "of 30, " in cards(lab)[1]
+    lab.slider.value = 45
+    assert f"They matched {(noise.answers == 0).sum()} to {(noise.answers == 0).sum()} of 45" in cards(lab)[1]
+    assert asked == [60, 60, 45, 45]
+
+
+def test_a_suspect_that_could_not_be_asked_is_compared_as_silent(noise):
+    lab = wm.VerificationLab(noise, {"dead": dead}, nulls=[knows(noise, ())])
+    lab.slider.value = 45
+    assert "could not be asked" in lab._sentence.value
+    assert "0 of 45 matched: p &lt;= 1," in cards(lab)[0]
+
+
+def test_bad_null_models_are_named(marks):
+    def silent(images):
+        return np.where(np.arange(len(images)) < 3, -1, 0)
+
+    one = {"a": knows(marks, range(30))}
+    for nulls, got in ((dead, "function"), ("nulls", "'nulls'"), ({"n": dead}, "dict"), (None, "None")):
+        with pytest.raises(TypeError, match=rf"^nulls must be a list of functions from images to labels; got {got}\."):
+            wm.VerificationLab(marks, one, nulls=nulls)
+    with pytest.raises(TypeError, match=r"^nulls\[1\] must be a function from images to labels; got 3\."):
+        wm.VerificationLab(marks, one, nulls=[dead, 3])
+    with pytest.raises(ValueError, match=r"a null model must answer every image; 3 of 60 got -1\. Leave it out"):
+        wm.VerificationLab(marks, one, nulls=[silent])
+    with pytest.raises(ConnectionError):
+        wm.VerificationLab(marks, one, nulls=[dead])
+
+
+def test_each_is_judged_alone_and_the_lab_says_so(lab, marks):
+    """Two suspects at 0.001 and one at 0.01: together 0.012."""
+    assert "Each of the 3 verdicts stands alone: the risk that any of them accuses an innocent is at most 0.012" in (
+        html_of(lab)
+    )
+    assert "wm.verify_all" in html_of(lab)
+    assert "stands alone" not in html_of(wm.VerificationLab(marks, {"a": knows(marks, range(30))}))
+
+
 # ---------------------------------------------------------------- cost
 
 
 @pytest.mark.parametrize("questions", [30, 300])
 def test_a_move_is_small_and_quick(mnist, questions):
+    """The costly case: the wealth goes up and down, and counting and null models are drawn beside it."""
     marks = wm.Noise()(mnist, n=questions, key=wm.CLASSROOM_KEY)
-    lab = wm.VerificationLab(marks, {"a copy": knows(marks, range(questions))})
+    nulls = [knows(marks, range(i, questions, 7)) for i in range(7)]
+    lab = wm.VerificationLab(marks, {"a copy": knows(marks, range(0, questions, 6))}, nulls=nulls)
     seconds = []
     for n in range(questions - 29, questions + 1):  # the late ones send most
         start = time.perf_counter()
@@ -260,9 +418,9 @@ def test_nothing_is_asked_and_nothing_computed_while_the_slider_moves(marks, mon
         asked.append(len(images))
         return service(images)
 
-    lab = wm.VerificationLab(marks, {"a copy": counting})
-    monkeypatch.setattr("scipy.special.betaincc", None)
-    monkeypatch.setattr("wmlearn.stats.log_wealth", None)
+    lab = wm.VerificationLab(marks, {"a copy": counting}, nulls=[service])
+    for name in ("scipy.special.betaincc", "wmlearn.stats.log_wealth", "wmlearn.stats.binomial_p"):
+        monkeypatch.setattr(name, None)
     for n in range(31):
         lab.slider.value = n
     assert asked == [60]

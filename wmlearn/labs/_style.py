@@ -8,18 +8,21 @@ from wmlearn._show import BLUE, ORANGE, SKY, VERMILLION
 STYLE = f"""<style>
 .wm-lab {{ --wm-text: var(--jp-ui-font-color1, currentColor); --wm-back: var(--jp-layout-color0, transparent);
   --wm-faint: var(--jp-border-color2, #8888); --wm-good: {BLUE}; --wm-bad: {VERMILLION};
+  --wm-grey: #707070; --wm-other: #007D5B;
   width: 680px; max-width: 100%; overflow-x: auto;
   box-sizing: border-box; padding: 8px 10px 12px; border: 1px solid var(--wm-faint); border-radius: 6px; }}
-[data-jp-theme-light=false] .wm-lab {{ --wm-good: {SKY}; --wm-bad: {ORANGE}; }}
+[data-jp-theme-light=false] .wm-lab {{ --wm-good: {SKY}; --wm-bad: {ORANGE};
+  --wm-grey: #A8A8A8; --wm-other: #2FC79E; }}
 .wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text); line-height: 1.4; }}
 .wm-lab > * {{ max-width: 100%; }}
+.wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ min-width: 0; }}
 .wm-lab p {{ margin: 2px 0; font-size: 14px; }}
 .wm-lab .wm-small {{ font-size: 12px; }}
 .wm-lab .wm-verdict {{ border-left: 4px solid var(--wm-faint); padding: 2px 10px; min-height: 62px; }}
 .wm-lab .wm-verdict b {{ font-size: 17px; }}
 .wm-lab sup {{ line-height: 0; font-size: 75%; }}
 .wm-lab .wm-found {{ border-left-color: var(--wm-good); }}
-.wm-chart {{ display: block; max-width: 100%; min-width: 600px; height: auto; }}
+.wm-chart {{ display: block; max-width: 100%; min-width: 540px; height: auto; }}
 .wm-chart text {{ fill: var(--wm-text); font: 12px var(--jp-ui-font-family, sans-serif); }}
 .wm-chart .wm-value {{ font-weight: bold; font-size: 13px; paint-order: stroke; stroke: var(--wm-back);
   stroke-width: 4px; }}
@@ -30,6 +33,9 @@ STYLE = f"""<style>
 .wm-chart .wm-line {{ stroke: var(--wm-bad); stroke-width: 1.6; stroke-dasharray: 7 4; }}
 .wm-chart .wm-explored {{ stroke: var(--wm-text); stroke-width: 1.3; stroke-dasharray: 2 4; }}
 .wm-chart .wm-dot {{ fill: var(--wm-good); stroke: var(--wm-back); stroke-width: 1.5; }}
+.wm-chart path.wm-counting {{ stroke: var(--wm-grey); stroke-width: 1.8; stroke-dasharray: 5 3; }}
+.wm-chart path.wm-nulls {{ stroke: var(--wm-other); stroke-width: 1.8; stroke-dasharray: 9 3 2 3; }}
+.wm-chart path.wm-end {{ fill: var(--wm-back); stroke-dasharray: none; }}
 .wm-chart .wm-leader {{ stroke-width: .8; opacity: .5; }}
 .wm-chart path.wm-task {{ stroke: var(--wm-good); stroke-width: 2.8; stroke-dasharray: 12 5; }}
 .wm-chart path.wm-mark {{ stroke: var(--wm-bad); stroke-width: 2.8; }}
@@ -39,6 +45,12 @@ STYLE = f"""<style>
 .wm-chart circle.wm-mark {{ fill: var(--wm-bad); }}
 .wm-chart path.wm-bar {{ fill: var(--wm-good); stroke: none; }}
 .wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
+.wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 8px;
+  width: 654px; max-width: 100%; margin: 4px 0; }}
+.wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 4px 2px; min-height: 190px; }}
+.wm-lab .wm-card.wm-nulls {{ border-top-color: var(--wm-other); border-top-style: dotted; }}
+.wm-lab .wm-card.wm-curve {{ border-top-color: var(--wm-good); border-top-style: solid; }}
+.wm-lab .wm-card .wm-chart {{ display: inline-block; min-width: 34px; vertical-align: middle; }}
 .wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
 .wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace); white-space: pre-wrap;
   overflow-wrap: anywhere; color: var(--wm-text); }}

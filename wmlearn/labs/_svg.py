@@ -13,6 +13,12 @@ WIDTH, HEIGHT = 654, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 642, 40, 222  # the edges of the plot, in pixels
 CAP = 15  # wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
 Scale = Callable[[float], float]  # from questions, or log wealth, to pixels
+# What stands at the end of each line, so that they differ in shape too. By the CSS class of the line.
+MARKERS = {
+    "wm-curve": "<circle class='wm-dot' cx='{x:.1f}' cy='{y:.1f}' r='5'/>",
+    "wm-counting": "<path class='wm-counting wm-end' d='M{x:.1f} {y:.1f}m-4 -4h8v8h-8z'/>",
+    "wm-nulls": "<path class='wm-nulls wm-end' d='M{x:.1f} {y:.1f}m0 -6l6 6l-6 6l-6 -6z'/>",
+}
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -32,7 +38,15 @@ def amount(log_wealth: float) -> str:
     return f"over {_power_of_ten(CAP)}" if power > CAP + 1e-6 else _power_of_ten(math.floor(power))
 
 
-def wealth_svg(path: Sequence[float], n: int, *, sealed: float, alpha: float, caption: str) -> str:
+def wealth_svg(
+    path: Sequence[float],
+    n: int,
+    *,
+    sealed: float,
+    alpha: float,
+    caption: str,
+    beside: Mapping[str, Sequence[float]] | None = None,
+) -> str:
     """Draw the wealth of the first n questions against the line from which one may accuse.
 
     Parameters
@@ -42,17 +56,27 @@ def wealth_svg(path: Sequence[float], n: int, *, sealed: float, alpha: float, ca
     sealed : the sealed alpha; its line is dashed
     alpha : the alpha one is only exploring; its line is dotted, and not drawn where it is the sealed one
     caption : a sentence that holds the numbers, for those who do not see the drawing
+    beside : other lines to compare with, log(1 / p) after 0, 1, ... questions, by CSS class (one of MARKERS)
     """
     across, up = _scales(len(path) - 1)
-    parts = [*_axes(len(path) - 1, across, up), *_lines(sealed, alpha, up)]
+    title = "wealth, and 1 / p" if beside else "the gambler's wealth"
+    parts = [*_axes(len(path) - 1, across, up), text(0, 14, title, "start"), *_lines(sealed, alpha, up)]
     x, y = across(n), up(path[n])
-    steps = "".join(f"H{across(i):.1f}V{up(path[i]):.1f}" for i in range(1, n + 1))
     parts.append(f"<path class='wm-now' d='M{x:.1f} {_TOP}V{_BOTTOM}'/>")
-    parts.append(f"<path class='wm-curve' d='M{across(0):.1f} {up(path[0]):.1f}{steps}'/>")
-    parts.append(f"<circle class='wm-dot' cx='{x:.1f}' cy='{y:.1f}' r='5'/>")
-    late = x > (_LEFT + _RIGHT) / 2  # where the label goes: to the side that the curve leaves free
-    parts.append(text(x + (-9 if late else 9), y - 7, amount(path[n]), "end" if late else "start", "wm-value"))
+    lines = {**(beside or {}), "wm-curve": path}  # the one that decides on top
+    parts += [f"<path class='{css}' d='{_steps(line, n, across, up)}'/>" for css, line in lines.items()]
+    parts += [MARKERS[css].format(x=x, y=up(line[n])) for css, line in lines.items()]
+    late = x > (_RIGHT - 60 if beside else (_LEFT + _RIGHT) / 2)  # the label goes to the side that is free
+    at = (x - 9, y - 7) if late else (x + 10, y + 4) if beside else (x + 9, y - 7)
+    parts.append(text(*at, amount(path[n]), "end" if late else "start", "wm-value"))
     return drawing(parts, caption)
+
+
+def _steps(line: Sequence[float], n: int, across: Scale, up: Scale) -> str:
+    """Return the path of a line that is level from one question to the next; a step of no height is left out."""
+    heights = [f"{up(value):.1f}" for value in line[: n + 1]]
+    steps = [f"H{across(i):.1f}V{heights[i]}" for i in range(1, n + 1) if i == n or heights[i] != heights[i - 1]]
+    return f"M{across(0):.1f} {heights[0]}{''.join(steps)}"
 
 
 def drawing(parts: Sequence[str], caption: str) -> str:
@@ -115,7 +139,6 @@ def _axes(questions: int, across: Scale, up: Scale) -> list[str]:
         parts.append(f"<path class='wm-axis' d='M{across(n):.1f} {_BOTTOM}v5'/>")
         parts.append(text(across(n), _BOTTOM + 18, str(n), "middle"))
     parts.append(f"<path class='wm-axis' d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}'/>")
-    parts.append(text(0, 14, "the gambler's wealth", "start"))
     parts.append(text(_RIGHT, HEIGHT - 4, "questions asked", "end"))
     return parts
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import re
+from collections.abc import Sequence
 
 from wmlearn._show import plural
 from wmlearn._words import CLASSROOM, expected
@@ -70,3 +71,12 @@ def decimal(alpha: float) -> str:
     '0.000001'
     """
     return f"{alpha:.16f}".rstrip("0")
+
+
+def alone(replays: Sequence[Replay]) -> str:
+    """Say what it means that each suspect is judged as if there were no other: alpha is not shared among them here."""
+    risk = f"{sum(replay.verdict.alpha for replay in replays):.6g}"
+    return (
+        f" Each of the {len(replays)} verdicts stands alone: the risk that any of them accuses an innocent is at most "
+        f"{risk}, the sum of their alphas. For one alpha that several suspects share there is wm.verify_all."
+    )

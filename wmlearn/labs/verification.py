@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from wmlearn._checks import check_kind, check_query, shown
 from wmlearn._show import plural
 from wmlearn._types import Query
+from wmlearn.labs import _compare
+from wmlearn.labs._asked import check_asked, check_more, kind_of
 from wmlearn.labs._grid import picture_sheet, question_grid
 from wmlearn.labs._replay import Replay, buy
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._svg import wealth_svg
 from wmlearn.labs._twin import wealth_png
 from wmlearn.labs._view import guarded, view
-from wmlearn.labs._words import caption, decimal, line_note, verdict_html
+from wmlearn.labs._words import alone, caption, decimal, line_note, verdict_html
 from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict
 
@@ -35,6 +36,8 @@ class VerificationLab:
     marks : a sealed trigger set with keyed labels
     suspects : the services to question, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
+    nulls : innocent models, each a `Query`. With them the lab compares, on the same questions: counting alone, what
+        the null models matched, and the gambler's wealth, which alone decides. They are asked once, when the lab opens
 
     Attributes
     ----------
@@ -46,9 +49,9 @@ class VerificationLab:
     Raises
     ------
     TypeError
-        If `marks` is no trigger set, or a suspect cannot be called.
+        If `marks` is no trigger set, or a suspect or null model cannot be called.
     ValueError
-        If there is no suspect, or the labels are fixed.
+        If there is no suspect, the labels are fixed, or a null model leaves an image unanswered.
 
     Examples
     --------
@@ -67,19 +70,30 @@ class VerificationLab:
         suspects: Mapping[str, Query],
         *,
         more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]] | None = None,
+        nulls: Iterable[Query] = (),
     ) -> None:
-        first = _kind_of(marks)
-        asked = {first: (marks, suspects), **_check_more(more or {}, first)}
+        first, witnesses = kind_of(marks), _compare.check_nulls(nulls)
+        asked = {first: (marks, suspects), **check_more(more or {}, first)}
         for kind, (triggers, services) in asked.items():
-            _check(kind, triggers, services)
+            check_asked(kind, triggers, services)
         self._replays = {
             kind: {name: buy(name, query, triggers) for name, query in services.items()}
             for kind, (triggers, services) in asked.items()
         }
+        self._compared = self._beside_the_nulls(witnesses) if witnesses else {}
         self._settling = False
         self._picture: bytes | None = None
         self._build()
         self._render()
+
+    def _beside_the_nulls(self, nulls: tuple[Query, ...]) -> dict[tuple[str, str], _compare.Comparison]:
+        """Ask the null models about every trigger type, and compare each suspect of it with them."""
+        counts = {kind: _compare.null_matches(nulls, self._of(kind).marks) for kind in self._replays}
+        return {
+            (kind, name): _compare.compare(replay, counts[kind])
+            for kind, replays in self._replays.items()
+            for name, replay in replays.items()
+        }
 
     # ------------------------------------------------------------ the widgets
 
@@ -92,12 +106,14 @@ class VerificationLab:
         self._pictures: dict[str, widgets.HTML] = {}  # one sheet a trigger type, sent when first shown
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=widgets.Layout(height="0px", overflow="hidden"))
         self._sentence, self._chart, self._grid, self._note, self.status = (widgets.HTML() for _ in range(5))
+        self._cards = widgets.HTML()
         # Not an Accordion: its heading cannot be reached with the keyboard.
         self.more = widgets.ToggleButton(False, description="more ▸", layout=widgets.Layout(width="90px"))
         self._drawer = widgets.VBox([self.kind, self.alpha, self._note], layout=widgets.Layout(display="none"))
         row = widgets.HBox([self.slider, self.number])
         bought = widgets.HTML(f"<p class='wm-small'>{html.escape(self._bought())}</p>")
-        drawings = [self._sentence, self._chart, self._grid, bought]
+        compared = [self._cards] if self._compared else []
+        drawings = [self._sentence, self._chart, *compared, self._grid, bought]
         self.widget = widgets.VBox([self._sheets, self.suspect, row, *drawings, self.more, self._drawer, self.status])
         self.widget.add_class("wm-lab")
         for name, callback in self._callbacks().items():
@@ -184,9 +200,13 @@ class VerificationLab:
         self.status.value = ""
         self._show_pictures()
         self._sentence.value = verdict_html(replay, n)
+        seen = self._compared.get((self._shown_kind, replay.name))
         self._chart.value = wealth_svg(
-            replay.verdict.path, n, sealed=replay.marks.alpha, alpha=self.alpha.value, caption=caption(replay, n)
-        )
+            replay.verdict.path, n, sealed=replay.marks.alpha, alpha=self.alpha.value,
+            caption=caption(replay, n) + (_compare.caption(replay, seen, n) if seen else ""),
+            beside=seen.beside if seen else None,
+        )  # fmt: skip
+        self._cards.value = _compare.cards(replay, seen, n) if seen else ""
         self._grid.value = question_grid(replay, n, self._scope)
         self._note.value = line_note(replay, n, self.alpha.value)
 
@@ -220,12 +240,15 @@ class VerificationLab:
     def _bought(self) -> str:
         replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
         asked = sum(replay.verdict.queries for replay in replays if not replay.fault)
-        return f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
+        told = f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
+        return told + (alone(replays) if len(replays) > 1 else "")
 
     def __repr__(self) -> str:
         kind = next(iter(self._replays))
         replays, first = self._replays[kind].values(), self._of(kind)
         title = f"VerificationLab: {plural(first.n, 'question')}, {plural(len(replays), 'suspect')}"
+        if self._compared:
+            title += f", {plural(len(self._compared[kind, first.name].nulls), 'null model')}"
         ends = [f"  {r.name}: {'could not be asked' if r.fault else r.verdict.decision}" for r in replays]
         return "\n".join([title, *ends, repr(first.verdict)])
 
@@ -236,48 +259,3 @@ class VerificationLab:
             reached = [replay for replay in replays if not replay.fault] or list(replays)
             self._picture = wealth_png({replay.name: replay.verdict.path for replay in reached}, reached[0].marks.alpha)
         return view(self.widget, repr(self), self._picture)
-
-
-def _kind_of(marks: TriggerSet) -> str:
-    """Return the trigger type as the learner calls it: 'content' for a set made by `Content(...)`."""
-    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300)")
-    return marks.recipe.partition("(")[0].lower()
-
-
-def _check(kind: str, marks: TriggerSet, suspects: Mapping[str, Query]) -> None:
-    _kind_of(marks)
-    if marks.rules.fixed:
-        raise ValueError(
-            f"VerificationLab follows the wealth question by question, which needs keyed labels; the {kind} triggers "
-            "have fixed labels. Ask with wm.verify(query, marks, nulls=[...]) instead."
-        )
-    if not isinstance(suspects, Mapping) or not suspects:
-        raise ValueError(
-            f"suspects must be one or more services by name, such as {{'a copy': wm.HttpBox(url)}}; "
-            f"got {'none' if isinstance(suspects, Mapping) else shown(suspects)}. Name each of them."
-        )
-    for name, query in suspects.items():
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a copy'.")
-        check_query(query, f"suspect {name!r}")
-
-
-def _check_more(
-    more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]], first: str
-) -> dict[str, tuple[TriggerSet, Mapping[str, Query]]]:
-    """Return the other trigger types, or say what is wrong with their names or with how they are put down."""
-    example = "{'noise': (marks, {'a copy': query})}"
-    if not isinstance(more, Mapping):
-        raise TypeError(f"more must be trigger types by name, such as {example}; got {shown(more)}. Name each of them.")
-    for kind, pair in more.items():
-        if not isinstance(kind, str) or not isinstance(pair, (tuple, list)) or len(pair) != 2:
-            raise TypeError(
-                f"more must hold a trigger set and its suspects under each name, as {example} does; "
-                f"got {shown(pair)} under {kind!r}. Put the two in parentheses."
-            )
-        if kind == first:
-            raise ValueError(
-                f"more must name other trigger types than the first; got {kind!r}, which `marks` is. "
-                f"Choose another name, such as 'more {kind}'."
-            )
-    return {kind: (pair[0], pair[1]) for kind, pair in more.items()}
