@@ -10,6 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The machine may be busy, and a run that fails must fail again: no deadline, few examples, the same ones each time.
+settings.register_profile(
+    "house", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,8 +11,10 @@ from hypothesis.extra import numpy as hnp
 
 import wmlearn as wm
 from wmlearn._checks import (
+    as_array,
     check_choice,
     check_count,
+    check_fraction,
     check_images,
     check_kind,
     check_labels,
@@ -209,7 +211,7 @@ def test_a_count_without_an_upper_limit():
         check_count(0, "epochs", low=1)
 
 
-@given(st.floats(allow_nan=True, allow_infinity=True))
+@given(st.floats(allow_nan=True, allow_infinity=True) | st.integers())
 def test_numbers_strictly_between_the_limits_and_no_others(value):
     if 0 < value < 10:
         assert check_number(value, "lr", above=0, below=10) == value
@@ -235,6 +237,29 @@ def test_a_number_is_a_number(value):
     with pytest.raises(TypeError) as caught:
         check_number(value, "lr", above=0, below=10)
     assert str(caught.value) == f"lr must be a number above 0 and below 10; got {value!r}."
+
+
+@pytest.mark.parametrize(
+    ("value", "got"), [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (1e309, "inf")]
+)
+def test_a_number_beyond_all_floats_is_refused(value, got):
+    with pytest.raises(ValueError, match=rf"^strength must be above 0; got {got}\.$"):
+        check_number(value, "strength", above=0)
+    with pytest.raises(ValueError, match=rf"^lr must be above 0 and below 10; got {got}\.$"):
+        check_number(value, "lr", above=0, below=10)
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["large", "too long to write"])
+def test_a_count_beyond_all_bounds_is_refused(value):
+    with pytest.raises(ValueError, match=r"^epochs must be from 1 to 9; got int\.$"):
+        check_count(value, "epochs", low=1, high=9)
+
+
+def test_a_fraction_lies_strictly_between_0_and_1():
+    assert check_fraction(0.05, "alpha") == 0.05
+    for value in (0, 1, 1.5, -1, 10**400):
+        with pytest.raises(ValueError, match=r"^alpha must be above 0 and below 1; got "):
+            check_fraction(value, "alpha")
 
 
 def test_numbers_come_back_as_float():
@@ -327,3 +352,43 @@ def test_an_error_quotes_what_is_short_and_never_a_key():
     assert shown(lambda: 0) == "function"  # its repr has an address in it, another one each time
     assert [shown(value) for value in (b"secret", [b"secret"], bytearray(3))] == ["bytes", "list", "bytearray"]
     assert shown(torch.nn.Sequential(torch.nn.Linear(1, 1))) == "Sequential"
+
+
+# --- Whatever comes: taken, or one sentence ---------------------------------------------------------------------------
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+DOORS = {
+    "images": lambda value: check_images(value),
+    "pixels": lambda value: check_pixels(value),
+    "labels": lambda value: check_labels(value, count=2, classes=10),
+    "a count": lambda value: check_count(value, "n", low=1, high=9),
+    "a number": lambda value: check_number(value, "lr", above=0),
+    "a fraction": lambda value: check_fraction(value, "alpha"),
+    "a seed": check_seed,
+    "a choice": lambda value: check_choice(value, "data set", NAMES),
+    "a kind": lambda value: check_kind(value, "n", np.ndarray, "such as np.zeros(3)"),
+    "a query": lambda value: check_query(value, "query"),
+    "an array": lambda value: as_array(value, "expected numbers"),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@given(value=anything)
+def test_anything_is_taken_or_refused_in_one_sentence(door, value):
+    try:
+        DOORS[door](value)
+    except (TypeError, ValueError) as error:
+        said = str(error)
+        assert said.isprintable(), said
+        assert said.endswith((".", "?")), said
+        assert len(said) < 400
+
+
+@given(anything)
+def test_what_is_shown_is_short_and_no_bytes(value):
+    assert len(shown(value)) <= 260
+    assert "b'" not in shown(value) or isinstance(value, str)

@@ -23,11 +23,11 @@ PACKAGE = Path(wm.__file__).parent
 # A module may import those listed before it, never after; the modules of `labs` may share pieces among themselves.
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
-    1: "_data _data.shipped _data.published data models stats commitment questions triggers opening evidence",
+    1: "_data _data.shipped _data.published data models _nulls stats commitment questions triggers opening evidence",
     2: "history training _link _protocol blackbox _webapp service",
     3: (
         "_words verdict verification judge embedding whitebox countermeasures "
-        "theft.modify theft.imitate theft.evade theft"
+        "theft.surrogate theft.modify theft.tune theft.imitate theft.evade theft"
     ),
     4: "zoo experiments paper _exercises lessons learn",
     5: "labs.* labs cli",
@@ -38,7 +38,7 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 # The judge sees answers, never weights: `verification` may import nothing that holds a model.
 VERIFICATION_MAY_IMPORT = {
     *("_types", "_checks", "_random", "_show", "_alphabet"),
-    *("stats", "commitment", "questions", "triggers", "evidence", "_words", "verdict"),
+    *("_nulls", "stats", "commitment", "questions", "triggers", "evidence", "_words", "verdict"),
 }
 
 WITHOUT_TORCH = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -93,7 +94,7 @@ def check_count(value: Any, name: str, *, low: int, high: int | None = None, why
         step = _next_step(_written_plainly(value, int) or hint)
         raise TypeError(f"{name} must be a whole number {limit}{reason}; got {shown(value)}.{step}")
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {limit}{reason}; got {value}.{_next_step(hint)}")
+        raise ValueError(f"{name} must be {limit}{reason}; got {shown(value)}.{_next_step(hint)}")
     return int(value)
 
 
@@ -111,9 +112,19 @@ def check_number(
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)):
         step = _next_step(_written_plainly(value, float) or hint)
         raise TypeError(f"{name} must be a number {limit}; got {shown(value)}.{step}")
-    if not (value > above and (below is None or value < below) and (at_most is None or value <= at_most)):
-        raise ValueError(f"{name} must be {limit}; got {value:g}.{_next_step(hint)}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # a whole number beyond all floats
+        number = math.inf if value > 0 else -math.inf
+    inside = number > above and (below is None or number < below) and (at_most is None or number <= at_most)
+    if not inside or math.isinf(number):
+        raise ValueError(f"{name} must be {limit}; got {number:g}.{_next_step(hint)}")
+    return number
+
+
+def check_fraction(value: Any, name: str) -> float:
+    """Return a number strictly between 0 and 1, or say what is wrong with it."""
+    return check_number(value, name, above=0, below=1)
 
 
 def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
@@ -180,11 +191,15 @@ def as_array(values: Any, expected: str) -> np.ndarray:
 
 def misfit(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
     """Return the error for a network that fails on images of a shape, with the first line of what torch says."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
     return ValueError(
         f"model must take images of shape (n, {', '.join(map(str, shape))}); {type(model).__name__} failed on them: "
-        f"{reason.rstrip('.')}. Check that its layers fit these images."
+        f"{first_line(error)}. Check that its layers fit these images."
     )
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what an error says, without a stop at its end; its type where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def shown(value: object) -> str:
@@ -194,6 +209,8 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
     plain = value is None or isinstance(value, (bool, int, float, complex, np.number, np.bool_))
+    if isinstance(value, int) and value.bit_length() > 3 * _SHOWN:  # Python refuses to write out the very long ones
+        plain = False
     return repr(value) if plain and len(repr(value)) <= _SHOWN else type(value).__name__
 
 

@@ -14,6 +14,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special
 
+from wmlearn._checks import as_array, check_count, check_fraction, check_number, shown
+from wmlearn._nulls import (  # noqa: F401
+    holm_families,
+    lottery_p,
+    null_bound,
+    null_models_needed,
+    null_p,
+    open_list_family,
+)
+
 Floats = npt.NDArray[np.float64]
 
 JUDGE_FACTOR = 2.0**48  # more seals than an owner will try: at 50 ms each, 450,000 years on one core
@@ -47,7 +57,7 @@ def log_wealth(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> Floats:
     >>> round(float(np.exp(log_wealth(1, 1, 0.1))), 6)   # one match: the mean of p/p0 over (0.1, 1) is 5.5
     5.5
     """
-    k, n = np.asarray(k, float), np.asarray(n, float)
+    (k, n), p0 = _counts(k, n), check_fraction(p0, "p0")
     with np.errstate(divide="ignore"):  # the mass above p0 may underflow to 0 when matches are very few: E is then 0
         mass_above = np.log(special.betaincc(k + 1, n - k + 1, p0))
     mixture = special.betaln(k + 1, n - k + 1) + mass_above - math.log1p(-p0)
@@ -68,25 +78,28 @@ def wealth_path(matched: npt.ArrayLike, p0: float) -> Floats:
 
 def reaches(path: npt.ArrayLike, alpha: float) -> npt.NDArray[np.bool_]:
     """Return where log wealth is on or above the line from which one may accuse at this alpha: 1 / alpha."""
-    return np.asarray(path) >= -math.log(alpha) - 1e-12
+    return np.asarray(path) >= -math.log(check_fraction(alpha, "alpha")) - 1e-12
 
 
 def anytime_p(path: Floats) -> float:
     """Return the p-value that stays valid however often one looks: 1 / the greatest wealth so far (Ville, 1939)."""
-    return max(math.exp(-max(0.0, float(np.max(path)))), 1e-300)  # never 0: nothing is certain
+    return max(math.exp(-np.max(path, initial=0.0)), 1e-300)  # never 0: nothing is certain
 
 
-def binomial_p(k: int, n: int, p0: float) -> float:
+def binomial_p(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> float | Floats:
     """Return P(at least k of n match) for an innocent service: valid only for an n fixed before looking."""
-    return 1.0 if k == 0 else float(special.bdtrc(k - 1, n, p0))
+    (k, n), p0 = _counts(k, n), check_fraction(p0, "p0")
+    return _plain(special.bdtrc(k - 1, n.astype(int), p0))
 
 
 def judge_p(p: float) -> float:
     """Return what a judge may believe who does not trust the owner: p times the seals he could have tried."""
-    return min(1.0, p * JUDGE_FACTOR)
+    return min(1.0, check_number(p, "p", above=0, at_most=1) * JUDGE_FACTOR)
 
 
-def match_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def match_interval(
+    k: npt.ArrayLike, n: npt.ArrayLike, confidence: float = 0.95
+) -> tuple[float, float] | tuple[Floats, Floats]:
     """Return the exact interval for the match rate (Clopper and Pearson, 1934), for an n fixed before looking.
 
     Examples
@@ -95,17 +108,54 @@ def match_interval(k: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     >>> round(low, 3), high
     (0.884, 1.0)
     """
-    tail = (1 - confidence) / 2
-    low = 0.0 if k == 0 else float(special.betaincinv(k, n - k + 1, tail))
-    high = 1.0 if k == n else float(special.betaincinv(k + 1, n - k, 1 - tail))
-    return low, high
+    (k, n), tail = _counts(k, n), (1 - check_fraction(confidence, "confidence")) / 2
+    low = np.where(k == 0, 0.0, special.betaincinv(np.maximum(k, 1), n - k + 1, tail))
+    high = np.where(k == n, 1.0, special.betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
+    return _plain(low), _plain(high)
+
+
+def matches_needed(n: npt.ArrayLike, alpha: float, p0: float) -> npt.NDArray[np.int64]:
+    """Return the fewest matches among n questions that allow to accuse; n + 1 where not even n of n do.
+
+    Examples
+    --------
+    >>> matches_needed([3, 4, 30], 0.001, 0.1).tolist()
+    [4, 4, 12]
+    """
+    n, alpha = _counts(0, n)[1].astype(int), check_fraction(alpha, "alpha")
+    low, high = np.zeros_like(n), n + 1  # between them lies the answer: wealth rises with the matches
+    while (low < high).any():
+        middle = np.minimum((low + high) // 2, n)
+        enough = reaches(log_wealth(middle, n, p0), alpha)
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    return high
+
+
+def accusation_curve(answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float) -> Floats:
+    """Return the exact probability of having been accused after 0, 1, ..., n questions, with a look after each.
+
+    Worked out by dynamic programming over the number of matches: no simulation. Parameters as in `accusation_chance`.
+    """
+    flags = [True] * check_count(answered, "answered", low=0) if np.ndim(answered) == 0 else list(answered)
+    if not (isinstance(rate, (int, float)) and rate == 0):
+        check_number(rate, "rate", above=0, at_most=1)
+    needed = matches_needed(np.arange(len(flags) + 1), alpha, p0)
+    chance_of_k = np.zeros(needed[-1] + 1)  # of k matches so far, and not accused yet
+    chance_of_k[0] = 1.0
+    accused = np.zeros(len(flags) + 1)
+    for n, came in enumerate(flags, start=1):
+        step = rate if came else 0.0
+        chance_of_k[1:] = chance_of_k[1:] * (1 - step) + chance_of_k[:-1] * step
+        chance_of_k[0] *= 1 - step
+        accused[n] = accused[n - 1] + chance_of_k[needed[n] :].sum()
+        chance_of_k[needed[n] :] = 0.0
+    return accused
 
 
 def accusation_chance(answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float) -> float:
     """Return the exact probability that a service is ever accused, looking after every question.
 
-    With rate = p0 this is the false-alarm rate; with a higher rate it is the power. Worked out by dynamic programming
-    over the number of matches: no simulation.
+    With rate = p0 this is the false-alarm rate; with a higher rate it is the power.
 
     Parameters
     ----------
@@ -119,129 +169,66 @@ def accusation_chance(answered: int | Sequence[bool], rate: float, *, alpha: flo
     >>> round(accusation_chance(1000, 0.1, alpha=0.05, p0=0.1), 4)
     0.0287
     """
-    flags = [True] * int(answered) if np.ndim(answered) == 0 else list(answered)
-    chance_of_k = np.zeros(len(flags) + 1)  # of k matches so far, and not accused yet
-    chance_of_k[0] = 1.0
-    accused = 0.0
-    for n, came in enumerate(flags, start=1):
-        step = rate if came else 0.0
-        chance_of_k[1:] = chance_of_k[1:] * (1 - step) + chance_of_k[:-1] * step
-        chance_of_k[0] *= 1 - step
-        crossing = reaches(log_wealth(np.arange(n + 1), n, p0), alpha)
-        accused += float(chance_of_k[: n + 1][crossing].sum())
-        chance_of_k[: n + 1][crossing] = 0.0
-    return accused
+    return float(accusation_curve(answered, rate, alpha=alpha, p0=p0)[-1])
 
 
-def questions_needed(alpha: float, p0: float) -> int:
-    """Return how many questions a perfect copy must answer before it can be accused.
-
-    Examples
-    --------
-    >>> questions_needed(0.001, 0.1)
-    4
-    """
-    n = 1
-    while not reaches(log_wealth(n, n, p0), alpha):
-        n += 1
-    return n
-
-
-def null_p(observed: int, nulls: Sequence[int]) -> float:
-    """Return the empirical p-value (1 + b) / (M + 1): b of M null models matched at least as often.
-
-    Valid when the suspect, if innocent, is exchangeable with the null models and none of them was used to choose
-    anything. It cannot fall below 1 / (M + 1).
-
-    Examples
-    --------
-    >>> null_p(90, [3, 0, 95, 1])
-    0.4
-    """
-    reached = sum(count >= observed for count in nulls)
-    return (1 + reached) / (len(nulls) + 1)
-
-
-def null_models_needed(alpha: float) -> int:
-    """Return how many null models it takes before their p-value can reach alpha.
-
-    Examples
-    --------
-    >>> [null_models_needed(alpha) for alpha in (0.05, 0.01, 0.001)]
-    [19, 99, 999]
-    """
-    return math.ceil(round(1 / alpha, 9)) - 1
-
-
-def null_bound(models: int, confidence: float = 0.95) -> float:
-    """Return the upper bound on the false-alarm rate of a threshold that none of `models` null models reached.
-
-    Examples
-    --------
-    >>> round(null_bound(40), 3)
-    0.072
-    """
-    return 1 - (1 - confidence) ** (1 / models) if models else 1.0
-
-
-def lottery_p(matches: Sequence[int], target: int) -> float:
-    """Return the p-value of a target class that was drawn by lot among those listed.
+def questions_needed(alpha: float, p0: float, *, rate: float = 1.0, chance: float = 0.5) -> int:
+    """Return how many questions it takes until a copy is accused with this chance; by default a perfect one.
 
     Parameters
     ----------
-    matches : for each class that could have been drawn, how many triggers the suspect put into it
-    target : the position of the class that was drawn
+    alpha, p0 : as in `accusation_chance`
+    rate : the share of the questions that the copy matches
+    chance : the probability of having found it by then; 0.5 gives the median
 
-    Returns
-    -------
-    float: the share of classes that would have done at least as well; never below 1 / len(matches).
-
-    Examples
-    --------
-    >>> lottery_p([0, 150, 0, 0], target=1)
-    0.25
-    """
-    return sum(count >= matches[target] for count in matches) / len(matches)
-
-
-def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
-    """Return among how many tests alpha is shared for each of several suspects, by Holm's step-down rule.
-
-    The smallest p-value pays for all of them, the next for all but one, and so on until one fails; those after it pay
-    as that one does. A suspect is accused where p <= alpha / its number. So the chance of accusing *any* innocent one
-    is at most alpha, however their answers depend on one another.
-
-    Parameters
-    ----------
-    p_values : one for each suspect, 0 to 1
-    alpha : the bound on accusing anybody wrongly, between 0 and 1
-
-    Source
+    Raises
     ------
-    Holm (1979), "A simple sequentially rejective multiple test procedure".
+    ValueError
+        If 10,000 questions are not enough.
 
     Examples
     --------
-    >>> holm_families([0.004, 0.5, 0.0001], alpha=0.01)
-    [2, 1, 3]
-    >>> holm_families([0.006, 0.5, 0.0001], alpha=0.01)
-    [2, 2, 3]
+    >>> questions_needed(0.001, 0.1), questions_needed(0.001, 0.1, rate=0.4)
+    (4, 23)
     """
-    families = [len(p_values)] * len(p_values)
-    left = len(p_values)
-    for place in sorted(range(len(p_values)), key=lambda i: p_values[i]):
-        families[place] = left
-        if p_values[place] <= alpha / left:
-            left -= 1
-    return families
+    check_number(chance, "chance", above=0, at_most=1)
+    return int(np.argmax(_reaching(chance, rate, alpha, p0) >= chance))
 
 
-def open_list_family(place: int) -> int:
-    """Return among how many tests alpha counts as shared for the s-th suspect of a list that has no end: s (s + 1).
+def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
+    """Return how many questions it takes on average to find a copy that matches this share of them.
 
     Examples
     --------
-    >>> [open_list_family(place) for place in (1, 2, 3)]
-    [2, 6, 12]
+    >>> round(mean_questions(0.001, 0.1, rate=0.4), 1)
+    26.6
     """
-    return place * (place + 1)
+    return float((1 - _reaching(1 - 1e-6, rate, alpha, p0)).sum())  # the mean is the sum of P(not found yet)
+
+
+def _reaching(chance: float, rate: float, alpha: float, p0: float) -> Floats:
+    """Return the first part of the curve of accusations, long enough to reach this chance."""
+    for length in (100, 1000, 10_000):
+        curve = accusation_curve(length, rate, alpha=alpha, p0=p0)
+        if curve[-1] >= chance:
+            return curve
+    raise ValueError(
+        f"a copy that matches {rate:.3g} of the questions must be found with probability {chance:.6g} among 10,000; "
+        f"it is with {curve[-1]:.2g} only. Take a higher rate or alpha, or a lower chance."
+    )
+
+
+def _counts(k: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Return matches and questions as arrays of float, if they are whole numbers, 0 <= k <= n."""
+    expected = "matches k and questions n must be whole numbers, 0 <= k <= n"
+    counts = as_array(k, expected), as_array(n, expected)
+    numbers = all(count.dtype.kind in "iuf" and np.isfinite(count).all() for count in counts)
+    whole = numbers and all((count % 1 == 0).all() for count in counts)
+    if not whole or not ((counts[0] >= 0) & (counts[0] <= counts[1])).all():
+        raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
+    return counts[0].astype(float), counts[1].astype(float)
+
+
+def _plain(values: Floats) -> float | Floats:
+    """Return a single value as a float, which prints as one."""
+    return float(values) if np.ndim(values) == 0 else values

@@ -104,7 +104,9 @@ class Verdict:
             perfect = stats.wealth_path(~self.unanswered, self.p0)  # of a copy that matches whatever was answered
             reached, reachable = (stats.reaches(path, self.alpha / self.family).any() for path in (self.path, perfect))
         else:
-            reached, reachable = (p is not None and p * self.family <= self.alpha for p in (self.p, self._smallest_p()))
+            reached, reachable = (
+                p is not None and p * self.family <= self.alpha * (1 + 1e-12) for p in (self.p, self._smallest_p())
+            )
         return "found" if reached else "not found" if reachable else "cannot tell"
 
     def _smallest_p(self) -> float:
