@@ -125,7 +125,7 @@ def cards(replay: Replay, seen: Comparison, n: int) -> str:
     told = {
         "wm-counting": ("counting alone", "does not decide", _counting(replay, seen, n)),
         "wm-nulls": (plural(len(seen.nulls), "null model"), "does not decide", _nulls(replay, seen, n)),
-        "wm-curve": ("the gambler, anytime", "decides", _anytime(replay, seen, n)),
+        "wm-curve": ("the gambler", "decides, at any moment", _anytime(replay, seen, n)),
     }
     return f"<div class='wm-three'>{''.join(_card(css, *words) for css, words in told.items())}</div>"
 
