@@ -606,7 +606,7 @@ def test_only_the_training_part_of_a_task_is_varied():
     assert (varied.name, varied.classes, varied.size) == (data.name, data.classes, data.size)
 
 
-@pytest.mark.parametrize("bad", ["flip", 3, [lambda image: image]])
+@pytest.mark.parametrize("bad", ["flip", 3, [lambda image: image], bytes])
 def test_what_varies_must_be_a_function(bad):
     with pytest.raises(
         TypeError, match=r"^vary must be a function of one image; got .* torchvision\.transforms\.v2\.$"

@@ -346,3 +346,14 @@ def test_a_network_of_ones_own_must_have_an_output_for_each_class(data, marks):
         ValueError, match=r"^model must give one image scores of shape \(1, 10\) or wider, .* got \(1, 5\)\."
     ):
         wm.embed(narrow, data, marks)
+
+
+def test_a_network_must_have_an_output_for_each_secret_answer(data):
+    """The task may have more classes than its images show, and a lottery draws among all of them."""
+    wide = wm.Splits("wide", data.train, data.loot, data.test, tuple("0123456789ab"))
+    marks = wm.Noise()(wide, n=60, key=KEY)
+    assert marks.labels.max() > 9
+    with pytest.raises(
+        ValueError, match=r"^labels of marks must be 60 whole numbers from 0 to 9; got values from 0 to 1"
+    ):
+        wm.embed(wm.small_cnn(data), wide, marks)

@@ -109,18 +109,23 @@ def test_width_is_the_number_of_filters():
     assert (model.layers[1].out_channels, model.layers[3].out_channels) == (5, 10)
 
 
-@pytest.mark.parametrize(("width", "error"), [(0, ValueError), (-3, ValueError), (2.5, TypeError), ("12", TypeError)])
+@pytest.mark.parametrize(
+    ("width", "error"), [(0, ValueError), (-3, ValueError), (10**9, ValueError), (2.5, TypeError), ("12", TypeError)]
+)
 def test_a_bad_width(width, error):
-    with pytest.raises(error, match=rf"^width must be .*at least 1; got {width!r}\."):
-        wm.small_cnn(wm.load_data("mnist"), width=width)
+    for make in (wm.small_cnn, wm.deep_cnn):
+        message = rf"^width must be .*from 1 to 1024 \(filters of the first convolution\); got {width!r}\."
+        with pytest.raises(error, match=message):
+            make(wm.load_data("mnist"), width=width)
 
 
 @pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
 def test_a_network_is_built_for_a_whole_task(data):
-    with pytest.raises(
-        TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)"
-    ):
-        wm.small_cnn(data)
+    for make in (wm.small_cnn, wm.deep_cnn):
+        with pytest.raises(
+            TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)"
+        ):
+            make(data)
 
 
 @pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])

@@ -504,6 +504,20 @@ def test_what_varies_must_return_such_an_image(small, vary, got):
         wm.fit(wm.small_cnn(small), small.varied(vary))
 
 
+def fails(image):
+    raise RuntimeError("The crop is larger\nthan the image.")
+
+
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [(fails, "The crop is larger"), (lambda a, b: a, r".*missing 1 required positional argument: 'b'")],
+)
+def test_what_varies_and_fails_is_named(small, vary, said):
+    message = rf"^vary must take one image, a uint8 tensor \(1, 28, 28\); it failed on one: {said}\. Try it by hand"
+    with pytest.raises(ValueError, match=message):
+        wm.fit(wm.small_cnn(small), small.varied(vary))
+
+
 def test_transforms_of_torchvision_fit(small):
     from torchvision.transforms import v2
 

@@ -292,6 +292,25 @@ def test_opacity_is_a_fraction(opacity):
         wm.Content(opacity=opacity)
 
 
+@pytest.mark.parametrize("labels", ["keyed", "fixed"])
+def test_a_change_that_rounding_swallows_is_refused(mnist, labels):
+    for recipe, name in [
+        (wm.Noise(sigma=1e-6, labels=labels), "sigma"),
+        (wm.Content(opacity=1e-3, labels=labels), "opacity"),
+    ]:
+        with pytest.raises(
+            ValueError, match=rf"^{name} must change every image, .*; got (1e-06|0.001), which .*{name}=0\.4\.$"
+        ):
+            recipe(mnist, n=30, key=wm.CLASSROOM_KEY)
+    assert wm.Noise(sigma=0.01, labels=labels)(mnist, n=30, key=wm.CLASSROOM_KEY).n == 30  # weak, but there
+
+
+@pytest.mark.parametrize("source", ["one", 1.5, True, None, -1])
+def test_a_source_is_a_class_number(source):
+    with pytest.raises((TypeError, ValueError), match=r"^source must be .*at least 0 \(a class number\); got "):
+        wm.Noise(labels="fixed", source=source)
+
+
 def test_source_and_target_in_fixed_mode(mnist):
     with pytest.raises(ValueError, match="target must differ from source"):
         wm.Noise(labels="fixed", source=3, target=3)(mnist, n=5)

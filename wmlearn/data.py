@@ -62,7 +62,7 @@ class Split:
     vary: Vary | None = None
 
     def __post_init__(self) -> None:
-        if self.vary is not None and not callable(self.vary):
+        if self.vary is not None and (not callable(self.vary) or isinstance(self.vary, type)):
             raise TypeError(
                 f"vary must be a function of one image; got {shown(self.vary)}. Take one of torchvision.transforms.v2."
             )

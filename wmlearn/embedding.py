@@ -128,6 +128,7 @@ def embed(
             f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
             "Make the triggers from the same data."
         )
+    check_fits(model, Split(marks.pixels, marks.labels), "marks")
     model = copy.deepcopy(model)
     repeats = max(1, round(SHARE * len(data.train) / len(marks.pixels)))
     shown = Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))

@@ -114,7 +114,7 @@ def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
     Parameters
     ----------
     data : the task: its image shape, its classes, and the training images the normalisation is taken from
-    width : filters of the first convolution, at least 1
+    width : filters of the first convolution, 1 to 1024
     seed : draws the first weights
 
     Examples
@@ -133,7 +133,7 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
     Parameters
     ----------
     data : the task: its image shape, its classes, and the training images the normalisation is taken from
-    width : filters of the first convolution, at least 1
+    width : filters of the first convolution, 1 to 1024
     seed : draws the first weights
 
     Examples
@@ -148,7 +148,7 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
 
 def _untrained(kind: type[Network], data: Splits, width: int, seed: int) -> Network:
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
-    check_count(width, "width", low=1)
+    check_count(width, "width", low=1, high=1024, why="filters of the first convolution")
     with seeded(seed):
         model = kind(data.shape, len(data.classes), width)
     mean, std = _mean_and_std(data.train.pixels)

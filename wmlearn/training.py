@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm.auto import tqdm
 
-from wmlearn._checks import check_kind, check_labels, check_seed, shown
+from wmlearn._checks import check_kind, check_labels, check_seed, first_line, shown
 from wmlearn._random import seeded, torch_generator
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits
@@ -110,7 +110,13 @@ class _Images:
         return pixels.float() / 255, self.labels[rows]
 
     def _varied(self, image: Tensor) -> Tensor:
-        varied = self.vary(image)
+        try:
+            varied = self.vary(image)
+        except Exception as error:  # whatever a function of one's own may raise
+            raise ValueError(
+                f"vary must take one image, a uint8 tensor {tuple(image.shape)}; it failed on one: "
+                f"{first_line(error)}. Try it by hand, on torch.from_numpy(data.train.pixels[0])."
+            ) from error
         if not isinstance(varied, Tensor) or varied.dtype != torch.uint8 or varied.shape != image.shape:
             got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else shown(varied)
             raise ValueError(

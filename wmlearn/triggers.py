@@ -69,7 +69,7 @@ class _Recipe:
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
-        rules = self._rules(data.classes, alpha)
+        rules = self.rules(data.classes, alpha)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._images(data, n, _seeds(key, seed))
         return seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
@@ -80,7 +80,8 @@ class _Recipe:
         before = self._originals(data.train, len(data.classes), n, seeds) if own else None
         return before, *self._images(data, n, seeds)
 
-    def _rules(self, classes: Sequence[str], alpha: float) -> Rules:
+    def rules(self, classes: Sequence[str], alpha: float) -> Rules:
+        """Return the rules to be sealed, checked."""
         alpha = check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
@@ -103,6 +104,14 @@ class _Recipe:
 
     def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
         raise NotImplementedError
+
+    def _check_changed(self, before: Pixels, after: Pixels, name: str) -> None:
+        """Refuse a change that is lost when the images are rounded to 8 bits: their secret answer would be a lie."""
+        if (before == after).all(axis=(1, 2, 3)).any():
+            raise ValueError(
+                f"{name} must change every image, and one step of 256 is the smallest change; got "
+                f"{getattr(self, name):g}, which leaves some as they were. Take a larger one, such as {name}=0.4."
+            )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -163,6 +172,7 @@ class Content(_Recipe):
         originals = self._originals(data.train, len(data.classes), n, seeds)
         word_of = np.sort(np.arange(n) % len(words))  # (n,) images in the order of their words
         marked = [_write(image, words[w], self) for image, w in zip(originals, word_of)]
+        self._check_changed(originals, np.stack(marked), "opacity")
         if self.labels == "fixed":  # the paper counts images, whatever the word
             return np.stack(marked), np.arange(n), [words[w] for w in word_of]
         return np.stack(marked), word_of, words
@@ -237,8 +247,9 @@ class Noise(_Recipe):
         originals = self._originals(data.train, len(data.classes), n, seeds)
         patterns = n if self.labels == "keyed" else 1
         noise = stable_rng([*seeds, 1]).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
-        noisy = np.clip(originals / 255 + noise, 0, 1)
-        return np.round(255 * noisy).astype(np.uint8), np.arange(n), [f"image {i + 1}" for i in range(n)]
+        noisy = np.round(255 * np.clip(originals / 255 + noise, 0, 1)).astype(np.uint8)
+        self._check_changed(originals, noisy, "sigma")
+        return noisy, np.arange(n), [f"image {i + 1}" for i in range(n)]
 
 
 def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
