@@ -1,6 +1,7 @@
 """The seal: any change draws all labels anew, and the draw is uniform."""
 
 import hashlib
+import json
 
 import numpy as np
 import pytest
@@ -76,6 +77,58 @@ def test_tree_is_rfc_9162():
     assert c.tree_hash(leaves) != c.tree_hash([*leaves, leaves[6]])  # an odd node is not doubled
 
 
+# The published test data of Certificate Transparency (RFC 6962, whose tree RFC 9162 keeps): eight entries, and the root
+# of the tree over the first 1, 2, ..., 8 of them.
+ENTRIES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+ROOTS = [
+    "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+    "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+    "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+    "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+    "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+    "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+    "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+]
+
+
+def test_the_tree_has_the_published_roots():
+    leaves = [hashlib.sha256(b"\x00" + bytes.fromhex(entry)).digest() for entry in ENTRIES]
+    for count, root in enumerate(ROOTS, start=1):
+        assert c.tree_hash(leaves[:count]).hex() == root
+        for index in range(count):
+            path = c.audit_path(leaves[:count], index)
+            assert c.root_of(leaves[index], index, count, path).hex() == root
+
+
+json_like = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=6), json_like, max_size=5))
+def test_a_record_is_written_in_one_way_and_read_back(record):
+    written = c.canonical(record)
+    assert written.isascii()
+    assert json.loads(written) == record
+    assert c.canonical(dict(reversed(record.items()))) == written
+    assert c.canonical(json.loads(written)) == written
+
+
+@given(st.dictionaries(st.text(max_size=6), json_like, max_size=5), st.text(max_size=6), json_like)
+def test_one_entry_more_or_other_is_another_seal(record, name, value):
+    other = {**record, name: value}
+    same = c.canonical(other) == c.canonical(record)
+    assert (c.seal(other) == c.seal(record)) == same
+
+
+@given(st.binary(min_size=32, max_size=32), st.lists(st.integers(0, 99), min_size=1, max_size=12, unique=True))
+def test_a_label_is_always_one_of_those_allowed(secret, allowed):
+    assert c.draw_label(bytes(32), 3, secret, allowed) in allowed
+
+
 @given(st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=20, unique=True), st.data())
 def test_tree_depends_on_the_order(leaves, data):
     i = data.draw(st.integers(0, len(leaves) - 2))
@@ -128,3 +181,13 @@ def test_fresh_keys_differ():
 def test_canonical_json_refuses_nan():
     with pytest.raises(ValueError, match="Out of range"):
         c.canonical({"alpha": float("nan")})
+
+
+def test_a_secret_is_used_like_bytes_and_shown_like_none():
+    key = c.check_key(KEY)
+    assert key == KEY
+    assert hash(key) == hash(KEY)
+    assert key.hex() == KEY.hex()
+    assert c.image_seed(key) == c.image_seed(KEY)
+    assert {repr(key), str(key), f"{key}", "{}".format(key)} == {"<secret of 32 bytes>"}  # noqa: UP032
+    assert repr(c.new_key()) == repr(c.question_secrets(KEY, [], 1)[0]) == "<secret of 32 bytes>"

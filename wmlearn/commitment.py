@@ -23,12 +23,37 @@ KEY_BYTES = 32
 CLASSROOM_KEY = hashlib.sha256(b"wmlearn classroom key: public, proves nothing outside the course").digest()
 
 
-def new_key() -> bytes:
+class HoldsSecret:
+    """Something that holds a secret: it can be passed on and used, but neither pickled nor changed."""
+
+    def __reduce_ex__(self, protocol: object) -> str:
+        raise TypeError(
+            f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand it to every reader. "
+            "Keep the trigger set with wm.save_evidence."
+        )
+
+    def __copy__(self) -> HoldsSecret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> HoldsSecret:
+        return self
+
+
+class Secret(HoldsSecret, bytes):
+    """Secret bytes, which no repr, log or traceback shows; who wants to write them down must say so: `key.hex()`."""
+
+    def __repr__(self) -> str:
+        return f"<secret of {len(self)} bytes>"
+
+    __str__ = __repr__
+
+
+def new_key() -> Secret:
     """Return a fresh secret key of 32 bytes from the operating system."""
-    return secrets.token_bytes(KEY_BYTES)
+    return Secret(secrets.token_bytes(KEY_BYTES))
 
 
-def check_key(key: bytes) -> bytes:
+def check_key(key: bytes) -> Secret:
     """Return the key if it is 32 bytes, else say what came, never the key itself."""
     if not isinstance(key, bytes):
         raise TypeError(
@@ -37,7 +62,7 @@ def check_key(key: bytes) -> bytes:
         )
     if len(key) != KEY_BYTES:
         raise ValueError(f"key must be {KEY_BYTES} bytes; got {len(key)}. Make one with secrets.token_bytes(32).")
-    return key
+    return Secret(key)
 
 
 def canonical(record: Mapping[str, object]) -> bytes:
@@ -62,13 +87,13 @@ def image_seed(key: bytes) -> list[int]:
     return np.frombuffer(_mac(key, b"images", 0), ">u4").tolist()
 
 
-def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[bytes]:
+def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[Secret]:
     """Return the secret of each question: it can be opened for a judge without the key.
 
     All image digests go in, so that what is opened of one trigger set says nothing of another under the same key.
     """
-    of_the_set = hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest()
-    return [_mac(of_the_set, b"leaf", index) for index in range(count)]
+    of_the_set = Secret(hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest())
+    return [Secret(_mac(of_the_set, b"leaf", index)) for index in range(count)]
 
 
 def leaf_hash(index: int, secret: bytes, allowed: Sequence[int], name: str, digests: Sequence[str]) -> bytes:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -16,7 +16,9 @@ from wmlearn import commitment
 from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.opening import check_named
-from wmlearn.questions import Rules, TriggerSet, seal_triggers
+from wmlearn.questions import Rules, TriggerSet, leaves_of, seal_triggers
+
+T = TypeVar("T")
 
 IMAGES, RECORD, KEY, LOG = "images.safetensors", "evidence.json", "key.hex", "log.jsonl"
 
@@ -48,12 +50,16 @@ def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
         raise FileExistsError(
             f"evidence is saved in a folder; {folder} is, or lies in, a file. Choose another."
         ) from None
+    digests = [commitment.image_digest(image) for image in marks.pixels]
     record = {
         "header": dict(marks.header),
         "seal": marks.seal,
         "recipe": marks.recipe,
         "names": list(marks.names),
-        "digests": [commitment.image_digest(image) for image in marks.pixels],
+        # The seal says whether anything was changed, these digests say what.
+        "images": digests,
+        "questions": _leaves(digests, marks),
+        "rules": {rule: _digest(marks.header, rule) for rule in marks.header},
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     for name, content in ((RECORD, text), (KEY, marks.key.hex() + "\n")):
@@ -82,52 +88,91 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     Raises
     ------
     OSError
-        If a file is missing or cut short.
+        If a file is missing, unreadable or cut short; the error says which.
     ValueError
         If anything was changed; the error says what.
     """
-    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     folder = Path(folder)
-    try:
-        record = json.loads((folder / RECORD).read_text())
-        arrays = load_file(folder / IMAGES)
-        key = commitment.check_key(bytes.fromhex((folder / KEY).read_text().strip()))
-        header, pixels, question = record["header"], arrays["pixels"], arrays["question"]
-        rules, names, digests = _rules(header), list(record["names"]), list(record["digests"])
-        recipe, sealed = str(record["recipe"]), str(record["seal"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise OSError(
-            f"{folder} should hold {IMAGES}, {RECORD} and {KEY} as saved; one is missing or damaged "
-            f"({type(error).__name__}). Restore it from a copy."
-        ) from None
-    _refuse_changed_images(pixels, digests, folder)
-    if commitment.seal(header) != sealed:
-        raise ValueError(f"a rule in {folder / RECORD} was changed after sealing: the seal does not fit the header.")
-    marks = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=recipe)
-    if marks.seal != sealed:
-        both = sorted({*header, *marks.header})
-        changed = [name for name in both if header.get(name, ...) != marks.header.get(name, ...)]
-        raise ValueError(
-            f"the seal in {folder} does not fit: {', '.join(changed)} differs. The key is another one, or names or "
-            "questions were changed. Restore the folder from a copy."
-        )
+    record = _read(folder / RECORD, _record)
+    arrays = _read(folder / IMAGES, lambda path: {name: load_file(path)[name] for name in ("pixels", "question")})
+    key = _read(folder / KEY, lambda path: commitment.check_key(bytes.fromhex(path.read_text().strip())))
+    _refuse_changed_images(arrays["pixels"], record["images"], folder)
+    _refuse_changed_rules(record, folder)
+    rules = _read(folder / RECORD, lambda _: _rules(record["header"]))
+    names, recipe = record["names"], record["recipe"]
+    marks = seal_triggers(arrays["pixels"], arrays["question"], names, rules=rules, key=key, recipe=recipe)
+    if marks.seal != record["seal"]:
+        raise ValueError(f"{_difference(marks, record)}: the seal in {folder} does not fit. Restore it from a copy.")
     return marks
 
 
-def _rules(header: dict) -> Rules:
+def _read(path: Path, read: Callable[[Path], T]) -> T:
+    """Return what is read from a file of the evidence, or say which one is not as it was saved."""
+    from safetensors import SafetensorError
+
+    try:
+        return read(path)
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise OSError(
+            f"{path} should be as wm.save_evidence wrote it; it is missing, unreadable or damaged "
+            f"({type(error).__name__}). Restore it from a copy."
+        ) from None
+
+
+def _record(path: Path) -> dict[str, Any]:
+    """Return the saved record, if each of its parts is there."""
+    record = json.loads(path.read_text())
+    lists = dict.fromkeys(("names", "images", "questions"), list)
+    for part, kind in ({"header": dict, "rules": dict, "seal": str, "recipe": str} | lists).items():
+        if not isinstance(record[part], kind):
+            raise TypeError(f"{part} must be a {kind.__name__}")
+    commitment.canonical(record["header"])  # refuses what has no digest
+    return record
+
+
+def _rules(header: dict[str, Any]) -> Rules:
     fixed = header["labels"] == "fixed"
     chosen = {"fixed": True, "source": header["source"], "target": header["target"]} if fixed else {}
     return Rules(tuple(header["classes"]), float(header["alpha"]), **chosen)
 
 
+def _digest(header: Mapping[str, object], rule: str) -> str:
+    return hashlib.sha256(commitment.canonical({rule: header.get(rule)})).hexdigest()
+
+
+def _leaves(digests: Sequence[str], marks: TriggerSet) -> list[str]:
+    _, leaves = leaves_of(digests, marks.question, marks.names, rules=marks.rules, key=marks.key)
+    return [leaf.hex() for leaf in leaves]
+
+
 def _refuse_changed_images(pixels: Pixels, digests: list[str], folder: Path) -> None:
-    if len(pixels) != len(digests):
-        raise ValueError(f"{folder / IMAGES} should hold {len(digests)} images; it holds {len(pixels)}.")
-    changed = [i for i, image in enumerate(pixels) if commitment.image_digest(image) != digests[i]]
-    if changed:
-        raise ValueError(f"image {changed[0]} in {folder / IMAGES} was changed after sealing ({len(changed)} in all).")
+    changed = [i for i, (image, then) in enumerate(zip(pixels, digests)) if commitment.image_digest(image) != then]
+    if changed or len(pixels) != len(digests):
+        said = f"image {changed[0]} was changed after sealing ({len(changed)} in all)" if changed else "it does not"
+        raise ValueError(
+            f"{folder / IMAGES} must hold the {len(digests)} sealed images; {said}. Restore it from a copy."
+        )
+
+
+def _refuse_changed_rules(record: dict[str, Any], folder: Path) -> None:
+    header, digests = record["header"], record["rules"]
+    changed = [rule for rule in sorted({*header, *digests}) if _digest(header, rule) != digests.get(rule)]
+    if changed or commitment.seal(header) != record["seal"]:
+        what = ", ".join(changed) or "the seal"
+        raise ValueError(f"{what} in {folder / RECORD} was changed after sealing. Restore it from a copy.")
+
+
+def _difference(marks: TriggerSet, record: dict[str, Any]) -> str:
+    """Say in what a set differs from its saved record, whose rules and images are in order as such."""
+    pairs = zip(_leaves(record["images"], marks), record["questions"])
+    changed = [question for question, (now, then) in enumerate(pairs) if now != then]
+    if changed and len(changed) < marks.n:
+        return f"question {changed[0]} ({marks.names[changed[0]]}) was changed"
+    header = record["header"]
+    rules = [rule for rule in sorted({*header, *marks.header}) if header.get(rule, ...) != marks.header.get(rule, ...)]
+    return f"{', '.join(rules)} differs, so that the key is another one, or all of it was sealed anew"
 
 
 class Use(NamedTuple):

@@ -80,7 +80,7 @@ class Rules:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TriggerSet:
+class TriggerSet(commitment.HoldsSecret):
     """Secret questions, sealed: make one by calling `Content`, `Unrelated` or `Noise` on a data set.
 
     Attributes
@@ -91,7 +91,7 @@ class TriggerSet:
     answers : the secret answer of each question, int64, shape (questions,)
     rules : what was sealed with the images
     header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
-    key : the secret; it never appears in a repr, a table or an error
+    key : the secret; no repr, table, error or pickle shows it
     """
 
     recipe: str  # for people to read; not part of the seal
@@ -101,7 +101,7 @@ class TriggerSet:
     question: Labels
     names: tuple[str, ...]
     answers: Labels
-    key: bytes = field(repr=False)
+    key: commitment.Secret = field(repr=False)
 
     @property
     def images(self) -> Images:
@@ -208,7 +208,7 @@ def seal_triggers(
     ValueError
         If the questions are not in order, or two images are the same: they would be one trial counted twice.
     """
-    pixels = check_pixels(pixels, what="trigger images")
+    pixels, key = check_pixels(pixels, what="trigger images"), commitment.check_key(key)
     question = _check_order(question, len(pixels), len(names))
     digests = [commitment.image_digest(image) for image in pixels]
     _refuse_duplicates(digests)
