@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +19,7 @@ from wmlearn.data import Splits
 from wmlearn.labs._svg import drawing, text
 from wmlearn.labs._twin import png
 from wmlearn.labs._visibility import psnr, ssim
-from wmlearn.questions import TriggerSet
+from wmlearn.questions import Rules, TriggerSet
 from wmlearn.triggers import Content, Noise, Unrelated
 
 if TYPE_CHECKING:
@@ -32,63 +31,80 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 642, 40, 222  # the edges of the plot, in pix
 
 @dataclass(frozen=True, eq=False)
 class Preview:
-    """A sealed trigger set, and what innocent models answer to some of its images.
+    """Triggers as they would be sealed, and what innocent models answer to some of them.
+
+    Sealing takes 50 ms on purpose, and no picture and no innocent answer waits for it. Until it is done `marks` is
+    None, and secret answers that come out of it are not known.
 
     Attributes
     ----------
-    marks, before : the triggers, and the images they were made from, (n, c, h, w); None for `Unrelated`
+    recipe, rules : what makes the triggers, and the rules for their answers
+    pixels, before : the triggers, and the images they were made from, (n, c, h, w); None for `Unrelated`
+    question, names : the question of each image, (n,), and what each question shows
     shown, asked : the positions of the images that are shown, and of those that the models were asked
     answers : what they said, one row a model, shape (models, asked)
+    marks : the sealed set
     """
 
-    marks: TriggerSet
+    recipe: Content | Unrelated | Noise
+    rules: Rules
+    pixels: Pixels
     before: Pixels | None
+    question: Labels
+    names: tuple[str, ...]
     shown: Labels
     asked: Labels
     answers: Labels
+    marks: TriggerSet | None = None
+
+    @property
+    def secret(self) -> Labels | None:
+        """The secret label of every image; None where a lot has to be drawn first."""
+        if self.marks is not None:
+            return self.marks.labels
+        known = self.rules.fixed and self.rules.target != "lot"
+        return np.full(len(self.pixels), self.rules.target) if known else None
 
     @property
     def agreeing(self) -> int:
         """How many of the answers are the secret ones."""
-        return int((self.answers == self.marks.labels[self.asked]).sum())
+        return 0 if self.secret is None else int((self.answers == self.secret[self.asked]).sum())
 
     @property
     def shares(self) -> np.ndarray:
         """The share of the answers that each class got, 0 to 1."""
-        classes = len(self.marks.rules.classes)
+        classes = len(self.rules.classes)
         return np.bincount(self.answers.ravel(), minlength=classes)[:classes] / self.answers.size
 
     @property
     def target(self) -> str | None:
-        """The class that fixed labels aim at, by name; None where every question has its own answer."""
-        rules = self.marks.rules
-        return rules.classes[self.marks.answers[0]] if rules.fixed else None
+        """The class that fixed labels aim at, by name; None where each question has its own answer, or none yet."""
+        return self.rules.classes[self.secret[0]] if self.rules.fixed and self.secret is not None else None
 
     @property
     def asked_which(self) -> str:
         """The images that the models were asked, in words."""
-        everything = len(self.asked) == len(self.marks.pixels)
+        everything = len(self.asked) == len(self.pixels)
         return f"all {plural(len(self.asked), 'trigger')}" if everything else f"the {len(self.asked)} triggers shown"
+
+    def seal(self, data: Splits, key: bytes) -> Preview:
+        """Return the same triggers, sealed, their secret answers drawn; 50 ms of it are on purpose."""
+        return replace(self, marks=self.recipe(data, n=len(self.pixels), key=key))
 
     def ask_all(self, models: Sequence[nn.Module]) -> Preview:
         """Return the same triggers with what innocents answer to all of them."""
-        every = np.arange(len(self.marks.pixels))
-        return replace(self, asked=every, answers=_ask(models, self.marks.pixels))
+        return replace(self, asked=np.arange(len(self.pixels)), answers=_ask(models, self.pixels))
 
 
 def preview(
     recipe: Content | Unrelated | Noise, data: Splits, *, n: int, key: bytes, models: Sequence[nn.Module]
 ) -> Preview:
-    """Make and seal the triggers; meanwhile ask the innocents about those to be shown, the first image of a question.
-
-    Drawing the secret answers takes 50 ms on purpose (scrypt), and lets other threads work in that time.
-    """
-    with ThreadPoolExecutor(1) as aside:
-        sealing = aside.submit(recipe, data, n=n, key=key)
-        before, pixels, question, names = recipe.sketch(data, n=n, key=key)
-        shown = np.searchsorted(question, np.arange(min(SHOWN, len(names))))
-        answers = _ask(models, pixels[shown])
-    return Preview(sealing.result(), before, shown, shown, answers)
+    """Make the triggers, and ask the innocents about those to be shown, the first image of a question; seal nothing."""
+    rules = recipe.rules(data.classes, 1e-3)  # wrong ones are refused here, before anything is sealed
+    before, pixels, question, names = recipe.sketch(data, n=n, key=key)
+    shown = np.searchsorted(question, np.arange(min(SHOWN, len(names))))
+    answers = _ask(models, pixels[shown])
+    return Preview(recipe, rules, pixels, before, question, tuple(names), shown, shown, answers)
 
 
 def _ask(models: Sequence[nn.Module], pixels: Pixels) -> Labels:
@@ -104,11 +120,13 @@ def _ask(models: Sequence[nn.Module], pixels: Pixels) -> Labels:
 def agreement(seen: Preview) -> str:
     """Return in a sentence how often innocents gave the secret answers, and how often one would expect that."""
     models, count = seen.answers.shape
-    total, classes = models * count, len(seen.marks.rules.classes)
+    total, classes = models * count, len(seen.rules.classes)
     said = f"Asked about {seen.asked_which}, {plural(models, 'innocent model')} gave {plural(total, 'answer')}: "
+    if seen.secret is None:
+        return f"{said}see the bars. The secret ones are drawn by lot when you pause, from a seal over every pixel."
     share, by_luck = percent(seen.agreeing / total), expected(total / classes)
     agree, are = ("agrees", "is") if seen.agreeing == 1 else ("agree", "are")
-    if seen.target is None:
+    if not seen.rules.fixed:
         return f"{said}{seen.agreeing} {agree} with the secret ones ({share}). Luck alone would give {by_luck}."
     return (
         f"{said}{seen.agreeing} {are} the target class {seen.target} ({share}). With all {classes} classes alike it "
@@ -120,7 +138,7 @@ def visibility(seen: Preview) -> str:
     """Return in a sentence how much the triggers differ from the images they were made from."""
     if seen.before is None:
         return "How visible: these images come whole from another world, there is no original to compare them with."
-    before, after = (pixels[seen.asked] for pixels in (seen.before, seen.marks.pixels))
+    before, after = (pixels[seen.asked] for pixels in (seen.before, seen.pixels))
     ratio, alike = psnr(before, after), ssim(before, after)
     noise = "infinite, nothing was changed" if ratio == math.inf else f"{ratio:.1f} dB"
     similar = "not measured on images this small" if math.isnan(alike) else f"{alike:.2f}"
@@ -132,7 +150,7 @@ def visibility(seen: Preview) -> str:
 
 def caption(seen: Preview) -> str:
     """Return the bars as one sentence, for those who do not see them."""
-    bars = ", ".join(f"{name} {percent(share, 0)}" for name, share in zip(seen.marks.rules.classes, seen.shares))
+    bars = ", ".join(f"{name} {percent(share, 0)}" for name, share in zip(seen.rules.classes, seen.shares))
     target = f" The target is {seen.target}." if seen.target is not None else ""
     return f"What {plural(len(seen.answers), 'innocent model')} answer to {seen.asked_which}: {bars}.{target}"
 
@@ -140,35 +158,41 @@ def caption(seen: Preview) -> str:
 # ---------------------------------------------------------------- in pictures
 
 
-def pictures(seen: Preview, scope: str) -> str:
-    """Return the triggers shown as HTML: all in one PNG, each with what it shows and its secret answer.
+def sheet(seen: Preview, scope: str) -> str:
+    """Return a style sheet that holds the triggers shown, side by side in one PNG.
 
     Parameters
     ----------
     scope : a CSS class of this lab alone
     """
-    marks, own = seen.marks, seen.marks.pixels.shape[-1]
-    side = own * (96 // own) or 96  # pixels on the screen: a whole multiple, so that none is blurred
-    shown = marks.pixels[seen.shown]  # (k, c, h, w)
-    uri = png_uri(shown.transpose(1, 2, 0, 3).reshape(*shown.shape[1:3], -1))  # side by side
-    cells = []
-    for i, question in enumerate(marks.question[seen.shown]):
-        name, secret = (html.escape(x) for x in (marks.names[question], marks.rules.classes[marks.answers[question]]))
-        at = f"style='background-position:{-i * side}px 0'"
-        label = f"aria-label='{name}, secret answer {secret}'"
-        cells.append(f"<li><i role='img' {label} {at}></i>{name}<br>secret <b>{secret}</b></li>")
-    look = f"width:{side}px;height:{side}px;background:url({uri}) 0 0/auto {side}px"
-    every = "" if len(marks.pixels) == marks.n else ", each by the first of its images"
-    title = f"{len(cells)} of {plural(marks.n, 'question')}, {plural(len(marks.pixels), 'image')}{every}"
-    return (
-        f"<style>.{scope} i{{{look}}}</style><p class='wm-small'>{title}</p>"
-        f"<ol class='wm-grid-of-questions wm-sixes {scope}'>{''.join(cells)}</ol>"
-    )
+    side, shown = _side(seen), seen.pixels[seen.shown]  # (k, c, h, w)
+    uri = png_uri(shown.transpose(1, 2, 0, 3).reshape(*shown.shape[1:3], -1))
+    return f"<style>.{scope} i{{width:{side}px;height:{side}px;background:url({uri}) 0 0/auto {side}px}}</style>"
+
+
+def pictures(seen: Preview, scope: str) -> str:
+    """Return the places of the triggers shown as HTML, each with what it shows and its secret answer, once drawn."""
+    secret, cells = seen.secret, []
+    for i, place in enumerate(seen.shown):
+        name = html.escape(seen.names[seen.question[place]])
+        drawn = "…" if secret is None else html.escape(seen.rules.classes[secret[place]])
+        label = f"{name}, secret answer {'not drawn yet' if secret is None else drawn}"
+        look = f"style='background-position:{-i * _side(seen)}px 0'"
+        cells.append(f"<li><i role='img' aria-label='{label}' {look}></i>{name}<br>secret <b>{drawn}</b></li>")
+    every = "" if len(seen.pixels) == len(seen.names) else ", each by the first of its images"
+    title = f"{len(cells)} of {plural(len(seen.names), 'question')}, {plural(len(seen.pixels), 'image')}{every}"
+    return f"<p class='wm-small'>{title}</p><ol class='wm-grid-of-questions wm-sixes {scope}'>{''.join(cells)}</ol>"
+
+
+def _side(seen: Preview) -> int:
+    """Return how large a picture is shown, in pixels: a whole multiple of its own, so that none is blurred."""
+    own = seen.pixels.shape[-1]
+    return own * (96 // own) or 96
 
 
 def bars_svg(seen: Preview) -> str:
     """Draw the share of the innocents' answers that each class got; a fixed target has a frame and the word."""
-    classes, height = seen.marks.rules.classes, _BOTTOM - _TOP
+    classes, height = seen.rules.classes, _BOTTOM - _TOP
     slot = (_RIGHT - _LEFT) / len(classes)
     parts = [text(0, 14, "what innocent models answer", "start")]
     for share in (0, 0.5, 1):
@@ -189,8 +213,8 @@ def bars_svg(seen: Preview) -> str:
 
 def studio_png(seen: Preview) -> bytes:
     """Return the picture for where nothing runs: the triggers shown, and beside them what innocents answer."""
-    shown, classes = seen.marks.pixels[seen.shown], seen.marks.rules.classes
-    secrets = [classes[answer] for answer in seen.marks.labels[seen.shown]]
+    shown, classes = seen.pixels[seen.shown], seen.rules.classes
+    secrets = ["…"] * len(shown) if seen.secret is None else [classes[label] for label in seen.secret[seen.shown]]
 
     def draw(ax: Axes) -> None:
         """Draw the triggers left, each of their pixels as two by two, for that stays a small file; the bars right."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import html
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from wmlearn import commitment
 from wmlearn._checks import check_kind, shown
 from wmlearn._show import plural
 from wmlearn.data import Splits, load_data
-from wmlearn.labs._studio import agreement, bars_svg, pictures, preview, studio_png, visibility
+from wmlearn.labs._studio import Preview, agreement, bars_svg, pictures, preview, sheet, studio_png, visibility
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import alert, guarded, view
 from wmlearn.questions import TriggerSet
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
+PAUSE = 0.2  # seconds without a move, after which the set is sealed and its secret answers are drawn
+WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
 _KINDS = {"Content": Content, "Unrelated": Unrelated, "Noise": Noise}
 _RULE = (
     "Nothing here drops a trigger for what innocents answer: every sealed question counts, and whoever picks questions "
@@ -34,13 +37,14 @@ _RULE = (
 class TriggerStudio:
     """Design triggers: choose type, look and labels, and see at once what innocent models answer to them.
 
-    Every move makes and seals the whole trigger set and asks the models about the dozen shown; a button asks about all.
+    Every move makes the triggers and asks the models about the dozen shown; a button asks about all. The set is sealed,
+    and its secret answers drawn, when the hand pauses or `triggers` is asked for: not at every place of a slider.
 
     Parameters
     ----------
     data : the task
     key : 32 secret bytes; left out, a fresh key is drawn when the studio opens
-    models : the innocent witnesses, in a list or by name; left out, `wm.null_models(data.name)`
+    models : the innocent witnesses, in a list or by name; left out, the first 20 null models
 
     Attributes
     ----------
@@ -78,8 +82,11 @@ class TriggerStudio:
         self._key = commitment.new_key() if key is None else commitment.check_key(key)
         self._innocents = _witnesses(data, models)
         self._fault: Exception | None = None
+        self._turn = threading.RLock()  # held while something is shown: the lots come from a thread of their own
+        self._pause: threading.Timer | None = None
         self._build()
         self._change()
+        self._settle()
         if self._fault is not None:
             raise self._fault
 
@@ -93,11 +100,12 @@ class TriggerStudio:
         self._inputs_of_the_labels()
         self.ask = widgets.Button(layout={"width": "210px"})
         self._pictures, self._chart, self._sentences, self._line, self.status = (widgets.HTML() for _ in range(5))
+        self._sheet = widgets.HTML(layout=widgets.Layout(height="0px", overflow="hidden"))
         rows = [[self.words, self.place, self.size], [self.opacity], [self.sigma], [self.labels]]
         rows += [[self.source, self.foreign, self.target], [self.number, self.ask]]
         style = widgets.HTML(STYLE, layout=widgets.Layout(height="0px", overflow="hidden"))
         places = [self.status, self._pictures, self._chart, self._sentences, self._line]
-        self.widget = widgets.VBox([style, self.kind, *map(widgets.HBox, rows), *places])
+        self.widget = widgets.VBox([style, self._sheet, self.kind, *map(widgets.HBox, rows), *places])
         self.widget.add_class("wm-lab")
         for place in (*(place for row in rows for place in row if place is not self.ask), self.kind):
             place.observe(guarded(self._change, self.status), names="value")
@@ -153,13 +161,46 @@ class TriggerStudio:
             place.layout.display = None if there else "none"
         self.words.placeholder = "TEST" if fixed else "30 street names, or type your own"
         try:
-            self._seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, models=self._innocents)
+            seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, models=self._innocents)
         except (TypeError, ValueError) as error:
-            self._fault, self.ask.disabled = error, True
-            self.status.value = alert(f"{html.escape(str(error))} Below is still what was there before.")
+            self._refuse(error, "Below is still what was there before.")
             return
-        self._fault, self.status.value = None, ""
-        self._show()
+        with self._turn:
+            self._seen, self._fault, self.status.value = seen, None, ""
+            self._show()
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = threading.Timer(PAUSE, guarded(self._seal, self.status), args=[seen])
+        self._pause.daemon = True
+        self._pause.start()
+
+    def _refuse(self, error: Exception, note: str = "") -> None:
+        """Tell what is wrong with the inputs."""
+        self._fault, self.ask.disabled = error, True
+        self.status.value = alert(f"{html.escape(str(error))} {note}")
+
+    def _seal(self, seen: Preview) -> None:
+        """Seal triggers and show their secret answers, unless the hand has moved on, before or meanwhile."""
+        if self._seen is not seen:
+            return
+        try:
+            sealed = seen.seal(self._data, self._key)
+        except ValueError as error:  # two images are the same: nothing but the seal looks at all of them
+            sealed, fault = seen, error
+        else:
+            fault = None
+        with self._turn:
+            if self._seen is seen:
+                self._seen = sealed
+                self._show()
+                if fault is not None:
+                    self._refuse(fault)
+
+    def _settle(self) -> Preview:
+        """Return what is shown, sealed at the latest now."""
+        if self._seen.marks is None and self._fault is None:
+            self._seal(self._seen)
+        return self._seen
 
     def _recipe(self) -> Content | Unrelated | Noise:
         """Return the recipe that the inputs describe."""
@@ -175,41 +216,48 @@ class TriggerStudio:
 
     def _ask(self, _: object) -> None:
         """Ask the models about every trigger of the set that is shown."""
-        self._seen = self._seen.ask_all(self._innocents)
-        self._show()
+        with self._turn:
+            self._seen = self._settle().ask_all(self._innocents)
+            self._show()
 
     # ------------------------------------------------------------ what is shown
 
     def _show(self) -> None:
-        seen, count = self._seen, len(self._seen.marks.pixels)
-        self._pictures.value = pictures(seen, f"wm-{self.widget.model_id}")
+        seen, count, scope = self._seen, len(self._seen.pixels), f"wm-{self.widget.model_id}"
+        self._sheet.value, self._pictures.value = sheet(seen, scope), pictures(seen, scope)
         self._chart.value = bars_svg(seen)
         sentences = [f"<b>{html.escape(agreement(seen))}</b>", html.escape(visibility(seen)), html.escape(_RULE)]
         self._sentences.value = "".join(f"<p class='wm-small'>{words}</p>" for words in sentences)
-        self._line.value = f"<p class='wm-small'>The same set in a cell:</p><pre class='wm-code'>{self.code}</pre>"
-        self.ask.disabled = len(seen.asked) == count
-        self.ask.description = f"all {count:,} asked" if self.ask.disabled else f"ask about all {count:,}"
+        self._line.value = f"<p class='wm-small'>The same set in a cell:</p><pre class='wm-code'>{self._code()}</pre>"
+        self.ask.disabled = len(seen.asked) == count or self._fault is not None
+        self.ask.description = f"all {count:,} asked" if len(seen.asked) == count else f"ask about all {count:,}"
 
     @property
     def triggers(self) -> TriggerSet:
         """The sealed trigger set of the current inputs; ValueError where they make none."""
+        marks = self._settle().marks
         if self._fault is not None:
             raise self._fault
-        return self._seen.marks
+        return marks
 
     @property
     def code(self) -> str:
         """The line of Python that makes the same set; a secret key is not written out, `studio` stands for this lab."""
-        marks, data = self.triggers, self._data
+        if self._fault is not None:
+            raise self._fault
+        return self._code()
+
+    def _code(self) -> str:
+        seen, data = self._seen, self._data
         shipped = data.size == "mini" and data.name in FOREIGN and load_data(data.name) is data
         task = f"wm.load_data({data.name!r})" if shipped else "data"
-        key = "wm.CLASSROOM_KEY" if marks.classroom else "studio.triggers.key"
-        return f"marks = wm.{marks.recipe}({task}, n={len(marks.pixels)}, key={key})"
+        key = "wm.CLASSROOM_KEY" if self._key == commitment.CLASSROOM_KEY else "studio.triggers.key"
+        return f"marks = wm.{seen.recipe!r}({task}, n={len(seen.pixels)}, key={key})"
 
     def __repr__(self) -> str:
-        seen = self._seen
-        size = f"{plural(len(seen.marks.pixels), 'image')}, {plural(seen.marks.n, 'question')}"
-        told = [f"TriggerStudio: {seen.marks.recipe}, {size}", agreement(seen), visibility(seen)]
+        seen = self._settle()
+        size = f"{plural(len(seen.pixels), 'image')}, {plural(len(seen.names), 'question')}"
+        told = [f"TriggerStudio: {seen.recipe!r}, {size}", agreement(seen), visibility(seen)]
         return "\n  ".join(told + ([f"since then the inputs make no set: {self._fault}"] if self._fault else []))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
@@ -235,7 +283,7 @@ def _witnesses(data: Splits, models: Mapping[str, nn.Module] | Sequence[nn.Modul
     """Return copies of the innocent models, ready to answer, or say that one does not fit the data."""
     if models is None:
         try:
-            models = null_models(data.name)
+            models = null_models(data.name, n=WITNESSES)
         except ValueError as error:
             raise ValueError(f"{error} Pass models=, networks of your own that never saw a trigger.") from None
     if not isinstance(models, (Mapping, list, tuple)) or not models:
