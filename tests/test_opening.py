@@ -124,6 +124,18 @@ def test_what_was_not_sealed_is_refused_by_name(opened, forgery):
         FORGERIES[forgery](opened).answers()
 
 
+@pytest.mark.parametrize(
+    "question",
+    [[0, 0, 1, 1, 2, -1], [0, 0, 1, 1, 2, 9], [2, 2, 1, 1, 0, 0], [0.0, 0, 1, 1, 2, 2], [0, 0, 1], []],
+    ids=str,
+)
+def test_images_that_belong_to_no_opened_question_are_refused(opened, question):
+    """Whose images are not among those that were checked would have a say in the answers otherwise."""
+    pixels = np.concatenate([opened.pixels, opened.pixels])[:6]
+    with pytest.raises(ValueError, match=r"question must hold 6 whole numbers, .* that rise from 0 to 2"):
+        forged(opened, pixels=pixels, question=np.array(question)).answers()
+
+
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ from wmlearn import commitment
 from wmlearn._checks import as_array, check_count, check_kind, check_pixels
 from wmlearn._show import plural
 from wmlearn._types import Labels, Pixels
-from wmlearn.questions import TriggerSet, leaves_of
+from wmlearn.questions import TriggerSet, check_order, leaves_of
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,6 +62,7 @@ class Opened:
         ValueError
             If an image, a name, a secret or a place is not what was sealed; the error says which question.
         """
+        check_order(self.question, len(self.pixels), len(self.indices))
         seed, root, count = commitment.label_seed(self.seal), self.header["root"], self.header["questions"]
         drawn = []
         for place, (index, name, secret) in enumerate(zip(self.indices, self.names, self.secrets)):

@@ -209,7 +209,7 @@ def seal_triggers(
         If the questions are not in order, or two images are the same: they would be one trial counted twice.
     """
     pixels, key = check_pixels(pixels, what="trigger images"), commitment.check_key(key)
-    question = _check_order(question, len(pixels), len(names))
+    question = check_order(question, len(pixels), len(names))
     digests = [commitment.image_digest(image) for image in pixels]
     _refuse_duplicates(digests)
     secrets, leaves = leaves_of(digests, question, names, rules=rules, key=key)
@@ -268,7 +268,7 @@ def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) 
     return np.repeat(commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count)
 
 
-def _check_order(question: Labels, images: int, questions: int) -> Labels:
+def check_order(question: Labels, images: int, questions: int) -> Labels:
     """Return the question of each image, if they count 0, 0, 1, ... up without a gap: a prefix is then whole."""
     question = np.asarray(question)
     steps = np.diff(question, prepend=0) if question.shape == (images,) and images else np.array([-1])
