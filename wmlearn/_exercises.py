@@ -60,8 +60,8 @@ EXERCISES: dict[str, Exercise] = {
         _hint_line,
     ),
     "01.1": Exercise(
-        number(69, within=1),
-        "69 hours, nearly two working weeks, before any computing.",
+        number(2.78, within=0.3),
+        "not three hours, where the owner's 50,000 digits took seventy.",
         "first the seconds, then divide: an hour has 3,600 of them.",
     ),
     "01.2": Exercise(
@@ -73,6 +73,11 @@ EXERCISES: dict[str, Exercise] = {
         lambda answer: str(answer).strip().lower() in ("owner", "the owner"),
         "the owner alone; the judge sees no more than what is opened to him.",
         "look at the column 'holds' of the card.",
+    ),
+    "01.4": Exercise(
+        lambda answer: str(answer).strip().lower() in ("fingerprint", "a fingerprint"),
+        "a fingerprint is found in a finished model; a watermark would have had to be put in before.",
+        "was anything put into the model while it was trained? And is it about training images?",
     ),
     "02.1": Exercise(
         lambda answer: number(25)(answer) or number(0.25)(answer),
@@ -148,5 +153,40 @@ EXERCISES: dict[str, Exercise] = {
         lambda answer: number(0.271, within=0.002)(answer) or number(27.1, within=0.2)(answer),
         "27.1 %, nearly three times what luck gives, from a service that knows nothing.",
         "turn it round: how often are the dice wrong three times running? What is left is matched.",
+    ),
+    "07.1": Exercise(
+        lambda answer: number(1 / 21, within=0.001)(answer) or number(4.76, within=0.1)(answer),
+        "first of 21, and innocent: it happens once in 21 cases, and it is not quite of their kind.",
+        "count the null models that match as often as the service or more, add 1 for the service itself, divide by 21.",
+    ),
+    "07.2": Exercise(
+        number(10),
+        "ten, where a network with ten answers needs four: a match that luck gives every second time says little.",
+        "how often does luck match one such question? Two in a row? Go on until it is below one in a thousand.",
+    ),
+    "07.3": Exercise(
+        number(1 / 9, within=0.003),
+        "a ninth: he wins fast, and pays for it at every miss.",
+        "one question in ten brings him 9, and nine in ten bring what you look for. On average that must make 1.",
+    ),
+    "07.4": Exercise(
+        lambda answer: number(0.5, within=0.01)(answer) or number(50, within=1)(answer),
+        "about half of the accused, although each sentence of his was true: confidence is no probability of guilt.",
+        "how many of the 999 innocents are accused, on average? And how many copies? Put the two side by side.",
+    ),
+    "A1.1": Exercise(
+        number(2.78, within=0.03),
+        "five times as much for the match, five ninths of that after the miss.",
+        "a match multiplies by rate / p0, a miss by (1 - rate) / (1 - p0); p0 is 0.1.",
+    ),
+    "A1.2": Exercise(
+        number(13),
+        "thirteen, where ten classes need four: with two answers a match says little.",
+        "`wm.stats.questions_needed(alpha, p0)`, and with two classes p0 is one half.",
+    ),
+    "A1.3": Exercise(
+        number(19),
+        "nineteen instead of four: each match makes nearly ten of one.",
+        "a judge multiplies p by `wm.stats.JUDGE_FACTOR`, so that alpha has to be divided by it.",
     ),
 }
