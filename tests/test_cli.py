@@ -99,8 +99,9 @@ def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
     assert (done.returncode, done.stderr) == (code, "")
     said = json.loads(done.stdout)
     assert cli.EXIT_CODES[said["decision"]] == code
-    for field in ("decision", "k", "n", "p", "p_judge", "alpha", "queries", "classroom"):
+    for field in ("decision", "k", "n", "p0", "p_judge", "alpha", "queries", "failed", "strange", "classroom"):
         assert said[field] == getattr(expected, field), field
+    assert said["p"] == max(expected.p, 1e-15)
     assert (said["seal"], said["unanswered"], said["family"]) == (MARKS.seal, 0, 1)
 
 
@@ -136,7 +137,13 @@ def test_a_second_test_is_told_to_share_alpha(run, innocent, evidence):
 def test_a_spent_budget_cannot_tell(run, thief, evidence):
     code, out, _ = run("verify", thief, evidence, "--budget", 0, "--json")
     said = json.loads(out)
-    assert (code, said["decision"], said["queries"], said["unanswered"]) == (2, "cannot tell", 0, 30)
+    assert (code, said["decision"], said["queries"], said["unanswered"], said["failed"]) == (
+        2,
+        "cannot tell",
+        0,
+        30,
+        60,
+    )
     assert wm.read_log(evidence) == ()
 
 

@@ -296,8 +296,12 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
     said = verdict.explain()
     assert verdict.decision == "not found"
     assert "does not clear the service" in said
-    assert "a copy that matches 40% of them with probability" in said
-    assert f"{verdict.chance_to_find(0.4):.2f}" in said
+    assert "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)" in said
+    assert (
+        "This does not clear the service: a copy keeping 40 % of the answers would have been found with probability "
+        "0.65, one keeping 15 % with less than 0.01." in said
+    )
+    assert f"{verdict.chance_to_find(0.4):.3f}".startswith("0.65")
     exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
     assert verdict.chance_to_find(0.4) == pytest.approx(exact)
     assert 0.5 < exact < 0.9
@@ -311,6 +315,71 @@ def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words)
     assert "100 %" not in said
     assert "not the probability that the model was stolen" in said
     assert "classroom key: proves nothing outside this course" in said
+
+
+ITEMS = [
+    *("43 of 60 secret answers", "at most 6 expected by luck", "p < 1e-15", "judge's p < 1e-15", "family of 6"),
+    *("alpha = 0.001", "Confidence above 99.99 %", "at most 1 key in 1,000,000,000,000,000", "1 in 10, after all else"),
+    *("with probability 0.1 at most", "Match rate 0.58 to 0.83 (95 %)", "60 images asked, 3 without an answer"),
+    *("3 of 60 questions went unanswered and count as misses", "2 answers named no class"),
+    *("Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)", "classroom key"),
+]
+
+
+def test_a_judge_is_told_every_item(mnist):
+    """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing is left out."""
+    marks = wm.Noise()(mnist, n=60, key=KEY)
+    said = knows(marks, 43)(marks.images)
+    said[57:], said[50:52] = -1, 99
+    verdict = wm.verify(lambda images: said, marks, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
+    for item in ITEMS:
+        assert item in verdict.explain()
+    assert (verdict.queries, verdict.failed, verdict.strange) == (60, 3, 2)
+    assert "60, 3 without an answer" in verdict._repr_html_()
+
+
+def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
+    frame = wm.verify_all({"copy": knows(words, 30)}, words).to_frame()
+    assert frame.p.tolist() == [1e-15]
+    assert 1e-15 < frame.p_judge.iloc[0] < 1e-14  # of the exact one
+    fixed = wm.Noise(labels="fixed", target=3)(wm.load_data("mnist"), n=5, key=KEY)
+    assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.tolist() == [None]
+
+
+def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(words):
+    def dead(images):
+        raise ConnectionError("expected a model at http://x, but no connection could be made.")
+
+    suspects = {"copy": knows(words, 30), "dead": dead, "lazy": knows(words, 0)}
+    with pytest.warns(UserWarning, match=r"^dead could not be asked: .* no connection could be made\.$") as caught:
+        verdicts = wm.verify_all(suspects, words)
+    assert [verdict.decision for verdict in verdicts.values()] == ["found", "cannot tell", "not found"]
+    assert [verdict.family for verdict in verdicts.values()] == [
+        3,
+        2,
+        2,
+    ]  # it was tried, so that it is one of the family
+    assert (verdicts["dead"].failed, int(verdicts["dead"].unanswered.sum())) == (150, 30)
+    assert caught[0].filename == __file__
+
+
+def test_a_null_model_that_fails_costs_no_question(words):
+    asked = []
+    with pytest.raises(ValueError, match="a null model must answer"):
+        wm.verify(asked.append, words, nulls=[knows(words, 0, wrong=-1)])
+    assert not asked
+
+
+@pytest.mark.parametrize("p", [0.3, 0.05, 0.001])
+def test_as_many_null_models_as_are_asked_for_are_enough(p):
+    """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
+    for family in range(1, 60):
+        nulls = (0,) * stats.null_models_needed(p / family)
+        three = np.array([3])
+        verdict = wm.Verdict(p, None, 1, three, three, three < 0, 0, 1, nulls, None, 10, family, False)
+        assert verdict.decision == "found"
+        fewer = wm.Verdict(p, None, 1, three, three, three < 0, 0, 1, nulls[1:], None, 10, family, False)
+        assert fewer.decision == "cannot tell"
 
 
 def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
@@ -364,7 +433,7 @@ def test_silence_and_strange_answers_are_told_to_the_judge(words):
     late = np.where(words.question < 25, words.labels, -1)
     late[:5] = 99
     said = wm.verify(lambda images: late, words).explain()
-    assert "5 of 30 questions went unanswered" in said
+    assert "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as misses." in said
     assert "5 answers named no class of the task" in said
 
 

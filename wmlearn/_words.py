@@ -6,7 +6,7 @@ It says "evidence of this watermark", never that a model was taken. Every roundi
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,22 +18,35 @@ if TYPE_CHECKING:
     from wmlearn.verdict import Verdict
 
 CLASSROOM = "classroom key: proves nothing outside this course"
-POWER_UP_TO = 1000  # questions: working out the power takes their square in time
+POWER_AT = (0.4, 0.15)  # the share of the answers that a copy keeps; the second is hardly more than luck
 
 
 def explain(v: Verdict) -> str:
     """Return a verdict in sentences that a judge could read."""
     words = {"found": _found_words, "not found": _not_found_words, "cannot tell": _cannot_tell_words}
-    note = f" This is a {CLASSROOM}." if v.classroom else ""
-    return words[v.decision](v) + _reservations(v) + note
+    note = [f"This is a {CLASSROOM}."] if v.classroom else []
+    return " ".join([words[v.decision](v), *_account(v), *note])
 
 
-def _reservations(v: Verdict) -> str:
-    """Return what a judge must know besides: silences, and answers that are no class of the task."""
+def _account(v: Verdict) -> Iterator[str]:
+    """Say what a judge must know besides: why luck is known, what was asked, what got no answer or a strange one."""
+    if v.p0 is not None:
+        yield (
+            f"Each answer was drawn by lot, 1 in {v.lots}, after all else was fixed: an innocent service matches a "
+            f"question with probability {v.p0:.3g} at most, whatever it says."
+        )
+        if v.n == v.planned:
+            low, high = stats.match_interval(v.k, v.n)
+            yield f"Match rate {math.floor(100 * low) / 100:.2f} to {math.ceil(100 * high) / 100:.2f} (95 %)."
+    if v.queries:
+        yield f"{plural(v.queries, 'image')} asked, {v.failed:,} without an answer."
     silent = int(v.unanswered.sum())
-    said = f" {silent} of {plural(v.n, 'question')} went unanswered and count as misses." if silent else ""
-    strange = f" {plural(v.strange, 'answer')} named no class of the task: compare its classes with the service's."
-    return said + (strange if v.strange else "")
+    if silent:
+        yield f"{silent} of {plural(v.n, 'question')} went unanswered and count as misses."
+    if v.strange:
+        yield f"{plural(v.strange, 'answer')} named no class of the task: compare its classes with the service's."
+    if v.nulls:
+        yield f"Null models: {null_words(v.k, v.nulls)}."
 
 
 def expected(matches: float) -> str:
@@ -69,6 +82,11 @@ def lotteries(path: Sequence[float], matched: Sequence[bool]) -> str:
     return f"{moment}, which an innocent model would ever reach less than once in {number} lotteries"
 
 
+def believable(p: float | None) -> float | None:
+    """Return a p-value for a table or a file: none below 1e-15, for beyond that a leaked key is likelier than luck."""
+    return None if p is None else max(p, stats.SMALLEST_P)
+
+
 def p_words(p: float) -> str:
     """Return a p-value as people read it, never smaller than can be believed.
 
@@ -86,31 +104,36 @@ def p_words(p: float) -> str:
 def _found_words(v: Verdict) -> str:
     counted = f"Evidence of this watermark: {v.k} of {plural(v.n, 'secret answer')} matched"
     if v.p0 is None:
-        return f"{counted}; {p_words(v.p)}, from {_fixed_source(v)}."
-    low, high = stats.match_interval(v.k, v.n)
-    keys = math.floor(1 / max(v.p, stats.SMALLEST_P) + 1e-6)
+        return f"{counted}; {p_words(v.p)}, from {_fixed_source(v)}; {_terms(v)}."
+    keys = math.floor((1 + 1e-9) / max(v.p, stats.SMALLEST_P))
     percents = "above 99.99 %" if keys > 10_000 else f"{math.floor(1e4 * v.confidence) / 100:g} %"
     moment = int(np.argmax(v.path))
     at_best = "" if moment == v.n else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
     return (
-        f"{counted}, {v.by_luck} expected by luck (each answer drawn by lot, 1 in {round(1 / v.p0)}); "
-        f"{p_words(v.p)}, judge's {p_words(v.p_judge)}, family of {v.family}, alpha = {v.alpha:g}.{at_best} "
+        f"{counted}, {v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}.{at_best} "
         f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {keys:,} would ever "
         "have looked this good, at any moment we might have stopped. It is not the probability that the model was "
-        "stolen." + (f" Match rate {low:.2f} to {high:.2f} (95 %)." if v.n == v.planned else "")
+        "stolen."
     )
 
 
 def _not_found_words(v: Verdict) -> str:
+    counted = f"No evidence of this watermark ({v.k} of {plural(v.n, 'question')}"
     if v.p0 is None:
-        return f"No evidence of this watermark ({v.k} of {v.n}; {p_words(v.p)}). This does not clear the service."
-    rates = [rate for rate in (0.4, 0.15) if rate > v.p0 and v.n <= POWER_UP_TO]
-    power = [f"matches {rate:.0%} of them with probability {v.chance_to_find(rate):.2f}" for rate in rates]
-    found = f": a copy that {', one that '.join(power)} would have been found" if power else ""
+        return f"{counted}; {p_words(v.p)}, from {_fixed_source(v)}; {_terms(v)}). This does not clear the service."
+    first, *others = [f"{100 * rate:.0f} %" for rate in POWER_AT]
+    power = [math.floor(100 * v.chance_to_find(rate)) for rate in POWER_AT]  # rounded down, too
+    chance, *chances = [f"{each / 100:.2f}" if each else "less than 0.01" for each in power]
+    found = f": a copy keeping {first} of the answers would have been found with probability {chance}"
+    found += "".join(f", one keeping {rate} with {chance}" for rate, chance in zip(others, chances))
     return (
-        f"No evidence of this watermark ({v.k} of {plural(v.n, 'question')}, {v.by_luck} expected by luck; "
-        f"{p_words(v.p)}). This does not clear the service{found}."
+        f"{counted}, {v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}). "
+        f"This does not clear the service{found if min(POWER_AT) > v.p0 else ''}."
     )
+
+
+def _terms(v: Verdict) -> str:
+    return f"family of {v.family}, alpha = {v.alpha:g}"
 
 
 def _cannot_tell_words(v: Verdict) -> str:

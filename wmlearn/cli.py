@@ -23,6 +23,7 @@ import click
 from wmlearn._data import SOURCES
 from wmlearn._show import plural
 from wmlearn._webapp import Conduct
+from wmlearn._words import believable
 from wmlearn.blackbox import BlackBox, HttpBox
 from wmlearn.data import load_data
 from wmlearn.evidence import LOG, log_use, open_evidence, read_log
@@ -194,8 +195,9 @@ def _verify(url: str, evidence: str, questions: int | None, family: int, as_json
         click.echo(f"{plural(box.failed, 'image')} got no valid answer; the last time: {box.faults[-1]}", err=True)
     if as_json:
         counted = {"unanswered": int(verdict.unanswered.sum()), "queries": box.queries, "seal": marks.seal}
-        fields = ("decision", "k", "n", "p", "p_judge", "alpha", "family", "classroom")
-        click.echo(json.dumps({field: getattr(verdict, field) for field in fields} | counted))
+        fields = ("decision", "k", "n", "p0", "p_judge", "alpha", "family", "failed", "strange", "classroom")
+        said = {field: getattr(verdict, field) for field in fields} | {"p": believable(verdict.p)}
+        click.echo(json.dumps(said | counted))
     else:
         click.echo(f"{verdict.explain()}\nSeal: {marks.seal}")
     click.get_current_context().exit(EXIT_CODES[verdict.decision])

@@ -112,6 +112,7 @@ def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], fami
         lots=classes,
         family=family,
         classroom=opened.classroom,
+        failed=int((labels == -1).sum()),
     )
 
 

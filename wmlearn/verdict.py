@@ -35,7 +35,8 @@ class Verdict:
     path : log wealth after 0, 1, ..., n questions; None with fixed labels
     expected, answers, matched, unanswered : one entry a question, in sealed order
     strange : how many images got a label that is no class of the task
-    queries : images sent; `nulls` the matches of each null model; `family` the tests that share alpha
+    queries, failed : images put to the service, and how many of them got no answer at all
+    nulls : the matches of each null model; `family` the number of tests that share alpha
     lots : the classes an answer, or with fixed labels the target, could have been drawn from; `lottery` the p-value of
         that draw
     """
@@ -53,6 +54,7 @@ class Verdict:
     lots: int
     family: int
     classroom: bool
+    failed: int = 0
 
     @property
     def n(self) -> int:
@@ -139,9 +141,9 @@ class Verdict:
 
         Examples
         --------
-        >>> v = Verdict(1e-3, 0.1, 1, np.array([3]), np.array([3]), np.array([False]), 0, 1, (), None, 10, 1, False)
-        >>> print(v.explain())
-        Cannot tell: too few answers to decide at alpha = 0.001; 1 question asked, 4 answers in a row needed.
+        >>> v = Verdict(1e-3, 0.1, 30, np.array([3]), np.array([3]), np.array([False]), 0, 1, (), None, 10, 1, False)
+        >>> v.explain().partition("Each")[0]
+        'Cannot tell: too few answers to decide at alpha = 0.001; 1 question asked, 4 answers in a row needed. '
         """
         return _words.explain(self)
 
@@ -183,7 +185,9 @@ class Verdict:
             "expected by luck": self.by_luck,
             "an innocent model": self.luck,
             "alpha": f"{self.alpha:g}" + (f", shared by a family of {self.family}" if self.family > 1 else ""),
-            "images sent": self.queries,
+            "images asked" if self.failed else "images sent": (  # all that were answered have been sent
+                f"{self.queries:,}, {self.failed:,} without an answer" if self.failed else self.queries
+            ),
             "questions unanswered": int(self.unanswered.sum()),
         }
         rows |= {"null models": _words.null_words(self.k, self.nulls)} if self.nulls else {}
@@ -213,9 +217,10 @@ class Verdicts(Mapping[str, Verdict]):
         """Return one row a suspect: the decision, what was counted, and the p-values."""
         import pandas as pd
 
-        columns = ("decision", "k", "n", "p", "p_judge", "family", "queries")
+        columns = ("decision", "k", "n", "p", "p_judge", "family", "queries", "failed")
         rows = [{column: getattr(verdict, column) for column in columns} for verdict in self.values()]
-        return pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
+        frame = pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
+        return frame.assign(p=[_words.believable(verdict.p) for verdict in self.values()])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw for each suspect how many questions it matched, and return the axes."""

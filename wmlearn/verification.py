@@ -6,6 +6,7 @@ in memory or a lambda stands behind it makes no difference. A test holds it to t
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from wmlearn import stats
 from wmlearn._checks import as_array, check_count, check_kind, check_number, check_query, shown
-from wmlearn._types import Labels, Query
+from wmlearn._types import Images, Labels, Query
 from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict, Verdicts
 
@@ -82,8 +83,8 @@ def verify(
         marks.n if questions is None else questions, "questions", low=1, high=marks.n, why="sealed questions"
     )
     images = marks.images[: marks.prefix(asked)]
-    said = ask(query, images)
     null_matches = tuple(_null_matches(marks, ask(null, images)) for null in nulls)
+    said = ask(query, images)  # last: what it answers was paid for, and no error must lose it
     return Verdict(
         alpha=marks.alpha,
         p0=marks.p0,
@@ -98,6 +99,7 @@ def verify(
         lots=len(marks.rules.allowed),
         family=family,
         classroom=marks.classroom,
+        failed=int((said == -1).sum()),
     )
 
 
@@ -107,7 +109,8 @@ def verify_all(
     """Ask several services the same sealed questions; alpha bounds the chance of accusing any innocent one of them.
 
     Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next for all but one,
-    and so on until one is not clear enough.
+    and so on until one is not clear enough. A suspect that cannot be asked counts as one of them: its questions stay
+    unanswered, and a warning says why, so that nothing the others have answered is lost.
 
     Parameters
     ----------
@@ -136,10 +139,25 @@ def verify_all(
         )
     for name, suspect in suspects.items():
         check_query(suspect, f"suspects[{name!r}]")
-    alone = {str(name): verify(suspect, marks, questions=questions, nulls=nulls) for name, suspect in suspects.items()}
+    alone: dict[str, Verdict] = {}
+    for name, suspect in suspects.items():
+        alone[str(name)] = verify(_or_silence(suspect, name), marks, questions=questions, nulls=nulls)
     p_values = [1.0 if verdict.p is None else verdict.p for verdict in alone.values()]
     families = stats.holm_families(p_values, marks.alpha)
     return Verdicts({name: replace(alone[name], family=family) for name, family in zip(alone, families)})
+
+
+def _or_silence(suspect: Query, name: object) -> Query:
+    """Return the suspect, who now says nothing, with a warning, where it would raise an error."""
+
+    def query(images: Images) -> Labels:
+        try:
+            return suspect(images)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{name} could not be asked: {error}", stacklevel=5)
+            return np.full(len(images), -1)
+
+    return query
 
 
 def _check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
