@@ -11,12 +11,28 @@ import browser
 import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from test_browser import STOPWATCH, contrast
+from test_browser import contrast
 
 pytestmark = pytest.mark.browser
 
 CELL = 'import wmlearn as wm\n\nstudio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)\nstudio'
-SLOWEST = 900  # milliseconds from key to screen at the median, on a machine that does other things too
+SLOWEST = 500  # milliseconds from key to screen at the median, on a machine that does other things too
+
+# Remembers when a key went down, the first frame that holds all that a move shows (the line of code comes last), and
+# the first that holds the secret answers, which are drawn when the hand pauses.
+STOPWATCH = """lab => {
+    const time = window.stopwatch = {pressed: 0, painted: 0, drawn: 0};
+    const code = () => lab.querySelector('pre.wm-code').textContent;
+    let before = code();
+    lab.addEventListener('keydown', () => { time.pressed = performance.now(); time.painted = time.drawn = 0; }, true);
+    const look = () => {
+        const now = performance.now(), waiting = lab.querySelector('ol').textContent.includes('…');
+        if (!time.painted && code() !== before) { before = code(); time.painted = now; }
+        if (time.painted && !time.drawn && !waiting) time.drawn = now;
+        requestAnimationFrame(look);
+    };
+    look();
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +149,7 @@ def test_all_are_asked_on_the_button(lab, page):
 
 @pytest.mark.parametrize(("kind", "name", "start"), [("Content", "opacity", 1.0), ("Noise", "sigma", 0.4)])
 def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, start):
-    """Keyed labels, the slow way: images, seal, lot, innocents. Three moves to warm up, then twelve that count."""
+    """Keyed labels, the slow way: images, innocents, then seal and lot. Three moves to warm up, twelve that count."""
     toggle(lab, "keyed").click()
     toggle(lab, kind).click()
     if kind == "Content":
@@ -141,17 +157,33 @@ def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, star
     expect(code(lab)).to_contain_text(f"{name}={start}")
     lab.evaluate(STOPWATCH)
     slider(lab, name).focus()
-    taken = []
+    painted, drawn = [], []
     for move in range(1, 16):
         page.keyboard.press("ArrowLeft" if kind == "Content" else "ArrowRight")
         step = -0.05 if kind == "Content" else 0.05
         expect(code(lab)).to_contain_text(f"{name}={round(start + move * step, 2)}")
-        page.wait_for_timeout(60)  # the sentences follow the pictures
-        taken.append(page.evaluate("() => window.stopwatch.changed - window.stopwatch.pressed"))
-    middle, slow = statistics.median(taken[3:]), max(taken[3:])
-    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow)})
-    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
+        page.wait_for_function("() => window.stopwatch.drawn > 0")
+        times = page.evaluate("() => window.stopwatch")
+        painted.append(times["painted"] - times["pressed"])
+        drawn.append(times["drawn"] - times["pressed"])
+    middle, slow, lots = statistics.median(painted[3:]), max(painted[3:]), statistics.median(drawn[3:])
+    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow), "lots": round(lots)})
+    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {lots:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
     assert middle <= SLOWEST
+
+
+def test_the_secret_answers_come_when_the_hand_pauses(lab, page):
+    """They are the last to change: pictures, bars and the line of code do not wait for the seal."""
+    expect(lab.locator("li").first).not_to_contain_text("…")
+    lab.evaluate(
+        """lab => { window.seen = []; new MutationObserver(() => {
+            window.seen.push(lab.querySelector('li').textContent.includes('…')); })
+            .observe(lab, {subtree: true, childList: true}); }"""
+    )
+    slider(lab, "sigma").focus()
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function("() => window.seen.includes(true) && !window.seen.at(-1)")
+    expect(lab).to_contain_text("with the secret ones")
 
 
 def test_a_slider_is_dragged(lab, page):
