@@ -319,7 +319,7 @@ def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words)
 
 ITEMS = [
     *("43 of 60 secret answers", "at most 6 expected by luck", "p < 1e-15", "judge's p < 1e-15", "family of 6"),
-    *("alpha = 0.001", "Confidence above 99.99 %", "at most 1 key in 1,000,000,000,000,000", "1 in 10, after all else"),
+    *("alpha = 0.001", "Confidence above 99.99 %", "at most 1 key in 10^15", "1 in 10, after all else"),
     *("with probability 0.1 at most", "Match rate 0.58 to 0.83 (95 %)", "60 images asked, 3 without an answer"),
     *("3 of 60 questions went unanswered and count as misses", "2 answers named no class"),
     *("Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)", "classroom key"),

@@ -75,11 +75,16 @@ def lotteries(path: Sequence[float], matched: Sequence[bool]) -> str:
     wealth = math.exp(min(float(path[best]), -math.log(stats.SMALLEST_P)))
     if wealth < 2:
         return "nothing that an innocent model would not do by luck"
-    number = f"{math.floor(wealth + 1e-6):,}" if wealth < 1e6 else f"10^{math.floor(math.log10(wealth) + 1e-9)}"
+    number = _whole(wealth)
     if best == len(path) - 1:
         return f"an innocent model would do this well less than once in {number} lotteries"
     moment = f"at its best, {sum(matched[:best])} of the first {best}"
     return f"{moment}, which an innocent model would ever reach less than once in {number} lotteries"
+
+
+def _whole(times: float) -> str:
+    """Return a number rounded down: counted out below a million, beyond that to the power of ten."""
+    return f"{math.floor(times + 1e-6):,}" if times < 1e6 else f"10^{math.floor(math.log10(times) + 1e-9)}"
 
 
 def believable(p: float | None) -> float | None:
@@ -105,13 +110,13 @@ def _found_words(v: Verdict) -> str:
     counted = f"Evidence of this watermark: {v.k} of {plural(v.n, 'secret answer')} matched"
     if v.p0 is None:
         return f"{counted}; {p_words(v.p)}, from {_fixed_source(v)}; {_terms(v)}."
-    keys = math.floor((1 + 1e-9) / max(v.p, stats.SMALLEST_P))
+    keys = 1 / max(v.p, stats.SMALLEST_P)
     percents = "above 99.99 %" if keys > 10_000 else f"{math.floor(1e4 * v.confidence) / 100:g} %"
     moment = int(np.argmax(v.path))
     at_best = "" if moment == v.n else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
     return (
         f"{counted}, {v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}.{at_best} "
-        f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {keys:,} would ever "
+        f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {_whole(keys)} would ever "
         "have looked this good, at any moment we might have stopped. It is not the probability that the model was "
         "stolen."
     )
