@@ -121,7 +121,7 @@ EXERCISES: dict[str, Exercise] = {
     ),
     "04.3": Exercise(
         number(6, within=0.7),
-        "half the noise is a quarter of its energy, and a factor of four is six decibels.",
+        "half the noise, squared, is a quarter, and a factor of four is six decibels.",
         "decibels count the square of the noise: ten for a factor of ten. What does a factor of four make?",
     ),
     "05.1": Exercise(

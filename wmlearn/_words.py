@@ -116,8 +116,8 @@ def _found_words(v: Verdict) -> str:
     at_best = "" if moment == v.n else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
     return (
         f"{counted}, {v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}.{at_best} "
-        f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {_whole(keys)} would ever "
-        "have looked this good, at any moment we might have stopped. It is not the probability that the model was "
+        f"Confidence {percents}: had this service nothing to do with the key, at most 1 key in {_whole(keys)} would "
+        "ever have looked this good, at any moment we might have stopped. It is not the probability that the model was "
         "stolen."
     )
 

@@ -67,8 +67,12 @@ def _unknown(exercise: object) -> Feedback:
         asked = str(exercise)[:40]
     except Exception:
         asked = type(exercise).__name__
-    near = difflib.get_close_matches(asked, EXERCISES, n=1, cutoff=0.0)
-    sentence = f"There is no exercise {asked!r}. Did you mean {near[0]!r}? Its number is text, in quotes."
+
+    def likeness(name: str) -> tuple[float, bool, bool]:  # of equals: the one that begins alike, else the first
+        return difflib.SequenceMatcher(None, name, asked).ratio(), name == asked[:4], name[:2] == asked[:2]
+
+    near = max(EXERCISES, key=likeness)
+    sentence = f"There is no exercise {asked!r}. Did you mean {near!r}? Its number is text, in quotes."
     return Feedback(asked, None, sentence)
 
 
