@@ -131,16 +131,6 @@ def silent(handler: Handler) -> None:
     handler.close_connection = True
 
 
-def late(seconds: float, reply: Reply) -> Reply:
-    """Answer well enough, but only when nobody waits any longer."""
-
-    def play(handler: Handler) -> None:
-        handler.server.over.wait(seconds)
-        reply(handler)
-
-    return play
-
-
 def reset(handler: Handler) -> None:
     handler.hang_up()
 

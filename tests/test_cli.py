@@ -95,20 +95,20 @@ def in_a_shell(*arguments: object, **options) -> subprocess.CompletedProcess:
 def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
     url = request.getfixturevalue(whom)
     done = in_a_shell("verify", url, evidence, "--json", *options)
-    expected = wm.verify(wm.HttpBox(url), MARKS, questions=options[1] if options else None)
+    expected = wm.verify(wm.HttpBox(url), MARKS, questions=options[1] if options else None, family=2)
     assert (done.returncode, done.stderr) == (code, "")
     said = json.loads(done.stdout)
     assert cli.EXIT_CODES[said["decision"]] == code
     for field in ("decision", "k", "n", "p0", "p_judge", "alpha", "queries", "failed", "strange", "classroom"):
         assert said[field] == getattr(expected, field), field
     assert said["p"] == max(expected.p, 1e-15)
-    assert (said["seal"], said["unanswered"], said["family"]) == (MARKS.seal, 0, 1)
+    assert (said["seal"], said["unanswered"], said["family"]) == (MARKS.seal, 0, 2)
 
 
 def test_people_read_what_a_judge_would(run, thief, evidence):
     code, out, err = run("verify", thief, evidence)
     assert (code, err) == (0, "")
-    assert out == f"{wm.verify(wm.HttpBox(thief), MARKS).explain()}\nSeal: {MARKS.seal}\n"
+    assert out == f"{wm.verify(wm.HttpBox(thief), MARKS, family=2).explain()}\nSeal: {MARKS.seal}\n"
 
 
 def test_fixed_labels_have_no_p_value(run, innocent, tmp_path):
@@ -126,16 +126,19 @@ def test_what_was_asked_is_in_the_log(run, thief, evidence):
     assert second.questions == tuple(sorted(set(MARKS.question[:7].tolist())))
 
 
-def test_a_second_test_is_told_to_share_alpha(run, innocent, evidence):
-    assert "--family" not in run("verify", innocent, evidence)[2]
-    _, _, err = run("verify", innocent, evidence)
-    assert "asked 1 time before (see log.jsonl): --family 2 shares alpha" in err
-    code, out, err = run("verify", innocent, evidence, "--family", 3, "--json")
-    assert (code, err, json.loads(out)["family"]) == (1, "", 3)
+def test_alpha_covers_all_tests_in_the_log(run, innocent, evidence):
+    """The s-th of an open list is one of s (s + 1): the sum over all that may follow is alpha, and no more."""
+    for family in (2, 6, 12):
+        assert json.loads(run("verify", innocent, evidence, "--json")[1])["family"] == family
+    code, out, err = run("verify", innocent, evidence, "--family", 4, "--json")
+    assert (code, err, json.loads(out)["family"]) == (1, "", 4)  # declared before the first, for all of them
+    _, out, err = run("verify", innocent, evidence, "--family", 4, "--json")
+    assert err.startswith("There were 4 tests before this one (see log.jsonl): a family of 4 does not cover them.")
+    assert json.loads(out)["family"] == 4
 
 
 def test_a_spent_budget_cannot_tell(run, thief, evidence):
-    code, out, _ = run("verify", thief, evidence, "--budget", 0, "--json")
+    code, out, err = run("verify", thief, evidence, "--budget", 0, "--json")
     said = json.loads(out)
     assert (code, said["decision"], said["queries"], said["unanswered"], said["failed"]) == (
         2,
@@ -144,7 +147,21 @@ def test_a_spent_budget_cannot_tell(run, thief, evidence):
         30,
         60,
     )
+    assert err == "The budget was spent: 60 images not sent.\n"
     assert wm.read_log(evidence) == ()
+    code, out, _ = run("verify", thief, evidence, "--budget", 5)
+    assert code == 2
+    assert "60 images asked, 55 without an answer. 28 of 30 questions went unanswered and count as misses." in out
+
+
+def test_a_token_in_the_clear_is_warned_of_in_one_line(evidence):
+    environment = {**os.environ, "WMLEARN_TOKEN": "open-sesame"}
+    done = in_a_shell("verify", "http://no-such-host.invalid/v2/models/x", evidence, "--timeout", 2, env=environment)
+    assert done.returncode == 3
+    first, second = done.stderr.splitlines()
+    assert first.startswith("Warning: the token will travel to no-such-host.invalid in the clear")
+    assert second.startswith("Error: expected a model at http://no-such-host.invalid")
+    assert "sesame" not in done.stderr
 
 
 def test_what_a_stopped_test_sent_is_in_the_log(run, thief, evidence, monkeypatch):
@@ -183,7 +200,7 @@ def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
 class Silent:
     """A box that was asked and never heard anything."""
 
-    queries, failed, faults = 60, 60, ("the line is dead.",)
+    queries, failed, refused, faults = 60, 60, 0, ("the line is dead.",)
 
     def __call__(self, images):
         return np.full(len(images), -1)
@@ -252,6 +269,7 @@ def test_damaged_evidence_is_not_asked(run, thief, evidence, name):
         ["verify", "http://me:secret@127.0.0.1:9/v2/models/none", "case"],
         ["serve", "mnist/clean", "--port", "any"],
         ["check", "--loud"],
+        ["verify", "case", NOBODY],
     ],
     ids=" ".join,
 )
@@ -473,7 +491,7 @@ def test_lab_copies_and_opens_lesson_00(run, jupyterlab, tmp_path, monkeypatch):
     code, out, err = run("lab")
     assert (code, err) == (0, "")
     assert out.startswith("Your lessons are in learn: ")
-    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb"))]]
+    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb")), cli.FORGET_TRUST]]
     assert Path("learn", "00_the_copied_map.ipynb").exists()
 
 
@@ -493,7 +511,7 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
     for place in ([], ["there"]):
         assert run("lab", *place, "--no-browser", "--port", 9999)[0] == 0
         lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
-        assert jupyterlab.pop() == [lesson, "--allow-root", "--no-browser", "--port", "9999"]
+        assert jupyterlab.pop() == [lesson, cli.FORGET_TRUST, "--allow-root", "--no-browser", "--port", "9999"]
 
 
 def test_lab_without_jupyterlab_says_how_to_get_it(run, tmp_path, monkeypatch):

@@ -96,28 +96,27 @@ def test_service_answers_what_the_model_answers(shape):
 
 
 def test_a_thousand_images_within_a_second():
+    """Client and service are threads of this process: its own time is counted, not that of a busy machine."""
     images = some_images(1000)
     with serve(Net(), name="quick") as service, HttpBox(service.url) as box:
         box(images[:1])
-        assert quickest(3, box, images) < 1
-        assert [request.images for request in service.log] == [1, 1000, 1000, 1000]
+        start = time.process_time()
+        box(images)
+        assert time.process_time() - start < 1
+        assert [(request.images, request.datatype) for request in service.log] == [(1, "UINT8"), (1000, "UINT8")]
 
 
 def test_small_questions_do_not_wait_for_the_network():
-    """Without TCP_NODELAY each answer would take 40 ms, and 30 questions more than a second."""
+    """Without TCP_NODELAY no answer comes within 40 ms, and 30 questions take more than a second."""
     images = some_images(1, (1, 2, 2))
     with serve(Brightest(), name="prompt") as service, HttpBox(service.url) as box:
-        assert quickest(15, box, images) < 0.03
+        assert any(seconds(box, images) < 0.03 for _ in range(200))  # one is enough, however busy the machine is
 
 
-def quickest(times: int, box: HttpBox, images: np.ndarray) -> float:
-    """Return the seconds of the quickest of so many calls."""
-    seconds = []
-    for _ in range(times):
-        start = time.perf_counter()
-        box(images)
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
+def seconds(box: HttpBox, images: np.ndarray) -> float:
+    start = time.perf_counter()
+    box(images)
+    return time.perf_counter() - start
 
 
 def test_fp32_and_uint8_give_the_same_labels(running):
@@ -428,6 +427,14 @@ def test_name_and_host_are_text():
         serve(Brightest(), host=None)
     with pytest.raises(TypeError, match=r"^port must be .*; got '80'\. Write it without quotes: 80\.$"):
         serve(Brightest(), port="80")
+    assert "model" not in service_module._running
+
+
+@pytest.mark.parametrize("host", ["", " ", "\t"])
+def test_no_host_is_not_every_host(host):
+    """An empty one would listen on all interfaces, and who left it empty meant the opposite."""
+    with pytest.raises(ValueError, match=r"^host must be an address to listen on; got '.*'\. Leave it out for this"):
+        serve(Brightest(), host=host)
     assert "model" not in service_module._running
 
 

@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -53,6 +54,12 @@ class Link:
         self._lost_in_a_row = 0
         self._secure = parts.scheme == "https"
         self._loopback = _is_loopback(parts.hostname or "")
+        if token is not None and not self._secure and not self._loopback:
+            warnings.warn(
+                f"the token will travel to {parts.hostname} in the clear, for everybody on the way to read. "
+                "Ask by https:// if the service can.",
+                stacklevel=3,
+            )
         self._seconds = seconds
         self._client: httpx.Client | None = None
         self._stream: Any = None

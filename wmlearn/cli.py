@@ -13,6 +13,7 @@ import platform
 import re
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from wmlearn.data import load_data
 from wmlearn.evidence import LOG, log_use, open_evidence, read_log
 from wmlearn.learn import LESSONS, copy_lessons
 from wmlearn.service import serve
+from wmlearn.stats import open_list_family
 from wmlearn.verification import verify
 
 if TYPE_CHECKING:
@@ -46,9 +48,11 @@ Finding = tuple[str, str, str]  # what was looked at, what was found, what is wr
 
 @contextmanager
 def _codes() -> Iterator[None]:
-    """Give every way to fail its exit code; click's own would be 1 and 2."""
+    """Give every way to fail its exit code, where click's own would be 1 and 2; and let warnings be one sentence."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+            yield
     except click.exceptions.Exit:
         raise
     except click.ClickException as error:
@@ -90,6 +94,10 @@ def main() -> None:
 
 # ---------------------------------------------------------------- lab
 
+# A lab in a notebook that was saved yesterday has no kernel behind it. JupyterLab then shows its picture and text, but
+# only where it does not trust the notebook; where it does, it shows an error in their place.
+FORGET_TRUST = "--NotebookNotary.db_file=:memory:"
+
 
 @main.command("lab", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
@@ -111,7 +119,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
     click.echo(f"Your lessons are in {folder}: {len(copied.new)} new, {len(copied.refreshed)} refreshed.{kept}")
     as_root = hasattr(os, "geteuid") and os.geteuid() == 0  # JupyterLab refuses unless told; containers are often root
     options = [*(["--allow-root"] if as_root else []), *arguments[named:]]
-    open_lab([str(min(Path(folder).glob(LESSONS))), *options])
+    open_lab([str(min(Path(folder).glob(LESSONS))), FORGET_TRUST, *options])
 
 
 # ---------------------------------------------------------------- serve
@@ -167,23 +175,28 @@ def _load(model: str) -> nn.Module:
 @click.argument("url")
 @click.argument("evidence")
 @click.option("--questions", type=int, help="How many to ask, in sealed order; all if left out.")
-@click.option("--family", type=int, default=1, show_default=True, help="Tests that share alpha: suspects, repetitions.")
+@click.option("--family", type=int, help="How many tests share alpha: suspects, repetitions; see above if left out.")
 @click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds that one request may take.")
 @click.option("--budget", type=int, help="The most images to send.")
 @_json
-def _verify(url: str, evidence: str, questions: int | None, family: int, as_json: bool, **asking: Any) -> None:
+def _verify(url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any) -> None:
     """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries the watermark.
 
-    EVIDENCE is what wm.save_evidence wrote; its log notes what was asked. A service that wants a bearer token gets that
-    of the environment variable WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear the service), 2
-    cannot tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
+    EVIDENCE is what wm.save_evidence wrote; its log notes what was asked. Without --family the s-th test in the log
+    counts as one of s (s + 1), so that alpha covers all of them, however many follow. A service that wants a bearer
+    token gets that of the environment variable WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear
+    the service), 2 cannot tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
     """
     if re.search(r"//[^/]*@", url):
         raise click.UsageError("URL must hold no password: it would stand in the log. Leave out what is before @.")
+    if "://" in evidence:
+        raise click.UsageError("URL comes first, then the folder EVIDENCE.")
     marks, before = open_evidence(evidence), sum(use.what == "asked" for use in read_log(evidence))
-    if 0 < family <= before:
-        times = f"asked {plural(before, 'time')} before (see {LOG})"
-        click.echo(f"These questions were {times}: --family {before + 1} shares alpha among all these tests.", err=True)
+    if family is None:
+        family = open_list_family(before + 1)
+    elif 0 < family <= before:
+        times = f"{plural(before, 'test')} before this one (see {LOG})"
+        click.echo(f"There were {times}: a family of {family} does not cover them. Leave --family out.", err=True)
     (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
     with HttpBox(url, token=_token(), **asking) as box:
         try:
@@ -193,6 +206,8 @@ def _verify(url: str, evidence: str, questions: int | None, family: int, as_json
                 log_use(evidence, "asked", sorted(set(marks.question[: box.queries].tolist())), whom=url)
     if box.faults:
         click.echo(f"{plural(box.failed, 'image')} got no valid answer; the last time: {box.faults[-1]}", err=True)
+    if box.refused:
+        click.echo(f"The budget was spent: {plural(box.refused, 'image')} not sent.", err=True)
     if as_json:
         counted = {"unanswered": int(verdict.unanswered.sum()), "queries": box.queries, "seal": marks.seal}
         fields = ("decision", "k", "n", "p0", "p_judge", "alpha", "family", "failed", "strange", "classroom")

@@ -137,7 +137,8 @@ def serve(
     """
     shape = _input_shape(check_model(model))
     _check_name(name)
-    check_kind(host, "host", str, "such as '127.0.0.1'")
+    if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
+        raise ValueError(f"host must be an address to listen on; got {host!r}. Leave it out for this machine alone.")
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
     check_kind(conduct, "conduct", Conduct, "such as wm.Conduct(rate=50)")
     log: list[Request] = []
