@@ -24,10 +24,10 @@ PACKAGE = Path(wm.__file__).parent
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
     1: "_data _data.shipped _data.published data models _nulls stats commitment questions triggers opening evidence",
-    2: "history training _link _protocol blackbox _webapp service",
+    2: "history training _together _link _protocol blackbox _webapp service",
     3: (
         "_words verdict verification judge embedding whitebox countermeasures "
-        "theft.surrogate theft.modify theft.tune theft.imitate theft.evade theft"
+        "theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
     4: "zoo experiments paper _exercises lessons learn",
     5: "labs.* labs cli",

@@ -3,18 +3,52 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 import itertools
+import time
 
 import numpy as np
 import pytest
 import torch
 
 import wmlearn as wm
-from wmlearn.theft import FineTune, Surrogate
+from wmlearn.theft import FinePrune, FineTune, Overwrite, PerturbWeights, Prune, Quantize, StealByQueries, Surrogate
 from wmlearn.training import accuracy, train
 
-THEFTS = [FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)]
 
+def marks_of_a_thief() -> wm.TriggerSet:
+    """Make a trigger set from the thief's own images."""
+    data = wm.load_data("mnist")
+    return wm.Content(words=3)(dataclasses.replace(data, train=data.loot), n=6, key=wm.CLASSROOM_KEY)
+
+
+class Imitate:
+    """Steal by queries, called like the other thefts: a service in front of the model, a fresh network, the loot."""
+
+    def __init__(self, theft: StealByQueries) -> None:
+        self.theft = theft
+
+    def __call__(self, model: torch.nn.Module, loot: wm.Split, on_epoch=None) -> Surrogate:
+        box = wm.BlackBox(model)
+        surrogate = self.theft(box, wm.small_cnn(wm.load_data("mnist"), seed=9), loot, on_epoch=on_epoch)
+        assert (box.queries, box.refused) == (surrogate.queries, 0)
+        return surrogate
+
+    def __repr__(self) -> str:
+        return repr(self.theft)
+
+
+QUICK = wm.OneCycle(epochs=2)
+TRAINED = [
+    *(FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)),
+    *(FineTune(epochs=1, layers="last"), FineTune(epochs=1, reset=True)),
+    FineTune(epochs=1, layers="last", reset=True),
+    FinePrune(0.4, epochs=2),
+    Overwrite(marks_of_a_thief(), epochs=1),
+]
+AT_THE_DESK = [Prune(0.5), Prune(0.5, by="channel"), Quantize(3), PerturbWeights(0.3), PerturbWeights(0.3, seed=1)]
+BY_ASKING = [Imitate(StealByQueries(n=300, queries=where, schedule=QUICK)) for where in ("loot", "unrelated")]
+THEFTS = [*TRAINED, *AT_THE_DESK, *BY_ASKING]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -66,20 +100,64 @@ def test_a_theft_repeats(theft, owner, loot):
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
 def test_a_theft_says_what_it_cost_and_never_how_long(theft, owner, loot):
+    began = time.perf_counter()
     surrogate = theft(owner, loot)
-    assert (surrogate.images, surrogate.queries) == (400, 0)
-    assert 0 < surrogate.seconds < 60
-    assert repr(surrogate) == f"Surrogate({theft!r}: 400 images of the thief's own)"
+    images, asked = (400, 0) if theft in TRAINED else (300, 300) if theft in BY_ASKING else (0, 0)
+    assert (surrogate.images, surrogate.queries, surrogate.unanswered) == (images, asked, 0)
+    assert 0 < surrogate.seconds <= time.perf_counter() - began
+    bought = f", {asked} answers of the owner's service" if asked else ""
+    assert repr(surrogate) == f"Surrogate({theft!r}: {images} images of the thief's own{bought})"
+    assert bool(surrogate.history.epochs) == (theft not in AT_THE_DESK)
     slow = dataclasses.replace(surrogate, seconds=12345.678)
     assert repr(slow) == repr(surrogate)
     assert slow._repr_html_() == surrogate._repr_html_()
     assert slow == surrogate
-    assert repr(theft) in surrogate._repr_html_()
+    assert html.escape(repr(theft)) in surrogate._repr_html_()
+    assert ("epochs" in surrogate._repr_html_()) == (theft not in AT_THE_DESK)
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
+def test_the_surrogate_can_be_asked_and_taken_again(theft, owner, loot, mnist):
+    """No mask, no hook, no frozen weight stays behind."""
+    stolen = theft(owner, loot).model
+    assert 0.05 < accuracy(stolen, mnist.test) <= 1
+    assert stolen.state_dict().keys() == owner.state_dict().keys()
+    assert all(weights.requires_grad for weights in stolen.parameters())
+    assert not any(part._forward_hooks or part._forward_pre_hooks for part in stolen.modules())
+    assert not same(FineTune(epochs=1)(stolen, loot).model, stolen)
+
+
+@pytest.mark.parametrize("theft", [theft for theft in THEFTS if theft not in AT_THE_DESK], ids=repr)
+def test_watching_changes_nothing(theft, owner, loot):
+    def watch(epoch) -> None:
+        accuracy(owner, loot)
+        torch.rand(3), np.random.random(3)
+
+    assert same(theft(owner, loot).model, theft(owner, loot, on_epoch=watch).model)
+
+
+@pytest.mark.parametrize("theft", [FineTune(), FinePrune(0.2), Overwrite(marks_of_a_thief()), BY_ASKING[0]], ids=repr)
+def test_stop_keeps_what_was_done(theft, owner, loot):
+    def press_stop(epoch) -> None:
+        raise KeyboardInterrupt
+
+    partial, also = theft(owner, loot, on_epoch=press_stop), theft(owner, loot, on_epoch=lambda epoch: True)
+    assert partial.history.stopped
+    assert len(partial.history.epochs) == 1
+    assert not partial.model.training
+    assert same(partial.model, also.model)
+
+
+@pytest.mark.parametrize("theft", [*TRAINED, *AT_THE_DESK], ids=repr)
+def test_a_result_is_not_a_model(theft, owner, loot):
+    surrogate = Surrogate(owner, "a theft", 0, 0, wm.fit(owner, loot, schedule=wm.OneCycle(epochs=1)).history, 1.0)
+    with pytest.raises(TypeError, match=r"^model must be a .*; got Surrogate\. Pass its \.model"):
+        theft(surrogate, loot)
+
+
+@pytest.mark.parametrize("theft", [theft for theft in THEFTS if not isinstance(theft, (Overwrite, Imitate))], ids=repr)
 def test_a_theft_is_a_configuration_that_prints_itself(theft):
-    assert eval(repr(theft), {"FineTune": FineTune}) == theft
+    assert eval(repr(theft), vars(wm.theft)) == theft
     with pytest.raises(dataclasses.FrozenInstanceError):
         theft.seed = 7
 
@@ -129,14 +207,6 @@ def test_an_interrupt_keeps_what_was_done(owner, loot):
     partial = FineTune(epochs=3)(owner, loot, on_epoch=press_stop)
     assert partial.history.stopped
     assert same(partial.model, FineTune(epochs=1)(owner, loot).model)
-
-
-def test_watching_changes_nothing(owner, loot, mnist):
-    def watch(epoch) -> None:
-        accuracy(owner, loot)
-        torch.rand(3), np.random.random(3)
-
-    assert same(FineTune(epochs=2)(owner, loot).model, FineTune(epochs=2)(owner, loot, on_epoch=watch).model)
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -190,12 +260,6 @@ def test_a_bad_setting(settings, error, said):
 def test_bad_loot(owner, mnist, make, error, said):
     with pytest.raises(error, match=said):
         FineTune(epochs=1)(owner, make(mnist))
-
-
-def test_a_result_is_not_a_model(owner, loot):
-    surrogate = FineTune(epochs=1)(owner, loot)
-    with pytest.raises(TypeError, match=r"^model must be a network .*; got Surrogate\. Pass its \.model"):
-        FineTune(epochs=1)(surrogate, loot)
 
 
 def test_a_network_where_the_epochs_belong_is_named_not_printed(owner, loot):

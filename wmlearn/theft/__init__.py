@@ -1,5 +1,18 @@
-"""What thieves do with a model. Each theft is a noun that is called on a model and returns a new one."""
+"""What thieves do with a model: nouns that are called on what they took, and leave that as it was.
 
-from wmlearn.theft.modify import FineTune, Surrogate
+Who holds the weights alters them (`Prune`, `Quantize`, `PerturbWeights`), trains them further (`FineTune`, `FinePrune`,
+`Overwrite`) or asks them what they expect to see (`InvertModel`). Who may only ask imitates (`StealByQueries`). Who is
+asked hides (`Jpeg`, `Blur`, `Squeeze`, `AddNoise`, `RejectUnusual`, `Vote`).
+"""
 
-__all__ = ["FineTune", "Surrogate"]
+from wmlearn.theft.evade import AddNoise, Blur, Jpeg, RejectUnusual, Squeeze, Vote
+from wmlearn.theft.imitate import StealByQueries
+from wmlearn.theft.invert import Inverted, InvertModel
+from wmlearn.theft.modify import PerturbWeights, Prune, Quantize, Surrogate
+from wmlearn.theft.tune import FinePrune, FineTune, Overwrite
+
+# fmt: off
+__all__ = [
+    "AddNoise", "Blur", "FinePrune", "FineTune", "InvertModel", "Inverted", "Jpeg", "Overwrite", "PerturbWeights",
+    "Prune", "Quantize", "RejectUnusual", "Squeeze", "StealByQueries", "Surrogate", "Vote",
+]

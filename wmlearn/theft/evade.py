@@ -1,0 +1,264 @@
+"""Thieves who leave the model as it is and put something in front of it, so that the secret questions miss.
+
+Each is a noun that is called on a service, images in and labels out, and returns another such service.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from wmlearn._checks import check_count, check_images, check_kind, check_query, check_seed, shown
+from wmlearn._random import stable_rng
+from wmlearn._show import picture
+from wmlearn._types import Images, Labels, Query
+from wmlearn.data import Split
+from wmlearn.theft.modify import Noun, check_strength
+from wmlearn.verification import ask
+
+
+class _Filter(Noun):
+    """What changes each image before the model sees it, as each says in `_change`: perhaps only the triggers mind."""
+
+    def __call__(self, query: Query, loot: Split | None = None) -> Query:
+        """Return the service with the filter in front of it.
+
+        Parameters
+        ----------
+        query : the service, such as `BlackBox(model)`
+        loot : not needed; taken so that all thefts can be called alike
+        """
+        check_query(query, "query")
+        return lambda images: query(self._change(check_images(images)))
+
+
+@dataclass(frozen=True, repr=False)
+class Jpeg(_Filter):
+    """Save every image as JPEG first, which throws away what the eye does not miss.
+
+    Parameters
+    ----------
+    quality : 1 to 100; at 95 hardly anything is lost, at 10 one sees the blocks
+
+    Source
+    ------
+    Lukas et al. (2022), who take 95, 65 and 45.
+
+    Examples
+    --------
+    >>> Jpeg(45)
+    Jpeg(quality=45)
+    """
+
+    quality: int
+
+    def __post_init__(self) -> None:
+        check_count(self.quality, "quality", low=1, high=100)
+
+    def _change(self, images: Images) -> Images:
+        saved = [self._saved(image) for image in np.rint(255 * images).astype(np.uint8)]
+        return np.array(saved, np.float32).reshape(images.shape) / 255
+
+    def _saved(self, image: np.ndarray) -> np.ndarray:
+        """Return one image, uint8 (c, h, w), as it comes back from the file."""
+        file = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(picture(image))).save(file, "JPEG", quality=self.quality)
+        return np.atleast_3d(np.asarray(Image.open(file))).transpose(2, 0, 1)
+
+
+@dataclass(frozen=True, repr=False)
+class Blur(_Filter):
+    """Smear every image a little: small letters and single dots run together, a digit stays a digit.
+
+    Parameters
+    ----------
+    sigma : width of the Gaussian in pixels, 0 to 10; 0 changes nothing
+
+    Source
+    ------
+    "Input smoothing" in Lukas et al. (2022).
+
+    Examples
+    --------
+    >>> Blur(0.7)
+    Blur(sigma=0.7)
+    """
+
+    sigma: float
+
+    def __post_init__(self) -> None:
+        check_strength(self.sigma, "sigma", most=10)
+
+    def _change(self, images: Images) -> Images:
+        return np.clip(gaussian_filter(images, (0, 0, self.sigma, self.sigma)), 0, 1)
+
+
+@dataclass(frozen=True, repr=False)
+class Squeeze(_Filter):
+    """Round every pixel to few levels of brightness; at one bit it is black or white.
+
+    Parameters
+    ----------
+    bits : for each pixel and colour, 1 to 8; 8 changes nothing
+
+    Source
+    ------
+    "Feature squeezing", Xu, Evans and Qi (2018).
+
+    Examples
+    --------
+    >>> Squeeze(4)
+    Squeeze(bits=4)
+    """
+
+    bits: int
+
+    def __post_init__(self) -> None:
+        check_count(self.bits, "bits", low=1, high=8, why="of each pixel")
+
+    def _change(self, images: Images) -> Images:
+        levels = np.float32(2**self.bits - 1)
+        return np.rint(images * levels) / levels
+
+
+@dataclass(frozen=True, repr=False)
+class AddNoise(_Filter):
+    """Add Gaussian noise to every image; the same image always gets the same, so that asking twice teaches nothing.
+
+    Parameters
+    ----------
+    sigma : its standard deviation, in units of the full range from black to white, 0 to 10; 0 changes nothing
+    seed : draws the noise, together with the image
+
+    Source
+    ------
+    "Input noising" in Lukas et al. (2022).
+
+    Examples
+    --------
+    >>> AddNoise(0.1)
+    AddNoise(sigma=0.1, seed=0)
+    """
+
+    sigma: float
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_strength(self.sigma, "sigma", most=10)
+        check_seed(self.seed)
+
+    def _change(self, images: Images) -> Images:
+        noise = [_rng(self.seed, image).normal(0, self.sigma, image.shape) for image in images]
+        return np.clip(images + np.array(noise, np.float32).reshape(images.shape), 0, 1)
+
+
+@dataclass(frozen=True, repr=False)
+class RejectUnusual(Noun):
+    """Answer at random whatever does not look like the task: a secret question rarely does.
+
+    Unusual is an image whose nearest neighbour among the thief's own is farther away, in pixels, than it is for all but
+    a share of these themselves. That share of honest customers gets dice, too, and does not know.
+
+    Parameters
+    ----------
+    share : of the thief's own images that he is ready to count as unusual, 0 to 1; 0 changes nothing
+    seed : draws the answers, together with the image: asked twice, it says the same
+
+    Source
+    ------
+    Hitaj, Hitaj and Mancini (2019), "Evasion attacks against watermarking techniques". They train a network to detect;
+    we measure a distance, which works where images of a task resemble each other, as digits do.
+
+    Examples
+    --------
+    >>> RejectUnusual()
+    RejectUnusual(share=0.05, seed=0)
+    """
+
+    share: float = 0.05
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_strength(self.share, "share", most=1)
+        check_seed(self.seed)
+
+    def __call__(self, query: Query, loot: Split) -> Query:
+        """Return the service with the detector in front of it.
+
+        Parameters
+        ----------
+        query : the service, such as `BlackBox(model)`
+        loot : images of the thief's own, at least two, and their labels: what is usual, and which classes there are
+        """
+        check_query(query, "query")
+        if len(check_kind(loot, "loot", Split, "such as data.loot")) < 2:
+            raise ValueError(f"loot must hold two images or more, to know what is usual; got {len(loot)}.")
+        own, classes = loot.images, int(loot.labels.max()) + 1
+        limit = np.quantile(_nearest(own, own, themselves=True), 1 - self.share, method="higher")
+
+        def answer(images: Images) -> Labels:
+            images = check_images(images, shape=loot.shape)
+            dice = np.array([_rng(self.seed, image).randint(classes) for image in images], np.int64)
+            unusual = (_nearest(images, own) > limit) & (self.share > 0)
+            return np.where(unusual, dice, ask(query, images))
+
+        return answer
+
+
+class Vote:
+    """Ask several stolen models, and answer what most of them say: each has another owner's watermark, or none.
+
+    Parameters
+    ----------
+    queries : the services; of different owners, for copies of one model know the same secrets and outvote nobody
+    seed : draws which answer counts where several have the most votes, together with the image
+
+    Source
+    ------
+    Hitaj, Hitaj and Mancini (2019), the ensemble.
+
+    Examples
+    --------
+    >>> says = [lambda images, label=label: np.full(len(images), label) for label in (3, 7, 7)]
+    >>> Vote(says)(np.zeros((2, 1, 28, 28), np.float32))
+    array([7, 7])
+    """
+
+    def __init__(self, queries: Sequence[Query], *, seed: int = 0) -> None:
+        if not isinstance(queries, Sequence):
+            raise TypeError(f"queries must be a list of services; got {shown(queries)}. Pass [box, another, third].")
+        self.queries = tuple(check_query(query, f"queries[{place}]") for place, query in enumerate(queries))
+        check_count(len(self.queries), "the number of voters", low=1)
+        self.seed = check_seed(seed)
+
+    def __call__(self, images: Images) -> Labels:
+        """Return the label that most voters give each image, shape (n,); who does not answer (-1) has no vote."""
+        images = check_images(images)
+        said = np.array([ask(query, images) for query in self.queries])  # (voters, n)
+        votes = (said[:, None] == said).sum(1) * (said >= 0)  # (voters, n): how many say the same
+        lots = [_rng(self.seed, image).rand(len(said)) for image in images]  # below one vote: they part only equals
+        return said[(votes + np.reshape(lots, (-1, len(said))).T).argmax(0), np.arange(len(images))]
+
+    def __repr__(self) -> str:
+        return f"Vote({len(self.queries)} models)"
+
+
+def _rng(seed: int, image: np.ndarray) -> np.random.RandomState:
+    """Return a generator that belongs to an image, however many are asked at once and in whatever order."""
+    return stable_rng([seed, *np.frombuffer(hashlib.sha256(image.tobytes()).digest(), ">u4").tolist()])
+
+
+def _nearest(images: Images, own: Images, *, themselves: bool = False) -> np.ndarray:
+    """Return each image's distance to the nearest of one's own, shape (n,); never to itself, if they are these."""
+    b = own.reshape(len(own), -1)
+    a = images.reshape(-1, b.shape[1])
+    squares = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
+    if themselves:
+        np.fill_diagonal(squares, np.inf)
+    return np.sqrt(np.maximum(squares.min(1), 0))

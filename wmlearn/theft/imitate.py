@@ -1,0 +1,163 @@
+"""Thieves who never see the weights: they ask the owner's service, and train a network of their own on its answers."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import KW_ONLY, dataclass
+from itertools import islice
+from typing import Literal
+
+import numpy as np
+from torch import nn
+
+from wmlearn._checks import check_choice, check_count, check_kind, check_query, check_seed, shown
+from wmlearn._random import stable_rng
+from wmlearn._types import Query
+from wmlearn.blackbox import predict
+from wmlearn.data import Split, load_data
+from wmlearn.history import OneCycle, OnEpoch
+from wmlearn.theft.modify import Noun, Surrogate
+from wmlearn.training import check_fits, run, train
+from wmlearn.triggers import FOREIGN, fit_pixels
+from wmlearn.verification import ask
+
+AT_ONCE = 250  # images in one go: what came before the service died is kept
+
+
+@dataclass(frozen=True, repr=False)
+class StealByQueries(Noun):
+    """Ask the owner's service about images, and train a fresh network on what it answers.
+
+    Whoever walks the town draws his own map. He never held the owner's, so that its trap streets are on his only where
+    his walks led through them: what the thief asks decides what he copies.
+
+    With labels and images of the task this is retraining; with scores, distillation; with images from another world,
+    the Knockoff Nets of those who have no images of the task at all.
+
+    Parameters
+    ----------
+    n : images he asks about, each once; every one may cost him money
+    labels : "hard", the class alone; or "soft", the score of every class, where the service tells them
+    queries : what he asks about: "loot", images of the task; "unrelated", those of another task, made to fit; or any
+        images of his own, as a `Split`
+    seed : which images, and in which order he trains on them
+    schedule : how long and how fast he trains
+
+    Source
+    ------
+    Tramèr et al. (2016), Papernot et al. (2017); soft: Hinton et al. (2015), here at temperature 1; unrelated: Orekondy
+    et al. (2019) "Knockoff Nets", with their random strategy, and Correia-Silva et al. (2018) "Copycat CNN".
+
+    Examples
+    --------
+    >>> StealByQueries(n=500, queries="unrelated")
+    StealByQueries(n=500, labels='hard', queries='unrelated', seed=0)
+    """
+
+    n: int = 2000
+    labels: Literal["hard", "soft"] = "hard"
+    queries: Literal["loot", "unrelated"] | Split = "loot"
+    seed: int = 0
+    _: KW_ONLY
+    schedule: OneCycle = OneCycle(epochs=20, batch=64)
+
+    def __post_init__(self) -> None:
+        check_count(self.n, "n", low=1, why="images to ask about", hint="For instance StealByQueries(n=2000).")
+        check_choice(self.labels, "labels", ["hard", "soft"])
+        if not isinstance(self.queries, Split):
+            check_choice(self.queries, "queries", ["loot", "unrelated"])
+        check_seed(self.seed)
+        check_kind(self.schedule, "schedule", OneCycle, "such as wm.OneCycle(epochs=20)")
+
+    def __call__(self, query: Query, fresh: nn.Module, loot: Split, *, on_epoch: OnEpoch | None = None) -> Surrogate:
+        """Return a copy of the fresh network, trained on the service's answers.
+
+        Stop while he asks, and he trains on what he has so far; stop while he trains, and what he has learnt is kept.
+
+        Parameters
+        ----------
+        query : the owner's service, images in and labels out, such as an `HttpBox`; never the weights
+        fresh : the network he trains, usually an untrained one, of whatever kind; it is left as it was
+        loot : images of the thief's own; their labels are not used
+        on_epoch : called after each epoch; returning True ends the training there
+
+        Raises
+        ------
+        ValueError
+            If there are fewer images than he wants to ask about, or none was answered.
+        """
+        check_query(query, "query")
+        check_fits(fresh, loot, "loot")
+        began = time.perf_counter()
+        pool = self._pool(loot)
+        if pool.shape != loot.shape:
+            raise ValueError(f"queries must have the shape {loot.shape} of the loot; got {pool.shape}. Make them fit.")
+        check_count(self.n, "n", low=1, high=len(pool), why=f"there are {len(pool):,} images to ask about")
+        asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n])
+        classes = predict(fresh, loot.images[:1])[1].shape[1]
+        bought, trouble = self._buy(query, asked, classes)
+        model = copy.deepcopy(fresh)
+        steps = train(model, bought, rate=self.schedule, seed=self.seed, batch=self.schedule.batch)
+        history = run(islice(steps, self.schedule.epochs), self.schedule.epochs, dict, on_epoch)
+        seconds, missed = time.perf_counter() - began, self.n - len(bought)
+        return Surrogate(model, repr(self), self.n, len(bought), history, seconds, missed, trouble)
+
+    def _pool(self, loot: Split) -> Split:
+        """Return the images that he could ask about."""
+        if isinstance(self.queries, Split):
+            return self.queries
+        if self.queries == "loot":
+            return loot
+        other = next(each for each in map(load_data, FOREIGN) if each.shape != loot.shape).train
+        return Split(fit_pixels(other.pixels, loot.shape), other.labels)
+
+    def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Split, str]:
+        """Return the images that were answered, each with its answer, and what kept the others from it."""
+        answers, trouble = [], ""
+        try:
+            for start in range(0, len(asked), AT_ONCE):
+                answers.append(self._answers(query, asked.take(slice(start, start + AT_ONCE)).images, classes))
+                if not _known(answers[-1]).any():  # its budget is spent, or it is dead
+                    trouble = [*getattr(query, "faults", []), "The service stopped answering."][0]
+                    break
+        except (Exception, KeyboardInterrupt) as error:  # whatever a service of somebody else's may raise
+            if not answers:
+                raise
+            trouble = str(error) or type(error).__name__
+        said = np.concatenate(answers)
+        kept = asked.take(np.flatnonzero(_known(said)))
+        if not len(kept):
+            raise ValueError(
+                f"the service must answer at least one image; it answered none of {len(said):,}. "
+                "Give it a budget above 0, and look at its faults."
+            )
+        return (Split if said.ndim == 1 else _Soft)(kept.pixels, said[_known(said)], kept.vary), trouble
+
+    def _answers(self, query: Query, images: np.ndarray, classes: int) -> np.ndarray:
+        """Return labels, shape (n,), or scores, shape (n, classes)."""
+        if self.labels == "soft" and not hasattr(query, "scores"):
+            raise TypeError(
+                f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
+                "Ask wm.serve(model, conduct=wm.Conduct(scores=True)) by wm.HttpBox, or take labels='hard'."
+            )
+        said = ask(query, images) if self.labels == "hard" else query.scores(images)
+        found = int(said.max()) + 1 if said.ndim == 1 else said.shape[1]
+        if found > classes or (said.ndim == 2 and 0 < found < classes):
+            raise ValueError(
+                f"the fresh network must have the classes of the service; it has {classes}, the service {found}. "
+                "Build one with as many."
+            )
+        return said
+
+
+def _known(said: np.ndarray) -> np.ndarray:
+    """Return which images were answered, shape (n,)."""
+    return said >= 0 if said.ndim == 1 else np.isfinite(said).all(1) & (said.shape[1] > 0)
+
+
+class _Soft(Split):
+    """Images whose labels are probabilities, float32 (n, classes): the cross-entropy takes either."""
+
+    def __post_init__(self) -> None:
+        pass

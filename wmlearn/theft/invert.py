@@ -1,0 +1,127 @@
+"""Thieves who ask the weights themselves what they expect to see: does the secret show?"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from wmlearn._checks import check_choice, check_count, check_images, check_number, check_seed
+from wmlearn._random import torch_generator
+from wmlearn._types import Images, Labels
+from wmlearn.data import Split
+from wmlearn.theft.modify import Noun
+from wmlearn.training import check_fits
+
+SURE = 0.99  # probability of its class at which an image is left alone
+
+
+@dataclass(frozen=True, eq=False)
+class Inverted:
+    """What a model takes for each of its classes.
+
+    Attributes
+    ----------
+    images : one for each class, float32 (classes, c, h, w), in [0, 1]
+    sure : the probability that the model gives to its class, shape (classes,)
+    """
+
+    images: Images
+    sure: np.ndarray
+
+    def resemblance(self, images: Images, labels: Labels) -> np.ndarray:
+        """Return how much each image resembles what was found for its label: the correlation of their pixels.
+
+        Parameters
+        ----------
+        images : such as `marks.images`, float (n, c, h, w); or, for the trigger alone, its ink on black
+        labels : such as `marks.labels`, int (n,)
+
+        Returns
+        -------
+        Array of shape (n,), -1 to 1; 0 where one of the two is of one colour.
+        """
+        images = check_images(images, shape=self.images.shape[1:])
+        rows = [each.reshape(len(images), -1) for each in (images, self.images[labels])]
+        one, other = (each - each.mean(1, keepdims=True) for each in rows)
+        size = np.sqrt((one**2).sum(1) * (other**2).sum(1))
+        return (one * other).sum(1) / np.where(size > 0, size, np.inf)
+
+    def __repr__(self) -> str:
+        return f"Inverted({len(self.images)} images, {(self.sure >= SURE).sum()} taken for their class without doubt)"
+
+
+@dataclass(frozen=True, repr=False)
+class InvertModel(Noun):
+    """Change an image, pixel by pixel, until the model takes it for a class: what it then shows, the model expects.
+
+    A thief hopes to read the secret words this way. There are many images that a network takes for a 7, and most look
+    like nothing at all.
+
+    Parameters
+    ----------
+    start : "blank" (black), "noise", or "loot" (for each class, an image of another one)
+    steps : at most so many, at least 1; an image that the model takes for its class with 99 % is left alone
+    lr : how far each step goes, as a share of the range from black to white
+    seed : draws the noise
+
+    Source
+    ------
+    Fredrikson, Jha and Ristenpart (2015). They climb the probability; we its logarithm, whose slope can be felt from
+    far below, and each step has the same length. Zhang et al. (2018) try it from all three starts.
+
+    Examples
+    --------
+    >>> InvertModel()
+    InvertModel(start='blank', steps=200, lr=0.1, seed=0)
+    """
+
+    start: Literal["blank", "noise", "loot"] = "blank"
+    steps: int = 200
+    lr: float = 0.1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice(self.start, "start", ["blank", "noise", "loot"])
+        check_count(self.steps, "steps", low=1)
+        check_number(self.lr, "lr", above=0, at_most=10)
+        check_seed(self.seed)
+
+    def __call__(self, model: nn.Module, loot: Split) -> Inverted:
+        """Return an image for each class; Stop ends it early and keeps what is there.
+
+        Parameters
+        ----------
+        model : what the thief took; it is left as it was
+        loot : images of the thief's own; only "loot" starts from them, the others take their shape and classes
+        """
+        check_fits(model, loot, "loot")
+        model = copy.deepcopy(model).eval().requires_grad_(False)
+        images = self._first(loot).requires_grad_()
+        classes = torch.arange(len(images))
+        try:
+            for _ in range(self.steps):
+                losses = functional.cross_entropy(model(images), classes, reduction="none")
+                (slope,) = torch.autograd.grad(losses.sum(), images)
+                length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
+                unsure = (losses > -np.log(SURE)).view(-1, 1, 1, 1)
+                with torch.no_grad():
+                    images -= self.lr * unsure * slope / length
+                    images.clamp_(0, 1)
+        except KeyboardInterrupt:
+            pass
+        sure = model(images).softmax(1).diag()
+        return Inverted(images.detach().numpy(), sure.detach().numpy())
+
+    def _first(self, loot: Split) -> torch.Tensor:
+        """Return the image from which each class is looked for, float (classes, c, h, w)."""
+        shape = (int(loot.labels.max()) + 1, *loot.shape)
+        if self.start == "loot":
+            others = [np.flatnonzero(loot.labels != label)[label:][:1] for label in range(shape[0])]
+            return torch.from_numpy(loot.images[np.concatenate(others)])
+        return torch.zeros(shape) if self.start == "blank" else torch.rand(shape, generator=torch_generator(self.seed))
