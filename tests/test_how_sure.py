@@ -1,0 +1,57 @@
+"""What lesson 07 says without printing it is true: figures in its prose, worked out here."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import wmlearn as wm
+from wmlearn.labs._compare import peeking_chance
+
+P0 = 0.1
+
+
+@pytest.fixture(scope="module")
+def lesson(root):
+    """Return the words of lesson 07, each run of white space as one space."""
+    cells = json.loads((root / "notebooks/07_how_sure_are_you.ipynb").read_text(encoding="utf-8"))["cells"]
+    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+
+
+def test_what_twenty_witnesses_can_rule_out(lesson):
+    assert (6 / 7) ** 20 < 0.05 < (7 / 8) ** 20
+    assert "(6/7)²⁰, which is below 5 %" in lesson
+    assert "One in eight we cannot rule out" in lesson
+    assert 1 / 8 < wm.stats.null_bound(20) < 1 / 7  # the same, from the package
+
+
+def test_what_a_judge_would_want(lesson):
+    wealth = wm.stats.log_wealth(np.arange(101), 100, P0)
+    convinced = [wm.stats.judge_p(min(1.0, float(np.exp(-w)))) <= 1e-3 for w in wealth]
+    assert f"he would want {convinced.index(True)} (lesson 10)" in lesson
+
+
+def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
+    fewest = next(k for k in range(51) if binom.sf(k - 1, 50, P0) < 1e-3)
+    planned = int(100 * binom.sf(fewest - 1, 50, 0.4))
+    half, most = (wm.stats.questions_needed(1e-3, P0, rate=0.4, chance=chance) for chance in (0.5, 0.95))
+    assert f"planned fifty questions, enough to find {planned} such copies of 100" in lesson
+    assert f"needs {most} to find 95 of them; but half of them he finds within {half}" in lesson
+    assert wm.stats.questions_needed(1e-3, P0) == 4
+
+
+def test_the_answer_about_peeking_is_the_nearest_of_those_offered():
+    assert min((5, 10, 25), key=lambda share: abs(share - 100 * peeking_chance(300, alpha=0.05, p0=P0)[-1])) == 25
+
+
+def test_the_unlucky_one_is_the_unluckiest_and_is_wronged_by_whoever_peeks(lesson):
+    mnist = wm.load_data("mnist")
+    drawn = wm.Noise()(mnist, n=100, key=wm.CLASSROOM_KEY)
+    verdicts = [wm.verify(wm.BlackBox(null), drawn) for null in wm.null_models("mnist", n=20)]
+    assert np.argmax([verdict.path.max() for verdict in verdicts]) == 16
+    counted = wm.stats.binomial_p(verdicts[16].matched.cumsum(), np.arange(1, 101), P0)
+    assert counted.argmin() + 1 == 22
+    assert counted.min() <= 0.01
+    assert np.exp(verdicts[16].path.max()) < 20
+    assert "*unlucky*: move to 22 questions" in lesson
