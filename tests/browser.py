@@ -128,9 +128,18 @@ class Notebook:
         self.page: Page = browser.new_page(viewport={"width": width, "height": height})
         self.js_errors: list[str] = []
         self.page.on("pageerror", lambda error: self.js_errors.append(str(error)))
-        self.page.goto(f"{server.url}/doc/tree/{path}?token={server.token}&reset", timeout=60_000)
+        self._address = f"{server.url}/doc/tree/{path}?token={server.token}&reset"
+        self.go()
+
+    def go(self) -> None:
+        """Load the page, for the first time or again; a kernel that runs is found again."""
+        self.page.goto(self._address, timeout=60_000)
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Notebook .jp-Cell", timeout=60_000)
         self._wait_idle(60)
+
+    def save(self) -> None:
+        """Write the notebook, outputs and all, to its file."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
 
     def _wait_idle(self, seconds: float) -> None:
         self.page.wait_for_function(

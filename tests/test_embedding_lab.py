@@ -250,6 +250,7 @@ def test_run_pressed_twice_is_refused(data, monkeypatch):
     gate.opened.set()
     assert lab.wait(PATIENCE)
     assert lab.verdict is not None
+    assert not lab.status.value
 
 
 def test_stop_keeps_what_was_trained(data, marks, monkeypatch):

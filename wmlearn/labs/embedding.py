@@ -183,6 +183,7 @@ class EmbeddingLab:
         try:
             course.go()
         finally:
+            self.status.value = ""  # that a run was under way; an error comes after this
             self._lock_inputs(False)
             self._busy.release()
             self._show()

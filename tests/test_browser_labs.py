@@ -1,0 +1,164 @@
+"""All labs in one notebook: narrow and wide, light and dark, saved and opened again on another day."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import browser
+import nbformat
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from test_browser import contrast
+
+pytestmark = pytest.mark.browser
+
+NAME = "labs.ipynb"
+CELLS = (
+    """import wmlearn as wm
+
+mnist = wm.load_data("mnist")
+marks = wm.Noise()(mnist, n=100, key=wm.CLASSROOM_KEY)
+suspects = {name: wm.BlackBox(wm.load_model(f"mnist/{name}")) for name in ("noise", "clean")}
+nulls = [wm.BlackBox(model) for model in wm.null_models("mnist", n=5)]
+wm.VerificationLab(marks, suspects, nulls=nulls)""",
+    "wm.TriggerStudio(mnist, key=wm.CLASSROOM_KEY, models=wm.null_models('mnist', n=2))",
+    "wm.EmbeddingLab(mnist, key=wm.CLASSROOM_KEY)",
+    "wm.Predict('Will it be found?', ['yes', 'no, and nobody can say why not, however long one asks it'], answer=0)",
+)
+# What the cells show, by the place of the cell: the text of each, how many pictures, and how many labs are alive.
+SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output')].map(output => ({
+    text: output.innerText, pictures: output.querySelectorAll('img').length,
+    alive: output.querySelectorAll('button, input').length > 0}))"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("learner")
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / NAME)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def notebook(folder, chromium):
+    """Return the notebook, run; the tests below share it, one after the other."""
+    with browser.notebook_run(folder, NAME, chromium) as notebook:
+        yield notebook
+
+
+@pytest.fixture
+def page(notebook) -> Page:
+    return notebook.page
+
+
+def labs(page: Page) -> list[Locator]:
+    """Return the four: that of `Predict` has no frame of its own."""
+    return [cell.locator(".jp-OutputArea-output .widget-vbox").first for cell in page.locator(".jp-CodeCell").all()]
+
+
+def ask_sixty(page: Page) -> None:
+    box = labs(page)[0].locator("input[type=number]").first
+    box.fill("60")
+    box.press("Enter")
+    expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched")
+
+
+def test_three_ways_stand_side_by_side(page):
+    """What decides says so; the others say that they do not; each has its line and sign in the chart."""
+    ask_sixty(page)
+    lab = labs(page)[0]
+    lab.get_by_role("button", name="clean").click()
+    cards = lab.locator(".wm-card")
+    expect(cards).to_have_count(3)
+    for card, words in zip(cards.all(), ("counting alone", "5 null models", "the gambler")):
+        expect(card.locator("b")).to_have_text(words)
+    expect(lab.locator(".wm-card", has_text="does not decide")).to_have_count(2)
+    assert len({card.bounding_box()["y"] for card in cards.all()}) == 1
+    for line in ("wm-counting", "wm-nulls", "wm-curve"):
+        expect(lab.locator(f".wm-chart[role=img] path.{line}").first).to_be_attached()
+    dashes = "path => getComputedStyle(path).strokeDasharray"
+    drawn = [lab.locator(f".wm-chart[role=img] path.{line}").first for line in ("wm-counting", "wm-nulls", "wm-curve")]
+    assert len({line.evaluate(dashes) for line in drawn}) == 3
+    expect(lab.locator(".wm-chart[role=img]")).to_have_attribute(
+        "aria-label", re_all("counting alone", "5 null models")
+    )
+
+
+def re_all(*words: str) -> re.Pattern[str]:
+    return re.compile("".join(f"(?=.*{word})" for word in words))
+
+
+@pytest.mark.parametrize("width", [1200, 700])
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_it_can_be_read_and_nothing_sticks_out(notebook, page, width, theme):
+    """At 700 pixels JupyterLab leaves a lab less than it would like: it has to fit all the same."""
+    page.set_viewport_size({"width": width, "height": 1000})
+    notebook.set_theme(theme)
+    ask_sixty(page)
+    for i, lab in enumerate(labs(page)):
+        if os.environ.get("WMLEARN_PICTURES"):
+            lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"lab{i}-{theme.lower()}-{width}.png"))
+        assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth + 1"), i
+        inside = lab.bounding_box()
+        assert inside["x"] + inside["width"] <= width
+        for part in lab.locator("svg.wm-chart text, li, input, select, button, pre, progress, .wm-card").all():
+            box = part.bounding_box()
+            if box:
+                assert box["x"] >= inside["x"] - 1, (i, part)
+                assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, (i, part)
+        for words in lab.locator("svg.wm-chart text, .wm-card p, p.wm-small").all():
+            assert contrast(words) >= 4.5
+        for line in lab.locator(".wm-chart path.wm-counting, .wm-chart path.wm-nulls").all():
+            assert contrast(line) >= 3
+
+
+def test_a_page_opened_again_finds_its_labs_alive(notebook, page):
+    """The kernel was left running, as it is when a browser is closed."""
+    page.set_viewport_size({"width": 1200, "height": 1000})
+    notebook.save()
+    notebook.go()
+    expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched", timeout=60_000)
+    assert [cell["alive"] for cell in page.evaluate(SHOWN)] == 4 * [True]
+    box = labs(page)[0].locator("input[type=number]").first
+    box.fill("61")
+    box.press("Enter")
+    expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 61 matched")
+
+
+def test_run_pressed_twice_trains_once(page):
+    lab = labs(page)[2]
+    epochs = lab.locator(".widget-text", has_text="epochs").locator("input")
+    epochs.fill("2")
+    epochs.press("Enter")
+    lab.get_by_role("button", name="Run", exact=True).dblclick()
+    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re_all("after 1 epoch"), timeout=120_000)
+    lab.get_by_role("button", name="Stop").click()
+    expect(lab.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=120_000)
+    expect(lab.get_by_role("alert")).to_have_count(0)
+    expect(lab.locator(".wm-verdict")).to_contain_text("the marked model")
+
+
+def test_nothing_went_wrong_unseen(notebook):
+    """No exception in a callback during all this, and none in the page."""
+    assert notebook.callback_errors() == []
+    assert notebook.js_errors == []
+
+
+def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, folder):
+    """On another day: no kernel, and a JupyterLab that knows no notebook. `wmlearn lab` starts it so on purpose."""
+    notebook.save()
+    assert b"VerificationLab: 100 questions" in (folder / NAME).read_bytes()
+    with browser.jupyterlab(folder) as server:
+        again = browser.Notebook(notebook.page.context.browser, server, NAME)
+        verification, studio, embedding, predict = again.page.evaluate(SHOWN)
+        assert (verification["pictures"], studio["pictures"]) == (1, 1)
+        assert "EmbeddingLab: " in embedding["text"]
+        assert "( ) yes" in predict["text"]
+        assert "displaying widget" not in again.page.locator(".jp-Notebook").inner_text()
+        again.run_all()
+        assert [cell["alive"] for cell in again.page.evaluate(SHOWN)] == 4 * [True]
+        assert again.js_errors == []
+        again.close()
