@@ -30,7 +30,7 @@ LAYERS = {
         "theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
     4: "zoo experiments paper _exercises lessons learn",
-    5: "labs.* labs cli",
+    5: "labs.* labs _environment cli",
     6: "wmlearn",  # the front door
 }
 ORDER = [module for layer in LAYERS.values() for module in layer.split()]

@@ -376,9 +376,9 @@ def test_as_many_null_models_as_are_asked_for_are_enough(p):
     for family in range(1, 60):
         nulls = (0,) * stats.null_models_needed(p / family)
         three = np.array([3])
-        verdict = wm.Verdict(p, None, 1, three, three, three < 0, 0, 1, nulls, None, 10, family, False)
+        verdict = wm.Verdict(p, None, 1, three, three, three < 0, 10, family, False, nulls=nulls)
         assert verdict.decision == "found"
-        fewer = wm.Verdict(p, None, 1, three, three, three < 0, 0, 1, nulls[1:], None, 10, family, False)
+        fewer = wm.Verdict(p, None, 1, three, three, three < 0, 10, family, False, nulls=nulls[1:])
         assert fewer.decision == "cannot tell"
 
 

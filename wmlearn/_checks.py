@@ -202,6 +202,13 @@ def first_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
+def sentence(error: Exception) -> str:
+    """Return an error on one line; those of the operating system name the file first."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}. Choose another place, or change who may use this one."
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def shown(value: object) -> str:
     """Return what came, for an error: a number or a short text as it is, all else by its type (it may be a key)."""
     if isinstance(value, type):

@@ -6,27 +6,25 @@ whatever goes wrong, click's own errors included, ends with 3 or more.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import platform
 import re
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmlearn._data import SOURCES
+from wmlearn._checks import sentence
+from wmlearn._environment import findings
 from wmlearn._show import plural
 from wmlearn._webapp import Conduct
 from wmlearn._words import believable
-from wmlearn.blackbox import BlackBox, HttpBox
-from wmlearn.data import load_data
+from wmlearn.blackbox import HttpBox
 from wmlearn.evidence import LOG, log_use, open_evidence, read_log
 from wmlearn.learn import LESSONS, copy_lessons
 from wmlearn.service import serve
@@ -34,7 +32,6 @@ from wmlearn.stats import open_list_family
 from wmlearn.verification import verify
 
 if TYPE_CHECKING:
-    from packaging.requirements import Requirement
     from torch import nn
 
 EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
@@ -43,7 +40,6 @@ HERE = Path(__file__).parent
 INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where the lessons may lie
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
-Finding = tuple[str, str, str]  # what was looked at, what was found, what is wrong with it
 
 
 @contextmanager
@@ -63,16 +59,9 @@ def _codes() -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, (OSError, ValueError, TypeError, RuntimeError, ImportError)):
             click.echo(traceback.format_exc(), err=True)  # no user's mistake: whoever mends it needs to see where
-        failure = click.ClickException(_sentence(error))
+        failure = click.ClickException(sentence(error))
         failure.exit_code = FAILED
         raise failure from error
-
-
-def _sentence(error: Exception) -> str:
-    """Return an error on one line; those of the operating system name the file first."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}. Choose another place, or change who may use this one."
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 class _Commands(click.Group):
@@ -225,75 +214,16 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
 @_json
 def _check(as_json: bool) -> None:
     """Look whether this machine has what the course needs. Exit code 0 if all is well, else 3."""
-    findings = list(_findings())
-    problems = list(dict.fromkeys(problem for *_, problem in findings if problem))
+    looked_at = list(findings())
+    problems = list(dict.fromkeys(problem for *_, problem in looked_at if problem))
     if as_json:
-        found = {what: value for what, value, problem in findings if not problem}
+        found = {what: value for what, value, problem in looked_at if not problem}
         click.echo(json.dumps({"ok": not problems, "found": found, "problems": problems}))
     else:
-        for what, value, problem in findings:
+        for what, value, problem in looked_at:
             click.echo(f"{'!!' if problem else 'ok'}  {what}: {problem or value}")
         click.echo(f"{plural(len(problems), 'problem')} to mend." if problems else "All is well.")
     click.get_current_context().exit(FAILED if problems else 0)
-
-
-def _findings() -> Iterator[Finding]:
-    """Look at one thing after the other: packages, data, models, speed, network."""
-    from packaging.requirements import Requirement
-
-    yield "Python", platform.python_version(), ""
-    yield _look("wmlearn", importlib.metadata.version, "wmlearn")
-    for needed in map(Requirement, importlib.metadata.requires("wmlearn") or []):
-        if needed.marker is None or needed.marker.evaluate({"extra": "lab"}):
-            yield _look(needed.name, _version, needed)
-    for name in SOURCES:
-        yield _look(name, _released, name)
-    yield _look("1,000 images", _seconds)
-
-
-def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
-    try:
-        return what, at(*arguments), ""
-    except Exception as error:  # whatever it is, the rest is still worth looking at
-        return what, "", _sentence(error)
-
-
-def _version(needed: Requirement) -> str:
-    """Return the version of a package that is here, if it is one that will do."""
-    wanted = f"Install it: pip install '{needed.name}{needed.specifier}'."
-    try:
-        version = importlib.metadata.version(needed.name)
-    except importlib.metadata.PackageNotFoundError:
-        raise ImportError(f"{needed.name} is missing. {wanted}") from None
-    if not needed.specifier.contains(version, prereleases=True):
-        raise ImportError(f"{needed.name} should be {needed.specifier}; version {version} is here. {wanted}")
-    return version
-
-
-def _released(name: str) -> str:
-    """Read the images and every model that ship for a task; each file is compared with its SHA-256."""
-    from wmlearn import zoo
-
-    load_data(name)
-    models = [each for each in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) if each.startswith(f"{name}/")]
-    return f"images and {plural(len([zoo.load_model(each) for each in models]), 'model')} as released"
-
-
-def _seconds() -> str:
-    """Ask a shipped network in memory, then as a service on a free port, as the lessons do; return how long each took.
-
-    Each is asked twice, and the second time counts: the first one also pays for the start.
-    """
-    model, images = _load("mnist/clean"), load_data("mnist").test.images[:1000]
-    with serve(model, name="wmlearn-check") as service, HttpBox(service.url, retries=1) as box:
-        seconds, labels = [], []
-        for query in (BlackBox(model), box, BlackBox(model), box):
-            start = time.perf_counter()
-            labels.append(query(images).tolist())
-            seconds.append(time.perf_counter() - start)
-    if labels[2] != labels[3]:
-        raise RuntimeError("a service gave other labels than its model. Is something between them, a proxy perhaps?")
-    return f"{seconds[2]:.2f} s in memory, {seconds[3]:.2f} s over HTTP on a free port"
 
 
 if __name__ == "__main__":

@@ -107,8 +107,6 @@ def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], fami
         unanswered=np.array([row < 0 or bool(quiet[row]) for row in rows]),
         strange=int(((labels < -1) | (labels >= classes)).sum()),
         queries=len(labels),
-        nulls=(),
-        lottery=None,
         lots=classes,
         family=family,
         classroom=opened.classroom,

@@ -47,14 +47,14 @@ class Verdict:
     expected: Labels
     answers: Labels
     unanswered: np.ndarray
-    strange: int
-    queries: int
-    nulls: tuple[int, ...]
-    lottery: float | None
     lots: int
     family: int
     classroom: bool
+    queries: int = 0
     failed: int = 0
+    strange: int = 0
+    nulls: tuple[int, ...] = ()
+    lottery: float | None = None
 
     @property
     def n(self) -> int:
@@ -141,7 +141,7 @@ class Verdict:
 
         Examples
         --------
-        >>> v = Verdict(1e-3, 0.1, 30, np.array([3]), np.array([3]), np.array([False]), 0, 1, (), None, 10, 1, False)
+        >>> v = Verdict(1e-3, 0.1, 30, np.array([3]), np.array([3]), np.array([False]), 10, 1, False)
         >>> v.explain().partition("Each")[0]
         'Cannot tell: too few answers to decide at alpha = 0.001; 1 question asked, 4 answers in a row needed. '
         """

@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from wmlearn import stats
-from wmlearn._checks import as_array, check_count, check_kind, check_number, check_query, shown
+from wmlearn._checks import as_array, check_count, check_fraction, check_kind, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict, Verdicts
@@ -73,15 +73,13 @@ def verify(
     check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the query")
     check_query(query, "query")
     nulls = _check_nulls(nulls)
-    if alpha is not None and check_number(alpha, "alpha", above=0, below=1) != marks.alpha:
+    if alpha is not None and check_fraction(alpha, "alpha") != marks.alpha:
         raise ValueError(
             f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha!r}. Leave alpha out; to use "
             "another, seal a new trigger set with it before the service is asked."
         )
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
-    asked = check_count(
-        marks.n if questions is None else questions, "questions", low=1, high=marks.n, why="sealed questions"
-    )
+    asked = marks.n if questions is None else check_count(questions, "questions", low=1, high=marks.n, why="sealed")
     images = marks.images[: marks.prefix(asked)]
     null_matches = tuple(_null_matches(marks, ask(null, images)) for null in nulls)
     said = ask(query, images)  # last: what it answers was paid for, and no error must lose it
