@@ -243,6 +243,38 @@ def test_bad_address(url, hint):
     assert hint in str(caught.value)
 
 
+@given(
+    st.text(max_size=30) | st.binary(max_size=5) | st.none(), st.sampled_from(["", "http://", "https://x/v2/models/"])
+)
+def test_any_address_is_one_of_a_model_or_refused_in_one_sentence(end, start):
+    url = start + end if isinstance(end, str) else end
+    try:
+        box = HttpBox(url)
+    except (TypeError, ValueError) as error:
+        said = str(error)
+        assert said.startswith("expected a model's address like")
+        assert "\n" not in said
+    else:
+        assert box.url.startswith(("http://", "https://"))
+        assert "/v2/models/" in box.url
+
+
+@given(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3))
+def test_any_option_is_taken_or_refused_in_one_sentence(value):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    for name, fits in {
+        "timeout": number and 0 < value < 3600,
+        "retries": isinstance(value, int) and number and 0 <= value <= 20,
+        "budget": value is None or (isinstance(value, int) and number and value >= 0),
+    }.items():
+        if fits:
+            HttpBox("http://127.0.0.1:1/v2/models/m", **{name: value})
+        else:
+            with pytest.raises((TypeError, ValueError), match=rf"^{name}.* must be") as caught:
+                HttpBox("http://127.0.0.1:1/v2/models/m", **{name: value})
+            assert "\n" not in str(caught.value)
+
+
 def test_bad_options():
     with pytest.raises(TypeError, match=r"Pass service.url"):
         HttpBox(None)

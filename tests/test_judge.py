@@ -1,9 +1,12 @@
 """A judge holds no key and believes nobody: he names, checks, asks and tests himself."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 import wmlearn as wm
@@ -126,6 +129,32 @@ def test_the_challenge_is_the_same_for_everybody_and_fair(marks):
 def test_bad_challenges(marks, nonce, questions, count, said):
     with pytest.raises((TypeError, ValueError), match=said):
         wm.challenge(marks.seal, nonce, questions=questions, count=count)
+
+
+@given(st.text(max_size=70) | st.binary() | st.none(), st.binary(max_size=8) | st.text(max_size=3))
+def test_any_seal_and_nonce_give_a_challenge_or_one_sentence(seal, nonce):
+    for sealed in (seal, "ab" * 32):
+        good = isinstance(sealed, str) and re.fullmatch("[0-9a-f]{64}", sealed) and isinstance(nonce, bytes) and nonce
+        if good:
+            named = wm.challenge(sealed, nonce, questions=30, count=7)
+            assert len(set(named)) == 7
+            assert sorted(named) == named
+            assert set(named) <= set(range(30))
+        else:
+            with pytest.raises((TypeError, ValueError), match=r"^(seal|nonce) must be") as caught:
+                wm.challenge(sealed, nonce, questions=30, count=7)
+            assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.integers(-2, 45), max_size=6) | st.lists(st.floats(), max_size=2) | st.text(max_size=3) | st.none())
+def test_any_questions_named_are_opened_or_refused_in_one_sentence(marks, named):
+    good = isinstance(named, list) and named and all(isinstance(q, int) and 0 <= q < 40 for q in named)
+    if good and len(set(named)) == len(named):
+        assert wm.open_leaves(marks, named).answers().tolist() == marks.answers[named].tolist()
+    else:
+        with pytest.raises((TypeError, ValueError), match="named") as caught:
+            wm.open_leaves(marks, named)
+        assert "\n" not in str(caught.value)
 
 
 def test_things_that_are_none(marks, named, opened):

@@ -2,14 +2,18 @@
 
 import ast
 import math
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import wmlearn as wm
 from wmlearn import stats
+from wmlearn._show import plural
 from wmlearn._words import expected, lotteries, p_words
 
 KEY = wm.CLASSROOM_KEY
@@ -461,7 +465,83 @@ def test_it_tabulates_and_draws_itself(words):
     assert line[7] == pytest.approx(math.exp(verdict.path[7]))
 
 
+@st.composite
+def verdicts(draw):
+    """Any verdict there can be: keyed or fixed labels, any answers, silences, families, null models and lots."""
+    n = draw(st.integers(1, 40))
+    fixed, lots = draw(st.booleans()), draw(st.sampled_from([2, 9, 10, 1000]))
+    expected = np.array(draw(st.lists(st.integers(0, lots - 1), min_size=n, max_size=n)))
+    knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    answers = np.where(knows, expected, draw(st.integers(-1, lots)))
+    return wm.Verdict(
+        alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
+        p0=None if fixed else 1 / lots,
+        planned=n + draw(st.integers(0, 3)),
+        expected=expected,
+        answers=answers,
+        unanswered=answers == -1,
+        lots=lots,
+        family=draw(st.sampled_from([1, 2, 6, 1000])),
+        classroom=draw(st.booleans()),
+        queries=n,
+        failed=int((answers == -1).sum()),
+        strange=int((answers >= lots).sum()),
+        nulls=tuple(draw(st.lists(st.integers(0, n), max_size=3))) * draw(st.sampled_from([1, 20])),
+        lottery=draw(st.sampled_from([None, 1 / lots, 1.0])) if fixed else None,
+    )
+
+
+@settings(max_examples=60)
+@given(verdicts())
+def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
+    said = v.explain()
+    assert said.startswith(
+        {"found": "Evidence of this", "not found": "No evidence of this", "cannot tell": "Cannot tell: "}[v.decision]
+    )
+    if v.p is not None:
+        assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
+        assert 0 < v.p <= 1
+        assert v.confidence < 1
+    assert v.decision != "found" or v.k > 0
+    assert v.p0 is None or 0 < v.p <= v.p_judge <= 1
+    for text in (said, repr(v), v._repr_html_(), v.to_frame().to_string()):
+        assert "100 %" not in text
+        assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
+    for value in re.findall(r"p <=? ([0-9.e-]+)", said):
+        assert float(value.rstrip(".")) >= 1e-15
+    assert "stolen" not in said.replace("It is not the probability that the model was stolen.", "")
+    silent = int(v.unanswered.sum())
+    assert (f"{silent} of {plural(v.n, 'question')} went unanswered and count as misses" in said) == bool(silent)
+    assert len(v.to_frame()) == v.n
+
+
 # ------------------------------------------------------------------ bad input
+
+
+anything = st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=3) | st.just([3])
+
+
+@given(anything)
+def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_asked(words, value):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    for name, good in {
+        "questions": value is None or (whole and 1 <= value <= 30),
+        "family": whole and value >= 1,
+        "alpha": value is None or value == 0.001,
+    }.items():
+        asked = []
+
+        def query(images, asked=asked):
+            asked.append(images)
+            return np.zeros(len(images), int)
+
+        if good:
+            assert wm.verify(query, words, **{name: value}).decision in ("not found", "cannot tell")
+        else:
+            with pytest.raises((TypeError, ValueError), match=rf"^{name} (must be|is sealed)") as caught:
+                wm.verify(query, words, **{name: value})
+            assert "\n" not in str(caught.value)
+            assert not asked
 
 
 def test_another_alpha_than_the_sealed_one_is_refused(words):

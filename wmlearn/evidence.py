@@ -259,7 +259,9 @@ def _log_lines(folder: Path) -> tuple[list[str], int]:
         except (ValueError, KeyError, TypeError):
             whole = False
         if not whole:
-            raise ValueError(f"line {number} of {log} does not follow from the one before: the log was changed there.")
+            raise ValueError(
+                f"line {number} of {log} does not follow from the one before: the log was changed there. Restore it."
+            )
         lines.append(line)
     return lines, count
 
