@@ -2,7 +2,8 @@
 
     lab        open the lessons in JupyterLab: your own copy of them, in learn/
     test       check the style, run every test, execute every lesson once
-    test-all   the same, then what needs an environment of its own: lowest versions, old widgets, wheel, other Pythons
+    test-all   the same, then what needs an environment of its own: lowest versions, old widgets, wheel, other
+               Pythons, imitation beside the adversarial-robustness-toolbox
     lessons    write the lessons' headers, execute and normalise them
     zoo        train the models that ship with the package
     set-up     make .venv and install everything into it, no more
@@ -162,6 +163,7 @@ class Leg:
 
 LESSON = ["-m", "pytest", "tests/test_notebooks.py", "-k", "outputs_again and 00"]
 WITH_ITS_OWN_WARNINGS = ["-m", "pytest", "-W", "default"]  # ipywidgets 7 uses what is deprecated since
+ART = "tests/extra/art_imitation.py"
 # Every name of the front door, and data that must have come along in the wheel.
 SMOKE = ["-c", "import wmlearn as wm; [getattr(wm, name) for name in wm.__all__]; print(wm.load_data('mnist'))"]
 
@@ -174,6 +176,7 @@ def legs() -> list[Leg]:
         Leg("lowest", find_python("3.10"), ["-e", ".[dev]", *lowest_bounds()], ["-m", "pytest"]),
         Leg("ipywidgets-7", BASE_PYTHON, ["-e", ".[dev]", "ipywidgets==7.7.1"], [*WITH_ITS_OWN_WARNINGS, *labs]),
         Leg("wheel", BASE_PYTHON, ["."], SMOKE, outside=True),
+        Leg("art", BASE_PYTHON, ["-e", ".[dev]", "adversarial-robustness-toolbox"], [*WITH_ITS_OWN_WARNINGS, ART]),
         *(Leg(f"python{minor}", find_python(minor), ["-e", ".[dev]"], LESSON) for minor in others),
     ]
 
