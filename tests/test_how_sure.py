@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import binom
 
@@ -55,3 +56,23 @@ def test_the_unlucky_one_is_the_unluckiest_and_is_wronged_by_whoever_peeks(lesso
     assert counted.min() <= 0.01
     assert np.exp(verdicts[16].path.max()) < 20
     assert "*unlucky*: move to 22 questions" in lesson
+
+
+def test_what_was_measured_of_false_alarms(lesson, root):
+    measured = pd.read_csv(root / "docs/results/false_alarms.csv", comment="#")
+    nulls = measured.query("data == 'mnist' and trigger == 'noise' and suspects == 'null models'")
+    keyed = nulls.query("draw == 'numpy' and questions == 100").set_index(["rule", "alpha"])
+    for alpha in (0.05, 0.01, 0.001):
+        rows = [keyed.loc[(rule, alpha)] for rule in ("counted, peeking", "gambler")]
+        assert [row.decisions for row in rows] == [1_000_000] * 2
+        counting, gambler = (f"{100 * row.rate:.{digits(row.rate)}f} %" for row in rows)
+        assert f"| {100 * alpha:g} % | {counting} | {gambler} |" in lesson
+    assert (measured[measured.rule == "gambler"].verdict == "holds").all()
+    chosen = nulls[(nulls.draw == "chosen") & (nulls.target == "8") & (nulls.alpha == 0.001)]
+    assert len(chosen) == 1
+    assert (chosen.accusations == chosen.decisions).all()
+
+
+def digits(rate):
+    """Return with how many digits after the point a share is told: few enough to come out alike in another run."""
+    return 0 if rate >= 0.03 else 1 if rate >= 0.002 else 2
