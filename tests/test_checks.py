@@ -294,6 +294,18 @@ def test_an_unknown_name_gets_the_list_and_the_nearest(value, hint):
     assert str(caught.value) == f"data set must be one of 'mnist', 'cifar10'; got {shown(value)}.{hint}"
 
 
+def test_of_many_names_only_the_nearest_are_listed():
+    names = [f"null-{number}" for number in range(60)] + ["content", "content-fixed"]
+    with pytest.raises(
+        ValueError, match="model must be one of 62 names, such as 'content', 'content-fixed', "
+    ) as caught:
+        check_choice("contnet", "model", names)
+    assert str(caught.value).endswith("; got 'contnet'. Did you mean 'content'?")
+    with pytest.raises(ValueError, match=r"model must be one of 62 names, such as '.*'; got 3") as caught:
+        check_choice(3, "model", names)
+    assert len(str(caught.value)) < 200
+
+
 def test_choices_may_come_from_anywhere_once():
     with pytest.raises(ValueError, match="one of 'a', 'b'; got 'c'"):
         check_choice("c", "letter", iter("ab"))

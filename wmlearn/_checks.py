@@ -140,10 +140,15 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     allowed = list(choices)
     if isinstance(value, str) and value in allowed:
         return value
+    text = value.lower() if isinstance(value, str) else ""
     lower = {choice.lower(): choice for choice in allowed}
-    near = difflib.get_close_matches(value.lower(), lower, n=1) if isinstance(value, str) else []
+    near = difflib.get_close_matches(text, lower, n=1)
     hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
-    raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}; got {shown(value)}.{hint}")
+    few = (
+        allowed if len(allowed) < 20 else [lower[each] for each in difflib.get_close_matches(text, lower, 5, cutoff=0)]
+    )
+    said = "" if len(few) == len(allowed) else f"{len(allowed)} names, such as "
+    raise ValueError(f"{name} must be one of {said}{', '.join(map(repr, few))}; got {shown(value)}.{hint}")
 
 
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
