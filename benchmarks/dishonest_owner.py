@@ -1,0 +1,286 @@
+"""What does a lying owner gain against innocent models, without the seal and with it?
+
+The accuser owns ten networks of the task and has never seen the ten that he accuses; none of the twenty is marked. He
+may choose images, keys and seals, and lie about what he kept. Each trick is tried where it works, and under our rules:
+labels from one seal over all images, every question counted, and `p_judge`, the p-value times the 2**48 seals that he
+might have tried. The tricks:
+
+grinding
+    Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal forbids it; p_judge
+    does: after g tries the best p is about 1 / g, and nobody tries 2**48 seals that take 50 ms each. (The labels of
+    these many tries come from numpy, as from a hash that costs nothing; `real seals` takes the real path.)
+pixel tweaks
+    Each label is a hash of its own image. Change one pixel by 1/255 until the label is what his own networks say
+    anyway: some ten hashes a question.
+crafted images
+    Labels drawn from the key alone, before the images. Bend the images until his own networks say them: other networks
+    follow.
+dropping what did not take
+    The embedding failed, and he keeps the questions that his own model answers as drawn, as if only those had taken:
+    innocent models answer alike.
+showing what matched
+    Ask everything, show the judge what matched.
+none
+    An honest owner and his own copy: what the judge's factor costs him.
+
+A row holds, over all innocents and repetitions, the questions counted and matched, the median and the smallest p, and
+how many were accused at alpha = .001 by p, and by p_judge. Innocents answer alike, so that the decisions of one
+repetition are not independent::
+
+    OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+import wmlearn as wm
+from wmlearn import stats
+from wmlearn._random import stable_rng
+from wmlearn.questions import TriggerSet, seal_triggers
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "dishonest_owner.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py"
+
+TRIGGERS = {"content": wm.Content(words=30), "unrelated": wm.Unrelated(), "noise": wm.Noise()}
+IMAGES = {"content": 30, "unrelated": 100, "noise": 100}  # one image a question: the easiest for a liar
+OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that he never saw
+ALPHA, P0 = 1e-3, 0.1
+TRIES = (1, 1_000, 10_000, 100_000)  # seals ground
+REPEATS = 5
+KEYS = 100  # for each of the accuser's networks, where only labels are drawn
+BEND = {"mnist": 0.3, "cifar10": 16 / 255}  # how far a crafted image may be from the plain one, in any pixel
+OURS = "one seal over all images, every question counts"
+
+
+# ---------------------------------------------------------------- what an accusation is worth
+
+
+def log_evidence(matched: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
+    """Return the greatest log wealth on the way, for each row of matches; its p-value is exp of the negative.
+
+    Parameters
+    ----------
+    matched : bool, shape (decisions, questions), in the order in which they were asked
+    counted : the same shape: which of them the accuser counts; all by default
+    """
+    counted = np.ones_like(matched) if counted is None else counted
+    k, n = (np.cumsum(flags, axis=1, dtype=np.intp) for flags in (matched & counted, counted))
+    return wealth(matched.shape[1])[n, k].max(axis=1, initial=0)
+
+
+@functools.cache
+def wealth(questions: int) -> np.ndarray:
+    """Return the log wealth after n questions of which k matched, as a table [n, k]: a million look-ups are quick."""
+    n, k = np.indices((questions + 1, questions + 1))
+    return np.where(k <= n, stats.log_wealth(np.minimum(k, n), n, P0), -np.inf)
+
+
+def weigh(matched: np.ndarray, counted: np.ndarray | None = None) -> dict[str, object]:
+    """Return what the accusations are worth: matches, p-values, and how many accuse, by p and by p_judge."""
+    evidence = log_evidence(matched, counted)
+    counted = np.ones_like(matched) if counted is None else counted
+    k, p_values = (matched & counted).sum(axis=1), np.exp(-evidence)
+    return {
+        "decisions": len(matched),
+        "questions": f"{counted.sum(axis=1).mean():g}",
+        "k_low": k.min(),
+        "k_mean": f"{k.mean():.2f}",
+        "k_high": k.max(),
+        "p_median": f"{np.median(p_values):.2g}",
+        "p_smallest": f"{p_values.min():.2g}",
+        "accused": int((p_values <= ALPHA).sum()),
+        "accused_judge": int(sum(stats.judge_p(float(p)) <= ALPHA for p in p_values)),
+    }
+
+
+class Scene(NamedTuple):
+    """A task, the accuser's own networks and the innocent ones."""
+
+    data: str
+    own: list[nn.Module]
+    unseen: list[nn.Module]
+
+
+Trick = tuple[str, object, str, dict[str, object]]  # what, how much of it, under which rules, what it is worth
+
+
+def answers(models: list[nn.Module], marks: TriggerSet) -> np.ndarray:
+    """Return one answer a question from each model, shape (models, questions)."""
+    return np.stack([marks.answer(wm.BlackBox(model)(marks.images)) for model in models])
+
+
+def a_key(*named: object) -> bytes:
+    """Return a key for the study: made from a name, hence no secret, and the file can be made again."""
+    return hashlib.sha256("/".join(map(str, ("dishonest", *named))).encode()).digest()
+
+
+def resealed(marks: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet:
+    """Seal other images in the place of a set's own: every label is drawn anew."""
+    return seal_triggers(pixels, marks.question, marks.names, rules=marks.rules, key=key, recipe="study")
+
+
+# ---------------------------------------------------------------- the tricks
+
+
+def grinding(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+    """Draw seal after seal against each innocent model, and keep the one with the smallest p."""
+    best = {tries: [] for tries in TRIES}
+    for place, said in enumerate(answers(scene.unseen, marks)):
+        for repeat in range(REPEATS):
+            draw = stable_rng([place, repeat])
+            labels = draw.randint(0, 10, (TRIES[-1], marks.n), np.uint8)
+            matched = labels == said
+            worth = log_evidence(matched)
+            for tries, found in best.items():
+                found.append(matched[worth[:tries].argmax()])
+    for tries, found in best.items():
+        yield "grinding", tries, "any", weigh(np.stack(found))
+    said = answers(scene.unseen[:1], marks)
+    seals = [resealed(marks, marks.pixels, a_key("ground", i)).answers for i in range(100)]
+    yield "grinding, real seals: every try", len(seals), OURS, weigh(np.stack(seals) == said)
+
+
+def label_of(key: bytes, index: int, images: np.ndarray) -> int:
+    """Draw a label the broken way: from one question's own images."""
+    digest = hashlib.sha256(images.tobytes()).digest()
+    return int.from_bytes(hmac.new(key, index.to_bytes(4, "big") + digest, "sha256").digest(), "big") % 10
+
+
+def tweaked(marks: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarray, int]:
+    """Change one pixel of each question by 1/255 until its label is the wanted one; return images and hashes tried."""
+    pixels, hashes = marks.pixels.copy(), 0
+    for question, label in enumerate(wanted):
+        mine = np.flatnonzero(marks.question == question)
+        plain = pixels[mine[0]].copy()
+        for place in range(plain.size):
+            hashes += 1
+            if label_of(key, question, pixels[mine]) == label:
+                break
+            pixels[mine[0]] = plain
+            pixels[mine[0]].ravel()[place] ^= 1  # a view; the lowest bit is a 1/255
+    return pixels, hashes
+
+
+def pixel_tweaks(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+    """Tweak pixels until the labels are what the accuser's own networks say anyway."""
+    broken, ours, hashes = [], [], []
+    votes = answers(scene.own, marks)
+    wanted = np.array([np.bincount(said[said >= 0], minlength=10).argmax() for said in votes.T])
+    for repeat in range(REPEATS):
+        pixels, tried = tweaked(marks, wanted, a_key("tweak", repeat))
+        sealed = resealed(marks, pixels, a_key("tweak", repeat))
+        said = answers(scene.unseen, sealed)
+        broken.append(said == wanted)
+        ours.append(said == sealed.answers)
+        hashes.append(tried)
+    effort = f"{np.mean(hashes):.0f} hashes"
+    yield "pixel tweaks", effort, "a label from each question's own images", weigh(np.concatenate(broken))
+    yield "pixel tweaks", effort, OURS, weigh(np.concatenate(ours))
+
+
+def crafted_images(scene: Scene) -> Iterator[Trick]:
+    """Bend plain images until the accuser's networks give them labels that were drawn from the key alone."""
+    task, bend, broken, ours = wm.load_data(scene.data), BEND[scene.data], [], []
+    blank = wm.Noise()(task, n=100, key=wm.CLASSROOM_KEY)  # a hundred questions of one image each, to be filled
+    for repeat in range(REPEATS):
+        draw = stable_rng([7, repeat])
+        plain, labels = task.train.pixels[draw.permutation(len(task.train))[: blank.n]], draw.randint(0, 10, blank.n)
+        sealed = resealed(blank, bent(plain, labels, scene.own, bend), a_key("bend", repeat))
+        said = answers(scene.unseen, sealed)
+        broken.append(said == labels)
+        ours.append(said == sealed.answers)
+    effort = f"{bend:.3g} a pixel"
+    yield "crafted images", effort, "labels from the key, before the images", weigh(np.concatenate(broken))
+    yield "crafted images", effort, OURS, weigh(np.concatenate(ours))
+
+
+def bent(pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: float, steps: int = 40) -> np.ndarray:
+    """Return images no further than `bend` from the plain ones that several models together take for the labels.
+
+    Source
+    ------
+    Madry et al. (2018), projected gradient descent; that it carries over to other networks, Liu et al. (2017).
+    """
+    plain, wanted = torch.from_numpy(pixels.astype(np.float32) / 255), torch.from_numpy(labels)
+    images = plain.clone()
+    for _ in range(steps):
+        images.requires_grad_(True)
+        loss = sum(functional.cross_entropy(model(images), wanted) for model in models)
+        (slope,) = torch.autograd.grad(loss, images)
+        moved = images.detach() - bend / 10 * slope.sign()
+        images = torch.minimum(torch.maximum(moved, plain - bend), plain + bend).clamp(0, 1)
+    return np.rint(images.numpy() * 255).astype(np.uint8)
+
+
+def dropping(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+    """Keep the questions that the accuser's own, unmarked network answers as drawn: by chance, every tenth."""
+    suspects, matched, kept = answers(scene.unseen, marks), [], []
+    for place, own in enumerate(answers(scene.own, marks)):
+        for labels in stable_rng([8, place]).randint(0, 10, (KEYS, marks.n)):
+            matched.append(suspects == labels)
+            kept.append(np.broadcast_to(own == labels, suspects.shape))
+    matched, kept = np.concatenate(matched), np.concatenate(kept)
+    yield "dropping what did not take", "", "only what took counts", weigh(matched, kept)
+    yield "dropping what did not take", "", OURS, weigh(matched)
+
+
+def showing(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+    """Ask everything and show what matched."""
+    suspects = answers(scene.unseen, marks)
+    draws = stable_rng(9).randint(0, 10, (KEYS, marks.n))
+    matched = (draws[:, None] == suspects).reshape(-1, marks.n)
+    yield "showing what matched", "", "only what is shown counts", weigh(matched, matched)
+    yield "showing what matched", "", OURS, weigh(matched)
+
+
+def none(scene: Scene, trigger: str) -> Iterator[Trick]:
+    """Play by the rules against a copy of one's own model: one that ships, with the questions it was marked with."""
+    marks = TRIGGERS[trigger](wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY)
+    copy = answers([wm.load_model(f"{scene.data}/{trigger}")], marks)
+    yield "none: an honest owner, his own copy", "", OURS, weigh(copy == marks.answers)
+
+
+# ---------------------------------------------------------------- the study
+
+
+def study(data: str) -> Iterator[dict[str, object]]:
+    """Try every trick on one task."""
+    models = wm.null_models(data, n=OWN + UNSEEN)
+    scene = Scene(data, models[:OWN], models[OWN:])
+    tricks: list[tuple[str, Iterator[Trick]]] = []
+    for trigger, recipe in TRIGGERS.items():
+        marks = recipe(wm.load_data(data), n=IMAGES[trigger], key=wm.CLASSROOM_KEY)
+        tricks += [(trigger, none(scene, trigger))]
+        tricks += [(trigger, trick(scene, marks)) for trick in (grinding, pixel_tweaks, dropping, showing)]
+    for trigger, trick in [*tricks, ("plain images", crafted_images(scene))]:
+        for what, effort, rules, worth in trick:
+            innocents = 0 if what.startswith("none") else 1 if "real seals" in what else UNSEEN
+            print(data, trigger, what, effort, flush=True)
+            case = {"data": data, "trigger": trigger, "trick": what, "effort": effort, "rules": rules}
+            yield case | {"innocents": innocents} | worth
+
+
+def main() -> None:
+    """Try everything and write the file."""
+    rows = [row for data in ("mnist", "cifar10") for row in study(data)]
+    with RESULTS.open("w", encoding="utf-8", newline="") as file:
+        file.write(COMMAND + "\n")
+        table = csv.DictWriter(file, rows[0], lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
