@@ -214,6 +214,9 @@ class RejectUnusual(Noun):
 class Vote:
     """Ask several stolen models, and answer what most of them say: each has another owner's watermark, or none.
 
+    On a secret question they disagree, and lots decide: of few voters, the owner's often enough to show. The more there
+    are, the likelier two of the others agree by chance and outvote it.
+
     Parameters
     ----------
     queries : the services; of different owners, for copies of one model know the same secrets and outvote nobody
