@@ -90,7 +90,9 @@ def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
         wm.open_evidence(folder)
 
 
-@pytest.mark.parametrize(("rule", "value"), [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij"))])
+@pytest.mark.parametrize(
+    ("rule", "value"), [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij")), ("more", 1)]
+)
 def test_a_changed_rule_is_refused(folder, rule, value):
     _edit(folder, lambda record: record["header"].update({rule: value}))
     with pytest.raises(ValueError, match=rf"^{rule} in .*evidence\.json was changed after sealing"):
