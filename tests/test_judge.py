@@ -62,6 +62,7 @@ def test_what_is_not_opened_is_a_miss_and_what_was_not_named_does_not_count(mark
     best = wm.open_leaves(marks, named[:12])
     verdict = wm.judge(copy_of(marks), best, seal=marks.seal, named=named)
     assert (verdict.k, verdict.n, int(verdict.unanswered.sum())) == (12, 20, 8)
+    assert verdict.answers[12:].tolist() == [-1] * 8  # nothing was said of them
     others = [q for q in range(marks.n) if q not in named]
     chosen = wm.open_leaves(marks, [*others, named[0]])
     verdict = wm.judge(copy_of(marks), chosen, seal=marks.seal, named=named)
