@@ -7,11 +7,14 @@ import json
 import re
 import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import wmlearn as wm
@@ -235,15 +238,19 @@ def test_marked_models_are_as_good_at_their_task_as_promised(data, figures):
         assert float(figures[f"{data}/{kind}"]["task_accuracy"]) >= clean - cost
 
 
+SHIP = {"mnist": 40, "cifar10": 20}
+
+
 @pytest.mark.parametrize("data", PROMISED)
-def test_twenty_null_models_ship_and_they_differ(data, figures):
-    rows = [figures[f"{data}/null-{i:02d}"] for i in range(20)]
+def test_null_models_ship_and_they_differ(data, figures):
+    rows = [figures[f"{data}/null-{i:02d}"] for i in range(SHIP[data])]
     assert {row["triggers"] for row in rows} == {"none"}
-    assert len({row["seed"] for row in rows}) == 20
-    assert {(row["network"], row["half"]) for row in rows} == {(n, h) for n in ("small", "deep") for h in "01"}
+    assert len({row["seed"] for row in rows}) == len(rows)
+    kinds = [(row["network"], row["half"]) for row in rows]
+    assert {kinds.count((network, half)) for network in ("small", "deep") for half in "01"} == {len(rows) // 4}
     test = wm.load_data(data).test
     answers = [predict(model, test.pixels[:500]) for model in wm.null_models(data)]
-    assert len(answers) == 20
+    assert len(answers) == len(rows)
     assert all((a != b).any() for i, a in enumerate(answers) for b in answers[:i])
 
 
@@ -269,21 +276,151 @@ def test_null_models_know_no_secret_answer(data):
     [
         ("mnits", None, "name must be one of 'cifar10', 'mnist'; got 'mnits'. Did you mean 'mnist'?"),
         (None, None, "name must be one of 'cifar10', 'mnist'; got None"),
-        ("mnist", 0, "n must be"),
-        ("mnist", 21, "20 null models ship for mnist"),
-        ("mnist", 2.5, "n must be"),
+        ("mnist", 0, "n must be from 1 to 1000 (999 are enough for alpha = 0.001); got 0."),
+        ("mnist", 1001, "n must be from 1 to 1000 (999 are enough for alpha = 0.001); got 1001."),
+        ("mnist", -1, "got -1."),
+        ("mnist", "3", "n must be a whole number from 1 to 1000 (999 are enough for alpha = 0.001); got '3'. Write it"),
+        ("mnist", 2.5, "n must be a whole number"),
+        ("mnist", True, "n must be a whole number"),
     ],
 )
-def test_null_models_that_do_not_ship(name, n, said):
+def test_null_models_that_cannot_be_had(name, n, said):
     with pytest.raises((TypeError, ValueError), match=re.escape(said)):
         wm.null_models(name, n=n)
 
 
-def test_the_figures_are_those_of_the_models(figures):
-    """On the mini test set, a fifth or a tenth of the full one: within four standard errors."""
-    tests = {data: wm.load_data(data).test for data in PROMISED}
+# --- Null models on demand --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch) -> Path:
+    """Where null models are kept: an empty folder; and a training too short, on too few images, to learn much."""
+    mnist = wm.load_data("mnist")
+    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(zoo, "SCHEDULE", wm.OneCycle(epochs=1, lr=5e-3, batch=100))
+    monkeypatch.setattr(zoo, "load_data", {"mnist": replace(mnist, train=mnist.train.take(slice(400)))}.get)
+    return tmp_path / "cache" / zoo.FOLDER / "mnist"
+
+
+def weights(model: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([tensor.flatten() for tensor in model.state_dict().values()])
+
+
+def test_more_than_ship_are_trained_and_kept(cache, monkeypatch):
+    first = wm.null_models("mnist", n=43)
+    assert len(first) == 43
+    assert [type(model).__name__ for model in first[40:]] == ["SmallCNN", "SmallCNN", "DeepCNN"]
+    assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, wm.null_models("mnist")))
+    files = sorted(path.name.rpartition("-")[0] for path in cache.iterdir())
+    assert files == [f"null-{i:03d}" for i in range(40, 48)]  # two architectures, four at a time, nothing half-written
+    monkeypatch.setattr(zoo, "train_together", None)  # whatever is asked for now was kept
+    again = wm.null_models("mnist", n=48)
+    assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, again))
+    assert len({weights(model).sum().item() for model in again}) == 48
+    assert not any(model.training for model in again)
+
+
+def test_a_null_model_does_not_depend_on_how_many_are_asked_for(cache, monkeypatch, tmp_path):
+    one = wm.null_models("mnist", n=41)[-1]
+    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "another"))
+    assert torch.equal(weights(one), weights(wm.null_models("mnist", n=45)[40]))
+
+
+def test_null_models_on_demand_see_one_half_of_train_and_nothing_else(cache, monkeypatch):
+    seen = {}
+
+    def look(models, parts, *, schedule, seeds):
+        seen.update(zip(seeds, parts))
+        yield from ()
+
+    monkeypatch.setattr(zoo, "train_together", look)
+    wm.null_models("mnist", n=48)
+    assert sorted(seen) == list(range(140, 148))
+    train = {image.tobytes() for image in zoo.load_data("mnist").train.pixels}
+    halves = [{image.tobytes() for image in seen[seed].pixels} for seed in (140, 141)]
+    assert halves[0] | halves[1] == train
+    assert not halves[0] & halves[1]
+    assert all({image.tobytes() for image in seen[seed].pixels} == halves[seed % 2] for seed in seen)
+
+
+def test_an_interrupted_training_goes_on_where_it_was(cache, monkeypatch):
+    whole = zoo.train_together
+
+    def stopped(models, parts, *, schedule, seeds):
+        if seeds[0] != 140:
+            raise KeyboardInterrupt
+        yield from whole(models, parts, schedule=schedule, seeds=seeds)
+
+    monkeypatch.setattr(zoo, "train_together", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        wm.null_models("mnist", n=44)
+    before = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    assert len(before) == 4
+    monkeypatch.setattr(zoo, "train_together", whole)
+    assert len(wm.null_models("mnist", n=44)) == 44
+    assert {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}.items() >= before.items()
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "half of it", "another's name"])
+def test_a_damaged_null_model_is_trained_again(cache, damage):
+    good = wm.null_models("mnist", n=41)[-1]
+    path = next(cache.glob("null-040-*"))
+    raw = path.read_bytes()
+    if damage == "another's name":
+        shutil.copy(next(cache.glob("null-041-*")), path)
+    else:
+        path.write_bytes(raw[: len(raw) // 2] if damage == "half of it" else raw[:-1] + bytes([raw[-1] ^ 1]))
+    with pytest.warns(
+        UserWarning, match=r"null-040-\w+\.safetensors should be a null model but is damaged; it is removed"
+    ):
+        again = wm.null_models("mnist", n=41)[-1]
+    assert torch.equal(weights(again), weights(good))
+    assert path.read_bytes() == raw
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(cache, monkeypatch):
+    def full_disk(weights, path, metadata):
+        Path(path).write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(zoo, "save_file", full_disk)
+    with pytest.raises(
+        OSError, match=r"^Null models .* kept in .*No space left.*; free some disk, or set WMLEARN_DATA"
+    ):
+        wm.null_models("mnist", n=41)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, cache):
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "file"))
+    with pytest.raises(
+        OSError, match=r"^Null models trained on demand should be kept in .*set WMLEARN_DATA to a folder"
+    ):
+        wm.null_models("mnist", n=41)
+
+
+def test_two_processes_may_train_the_same_null_models(cache, run_python):
+    """They write under names of their own, and each file is put in its place whole."""
+    code = (
+        "import wmlearn as wm; from wmlearn import zoo; zoo.SCHEDULE = wm.OneCycle(epochs=1, lr=5e-3, batch=500); "
+        "print(len(wm.null_models('mnist', n=41)))"
+    )
+    with ThreadPoolExecutor(2) as both:
+        assert list(both.map(run_python, [code, code])) == ["41", "41"]
+    assert {path.name[:8] for path in cache.iterdir()} == {f"null-{i:03d}" for i in (40, 41, 44, 45)}
+    assert all(path.name[9:25] == zoo.digest(path)[:16] for path in cache.iterdir())
+
+
+@pytest.mark.parametrize("data", PROMISED)
+def test_the_figures_are_those_of_the_models(data, figures):
+    """On the mini test set, of null models on every fourth image of it: within four standard errors."""
+    whole = wm.load_data(data).test
+    fourth = whole.take(slice(None, None, 4))
     for name, row in figures.items():
-        test, stated = tests[name.partition("/")[0]], float(row["task_accuracy"])
+        if not name.startswith(f"{data}/"):
+            continue
+        test, stated = fourth if "/null-" in name else whole, float(row["task_accuracy"])
         error = np.sqrt(stated * (1 - stated) / len(test))
         assert wm.accuracy(wm.load_model(name), test) == pytest.approx(stated, abs=4 * error)
 

@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wmlearn._checks import check_choice, check_count
-from wmlearn.models import DeepCNN, SmallCNN
+from wmlearn._data import published, short
+from wmlearn._random import stable_rng
+from wmlearn._together import train_together
+from wmlearn.data import Splits, load_data
+from wmlearn.history import OneCycle
+from wmlearn.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
+from wmlearn.training import run
 
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 BUILT_FROM = ("input_shape", "classes", "width")
+MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
+ON_DEMAND = {"mnist": 8, "cifar10": 16}  # the width of null models; change FOLDER with this or with SCHEDULE
+SCHEDULE = OneCycle(epochs=6, lr=7e-3, batch=32)
+FOLDER = "nulls-1"  # in the folder of the full data
 
 
 def load_model(name: str) -> nn.Module:
@@ -53,18 +68,23 @@ def load_model(name: str) -> nn.Module:
 def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     """Return models of the same task that were never marked: what they answer to a trigger is what innocents answer.
 
-    They differ in seed, in which half of the training part they saw, and in architecture, in turn; accuracies and
-    seeds are in docs/results/zoo.csv. Nothing may be chosen by their answers, or they are no witnesses any more.
+    They differ in seed, in which half of the training part they saw, and in architecture, in turn. Those that ship
+    saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked for more, the rest is trained on
+    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): about two seconds each, the
+    first time. These saw fewer images and read digits a little worse: a group of their own, not exchangeable with
+    those that ship unless you can say why. Nothing may be chosen by their answers, or they are no witnesses any more.
 
     Parameters
     ----------
     name : the data set, for instance "mnist"
-    n : how many, at most as many as ship; all of them when left out
+    n : how many, at most 1000; all that ship when left out. The first are always the same
 
     Raises
     ------
     ValueError
-        If none ship for that data set, or fewer than asked for.
+        If none ship for that data set, or `n` is not in 1 .. 1000.
+    OSError
+        If a shipped file is damaged, or what was trained cannot be kept.
 
     Examples
     --------
@@ -74,9 +94,75 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     shipped = sorted(each for each in _released() if "/null-" in each)
     check_choice(name, "name", sorted({each.partition("/")[0] for each in shipped}))
     of_task = [each for each in shipped if each.startswith(f"{name}/")]
-    if n is not None:
-        check_count(n, "n", low=1, high=len(of_task), why=f"{len(of_task)} null models ship for {name}")
-    return [load_model(each) for each in of_task[:n]]
+    n = (
+        len(of_task)
+        if n is None
+        else check_count(n, "n", low=1, high=MOST_NULLS, why="999 are enough for alpha = 0.001")
+    )
+    return [load_model(each) for each in of_task[:n]] + _on_demand(name, range(len(of_task), n))
+
+
+def _on_demand(name: str, wanted: range) -> list[nn.Module]:
+    """Return null models by number: those kept from before, and the missing ones trained, four at a time."""
+    folder = published.data_folder() / FOLDER / name
+    kept = {i: _kept(folder, i) for i in wanted}
+    missing = sorted({_group(i) for i in wanted if kept[i] is None})
+    if missing and run(_train(name, missing, folder), len(missing) * SCHEDULE.epochs, dict).stopped:
+        raise KeyboardInterrupt  # what is complete is kept
+    return [kept[i] or _kept(folder, i) for i in wanted]
+
+
+def _group(i: int) -> tuple[int, ...]:
+    """Return the four that are always trained together, so that no model depends on how many are asked for.
+
+    Examples
+    --------
+    >>> _group(40), _group(47)
+    ((40, 41, 44, 45), (42, 43, 46, 47))
+    """
+    first = i - i % 8 + i % 4 // 2 * 2
+    return first, first + 1, first + 4, first + 5
+
+
+def _train(name: str, groups: list[tuple[int, ...]], folder: Path) -> Iterator[float]:
+    """Train groups of null models and keep them: an epoch for each loss asked for."""
+    halves = [halved(load_data(name), half) for half in (0, 1)]
+    for group in groups:
+        make = deep_cnn if group[0] % 4 else small_cnn
+        data, seeds = [halves[i % 2] for i in group], [100 + i for i in group]
+        models = [make(part, width=ON_DEMAND[name], seed=seed) for part, seed in zip(data, seeds)]
+        yield from train_together(models, [part.train for part in data], schedule=SCHEDULE, seeds=seeds)
+        for i, model in zip(group, models):
+            _keep(model, folder, i)
+
+
+def halved(data: Splits, half: int) -> Splits:
+    """Return a task with one half (0 or 1) of its training images; the halves are disjoint, and equally large."""
+    order = stable_rng(0).permutation(len(data.train))[: len(data.train) // 2 * 2]
+    return replace(data, train=data.train.take(np.sort(order[half::2])))
+
+
+def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> None:
+    """Write a model under a name that says what it must hash to; whole or not at all, also where two write at once."""
+    part = folder / f"{i}-{os.getpid()}-{threading.get_ident()}.new"
+    try:
+        save_model(model, part, half=True)
+        part.replace(folder / f"null-{i:03d}-{digest(part)[:16]}.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise OSError(
+            f"Null models trained on demand should be kept in {folder}, but this came instead: {short(error)}; free "
+            "some disk, or set WMLEARN_DATA to a folder with room."
+        ) from error
+
+
+def _kept(folder: Path, i: int) -> nn.Module | None:
+    """Read a model that was kept; none where there is none, or a damaged one, which is removed."""
+    for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
+        if path.stem.endswith(digest(path)[:16]):
+            return read_model(path)
+        warnings.warn(f"{path} should be a null model but is damaged; it is removed and trained again.", stacklevel=4)
+        path.unlink(missing_ok=True)
+    return None
 
 
 def _released() -> dict[str, str]:
@@ -103,8 +189,11 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
     built = {"model": type(model).__name__, **{name: getattr(model, name) for name in BUILT_FROM}}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
-    save_file(weights, part, metadata={"wmlearn": json.dumps(built, sort_keys=True)})  # one entry: they have no order
-    part.replace(path)
+    try:  # one entry of metadata: several have no order
+        save_file(weights, part, metadata={"wmlearn": json.dumps(built, sort_keys=True)})
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def read_model(path: Path) -> nn.Module:
