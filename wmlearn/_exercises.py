@@ -124,6 +124,11 @@ EXERCISES: dict[str, Exercise] = {
         "half the noise, squared, is a quarter, and a factor of four is six decibels.",
         "decibels count the square of the noise: ten for a factor of ten. What does a factor of four make?",
     ),
+    "04.4": Exercise(
+        number(0.005),
+        "the gentler thief washes out next to nothing, and the rougher ones ruin what they took.",
+        "first strike out the rows whose last column is below 80 %. In which of the others did a mark fall below 90 %?",
+    ),
     "05.1": Exercise(
         number(8),
         "eight times each: 8 × 150 = 1,200, a fifth of 6,000.",
