@@ -1,0 +1,164 @@
+"""How many questions does it take to find a copy, and what is left of the evidence when the thief trains on?
+
+An honest owner and his own marked model: as it was taken, and after a thief has fine-tuned it on images of his own, at
+five learning rates. `k` of `n` secret questions match; `needed` is after how many of them, in sealed order, the
+gambler's wealth reaches 1 / alpha, alpha = .001 (empty: never, so the copy was not found); `needed_any_order` is the
+median over 1,000 random orders of the same questions and `found_any_order` the share of orders in which it is found:
+the sealed order is only one of them. `chance` is the exact power against a service that matches each question with
+probability k / n, by dynamic programming. `innocent_k` is how many the unmarked twin, or the clean model that ships,
+matches.
+
+Owners: the models that ship (full data sets, the classroom key), and on the mini MNIST five owners for each kind of
+trigger, each with other first weights, other images and another key, and each with a thief of his own. The claim is
+about these models: what survives depends on the learning rate. Every row is written when it is known; run it again,
+and what is missing is added::
+
+    OMP_NUM_THREADS=1 python benchmarks/power.py
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+import wmlearn as wm
+from wmlearn import stats
+from wmlearn._random import stable_rng
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "power.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/power.py"
+CASE = ("data", "trigger", "owner", "lr", "seed")
+MEASURED = ("task_accuracy", "n", "k", "needed", "found", "needed_any_order", "found_any_order", "chance", "innocent_k")
+
+TRIGGERS = {"content": (wm.Content, 150), "unrelated": (wm.Unrelated, 100), "noise": (wm.Noise, 100)}
+RATES = (0.0, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # 0: the model as it was taken
+EPOCHS = 5
+SEEDS = range(5)
+ALPHA = 1e-3
+ORDERS = 1_000
+Row = dict[str, object]
+
+
+# ---------------------------------------------------------------- what is measured
+
+
+def needed(matched: np.ndarray) -> np.ndarray:
+    """Return after how many questions the wealth first reaches 1 / alpha, for each row of matches; inf where never.
+
+    Parameters
+    ----------
+    matched : bool, shape (orders, questions), in the order in which they were asked
+    """
+    n = matched.shape[1]
+    asked = np.arange(1, n + 1)
+    there = stats.reaches(stats.log_wealth(np.cumsum(matched, axis=1), asked[None], 0.1), ALPHA)
+    return np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)
+
+
+def shuffled(matched: np.ndarray, orders: int = ORDERS) -> np.ndarray:
+    """Return the same matches in so many random orders, shape (orders, questions)."""
+    draw = stable_rng(0)
+    return np.stack([draw.permutation(matched) for _ in range(orders)])
+
+
+def evidence(matched: np.ndarray) -> Row:
+    """Return what one service's matches, in sealed order, are worth."""
+    k, n = int(matched.sum()), len(matched)
+    sealed, others = needed(matched[None])[0], needed(shuffled(matched))
+    median = np.median(others)
+    return {
+        "n": n,
+        "k": k,
+        "needed": written(sealed),
+        "found": bool(np.isfinite(sealed)),
+        "needed_any_order": written(median),
+        "found_any_order": f"{np.isfinite(others).mean():.3f}",
+        "chance": f"{stats.accusation_chance(n, k / n, alpha=ALPHA, p0=0.1):.4f}",
+    }
+
+
+def written(questions: float) -> str:
+    """Return a number of questions as it stands in the file: empty where there is none."""
+    return f"{questions:g}" if np.isfinite(questions) else ""
+
+
+# ---------------------------------------------------------------- owners and thieves
+
+
+@functools.lru_cache(maxsize=2)
+def owned(data: str, trigger: str, owner: str) -> tuple[nn.Module, nn.Module, wm.TriggerSet]:
+    """Return an owner's marked model, an innocent one beside it, and the triggers."""
+    task, (recipe, n) = wm.load_data(data), TRIGGERS[trigger]
+    if owner == "shipped":
+        marks = recipe()(task, n=n, key=wm.CLASSROOM_KEY)
+        return wm.load_model(f"{data}/{trigger}"), wm.load_model(f"{data}/clean"), marks
+    seed = int(owner)
+    key = hashlib.sha256(f"power {data} {trigger} {seed}: not a secret".encode()).digest()
+    marks = recipe()(task, n=n, key=key, seed=seed)
+    return wm.embed(wm.small_cnn(task, seed=seed), task, marks, seed=seed).model, twin(data, seed), marks
+
+
+@functools.cache
+def twin(data: str, seed: int) -> nn.Module:
+    """Return the same network trained on the task alone."""
+    task = wm.load_data(data)
+    return wm.fit(wm.small_cnn(task, seed=seed), task, seed=seed).model
+
+
+def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
+    """Let a thief train on, ask him the questions, and weigh the answers."""
+    model, innocent, marks = owned(data, trigger, owner)
+    task = wm.load_data(data)
+    if lr:
+        model = wm.theft.FineTune(epochs=EPOCHS, lr=lr, seed=seed)(model, task.loot).model
+    right = [marks.answer(wm.BlackBox(each)(marks.images)) == marks.answers for each in (model, innocent)]
+    found = evidence(right[0])
+    return {"task_accuracy": f"{wm.accuracy(model, task.test):.4f}", **found, "innocent_k": int(right[1].sum())}
+
+
+def cases() -> Iterator[Row]:
+    """Yield every case: the shipped models of MNIST, the owners of the mini MNIST, then the photographs, slow ones."""
+    for trigger, lr, seed in itertools.product(TRIGGERS, RATES, SEEDS):
+        if lr or not seed:
+            yield dict(zip(CASE, ("mnist", trigger, "shipped", lr, seed)))
+    for trigger, owner, lr in itertools.product(TRIGGERS, SEEDS, RATES):
+        yield dict(zip(CASE, ("mnist", trigger, str(owner), lr, owner)))
+    for seed, trigger, lr in itertools.product(SEEDS[:2], TRIGGERS, RATES):
+        if lr or not seed:
+            yield dict(zip(CASE, ("cifar10", trigger, "shipped", lr, seed)))
+
+
+def known() -> set[tuple[str, ...]]:
+    """Return the cases that were measured before."""
+    if not RESULTS.exists():
+        return set()
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        return {tuple(row[name] for name in CASE) for row in csv.DictReader(line for line in file if line[0] != "#")}
+
+
+def main() -> None:
+    """Measure what is missing, and write each row as soon as it is known."""
+    done = known()
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("a", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
+        if file.tell() == 0:
+            file.write(COMMAND + "\n")
+            rows.writeheader()
+        for case in cases():
+            if tuple(str(value) for value in case.values()) not in done:
+                row = case | measure(**case)
+                rows.writerow(row)
+                file.flush()
+                print(*row.values(), flush=True)
+
+
+if __name__ == "__main__":
+    main()
