@@ -70,6 +70,15 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
     return np.ascontiguousarray(array)
 
 
+def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> None:
+    """Refuse a change of images that is lost in rounding to 8 bits: to ask about it would be to ask about the task."""
+    if (before == after).all(axis=(1, 2, 3)).any():
+        raise ValueError(
+            f"{name} must change every image, and one step of 256 is the smallest change; got {value:g}, which leaves "
+            f"some as they were. Take a larger one, such as {name}=0.4."
+        )
+
+
 def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels") -> Labels:
     """Return labels as int64, shape (count,), each in 0 .. classes - 1, or say what is wrong with them."""
     expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"

@@ -14,7 +14,7 @@ import numpy as np
 
 from wmlearn import commitment
 from wmlearn._alphabet import STREETS, check_word, in_order, word_mask
-from wmlearn._checks import check_choice, check_count, check_kind, check_number, check_seed
+from wmlearn._checks import check_changed, check_choice, check_count, check_kind, check_number, check_seed
 from wmlearn._random import stable_rng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits, load_data
@@ -91,8 +91,7 @@ class _Recipe:
 
     def _originals(self, split: Split, classes: int, n: int, seeds: list[int]) -> Pixels:
         """Draw n images of the split, in fixed mode of the source class only."""
-        candidates = np.arange(len(split))
-        where = "the training part has"
+        candidates, where = np.arange(len(split)), "the training part has"
         if self.labels == "fixed":
             check_count(self.source, "source", low=0, high=classes - 1, why="a class number")
             candidates = np.flatnonzero(split.labels == self.source)
@@ -104,14 +103,6 @@ class _Recipe:
 
     def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
         raise NotImplementedError
-
-    def _check_changed(self, before: Pixels, after: Pixels, name: str) -> None:
-        """Refuse a change that is lost when the images are rounded to 8 bits: their secret answer would be a lie."""
-        if (before == after).all(axis=(1, 2, 3)).any():
-            raise ValueError(
-                f"{name} must change every image, and one step of 256 is the smallest change; got "
-                f"{getattr(self, name):g}, which leaves some as they were. Take a larger one, such as {name}=0.4."
-            )
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -171,11 +162,11 @@ class Content(_Recipe):
         check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
         originals = self._originals(data.train, len(data.classes), n, seeds)
         word_of = np.sort(np.arange(n) % len(words))  # (n,) images in the order of their words
-        marked = [_write(image, words[w], self) for image, w in zip(originals, word_of)]
-        self._check_changed(originals, np.stack(marked), "opacity")
+        marked = np.stack([_write(image, words[w], self) for image, w in zip(originals, word_of)])
+        check_changed(originals, marked, "opacity", self.opacity)
         if self.labels == "fixed":  # the paper counts images, whatever the word
-            return np.stack(marked), np.arange(n), [words[w] for w in word_of]
-        return np.stack(marked), word_of, words
+            return marked, np.arange(n), [words[w] for w in word_of]
+        return marked, word_of, words
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -207,11 +198,9 @@ class Unrelated(_Recipe):
         return f"Unrelated({shown})"
 
     def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
-        pool = self.pool
-        if pool is None:
-            if data.name not in FOREIGN:
-                raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
-            pool = load_data(FOREIGN[data.name]).train
+        if self.pool is None and data.name not in FOREIGN:
+            raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
+        pool = load_data(FOREIGN[data.name]).train if self.pool is None else self.pool
         originals = self._originals(pool, int(pool.labels.max()) + 1, n, seeds)
         return fit_pixels(originals, data.shape), np.arange(n), [f"image {i + 1}" for i in range(n)]
 
@@ -248,7 +237,7 @@ class Noise(_Recipe):
         patterns = n if self.labels == "keyed" else 1
         noise = stable_rng([*seeds, 1]).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
         noisy = np.round(255 * np.clip(originals / 255 + noise, 0, 1)).astype(np.uint8)
-        self._check_changed(originals, noisy, "sigma")
+        check_changed(originals, noisy, "sigma", self.sigma)
         return noisy, np.arange(n), [f"image {i + 1}" for i in range(n)]
 
 
