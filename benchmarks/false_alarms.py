@@ -6,7 +6,7 @@ about. The rules:
 
 fixed, counted
     One target class for all triggers (the paper), and the matches counted as if each had one chance in ten. Wrong:
-    innocent models put most triggers into one class, and when that is the target they are all accused. A row for each
+    innocent models put many triggers into one class, and when that is the target most are accused. A row for each
     target class; one decision a model, since a model's answers to 150 such images are one observation, not 150.
 counted at the end
     Answers drawn by lot, the binomial tail at the sealed number of questions, looked at once. Right.

@@ -47,6 +47,41 @@ def test_the_figures_on_false_alarms(readme):
     assert row(readme, "an innocent model is ever") == expected
 
 
+def measured(root, name):
+    return pd.read_csv(root / f"docs/results/{name}.csv", comment="#")
+
+
+def test_the_figures_on_a_chosen_target(readme, root):
+    chosen = measured(root, "false_alarms").query("rule == 'fixed, counted' and alpha == .001")
+    parts = []
+    for data, name in {"mnist": "MNIST", "cifar10": "CIFAR-10"}.items():
+        rows = chosen[chosen.data == data]
+        worst = ", ".join(str(count) for count in rows.groupby("trigger", sort=False).accusations.max())
+        parts.append(f"{name} {worst} of {rows.decisions.iloc[0]}")
+    assert row(readme, "counting matches with a chosen target") == "; ".join(parts)
+
+
+@pytest.mark.parametrize(("rule", "start"), [("gambler", "our rule,"), ("counted, peeking", "counting, accusing at")])
+def test_the_figures_on_fresh_keys(readme, root, rule, start):
+    nulls = measured(root, "false_alarms").query("draw == 'numpy' and suspects == 'null models'")
+    most = nulls[nulls.rule == rule].groupby("alpha").rate.max().sort_index(ascending=False)
+    assert row(readme, start) == " / ".join(f"{rate:.4f}".lstrip("0") for rate in most)
+
+
+def test_the_figures_on_copies_found(readme, root):
+    thieves = measured(root, "power").query("lr > 0")
+    groups = (thieves[thieves.lr <= 0.002], thieves[thieves.lr == 0.005], thieves[thieves.lr == 0.01])
+    assert row(readme, "copies found") == " / ".join(f"{rows.found.sum()} of {len(rows)}" for rows in groups)
+
+
+def test_the_figures_on_owners_who_lie(readme, root):
+    lies = measured(root, "dishonest_owner")
+    tweaks = lies.query("trick == 'pixel tweaks' and data == 'mnist' and trigger == 'noise'").k_mean
+    assert row(readme, "a liar tweaks pixels") == " / ".join(f"{mean:.0f}" for mean in tweaks)
+    ground = lies.query("trick == 'grinding' and effort == '100000'")[["accused", "accused_judge", "decisions"]].sum()
+    assert row(readme, "a liar tries") == f"{ground.accused} / {ground.accused_judge} of {ground.decisions}"
+
+
 def test_the_ten_lines_run_and_find_the_thief(readme):
     code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
     assert len(code.strip().splitlines()) <= 12
