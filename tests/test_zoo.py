@@ -412,6 +412,18 @@ def test_two_processes_may_train_the_same_null_models(cache, run_python):
     assert all(path.name[9:25] == zoo.digest(path)[:16] for path in cache.iterdir())
 
 
+def test_null_models_on_demand_are_as_good_as_stated(root, figures):
+    """Each of the 160 that the study of false alarms takes knows its task: the recorded figures say how well."""
+    path = root / "docs" / "results" / "nulls_on_demand.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(line for line in file if not line.startswith("#")))
+    assert [row["model"] for row in rows] == [f"mnist/null-{i:03d}" for i in range(40, 200)]
+    assert min(float(row["task_accuracy"]) for row in rows) > 0.9
+    best = max(float(row["task_accuracy"]) for row in rows)
+    shipped = [float(figures[f"mnist/null-{i:02d}"]["task_accuracy"]) for i in range(40)]
+    assert best < min(shipped)  # as the docstring says: a group of their own
+
+
 @pytest.mark.parametrize("data", PROMISED)
 def test_the_figures_are_those_of_the_models(data, figures):
     """On the mini test set, of null models on every fourth image of it: within four standard errors."""

@@ -70,9 +70,10 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
     They differ in seed, in which half of the training part they saw, and in architecture, in turn. Those that ship
     saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked for more, the rest is trained on
-    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): about two seconds each, the
-    first time. These saw fewer images and read digits a little worse: a group of their own, not exchangeable with
-    those that ship unless you can say why. Nothing may be chosen by their answers, or they are no witnesses any more.
+    halves of the *mini* data, four at a time, and kept in `$WMLEARN_DATA` (default: your cache folder): about two
+    seconds each, the first time. These saw fewer images and do their task less well: a group of their own, not
+    exchangeable with those that ship unless you can say why. Nothing may be chosen by their answers, or they are no
+    witnesses any more.
 
     Parameters
     ----------
@@ -94,11 +95,8 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     shipped = sorted(each for each in _released() if "/null-" in each)
     check_choice(name, "name", sorted({each.partition("/")[0] for each in shipped}))
     of_task = [each for each in shipped if each.startswith(f"{name}/")]
-    n = (
-        len(of_task)
-        if n is None
-        else check_count(n, "n", low=1, high=MOST_NULLS, why="999 are enough for alpha = 0.001")
-    )
+    n = len(of_task) if n is None else n
+    check_count(n, "n", low=1, high=MOST_NULLS, why="999 are enough for alpha = 0.001")
     return [load_model(each) for each in of_task[:n]] + _on_demand(name, range(len(of_task), n))
 
 
