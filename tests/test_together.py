@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import csv
+import importlib.util
 
 import numpy as np
 import pytest
@@ -67,3 +69,38 @@ def test_training_together_touches_no_generator(task):
     before = torch.get_rng_state()
     list(train_together(*task, schedule=SCHEDULE, seeds=SEEDS))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# --- What the benchmark compares --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def benchmark(root):
+    spec = importlib.util.spec_from_file_location("many_at_once", root / "benchmarks" / "many_at_once.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_way_that_is_slower_learns_the_same(task, benchmark):
+    models, parts = task
+    alone = [wm.fit(*each, schedule=SCHEDULE, seed=seed).model for seed, each in enumerate(zip(models, parts))]
+    for name, stacked in benchmark.mapped(models, parts, SCHEDULE).items():
+        for model, tensor in zip(alone, stacked):
+            assert torch.allclose(tensor, model.layers.state_dict()[name], rtol=1e-9, atol=1e-11), name
+
+
+def test_the_shipped_way_is_the_fastest_of_those_measured(root, benchmark):
+    """Four null models at a time, in batches of 32: faster than one after another, and than `vmap`."""
+    with (root / "docs" / "results" / "many_at_once.csv").open(newline="") as file:
+        assert file.readline() == benchmark.COMMAND + "\n"
+        rows = list(csv.DictReader(file))
+    used = [row for row in rows if (row["networks"], row["batch"]) == ("4", "32")]
+    assert {(row["data"], row["network"]) for row in used} == {
+        (d, n) for d in ("mnist", "cifar10") for n in benchmark.NETWORKS
+    }
+    assert all(float(row["groups_ms"]) < min(float(row["alone_ms"]), float(row["vmap_ms"])) for row in used)
+    mnist = [float(row["groups_ms"]) / float(row["alone_ms"]) for row in used if row["data"] == "mnist"]
+    assert all(0.6 < share < 0.7 for share in mnist)  # "two thirds of the time"
+    deep = [row for row in rows if row["network"] == "deep"]
+    assert all(float(row["vmap_ms"]) > float(row["alone_ms"]) for row in deep)
