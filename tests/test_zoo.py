@@ -238,12 +238,12 @@ def test_marked_models_are_as_good_at_their_task_as_promised(data, figures):
         assert float(figures[f"{data}/{kind}"]["task_accuracy"]) >= clean - cost
 
 
-SHIP = {"mnist": 40, "cifar10": 20}
+SHIP = 40
 
 
 @pytest.mark.parametrize("data", PROMISED)
 def test_null_models_ship_and_they_differ(data, figures):
-    rows = [figures[f"{data}/null-{i:02d}"] for i in range(SHIP[data])]
+    rows = [figures[f"{data}/null-{i:02d}"] for i in range(SHIP)]
     assert {row["triggers"] for row in rows} == {"none"}
     assert len({row["seed"] for row in rows}) == len(rows)
     kinds = [(row["network"], row["half"]) for row in rows]
