@@ -90,17 +90,15 @@ def test_the_way_that_is_slower_learns_the_same(task, benchmark):
             assert torch.allclose(tensor, model.layers.state_dict()[name], rtol=1e-9, atol=1e-11), name
 
 
-def test_the_shipped_way_is_the_fastest_of_those_measured(root, benchmark):
-    """Four null models at a time, in batches of 32: faster than one after another, and than `vmap`."""
+def test_the_measured_speed_is_the_stated_one(root, benchmark):
+    """Four null models at a time, in batches of 32: the words in `_together` and in the card."""
     with (root / "docs" / "results" / "many_at_once.csv").open(newline="") as file:
         assert file.readline() == benchmark.COMMAND + "\n"
         rows = list(csv.DictReader(file))
     used = [row for row in rows if (row["networks"], row["batch"]) == ("4", "32")]
-    assert {(row["data"], row["network"]) for row in used} == {
-        (d, n) for d in ("mnist", "cifar10") for n in benchmark.NETWORKS
-    }
-    assert all(float(row["groups_ms"]) < min(float(row["alone_ms"]), float(row["vmap_ms"])) for row in used)
-    mnist = [float(row["groups_ms"]) / float(row["alone_ms"]) for row in used if row["data"] == "mnist"]
-    assert all(0.6 < share < 0.7 for share in mnist)  # "two thirds of the time"
-    deep = [row for row in rows if row["network"] == "deep"]
-    assert all(float(row["vmap_ms"]) > float(row["alone_ms"]) for row in deep)
+    faster = {(row["data"], row["network"]): float(row["groups_speedup"]) for row in used}
+    assert faster["mnist", "small"] == pytest.approx(1.7, abs=0.1)
+    assert faster["mnist", "deep"] == pytest.approx(1.5, abs=0.1)
+    assert all(abs(faster["cifar10", network] - 1) < 0.1 for network in benchmark.NETWORKS)  # comes to the same
+    assert all(float(row["vmap_ms"]) > float(row["groups_ms"]) for row in rows)
+    assert all(float(row["vmap_ms"]) > float(row["alone_ms"]) for row in rows if row["network"] == "deep")
