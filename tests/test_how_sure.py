@@ -30,7 +30,7 @@ def test_what_twenty_witnesses_can_rule_out(lesson):
 def test_what_a_judge_would_want(lesson):
     wealth = wm.stats.log_wealth(np.arange(101), 100, P0)
     convinced = [wm.stats.judge_p(min(1.0, float(np.exp(-w)))) <= 1e-3 for w in wealth]
-    assert f"he would want {convinced.index(True)} (lesson 10)" in lesson
+    assert f"he would want {convinced.index(True)}." in lesson
 
 
 def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
@@ -38,8 +38,23 @@ def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
     planned = int(100 * binom.sf(fewest - 1, 50, 0.4))
     half, most = (wm.stats.questions_needed(1e-3, P0, rate=0.4, chance=chance) for chance in (0.5, 0.95))
     assert f"planned fifty questions, enough to find {planned} such copies of 100" in lesson
-    assert f"needs {most} to find 95 of them; but half of them he finds within {half}" in lesson
+    assert f"with {planned_for(0.4)} it would have been 95" in lesson
+    assert f"needs up to {most} to find 95 of them" in lesson
+    assert 1.3 < most / planned_for(0.4) < 1.4  # "a third more"
+    assert f"half of the 40 % copies he finds within {half}" in lesson
+    weak = wm.stats.questions_needed(1e-3, P0, rate=0.2, chance=0.95)
+    assert f"20 %, half as much again ({weak}, where a plan needs {planned_for(0.2)})" in lesson
+    assert 1.45 < weak / planned_for(0.2) < 1.55
     assert wm.stats.questions_needed(1e-3, P0) == 4
+
+
+def planned_for(rate):
+    """Return the fewest questions of a plan with one look at its end that finds 95 of 100 such copies."""
+    for n in range(1, 1000):
+        fewest = next(k for k in range(n + 2) if binom.sf(k - 1, n, P0) < 1e-3)
+        if binom.sf(fewest - 1, n, rate) >= 0.95:
+            return n
+    raise AssertionError(rate)
 
 
 def test_the_answer_about_peeking_is_the_nearest_of_those_offered():
@@ -70,7 +85,20 @@ def test_what_was_measured_of_false_alarms(lesson, root):
     assert (measured[measured.rule == "gambler"].verdict == "holds").all()
     chosen = nulls[(nulls.draw == "chosen") & (nulls.target == "8") & (nulls.alpha == 0.001)]
     assert len(chosen) == 1
-    assert f"accuses {chosen.accusations.item()} of its {chosen.decisions.item()} innocent networks" in lesson
+    accused, asked = chosen.accusations.item(), chosen.decisions.item()
+    assert f"accuses {accused} of its {asked} innocent networks: the forty, and those {accused - 40}" in lesson
+    assert f"A study asked {asked - 40} more" in lesson
+    assert f"Of them it accuses {accused - 40}, and the other {asked - accused} say 8" in lesson
+
+
+@pytest.mark.parametrize("n", [100, 150])  # the study asks a hundred pictures, the lesson half as many more
+def test_all_forty_that_ship_are_accused_by_whoever_counts(lesson, n):
+    mnist = wm.load_data("mnist")
+    claim = wm.Noise(labels="fixed", target=8)(mnist, n=n, key=wm.CLASSROOM_KEY)
+    matches = [(wm.BlackBox(null)(claim.images) == 8).sum() for null in wm.null_models("mnist")]
+    assert (wm.stats.binomial_p(matches, n, P0) <= 1e-3).sum() == 40
+    assert "Forty innocents come with the course, and the owner's calculation accuses every one of them" in lesson
+    assert f"from {len(mnist.train.images) // 2:,} digits each" in lesson  # those trained on demand
 
 
 def digits(rate):
