@@ -159,6 +159,11 @@ EXERCISES: dict[str, Exercise] = {
         "27.1 %, nearly three times what luck gives, from a service that knows nothing.",
         "turn it round: how often are the dice wrong three times running? What is left is matched.",
     ),
+    "06.4": Exercise(
+        lambda answer: str(answer).strip().lower() in ("a", "(a)", "a)"),
+        "a broken line does not know the secret answers; the other three look at them first.",
+        "ask of each: would he have done it, too, if the answer had been the secret one?",
+    ),
     "07.1": Exercise(
         lambda answer: number(1 / 21, within=0.001)(answer) or number(4.76, within=0.1)(answer),
         "first of 21, and innocent: it happens once in 21 cases, and it is not quite of their kind.",
@@ -179,6 +184,36 @@ EXERCISES: dict[str, Exercise] = {
         "about half of the accused, although each sentence of his was true: confidence is no probability of guilt.",
         "how many of the 999 innocents are accused, on average? And how many copies? Put the two side by side.",
     ),
+    "11.1": Exercise(
+        number(45),
+        "45 of 64: thirteen more than the average of 32, and a coin does that well 8 times in 10,000.",
+        "luck gets 32 on average. Try `wm.stats.binomial_p(right, 64, 0.5)` for larger ones, until it is below 0.001.",
+    ),
+    "11.2": Exercise(
+        lambda answer: number(1)(answer) or number(100)(answer),
+        "certain: whoever reads first and then chooses finds whatever he likes, in any network.",
+        "could he choose the projection so that a given file reads as he wishes? Then how often will he succeed?",
+    ),
+    "11.3": Exercise(
+        number(math.log2(math.factorial(12)), within=0.5),
+        "about 29 of the 64; the 35 that are left still convince.",
+        "how often must 1 be doubled to reach 479,001,600? `math.log2` tells.",
+    ),
+    "08.1": Exercise(
+        lambda answer: number(0.8)(answer) or number(80)(answer),
+        "four weights of five, and 29 of 30 questions are still matched: the useful model carries the mark.",
+        "`pruning` holds the figures: by weight, which is the largest share where `task` is 95 or more?",
+    ),
+    "08.2": Exercise(
+        number(3),
+        "three bits, and by then he misreads more than every fifth digit; with two the model is gone with the mark.",
+        "`wm.theft.Quantize(bits)(owner).model`, then `wm.verify(wm.BlackBox(model), marks).decision`.",
+    ),
+    "08.3": Exercise(
+        number(87),
+        "87: a mark that loses much needs many questions, and they have to be planted before anybody knows the thief.",
+        "`wm.stats.questions_needed(alpha, p0, rate=..., chance=...)`; the rate is 1 / 3, not 0.33.",
+    ),
     "A1.1": Exercise(
         number(2.78, within=0.03),
         "five times as much for the match, five ninths of that after the miss.",
@@ -193,5 +228,10 @@ EXERCISES: dict[str, Exercise] = {
         number(19),
         "nineteen instead of four: each match makes nearly ten of one.",
         "a judge multiplies p by `wm.stats.JUDGE_FACTOR`, so that alpha has to be divided by it.",
+    ),
+    "A1.4": Exercise(
+        number(1200, within=1),
+        "1,200: the third of an open list gets a twelfth of alpha, so that the line is twelve times as high.",
+        "the s-th gets alpha / (s (s + 1)); and the line stands at 1 divided by what a suspect gets.",
     ),
 }
