@@ -93,10 +93,11 @@ def test_stop_in_the_middle(lab, page):
     page.keyboard.press("Enter")
     expect(button(lab, "Run")).to_be_disabled()
     expect(lab.get_by_role("alert")).to_have_count(0)
-    expect(lab).to_contain_text(re.compile(r"epoch [2-9] of 12"), timeout=PATIENCE)
+    expect(lab).to_contain_text(re.compile(r"epoch ([2-9]|1[01]) of 12"), timeout=PATIENCE)
     picture(lab, "running")
     before = drawn(lab)[0]
-    expect(lab).to_contain_text(f"epoch {before + 2} of 12", timeout=PATIENCE)
+    later = "|".join(str(epoch) for epoch in range(before + 1, 13))  # one of them may pass unseen
+    expect(lab).to_contain_text(re.compile(rf"epoch ({later}) of 12"), timeout=PATIENCE)
     assert drawn(lab)[0] > before >= 1
     assert 0 < lab.locator("progress").evaluate("bar => bar.position") < 1
     button(lab, "Stop").click()
@@ -163,7 +164,7 @@ def test_a_kernel_restarted_in_the_middle(notebook, lab, page):
     """The last test: the training dies with the kernel, and the new one answers at once."""
     type_into(lab, "epochs", 12)
     button(lab, "Run").click()
-    expect(lab).to_contain_text("epoch 2 of 12", timeout=PATIENCE)
+    expect(lab).to_contain_text(re.compile(r"epoch ([2-9]|1[01]) of 12"), timeout=PATIENCE)
     restarted = page.evaluate(
         """async () => { const session = window.jupyterapp.shell.currentWidget.sessionContext;
             await session.session.kernel.restart();

@@ -3,6 +3,7 @@ from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
+from .experiments import sweep
 from .evidence import log_use, open_evidence, read_log, save_evidence
 from .judge import challenge, judge
 from .labs.embedding import EmbeddingLab
@@ -65,6 +66,7 @@ __all__ = [
     "serve",
     "small_cnn",
     "stats",
+    "sweep",
     "theft",
     "verify",
     "verify_all",
