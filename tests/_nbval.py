@@ -51,6 +51,10 @@ def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
 
 
 MEASURE = """
+import ctypes, gc
+gc.collect()
+if hasattr(ctypes.CDLL(None), "malloc_trim"):
+    ctypes.CDLL(None).malloc_trim(0)
 with open("/proc/self/status") as _status:
     _private = next(line for line in _status if line.startswith("RssAnon"))
 with open("megabytes.txt", "w") as _file:
@@ -61,7 +65,8 @@ with open("megabytes.txt", "w") as _file:
 def measured(nb: NotebookNode) -> NotebookNode:
     """Return a copy of a notebook that ends by writing down the kernel's private memory, where the system tells it.
 
-    Pages of libraries on disk are left out: the CUDA build of torch maps 300 MB of them that no lesson touches.
+    Pages of libraries on disk are left out: the CUDA build of torch maps 300 MB of them that no lesson touches. What is
+    free, but kept by the allocator for later, is given back first: how much that is varies from run to run.
     """
     if not Path("/proc/self/status").exists():
         return nb
