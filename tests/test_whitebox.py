@@ -2,6 +2,9 @@
 
 import copy
 import hashlib
+import itertools
+import math
+import pickle
 
 import numpy as np
 import pytest
@@ -127,6 +130,55 @@ def test_a_message_keeps_its_key(message, network):
     assert "classroom key" in repr(message)
     assert "classroom" not in repr(secret)
     assert isinstance(seal_message(network), Message)
+
+
+def test_a_message_is_not_pickled_but_may_be_passed_on(network):
+    secret = seal_message(network, key=bytes(range(32)))
+    for protocol in (0, pickle.DEFAULT_PROTOCOL):
+        with pytest.raises(
+            TypeError, match=r"a Message holds a secret and must not be pickled: .* message\.key\.hex\(\)"
+        ):
+            pickle.dumps(secret, protocol=protocol)
+    assert copy.deepcopy(secret) is copy.copy(secret) is secret
+    assert repr(secret.key) == str(secret.key) == "<secret of 32 bytes>"
+    again = seal_message(network, key=bytes.fromhex(secret.key.hex()))  # as the error says
+    assert again.seal == secret.seal
+    assert (again.bits == secret.bits).all()
+
+
+def test_what_is_sealed_cannot_be_written_to(message):
+    for array in (message.bits, message.projection):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_what_is_opened_of_one_message_says_nothing_of_another_under_the_same_key(network, monkeypatch):
+    drawn, real = [], commitment.question_secrets
+    monkeypatch.setattr(commitment, "question_secrets", lambda *given: drawn.append(real(*given)) or drawn[-1])
+    for rules in ({"layer": "layers.1"}, {"layer": "layers.3"}, {"alpha": 0.01}, {"bits": 9}):
+        seal_message(network, **{"bits": 8, "key": wm.CLASSROOM_KEY, **rules})
+    assert len(set(itertools.chain(*drawn))) == 8 + 8 + 8 + 9
+
+
+def test_whoever_sorts_channels_until_it_fits_pays_for_every_order(owner, innocent, message):
+    """Twelve channels that a liar swaps wherever that gets him a bit: not believed once all orders share alpha."""
+    kernel = innocent.model.get_submodule("layers.3").weight.detach().mean(0).reshape(12, 9).numpy()
+    lists = message.projection.reshape(64, 12, 9)
+    order = np.arange(12)
+
+    def right(order):
+        return (((lists * kernel[order]).sum((1, 2)) > 0) == message.bits).sum()
+
+    for i, j in 10 * list(itertools.combinations(range(12), 2)):
+        swapped = order.copy()
+        swapped[[i, j]] = order[[j, i]]
+        order = max(order, swapped, key=right)
+    found = copy.deepcopy(innocent.model)
+    found.get_submodule("layers.3").weight.data = found.get_submodule("layers.3").weight.data[:, order]
+    every = math.factorial(12)
+    assert verify_message(found, message).k >= 42  # far more than luck
+    assert verify_message(found, message, family=every).decision == "not found"
+    assert verify_message(owner.model, message, family=every).decision == "found"
 
 
 def test_the_last_convolution_is_taken(mnist):

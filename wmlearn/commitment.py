@@ -11,6 +11,7 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,10 +27,12 @@ CLASSROOM_KEY = hashlib.sha256(b"wmlearn classroom key: public, proves nothing o
 class HoldsSecret:
     """Something that holds a secret: it can be passed on and used, but neither pickled nor changed."""
 
+    _keep: ClassVar[str] = "Keep the trigger set with wm.save_evidence."
+
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError(
             f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand it to every reader. "
-            "Keep the trigger set with wm.save_evidence."
+            f"{self._keep}"
         )
 
     def __copy__(self) -> HoldsSecret:

@@ -32,7 +32,7 @@ from wmlearn.verdict import Verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Message:
+class Message(commitment.HoldsSecret):
     """Secret bits for the weights of one layer, sealed; `seal_message` makes it.
 
     Attributes
@@ -49,7 +49,8 @@ class Message:
     layer: str
     header: Mapping[str, object]
     alpha: float
-    key: bytes = field(repr=False)
+    key: commitment.Secret = field(repr=False)
+    _keep = "Keep its key, message.key.hex(), where secrets are kept: wm.seal_message draws the same message from it."
 
     @property
     def seal(self) -> str:
@@ -63,11 +64,11 @@ class Message:
 
     def loss(self, kernels: Tensor) -> Tensor:
         """Return how badly kernels (filters, channels, height, width) spell the message: the cross-entropy, in nats."""
-        wanted = torch.from_numpy(self.bits).float()
+        wanted = torch.tensor(self.bits).float()  # a copy: what is sealed cannot be written to
         return functional.binary_cross_entropy_with_logits(self._scores(kernels), wanted, reduction="sum")
 
     def _scores(self, kernels: Tensor) -> Tensor:
-        return torch.from_numpy(self.projection) @ kernels.mean(0).flatten()
+        return torch.tensor(self.projection) @ kernels.mean(0).flatten()
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""
@@ -100,7 +101,7 @@ def seal_message(
     --------
     >>> import wmlearn as wm
     >>> wm.seal_message(wm.small_cnn(wm.load_data("mnist")), key=wm.CLASSROOM_KEY)
-    Message(64 bits for layers.3, alpha=0.001, seal bcc91a03…, classroom key)
+    Message(64 bits for layers.3, alpha=0.001, seal 0f9d32c4…, classroom key)
     """
     check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
     key = commitment.new_key() if key is None else commitment.check_key(key)
@@ -108,9 +109,7 @@ def seal_message(
     kernel = tuple(_kernels(model, layer).shape[1:])
     size = int(np.prod(kernel))
     check_count(bits, "bits", low=1, high=size, why=f"the mean kernel of {layer} has {size} numbers")
-    secrets = commitment.question_secrets(key, [], bits)
-    leaves = [commitment.leaf_hash(i, secrets[i], (0, 1), f"bit {i}", []) for i in range(bits)]
-    header = {
+    rules = {
         "version": commitment.VERSION,
         "message": "bit i is 1 where row i of the projection times the mean kernel is positive",
         "projection": "standard normal, each row drawn from the seal and the secret of its bit",
@@ -121,8 +120,11 @@ def seal_message(
         "alpha": repr(alpha),
         "declared_key_draw": 1,
         "judge_factor": "2**48",
-        "root": commitment.tree_hash(leaves).hex(),
     }
+    # Every message has secrets of its own: what is opened of one says nothing of another under the same key.
+    secrets = commitment.question_secrets(key, [commitment.seal(rules)], bits)
+    leaves = [commitment.leaf_hash(i, secrets[i], (0, 1), f"bit {i}", []) for i in range(bits)]
+    header = rules | {"root": commitment.tree_hash(leaves).hex()}
     drawn, projection = _draw(commitment.seal(header), secrets, size)
     return Message(drawn, projection, layer, MappingProxyType(header), alpha, key)
 
@@ -178,11 +180,13 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     ----------
     model : the weights in question, of the shape the message was sealed for
     message : the sealed message
-    family : how many models, layers, orders of the channels and messages were or will be tried: alpha is shared
+    family : how many models, layers, orders of the channels and messages were or will be tried: alpha is shared.
+        Whoever sorts the channels pays for every order there is, `math.factorial` of their number
 
     Returns
     -------
-    Verdict over the bits, in sealed order. One minus `k / n` is the bit error rate.
+    Verdict over the bits, in sealed order; what it calls a question is a bit, and what it calls a service is the model.
+    One minus `k / n` is the bit error rate. `p_planned` is the exact binomial p-value of all bits, read at once.
 
     Raises
     ------
@@ -220,7 +224,10 @@ def _draw(seal: str, secrets: list[bytes], size: int) -> tuple[Labels, np.ndarra
     drawn = [commitment.draw_label(seed, i, secret, (0, 1)) for i, secret in enumerate(secrets)]
     digests = [hashlib.sha256(b"projection" + seed + secret).digest() for secret in secrets]
     rows = [stable_rng(np.frombuffer(digest, ">u4").tolist()).standard_normal(size) for digest in digests]
-    return np.array(drawn, np.int64), np.array(rows, np.float32)
+    bits, projection = np.array(drawn, np.int64), np.array(rows, np.float32)
+    for array in (bits, projection):
+        array.setflags(write=False)
+    return bits, projection
 
 
 @contextmanager

@@ -1,0 +1,207 @@
+"""Measure what outlives a message in the weights: task, bits, and what each thief leaves of them.
+
+Three networks for MNIST (the small data set that ships), five seeds each; a seed draws the first weights, the order of
+the images, and the owner's key. One row for each network that is read: the marked one, its unmarked twin, what is left
+of the marked one after each theft; and twenty null models that ship, read with five keys for networks of their shape
+(`strength` is their number). `right` counts the bits that are as sealed, of `bits`; luck gives half of them. `p` is the
+exact binomial p-value of one reading.
+
+A thief who holds the file trains on the loot, five times, or writes a message of his own into the same layer, eight
+times; `strength` is his learning rate. One who may only ask teaches a fresh network. `shuffled` puts the channels that
+the layer receives in another order, which changes no answer; `sorted` is the owner who puts them back, each to the
+filter of his own that is most like it. The p-value of that one is multiplied by the number of all orders.
+
+Every row is written when it is known; run it again, and what is missing is added. Seven minutes on one core::
+
+    OMP_NUM_THREADS=1 python benchmarks/whitebox.py
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import functools
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from itertools import product
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+import torch
+from torch import nn
+
+import wmlearn as wm
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "whitebox.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/whitebox.py"
+CASE = ("network", "bits", "seed", "theft", "strength")
+MEASURED = ("task_accuracy", "right", "p")
+
+NETWORKS = {"small 12": (wm.small_cnn, 12, 64), "small 40": (wm.small_cnn, 40, 256), "deep 16": (wm.deep_cnn, 16, 256)}
+INNOCENT = {"small 8": (wm.small_cnn, 8, 64)}  # as the null models are built
+SEEDS = (0, 1, 2, 3, 4)
+NULLS = 20
+EPOCHS = 5  # of fine-tuning
+THEFTS = {
+    "none": ("",),
+    "twin": ("",),
+    "fine-tuned": ("0.001", "0.005", "0.01"),
+    "pruned": ("0.5", "0.65", "0.8", "0.9"),
+    "quantised": ("4",),
+    "overwritten": ("0.005", "0.02", "0.05"),
+    "imitated": ("2000",),
+    "shuffled": ("",),
+    "sorted": ("",),
+}
+Row = dict[str, str]
+
+
+def build(network: str, seed: int) -> nn.Module:
+    """Return an untrained network."""
+    make, width, _ = (NETWORKS | INNOCENT)[network]
+    return make(data(), width=width, seed=seed)
+
+
+@functools.cache
+def data() -> wm.Splits:
+    """Return the digits that ship."""
+    return wm.load_data("mnist")
+
+
+@functools.cache
+def message(network: str, seed: int, who: str = "owner") -> wm.Message:
+    """Return what the owner sealed, or the thief."""
+    key = hashlib.sha256(f"whitebox study, {who} {seed}".encode()).digest()
+    return wm.seal_message(build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key)
+
+
+@functools.lru_cache(maxsize=1)
+def marked(network: str, seed: int) -> nn.Module:
+    """Return the owner's network, trained once for all thefts."""
+    return wm.embed_message(build(network, seed), data(), message(network, seed), seed=seed).model
+
+
+def around(model: nn.Module, layer: str) -> tuple[list[nn.Module], nn.Module]:
+    """Return the modules that make the channels a convolution receives, the convolution first, and itself."""
+    parts = list(model.layers)
+    here = parts.index(model.get_submodule(layer))
+    before = max(i for i in range(here) if isinstance(parts[i], nn.Conv2d))
+    return [part for part in parts[before:here] if hasattr(part, "weight")], parts[here]
+
+
+@torch.no_grad()
+def reordered(model: nn.Module, layer: str, order: torch.Tensor) -> nn.Module:
+    """Return the same function with the channels that a layer receives in another order."""
+    model = copy.deepcopy(model)
+    makers, reader = around(model, layer)
+    for part in makers:
+        for values in (*part.parameters(), *(buffer for buffer in part.buffers() if buffer.ndim)):
+            values.copy_(values[order])
+    reader.weight.copy_(reader.weight[:, order])
+    return model
+
+
+def shuffled(network: str, seed: int) -> nn.Module:
+    """Return the owner's network as a thief leaves it who puts the channels in another order."""
+    layer, owner = message(network, seed).layer, marked(network, seed)
+    channels = around(owner, layer)[1].in_channels
+    return reordered(owner, layer, torch.from_numpy(np.random.default_rng(seed).permutation(channels)))
+
+
+def sorted_back(network: str, seed: int) -> nn.Module:
+    """Return a shuffled network with each channel where the owner's has the filter that is most like its own."""
+    layer, suspect = message(network, seed).layer, shuffled(network, seed)
+    own, found = (around(model, layer)[0][0].weight.detach().flatten(1) for model in (marked(network, seed), suspect))
+    return reordered(suspect, layer, torch.cdist(own, found).argmin(1))
+
+
+def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:
+    """Return the network that one row is about."""
+    loot = data().loot
+    if theft.startswith("null"):
+        return nulls()[int(strength)]
+    if theft == "twin":
+        return wm.fit(build(network, seed), data(), seed=seed).model
+    owner = marked(network, seed)
+    make: dict[str, Callable[[], nn.Module]] = {
+        "none": lambda: owner,
+        "fine-tuned": lambda: wm.theft.FineTune(epochs=EPOCHS, lr=float(strength), seed=seed)(owner, loot).model,
+        "pruned": lambda: wm.theft.Prune(float(strength))(owner).model,
+        "quantised": lambda: wm.theft.Quantize(int(strength))(owner).model,
+        "overwritten": lambda: (
+            wm.embed_message(
+                owner, loot, message(network, seed, "thief"), schedule=wm.OneCycle(lr=float(strength)), seed=seed
+            ).model
+        ),
+        "imitated": lambda: (
+            wm.theft.StealByQueries(int(strength), seed=seed)(
+                wm.BlackBox(owner), build(network, seed + 100), loot
+            ).model
+        ),
+        "shuffled": lambda: shuffled(network, seed),
+        "sorted": lambda: sorted_back(network, seed),
+    }
+    return make[theft]()
+
+
+@functools.cache
+def nulls() -> list[nn.Module]:
+    """Return the null models of the small kind."""
+    return [model for model in wm.null_models("mnist") if type(model) is type(build("small 8", 0))][:NULLS]
+
+
+def measure(case: Row) -> Row:
+    """Read one network and give it the test images."""
+    network, seed = case["network"], int(case["seed"])
+    model, sealed = suspect(network, seed, case["theft"], case["strength"]), message(network, seed)
+    orders = math.factorial(around(model, sealed.layer)[1].in_channels) if case["theft"] == "sorted" else 1
+    verdict = wm.verify_message(model, sealed)
+    return {
+        "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",
+        "right": str(verdict.k),
+        "p": f"{min(1.0, verdict.p_planned * orders):.3g}",
+    }
+
+
+def cases() -> Iterator[Row]:
+    """Yield what is to be measured, network by network and seed by seed."""
+    for network, seed in product(NETWORKS, SEEDS):
+        kind = {"network": network, "bits": str(NETWORKS[network][2]), "seed": str(seed)}
+        for theft, strengths in THEFTS.items():
+            yield from (kind | {"theft": theft, "strength": strength} for strength in strengths)
+    for seed, i in product(SEEDS, range(NULLS)):
+        yield {"network": "small 8", "bits": "64", "seed": str(seed), "theft": "null model", "strength": str(i)}
+
+
+def known() -> list[Row]:
+    """Return the rows measured before."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(line for line in file if line[0] != "#"))
+
+
+def measure_all(file: TextIO) -> None:
+    """Keep what is known, measure what is missing, and write each row as soon as it is."""
+    old = known()
+    file.seek(0)
+    file.truncate()
+    file.write(COMMAND + "\n")
+    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(old)
+    done = {tuple(row[name] for name in CASE) for row in old}
+    for case in cases():
+        if tuple(case[name] for name in CASE) not in done:
+            row = case | measure(case)
+            rows.writerow(row)
+            file.flush()
+            print(*row.values(), flush=True)
+
+
+if __name__ == "__main__":
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
+        measure_all(output)
