@@ -1,0 +1,100 @@
+"""What lesson 11 says without printing it is what `benchmarks/whitebox.py` measured."""
+
+import json
+import math
+
+import pandas as pd
+import pytest
+from scipy.stats import binom
+
+NETWORKS = {"small 12": 64, "small 40": 256, "deep 16": 256}
+ROWS = {
+    "unmarked twin": ("twin", ""),
+    "marked": ("none", ""),
+    "trained on, rate 0.001": ("fine-tuned", "0.001"),
+    "trained on, rate 0.005": ("fine-tuned", "0.005"),
+    "trained on, rate 0.01": ("fine-tuned", "0.01"),
+    "50 % pruned": ("pruned", "0.5"),
+    "65 % pruned": ("pruned", "0.65"),
+    "80 % pruned": ("pruned", "0.8"),
+    "90 % pruned": ("pruned", "0.9"),
+    "rounded to 4 bits": ("quantised", "4"),
+    "overwritten, rate 0.005": ("overwritten", "0.005"),
+    "overwritten, rate 0.02": ("overwritten", "0.02"),
+    "overwritten, rate 0.05": ("overwritten", "0.05"),
+    "imitated": ("imitated", "2000"),
+    "channels shuffled": ("shuffled", ""),
+    "channels put back": ("sorted", ""),
+}
+
+
+@pytest.fixture(scope="module")
+def lesson(root):
+    """Return the words of the lesson, each run of white space as one space."""
+    cells = json.loads((root / "notebooks/11_inside_the_weights.ipynb").read_text(encoding="utf-8"))["cells"]
+    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+
+
+@pytest.fixture(scope="module")
+def measured(root):
+    text = dict.fromkeys(("network", "theft", "strength"), str)
+    return pd.read_csv(root / "docs/results/whitebox.csv", comment="#", dtype=text, keep_default_na=False)
+
+
+def told(measured, name):
+    """Return one row of the lesson's table, as it has to read."""
+    theft, strength = ROWS[name]
+    cells = []
+    for network in NETWORKS:
+        of_it = (measured.theft == theft) & (measured.strength == strength)
+        runs = measured[of_it & (measured.network == network)]
+        assert len(runs) == 5
+        low, high = runs.right.min(), runs.right.max()
+        bits = f"{low} to {high}" if low < high else f"{low}"
+        cells.append(f"{bits} ({100 * runs.task_accuracy.mean():.1f} %)")
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_table_holds_what_was_measured(lesson, measured, name):
+    assert told(measured, name) in lesson
+
+
+def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
+    first = (root / "docs/results/whitebox.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# OMP_NUM_THREADS=1 python benchmarks/whitebox.py"
+    assert not measured.duplicated(["network", "seed", "theft", "strength"]).any()
+    channels = {"small 8": 8, "small 12": 12, "small 40": 40, "deep 16": 64}
+    for row in measured.itertuples():
+        orders = math.factorial(channels[row.network]) if row.theft == "sorted" else 1
+        assert row.p == pytest.approx(min(1, binom.sf(row.right - 1, row.bits, 0.5) * orders), rel=0.01)
+
+
+def test_innocents_are_coins(lesson, measured):
+    nulls = measured[measured.theft == "null model"]
+    assert len(nulls) == 100
+    assert f"{nulls.right.min()} to {nulls.right.max()} of 64 bits, {nulls.right.mean():.1f} on average" in lesson
+    assert nulls.p.min() > 1e-3
+    tries = nulls.bits.sum()
+    assert abs(nulls.right.sum() - tries / 2) < 4 * math.sqrt(tries) / 2
+
+
+def found(measured, strength):
+    """Return how many of fifteen overwritten copies would be found, at alpha 1 in 1,000, by the exact count."""
+    runs = measured[(measured.theft == "overwritten") & (measured.strength == strength)]
+    assert len(runs) == 15
+    return int((runs.p < 1e-3).sum())
+
+
+def test_what_a_rough_thief_leaves(lesson, measured):
+    counts = [found(measured, strength) for strength in ("0.005", "0.02", "0.05")]
+    assert (
+        "Of fifteen overwritten copies {} are found at rate 0.005, {} at 0.02, and {} at 0.05".format(*counts) in lesson
+    )
+
+
+def test_what_pruning_costs_the_deep_network(lesson, measured):
+    pruned = measured.query("network == 'deep 16' and theft == 'pruned' and strength == '0.65'")
+    assert pruned.task_accuracy.mean() < 0.15
+    assert (pruned.right == 256).all()
+    assert "The deeper network, pruned by 65 %, reads nothing any more, and still spells every bit" in lesson
