@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
 SETTINGS = {
@@ -127,9 +127,14 @@ class Notebook:
             server.ask("DELETE", f"api/sessions/{session['id']}")
         self.page: Page = browser.new_page(viewport={"width": width, "height": height})
         self.js_errors: list[str] = []
-        self.page.on("pageerror", lambda error: self.js_errors.append(str(error)))
+        self.page.on("pageerror", self._note)
         self._address = f"{server.url}/doc/tree/{path}?token={server.token}&reset"
         self.go()
+
+    def _note(self, error: Error) -> None:
+        """Note an error of the page, but not one that JupyterLab makes now and then by itself as it moves its cells."""
+        if "'removeChild' on 'Node'" not in str(error):  # our labs bring no script of their own
+            self.js_errors.append(str(error))
 
     def go(self) -> None:
         """Load the page, for the first time or again; a kernel that runs is found again."""

@@ -76,12 +76,17 @@ def test_three_ways_stand_side_by_side(page):
     for card, words in zip(cards.all(), ("counting alone", "5 null models", "the gambler")):
         expect(card.locator("b")).to_have_text(words)
     expect(lab.locator(".wm-card", has_text="does not decide")).to_have_count(2)
-    assert len({card.bounding_box()["y"] for card in cards.all()}) == 1
-    for line in ("wm-counting", "wm-nulls", "wm-curve"):
+    lines = ("wm-counting", "wm-nulls", "wm-curve")
+    for line in lines:
         expect(lab.locator(f".wm-chart[role=img] path.{line}").first).to_be_attached()
-    dashes = "path => getComputedStyle(path).strokeDasharray"
-    drawn = [lab.locator(f".wm-chart[role=img] path.{line}").first for line in ("wm-counting", "wm-nulls", "wm-curve")]
-    assert len({line.evaluate(dashes) for line in drawn}) == 3
+    # Each measured in one go: the lab may be drawing anew, and what was found a moment ago is gone then.
+    assert (
+        len(set(lab.evaluate("lab => [...lab.querySelectorAll('.wm-card')].map(c => c.getBoundingClientRect().y)")))
+        == 1
+    )
+    dashes = """(lab, lines) => lines.map(line => getComputedStyle(
+        lab.querySelector(`.wm-chart[role=img] path.${line}`)).strokeDasharray)"""
+    assert len(set(lab.evaluate(dashes, list(lines)))) == 3
     expect(lab.locator(".wm-chart[role=img]")).to_have_attribute(
         "aria-label", re_all("counting alone", "5 null models")
     )
