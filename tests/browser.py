@@ -132,7 +132,7 @@ class Notebook:
         self.go()
 
     def _note(self, error: Error) -> None:
-        """Note an error of the page, but not one that JupyterLab makes now and then by itself as it moves its cells."""
+        """Note an error of the page, except one that was seen once and not traced: probably JupyterLab's own."""
         if "'removeChild' on 'Node'" not in str(error):  # our labs bring no script of their own
             self.js_errors.append(str(error))
 
