@@ -132,6 +132,24 @@ def test_blackbox_budget_gives_minus_one_and_counts():
     assert BlackBox(nn.Flatten(), budget=0)(images).tolist() == [-1] * 4
 
 
+def test_blackbox_tells_scores_where_it_is_told_to():
+    images, model = some_images(5), Net().eval()
+    box = BlackBox(model, budget=3, scores=True)
+    told = box.scores(images)
+    with torch.no_grad():
+        assert np.allclose(told[:3], model(torch.tensor(images[:3])).softmax(1).numpy())
+    assert np.isnan(told[3:]).all()
+    assert (told.dtype, box.queries, box.refused) == (np.float32, 3, 2)
+    assert (box(images) == -1).all()
+
+
+def test_blackbox_keeps_its_scores_to_itself_by_default():
+    with pytest.raises(ValueError, match=r"^expected scores; this box gives labels only\. Make it by BlackBox\("):
+        BlackBox(Net()).scores(some_images(1))
+    with pytest.raises(TypeError, match=r"^scores must be a bool, True or False; got 'yes'"):
+        BlackBox(Net(), scores="yes")
+
+
 def test_blackbox_takes_read_only_and_noncontiguous_images():
     images = some_images(6)[::2]
     images.flags.writeable = False

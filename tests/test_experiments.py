@@ -12,6 +12,7 @@ THEFTS = {
     "pruned": wm.theft.Prune(1),
     "tuned": wm.theft.FineTune(epochs=1),
     "imitated": wm.theft.StealByQueries(n=200, schedule=wm.OneCycle(epochs=1)),
+    "distilled": wm.theft.StealByQueries(n=200, labels="soft", schedule=wm.OneCycle(epochs=1)),
     "filtered": wm.theft.Squeeze(1),
 }
 SECRET = bytes(range(32))
@@ -68,6 +69,15 @@ def test_costs_are_told(swept):
     assert costs.loc["imitated"].tolist() == [200, 200]
     assert costs.loc["tuned"].tolist() == [400, 0]
     assert costs.loc["none"].tolist() == [0, 0]
+
+
+def test_a_thief_who_buys_scores_finds_a_service_that_tells_them(swept):
+    _, frame = swept
+    two = frame[frame.theft.isin(["imitated", "distilled"])].pivot(
+        index=["marks", "seed"], columns="theft", values="task_accuracy"
+    )
+    assert len(two) == 4
+    assert (two.imitated != two.distilled).any()  # one epoch on as many answers, hard and soft
 
 
 def test_a_case_is_what_its_parts_give_by_hand(few, marks, swept):

@@ -156,14 +156,16 @@ def test_over_http_scores_and_labels(owner, fresh, loot):
         soft = StealByQueries(n=300, labels="soft", schedule=QUICK)(box, fresh, loot)
     assert (hard.queries, soft.queries, service.queries, box.queries) == (300, 300, 600, 600)
     assert same(hard.model, StealByQueries(n=300, schedule=QUICK)(wm.BlackBox(owner), fresh, loot).model)
+    here = StealByQueries(n=300, labels="soft", schedule=QUICK)(wm.BlackBox(owner, scores=True), fresh, loot)
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(here.model.parameters(), soft.model.parameters()))
     assert not same(hard.model, soft.model)
 
 
 def test_a_service_that_keeps_its_scores_to_itself(owner, fresh, loot):
     theft = StealByQueries(n=300, labels="soft", schedule=QUICK)
-    with pytest.raises(
-        TypeError, match=r"^labels='soft' needs a service that tells its scores; got BlackBox\. Ask wm\."
-    ):
+    with pytest.raises(TypeError, match=r"^labels='soft' needs a service that tells its scores; got .*\. Ask a wm\."):
+        theft(lambda images: np.zeros(len(images), np.int64), fresh, loot)
+    with pytest.raises(ValueError, match=r"^expected scores; this box gives labels only\. Make it by Black"):
         theft(wm.BlackBox(owner), fresh, loot)
     with (
         wm.serve(owner, name="shop") as service,

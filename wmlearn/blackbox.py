@@ -1,13 +1,12 @@
 """The black box: a model that shows its answers and nothing else.
 
 It stands in this process (`BlackBox`) or behind HTTP (`HttpBox`). Both are a `Query`: images in, labels out, -1 where
-no answer came. Some services tell their scores, too: `HttpBox.scores`. Neither torch nor httpx is loaded before it is
-needed, so that a judge can question a service on a machine without torch.
+no answer came. Some tell their scores, too, by `scores`. Neither torch nor httpx is loaded before it is needed, so that
+a judge can question a service on a machine without torch.
 """
 
 from __future__ import annotations
 
-import copy
 import os
 import threading
 import weakref
@@ -18,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wmlearn import _protocol
-from wmlearn._checks import check_count, check_images, check_number, misfit, shown
+from wmlearn._checks import check_count, check_images, check_kind, check_number
+from wmlearn._forward import check_model, predict
 from wmlearn._link import Fault, Link
 from wmlearn._protocol import ModelCard
 from wmlearn._show import plural
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
-
-_AT_ONCE = 256  # images in one forward pass: bounds the memory, costs no time
 
 
 class _Metered:
@@ -53,13 +51,14 @@ class _Metered:
 
 
 class BlackBox(_Metered):
-    """A model in this process that answers with labels only.
+    """A model in this process that answers with labels, and with nothing else unless told to.
 
     Parameters
     ----------
     model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
         It is never changed: one in training mode is copied before it answers in evaluation mode.
     budget : the most images it will ever answer; the rest get -1. None: no limit.
+    scores : whether it tells the probability of every class to whoever asks by `box.scores(images)`
 
     Attributes
     ----------
@@ -81,9 +80,10 @@ class BlackBox(_Metered):
     BlackBox(Flatten, 2 images asked)
     """
 
-    def __init__(self, model: nn.Module, *, budget: int | None = None) -> None:
+    def __init__(self, model: nn.Module, *, budget: int | None = None, scores: bool = False) -> None:
         super().__init__(budget)
         self.model = check_model(model)
+        self._tells = check_kind(scores, "scores", bool, "True or False")
 
     def __call__(self, images: Images) -> Labels:
         """Return the label of each image, shape (n,); -1 once the budget is spent.
@@ -92,12 +92,32 @@ class BlackBox(_Metered):
         ----------
         images : float array of shape (n, c, h, w), in [0, 1]
         """
+        granted, labels, _ = self._predict(images)
+        return np.concatenate([labels, np.full(len(images) - granted, -1, dtype=np.int64)])
+
+    def scores(self, images: Images) -> np.ndarray:
+        """Return the probability of each class, float32 (n, K); a row of NaN once the budget is spent.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If the box gives labels only.
+        """
+        if not self._tells:
+            raise ValueError("expected scores; this box gives labels only. Make it by BlackBox(model, scores=True).")
+        granted, _, scores = self._predict(images)
+        return np.pad(scores, ((0, len(images) - granted), (0, 0)), constant_values=np.nan)
+
+    def _predict(self, images: Images) -> tuple[int, Labels, np.ndarray]:
+        """Return how many images the budget grants, and their labels and probabilities."""
         images = check_images(images, shape=getattr(self.model, "input_shape", None))
-        labels = np.full(len(images), -1, dtype=np.int64)
         with self._lock:
             granted = self._grant(len(images))
-            labels[:granted], _ = predict(self.model, images[:granted])
-        return labels
+            return granted, *predict(self.model, images[:granted])
 
     def __repr__(self) -> str:
         return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'image')} asked)"
@@ -259,40 +279,3 @@ class HttpBox(_Metered):
 
     def __repr__(self) -> str:
         return f"HttpBox({self.name!r})"
-
-
-def check_model(model: Any) -> nn.Module:
-    """Return a torch module, or say what is wrong with it."""
-    from torch import nn
-
-    if isinstance(model, nn.Module):
-        return model
-    hint = "Pass its .model." if isinstance(getattr(model, "model", None), nn.Module) else "Pass the network itself."
-    raise TypeError(f"model must be a torch.nn.Module; got {shown(model)}. {hint}")
-
-
-def predict(model: nn.Module, images: Images) -> tuple[Labels, np.ndarray]:
-    """Return each image's class of highest score, and the probabilities (n, classes), in evaluation mode."""
-    import torch
-
-    if any(part.training for part in model.modules()):
-        model = copy.deepcopy(model).eval()  # never switch the caller's: another thread may be training it
-    weight = next(model.parameters(), torch.empty(0))
-    labels = np.empty(len(images), dtype=np.int64)
-    rows = [np.empty((0, 0), dtype=np.float32)] * (not len(images))
-    with torch.no_grad():
-        for start in range(0, len(images), _AT_ONCE):
-            batch = torch.tensor(images[start : start + _AT_ONCE]).to(weight.device)
-            try:
-                scores = model(batch)
-            except Exception as error:  # whatever a network of one's own may raise
-                raise misfit(model, images.shape[1:], error) from error
-            shape = tuple(getattr(scores, "shape", ()))
-            if len(shape) != 2 or len(scores) != len(batch) or not shape[1]:
-                raise ValueError(
-                    f"model must return scores of shape ({len(batch)}, classes) for {plural(len(batch), 'image')}; "
-                    f"got {shape or type(scores).__name__}. End it with a linear layer."
-                )
-            labels[start : start + len(batch)] = scores.argmax(dim=1).cpu().numpy()
-            rows.append(scores.float().softmax(dim=1).cpu().numpy())
-    return labels, np.concatenate(rows)

@@ -174,7 +174,8 @@ def _deployed(theft: Theft | None, owner: nn.Module, seed: int, data: Splits, ne
     if is_dataclass(theft) and "seed" in {field.name for field in fields(theft)}:
         theft = replace(theft, seed=seed)
     if isinstance(theft, StealByQueries):
-        made = theft(service, network(data, seed=(seed + 1000) % 2**32), data.loot)
+        open_service = BlackBox(owner, scores=theft.labels == "soft")
+        made = theft(open_service, network(data, seed=(seed + 1000) % 2**32), data.loot)
     else:
         made = theft(owner if isinstance(theft, Modification) else service, data.loot)
     if not isinstance(made, Surrogate):

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
+from wmlearn._forward import check_model, predict
 from wmlearn._webapp import Conduct, Request, application
-from wmlearn.blackbox import check_model, predict
 
 if TYPE_CHECKING:
     import fastapi

@@ -12,9 +12,9 @@ import numpy as np
 from torch import nn
 
 from wmlearn._checks import check_choice, check_count, check_kind, check_query, check_seed, shown
+from wmlearn._forward import predict
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
-from wmlearn.blackbox import predict
 from wmlearn.data import Split, load_data
 from wmlearn.history import OneCycle, OnEpoch
 from wmlearn.theft.modify import Noun, Surrogate
@@ -139,7 +139,7 @@ class StealByQueries(Noun):
         if self.labels == "soft" and not hasattr(query, "scores"):
             raise TypeError(
                 f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
-                "Ask wm.serve(model, conduct=wm.Conduct(scores=True)) by wm.HttpBox, or take labels='hard'."
+                "Ask a wm.BlackBox(model, scores=True), or a wm.HttpBox to such a service, or take labels='hard'."
             )
         said = ask(query, images) if self.labels == "hard" else query.scores(images)
         found = int(said.max()) + 1 if said.ndim == 1 else said.shape[1]

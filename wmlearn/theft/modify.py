@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from wmlearn._checks import check_choice, check_count, check_number, check_seed
+from wmlearn._forward import check_model
 from wmlearn._random import torch_generator
 from wmlearn._show import html_table, plural
-from wmlearn.blackbox import check_model
 from wmlearn.data import Split
 from wmlearn.history import History, OnEpoch
 from wmlearn.training import check_fits
