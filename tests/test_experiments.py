@@ -131,6 +131,16 @@ def test_two_processes_give_the_same_numbers(few, marks, swept):
     assert numbers(again).reset_index(drop=True).equals(numbers(alone).reset_index(drop=True))
 
 
+def test_a_thief_with_a_key_of_his_own_works_elsewhere_without_it(few, marks):
+    """Nothing that holds a key can be sent, and a thief who overwrites holds one."""
+    his = wm.Noise()(few, n=5, key=bytes(32))
+    over = {"overwritten": wm.theft.Overwrite(his, epochs=1)}
+    here = sweep({"words": marks["words"]}, over, few, seeds=[0])
+    with joblib.parallel_config(n_jobs=2):
+        there = sweep({"words": marks["words"]}, over, few, seeds=[0, 1])
+    assert numbers(there[there.seed == 0]).equals(numbers(here))
+
+
 def test_other_data_are_another_case(few, marks, swept):
     folder, _ = swept
     before = len(list(folder.iterdir()))

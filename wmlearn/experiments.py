@@ -21,7 +21,7 @@ from wmlearn.data import Splits
 from wmlearn.embedding import embed
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
-from wmlearn.theft import StealByQueries, Surrogate
+from wmlearn.theft import Overwrite, StealByQueries, Surrogate
 from wmlearn.theft.modify import Modification
 from wmlearn.verification import verify
 
@@ -104,7 +104,8 @@ def sweep(
     thefts = {UNTOUCHED: None, **thefts}
     cases = [_case(name, of, seed, data, network, cache) for name, of in marks.items() for seed in seeds]
     found = {case: case.rows() for case in cases}
-    work = {case: [theft for theft in thefts.values() if repr(theft) not in found[case]] for case in cases}
+    named = {repr(theft): _packed(theft) for theft in thefts.values()}
+    work = {case: {name: theft for name, theft in named.items() if name not in found[case]} for case in cases}
     jobs = [
         joblib.delayed(_steal)(place, _without_key(case.marks), case.seed, work[case], data, network)
         for place, case in enumerate(cases)
@@ -152,17 +153,32 @@ def _without_key(marks: TriggerSet) -> dict[str, Any]:
     return parts | {"header": dict(marks.header), "key": b""}
 
 
+def _packed(theft: Theft | None) -> Any:
+    """Return a theft as it is sent to a worker: a thief's own trigger set goes without its key, too."""
+    if isinstance(theft, Overwrite):
+        return type(theft), vars(theft) | {"marks": _without_key(theft.marks)}
+    return theft
+
+
+def _unpacked(sent: Any) -> Theft | None:
+    """Return the theft again, in the worker."""
+    if isinstance(sent, tuple):
+        make, parts = sent
+        return make(**parts | {"marks": TriggerSet(**parts["marks"])})
+    return sent
+
+
 def _steal(
-    place: int, parts: Row, seed: int, thefts: list[Theft | None], data: Splits, network: Network
+    place: int, parts: Row, seed: int, thefts: dict[str, Any], data: Splits, network: Network
 ) -> tuple[int, dict[str, Row]]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers; runs in a worker."""
     marks = TriggerSet(**parts)
     owner = embed(network(data, seed=seed), data, marks, seed=seed).model
     rows = {}
-    for theft in thefts:
-        query, cost = _deployed(theft, owner, seed, data, network)
+    for name, sent in thefts.items():
+        query, cost = _deployed(_unpacked(sent), owner, seed, data, network)
         right = float((query(data.test.images) == data.test.labels).mean())
-        rows[repr(theft)] = {"task_accuracy": right, "said": query(marks.images).tolist(), **cost}
+        rows[name] = {"task_accuracy": right, "said": query(marks.images).tolist(), **cost}
     return place, rows
 
 
