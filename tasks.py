@@ -163,7 +163,7 @@ class Leg:
 
 LESSON = ["-m", "pytest", "tests/test_notebooks.py", "-k", "outputs_again and 00"]
 WITH_ITS_OWN_WARNINGS = ["-m", "pytest", "-W", "default"]  # ipywidgets 7 uses what is deprecated since
-ART = "tests/extra/art_imitation.py"
+ART, DASK = "tests/extra/art_imitation.py", "tests/extra/dask_sweep.py"
 # Every name of the front door, and data that must have come along in the wheel.
 SMOKE = ["-c", "import wmlearn as wm; [getattr(wm, name) for name in wm.__all__]; print(wm.load_data('mnist'))"]
 
@@ -177,6 +177,7 @@ def legs() -> list[Leg]:
         Leg("ipywidgets-7", BASE_PYTHON, ["-e", ".[dev]", "ipywidgets==7.7.1"], [*WITH_ITS_OWN_WARNINGS, *labs]),
         Leg("wheel", BASE_PYTHON, ["."], SMOKE, outside=True),
         Leg("art", BASE_PYTHON, ["-e", ".[dev]", "adversarial-robustness-toolbox"], [*WITH_ITS_OWN_WARNINGS, ART]),
+        Leg("dask", BASE_PYTHON, ["-e", ".[dev]", "dask", "distributed"], [*WITH_ITS_OWN_WARNINGS, DASK]),
         *(Leg(f"python{minor}", find_python(minor), ["-e", ".[dev]"], LESSON) for minor in others),
     ]
 

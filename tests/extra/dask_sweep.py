@@ -1,0 +1,64 @@
+"""A sweep on a cluster gives the numbers it gives here: a local Dask cluster, two workers in processes of their own.
+
+Not collected by default: Dask has an environment of its own, a leg of `make test-all`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import joblib
+import pandas as pd
+import pytest
+from distributed import Client, LocalCluster
+
+import wmlearn as wm
+
+THEFTS = {
+    "pruned": wm.theft.Prune(0.7),
+    "tuned": wm.theft.FineTune(epochs=1, lr=5e-3),
+    "imitated": wm.theft.StealByQueries(n=200, schedule=wm.OneCycle(epochs=2)),
+    "distilled": wm.theft.StealByQueries(n=200, labels="soft", schedule=wm.OneCycle(epochs=2)),
+    "filtered": wm.theft.RejectUnusual(),
+}
+
+
+@pytest.fixture(scope="module")
+def few() -> wm.Splits:
+    mini = wm.load_data("mnist")
+    return wm.Splits("few", *(part.take(slice(600)) for part in (mini.train, mini.loot, mini.test)), mini.classes)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Client]:
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+        Client(local) as client,
+    ):
+        yield client
+
+
+def swept(few: wm.Splits) -> pd.DataFrame:
+    marks = {
+        "words": wm.Content(words=10)(few, n=30, key=wm.CLASSROOM_KEY),
+        "one word": wm.Content(labels="fixed")(few, n=20, key=wm.CLASSROOM_KEY),
+    }
+    his = wm.Noise()(few, n=10, key=bytes(32))
+    thefts = THEFTS | {"overwritten": wm.theft.Overwrite(his, epochs=1)}
+    return wm.sweep(marks, thefts, few, seeds=[0, 1]).drop(columns="seconds")
+
+
+def test_a_cluster_gives_the_same_numbers(few: wm.Splits, cluster: Client) -> None:
+    here = swept(few)
+    with joblib.parallel_config(backend="dask"):
+        there = swept(few)
+    pd.testing.assert_frame_equal(here, there)
+    assert len(here) == 2 * 2 * (len(THEFTS) + 2)
+
+
+def test_it_was_the_cluster_that_worked(few: wm.Splits, cluster: Client) -> None:
+    """Otherwise the test above would compare this process with itself."""
+    with joblib.parallel_config(backend="dask"):
+        places = joblib.Parallel(return_as="generator_unordered")(joblib.delayed(os.getpid)() for _ in range(4))
+        assert os.getpid() not in set(places)
