@@ -341,7 +341,7 @@ def test_the_legs_are_whole(tasks, monkeypatch):
     monkeypatch.setattr(tasks, "find_python", {"3.10": "python3.10"}.get)
     legs = {leg.name: leg for leg in tasks.legs()}
     assert {"lowest", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(legs)
-    assert all((ROOT / legs[name].check[-1]).is_file() for name in ("art", "dask"))
+    assert all((tasks.ROOT / legs[name].check[-1]).is_file() for name in ("art", "dask"))
     assert f"python{tasks.PYTHON}" not in legs
     assert legs["wheel"].outside
     assert tasks.run_leg(legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]).startswith("not here")
