@@ -1,0 +1,170 @@
+"""Measure every thief against every kind of trigger: what is left of the evidence, and what it cost him.
+
+MNIST, the full size: three kinds of trigger with keyed and with fixed labels, five owners each (a seed draws an owner's
+first weights, the order of his images, his key, and the thief's dice). CIFAR-10: the models that ship, once, and only
+the thefts that train nothing; there the task is measured on the first 2,000 test images.
+
+One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where labels are keyed, and
+nobody knows how many where they are fixed (`p` is empty there). `p` is the anytime p-value, `decision` what `wm.verify`
+says at the sealed alpha, .001. `images` are those the thief needs of his own, `queries` those he had to ask of the
+owner's service; `seconds` are his, of one core. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
+takes photographs of CIFAR-10, or the digits of MNIST.
+
+What is measured is kept below the data folder; run it again, and what is missing is added. About an hour on one core::
+
+    OMP_NUM_THREADS=1 python benchmarks/thefts.py
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import wmlearn as wm
+from wmlearn._data.published import data_folder
+from wmlearn.triggers import FOREIGN, fit_pixels
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "thefts.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/thefts.py"
+CASE = ["data", "marks", "labels", "theft", "strength", "seed"]
+MEASURED = ["task_accuracy", "matched", "questions", "p", "decision", "images", "queries", "seconds"]
+
+TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
+IMAGES = {"content": 150, "unrelated": 100, "noise": 100}  # keyed; those with fixed labels have 100, each a question
+SEEDS = range(5)
+LOOT = 5_000
+SHIPPED_TEST = 2_000  # test images of CIFAR-10
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """A thief who stole from three owners and lets them vote: two models that ship stand for the other two."""
+
+    others: tuple[str, ...]
+
+    def __call__(self, query: wm.BlackBox, loot: wm.Split) -> Any:
+        """Return the service that asks all three."""
+        return wm.theft.Vote([query, *(wm.BlackBox(wm.load_model(name)) for name in self.others)])
+
+
+def cheap() -> dict[str, Any]:
+    """Return the thefts that train nothing, by name and strength."""
+    theft = wm.theft
+    return {
+        **{f"Prune {share}": theft.Prune(share) for share in (0.5, 0.7, 0.8, 0.9)},
+        **{f"Prune-channels {share}": theft.Prune(share, by="channel") for share in (0.1, 0.3)},
+        **{f"Quantize {bits}": theft.Quantize(bits) for bits in (5, 3, 2)},
+        **{f"PerturbWeights {sigma}": theft.PerturbWeights(sigma) for sigma in (0.1, 0.3, 0.5)},
+        **{f"Jpeg {quality}": theft.Jpeg(quality) for quality in (95, 65, 45, 10)},
+        **{f"Blur {sigma}": theft.Blur(sigma) for sigma in (0.5, 0.8, 1.2)},
+        **{f"Squeeze {bits}": theft.Squeeze(bits) for bits in (4, 1)},
+        **{f"AddNoise {sigma}": theft.AddNoise(sigma) for sigma in (0.05, 0.1, 0.3)},
+        "RejectUnusual 0.05": theft.RejectUnusual(0.05),
+    }
+
+
+def training(data: wm.Splits) -> dict[str, Any]:
+    """Return the thefts that train, by name and strength."""
+    theft = wm.theft
+    other = wm.load_data(FOREIGN[data.name], size="full").train
+    foreign = wm.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
+    his = wm.Content(words=10)(replace(data, train=data.loot), n=100, key=key("thief", 0))
+    return {
+        **{f"FTAL {lr}": theft.FineTune(5, lr) for lr in (1e-3, 5e-3, 1e-2)},
+        "FTLL 0.01": theft.FineTune(5, 1e-2, layers="last"),
+        "RTLL 0.01": theft.FineTune(10, 1e-2, layers="last", reset=True),
+        "RTAL 0.005": theft.FineTune(5, 5e-3, reset=True),
+        **{f"FinePrune {share}": theft.FinePrune(share) for share in (0.3, 0.6)},
+        "Overwrite 0.005": theft.Overwrite(his),
+        **{
+            f"Steal-{labels}-{what} {LOOT}": theft.StealByQueries(LOOT, labels, queries)
+            for labels in ("hard", "soft")
+            for what, queries in (("loot", "loot"), ("unrelated", foreign))
+        },
+        "Vote 3": Ensemble((f"{data.name}/clean", f"{data.name}/noise")),
+    }
+
+
+def key(who: str, seed: int) -> bytes:
+    """Return the key of somebody in this study: public, as all that is committed."""
+    return hashlib.sha256(f"thefts study, {who} {seed}".encode()).digest()
+
+
+def marked_by(seed: int, data: wm.Splits) -> dict[str, wm.TriggerSet]:
+    """Return the six trigger sets of one owner, by kind and label mode."""
+    return {
+        f"{kind} {labels}": make(labels=labels)(
+            data, n=IMAGES[kind] if labels == "keyed" else 100, key=key(f"{kind} {labels}", seed)
+        )
+        for kind, make in TRIGGERS.items()
+        for labels in ("keyed", "fixed")
+    }
+
+
+def trained(name: str = "mnist") -> Iterator[pd.DataFrame]:
+    """Yield what the owners of one seed and all their thieves gave, seed by seed."""
+    full = wm.load_data(name, size="full")
+    data = wm.Splits(name, full.train, full.loot.take(range(LOOT)), full.test, full.classes)
+    thefts = cheap() | training(data)
+    for seed in SEEDS:
+        swept = wm.sweep(marked_by(seed, data), thefts, data, seeds=[seed], cache=data_folder() / "thefts")
+        yield swept.assign(data=name)
+
+
+def shipped(name: str = "cifar10") -> pd.DataFrame:
+    """Return what the cheap thefts leave of the models that ship."""
+    full = wm.load_data(name, size="full")
+    data = wm.Splits(name, full.train, full.loot.take(range(LOOT)), full.test.take(range(SHIPPED_TEST)), full.classes)
+    rows = []
+    for kind, labels in ((kind, labels) for kind in TRIGGERS for labels in ("keyed", "fixed")):
+        owner = wm.load_model(f"{name}/{kind}" + "-fixed" * (labels == "fixed"))
+        n = IMAGES[kind] if labels == "keyed" else 150
+        marks = TRIGGERS[kind](labels=labels)(wm.load_data(name), n=n, key=wm.CLASSROOM_KEY)
+        thefts: dict[str, Callable[..., Any] | None] = {"none": None, **cheap()}
+        for theft, noun in thefts.items():
+            query, cost = deployed(noun, owner, data.loot)
+            verdict = wm.verify(query, marks)
+            right = float((query(data.test.images) == data.test.labels).mean())
+            about = {"data": name, "marks": f"{kind} {labels}", "theft": theft, "seed": 0, "task_accuracy": right}
+            found = {"matched": verdict.k, "questions": verdict.n, "p": verdict.p, "decision": verdict.decision}
+            rows.append(about | found | {"images": 0, "queries": 0, "seconds": cost})
+    return pd.DataFrame(rows)
+
+
+def deployed(theft: Callable[..., Any] | None, owner: Any, loot: wm.Split) -> tuple[Any, float]:
+    """Return the service that a thief puts up who trains nothing, and his seconds."""
+    if theft is None:
+        return wm.BlackBox(owner), 0.0
+    if isinstance(theft, (wm.theft.Prune, wm.theft.Quantize, wm.theft.PerturbWeights)):
+        surrogate = theft(owner)
+        return wm.BlackBox(surrogate.model), surrogate.seconds
+    return theft(wm.BlackBox(owner), loot), 0.0
+
+
+def write(frames: list[pd.DataFrame]) -> None:
+    """Write all rows that are known, in one order, whole or not at all."""
+    rows = pd.concat(frames, ignore_index=True)
+    rows[["marks", "labels"]] = rows.marks.str.split(" ", expand=True)
+    rows["strength"] = rows.theft.str.partition(" ")[2]
+    rows["theft"] = rows.theft.str.partition(" ")[0]
+    rows["task_accuracy"] = rows.task_accuracy.map("{:.4f}".format)
+    rows["p"] = rows.p.map("{:.3g}".format).replace("nan", "")
+    rows["seconds"] = rows.seconds.map("{:.1f}".format)
+    part = RESULTS.with_suffix(".part")
+    part.write_text(COMMAND + "\n" + rows[CASE + MEASURED].to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    os.replace(part, RESULTS)
+
+
+if __name__ == "__main__":
+    known = [shipped()] if "--no-photographs" not in sys.argv else []
+    for frame in trained():
+        known.append(frame)
+        write(known)
+        print(len(frame), "rows", flush=True)
