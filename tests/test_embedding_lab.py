@@ -243,9 +243,9 @@ def test_run_pressed_twice_is_refused(data, monkeypatch):
     lab = lab_for(data)
     lab.run.click()
     assert gate.reached.wait(PATIENCE)
-    running = lab._thread
+    running = lab._background.thread
     lab.run.click()  # the button is disabled; a script can press it all the same
-    assert lab._thread is running
+    assert lab._background.thread is running
     assert "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
     gate.opened.set()
     assert lab.wait(PATIENCE)

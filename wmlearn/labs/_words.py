@@ -1,4 +1,4 @@
-"""What the verification lab says, in words: the evidence so far, the drawing as a sentence, the line being explored."""
+"""What the labs say of a verdict, in words: the evidence so far, the drawing as a sentence, the line being explored."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wmlearn._show import plural
 from wmlearn._words import CLASSROOM, expected
 from wmlearn.labs._replay import Replay
 from wmlearn.labs._svg import amount
+from wmlearn.verdict import Verdict
 
 _SIGNS = {"found": "✔ found", "not found": "– not found", "cannot tell": "? cannot tell"}
 
@@ -23,11 +24,28 @@ def verdict_html(replay: Replay, n: int) -> str:
         heading = "? too early to tell"
     if replay.fault:
         heading, words = _SIGNS["cannot tell"], f"could not be asked: {replay.fault}"
+    return verdict_box(heading, words, replay.name, decision.replace(" ", "-"))
+
+
+def verdict_box(heading: str, words: str, name: str = "", kind: str = "") -> str:
+    """Return a heading, a name and words as HTML that a screen reader reads out when it changes.
+
+    Parameters
+    ----------
+    kind : "found", "not-found" or "cannot-tell", for the style sheet; empty where there is no verdict yet
+    """
     raised = re.sub(r"10\^(\d+)", r"10<sup>\1</sup>", html.escape(words))
     return (
-        f"<div class='wm-verdict wm-{decision.replace(' ', '-')}' role='status' aria-live='polite'>"
-        f"<p><b>{heading}</b> &ensp;{html.escape(replay.name)}</p><p>{raised}</p></div>"
+        f"<div class='wm-verdict{f' wm-{kind}' if kind else ''}' role='status' aria-live='polite'>"
+        f"<p><b>{heading}</b>{f' &ensp;{html.escape(name)}' if name else ''}</p><p>{raised}</p></div>"
     )
+
+
+def outcome_html(verdict: Verdict, name: str) -> str:
+    """Return a whole verdict, with keyed labels or with fixed ones, as such a box."""
+    note = " This does not clear it." if verdict.decision == "not found" else ""
+    words = repr(verdict).partition(": ")[2]
+    return verdict_box(_SIGNS[verdict.decision], f"{words}.{note}", name, verdict.decision.replace(" ", "-"))
 
 
 def _words(replay: Replay, n: int) -> str:

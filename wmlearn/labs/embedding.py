@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import threading
 from typing import TYPE_CHECKING, Any
 
 from wmlearn import commitment, stats
@@ -12,12 +11,13 @@ from wmlearn._show import plural
 from wmlearn.data import Splits
 from wmlearn.embedding import Marked
 from wmlearn.history import Fitted, OneCycle
+from wmlearn.labs._background import Background
 from wmlearn.labs._curves import accuracy_png, accuracy_svg, caption
 from wmlearn.labs._marking import FEWEST_WORDS, MOST_EPOCHS, MOST_TRIGGERS, MOST_WORDS, Plan, Workshop
 from wmlearn.labs._run import Run, Stage
 from wmlearn.labs._style import STYLE
-from wmlearn.labs._view import alert, guarded, view
-from wmlearn.labs._words import verdict_html
+from wmlearn.labs._view import guarded, view
+from wmlearn.labs._words import verdict_box, verdict_html
 from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 
@@ -72,8 +72,6 @@ class EmbeddingLab:
             check_fits(start, data.train, "data")
         key = commitment.new_key() if key is None else commitment.check_key(key)
         self._shop = Workshop(data, key=key, seed=seed, start=start)
-        self._busy = threading.Lock()  # held while something is trained
-        self._thread: threading.Thread | None = None
         self._course: Run | None = None
         self._picture: bytes | None = None
         self._build(offered=start is not None)
@@ -88,8 +86,9 @@ class EmbeddingLab:
         self._inputs(offered)
         self._note, self._bar, self._progress, self.status = (widgets.HTML() for _ in range(4))
         self._chart, self._cost, self._sentence = (widgets.HTML() for _ in range(3))
-        self.run = widgets.Button(description="Run", button_style="primary", layout={"width": "100px"})
-        self.stop = widgets.Button(description="Stop", disabled=True, layout={"width": "100px"})
+        self._background = Background(self._begin, self._show, self.status)
+        self.run, self.stop = self._background.run, self._background.stop
+        self._background.locked = (self.triggers, self.number, self.words, self.epochs, self.start)
         rows = [[self.triggers, self.number], [self.words, self.epochs], [self.run, self.stop, self._bar]]
         first, second, buttons = (widgets.HBox(row) for row in rows)
         shown = [self._note, buttons, self._progress, self.status, self._chart, self._cost, self._sentence]
@@ -100,8 +99,6 @@ class EmbeddingLab:
         for place in (self.triggers, self.start):
             place.observe(guarded(self._describe, self.status), names="value")
         widgets.link((self.triggers, "value"), (self.number, "value"))
-        self.run.on_click(guarded(self._run, self.status))
-        self.stop.on_click(guarded(self._stop, self.status))
         self._show()
 
     def _inputs(self, offered: bool) -> None:
@@ -155,49 +152,16 @@ class EmbeddingLab:
     def _planned(self) -> Plan:
         return Plan(self.triggers.value, self.words.value, self.epochs.value, self.start.value)
 
-    def _run(self, _: object) -> None:
-        """Check the inputs, then train in the background."""
-        if not self._busy.acquire(blocking=False):
-            self.status.value = alert("A run is under way: press Stop, or wait for its end, before the next.")
-            return
+    def _begin(self) -> Run:
+        """Check the inputs, and return what Run is to do."""
         plan = self._planned()
-        try:
-            plan.check(self._shop.data)
-        except (TypeError, ValueError) as error:
-            self._busy.release()
-            self.status.value = alert(html.escape(str(error)))
-            return
+        plan.check(self._shop.data)
         self._course, self._picture = Run(plan, self._shop, self._show), None
-        self.status.value = ""
-        self._lock_inputs(True)
-        self._thread = threading.Thread(target=guarded(self._work, self.status), args=(self._course,), daemon=True)
-        self._thread.start()
-
-    def _stop(self, _: object) -> None:
-        if self._course is not None and self._busy.locked():
-            self.stop.disabled = True
-            self._course.stop()
-
-    def _work(self, course: Run) -> None:
-        """Train in the background, and open the inputs again, whatever happens."""
-        try:
-            course.go()
-        finally:
-            self.status.value = ""  # that a run was under way; an error comes after this
-            self._lock_inputs(False)
-            self._busy.release()
-            self._show()
-
-    def _lock_inputs(self, running: bool) -> None:
-        for place in (self.triggers, self.number, self.words, self.epochs, self.start, self.run):
-            place.disabled = running
-        self.stop.disabled = not running
+        return self._course
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most so many seconds, and say whether it is."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return not self._busy.locked()
+        return self._background.wait(timeout)
 
     # ------------------------------------------------------------ what is shown
 
@@ -221,10 +185,7 @@ class EmbeddingLab:
             heading, words = "– nothing marked", "There were no triggers: no watermark to find, and none to verify."
         else:
             heading, words = "? no verdict yet", "The freshly marked model is asked all its questions at the end."
-        return (
-            "<div class='wm-verdict' role='status' aria-live='polite'>"
-            f"<p><b>{heading}</b></p><p>{html.escape(words)}</p></div>"
-        )
+        return verdict_box(heading, words)
 
     @property
     def result(self) -> Marked | Fitted | None:
@@ -243,7 +204,7 @@ class EmbeddingLab:
 
     def __repr__(self) -> str:
         plan = self._course.plan if self._course else self._planned()
-        if self._busy.locked():
+        if self._background.busy:
             ends = ["  a run is under way"]
         elif self.result is None:
             ends = ["  nothing trained yet: press Run"]
@@ -254,7 +215,7 @@ class EmbeddingLab:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the live lab and, for where nothing runs, its text and, after a run, a picture of its curves."""
-        if self._picture is None and self._course is not None and not self._busy.locked():
+        if self._picture is None and self._course is not None and not self._background.busy:
             lines = self._course.curves()
             self._picture = accuracy_png(lines, self._course.plan.epochs) if lines else None
         return view(self.widget, repr(self), self._picture)
