@@ -73,7 +73,7 @@ def cheap() -> dict[str, Any]:
 def training(data: wm.Splits) -> dict[str, Any]:
     """Return the thefts that train, by name and strength."""
     theft = wm.theft
-    other = wm.load_data(FOREIGN[data.name], size="full").train
+    other = wm.load_data(FOREIGN[data.name], size="full").loot  # no trigger is among them: those come from `train`
     foreign = wm.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
     his = wm.Content(words=10)(replace(data, train=data.loot), n=100, key=key("thief", 0))
     return {
