@@ -184,6 +184,26 @@ EXERCISES: dict[str, Exercise] = {
         "about half of the accused, although each sentence of his was true: confidence is no probability of guilt.",
         "how many of the 999 innocents are accused, on average? And how many copies? Put the two side by side.",
     ),
+    "10.1": Exercise(
+        number(0.6),
+        "0.6 of a pixel: hardly to be seen, and it costs the task next to nothing.",
+        "`wm.verify(wm.theft.Blur(sigma)(copies['content']), marks['content']).decision`, for 0.1, 0.2 and so on.",
+    ),
+    "10.2": Exercise(
+        lambda answer: number(0.02)(answer) or number(2)(answer),
+        "1,000 times as likely as one seal by itself: 0.02, and nobody is accused at one in a thousand.",
+        "each published seal had its own chance to look good. How many chances were there?",
+    ),
+    "10.3": Exercise(
+        lambda answer: str(answer).strip().lower() == "ben",
+        "Ann's mark is in Ben's network, and Ben's is not in Ann's.",
+        "everybody's mark is in his own network. In whose network is the *other's* mark, beyond luck?",
+    ),
+    "10.4": Exercise(
+        lambda answer: str(answer).strip().lower() in ("c", "(c)", "c)"),
+        "the firm's network does depend on the key; how the key came into it, no number says.",
+        "in which of the four cases has the firm's network really learnt the secret answers?",
+    ),
     "11.1": Exercise(
         number(45),
         "45 of 64: thirteen more than the average of 32, and a coin does that well 8 times in 10,000.",
