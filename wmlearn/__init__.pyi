@@ -9,6 +9,7 @@ from .judge import challenge, judge
 from .labs.embedding import EmbeddingLab
 from .labs.predict import Predict
 from .labs.studio import TriggerStudio
+from .labs.theft import TheftLab
 from .labs.verification import VerificationLab
 from .lessons import check
 from .models import deep_cnn, small_cnn
@@ -39,6 +40,7 @@ __all__ = [
     "Service",
     "Split",
     "Splits",
+    "TheftLab",
     "TriggerSet",
     "TriggerStudio",
     "Unrelated",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wmlearn.labs._view import alert, guarded
 
@@ -13,14 +13,50 @@ if TYPE_CHECKING:
     from ipywidgets import HTML
 
 
-class Job(Protocol):
-    """Something that takes long, and can be asked to end early."""
+class Stage(NamedTuple):
+    """How far a job has got: in words, and as a part of the way."""
+
+    words: str
+    done: int = 0
+    of: int = 1
+
+    def html(self) -> tuple[str, str]:
+        """Return a bar, and the words."""
+        bar = f"<progress value='{self.done}' max='{self.of}' aria-label='part that is done'></progress>"
+        return bar, f"<p class='wm-small'>{html.escape(self.words)}</p>"
+
+
+class Job:
+    """Something that takes long, an epoch at a time, tells how far it has got, and can be asked to end early.
+
+    Attributes
+    ----------
+    stage : how far it has got
+    """
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed, self._stop = changed, threading.Event()
+        self.stage = Stage("starting")
 
     def go(self) -> None:
-        """Do it all."""
+        """Do it all; this takes seconds to minutes."""
+        try:
+            self.stage = self._do()
+        except Exception:
+            self.stage = Stage("ended by an error")
+            raise
+
+    def _do(self) -> Stage:
+        raise NotImplementedError
 
     def stop(self) -> None:
-        """Ask for the end; what was done until then is kept."""
+        """Ask for the end; it comes after the epoch that is being trained, and what was done until then is kept."""
+        self._stop.set()
+        self._tell(*self.stage)
+
+    def _tell(self, words: str, done: int, of: int) -> None:
+        self.stage = Stage("stopping after this epoch" if self._stop.is_set() else words, done, of)
+        self._changed()
 
 
 class Background:

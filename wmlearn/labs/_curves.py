@@ -14,8 +14,8 @@ from wmlearn.labs._twin import Label, label_ends, png
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 420, 30, 222  # the edges of the plot, in pixels; the labels stand right of it
-_ZERO = _BOTTOM - 8  # where 0 % is drawn: a line of zeros must not hide behind the axis
+LEFT, RIGHT, TOP, BOTTOM = 50, 420, 30, 222  # the edges of the plot, in pixels; the labels stand right of it
+_ZERO = BOTTOM - 8  # where 0 % is drawn: a line of zeros must not hide behind the axis
 _LINE_OF_TEXT = 16  # pixels
 
 
@@ -34,6 +34,8 @@ LOOKS = {
     "marked, task": Look("wm-task", BLUE, (0, (5, 2)), 2.8),
     "unmarked, task": Look("wm-task wm-unmarked", BLUE, (0, (6, 2, 1, 2)), 1.4),
     "unmarked, watermark": Look("wm-mark wm-unmarked", VERMILLION, (0, (1, 2)), 1.8),
+    "the copy, questions": Look("wm-mark", VERMILLION, "-", 2.8),
+    "the copy, task": Look("wm-task", BLUE, (0, (5, 2)), 2.8),
 }
 Curves = dict[str, list[float]]  # accuracies, 0 to 1, after epochs 1, 2, ...: one list for each of LOOKS
 
@@ -52,48 +54,55 @@ def curves(marked: Sequence[Epoch], unmarked: Sequence[Epoch]) -> Curves:
 def accuracy_svg(lines: Curves, epochs: int, caption: str) -> str:
     """Draw the accuracies so far on an axis of so many epochs; longer, should the training go on."""
     last = max([epochs, *map(len, lines.values())])
-    parts = _axes(last)
+    ticks = {_across(epoch, last): str(epoch) for epoch in range(0, last + 1, tick(last))}
+    parts = axes("accuracy: on the test images, and on the secret questions", "epochs", ticks)
     for name, line in lines.items():
-        points = "L".join(f"{_across(epoch, last):.1f} {_up(value):.1f}" for epoch, value in enumerate(line, 1))
-        x, y = _across(len(line), last), _up(line[-1])
+        points = "L".join(f"{_across(epoch, last):.1f} {up(value):.1f}" for epoch, value in enumerate(line, 1))
+        x, y = _across(len(line), last), up(line[-1])
         parts.append(f"<path class='{LOOKS[name].css}' d='M{points}'/>")
         parts.append(f"<circle class='{LOOKS[name].css}' cx='{x:.1f}' cy='{y:.1f}' r='3.5'/>")
     return drawing([*parts, *_labels(lines, last)], caption)
 
 
 def _across(epoch: float, last: int) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * epoch / last
+    return LEFT + (RIGHT - LEFT) * epoch / last
 
 
-def _up(accuracy: float) -> float:
-    return _ZERO - (_ZERO - _TOP) * accuracy
+def up(accuracy: float) -> float:
+    """Return how high, in pixels, a share from 0 to 1 is drawn."""
+    return _ZERO - (_ZERO - TOP) * accuracy
 
 
-def _axes(last: int) -> list[str]:
+def axes(title: str, below: str, ticks: Mapping[float, str]) -> list[str]:
+    """Draw the axes of a chart of shares.
+
+    Parameters
+    ----------
+    ticks : what stands below, by its place in pixels
+    """
     parts = []
     for hundredths in range(0, 101, 20):
-        y = _up(hundredths / 100)
-        parts.append(f"<path class='wm-grid' d='M{_LEFT} {y:.1f}H{_RIGHT}'/>")
-        parts.append(text(_LEFT - 7, y + 4, f"{hundredths} %", "end"))
-    for epoch in range(0, last + 1, tick(last)):
-        x = _across(epoch, last)
-        parts.append(f"<path class='wm-axis' d='M{x:.1f} {_BOTTOM}v5'/>")
-        parts.append(text(x, _BOTTOM + 18, str(epoch), "middle"))
-    parts.append(f"<path class='wm-axis' d='M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}'/>")
-    parts.append(text(0, 14, "accuracy: on the test images, and on the secret questions", "start"))
-    parts.append(text(_RIGHT, HEIGHT - 4, "epochs", "end"))
+        y = up(hundredths / 100)
+        parts.append(f"<path class='wm-grid' d='M{LEFT} {y:.1f}H{RIGHT}'/>")
+        parts.append(text(LEFT - 7, y + 4, f"{hundredths} %", "end"))
+    for x, words in ticks.items():
+        parts.append(f"<path class='wm-axis' d='M{x:.1f} {BOTTOM}v5'/>")
+        parts.append(text(x, BOTTOM + 18, words, "middle"))
+    parts.append(f"<path class='wm-axis' d='M{LEFT} {TOP}V{BOTTOM}H{RIGHT}'/>")
+    parts.append(text(0, 14, title, "start"))
+    parts.append(text(RIGHT, HEIGHT - 4, below, "end"))
     return parts
 
 
 def _labels(lines: Curves, last: int) -> list[str]:
     """Write each name and number right of the plot, with a piece of its line and a leader to the end of it."""
-    heights = {name: _BOTTOM - _up(line[-1]) for name, line in lines.items()}  # upwards from the bottom of the plot
+    heights = {name: BOTTOM - up(line[-1]) for name, line in lines.items()}  # upwards from the bottom of the plot
     parts = []
-    for name, place in spread(_in_order(heights), apart=_LINE_OF_TEXT, top=_BOTTOM - _TOP + 8).items():
-        x, y, label_y = _across(len(lines[name]), last), _up(lines[name][-1]), _BOTTOM - place
-        parts.append(f"<path class='wm-leader' d='M{x + 5:.1f} {y:.1f}L{_RIGHT + 12} {label_y:.1f}'/>")
-        parts.append(f"<path class='{LOOKS[name].css} wm-sample' d='M{_RIGHT + 12} {label_y:.1f}h26'/>")
-        parts.append(text(_RIGHT + 43, label_y + 4, f"{name} {percent(lines[name][-1])}", "start"))
+    for name, place in spread(_in_order(heights), apart=_LINE_OF_TEXT, top=BOTTOM - TOP + 8).items():
+        x, y, label_y = _across(len(lines[name]), last), up(lines[name][-1]), BOTTOM - place
+        parts.append(f"<path class='wm-leader' d='M{x + 5:.1f} {y:.1f}L{RIGHT + 12} {label_y:.1f}'/>")
+        parts.append(f"<path class='{LOOKS[name].css} wm-sample' d='M{RIGHT + 12} {label_y:.1f}h26'/>")
+        parts.append(text(RIGHT + 43, label_y + 4, f"{name} {percent(lines[name][-1])}", "start"))
     return parts
 
 

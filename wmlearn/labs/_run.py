@@ -2,70 +2,45 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from typing import NamedTuple
 
 from wmlearn._show import percent, plural
 from wmlearn.blackbox import BlackBox
 from wmlearn.embedding import CAP, Marked, embed
 from wmlearn.history import Epoch, Fitted, OneCycle
+from wmlearn.labs._background import Job, Stage
 from wmlearn.labs._curves import Curves, curves
 from wmlearn.labs._marking import Plan, Twin, Workshop
 from wmlearn.labs._replay import Replay, buy
 
 
-class Stage(NamedTuple):
-    """How far a run has got: in words, and as a part of the way."""
-
-    words: str
-    done: int = 0
-    of: int = 1
-
-
-class Run:
+class Run(Job):
     """Train a marked model and its unmarked twin in turn, epoch by epoch, then judge the marked one.
 
     Attributes
     ----------
     plan : what was asked for
-    stage : how far it has got
     result, twin, replay : what it has made in the end; None before, and where there is none
     """
 
     def __init__(self, plan: Plan, shop: Workshop, changed: Callable[[], None]) -> None:
-        self.plan, self._shop, self._changed = plan, shop, changed
-        self._stop = threading.Event()
-        self.stage = Stage("starting")
+        super().__init__(changed)
+        self.plan, self._shop = plan, shop
         self.result: Marked | Fitted | None = None
         self.twin: Fitted | None = None
         self.replay: Replay | None = None
         self._marked: list[Epoch] = []
         self._unmarked: list[Epoch] = []
 
-    def go(self) -> None:
-        """Do it all; this takes seconds to minutes."""
-        try:
-            if self._prepare():
-                self._train()
-                self._judge()
-            self.stage = self._ended()
-        except Exception:
-            self.stage = Stage("ended by an error")
-            raise
-
-    def stop(self) -> None:
-        """Ask for the end; it comes after the epoch that is being trained."""
-        self._stop.set()
-        self._tell("", self.stage.done, self.stage.of)
+    def _do(self) -> Stage:
+        if self._prepare():
+            self._train()
+            self._judge()
+        return self._ended()
 
     def curves(self) -> Curves:
         """Return the accuracies so far, epoch by epoch."""
         return curves(self._marked, self._unmarked)
-
-    def _tell(self, words: str, done: int, of: int) -> None:
-        self.stage = Stage("stopping after this epoch" if self._stop.is_set() else words, done, of)
-        self._changed()
 
     def _prepare(self) -> bool:
         """Train the model to continue from, where there is none yet; return False if that was stopped."""

@@ -43,6 +43,10 @@ STYLE = f"""<style>
 .wm-chart path.wm-mark.wm-unmarked {{ stroke-width: 1.8; stroke-dasharray: 2 4; }}
 .wm-chart circle.wm-task {{ fill: var(--wm-good); }}
 .wm-chart circle.wm-mark {{ fill: var(--wm-bad); }}
+.wm-chart circle.wm-apart {{ stroke: var(--wm-back); stroke-width: 1.2; }}
+.wm-chart path.wm-thin {{ stroke-width: 1.6; }}
+.wm-chart path.wm-square {{ fill: var(--wm-bad); stroke: var(--wm-bad); stroke-width: 1.5; }}
+.wm-chart path.wm-square.wm-hollow {{ fill: var(--wm-back); }}
 .wm-chart path.wm-bar {{ fill: var(--wm-good); stroke: none; }}
 .wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
 .wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 8px;

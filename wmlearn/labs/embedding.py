@@ -11,10 +11,10 @@ from wmlearn._show import plural
 from wmlearn.data import Splits
 from wmlearn.embedding import Marked
 from wmlearn.history import Fitted, OneCycle
-from wmlearn.labs._background import Background
+from wmlearn.labs._background import Background, Stage
 from wmlearn.labs._curves import accuracy_png, accuracy_svg, caption
 from wmlearn.labs._marking import FEWEST_WORDS, MOST_EPOCHS, MOST_TRIGGERS, MOST_WORDS, Plan, Workshop
-from wmlearn.labs._run import Run, Stage
+from wmlearn.labs._run import Run
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import guarded, view
 from wmlearn.labs._words import verdict_box, verdict_html
@@ -172,8 +172,7 @@ class EmbeddingLab:
         epochs = course.plan.epochs if course else OneCycle().epochs
         self._chart.value = accuracy_svg(lines, epochs, caption(lines))
         stage = course.stage if course else Stage("press Run")
-        self._bar.value = f"<progress value='{stage.done}' max='{stage.of}' aria-label='part that is done'></progress>"
-        self._progress.value = f"<p class='wm-small'>{html.escape(stage.words)}</p>"
+        self._bar.value, self._progress.value = stage.html()
         self._sentence.value = self._judgement()
         self._cost.value = f"<p class='wm-small'>{html.escape(course.cost() if course else '')}&nbsp;</p>"  # no jump
 

@@ -1,0 +1,176 @@
+"""What the theft lab does to the owner's model, and what is left after it: task accuracy, verdict, cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from wmlearn import theft
+from wmlearn._checks import check_kind, check_seed
+from wmlearn._random import stable_rng
+from wmlearn._show import plural
+from wmlearn._types import Query
+from wmlearn.blackbox import BlackBox
+from wmlearn.data import Split, Splits
+from wmlearn.embedding import watermark_accuracy
+from wmlearn.history import Epoch, OnEpoch
+from wmlearn.labs._background import Job, Stage
+from wmlearn.labs._curves import Curves
+from wmlearn.labs._thieves import Theft, Thief
+from wmlearn.models import small_cnn
+from wmlearn.questions import TriggerSet
+from wmlearn.theft.modify import Modification
+from wmlearn.training import check_fits
+from wmlearn.verdict import Verdict
+from wmlearn.verification import verify
+
+SEEN = 500  # test images on which the task accuracy is measured: enough for the curve, and twenty points in a second
+Watch = Callable[[nn.Module, Epoch], bool]
+UNTOUCHED = "the owner's own model"
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """What is left after a theft, and what it cost.
+
+    Attributes
+    ----------
+    theft : the theft as it is written in `wm.theft`
+    right, seen : of how many test images seen the deployed model classifies how many rightly
+    verdict : what `wm.verify` says of it
+    images, queries, seconds : what it cost: images of the thief's own, answers of the owner's service, time
+        (None for a filter, which works at every answer)
+    made : where he trained, the `Surrogate`; stopped early, it is what he had until then
+    """
+
+    theft: str
+    right: int
+    seen: int
+    verdict: Verdict
+    images: int = 0
+    queries: int = 0
+    seconds: float | None = None
+    made: theft.Surrogate | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether he was stopped before he had trained to the end."""
+        return self.made is not None and self.made.history.stopped
+
+    @property
+    def task_accuracy(self) -> float:
+        """The share of the test images seen that is classified rightly, 0 to 1."""
+        return self.right / self.seen
+
+
+class Bench:
+    """The owner's model, and everything that is done to it and measured.
+
+    Attributes
+    ----------
+    marks : the questions
+    sample, tests : the test images that are looked at, drawn by lot, and how many there are
+    """
+
+    def __init__(self, owner: nn.Module, data: Splits, marks: TriggerSet, seed: int) -> None:
+        check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after the owner's model")
+        check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
+        check_fits(owner, data.test, "data")
+        check_fits(owner, Split(marks.pixels, marks.labels), "marks")
+        self._owner, self._data, self.marks, self.seed = copy.deepcopy(owner).eval(), data, marks, check_seed(seed)
+        self.tests = len(data.test)
+        self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
+
+    def untouched(self) -> Point:
+        """Return what there is before any theft."""
+        return self._point(UNTOUCHED, BlackBox(self._owner))
+
+    def try_out(self, stolen: Theft, watch: Watch | None = None) -> Point:
+        """Commit a theft and measure what is left.
+
+        Parameters
+        ----------
+        watch : called after each epoch with the network in training; returning True ends the theft there
+        """
+        service, loot = BlackBox(self._owner), self._data.loot
+        imitates = isinstance(stolen, theft.StealByQueries)
+        if not imitates and not isinstance(stolen, Modification):
+            images = len(loot) if isinstance(stolen, theft.RejectUnusual) else 0
+            return replace(self._point(repr(stolen), stolen(service, loot)), images=images)
+        network = small_cnn(self._data, seed=(self.seed + 1000) % 2**32) if imitates else self._owner
+        watched = _Watched(network, watch)
+        held = (service, watched.model) if imitates else (watched.model,)
+        made = watched.let_go(stolen(*held, loot, on_epoch=watched.on_epoch))
+        written = repr(stolen)
+        if isinstance(stolen, theft.Overwrite):
+            written = written.replace(repr(stolen.marks), "his_marks")
+        point = self._point(written, BlackBox(made.model))
+        return replace(
+            point, images=made.images, queries=made.queries, seconds=made.seconds, made=made if watch else None
+        )
+
+    def accuracies(self, model: nn.Module) -> tuple[float, float]:
+        """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
+        return watermark_accuracy(model, self.marks), self._right(BlackBox(model)) / len(self.sample)
+
+    def _point(self, name: str, query: Query) -> Point:
+        return Point(name, self._right(query), len(self.sample), verify(query, self.marks))
+
+    def _right(self, query: Query) -> int:
+        return int((query(self.sample.images) == self.sample.labels).sum())
+
+
+class _Watched:
+    """A network that tells which copy of it is in training: thieves copy it, and a hook is copied along."""
+
+    def __init__(self, model: nn.Module, watch: Watch | None) -> None:
+        self.model = copy.deepcopy(model)
+        latest: dict[str, nn.Module] = {}
+        self._hook = self.model.register_forward_pre_hook(lambda module, _: latest.update(module=module))
+        self.on_epoch: OnEpoch | None = watch and (lambda record: watch(latest["module"], record))
+
+    def let_go(self, made: theft.Surrogate) -> theft.Surrogate:
+        """Return what was made, without the hook."""
+        made.model._forward_pre_hooks.pop(self._hook.id)
+        return made
+
+
+class Attempt(Job):
+    """One run of a thief who trains, measured after each epoch.
+
+    Attributes
+    ----------
+    thief, place : who, and at which place of the slider
+    point : what is left in the end; None before
+    """
+
+    def __init__(self, bench: Bench, thief: Thief, place: int, changed: Callable[[], None]) -> None:
+        super().__init__(changed)
+        self.thief, self.place, self._bench = thief, place, bench
+        self._lines: Curves = {"the copy, questions": [], "the copy, task": []}
+        self.point: Point | None = None
+
+    def _do(self) -> Stage:
+        self._tell_epoch(0)
+        self.point = self._bench.try_out(self.thief.at(self.place), self._watch)
+        history = self.point.made.history
+        done = plural(len(history.epochs), "epoch")
+        return Stage(f"stopped after {done}" if history.stopped else f"{done} done", 1, 1)
+
+    def curves(self) -> Curves:
+        """Return the accuracies so far, epoch by epoch."""
+        return {name: line for name, line in self._lines.items() if line}
+
+    def _watch(self, model: nn.Module, record: Epoch) -> bool:
+        for line, share in zip(self._lines.values(), self._bench.accuracies(model)):
+            line.append(share)
+        self._tell_epoch(record.epoch)
+        return self._stop.is_set()
+
+    def _tell_epoch(self, done: int) -> None:
+        of = self.thief.epochs
+        words = f"epoch {done + 1} of {of}" if done < of else f"epoch {done + 1}: until his own marks are learnt"
+        self._tell(words, min(done, of), of)
