@@ -19,7 +19,7 @@ from torch.nn import functional
 
 import wmlearn as wm
 from wmlearn import training
-from wmlearn.embedding import CAP, Marked, _UntilRight, watermark_accuracy
+from wmlearn.embedding import CAP, Marked, UntilRight, watermark_accuracy
 from wmlearn.history import Epoch, History, OneCycle
 from wmlearn.training import accuracy, predict
 
@@ -173,7 +173,7 @@ def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root)
     ],
 )
 def test_the_stop_rule_by_hand(schedule, accuracies, ends_at):
-    rule = _UntilRight(schedule, None)
+    rule = UntilRight(schedule, None)
     ended = None
     for number, share in enumerate(accuracies, start=1):
         if rule(Epoch(number, 0.0, 0.9, share)):

@@ -31,13 +31,16 @@ def explain(v: Verdict) -> str:
 def _account(v: Verdict) -> Iterator[str]:
     """Say what a judge must know besides: why luck is known, what was asked, what got no answer or a strange one."""
     if v.p0 is not None:
+        drawn = "by a key that was fixed before" if v.owners_word else "after all else was fixed"
         yield (
-            f"Each answer was drawn by lot, 1 in {v.lots}, after all else was fixed: an innocent service matches a "
+            f"Each answer was drawn by lot, 1 in {v.lots}, {drawn}: an innocent service matches a "
             f"question with probability {v.p0:.3g} at most, whatever it says."
         )
         if v.n == v.planned:
             low, high = stats.match_interval(v.k, v.n)
             yield f"Match rate {math.floor(100 * low) / 100:.2f} to {math.ceil(100 * high) / 100:.2f} (95 %)."
+    if v.owners_word:
+        yield "That customers asked these images a judge has from the owner alone: hence his p of 1."
     if v.queries:
         yield f"{plural(v.queries, 'image')} asked, {v.failed:,} without an answer."
     silent = int(v.unanswered.sum())

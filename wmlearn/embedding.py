@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -119,22 +120,33 @@ def embed(
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
     epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
     """
+    model = prepared(model, data, marks)
+    check_course(schedule, seed, on_epoch)
+    repeats = max(1, round(SHARE * len(data.train) / len(marks.pixels)))
+    shown = Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
+    steps = train(model, data.train, rate=schedule, seed=seed, extra=shown, batch=schedule.batch)
+    return until_right(model, data, marks, steps, UntilRight(schedule.epochs, on_epoch))
+
+
+def prepared(model: nn.Module, data: Splits, marks: TriggerSet) -> nn.Module:
+    """Return a copy of a model that is to be marked, if the three fit."""
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
     check_fits(model, data.train, "data")
-    check_course(schedule, seed, on_epoch)
     if marks.pixels.shape[1:] != data.shape:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
             "Make the triggers from the same data."
         )
     check_fits(model, Split(marks.pixels, marks.labels), "marks")
-    model = copy.deepcopy(model)
-    repeats = max(1, round(SHARE * len(data.train) / len(marks.pixels)))
-    shown = Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
-    right = _UntilRight(schedule.epochs, on_epoch)
-    steps = train(model, data.train, rate=schedule, seed=seed, extra=shown, batch=schedule.batch)
-    history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, lambda: _measure(model, data, marks), right)
+    return copy.deepcopy(model)
+
+
+def until_right(
+    model: nn.Module, data: Splits, marks: TriggerSet, steps: Iterator[float], right: UntilRight
+) -> Marked:
+    """Let a training go on until every question is answered, or the cap is reached."""
+    history = run(islice(steps, CAP * right.epochs), right.epochs, lambda: _measure(model, data, marks), right)
     return Marked(model, History(history.epochs, history.stopped and not right.complete), marks, right.complete)
 
 
@@ -147,7 +159,7 @@ def _measure(model: nn.Module, data: Splits, marks: TriggerSet) -> dict[str, flo
     return {"task_accuracy": accuracy(model, data.test), "watermark_accuracy": watermark_accuracy(model, marks)}
 
 
-class _UntilRight:
+class UntilRight:
     """Ends a training once every question was right twice running, not before the schedule is over."""
 
     def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:

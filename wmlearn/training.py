@@ -78,7 +78,7 @@ def train(
     if not any(weights.requires_grad for weights in model.parameters()):
         kind = type(model).__name__
         raise ValueError(f"model must have weights to train; got a {kind} without any. Add a layer, or unfreeze one.")
-    images = _Images(part, extra)
+    images = Shown(part, extra)
     optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     order = torch_generator(seed)
     for epoch in count():
@@ -89,7 +89,7 @@ def train(
         yield loss
 
 
-class _Images:
+class Shown:
     """What is trained on, as tensors: the images of a part, varied where it says how, then extra ones as they are."""
 
     def __init__(self, part: Split, extra: Split | None) -> None:
@@ -128,7 +128,7 @@ class _Images:
 
 def _one_epoch(
     model: nn.Module,
-    images: _Images,
+    images: Shown,
     optimiser: torch.optim.Optimizer,
     batches: Sequence[Tensor],
     rates: Sequence[float],

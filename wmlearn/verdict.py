@@ -39,6 +39,7 @@ class Verdict:
     nulls : the matches of each null model; `family` the number of tests that share alpha
     lots : the classes an answer, or with fixed labels the target, could have been drawn from; `lottery` the p-value of
         that draw
+    owners_word : whether which questions count is known from the owner alone, as with `Dawn`
     """
 
     alpha: float
@@ -55,6 +56,7 @@ class Verdict:
     strange: int = 0
     nulls: tuple[int, ...] = ()
     lottery: float | None = None
+    owners_word: bool = False
 
     @property
     def n(self) -> int:
@@ -87,7 +89,7 @@ class Verdict:
     @property
     def p_judge(self) -> float | None:
         """The p-value for somebody who thinks the owner may have tried many seals; None with fixed labels."""
-        return None if self.path is None else stats.judge_p(self.p)
+        return None if self.path is None else 1.0 if self.owners_word else stats.judge_p(self.p)
 
     @property
     def confidence(self) -> float | None:

@@ -1,0 +1,232 @@
+"""Measure what resists a thief who copies through the prediction API: plain marks, composites, margin, DAWN.
+
+MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images, his key, and the
+thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12, or
+24 where it is called wide. The thief asks his service, and trains a network of the same kind:
+
+- `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty times, or as often and
+  as wide a network as `strength` says;
+- `unrelated`: he asks about 10,000 photographs of CIFAR-10, in grey, and learns ten times;
+- `unrelated soft`: the same, and he learns the score of every class.
+
+One row for each network that is asked. `matched` counts questions, of `questions`; luck gives a tenth (a ninth with
+DAWN). `images` is the share of trigger images that get their secret answer. `new` counts the questions matched on other
+images of the same words or pairs, taken from the test part; only composites and words have such. `p` is the anytime
+p-value, `decision` what `wm.verify` says at alpha = .001. `twin` is the same network without any mark, asked the same:
+an innocent. `noise margin 4` pushes four times as far as the authors of the method do.
+
+Every row is written when it is known; run it again, and what is missing is added. Half an hour on one core::
+
+    OMP_NUM_THREADS=1 python benchmarks/countermeasures.py
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from torch import nn
+
+import wmlearn as wm
+from wmlearn.triggers import fit_pixels
+
+RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "countermeasures.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/countermeasures.py"
+CASE = ("owner", "seed", "theft", "strength")
+MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "decision")
+
+SEEDS = range(5)
+TRAIN, LOOT, ASKED = 20_000, 5_000, 10_000  # what the owner learns; digits the thief holds; photographs he asks about
+SCHEDULE = wm.OneCycle(epochs=5)
+WIDTH, WIDE = 12, 24
+EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
+SHARE = 0.005  # of the queries, answered wrongly by DAWN
+
+Row = dict[str, str]
+Recipe = Callable[..., wm.TriggerSet]
+
+# name: the recipe, how many images, the width of the network, and how it is embedded
+OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
+    "noise": (wm.Noise(), 100, WIDTH, wm.embed),
+    "noise margin": (wm.Noise(), 100, WIDTH, wm.Margin()),
+    "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),
+    "noise margin 4": (wm.Noise(), 100, WIDTH, wm.Margin(size=4 / 255)),
+    "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
+    "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
+    "content margin": (wm.Content(words=30), 150, WIDTH, wm.Margin()),
+    "composite 10x400 wide": (wm.Composite(pairs=10), 4000, WIDE, wm.embed),
+    "composite 30x130": (wm.Composite(pairs=30), 3900, WIDTH, wm.embed),
+    "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
+}
+THEFTS = ("loot", "unrelated", "unrelated soft")
+DAWN = (("6", WIDTH), ("20", WIDTH), ("40", WIDTH), ("20", 48))  # how long, and how wide, whom a `Dawn` answered learns
+
+
+@functools.cache
+def data() -> wm.Splits:
+    """Return the task as owner and thief have it; the test part is whole."""
+    full = wm.load_data("mnist", size="full")
+    return wm.Splits("mnist", full.train.take(slice(TRAIN)), full.loot.take(slice(LOOT)), full.test, full.classes)
+
+
+@functools.cache
+def photographs() -> wm.Split:
+    """Return what a thief asks about who has no digits."""
+    loot = wm.load_data("cifar10", size="full").loot.take(slice(ASKED))  # no trigger of `Unrelated` is among them
+    return wm.Split(fit_pixels(loot.pixels, data().shape), loot.labels)
+
+
+@functools.lru_cache(maxsize=3)
+def marks(owner: str, seed: int) -> wm.TriggerSet:
+    """Return what an owner sealed."""
+    recipe, n, _, _ = OWNERS[owner]
+    return recipe(data(), n=n, key=key(seed))
+
+
+def key(seed: int) -> bytes:
+    """Return the key of one owner."""
+    return hashlib.sha256(f"countermeasures study {seed}".encode()).digest()
+
+
+def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
+    """Return other images of the same words or pairs, from the test part; the answers are not those of this set."""
+    recipe, n, _, _ = OWNERS[owner]
+    if not isinstance(recipe, (wm.Content, wm.Composite)):
+        return None
+    test = data().test
+    return recipe(wm.Splits("mnist", test, test, test, data().classes), n=min(n, 300), key=key(seed))
+
+
+@functools.cache
+def twin(seed: int, width: int) -> nn.Module:
+    """Return an unmarked network, an innocent; DAWN's owner, too."""
+    return wm.fit(wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
+
+
+@functools.lru_cache(maxsize=1)
+def marked(owner: str, seed: int) -> nn.Module:
+    """Return the owner's network, trained once for all thefts."""
+    _, _, width, embed = OWNERS[owner]
+    model = wm.small_cnn(data(), width=width, seed=seed)
+    return embed(model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
+
+
+def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Module:
+    """Return the network that a thief trains on the answers of a service."""
+    pool = data().loot if theft == "loot" else photographs()
+    noun = wm.theft.StealByQueries(
+        len(pool),
+        labels="soft" if theft.endswith("soft") else "hard",
+        queries=pool,
+        seed=seed,
+        schedule=wm.OneCycle(epochs=epochs, batch=64),
+    )
+    return noun(query, wm.small_cnn(data(), width=width, seed=seed + 100), data().loot).model
+
+
+def measure(case: Row) -> Row:
+    """Ask one network its questions, and give it the test images."""
+    owner, seed, theft = case["owner"], int(case["seed"]), case["theft"]
+    if owner == "dawn":
+        return dawn(theft, case["strength"], seed)
+    width = OWNERS[owner][2]
+    if theft == "twin":
+        model = twin(seed, width)
+    elif theft == "none":
+        model = marked(owner, seed)
+    else:
+        box = wm.BlackBox(marked(owner, seed), scores=True)
+        model = steal(box, theft, seed, width, EPOCHS[theft.split()[0]])
+    return questioned(model, owner, seed)
+
+
+def questioned(model: nn.Module, owner: str, seed: int) -> Row:
+    """Return what a network answers to an owner's questions."""
+    sealed, others, box = marks(owner, seed), fresh(owner, seed), wm.BlackBox(model)
+    verdict = wm.verify(box, sealed)
+    new = ""
+    if others is not None:
+        assert others.names == sealed.names
+        new = str(int((others.answer(box(others.images)) == sealed.answers).sum()))
+    return row(model, verdict, float((box(sealed.images) == sealed.labels).mean()), new)
+
+
+def dawn(theft: str, strength: str, seed: int) -> Row:
+    """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest customers."""
+    service = wm.Dawn(wm.BlackBox(twin(seed, WIDTH)), data().classes, share=SHARE, key=key(seed))
+    said = service(data().loot.images)  # what he will be told
+    if theft == "customers":
+        right = (said == data().loot.labels).mean()
+        shown = wm.BlackBox(twin(seed, WIDTH))(data().loot.images)
+        cost = (shown == data().loot.labels).mean() - right
+        return dict.fromkeys(MEASURED, "") | {"task_accuracy": f"{right:.4f}", "images": f"{cost:.4f}"}
+    if theft == "twin":
+        model = twin(seed + 50, WIDTH)
+    else:
+        epochs, _, width = strength.partition(" epochs, width ")
+        model = steal(service, "loot", seed, int(width), int(epochs))
+    verdict = service.verify(wm.BlackBox(model))
+    return row(model, verdict, verdict.k / verdict.n, "")
+
+
+def row(model: nn.Module, verdict: wm.Verdict, images: float, new: str) -> Row:
+    """Return the measured part of a row."""
+    return {
+        "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",
+        "questions": str(verdict.n),
+        "matched": str(verdict.k),
+        "images": f"{images:.4f}",
+        "new": new,
+        "p": f"{verdict.p:.3g}",
+        "decision": verdict.decision,
+    }
+
+
+def cases() -> Iterator[Row]:
+    """Yield what is to be measured, owner by owner."""
+    for seed in map(str, SEEDS):
+        kind = {"owner": "dawn", "seed": seed, "strength": ""}
+        yield kind | {"theft": "customers"}
+        yield kind | {"theft": "twin"}
+        yield from (kind | {"theft": "loot", "strength": f"{epochs} epochs, width {width}"} for epochs, width in DAWN)
+    for owner, seed in itertools.product(OWNERS, map(str, SEEDS)):
+        kind = {"owner": owner, "seed": seed, "strength": ""}
+        yield from (kind | {"theft": theft} for theft in ("twin", "none", *THEFTS))
+
+
+def known() -> list[Row]:
+    """Return the rows measured before."""
+    if not RESULTS.exists():
+        return []
+    with RESULTS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(line for line in file if line[0] != "#"))
+
+
+def measure_all(file: TextIO) -> None:
+    """Keep what is known, measure what is missing, and write each row as soon as it is."""
+    old = known()
+    file.seek(0)
+    file.truncate()
+    file.write(COMMAND + "\n")
+    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(old)
+    file.flush()
+    done = {tuple(each[name] for name in CASE) for each in old}
+    for case in cases():
+        if tuple(case[name] for name in CASE) not in done:
+            found = case | measure(case)
+            rows.writerow(found)
+            file.flush()
+            print(*(found[name] for name in (*CASE, *MEASURED)), flush=True)
+
+
+if __name__ == "__main__":
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
+        measure_all(output)
