@@ -11,9 +11,9 @@ from wmlearn._show import BLUE, VERMILLION, percent, plural
 from wmlearn._words import expected
 from wmlearn.labs._bench import Point
 from wmlearn.labs._curves import BOTTOM, LEFT, RIGHT, TOP, axes, up
-from wmlearn.labs._svg import drawing, spread, text
+from wmlearn.labs._svg import drawing, text
 from wmlearn.labs._thieves import Thief
-from wmlearn.labs._twin import Label, label_ends, png
+from wmlearn.labs._twin import png
 from wmlearn.questions import TriggerSet
 
 if TYPE_CHECKING:
@@ -53,6 +53,11 @@ class Tradeoff:
         enough = int(stats.matches_needed(n, self.marks.alpha, p0))
         found = {"wm-line": (enough / n, f"enough to accuse: {enough} of {n}")} if enough <= n else {}
         return found | {"wm-explored": (p0, f"expected by luck: at most {expected(p0 * n)}")}
+
+    @property
+    def otherwise(self) -> str:
+        """What a verdict is that finds nothing; with fixed labels that number alone decides nothing."""
+        return "not found" if self.levels else "cannot tell"
 
     # ------------------------------------------------------------ drawn
 
@@ -99,8 +104,7 @@ class Tradeoff:
             parts.append(f"<path class='{css} wm-sample' d='M{RIGHT + 12} {y}h26'/>")
             parts.append(text(RIGHT + 43, y + 4, words, "start"))
             y += 26
-        other = "not found" if self.levels else "cannot tell"
-        for filled, x, words in ((True, RIGHT + 25, "found"), (False, RIGHT + 105, other)):
+        for filled, x, words in ((True, RIGHT + 25, "found"), (False, RIGHT + 105, self.otherwise)):
             parts += [_square(x, y, 5, filled), text(x + 18, y + 4, words, "start")]
         return parts
 
@@ -126,18 +130,19 @@ class Tradeoff:
         """Draw the same for where nothing runs, and return the PNG file."""
 
         def draw(ax: Axes) -> None:
-            """Draw both curves, and right of them what they are."""
-            known, last = self.known, len(self.thief.values)
-            lines = (("task accuracy", self._task, BLUE, "o--"), ("questions matched", self._matched, VERMILLION, "s-"))
-            ends = []
-            for words, height, colour, style in lines:
-                ax.plot(known, [height(place) for place in known], style, color=colour, markersize=4)
-                ends.append((words, height(known[-1]), colour))
+            """Draw both curves and the levels, and right of them what they are."""
+            known, matched = self.known, [self._matched(place) for place in self.known]
+            task = [self._task(place) for place in known]
+            ax.plot(known, task, "o--", color=BLUE, markersize=4, label="task accuracy")
+            ax.plot(known, matched, "s-", color=VERMILLION, markersize=5, label="questions matched")
+            bare = [(x, y) for x, y in zip(known, matched) if self.points[x].verdict.decision != "found"]
+            if bare:
+                ax.plot(
+                    *zip(*bare), "s", color=VERMILLION, markersize=5, mfc="white", label=f"questions: {self.otherwise}"
+                )
             for (y, words), style in zip(self.levels.values(), ("--", ":")):
-                ax.axhline(y, color="black", linestyle=style, linewidth=1)
-                ends.append((words, y, "black"))
-            places = spread({words: y for words, y, _ in ends}, apart=0.1, top=1.0)
-            label_ends(ax, last, [Label(words, y, places[words], colour) for words, y, colour in ends])
+                ax.axhline(y, color="black", linestyle=style, linewidth=1, label=words)
+            ax.legend(loc="center left", bbox_to_anchor=(1, 0.6), frameon=False, fontsize=9, handlelength=1.6)
             ax.set_xticks(self._ticks(), [self.thief.labels[place] for place in self._ticks()])
             ax.set(ylim=(-0.04, 1.05), xlabel=f"{self.thief.name}: {self.thief.strength}", ylabel="what is left")
             ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
