@@ -1,9 +1,12 @@
 """What lesson 10 says without printing it is what was measured."""
 
+import io
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 import wmlearn as wm
 
@@ -60,6 +63,25 @@ def test_some_ten_tries_a_question(lesson, lies):
     hashes = lies[lies.trick == "pixel tweaks"].effort.str.partition(" ")[0].astype(float) / 100
     assert hashes.between(8, 12).all()
     assert "some ten tries a question are enough" in lesson
+
+
+def jpeg(images, subsampling):
+    """Return photographs as they come back from JPEG files of quality 95; at 0 every pixel keeps its colour."""
+    back = []
+    for image in np.rint(255 * images).astype(np.uint8):
+        file = io.BytesIO()
+        Image.fromarray(image.transpose(1, 2, 0)).save(file, "JPEG", quality=95, subsampling=subsampling)
+        back.append(np.asarray(Image.open(file)).transpose(2, 0, 1))
+    return np.array(back, np.float32) / 255
+
+
+def test_it_is_the_colours_that_a_jpeg_averages_away(lesson):
+    assert "A JPEG that keeps all colours leaves the mark whole" in lesson
+    marks = wm.Noise()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
+    copy = wm.BlackBox(wm.load_model("cifar10/noise"))
+    every, squares = (wm.verify(lambda images, s=s: copy(jpeg(images, s)), marks).k for s in (0, 2))
+    assert every >= 98
+    assert squares < 25
 
 
 def test_the_seals_of_the_lesson_take_as_many_matches_as_it_says():
