@@ -18,13 +18,12 @@ and what is missing is added::
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import itertools
 from collections.abc import Iterator
-from pathlib import Path
 
+import _rows
 import numpy as np
 from torch import nn
 
@@ -32,7 +31,7 @@ import wmlearn as wm
 from wmlearn import stats
 from wmlearn._random import stable_rng
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "power.csv"
+RESULTS = _rows.FOLDER / "power.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/power.py"
 CASE = ("data", "trigger", "owner", "lr", "seed")
 MEASURED = ("task_accuracy", "n", "k", "needed", "found", "needed_any_order", "found_any_order", "chance", "innocent_k")
@@ -135,30 +134,5 @@ def cases() -> Iterator[Row]:
             yield dict(zip(CASE, ("cifar10", trigger, "shipped", lr, seed)))
 
 
-def known() -> set[tuple[str, ...]]:
-    """Return the cases that were measured before."""
-    if not RESULTS.exists():
-        return set()
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return {tuple(row[name] for name in CASE) for row in csv.DictReader(line for line in file if line[0] != "#")}
-
-
-def main() -> None:
-    """Measure what is missing, and write each row as soon as it is known."""
-    done = known()
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
-        if file.tell() == 0:
-            file.write(COMMAND + "\n")
-            rows.writeheader()
-        for case in cases():
-            if tuple(str(value) for value in case.values()) not in done:
-                row = case | measure(**case)
-                rows.writerow(row)
-                file.flush()
-                print(*row.values(), flush=True)
-
-
 if __name__ == "__main__":
-    main()
+    _rows.Table(COMMAND, CASE, MEASURED, RESULTS).fill(cases(), lambda case: measure(**case))

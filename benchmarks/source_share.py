@@ -10,18 +10,19 @@ are not measured again::
 
 from __future__ import annotations
 
-import csv
+import functools
 import itertools
+from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
+import _rows
 import numpy as np
 
 import wmlearn as wm
 from wmlearn.history import Fitted
 from wmlearn.training import predict
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "source_share.csv"
+RESULTS = _rows.FOLDER / "source_share.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/source_share.py"
 CASE = ("trigger", "share", "seed")
 MEASURED = ("triggers", "trained", "new", "new_on_twin", "task_accuracy", "twin_accuracy", "source_accuracy")
@@ -38,7 +39,13 @@ SHARES = (0.01, 0.02, 0.05, 0.1, 0.25, 0.5)
 SEEDS = (0, 1, 2)
 
 
-def measure(trigger: str, share: float, seed: int, twin: Fitted) -> dict[str, object]:
+@functools.cache
+def twin(seed: int) -> Fitted:
+    """Return the network that is trained without triggers, once for each seed."""
+    return wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed)
+
+
+def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
     """Train on the union of task and triggers, and ask on trained triggers, on new ones, and on plain source images."""
     recipe, elsewhere = TRIGGERS[trigger]
     source = int((MNIST.train.labels == 1).sum())
@@ -53,39 +60,18 @@ def measure(trigger: str, share: float, seed: int, twin: Fitted) -> dict[str, ob
         "triggers": len(marks.pixels),
         "trained": round(float((predict(model, marks.pixels) == marks.labels).mean()), 4),
         "new": round(float((predict(model, new.pixels) == new.labels).mean()), 4),
-        "new_on_twin": round(float((predict(twin.model, new.pixels) == new.labels).mean()), 4),
+        "new_on_twin": round(float((predict(twin(seed).model, new.pixels) == new.labels).mean()), 4),
         "task_accuracy": round(wm.accuracy(model, MNIST.test), 4),
-        "twin_accuracy": round(twin.task_accuracy, 4),
+        "twin_accuracy": round(twin(seed).task_accuracy, 4),
         "source_accuracy": round(wm.accuracy(model, ones), 4),
     }
 
 
-def known() -> set[tuple[str, ...]]:
-    """Return the cases that were measured before."""
-    if not RESULTS.exists():
-        return set()
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return {tuple(row[name] for name in CASE) for row in csv.DictReader(line for line in file if line[0] != "#")}
-
-
-def main() -> None:
-    """Measure what is missing, and write each row as soon as it is known."""
-    done = known()
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("a", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
-        if file.tell() == 0:
-            file.write(COMMAND + "\n")
-            rows.writeheader()
-        for seed in SEEDS:
-            twin = wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed)
-            for trigger, share in itertools.product(TRIGGERS, SHARES):
-                if (trigger, str(share), str(seed)) not in done:
-                    row = {"trigger": trigger, "share": share, "seed": seed} | measure(trigger, share, seed, twin)
-                    rows.writerow(row)
-                    file.flush()
-                    print(*row.values(), flush=True)
+def cases() -> Iterator[dict[str, object]]:
+    """Yield what is to be measured, seed by seed."""
+    for seed, trigger, share in itertools.product(SEEDS, TRIGGERS, SHARES):
+        yield {"trigger": trigger, "share": share, "seed": seed}
 
 
 if __name__ == "__main__":
-    main()
+    _rows.Table(COMMAND, CASE, MEASURED, RESULTS).fill(cases(), lambda case: measure(**case))

@@ -18,22 +18,20 @@ retrained since are measured anew. Needs the full data sets::
 
 from __future__ import annotations
 
-import csv
 import functools
 import itertools
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TextIO
 
+import _rows
 import numpy as np
 from torch import nn
 
 import wmlearn as wm
 from wmlearn import zoo
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "three_types.csv"
+RESULTS = _rows.FOLDER / "three_types.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/three_types.py"
 CASE = ("data", "trigger", "labels", "model", "digest", "loot", "lr", "seed")
 MEASURED = ("task_accuracy", "questions", "trained", "new", "commonest", "share")
@@ -115,14 +113,12 @@ def cases(names: list[str]) -> Iterator[Row]:
             yield kind | {"model": owner, "digest": there[owner], "loot": held, "lr": str(lr), "seed": str(seed)}
 
 
-def known() -> list[Row]:
-    """Return the rows measured before, without those of models that were retrained since."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(line for line in file if line[0] != "#"))
+def still_true(rows: list[Row]) -> list[Row]:
+    """Return rows in order, without those of models that were retrained since."""
     there = released()
-    return [row for row in rows if there.get(row["model"]) == row["digest"]]
+    return sorted(
+        (row for row in rows if there.get(row["model"]) == row["digest"]), key=lambda row: [row[c] for c in CASE]
+    )
 
 
 @functools.cache
@@ -139,27 +135,7 @@ def taken(case: Row) -> nn.Module:
     return theft(shipped(case["model"]), full(case["data"]).loot.take(range(int(case["loot"])))).model
 
 
-def measure_all(file: TextIO, names: list[str]) -> None:
-    """Keep what is known, measure what is missing, and write each row as soon as it is."""
-    old = known()
-    file.seek(0)
-    file.truncate()
-    file.write(COMMAND + "\n")
-    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(sorted(old, key=lambda row: [row[name] for name in CASE]))
-    done = {tuple(row[name] for name in CASE) for row in old}
-    for case in cases(names):
-        if tuple(case[name] for name in CASE) in done:
-            continue
-        row = case | measure(taken(case), case["data"], case["trigger"], case["labels"])
-        rows.writerow(row)
-        file.flush()
-        print(*row.values(), flush=True)
-
-
 if __name__ == "__main__":
-    asked = sys.argv[1:] or list(FOREIGN)
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
-        measure_all(output, asked)
+    table = _rows.Table(COMMAND, CASE, MEASURED, RESULTS)
+    asked = cases(sys.argv[1:] or list(FOREIGN))
+    table.fill(asked, lambda case: measure(taken(case), *(case[name] for name in CASE[:3])), still_true(table.known()))

@@ -19,22 +19,20 @@ Every row is written when it is known; run it again, and what is missing is adde
 from __future__ import annotations
 
 import copy
-import csv
 import functools
 import hashlib
 import math
 from collections.abc import Callable, Iterator
 from itertools import product
-from pathlib import Path
-from typing import TextIO
 
+import _rows
 import numpy as np
 import torch
 from torch import nn
 
 import wmlearn as wm
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "whitebox.csv"
+RESULTS = _rows.FOLDER / "whitebox.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/whitebox.py"
 CASE = ("network", "bits", "seed", "theft", "strength")
 MEASURED = ("task_accuracy", "right", "p")
@@ -175,33 +173,5 @@ def cases() -> Iterator[Row]:
         yield {"network": "small 8", "bits": "64", "seed": str(seed), "theft": "null model", "strength": str(i)}
 
 
-def known() -> list[Row]:
-    """Return the rows measured before."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(line for line in file if line[0] != "#"))
-
-
-def measure_all(file: TextIO) -> None:
-    """Keep what is known, measure what is missing, and write each row as soon as it is."""
-    old = known()
-    file.seek(0)
-    file.truncate()
-    file.write(COMMAND + "\n")
-    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(old)
-    done = {tuple(row[name] for name in CASE) for row in old}
-    for case in cases():
-        if tuple(case[name] for name in CASE) not in done:
-            row = case | measure(case)
-            rows.writerow(row)
-            file.flush()
-            print(*row.values(), flush=True)
-
-
 if __name__ == "__main__":
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
-        measure_all(output)
+    _rows.Table(COMMAND, CASE, MEASURED, RESULTS).fill(cases(), measure)

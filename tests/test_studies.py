@@ -21,6 +21,7 @@ NAMES = ("false_alarms", "power", "dishonest_owner")
 def study(name):
     """Load a benchmark as a module: they are scripts, and no part of the package."""
     if name not in sys.modules:
+        sys.path.insert(0, str(ROOT / "benchmarks"))  # where a script finds what it shares with the others
         spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
@@ -53,6 +54,61 @@ def marks():
 def test_a_file_begins_with_the_command_that_makes_it(name):
     first = (ROOT / f"docs/results/{name}.csv").read_text(encoding="utf-8").splitlines()[0]
     assert first == study(name).COMMAND == f"# OMP_NUM_THREADS=1 python benchmarks/{name}.py"
+
+
+# ---------------------------------------------------------------- what studies share
+
+
+def doubles(path):
+    """Return a small table: how much is twice a number?"""
+    return sys.modules["_rows"].Table("# python doubles.py", ("number", "how"), ("double",), path)
+
+
+def asked(numbers):
+    return [{"number": number, "how": "sum, or product"} for number in numbers]
+
+
+def test_a_study_goes_on_where_it_was_cut_off(tmp_path):
+    """What was measured stays, and is not measured again; the end is that of one whole run."""
+    cut, whole, seen = doubles(tmp_path / "new/cut.csv"), doubles(tmp_path / "whole.csv"), []
+
+    def measure(case, last=9):
+        seen.append(case["number"])
+        if case["number"] > last:
+            raise KeyboardInterrupt
+        return {"double": 2 * case["number"]}
+
+    with pytest.raises(KeyboardInterrupt):
+        cut.fill(asked(range(5)), lambda case: measure(case, last=2))
+    assert [row["double"] for row in cut.known()] == ["0", "2", "4"]
+    cut.fill(asked(range(5)), measure)
+    assert seen == [0, 1, 2, 3, 3, 4]
+    whole.fill(asked(range(5)), measure)
+    lines = whole.path.read_text(encoding="utf-8").splitlines()
+    assert lines[:3] == ["# python doubles.py", "number,how,double", '0,"sum, or product",0']
+    before = cut.path.read_bytes()
+    assert before == whole.path.read_bytes()
+    cut.fill(asked(range(5)), lambda case: pytest.fail("it is known"))
+    assert cut.path.read_bytes() == before
+
+
+def test_rows_that_no_longer_count_are_measured_anew(tmp_path):
+    table = doubles(tmp_path / "table.csv")
+    table.fill(asked([1, 2, 3]), lambda case: {"double": 0})
+    table.fill(asked([1, 2, 3]), lambda case: {"double": 5}, keep=[r for r in table.known() if r["number"] != "2"])
+    assert [(row["number"], row["double"]) for row in table.known()] == [("1", "0"), ("3", "0"), ("2", "5")]
+
+
+@pytest.mark.parametrize("name", ["embedding", "power", "source_share", "three_types", "whitebox"])
+def test_a_file_that_is_whole_stays_as_it_is(name, monkeypatch, tmp_path):
+    """To run such a study again costs nothing: nothing is missing, and not a byte changes."""
+    module = study(name)
+    now = module.RESULTS.read_bytes()
+    table = sys.modules["_rows"].Table(module.COMMAND, module.CASE, module.MEASURED, tmp_path / "again.csv")
+    table.path.write_bytes(now)
+    some = list(zip(*(pd.read_csv(table.path, comment="#", dtype=str, keep_default_na=False)[c] for c in module.CASE)))
+    table.fill((dict(zip(module.CASE, case)) for case in some), lambda case: pytest.fail(f"{case} is known"))
+    assert table.path.read_bytes() == now
 
 
 # ---------------------------------------------------------------- false alarms: the file
