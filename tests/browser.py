@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, Error, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
 SETTINGS = {
@@ -127,14 +127,9 @@ class Notebook:
             server.ask("DELETE", f"api/sessions/{session['id']}")
         self.page: Page = browser.new_page(viewport={"width": width, "height": height})
         self.js_errors: list[str] = []
-        self.page.on("pageerror", self._note)
+        self.page.on("pageerror", lambda error: self.js_errors.append(str(error)))
         self._address = f"{server.url}/doc/tree/{path}?token={server.token}&reset"
         self.go()
-
-    def _note(self, error: Error) -> None:
-        """Note an error of the page, except one that was seen once and not traced: probably JupyterLab's own."""
-        if "'removeChild' on 'Node'" not in str(error):  # our labs bring no script of their own
-            self.js_errors.append(str(error))
 
     def go(self) -> None:
         """Load the page, for the first time or again; a kernel that runs is found again."""
@@ -180,13 +175,19 @@ class Notebook:
         return [line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")]
 
     def set_theme(self, name: str) -> None:
-        """Switch to the "Light" or the "Dark" theme of JupyterLab."""
+        """Switch to the "Light" or the "Dark" theme of JupyterLab, and wait until its curtain has gone up.
+
+        The curtain is let down at each change, and a timer takes it away. Change the theme again before that, and there
+        are two timers for one curtain: the second throws "removeChild on Node" (JupyterLab 4.6, its splash screen; an
+        empty notebook does it, too, if the theme is changed to and fro without a pause).
+        """
         self.page.evaluate(
             "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}"
         )
         self.page.wait_for_selector(
             f"body[data-jp-theme-light={'true' if name == 'Light' else 'false'}]", state="attached"
         )
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def close(self) -> None:
         """Close the page."""

@@ -120,6 +120,12 @@ def test_text_and_lines_stand_out_in_both_themes(notebook, lab, theme):
         assert contrast(lab.locator(selector).first) >= least, selector
 
 
+def test_the_theme_may_be_changed_to_and_fro(notebook):
+    for theme in ["Dark", "Light"] * 3:
+        notebook.set_theme(theme)
+    assert notebook.js_errors == []
+
+
 def contrast(element: Locator) -> float:
     """Return the contrast of an element with the page behind it, as WCAG 2 defines it: 1 to 21."""
     colours = element.evaluate(
