@@ -54,6 +54,7 @@ def choose(lab: Locator, theft: str, steps: int = 0, strength: str = "none") -> 
     expect_drawn(lab, theft, "")
     lab.locator(".noUi-handle").focus()
     lab.page.keyboard.press("Home")
+    expect_drawn(lab, theft, " none: ")  # else where the slider stood before would pass for where it is going
     for _ in range(steps):
         lab.page.keyboard.press("ArrowRight")
     expect_drawn(lab, theft, f" {strength}: ")
