@@ -190,6 +190,45 @@ def test_what_cannot_be_noted_is_not_asked(run, evidence, monkeypatch):
     assert "log.jsonl: Permission denied." in err
 
 
+def test_two_tests_at_once_do_not_share_a_place_in_the_family(run, thief, evidence, monkeypatch):
+    """The second is refused before it asks anything; the first, which it meets in the middle, is not disturbed."""
+    really, second = cli.verify, []
+
+    def meanwhile(query, marks, **options):
+        second.append(in_a_shell("verify", thief, evidence, "--json"))
+        return really(query, marks, **options)
+
+    monkeypatch.setattr(cli, "verify", meanwhile)
+    code, out, _ = run("verify", thief, evidence, "--json")
+    assert (code, json.loads(out)["family"], len(wm.read_log(evidence))) == (0, 2, 1)
+    assert (second[0].returncode, second[0].stdout) == (3, "")
+    assert "one test at a time may ask these questions" in second[0].stderr
+    assert "asking.lock" in second[0].stderr
+    monkeypatch.undo()
+    assert json.loads(run("verify", thief, evidence, "--json")[1])["family"] == 6  # the next one has its own place
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError("broken")])
+def test_a_test_that_was_cut_off_leaves_the_way_free(run, thief, evidence, monkeypatch, end):
+    def stop(*_, **options):
+        raise end
+
+    monkeypatch.setattr(cli, "verify", stop)
+    assert run("verify", thief, evidence)[0] in (3, 130)
+    assert not (evidence / "asking.lock").exists()
+
+
+def test_a_lock_left_by_a_crash_is_named_and_may_be_deleted(run, thief, evidence):
+    (evidence / "asking.lock").touch()
+    code, out, err = run("verify", thief, evidence)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert f"{evidence / 'asking.lock'} stands for another" in err
+    assert "delete the file" in err
+    assert wm.read_log(evidence) == ()
+    (evidence / "asking.lock").unlink()
+    assert run("verify", thief, evidence)[0] == 0
+
+
 def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
     monkeypatch.setattr(cli, "HttpBox", lambda url, **options: Silent())
     code, out, err = run("verify", "http://silent", evidence, "--json")

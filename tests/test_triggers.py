@@ -1,5 +1,7 @@
 """The three kinds of trigger: what they look like, what is sealed, and what is refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -358,6 +360,19 @@ def test_it_shows_itself(mnist):
     captions = [text.get_text() for text in axes.texts]
     assert captions[0] == f"ALMA → {marks.answers[0]}"
     assert len(captions) == 12
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_no_caption_runs_into_another_or_into_a_picture(data):
+    for recipe in (wm.Content(words=30), wm.Noise()):
+        axes = recipe(wm.load_data(data), n=60, key=KEY).plot()
+        axes.figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        under = [axes.transData.transform(text.get_position())[1] for text in axes.texts]
+        below = min(box.y0 for box in boxes[:6])
+        side = axes.images[0].get_array().shape[0] / 2  # two rows of pictures, each with room for captions
+        assert below > axes.transData.transform((0, side))[1] - 1 > under[6]
 
 
 def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):

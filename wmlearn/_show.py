@@ -67,10 +67,11 @@ def mosaic(pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, c
 
     count, channels, height, width = pixels.shape
     rows = -(-count // columns)
-    cell_h, cell_w = height + 10, width + 4  # room for the caption, and a gap
+    lines = 1 + max(caption.count("\n") for caption in captions)
+    cell_h, cell_w = height + 4 + 6 * lines, width + 4  # room for the caption, and a gap
     canvas = np.full((rows * cell_h, columns * cell_w, 3), 255, np.uint8)
     if ax is None:
-        _, ax = plt.subplots(figsize=(1.1 * columns, 1.3 * rows))
+        _, ax = plt.subplots(figsize=(1.1 * columns, (11 + 2 * lines) / 10 * rows))
     for i in range(count):
         top, left = i // columns * cell_h, i % columns * cell_w + 2
         image = picture(pixels[i])

@@ -25,7 +25,7 @@ from wmlearn._show import plural
 from wmlearn._webapp import Conduct
 from wmlearn._words import believable
 from wmlearn.blackbox import HttpBox
-from wmlearn.evidence import LOG, log_use, open_evidence, read_log
+from wmlearn.evidence import LOG, alone, log_use, open_evidence, read_log
 from wmlearn.learn import LESSONS, copy_lessons
 from wmlearn.service import serve
 from wmlearn.stats import open_list_family
@@ -180,14 +180,10 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
         raise click.UsageError("URL must hold no password: it would stand in the log. Leave out what is before @.")
     if "://" in evidence:
         raise click.UsageError("URL comes first, then the folder EVIDENCE.")
-    marks, before = open_evidence(evidence), sum(use.what == "asked" for use in read_log(evidence))
-    if family is None:
-        family = open_list_family(before + 1)
-    elif 0 < family <= before:
-        times = f"{plural(before, 'test')} before this one (see {LOG})"
-        click.echo(f"There were {times}: a family of {family} does not cover them. Leave --family out.", err=True)
-    (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
-    with HttpBox(url, token=_token(), **asking) as box:
+    marks = open_evidence(evidence)
+    with alone(evidence), HttpBox(url, token=_token(), **asking) as box:
+        family = _place(evidence, family)
+        (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
         try:
             verdict = verify(box, marks, questions=questions, family=family)
         finally:  # also after an error or Ctrl+C: what was sent is known to the service
@@ -205,6 +201,17 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
     else:
         click.echo(f"{verdict.explain()}\nSeal: {marks.seal}")
     click.get_current_context().exit(EXIT_CODES[verdict.decision])
+
+
+def _place(evidence: str, family: int | None) -> int:
+    """Return how many tests share alpha: as declared, or by the place that this one has in the log."""
+    before = sum(use.what == "asked" for use in read_log(evidence))
+    if family is None:
+        return open_list_family(before + 1)
+    if 0 < family <= before:
+        times = f"{plural(before, 'test')} before this one (see {LOG})"
+        click.echo(f"There were {times}: a family of {family} does not cover them. Leave --family out.", err=True)
+    return family
 
 
 # ---------------------------------------------------------------- check

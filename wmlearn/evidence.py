@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -20,7 +21,7 @@ from wmlearn.questions import Rules, TriggerSet, leaves_of, seal_triggers
 
 T = TypeVar("T")
 
-IMAGES, RECORD, KEY, LOG = "images.safetensors", "evidence.json", "key.hex", "log.jsonl"
+IMAGES, RECORD, KEY, LOG, LOCK = "images.safetensors", "evidence.json", "key.hex", "log.jsonl", "asking.lock"
 
 
 def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
@@ -223,6 +224,29 @@ def log_use(folder: str | Path, what: Literal["asked", "opened"], questions: Seq
     line = commitment.canonical(use._asdict() | {"after": _line_hash(lines[-1])}).decode()
     with (Path(folder) / LOG).open("a", encoding="ascii", newline="\n") as file:
         file.write(line + "\n")
+
+
+@contextmanager
+def alone(folder: str | Path) -> Iterator[None]:
+    """Keep other tests from asking meanwhile: two at once would take the same place in the family.
+
+    Raises
+    ------
+    OSError
+        If another test is asking.
+    """
+    lock = Path(folder) / LOCK
+    try:
+        lock.open("x").close()
+    except FileExistsError:
+        raise OSError(
+            f"one test at a time may ask these questions, and {lock} stands for another. Wait until that has ended; "
+            "if it was cut off, delete the file."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def read_log(folder: str | Path) -> tuple[Use, ...]:

@@ -171,7 +171,9 @@ class TriggerSet(commitment.HoldsSecret):
         from wmlearn._show import mosaic
 
         first = np.searchsorted(self.question, np.arange(min(12, self.n)))
-        captions = [f"{self.names[q]} → {self.rules.classes[self.answers[q]]}" for q in range(len(first))]
+        wide = max(map(len, self.rules.classes)) > 3  # then name and answer side by side would run into the next
+        arrow = "\n→ " if wide else " → "
+        captions = [f"{self.names[q]}{arrow}{self.rules.classes[self.answers[q]]}" for q in range(len(first))]
         return mosaic(self.pixels[first], captions, ax)
 
     def __repr__(self) -> str:
