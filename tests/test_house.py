@@ -29,7 +29,7 @@ LAYERS = {
         "_words verdict verification judge embedding whitebox countermeasures "
         "theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
-    4: "zoo experiments paper _exercises lessons learn",
+    4: "zoo experiments tribunal paper _exercises lessons learn",
     5: "labs.* labs _environment cli",
     6: "wmlearn",  # the front door
 }
@@ -289,7 +289,7 @@ def test_the_package_stays_thin():
         sum(lines.pop(name) for name in list(lines) if name.split(".")[0] == part)
         for part in ("labs", "theft", "countermeasures")
     )
-    assert sum(lines.values()) < 4000
+    assert sum(lines.values()) < 4200  # 4,000 until the tribunal came, whose cases are made and scored in 200
     assert labs < 2500  # drawing on a screen takes many words and few thoughts: it is counted apart
     assert thefts < 600  # so is the catalogue of thieves, a dozen short entries, each of which stands for itself
     assert answers < 200  # and that of the answers to them
