@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import html
 import itertools
+import re
 import time
 
 import numpy as np
@@ -148,6 +150,25 @@ def test_stop_keeps_what_was_done(theft, owner, loot):
     assert same(partial.model, also.model)
 
 
+@pytest.mark.parametrize("theft", [*TRAINED, *BY_ASKING], ids=repr)
+def test_stop_in_the_middle_of_an_epoch(theft, owner, loot, monkeypatch):
+    """Ctrl+C hits between two steps: what was learnt so far can be used, and whose it was is as it was."""
+    before, step, steps = copy.deepcopy(owner), torch.optim.AdamW.step, []
+
+    def until_stopped(optimiser, *rest):
+        if len(steps) == 1:
+            raise KeyboardInterrupt
+        steps.append(step(optimiser, *rest))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", until_stopped)
+    partial = theft(owner, loot)
+    assert (len(steps), partial.history.stopped, partial.history.epochs) == (1, True, ())
+    assert "stopped early" in repr(partial)
+    assert not partial.model.training
+    assert 0 <= accuracy(partial.model, loot) <= 1
+    assert same(before, owner)
+
+
 @pytest.mark.parametrize("theft", [*TRAINED, *AT_THE_DESK], ids=repr)
 def test_a_result_is_not_a_model(theft, owner, loot):
     surrogate = Surrogate(owner, "a theft", 0, 0, wm.fit(owner, loot, schedule=wm.OneCycle(epochs=1)).history, 1.0)
@@ -260,6 +281,19 @@ def test_a_bad_setting(settings, error, said):
 def test_bad_loot(owner, mnist, make, error, said):
     with pytest.raises(error, match=said):
         FineTune(epochs=1)(owner, make(mnist))
+
+
+@pytest.mark.parametrize("theft", TRAINED, ids=repr)
+@pytest.mark.parametrize("task", ["mnist", "cifar10"])
+def test_a_model_of_another_shape_than_the_loot(theft, task, owner, loot):
+    """Either way round, before anything is trained; the owner's model is as it was."""
+    other = wm.load_data("cifar10")
+    model, images = (owner, other.loot) if task == "mnist" else (wm.small_cnn(other), loot)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    shape, got = re.escape(str(model.input_shape)), re.escape(str(images.shape))
+    with pytest.raises(ValueError, match=rf"^loot must have the model's input shape {shape}; got {got}\. Take a model"):
+        theft(model, images, on_epoch=lambda epoch: pytest.fail("it trains"))
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_network_where_the_epochs_belong_is_named_not_printed(owner, loot):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from itertools import islice
 
 import numpy as np
@@ -196,6 +197,39 @@ def test_a_budget_that_ends_on_the_way(budget, owner, fresh, loot):
     copied = copy.deepcopy(fresh)
     list(islice(train(copied, bought, rate=QUICK, seed=0, batch=QUICK.batch), 2))
     assert same(copied, surrogate.model)
+
+
+@pytest.mark.parametrize("budget", [250, 333])
+def test_scores_that_end_on_the_way_are_kept(budget, owner, fresh, loot):
+    theft = StealByQueries(n=600, labels="soft", schedule=QUICK)
+    surrogate = theft(wm.BlackBox(owner, budget=budget, scores=True), fresh, loot)
+    assert (surrogate.queries, surrogate.unanswered) == (budget, 600 - budget)
+    enough = wm.BlackBox(owner, scores=True)
+    assert same(surrogate.model, dataclasses.replace(theft, n=budget)(enough, fresh, loot).model)
+
+
+def test_a_service_that_dies_while_it_tells_its_scores(owner, fresh, loot):
+    class Dying(wm.BlackBox):
+        def scores(self, images):
+            if self.queries == 500:
+                raise ConnectionError("the line is dead")
+            return super().scores(images)
+
+    theft = StealByQueries(n=600, labels="soft", schedule=QUICK)
+    surrogate = theft(Dying(owner, scores=True), fresh, loot)
+    assert (surrogate.queries, surrogate.unanswered, surrogate.trouble) == (500, 100, "the line is dead")
+    box = wm.BlackBox(owner, budget=500, scores=True)
+    assert same(surrogate.model, theft(box, fresh, loot).model)
+
+
+@pytest.mark.parametrize("labels", ["hard", "soft"])
+def test_a_budget_of_nought_in_this_process(labels, owner, fresh, loot):
+    box = wm.BlackBox(owner, budget=0, scores=True)
+    with pytest.raises(
+        ValueError, match=r"^the service must answer at least one image; it answered none of 250\. Give"
+    ):
+        StealByQueries(n=600, labels=labels, schedule=QUICK)(box, fresh, loot)
+    assert (box.queries, box.refused) == (0, 250)
 
 
 @pytest.mark.parametrize("labels", ["hard", "soft"])

@@ -125,7 +125,7 @@ class StealByQueries(Noun):
             if not answers:
                 raise
             trouble = str(error) or type(error).__name__
-        said = np.concatenate(answers)
+        said = np.concatenate([each for each in answers if _known(each).any()] or answers)
         kept = asked.take(np.flatnonzero(_known(said)))
         if not len(kept):
             raise ValueError(
