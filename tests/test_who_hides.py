@@ -1,4 +1,4 @@
-"""What lesson 10 says without printing it is what was measured."""
+"""What lesson 10 says without printing it is what was measured: liars in one study, thefts in another."""
 
 import io
 import json
@@ -10,6 +10,38 @@ from PIL import Image
 
 import wmlearn as wm
 
+KINDS = "content", "unrelated", "noise"
+ROWS = {
+    "no theft: the copy as it is": ("none", ""),
+    "5 of 10 weights pruned": ("Prune", "0.5"),
+    "9 of 10 weights pruned": ("Prune", "0.9"),
+    "3 of 10 channels pruned": ("Prune-channels", "0.3"),
+    "rounded to 5 bits": ("Quantize", "5"),
+    "rounded to 3 bits": ("Quantize", "3"),
+    "weights shaken, 0.3": ("PerturbWeights", "0.3"),
+    "FTAL, rate 0.001": ("FTAL", "0.001"),
+    "FTAL, rate 0.005": ("FTAL", "0.005"),
+    "FTAL, rate 0.01": ("FTAL", "0.01"),
+    "FTLL, rate 0.01": ("FTLL", "0.01"),
+    "RTLL, rate 0.01": ("RTLL", "0.01"),
+    "RTAL, rate 0.005": ("RTAL", "0.005"),
+    "fine-pruned, 6 of 10 channels": ("FinePrune", "0.6"),
+    "overwritten with ten words": ("Overwrite", "0.005"),
+    "imitated: digits, labels": ("Steal-hard-loot", "5000"),
+    "imitated: digits, scores": ("Steal-soft-loot", "5000"),
+    "imitated: photographs, labels": ("Steal-hard-unrelated", "5000"),
+    "imitated: photographs, scores": ("Steal-soft-unrelated", "5000"),
+    "JPEG, quality 45": ("Jpeg", "45"),
+    "JPEG, quality 10": ("Jpeg", "10"),
+    "black or white": ("Squeeze", "1"),
+    "noise added, 0.1": ("AddNoise", "0.1"),
+    "noise added, 0.3": ("AddNoise", "0.3"),
+    "blur, 0.5": ("Blur", "0.5"),
+    "blur, 0.8": ("Blur", "0.8"),
+    "blur, 1.2": ("Blur", "1.2"),
+    "doorman, share 0.05": ("RejectUnusual", "0.05"),
+    "three that vote": ("Vote", "3"),
+}
 TRICKS = {  # the row, and the two rules under which it was tried
     "the best of 1,000 seals": ("grinding", "1000"),
     "the best of 10,000 seals": ("grinding", "10000"),
@@ -19,6 +51,7 @@ TRICKS = {  # the row, and the two rules under which it was tried
     'left out what "did not take"': ("dropping what did not take", None),
     "shown only what matched": ("showing what matched", None),
 }
+SCORES = "hard", "soft"
 OURS = "one seal over all images, every question counts"
 
 
@@ -33,6 +66,81 @@ def lesson(root):
 def lies(root):
     rows = pd.read_csv(root / "docs/results/dishonest_owner.csv", comment="#", dtype={"effort": str})
     return rows[(rows.data == "mnist") & rows.trigger.isin(["noise", "plain images"])]
+
+
+@pytest.fixture(scope="module")
+def thefts(root):
+    return read_thefts(root / "docs/results/thefts.csv")
+
+
+def read_thefts(path):
+    return pd.read_csv(path, comment="#", dtype={"strength": str}, keep_default_na=False)
+
+
+def span(counts):
+    """Return the least and the greatest of some counts, as one where they agree."""
+    low, high = counts.min(), counts.max()
+    return f"{low} to {high}" if low < high else f"{low}"
+
+
+def told(thefts, name):
+    """Return one row of the lesson's last table, as it has to read."""
+    theft, strength = ROWS[name]
+    runs = thefts[(thefts.data == "mnist") & (thefts.theft == theft) & (thefts.strength == strength)]
+    assert runs.groupby(["marks", "labels"]).seed.nunique().tolist() == [runs.seed.nunique()] * 6
+    cells = [f"{100 * runs[runs.labels == 'keyed'].task_accuracy.mean():.1f}"]
+    for kind in KINDS:
+        drawn = runs[(runs.marks == kind) & (runs.labels == "keyed")]
+        assert set(drawn.questions) == {30 if kind == "content" else 100}
+        cells.append(f"{span(drawn.matched)} ({(drawn.decision == 'found').sum()})")
+    for kind in KINDS:
+        one = runs[(runs.marks == kind) & (runs.labels == "fixed")]
+        assert set(one.questions) == {100}
+        cells.append(span(one.matched))
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_the_comparison_holds_what_was_measured(lesson, thefts, name):
+    assert told(thefts, name) in lesson
+
+
+def test_how_many_owners_there_were(lesson, thefts):
+    owners = {3: "three", 4: "four", 5: "five"}[thefts[thefts.data == "mnist"].seed.nunique()]
+    assert f"{owners} owners for each kind, who taught a small network with 50,000 digits" in lesson
+    assert f"**how many of the {owners} are found**" in lesson
+
+
+@pytest.fixture(scope="module")
+def digits(thefts):
+    """Return what thefts leave of marks on digits, with drawn answers."""
+    return thefts[(thefts.data == "mnist") & (thefts.labels == "keyed")]
+
+
+def test_what_the_lesson_reads_off(lesson, digits, root):
+    found = digits.assign(found=digits.decision == "found").groupby(["theft", "strength", "marks"]).found.mean()
+    desk = digits[digits.theft.isin(["none", "Quantize", "PerturbWeights", "Prune", "Prune-channels"])]
+    assert (desk[desk.task_accuracy >= 0.7].decision == "found").all()
+    assert (found[["Steal-hard-loot", "Steal-soft-loot", "RejectUnusual"]] == 0).all()
+    for theft in ("Steal-hard-unrelated", "Steal-soft-unrelated"):
+        assert found[theft, "5000", "unrelated"] == 1
+    hard, soft = (100 * digits[digits.theft == f"Steal-{scores}-unrelated"].task_accuracy.mean() for scores in SCORES)
+    assert f"he reads only {hard:.0f} of 100 digits, or {soft:.0f} if the service tells its scores" in lesson
+    assert (found["Blur"].loc[:, "unrelated"] == 1).all()
+    assert (found["Blur"].loc[["0.8", "1.2"]].loc[:, "content"] == 0).all()
+    assert "every copy that still reads seven digits of ten is found" in lesson
+    assert "So this row is no fair test of the words" in lesson
+    assert "wm.Content(words=10)" in (root / "benchmarks/thefts.py").read_text(encoding="utf-8")
+
+
+def test_one_answer_for_all_mostly_stands_longer(lesson, thefts):
+    rows = thefts[thefts.data == "mnist"]
+    left = (
+        (rows.matched / rows.questions).groupby([rows.theft, rows.strength, rows.marks, rows.labels]).mean().unstack()
+    )
+    assert (left.fixed > left.keyed).sum() > 1.5 * (left.fixed < left.keyed).sum()
+    assert "**One answer for all** mostly stands longer than answers drawn by lot" in lesson
+    assert "by any mark" in lesson
 
 
 def share(row):
@@ -63,6 +171,31 @@ def test_some_ten_tries_a_question(lesson, lies):
     hashes = lies[lies.trick == "pixel tweaks"].effort.str.partition(" ")[0].astype(float) / 100
     assert hashes.between(8, 12).all()
     assert "some ten tries a question are enough" in lesson
+
+
+@pytest.fixture(scope="module")
+def photographs(thefts):
+    """Return what a theft leaves of a mark on photographs, with drawn answers."""
+    rows = thefts[(thefts.data == "cifar10") & (thefts.labels == "keyed")].set_index(["theft", "strength", "marks"])
+    return lambda theft, strength, marks: rows.loc[(theft, strength, marks)]
+
+
+def test_filters_before_photographs(lesson, photographs):
+    assert all(0.55 < photographs("Blur", "0.8", kind).task_accuracy < 0.65 for kind in KINDS)
+    assert "the same blur, 0.8, leaves the thief with six photographs of ten" in lesson
+    after, before = (photographs(*theft, "noise") for theft in (("Jpeg", "95"), ("none", "")))
+    read = f"{100 * after.task_accuracy:.1f} instead of {100 * before.task_accuracy:.1f} photographs of a hundred"
+    assert f"The noise is gone, and the thief reads {read}" in lesson
+    assert after.decision == "not found"
+    others = [photographs("Jpeg", "95", kind) for kind in ("content", "unrelated")]
+    assert [row.matched for row in others] == [row.questions for row in others]
+
+
+def test_the_doorman_before_photographs(lesson, photographs):
+    words, noise, unrelated = (photographs("RejectUnusual", "0.05", kind) for kind in ("content", "noise", "unrelated"))
+    left = f"leaves {words.matched} word of 30 and {noise.matched} patterns of noise, but {unrelated.matched}"
+    assert f"{left} of the hundred unrelated images" in lesson
+    assert [row.decision for row in (words, noise, unrelated)] == ["not found", "not found", "found"]
 
 
 def jpeg(images, subsampling):
