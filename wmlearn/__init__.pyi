@@ -1,6 +1,7 @@
 from . import stats, theft
 from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
+from .countermeasures import Composite, Dawn, Margin
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
 from .experiments import sweep
@@ -18,6 +19,7 @@ from .questions import TriggerSet
 from .service import Conduct, Service, serve
 from .history import OneCycle
 from .training import accuracy, fit
+from .tribunal import open_case, score_card
 from .triggers import Content, Noise, Unrelated
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
@@ -27,10 +29,13 @@ from .zoo import load_model, null_models
 __all__ = [
     "CLASSROOM_KEY",
     "BlackBox",
+    "Composite",
     "Conduct",
     "Content",
+    "Dawn",
     "EmbeddingLab",
     "HttpBox",
+    "Margin",
     "Marked",
     "Message",
     "Noise",
@@ -59,11 +64,13 @@ __all__ = [
     "load_model",
     "log_use",
     "null_models",
+    "open_case",
     "open_evidence",
     "open_leaves",
     "read_log",
     "read_opened",
     "save_evidence",
+    "score_card",
     "seal_message",
     "serve",
     "small_cnn",

@@ -1,4 +1,4 @@
-"""The command line: `wmlearn lab`, `serve`, `verify` and `check`.
+"""The command line: `wmlearn lab`, `serve`, `verify`, `case` and `check`.
 
 Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by `verify` alone;
 whatever goes wrong, click's own errors included, ends with 3 or more.
@@ -212,6 +212,39 @@ def _place(evidence: str, family: int | None) -> int:
         times = f"{plural(before, 'test')} before this one (see {LOG})"
         click.echo(f"There were {times}: a family of {family} does not cover them. Leave --family out.", err=True)
     return family
+
+
+# ---------------------------------------------------------------- case
+
+
+@main.group("case", cls=_Commands)
+def _case() -> None:
+    """Make a case for the tribunal (lesson 12), and score what students hand in."""
+
+
+@_case.command("new")
+@click.option("--secret", required=True, help="Where to write the truth, for the teacher alone: a new JSON file.")
+@click.option("--out", default="case.safetensors", show_default=True, help="The file for the students.")
+@click.option("--budget", type=int, default=300, show_default=True, help="Questions, over all six services.")
+def _new(secret: str, out: str, budget: int) -> None:
+    """Train six networks, and write a case for students and its truth as two files; it takes about a minute."""
+    from wmlearn._cases import new_case
+
+    name = new_case(out, secret, budget=budget)
+    click.echo(f"{name}: give {out} to your students (wm.open_case), and keep {secret} to yourself.")
+
+
+@_case.command("score")
+@click.argument("cards", nargs=-1, required=True)
+@click.option("--secret", required=True, help="The truth, as `wmlearn case new` wrote it.")
+@_json
+def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
+    """Score the CARDS that students saved with case.card(...).save(path)."""
+    from wmlearn.tribunal import score_card
+
+    for card in cards:
+        score = score_card(card, secret=secret)
+        click.echo(json.dumps({"card": card, "points": score.points}) if as_json else f"{card}: {score!r}")
 
 
 # ---------------------------------------------------------------- check

@@ -184,7 +184,7 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:
         weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-    built = {"model": type(model).__name__, **{name: getattr(model, name) for name in BUILT_FROM}}
+    built = description(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     try:  # one entry of metadata: several have no order
@@ -194,20 +194,26 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
         part.unlink(missing_ok=True)
 
 
+def description(model: SmallCNN | DeepCNN) -> dict[str, Any]:
+    """Return what it takes to build a network like this one, without its weights."""
+    return {"model": type(model).__name__, **{name: getattr(model, name) for name in BUILT_FROM}}
+
+
 def read_model(path: Path) -> nn.Module:
     """Read a model written by `save_model`; in evaluation mode."""
     try:
         with safe_open(path, framework="pt") as file:
             built = json.loads(file.metadata()["wmlearn"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return _build(built, weights)
+        return build(built, weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise OSError(
             f"{path.name} should be a model written by wmlearn; it is missing, damaged or another's. Reinstall wmlearn."
         ) from error
 
 
-def _build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
+    """Build a network from its description and its weights; in evaluation mode."""
     with torch.device("meta"):  # no weights are drawn: nothing touches the random generator
         model = KINDS[built["model"]](*(built[name] for name in BUILT_FROM))
     single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
