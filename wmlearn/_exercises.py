@@ -254,4 +254,19 @@ EXERCISES: dict[str, Exercise] = {
         "1,200: the third of an open list gets a twelfth of alpha, so that the line is twelve times as high.",
         "the s-th gets alpha / (s (s + 1)); and the line stands at 1 divided by what a suspect gets.",
     ),
+    "A2.1": Exercise(
+        number(463),
+        "463 of 1,500; on the trained triggers, by a thief whose learning rate nobody knows.",
+        "69.13 % of 1,500 are left. How many are gone, as a whole number?",
+    ),
+    "A2.2": Exercise(
+        number(1.17, within=0.06),
+        "little more than one: the luck of the test images alone makes such differences.",
+        "the difference in points, divided by the give or take that was printed for 78.60 %.",
+    ),
+    "A2.3": Exercise(
+        lambda answer: number(0.8)(answer) or number(80)(answer),
+        "eight tenths, of ours and of theirs: measured by its price, the theft is the same.",
+        '`measured["mnist"]` holds the figures: which is the last row in which no network has lost more than 5 points?',
+    ),
 }

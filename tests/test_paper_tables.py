@@ -1,0 +1,155 @@
+"""Appendix A2 quotes the paper as printed and our files as measured: every table, and what the prose says of them."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import wmlearn as wm
+
+KINDS = ("content", "unrelated", "noise")
+TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
+
+# Zhang et al., ASIACCS 2018, copied once more and apart from the lesson: tables 2 and 5, then 3 and 4.
+TABLE_2 = {"mnist": (99.28, 99.46, 99.43, 99.41), "cifar10": (78.60, 78.41, 78.12, 78.49)}
+TABLE_5 = {
+    "mnist": ("99.6 / 99.95", "99.64 / 100", "99.68 / 99.85"),
+    "cifar10": ("77.55 / 98.33", "76.75 / 95.33", "78.43 / 69.13"),
+}
+TABLE_3 = """
+content 99.44/100 99.45/100 99.43/100 99.40/100 99.29/100 99.27/100 99.18/100 98.92/100 97.03/99.95
+unrelated 99.43/100 99.45/100 99.41/100 99.31/100 99.19/100 99.24/100 98.82/100 97.79/100 93.55/99.9
+noise 99.40/100 99.41/100 99.41/100 99.42/100 99.41/100 99.30/99.9 99.22/99.9 99.04/99.9 95.19/99.55
+"""
+TABLE_4 = """
+content 78.37/99.93 78.42/99.93 78.20/99.93 78.24/99.93 78.16/99.93 77.87/99.86 76.70/99.86 74.59/99.8 64.90/99.47
+unrelated 78.06/100 78.08/100 78.05/100 77.78/100 77.75/100 77.44/100 76.71/100 74.57/96.39 62.15/10.93
+noise 78.45/99.86 78.50/99.86 78.33/99.93 78.31/99.93 78.02/99.8 77.87/99.6 77.01/98.46 73.09/92.8 59.29/65.13
+"""
+
+
+@pytest.fixture(scope="module")
+def cells(root):
+    found = json.loads((root / "notebooks/A2_the_paper_table_by_table.ipynb").read_text(encoding="utf-8"))["cells"]
+    return [(cell["cell_type"], "".join(cell["source"])) for cell in found]
+
+
+@pytest.fixture(scope="module")
+def prose(cells):
+    """Return the words of the lesson, each run of white space as one space."""
+    return " ".join(" ".join(text for kind, text in cells if kind == "markdown").split())
+
+
+@pytest.fixture(scope="module")
+def code(cells):
+    return "\n\n".join(text for kind, text in cells if kind == "code")
+
+
+def results(root, name):
+    return pd.read_csv(root / "docs" / "results" / f"{name}.csv", comment="#")
+
+
+@pytest.fixture(scope="module")
+def measured(root):
+    """Return what was measured with one answer for all triggers."""
+    return results(root, "three_types").query("labels == 'fixed'")
+
+
+def span(values, digits=0):
+    """Return the least and the greatest of some figures, as one where they agree."""
+    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+@pytest.mark.parametrize(("name", "printed"), [("table3", TABLE_3), ("table4", TABLE_4)])
+def test_the_pruning_tables_of_the_paper_are_copied_rightly(code, name, printed):
+    rows = re.search(rf'{name} = """\n(.*?)\n"""', code, re.DOTALL)[1].splitlines()
+    columns = [[pair.split("/") for pair in line.split()[1:]] for line in printed.strip().splitlines()]
+    expected = [[float(figure) for column in columns for figure in column[row]] for row in range(9)]
+    assert [[float(figure) for figure in row.split()] for row in rows] == expected
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_table_2_is_the_papers_and_the_zoos(prose, root, task):
+    zoo = results(root, "zoo").set_index("model").task_accuracy
+    ours = [100 * zoo[f"{task}/{kind}"] for kind in ("clean", *(f"{kind}-fixed" for kind in KINDS))]
+    for whose, figures in {"paper": TABLE_2[task], "ours": ours}.items():
+        assert f"| {TASKS[task]} | {whose} | {' | '.join(f'{figure:.2f}' for figure in figures)} |" in prose
+
+
+def test_what_the_prose_says_of_table_2(prose, root):
+    for task, words in {"mnist": "by 0.13 to 0.18 points", "cifar10": "by 0.11 to 0.48"}.items():
+        moved = [round(abs(figure - TABLE_2[task][0]), 2) for figure in TABLE_2[task][1:]]
+        assert f"by {min(moved):.2f} to {max(moved):.2f}" in words
+        assert words in prose
+    zoo = results(root, "zoo").set_index("model").task_accuracy
+    names = ("clean", *(f"{kind}-fixed" for kind in KINDS))
+    ahead = [100 * zoo[f"cifar10/{name}"] - figure for name, figure in zip(names, TABLE_2["cifar10"], strict=True)]
+    assert 6 < min(ahead) < max(ahead) < 7
+    runs = results(root, "embedding").query("labels == 'fixed' and start == 'scratch'")
+    moved = 100 * (runs.task_accuracy - runs.twin_accuracy)
+    assert (len(runs), runs.seed.nunique()) == (9, 3)
+    assert f"between {-moved.min():.2f} points worse and {moved.max():.2f} points better" in prose
+
+
+def test_table_5_is_the_papers_and_what_was_measured(prose, measured):
+    thefts = measured[measured.lr.notna()]
+    assert (thefts.loot == 2000).all()
+    for task, name in TASKS.items():
+        assert f"| {name} | paper | {' | '.join(TABLE_5[task])} |" in prose
+        for lr, rows in thefts[thefts.data == task].groupby("lr"):
+            kinds = [rows[rows.trigger == kind] for kind in KINDS]
+            assert {len(each) for each in kinds} == ({3} if lr == 0.02 else {1})
+            told = [
+                f"{span(100 * each.task_accuracy, 1)} / {span(100 * each.trained / each.questions)}" for each in kinds
+            ]
+            assert f"| {name} | ours, {lr:g} | {' | '.join(told)} |" in prose
+
+
+def test_what_the_prose_says_of_table_5(prose, measured):
+    left = measured.assign(left=measured.trained / measured.questions).set_index(["data", "trigger"])
+    word = left.loc[("mnist", "content")]
+    assert sorted(round(100 * word[word.lr == 0.02].left)) == [0, 0, 79]
+    assert "kept nothing in two runs and 79 % in the third" in prose
+    noise = left.loc[("cifar10", "noise")]
+    before = noise[noise.model == "cifar10/noise-fixed"].task_accuracy.iloc[0]
+    suffers = noise[noise.lr.notna() & (noise.left < 0.95)]
+    assert len(suffers)
+    assert (before - suffers.task_accuracy > 0.1).all()  # ten points and more
+    early = left[(left.lr == 0.01)].loc["mnist"].left
+    assert early.idxmin() == "content"
+    assert (early.drop("content") > 0.99).all()
+    gentle = left[(left.lr <= 0.005)].loc["mnist"]
+    assert (gentle.left == 1).all()
+
+
+def test_what_innocents_match(prose, measured):
+    nulls = measured[measured.model.str.contains("/null-")]
+    for task, name in TASKS.items():
+        kinds = [nulls[(nulls.data == task) & (nulls.trigger == kind)] for kind in KINDS]
+        assert {(len(each), *each.questions.unique()) for each in kinds} == {(20, 150)}
+        assert f"| {name} | {' | '.join(str(int(each.trained.max())) for each in kinds)} |" in prose
+
+
+def test_the_odds_in_the_prose():
+    assert 0.2 < 0.986**100 < 0.3  # "all of a hundred one time in four"
+    assert 0.941**100 < 0.005  # "more than the luck of a hundred pictures"
+    assert (round(1 / (19 + 1), 3), round(1 / (999 + 1), 4)) == (0.05, 0.001)
+
+
+def test_fifteen_hundred_triggers_are_a_guess_that_one_figure_does_not_fit():
+    def fits(figure, n=1500):
+        return abs(100 * np.round(figure * n / 100) / n - figure) < 0.01
+
+    printed = [float(pair.split("/")[1]) for line in TABLE_4.strip().splitlines() for pair in line.split()[1:]]
+    printed += [float(cell.split(" / ")[1]) for cell in TABLE_5["cifar10"]]
+    assert [figure for figure in printed if not fits(figure)] == [96.39]
+
+
+def test_a_network_that_answers_all_is_no_verdict_with_fixed_labels():
+    data = wm.load_data("mnist")
+    marks = wm.Content(labels="fixed")(data, n=150, key=wm.CLASSROOM_KEY)
+    verdict = wm.verify(lambda images: np.zeros(len(images), dtype=np.int64), marks)
+    assert (verdict.decision, verdict.k) == ("cannot tell", 150)
