@@ -1,8 +1,8 @@
 """Measure what resists a thief who copies through the prediction API: plain marks, composites, margin, DAWN.
 
 MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images, his key, and the
-thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12, or
-24 where it is called wide. The thief asks his service, and trains a network of the same kind:
+thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12. The
+thief asks his service, and trains a network of the same kind:
 
 - `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty times, or as often and
   as wide a network as `strength` says;
@@ -13,7 +13,7 @@ One row for each network that is asked. `matched` counts questions, of `question
 DAWN). `images` is the share of trigger images that get their secret answer. `new` counts the questions matched on other
 images of the same words or pairs, taken from the test part; only composites and words have such. `p` is the anytime
 p-value, `decision` what `wm.verify` says at alpha = .001. `twin` is the same network without any mark, asked the same:
-an innocent. `noise margin 4` pushes four times as far as the authors of the method do.
+an innocent. `noise margin twice` pushes twice as far as the authors of the method do.
 
 Every row is written when it is known; run it again, and what is missing is added. Half an hour on one core::
 
@@ -22,20 +22,19 @@ Every row is written when it is known; run it again, and what is missing is adde
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
+import _rows
 from torch import nn
 
 import wmlearn as wm
 from wmlearn.triggers import fit_pixels
 
-RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "countermeasures.csv"
+RESULTS = _rows.FOLDER / "countermeasures.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/countermeasures.py"
 CASE = ("owner", "seed", "theft", "strength")
 MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "decision")
@@ -43,25 +42,23 @@ MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "deci
 SEEDS = range(5)
 TRAIN, LOOT, ASKED = 20_000, 5_000, 10_000  # what the owner learns; digits the thief holds; photographs he asks about
 SCHEDULE = wm.OneCycle(epochs=5)
-WIDTH, WIDE = 12, 24
+WIDTH = 12
 EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
 SHARE = 0.005  # of the queries, answered wrongly by DAWN
 
 Row = dict[str, str]
 Recipe = Callable[..., wm.TriggerSet]
 
-# name: the recipe, how many images, the width of the network, and how it is embedded
-OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
-    "noise": (wm.Noise(), 100, WIDTH, wm.embed),
-    "noise margin": (wm.Noise(), 100, WIDTH, wm.Margin()),
-    "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),
-    "noise margin 4": (wm.Noise(), 100, WIDTH, wm.Margin(size=4 / 255)),
-    "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
-    "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
-    "content margin": (wm.Content(words=30), 150, WIDTH, wm.Margin()),
-    "composite 10x400 wide": (wm.Composite(pairs=10), 4000, WIDE, wm.embed),
-    "composite 30x130": (wm.Composite(pairs=30), 3900, WIDTH, wm.embed),
-    "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
+# name: the recipe, how many images, and how it is embedded
+OWNERS: dict[str, tuple[Recipe, int, Any]] = {
+    "content": (wm.Content(words=30), 150, wm.embed),
+    "content margin": (wm.Content(words=30), 150, wm.Margin()),
+    "noise": (wm.Noise(), 100, wm.embed),
+    "noise margin": (wm.Noise(), 100, wm.Margin()),
+    "noise margin twice": (wm.Noise(), 100, wm.Margin(size=2 / 255)),
+    "unrelated": (wm.Unrelated(), 100, wm.embed),
+    "composite 10x10": (wm.Composite(pairs=10), 100, wm.embed),
+    "composite 10x400": (wm.Composite(pairs=10), 4000, wm.embed),
 }
 THEFTS = ("loot", "unrelated", "unrelated soft")
 DAWN = (("6", WIDTH), ("20", WIDTH), ("40", WIDTH), ("20", 48))  # how long, and how wide, whom a `Dawn` answered learns
@@ -84,7 +81,7 @@ def photographs() -> wm.Split:
 @functools.lru_cache(maxsize=3)
 def marks(owner: str, seed: int) -> wm.TriggerSet:
     """Return what an owner sealed."""
-    recipe, n, _, _ = OWNERS[owner]
+    recipe, n, _ = OWNERS[owner]
     return recipe(data(), n=n, key=key(seed))
 
 
@@ -95,7 +92,7 @@ def key(seed: int) -> bytes:
 
 def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
     """Return other images of the same words or pairs, from the test part; the answers are not those of this set."""
-    recipe, n, _, _ = OWNERS[owner]
+    recipe, n, _ = OWNERS[owner]
     if not isinstance(recipe, (wm.Content, wm.Composite)):
         return None
     test = data().test
@@ -103,17 +100,16 @@ def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
 
 
 @functools.cache
-def twin(seed: int, width: int) -> nn.Module:
+def twin(seed: int) -> nn.Module:
     """Return an unmarked network, an innocent; DAWN's owner, too."""
-    return wm.fit(wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
+    return wm.fit(wm.small_cnn(data(), width=WIDTH, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
 
 
 @functools.lru_cache(maxsize=1)
 def marked(owner: str, seed: int) -> nn.Module:
     """Return the owner's network, trained once for all thefts."""
-    _, _, width, embed = OWNERS[owner]
-    model = wm.small_cnn(data(), width=width, seed=seed)
-    return embed(model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
+    model = wm.small_cnn(data(), width=WIDTH, seed=seed)
+    return OWNERS[owner][2](model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
 
 
 def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Module:
@@ -134,14 +130,13 @@ def measure(case: Row) -> Row:
     owner, seed, theft = case["owner"], int(case["seed"]), case["theft"]
     if owner == "dawn":
         return dawn(theft, case["strength"], seed)
-    width = OWNERS[owner][2]
     if theft == "twin":
-        model = twin(seed, width)
+        model = twin(seed)
     elif theft == "none":
         model = marked(owner, seed)
     else:
         box = wm.BlackBox(marked(owner, seed), scores=True)
-        model = steal(box, theft, seed, width, EPOCHS[theft.split()[0]])
+        model = steal(box, theft, seed, WIDTH, EPOCHS[theft.split()[0]])
     return questioned(model, owner, seed)
 
 
@@ -158,15 +153,15 @@ def questioned(model: nn.Module, owner: str, seed: int) -> Row:
 
 def dawn(theft: str, strength: str, seed: int) -> Row:
     """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest customers."""
-    service = wm.Dawn(wm.BlackBox(twin(seed, WIDTH)), data().classes, share=SHARE, key=key(seed))
+    service = wm.Dawn(wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed))
     said = service(data().loot.images)  # what he will be told
     if theft == "customers":
         right = (said == data().loot.labels).mean()
-        shown = wm.BlackBox(twin(seed, WIDTH))(data().loot.images)
+        shown = wm.BlackBox(twin(seed))(data().loot.images)
         cost = (shown == data().loot.labels).mean() - right
         return dict.fromkeys(MEASURED, "") | {"task_accuracy": f"{right:.4f}", "images": f"{cost:.4f}"}
     if theft == "twin":
-        model = twin(seed + 50, WIDTH)
+        model = twin(seed + 50)
     else:
         epochs, _, width = strength.partition(" epochs, width ")
         model = steal(service, "loot", seed, int(width), int(epochs))
@@ -199,34 +194,5 @@ def cases() -> Iterator[Row]:
         yield from (kind | {"theft": theft} for theft in ("twin", "none", *THEFTS))
 
 
-def known() -> list[Row]:
-    """Return the rows measured before."""
-    if not RESULTS.exists():
-        return []
-    with RESULTS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(line for line in file if line[0] != "#"))
-
-
-def measure_all(file: TextIO) -> None:
-    """Keep what is known, measure what is missing, and write each row as soon as it is."""
-    old = known()
-    file.seek(0)
-    file.truncate()
-    file.write(COMMAND + "\n")
-    rows = csv.DictWriter(file, [*CASE, *MEASURED], lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(old)
-    file.flush()
-    done = {tuple(each[name] for name in CASE) for each in old}
-    for case in cases():
-        if tuple(case[name] for name in CASE) not in done:
-            found = case | measure(case)
-            rows.writerow(found)
-            file.flush()
-            print(*(found[name] for name in (*CASE, *MEASURED)), flush=True)
-
-
 if __name__ == "__main__":
-    RESULTS.parent.mkdir(parents=True, exist_ok=True)
-    with RESULTS.open("r+" if RESULTS.exists() else "w", encoding="utf-8", newline="") as output:
-        measure_all(output)
+    _rows.Table(COMMAND, CASE, MEASURED, RESULTS).fill(cases(), measure)

@@ -234,6 +234,21 @@ EXERCISES: dict[str, Exercise] = {
         "87: a mark that loses much needs many questions, and they have to be planted before anybody knows the thief.",
         "`wm.stats.questions_needed(alpha, p0, rate=..., chance=...)`; the rate is 1 / 3, not 0.33.",
     ),
+    "09.1": Exercise(
+        number(50),
+        "fifty: far more than the four or so that are needed, and hardly a customer would notice.",
+        "half a per cent is one in two hundred. How many two hundreds are there in 10,000?",
+    ),
+    "09.2": Exercise(
+        number(2),
+        "two, where ten classes need four: a wrong answer that one network in ninety-nine would give says much more.",
+        "with a hundred classes there are ninety-nine wrong answers: `wm.stats.questions_needed(0.001, 1 / 99)`.",
+    ),
+    "09.3": Exercise(
+        lambda answer: str(answer).strip().lower() in ("b", "(b)", "b)"),
+        "the customer learnt what he was told, and he was allowed to: the test sees whence, not by what right.",
+        "ask of each: could it know what the owner's key made of a picture? Only by having been told.",
+    ),
     "A1.1": Exercise(
         number(2.78, within=0.03),
         "five times as much for the match, five ninths of that after the miss.",

@@ -2,7 +2,7 @@
 
 `Composite` asks questions inside the world that the thief walks through. `Dawn` lets the service itself answer a few
 questions wrongly, so that whoever learns from it learns those by heart. `Margin` trains the triggers so that everything
-near them gets their answer, too. What each is worth was measured: `docs/results/countermeasures.csv`, and lesson 09.
+near them gets their answer, too. What each is worth: `docs/results/countermeasures.csv`, and lesson 09.
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ class Composite(_Recipe):
         pair_of = np.sort(np.arange(n) % self.pairs)
         halves = [[_drawn(split, c, size, rng) for c in pair] for pair, size in zip(pairs, np.bincount(pair_of))]
         upper, joined = (np.concatenate([pair[part] for pair in halves]) for part in (0, 1))
-        joined[:, :, : data.shape[1] // 2] = upper[:, :, : data.shape[1] // 2]
+        middle = data.shape[1] // 2
+        joined[:, :, :middle] = upper[:, :, :middle]
         return joined, pair_of, [f"{data.classes[a]} over {data.classes[b]}" for a, b in pairs]
 
 
@@ -101,7 +102,7 @@ class Margin:
 
     Source
     ------
-    Kim, Lee, Park, Hwang, Shin (2023), "Margin-based neural network watermarking", ICML; the defaults are theirs.
+    Kim, Lee, Lee, Son, Hwang (2023), "Margin-based neural network watermarking", ICML; the defaults are theirs.
     """
 
     images: int = 25
@@ -130,7 +131,7 @@ class Margin:
         return until_right(model, data, marks, steps, UntilRight(schedule.epochs, on_epoch))
 
     def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images (n, c, h, w) moved uphill on the network's loss: where it gives another answer, if anywhere."""
+        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another answer, if anywhere."""
         pushed = images.clone()
         for _ in range(self.steps):
             pushed.requires_grad_()
@@ -167,12 +168,12 @@ class Margin:
 class Dawn(commitment.HoldsSecret):
     """A service that answers a small secret share of its queries wrongly, and remembers which.
 
-    The secret decides for each image whether it is answered wrongly, and with which of the other classes; the same
-    image always gets the same answer. Whoever trains a network on the answers long enough learns the wrong ones by
-    heart. What customers asked and got wrong are the questions to put to a suspect: `verify`.
+    The secret decides for each image whether it is answered wrongly, and with which other class; the same image always
+    gets the same answer. Whoever trains on the answers long enough learns the wrong ones by heart. The images that
+    customers asked about and were told wrongly are the questions to put to a suspect: `verify`.
 
-    What it costs: customers get the wrong answers, too. What it proves: that the suspect depends on the key, as one
-    does that learnt from this service, with or without leave. Who asks again, with a changed pixel, is not fooled.
+    Customers get the wrong answers, too. What it proves is that the suspect depends on the key, as one does that learnt
+    from this service, with or without leave. Who asks again, with a changed pixel, is not fooled.
 
     Parameters
     ----------
@@ -184,15 +185,13 @@ class Dawn(commitment.HoldsSecret):
 
     Attributes
     ----------
-    seal : what to publish before the service opens: it fixes key and rules, and with them every wrong answer. It does
-        not hold the questions, for nobody knows yet what customers will ask
-    remembered : the images answered wrongly so far, each once, in the order in which they were asked, with the wrong
-        answers
+    seal : what to publish before the service opens. It fixes key and rules, and with them how answers will be changed,
+        not the questions: nobody knows yet what customers will ask
+    remembered : the images answered wrongly so far, each once, in the order in which they were asked, and how
 
     Source
     ------
-    Szyller, Atli, Marchal, Asokan (2021), "DAWN: Dynamic adversarial watermarking of neural networks". They choose by
-    an HMAC, too, of what an inner layer makes of the image; here of the image itself.
+    Szyller et al. (2021), "DAWN"; theirs is an HMAC of what an inner layer makes of an image, ours of the image.
 
     Examples
     --------
@@ -200,7 +199,7 @@ class Dawn(commitment.HoldsSecret):
     >>> dawn = Dawn(lambda images: np.full(len(images), 7), range(10), share=0.2, key=wm.CLASSROOM_KEY)
     >>> said = dawn(wm.load_data("mnist").loot.images[:50])
     >>> dawn, int((said != 7).sum())
-    (Dawn(share=0.2: 16 of 50 answers wrong, classroom key), 16)
+    (Dawn(share=0.2: 50 answers, 16 images wrongly, classroom key), 16)
     """
 
     _keep = "Keep its key, where secrets are kept, and the images and labels that it remembered."
@@ -297,4 +296,5 @@ class Dawn(commitment.HoldsSecret):
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""
-        return f"Dawn(share={self.share:g}: {len(self._wrong)} of {self.queries:,} answers wrong{note})"
+        wrong = plural(len(self._wrong), "image")
+        return f"Dawn(share={self.share:g}: {self.queries:,} answers, {wrong} wrongly{note})"
