@@ -7,7 +7,8 @@ the thefts that train nothing; there the task is measured on the first 2,000 tes
 One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where labels are keyed, and
 nobody knows how many where they are fixed (`p` is empty there). `p` is the anytime p-value, `decision` what `wm.verify`
 says at the sealed alpha, .001. `images` are those the thief needs of his own, `queries` those he had to ask of the
-owner's service; `seconds` are his, of one core. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
+owner's service; `seconds` are his, by the clock: those in the file come from a machine that was busy with other work,
+up to three times as slow as it would be alone. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
 takes photographs of CIFAR-10, or the digits of MNIST.
 
 What is measured is kept below the data folder; run it again, and what is missing is added. About an hour on one core::
