@@ -112,7 +112,10 @@ def sorted_back(network: str, seed: int) -> nn.Module:
     """Return a shuffled network with each channel where the owner's has the filter that is most like its own."""
     layer, suspect = message(network, seed).layer, shuffled(network, seed)
     own, found = (around(model, layer)[0][0].weight.detach().flatten(1) for model in (marked(network, seed), suspect))
-    return reordered(suspect, layer, torch.cdist(own, found).argmin(1))
+    nearest = torch.cdist(own, found).argmin(1)
+    if len(nearest.unique()) < len(nearest):
+        raise ValueError("a filter is used twice: that is none of the orders which share alpha.")
+    return reordered(suspect, layer, nearest)
 
 
 def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from scipy.stats import binom
 
+import wmlearn as wm
+
 NETWORKS = {"small 12": 64, "small 40": 256, "deep 16": 256}
 ROWS = {
     "unmarked twin": ("twin", ""),
@@ -79,18 +81,18 @@ def test_innocents_are_coins(lesson, measured):
     assert abs(nulls.right.sum() - tries / 2) < 4 * math.sqrt(tries) / 2
 
 
-def found(measured, strength):
-    """Return how many of fifteen overwritten copies would be found, at alpha 1 in 1,000, by the exact count."""
-    runs = measured[(measured.theft == "overwritten") & (measured.strength == strength)]
-    assert len(runs) == 15
-    return int((runs.p < 1e-3).sum())
-
-
 def test_what_a_rough_thief_leaves(lesson, measured):
-    counts = [found(measured, strength) for strength in ("0.005", "0.02", "0.05")]
-    assert (
-        "Of fifteen overwritten copies {} are found at rate 0.005, {} at 0.02, and {} at 0.05".format(*counts) in lesson
-    )
+    """One count of all bits finds more than the gambler has at the last one, for he may stop on the way."""
+    needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in (64, 256)}
+    runs = [
+        measured.query("theft == 'overwritten' and strength == @strength") for strength in ("0.005", "0.02", "0.05")
+    ]
+    assert [len(each) for each in runs] == [15, 15, 15]
+    once = [int((each.p < 1e-3).sum()) for each in runs]
+    anytime = [int((each.right >= each.bits.map(needed)).sum()) for each in runs]
+    assert "would find {} at rate 0.005, {} at 0.02, and {} at 0.05".format(*once) in lesson
+    assert f"wants more for it ({needed[64]} of 64, {needed[256]} of 256)" in lesson
+    assert "at the last bit he has that from {}, {} and {}".format(*anytime) in lesson
 
 
 def test_what_pruning_costs_the_deep_network(lesson, measured):

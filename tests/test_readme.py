@@ -82,6 +82,21 @@ def test_the_figures_on_owners_who_lie(readme, root):
     assert row(readme, "a liar tries") == f"{ground.accused} / {ground.accused_judge} of {ground.decisions}"
 
 
+def test_the_figures_on_messages_in_the_weights(readme, root):
+    runs = measured(root, "whitebox")
+    needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in runs.bits.unique()}
+    runs["enough"] = runs.right >= runs.bits.map(needed)
+    groups = [runs[runs.theft == theft] for theft in ("fine-tuned", "overwritten", "shuffled", "null model")]
+    tuned, over, shuffled, innocent = (
+        groups[0][groups[0].strength == 0.01],
+        groups[1].query("strength == .02"),
+        *groups[2:],
+    )
+    assert [len(rows) for rows in (tuned, over, shuffled, innocent)] == [15, 15, 15, 100]
+    counts = " / ".join(str(rows.enough.sum()) for rows in (tuned, over, shuffled))
+    assert row(readme, "a message in the weights") == f"{counts} of 15; {innocent.enough.sum()} of 100"
+
+
 def test_the_ten_lines_run_and_find_the_thief(readme):
     code = re.search(r"```python\n(.*?)```", readme, re.DOTALL)[1]
     assert len(code.strip().splitlines()) <= 12
