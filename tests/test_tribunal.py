@@ -264,9 +264,9 @@ CASES = 400
 
 def drawn(seed):
     """Return for many cases what six stand-ins match, (cases, 6, 100); the last is the worst-looking of fifty."""
-    rng = np.random.default_rng(seed)
-    five = np.stack([rng.random((CASES, 100)) < rate for rate in RATES.values()], 1)
-    many = rng.random((CASES, 50, 100)) < 0.1
+    rng = np.random.RandomState(seed)  # its stream never changes: the lesson quotes what comes out
+    five = np.stack([rng.random_sample((CASES, 100)) < rate for rate in RATES.values()], 1)
+    many = rng.random_sample((CASES, 50, 100)) < 0.1
     counted = stats.binomial_p(many.cumsum(-1), np.arange(1, 101), 0.1).min(-1)
     counted[anytime(many)[..., -1] <= tribunal.ALPHA] = 1
     worst = many[np.arange(CASES), counted.argmin(1)]
@@ -315,8 +315,11 @@ def test_the_honest_reading_pays_best():
         "clears everybody": score(np.zeros((CASES, 6), bool), "clear"),
         "abstains": score(np.zeros((CASES, 6), bool)),
     }
-    assert policies["honest"] > 5.5, policies
-    assert max(policies, key=policies.get) == "honest", policies  # of those that keep the promise, or break it far
+    assert max(policies, key=policies.get) == "honest", policies
+    quoted = {"honest": 5.6, "everybody asked fifty": 5.1, "accuses at 0.05": -4.0, "counts and peeks": -14.6}
+    assert {name: round(policies[name], 1) for name in quoted} == quoted  # lesson 12 and its note say these
+    unshared = score(np.array([in_turns(each, tribunal.ALPHA) for each in path]) <= tribunal.ALPHA)
+    assert round(unshared - policies["honest"], 1) == 0.1  # a little more, and six times the false alarms: the note
     assert min(policies["accuses everybody"], policies["clears everybody"], policies["counts and peeks"]) < 0
     assert policies["accuses everybody"] < 0 > policies["clears everybody"]
 
@@ -333,3 +336,17 @@ def test_innocents_that_somebody_else_chose_are_accused_in_few_cases():
     accused = (anytime(matched)[..., -1] <= tribunal.ALPHA / 6).any(1)
     assert accused.mean() <= tribunal.ALPHA
     assert accused.mean() > 0  # the test could fail
+
+
+# ---------------------------------------------------------------- the lesson keeps the secret
+
+
+def test_the_lesson_does_not_give_the_truth_away(root, truth):
+    nb = json.loads((root / "notebooks" / "12_the_tribunal.ipynb").read_text(encoding="utf-8"))
+    outputs = json.dumps([cell.get("outputs", []) for cell in nb["cells"]])
+    kinds = "|".join({*truth.values()} - {"copy"})
+    assert not re.search(kinds, outputs), "no output may name a kind"
+    whole = "\n".join("".join(cell["source"]) for cell in nb["cells"]) + outputs
+    for letter in truth:  # no verdict of one service, in text or outputs, but for "abstain"
+        assert not re.search(rf"['\"]{letter}['\"]: ['\"](accuse|clear)", whole)
+        assert not re.search(rf"\b{letter}\b[^\n]{{0,20}}\b(found|accuse|copy|innocent|imitated|pruned)", outputs)

@@ -249,6 +249,46 @@ EXERCISES: dict[str, Exercise] = {
         "the customer learnt what he was told, and he was allowed to: the test sees whence, not by what right.",
         "ask of each: could it know what the owner's key made of a picture? Only by having been told.",
     ),
+    "12.1": Exercise(
+        lambda answer: number(20 / 22, within=0.006)(answer) or number(91, within=0.6)(answer),
+        "ten to one: below that, the two points are not worth the risk.",
+        "with a chance of q he wins 2, else he loses 20. Where is the average zero?",
+    ),
+    "12.2": Exercise(
+        number(-5),
+        "nothing for two innocents, and five lost for the imitation, whom nobody could see.",
+        "one of the three was taken. What does each of them bring, if it is cleared?",
+    ),
+    "12.3": Exercise(
+        number(6000),
+        "6,000: sixty tests share the one in a hundred.",
+        "how many tests share alpha? The line stands at their number, divided by alpha.",
+    ),
+    "12.4": Exercise(
+        number(6),
+        "three accused who had it coming, nobody harmed; and one got away, whom nobody could see.",
+        "fewer: did you accuse below the line, clear somebody, or stop too early? More: did you know, or guess?",
+    ),
+    "13.1": Exercise(
+        lambda answer: number(0.388, within=0.01)(answer) or number(38.8, within=1)(answer),
+        "nearly four of ten: too many for a mark that is to get past him, too few for him to be sure.",
+        "`(doorman(turned) >= 0).mean()`, where turned is what `np.rot90` makes of the 500 images.",
+    ),
+    "13.2": Exercise(
+        number(6.5, within=1e-3),
+        "six and a half: he pays a point and a half in digits, and two in images.",
+        "ten points, less the digits in a hundred that he lost, less one for every 1,000 images.",
+    ),
+    "13.3": Exercise(
+        number(0.0024),
+        "0.0024, and nobody is accused at one in a thousand: drawing again has its price.",
+        "the r-th draw multiplies p by r (r + 1), and r is 3.",
+    ),
+    "13.4": Exercise(
+        number(2995, within=6),
+        "three thousand witnesses for what the lottery promises without any.",
+        "one network gets by with a chance of 0.999, n of them with 0.999 ** n. When is that 0.05?",
+    ),
     "A1.1": Exercise(
         number(2.78, within=0.03),
         "five times as much for the match, five ninths of that after the miss.",
