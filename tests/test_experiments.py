@@ -1,6 +1,8 @@
 """Sweeps: every combination once, kept, the key at home, and the same numbers however they are worked out."""
 
 import json
+from contextlib import nullcontext
+from unittest.mock import Mock
 
 import joblib
 import pytest
@@ -167,3 +169,12 @@ def test_what_cannot_be_swept(few, marks, change, sentence):
     arguments = {"marks": marks, "thefts": {}, "data": few, "seeds": [0]} | change
     with pytest.raises((TypeError, ValueError), match=sentence):
         sweep(arguments["marks"], arguments["thefts"], arguments["data"], seeds=arguments["seeds"])
+
+
+@pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "shown"])
+def test_a_lesson_run_without_bars_shows_none(few, marks, monkeypatch, hidden):
+    told = {}
+    monkeypatch.setattr("wmlearn.experiments.tqdm", lambda **how: told.update(how) or nullcontext(Mock()))
+    monkeypatch.setenv("TQDM_DISABLE", "1" if hidden else "")
+    sweep({"words": marks["words"]}, {}, few, seeds=[0])
+    assert told["disable"] is hidden

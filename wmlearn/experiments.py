@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
@@ -111,7 +112,8 @@ def sweep(
         for place, case in enumerate(cases)
         if work[case]
     ]
-    with tqdm(total=len(jobs), desc="owners and their thieves", leave=False) as bar:
+    hidden = bool(os.environ.get("TQDM_DISABLE"))  # the bar for notebooks does not look at it
+    with tqdm(total=len(jobs), desc="owners and their thieves", leave=False, disable=hidden) as bar:
         for place, rows in joblib.Parallel(return_as="generator_unordered")(jobs):
             found[cases[place]] |= rows
             cases[place].keep(found[cases[place]])

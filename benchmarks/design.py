@@ -1,0 +1,106 @@
+"""Measure what a trigger of one's own has to beat: the game of lesson 13, played with five kinds of trigger.
+
+Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures; the other kinds
+come with the package. Three seeds of the owner's network and of everybody's training, on the mini MNIST that ships.
+Red's own mark, which he writes over the owner's, is of the owner's kind and made from red's own images. Every row is
+written when it is known, and rows that are there are not measured again::
+
+    OMP_NUM_THREADS=1 python benchmarks/design.py
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+import _rows
+import numpy as np
+import pandas as pd
+
+import wmlearn as wm
+from wmlearn.questions import TriggerSet
+
+RESULTS = _rows.FOLDER / "design.csv"
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/design.py"
+CASE = ("marks", "seed", "theft")
+MEASURED = (
+    "task_accuracy", "twin_accuracy", "matched", "questions", "decision", "images", "queries", "innocents_accused"
+)  # fmt: skip
+
+MNIST = wm.load_data("mnist")
+RED = bytes(32)  # red's key: no secret here
+KINDS = {
+    "content": (wm.Content(words=30), 150),
+    "unrelated": (wm.Unrelated(), 100),
+    "noise": (wm.Noise(), 100),
+    "composite": (wm.Composite(pairs=30), 150),
+    "double exposures": (None, 100),
+}
+SEEDS = (0, 1, 2)
+THEFTS = ("none", "prune", "quantise", "blur", "doorman", "train on", "overwrite", "ask")
+
+
+def double_exposures(split: wm.Split, dice: np.random.Generator) -> wm.Split:
+    """Return 500 pictures, each of two images laid over each other, half and half; as in the lesson."""
+    pixels = split.pixels[dice.permutation(len(split))[:1000]].astype(float)
+    return wm.Split(np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500])
+
+
+def seal(kind: str, part: wm.Split, key: bytes, seed: int) -> TriggerSet:
+    """Return questions of a kind, made from a part of the data."""
+    recipe, n = KINDS[kind]
+    recipe = recipe or wm.Unrelated(pool=double_exposures(part, np.random.default_rng(seed)))
+    return recipe(replace(MNIST, train=part), n=n, key=key)
+
+
+def catalogue(kind: str) -> dict[str, object]:
+    """Return red team's thefts by name."""
+    return {
+        "prune": wm.theft.Prune(0.7),
+        "quantise": wm.theft.Quantize(3),
+        "blur": wm.theft.Blur(0.8),
+        "doorman": wm.theft.RejectUnusual(0.01),
+        "train on": wm.theft.FineTune(epochs=3, lr=0.02),
+        "overwrite": wm.theft.Overwrite(seal(kind, MNIST.loot, RED, 1)),
+        "ask": wm.theft.StealByQueries(n=1000),
+    }
+
+
+@functools.cache
+def twin_accuracy(seed: int) -> float:
+    """Return how well the network does that is trained without triggers, from the same first weights."""
+    return wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed).task_accuracy
+
+
+@functools.cache
+def accused(kind: str) -> int:
+    """Return how many of the twenty innocents are accused."""
+    marks = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
+    said = [wm.verify(wm.BlackBox(model), marks).decision for model in wm.null_models("mnist", n=20)]
+    return said.count("found")
+
+
+@functools.cache
+def played(kind: str, seed: int) -> pd.DataFrame:
+    """Return one game, a row a theft."""
+    marks = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
+    return wm.sweep({kind: marks}, catalogue(kind), MNIST, seeds=[seed]).set_index("theft")
+
+
+def measure(marks: str, seed: int, theft: str) -> dict[str, object]:
+    """Return one row of a game."""
+    row = played(marks, seed).loc[theft].to_dict()
+    row |= {"twin_accuracy": twin_accuracy(seed), "innocents_accused": accused(marks)}
+    return {name: round(row[name], 4) if isinstance(row[name], float) else row[name] for name in MEASURED}
+
+
+def cases() -> Iterator[dict[str, object]]:
+    """Yield what is to be measured, seed by seed."""
+    for seed, marks, theft in itertools.product(SEEDS, KINDS, THEFTS):
+        yield {"marks": marks, "seed": seed, "theft": theft}
+
+
+if __name__ == "__main__":
+    _rows.Table(COMMAND, CASE, MEASURED, RESULTS).fill(cases(), lambda case: measure(**case))
