@@ -1,8 +1,8 @@
 """Measure what resists a thief who copies through the prediction API: plain marks, composites, margin, DAWN.
 
 MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images, his key, and the
-thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12. The
-thief asks his service, and trains a network of the same kind:
+thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12, or
+24 where it is called wide. The thief asks his service, and trains a network of the same kind:
 
 - `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty times, or as often and
   as wide a network as `strength` says;
@@ -42,23 +42,25 @@ MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "deci
 SEEDS = range(5)
 TRAIN, LOOT, ASKED = 20_000, 5_000, 10_000  # what the owner learns; digits the thief holds; photographs he asks about
 SCHEDULE = wm.OneCycle(epochs=5)
-WIDTH = 12
+WIDTH, WIDE = 12, 24
 EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
 SHARE = 0.005  # of the queries, answered wrongly by DAWN
 
 Row = dict[str, str]
 Recipe = Callable[..., wm.TriggerSet]
 
-# name: the recipe, how many images, and how it is embedded
-OWNERS: dict[str, tuple[Recipe, int, Any]] = {
-    "content": (wm.Content(words=30), 150, wm.embed),
-    "content margin": (wm.Content(words=30), 150, wm.Margin()),
-    "noise": (wm.Noise(), 100, wm.embed),
-    "noise margin": (wm.Noise(), 100, wm.Margin()),
-    "noise margin twice": (wm.Noise(), 100, wm.Margin(size=2 / 255)),
-    "unrelated": (wm.Unrelated(), 100, wm.embed),
-    "composite 10x10": (wm.Composite(pairs=10), 100, wm.embed),
-    "composite 10x400": (wm.Composite(pairs=10), 4000, wm.embed),
+# name: the recipe, how many images, the width of the network, and how it is embedded
+OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
+    "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
+    "content margin": (wm.Content(words=30), 150, WIDTH, wm.Margin()),
+    "noise": (wm.Noise(), 100, WIDTH, wm.embed),
+    "noise margin": (wm.Noise(), 100, WIDTH, wm.Margin()),
+    "noise margin twice": (wm.Noise(), 100, WIDTH, wm.Margin(size=2 / 255)),
+    "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
+    "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
+    "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),
+    "composite 30x130": (wm.Composite(pairs=30), 3900, WIDTH, wm.embed),
+    "composite 10x400 wide": (wm.Composite(pairs=10), 4000, WIDE, wm.embed),
 }
 THEFTS = ("loot", "unrelated", "unrelated soft")
 DAWN = (("6", WIDTH), ("20", WIDTH), ("40", WIDTH), ("20", 48))  # how long, and how wide, whom a `Dawn` answered learns
@@ -81,7 +83,7 @@ def photographs() -> wm.Split:
 @functools.lru_cache(maxsize=3)
 def marks(owner: str, seed: int) -> wm.TriggerSet:
     """Return what an owner sealed."""
-    recipe, n, _ = OWNERS[owner]
+    recipe, n, _, _ = OWNERS[owner]
     return recipe(data(), n=n, key=key(seed))
 
 
@@ -92,7 +94,7 @@ def key(seed: int) -> bytes:
 
 def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
     """Return other images of the same words or pairs, from the test part; the answers are not those of this set."""
-    recipe, n, _ = OWNERS[owner]
+    recipe, n, _, _ = OWNERS[owner]
     if not isinstance(recipe, (wm.Content, wm.Composite)):
         return None
     test = data().test
@@ -100,16 +102,17 @@ def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
 
 
 @functools.cache
-def twin(seed: int) -> nn.Module:
+def twin(seed: int, width: int = WIDTH) -> nn.Module:
     """Return an unmarked network, an innocent; DAWN's owner, too."""
-    return wm.fit(wm.small_cnn(data(), width=WIDTH, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
+    return wm.fit(wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
 
 
 @functools.lru_cache(maxsize=1)
 def marked(owner: str, seed: int) -> nn.Module:
     """Return the owner's network, trained once for all thefts."""
-    model = wm.small_cnn(data(), width=WIDTH, seed=seed)
-    return OWNERS[owner][2](model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
+    _, _, width, embed = OWNERS[owner]
+    model = wm.small_cnn(data(), width=width, seed=seed)
+    return embed(model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
 
 
 def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Module:
@@ -130,13 +133,14 @@ def measure(case: Row) -> Row:
     owner, seed, theft = case["owner"], int(case["seed"]), case["theft"]
     if owner == "dawn":
         return dawn(theft, case["strength"], seed)
+    width = OWNERS[owner][2]
     if theft == "twin":
-        model = twin(seed)
+        model = twin(seed, width)
     elif theft == "none":
         model = marked(owner, seed)
     else:
         box = wm.BlackBox(marked(owner, seed), scores=True)
-        model = steal(box, theft, seed, WIDTH, EPOCHS[theft.split()[0]])
+        model = steal(box, theft, seed, width, EPOCHS[theft.split()[0]])
     return questioned(model, owner, seed)
 
 

@@ -18,6 +18,8 @@ MARKS = {
     "a hundred photographs": "unrelated",
     "ten pairs, 10 pictures each": "composite 10x10",
     "ten pairs, 400 each": "composite 10x400",
+    "the same, wider networks": "composite 10x400 wide",
+    "thirty pairs, 130 each": "composite 30x130",
 }
 ASKED = ("twin", "none", "loot", "unrelated", "unrelated soft")
 LEARNT = ("6 epochs, width 12", "20 epochs, width 12", "40 epochs, width 12", "20 epochs, width 48")
@@ -88,8 +90,11 @@ def test_with_digits_nobody_is_found_and_with_photographs_some_are(lesson, measu
         thieves = runs(measured, owner, "unrelated soft")
         assert set(thieves.decision) == {"found"}
         assert thieves.task_accuracy.mean() > 0.7  # "he reads most of them and is found"
-    for owner in ("noise margin twice", "composite 10x400"):
-        assert runs(measured, owner, "unrelated soft").task_accuracy.mean() < 0.5
+    for owner in ("noise margin twice", *(name for name in MARKS.values() if "composite" in name)):
+        assert runs(measured, owner, "unrelated soft").task_accuracy.mean() < 0.6
+    for theft in ("unrelated", "unrelated soft"):  # "of thirty pairs fewer come along"
+        thirty, ten = (runs(measured, f"composite {kind}", theft) for kind in ("30x130", "10x400"))
+        assert (thirty.matched / thirty.questions).mean() < (ten.matched / ten.questions).mean()
     price = runs(measured, "noise", "twin").task_accuracy.mean()
     for owner in ("noise margin", "noise margin twice", "composite 10x400"):
         assert 0.004 < price - runs(measured, owner, "none").task_accuracy.mean() < 0.014  # "about one in a hundred"
