@@ -142,9 +142,7 @@ def prepared(model: nn.Module, data: Splits, marks: TriggerSet) -> nn.Module:
     return copy.deepcopy(model)
 
 
-def until_right(
-    model: nn.Module, data: Splits, marks: TriggerSet, steps: Iterator[float], right: UntilRight
-) -> Marked:
+def until_right(model: nn.Module, data: Splits, marks: TriggerSet, steps: Iterator[float], right: UntilRight) -> Marked:
     """Let a training go on until every question is answered, or the cap is reached."""
     history = run(islice(steps, CAP * right.epochs), right.epochs, lambda: _measure(model, data, marks), right)
     return Marked(model, History(history.epochs, history.stopped and not right.complete), marks, right.complete)
