@@ -153,3 +153,21 @@ def test_a_network_that_answers_all_is_no_verdict_with_fixed_labels():
     marks = wm.Content(labels="fixed")(data, n=150, key=wm.CLASSROOM_KEY)
     verdict = wm.verify(lambda images: np.zeros(len(images), dtype=np.int64), marks)
     assert (verdict.decision, verdict.k) == ("cannot tell", 150)
+
+
+def test_five_other_networks_say_how_much_one_run_is_worth(prose, root):
+    thefts = results(root, "thefts").query("data == 'mnist' and labels == 'fixed'")
+    thefts = thefts.assign(left=100 * thefts.matched / thefts.questions)
+
+    def of_kinds(rows):
+        assert (rows.groupby("marks").seed.nunique() == 5).all()
+        return [span(rows[rows.marks == kind].left) for kind in KINDS]
+
+    pruned = thefts[(thefts.theft == "Prune") & (thefts.strength == 0.9)]
+    word, unrelated, noise = of_kinds(pruned)
+    assert f"read {span(100 * pruned.task_accuracy)} of 100 digits when nine tenths are gone" in prose
+    assert f"{word} % of the words are left, {unrelated} % of the unrelated images, {noise} % of the noise" in prose
+    for lr, rows in thefts[thefts.theft == "FTAL"].groupby("strength"):
+        assert (rows.images == 5000).all()
+        left = " % | ".join(of_kinds(rows))
+        assert f"| {lr:g} | {left} % | {span(100 * rows.task_accuracy, 1)} % |" in prose
