@@ -1,0 +1,94 @@
+"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 12 gets in it, and a lazier one.
+
+Every case is made as `wmlearn case new` makes it, with seeds and keys of its own that can be had again. "Honest": five
+more questions to everybody in turn until one is found or the budget is spent; accuse at ALPHA / 6, else abstain.
+"Counting": fifty to everybody, accuse whose count ever looked good at 0.05. Every row is written when it is known::
+
+    OMP_NUM_THREADS=1 python benchmarks/tribunal.py
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+from _rows import FOLDER, Table
+
+import wmlearn as wm
+from wmlearn import _cases, tribunal
+
+CASES = 7  # half a minute each on a quiet core; raise it, and what is known is kept
+
+
+def honest(case: tribunal.Case) -> dict[str, str]:
+    """Return the verdicts of the plan in lesson 12."""
+    unfound, found = list(case.services), set()
+    while unfound and case.left >= 5 * len(unfound):
+        for who in unfound:
+            asked = min(case.asked[who] + 5, case.marks.n)
+            if wm.verify(case.services[who], case.marks, questions=asked, family=6).decision == "found":
+                found.add(who)
+        unfound = [who for who in unfound if who not in found and case.asked[who] < case.marks.n]
+    return {who: "accuse" if who in found else "abstain" for who in case.services}
+
+
+def counting(case: tribunal.Case) -> dict[str, str]:
+    """Return the verdicts of somebody who counts, looks after every answer, and is content with one in twenty."""
+    said = {}
+    for who, service in case.services.items():
+        matched = wm.verify(service, case.marks, questions=50).matched
+        looks = wm.stats.binomial_p(matched.cumsum(), np.arange(1, 51), case.marks.p0)
+        said[who] = "accuse" if np.min(looks) <= _cases.USUAL else "abstain"
+    return said
+
+
+def measure(row: Mapping[str, object]) -> dict[str, object]:
+    """Make one case, play both plans in it, and count all questions of the three copies."""
+    number = int(row["case"])
+    with tempfile.TemporaryDirectory() as folder:
+        out, secret = Path(folder) / "case.safetensors", Path(folder) / "teacher.json"
+        began = time.process_time()
+        _cases.new_case(out, secret, key=bytes([number] * 32), seed=1000 * number)
+        seconds = time.process_time() - began
+
+        def points(plan: Callable[[tribunal.Case], dict[str, str]]) -> tribunal.Score:
+            case = tribunal.open_case(out)
+            return tribunal.score_card(case.card(plan(case)), secret=secret)
+
+        played = {"honest": points(honest), "counting": points(counting)}
+        case, truth = tribunal.open_case(out), json.loads(secret.read_text())["truth"]
+        case.budget = 6 * case.marks.n
+        matched = {truth[who]: wm.verify(ask, case.marks).k for who, ask in case.services.items()}
+    false = {
+        plan: sum(v == "accuse" and truth[w] not in tribunal.TAKEN for w, v in s.verdicts.items())
+        for plan, s in played.items()
+    }
+    return {"cpu_seconds": f"{seconds:.1f}"} | matched_in_order(matched) | {
+        "honest": played["honest"].points, "honest_false": false["honest"],
+        "counting": played["counting"].points, "counting_false": false["counting"],
+    }  # fmt: skip
+
+
+def matched_in_order(matched: Mapping[str, int]) -> dict[str, int]:
+    """Return the matches of a hundred in the order of the columns."""
+    return {kind: matched[kind] for kind in (*tribunal.TAKEN, "innocent", "suspicious")}
+
+
+COLUMNS = (
+    "cpu_seconds",
+    *tribunal.TAKEN,
+    "innocent",
+    "suspicious",
+    "honest",
+    "honest_false",
+    "counting",
+    "counting_false",
+)
+TABLE = Table("# OMP_NUM_THREADS=1 python benchmarks/tribunal.py", ("case",), COLUMNS, FOLDER / "tribunal.csv")
+
+if __name__ == "__main__":
+    TABLE.fill(({"case": number} for number in range(1, CASES + 1)), measure)
