@@ -21,7 +21,7 @@ from _rows import FOLDER, Table
 import wmlearn as wm
 from wmlearn import _cases, tribunal
 
-CASES = 7  # half a minute each on a quiet core; raise it, and what is known is kept
+CASES = 7  # ten seconds each on a quiet core; raise it, and what is known is kept
 
 
 def honest(case: tribunal.Case) -> dict[str, str]:
