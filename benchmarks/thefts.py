@@ -41,6 +41,7 @@ TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
 IMAGES = {"content": 150, "unrelated": 100, "noise": 100}  # keyed; those with fixed labels have 100, each a question
 SEEDS = range(5)
 LOOT = 5_000
+HIS_WORDS = ["LOFT", "MALL", "MARE", "MEAD", "MILL", "MINT", "MOAT", "MOOR", "NEST", "NOOK"]  # none is an owner's
 SHIPPED_TEST = 2_000  # test images of CIFAR-10
 
 
@@ -76,7 +77,7 @@ def training(data: wm.Splits) -> dict[str, Any]:
     theft = wm.theft
     other = wm.load_data(FOREIGN[data.name], size="full").loot  # no trigger is among them: those come from `train`
     foreign = wm.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
-    his = wm.Content(words=10)(replace(data, train=data.loot), n=100, key=key("thief", 0))
+    his = wm.Content(words=HIS_WORDS)(replace(data, train=data.loot), n=100, key=key("thief", 0))
     return {
         **{f"FTAL {lr}": theft.FineTune(5, lr) for lr in (1e-3, 5e-3, 1e-2)},
         "FTLL 0.01": theft.FineTune(5, 1e-2, layers="last"),

@@ -1,7 +1,9 @@
 """What lesson 10 says without printing it is what was measured: liars in one study, thefts in another."""
 
+import ast
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -117,6 +119,12 @@ def digits(thefts):
     return thefts[(thefts.data == "mnist") & (thefts.labels == "keyed")]
 
 
+def study_words(root):
+    """Return the words of the thief who overwrites, as the study has them."""
+    (line,) = re.findall(r"^HIS_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M)
+    return ast.literal_eval(line)
+
+
 def test_what_the_lesson_reads_off(lesson, digits, root):
     found = digits.assign(found=digits.decision == "found").groupby(["theft", "strength", "marks"]).found.mean()
     desk = digits[digits.theft.isin(["none", "Quantize", "PerturbWeights", "Prune", "Prune-channels"])]
@@ -129,8 +137,8 @@ def test_what_the_lesson_reads_off(lesson, digits, root):
     assert (found["Blur"].loc[:, "unrelated"] == 1).all()
     assert (found["Blur"].loc[["0.8", "1.2"]].loc[:, "content"] == 0).all()
     assert "every copy that still reads seven digits of ten is found" in lesson
-    assert "So this row is no fair test of the words" in lesson
-    assert "wm.Content(words=10)" in (root / "benchmarks/thefts.py").read_text(encoding="utf-8")
+    assert "are others than the owner's" in lesson
+    assert not set(study_words(root)) & set(wm.Content(words=30)(wm.load_data("mnist"), n=30).names)
 
 
 def test_one_answer_for_all_mostly_stands_longer(lesson, thefts):
