@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import joblib
 import pandas as pd
 import pytest
-from distributed import Client, LocalCluster
 
 import wmlearn as wm
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 THEFTS = {
     "pruned": wm.theft.Prune(0.7),
@@ -32,6 +35,8 @@ def few() -> wm.Splits:
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Client]:
+    from distributed import Client, LocalCluster  # here: doctests are looked for in this file everywhere
+
     with (
         LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
         Client(local) as client,
