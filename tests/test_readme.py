@@ -135,7 +135,7 @@ def test_the_figures_on_thieves(readme, root):
 def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     answers = measured(root, "countermeasures")
     kinds, dawn = answers[answers.owner != "dawn"], answers[(answers.owner == "dawn") & (answers.theft == "loot")]
-    assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 10
+    assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
     asked = [told(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
     assert row(readme, "the same theft by answers") == " / ".join(asked)
     epochs = [told(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
