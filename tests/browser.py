@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import nbformat
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
@@ -202,6 +203,13 @@ def notebook_run(folder: Path, name: str, path: str | None = None) -> Iterator[N
         notebook.run_all()
         yield notebook
         notebook.close()
+
+
+def write_notebook(path: Path, *sources: str) -> None:
+    """Write a notebook of some code cells."""
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
 def take_pictures(path: Path, into: Path) -> list[Path]:

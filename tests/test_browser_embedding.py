@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 import browser
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import contrast
@@ -24,10 +23,7 @@ POINTS = "paths => paths.map(path => path.getAttribute('d').split('L').length)"
 def notebook(tmp_path_factory, chromium):
     """Return a notebook with the lab; the tests below share it, one after the other."""
     folder = tmp_path_factory.mktemp("learner")
-    cells = [nbformat.v4.new_code_cell(source) for source in (CELL, "6 * 7")]
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(written, folder / "embedding.ipynb")
+    browser.write_notebook(folder / "embedding.ipynb", CELL, "6 * 7")
     with browser.notebook_run(folder, "embedding.ipynb", chromium) as notebook:
         yield notebook
 

@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import browser
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import contrast
@@ -36,9 +35,7 @@ SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-outp
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("learner")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
-    cells = [nbformat.v4.new_code_cell(source) for source in CELLS]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / NAME)
+    browser.write_notebook(folder / NAME, *CELLS)
     return folder
 
 

@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 
 import browser
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import contrast
@@ -39,10 +38,7 @@ STOPWATCH = """lab => {
 def notebook(tmp_path_factory, chromium):
     """Return a notebook with the studio; the tests below share it, one after the other."""
     folder = tmp_path_factory.mktemp("learner")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
-    cells = [nbformat.v4.new_code_cell(CELL)]
-    written = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(written, folder / "studio.ipynb")
+    browser.write_notebook(folder / "studio.ipynb", CELL)
     with browser.notebook_run(folder, "studio.ipynb", chromium) as notebook:
         yield notebook
 

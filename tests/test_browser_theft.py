@@ -8,7 +8,6 @@ import statistics
 from pathlib import Path
 
 import browser
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from test_browser import STOPWATCH, contrast
@@ -27,9 +26,7 @@ PATIENCE = 120_000  # milliseconds; a run takes seconds where nothing else runs
 def notebook(tmp_path_factory, chromium):
     """Return a notebook with the lab; the tests below share it, one after the other."""
     folder = tmp_path_factory.mktemp("learner")
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
-    cells = [nbformat.v4.new_code_cell(source) for source in (CELL, "6 * 7")]
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), folder / "theft.ipynb")
+    browser.write_notebook(folder / "theft.ipynb", CELL, "6 * 7")
     with browser.notebook_run(folder, "theft.ipynb", chromium) as notebook:
         yield notebook
 
