@@ -381,4 +381,5 @@ def test_a_suspect_that_says_nothing_or_nonsense_is_told_so(images):
     dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
     dawn(images)
     assert dawn.verify(always(-1)).decision == "cannot tell"
-    assert dawn.verify(always(99)).strange == dawn.verify(always(99)).n
+    nonsense = dawn.verify(always(99))
+    assert nonsense.answers.n_invalid == nonsense.n

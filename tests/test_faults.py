@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 
 import wmlearn as wm
 from wmlearn import _link, _protocol
-from wmlearn.questions import Rules, seal_triggers
+from wmlearn.questions import seal_triggers
+from wmlearn.rules import Rules
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (24, 1, 2, 2)).astype(np.uint8)
 MARKS = seal_triggers(  # twelve questions of two images; a request holds two of them
@@ -90,7 +91,7 @@ def test_a_batch_that_gets_no_answer_is_counted_and_told(name, monkeypatch):
         assert service.asked == [4] * (5 + tries)
     assert time.monotonic() - start < 60
     assert np.flatnonzero(verdict.unanswered).tolist() == [4, 5]
-    assert (verdict.k, verdict.n, verdict.failed, verdict.decision) == (10, 12, 4, "found")
+    assert (verdict.k, verdict.n, verdict.answers.n_unreachable, verdict.decision) == (10, 12, 4, "found")
     assert (box.queries, box.failed, box.refused) == (24, 4, 0)
     assert "24 images asked, 4 without an answer. 2 of 12 questions went unanswered" in verdict.explain()
     assert "2 unanswered" in repr(verdict)
@@ -113,7 +114,7 @@ def test_a_token_refused_in_the_middle_keeps_what_was_bought():
     with FaultyService(knows, knows, status(401), knows) as service, wm.HttpBox(service.url, token="t") as box:
         verdict = wm.verify(box, MARKS)
         assert service.asked == [4, 4, 4]  # the other questions were not even shown
-    assert (verdict.k, int(verdict.unanswered.sum()), verdict.failed) == (4, 8, 16)
+    assert (verdict.k, int(verdict.unanswered.sum()), verdict.answers.n_unreachable) == (4, 8, 16)
     assert "8 of 12 questions went unanswered and count as misses" in verdict.explain()
 
 
@@ -131,7 +132,11 @@ def test_a_spent_budget_is_no_error(budget, answered):
         verdict = wm.verify(box, MARKS)
         assert sum(service.asked) == min(budget, 24)
     assert (verdict.k, int((~verdict.unanswered).sum())) == (answered, answered)
-    assert (box.queries, box.refused, verdict.failed) == (min(budget, 24), max(24 - budget, 0), max(24 - budget, 0))
+    assert (box.queries, box.refused, verdict.answers.n_unreachable) == (
+        min(budget, 24),
+        max(24 - budget, 0),
+        max(24 - budget, 0),
+    )
     assert verdict.decision == ("found" if answered >= wm.stats.questions_needed(0.05, 0.25) else "cannot tell")
 
 
@@ -141,7 +146,7 @@ def test_a_service_that_changes_its_answers_is_heard_once():
     with FaultyService(lies, reset_midway, *[knows] * 6) as service, wm.HttpBox(service.url) as box:
         first, again = wm.verify(box, MARKS), wm.verify(box, MARKS)
         assert service.asked == [4] * 13
-    assert (first.k, first.strange, int(first.unanswered.sum())) == (10, 4, 0)
+    assert (first.k, first.answers.n_invalid, int(first.unanswered.sum())) == (10, 4, 0)
     assert again.k <= 12
 
 
@@ -170,7 +175,7 @@ def test_whatever_comes_all_images_are_accounted_for(script, budget):
         finally:
             box.close()
     assert box.queries <= (24 if budget is None else budget)
-    assert verdict.failed == box.failed + box.refused
+    assert verdict.answers.n_unreachable == box.failed + box.refused
     assert box.queries + box.refused + (box.failed if "denied" in script else 0) >= 24
     assert verdict.k + int(verdict.unanswered.sum()) <= 12
     assert verdict.k == 12 - int(verdict.unanswered.sum()) or "wrong" in script or budget is not None

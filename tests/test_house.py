@@ -23,10 +23,13 @@ PACKAGE = Path(wm.__file__).parent
 # A module may import those listed before it, never after; the modules of `labs` may share pieces among themselves.
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
-    1: "_data _data.shipped _data.published data models _nulls stats commitment questions triggers opening evidence",
+    1: (
+        "_data _data.shipped _data.published data models _nulls stats commitment rules answers questions triggers "
+        "opening evidence"
+    ),
     2: "history training _together _link _protocol _forward blackbox _webapp service",
     3: (
-        "_words verdict verification judge embedding whitebox countermeasures "
+        "_words verdict verdict_kinds verification judge embedding whitebox countermeasures "
         "theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
     4: "zoo experiments tribunal _cases paper _exercises lessons learn",
@@ -38,12 +41,24 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 # The judge sees answers, never weights: `verification` may import nothing that holds a model.
 VERIFICATION_MAY_IMPORT = {
     *("_types", "_checks", "_random", "_show", "_alphabet"),
-    *("_nulls", "stats", "commitment", "questions", "triggers", "evidence", "_words", "verdict"),
+    *(
+        "_nulls",
+        "stats",
+        "commitment",
+        "rules",
+        "answers",
+        "questions",
+        "triggers",
+        "evidence",
+        "_words",
+        "verdict",
+        "verdict_kinds",
+    ),
 }
 
 WITHOUT_TORCH = (
-    *("stats", "commitment", "questions", "triggers", "evidence", "opening"),
-    *("verdict", "verification", "judge", "blackbox"),
+    *("stats", "commitment", "rules", "answers", "questions", "triggers", "evidence", "opening"),
+    *("verdict", "verdict_kinds", "verification", "judge", "blackbox"),
 )
 HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")
 

@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 
 import wmlearn as wm
 from wmlearn import commitment
-from wmlearn.questions import Rules
+from wmlearn.rules import Rules
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +39,8 @@ def test_a_copy_is_found_even_by_who_does_not_trust_the_owner(marks, named, open
     verdict = wm.judge(copy_of(marks), opened, seal=marks.seal, named=named)
     assert (verdict.decision, verdict.k, verdict.n) == ("found", 20, 20)
     assert verdict.p_judge < 0.001  # twenty of twenty pay for 2**48 seals
-    assert verdict.queries == 40
-    assert not verdict.classroom
+    assert verdict.answers.queries == 40
+    assert not verdict.terms.public_key
 
 
 def test_it_says_what_verify_says_of_the_same_questions(marks, named, opened):
@@ -62,7 +62,7 @@ def test_what_is_not_opened_is_a_miss_and_what_was_not_named_does_not_count(mark
     best = wm.open_leaves(marks, named[:12])
     verdict = wm.judge(copy_of(marks), best, seal=marks.seal, named=named)
     assert (verdict.k, verdict.n, int(verdict.unanswered.sum())) == (12, 20, 8)
-    assert verdict.answers[12:].tolist() == [-1] * 8  # nothing was said of them
+    assert verdict.answers.per_question[12:].tolist() == [-1] * 8  # nothing was said of them
     others = [q for q in range(marks.n) if q not in named]
     chosen = wm.open_leaves(marks, [*others, named[0]])
     verdict = wm.judge(copy_of(marks), chosen, seal=marks.seal, named=named)

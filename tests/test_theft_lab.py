@@ -138,7 +138,7 @@ def test_what_is_worked_out_is_what_one_gets_by_hand(whole, owner, data, marks, 
     verdict, test = wm.verify(query, marks), drawn_test(data)
     point = whole.point
     assert point.theft == repr(theft)
-    assert (point.verdict.answers == verdict.answers).all()
+    assert (point.verdict.answers.labels == verdict.answers.labels).all()
     assert (point.verdict.k, point.verdict.p, point.verdict.decision) == (verdict.k, verdict.p, verdict.decision)
     assert point.task_accuracy == (query(test.images) == test.labels).mean()
     assert (point.queries, point.images) == (0, len(data.loot) if "reject" in chosen[0] else 0)

@@ -121,7 +121,7 @@ def test_a_word_shares_its_answer_over_different_images(mnist):
     marks = wm.Content(words=30)(mnist, n=150, key=KEY)
     assert np.bincount(marks.question).tolist() == [5] * 30
     assert (np.diff(marks.question) >= 0).all()  # sealed order: a prefix of the questions is a prefix of the images
-    assert [marks.prefix(q) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
+    assert [len(marks.first(q)) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
     assert all(len(set(marks.labels[marks.question == q].tolist())) == 1 for q in range(30))
     uneven = wm.Content(words=30)(mnist, n=50, key=KEY)
     assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
@@ -380,8 +380,8 @@ def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
     said = np.array([7, 7, 7, 1, 5, 5, 2, 2])
     assert marks.answer(said).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
     assert marks.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
-    assert marks.unanswered(np.array([7, 7, -1, 7, 5, 5, -1, 5])).tolist() == [False, False]  # still majorities
-    assert marks.unanswered(np.array([7, 7, -1, 1, 5, 5, 2, 2])).tolist() == [True, False]
+    assert marks.tally(np.array([7, 7, -1, 7, 5, 5, -1, 5])).unanswered.tolist() == [False, False]  # still majorities
+    assert marks.tally(np.array([7, 7, -1, 1, 5, 5, 2, 2])).unanswered.tolist() == [True, False]
     assert marks.answer(said[:4]).tolist() == [7]
 
 

@@ -1,6 +1,7 @@
 """The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more than was measured."""
 
 import ast
+import json
 import math
 import re
 from pathlib import Path
@@ -15,6 +16,9 @@ import wmlearn as wm
 from wmlearn import stats
 from wmlearn._show import plural
 from wmlearn._words import expected, lotteries, p_words
+from wmlearn.answers import Answers
+from wmlearn.rules import Terms
+from wmlearn.verdict_kinds import reach_verdict
 
 KEY = wm.CLASSROOM_KEY
 
@@ -62,11 +66,11 @@ def test_a_hand_worked_case(pictures):
     k = np.concatenate([[0], np.cumsum(np.arange(60) < 43)])
     n = np.arange(61)
     path = binom.logcdf(k, n + 1, 0.1) - math.log(0.9) - np.log(n + 1) - binom.logpmf(k, n, 0.1)
-    assert (verdict.k, verdict.n, verdict.planned) == (43, 60, 100)
+    assert (verdict.k, verdict.n, verdict.terms.planned) == (43, 60, 100)
     assert np.allclose(verdict.path, path)
     assert verdict.p == pytest.approx(math.exp(-path.max()))
     assert verdict.p_judge == pytest.approx(min(1, verdict.p * 2**48))
-    assert verdict.p_planned is None  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
+    assert math.isnan(verdict.p_planned)  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
     assert verdict.decision == "found"
 
 
@@ -78,8 +82,18 @@ def test_the_exact_binomial_p_only_at_the_sealed_number(pictures):
 def test_the_interface_sees_no_model():
     """`verification` and what it needs may know images and labels, nothing of weights."""
     package = Path(wm.__file__).parent
-    allowed = {"stats", "commitment", "questions", "verdict", "triggers", "evidence"}
-    for module in ("verification", "verdict", "questions"):
+    allowed = {
+        "stats",
+        "commitment",
+        "rules",
+        "answers",
+        "questions",
+        "verdict",
+        "verdict_kinds",
+        "triggers",
+        "evidence",
+    }
+    for module in ("verification", "verdict", "verdict_kinds", "answers", "rules", "questions"):
         for node in ast.walk(ast.parse((package / f"{module}.py").read_text())):
             imported = []
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wmlearn"):
@@ -175,7 +189,7 @@ def test_the_questions_go_out_once_in_sealed_order(words):
     verdict = wm.verify(query, words, questions=12)
     assert len(seen) == 1
     assert np.array_equal(seen[0], words.images[:60])
-    assert (verdict.n, verdict.queries) == (12, 60)
+    assert (verdict.n, verdict.answers.queries) == (12, 60)
 
 
 def test_a_prefix_of_the_answers_gives_a_prefix_of_the_path(words):
@@ -231,12 +245,11 @@ def test_fixed_labels_chosen_by_the_owner_prove_nothing(fixed):
     verdict = wm.verify(lambda images: np.full(len(images), 3), fixed)
     assert (verdict.k, verdict.n) == (100, 100)
     assert verdict.decision == "cannot tell"
-    assert (verdict.p, verdict.path, verdict.p_judge, verdict.p_planned) == (None,) * 4
+    assert np.isnan([verdict.p, verdict.p_judge, verdict.p_target, verdict.confidence]).all()
+    assert not hasattr(verdict, "path")
     assert "takes 999 null models" in verdict.explain()
     with pytest.raises(ValueError, match="no path to draw"):
         verdict.plot()
-    with pytest.raises(ValueError, match="labels='keyed'"):
-        verdict.chance_to_find(0.4)
 
 
 def test_null_models_bound_what_fixed_labels_can_say(fixed):
@@ -338,7 +351,7 @@ def test_a_judge_is_told_every_item(mnist):
     verdict = wm.verify(lambda images: said, marks, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
     for item in ITEMS:
         assert item in verdict.explain()
-    assert (verdict.queries, verdict.failed, verdict.strange) == (60, 3, 2)
+    assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (60, 3, 2)
     assert "60, 3 without an answer" in verdict._repr_html_()
 
 
@@ -347,7 +360,7 @@ def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
     assert frame.p.tolist() == [1e-15]
     assert 1e-15 < frame.p_judge.iloc[0] < 1e-14  # of the exact one
     fixed = wm.Noise(labels="fixed", target=3)(wm.load_data("mnist"), n=5, key=KEY)
-    assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.tolist() == [None]
+    assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.isna().all()
 
 
 def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(words):
@@ -363,7 +376,7 @@ def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(words):
         2,
         2,
     ]  # it was tried, so that it is one of the family
-    assert (verdicts["dead"].failed, int(verdicts["dead"].unanswered.sum())) == (150, 30)
+    assert (verdicts["dead"].answers.n_unreachable, int(verdicts["dead"].unanswered.sum())) == (150, 30)
     assert caught[0].filename == __file__
 
 
@@ -378,12 +391,11 @@ def test_a_null_model_that_fails_costs_no_question(words):
 def test_as_many_null_models_as_are_asked_for_are_enough(p):
     """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
     for family in range(1, 60):
-        nulls = (0,) * stats.null_models_needed(p / family)
-        three = np.array([3])
-        verdict = wm.Verdict(p, None, 1, three, three, three < 0, 10, family, False, nulls=nulls)
-        assert verdict.decision == "found"
-        fewer = wm.Verdict(p, None, 1, three, three, three < 0, 10, family, False, nulls=nulls[1:])
-        assert fewer.decision == "cannot tell"
+        three, terms = np.array([3]), Terms(p, 10, 1, False, "fixed")
+        copy, innocent = (Answers(said, np.array([0]), three, 10) for said in (three, three + 1))
+        nulls = [innocent] * stats.null_models_needed(p / family)
+        assert reach_verdict(copy, terms, family=family, nulls=nulls).decision == "found"
+        assert reach_verdict(copy, terms, family=family, nulls=nulls[1:]).decision == "cannot tell"
 
 
 def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
@@ -467,28 +479,29 @@ def test_it_tabulates_and_draws_itself(words):
 
 @st.composite
 def verdicts(draw):
-    """Any verdict there can be: keyed or fixed labels, any answers, silences, families, null models and lots."""
-    n = draw(st.integers(1, 40))
-    fixed, lots = draw(st.booleans()), draw(st.sampled_from([2, 9, 10, 1000]))
-    expected = np.array(draw(st.lists(st.integers(0, lots - 1), min_size=n, max_size=n)))
+    """Any verdict there can be: of each kind, with any answers, silences, families, null models and drawn targets."""
+    n, kind = draw(st.integers(1, 40)), draw(st.sampled_from(["keyed", "fixed", "bits"]))
+    classes = draw(st.sampled_from([3, 10, 1000])) if kind != "bits" else 2
+    label = st.integers(0, classes - 1)
+    expected = np.array(draw(st.lists(label, min_size=n, max_size=n)))
+    if kind == "fixed":
+        expected[:] = 1
     knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    answers = np.where(knows, expected, draw(st.integers(-1, lots)))
-    return wm.Verdict(
+    said = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
+    drawable = draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
+    terms = Terms(
         alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
-        p0=None if fixed else 1 / lots,
+        n_labels=len(drawable) or classes,
         planned=n + draw(st.integers(0, 3)),
-        expected=expected,
-        answers=answers,
-        unanswered=answers == -1,
-        lots=lots,
-        family=draw(st.sampled_from([1, 2, 6, 1000])),
-        classroom=draw(st.booleans()),
-        queries=n,
-        failed=int((answers == -1).sum()),
-        strange=int((answers >= lots).sum()),
-        nulls=tuple(draw(st.lists(st.integers(0, n), max_size=3))) * draw(st.sampled_from([1, 20])),
-        lottery=draw(st.sampled_from([None, 1 / lots, 1.0])) if fixed else None,
+        public_key=draw(st.booleans()),
+        kind=kind,
+        drawable=drawable,
+        selection_unverified=draw(st.booleans()) if kind == "keyed" else False,
     )
+    asked = np.arange(n), expected, classes
+    null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
+    nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
+    return reach_verdict(Answers(said, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls)
 
 
 @settings(max_examples=60)
@@ -498,21 +511,48 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
     assert said.startswith(
         {"found": "Evidence of this", "not found": "No evidence of this", "cannot tell": "Cannot tell: "}[v.decision]
     )
-    if v.p is not None:
+    if not math.isnan(v.p):
         assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
         assert 0 < v.p <= 1
         assert v.confidence < 1
     assert v.decision != "found" or v.k > 0
-    assert v.p0 is None or 0 < v.p <= v.p_judge <= 1
-    for text in (said, repr(v), v._repr_html_(), v.to_frame().to_string()):
+    assert v.terms.kind == "fixed" or 0 < v.p <= v.p_judge <= 1
+    words = (said, repr(v), v._repr_html_(), v.to_frame().to_string(), json.dumps(v.to_dict(), allow_nan=False))
+    for text in words:
         assert "100 %" not in text
         assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
     for value in re.findall(r"p <=? ([0-9.e-]+)", said):
         assert float(value.rstrip(".")) >= 1e-15
     assert "stolen" not in said.replace("It is not the probability that the model was stolen.", "")
-    silent = int(v.unanswered.sum())
-    assert (f"{silent} of {plural(v.n, 'question')} went unanswered and count as misses" in said) == bool(silent)
+    silent, of_all = int(v.unanswered.sum()), f"of {plural(v.n, v.unit.name)}"
+    lost = "are unreadable" if v.terms.kind == "bits" else "went unanswered"
+    assert (f"{silent} {of_all} {lost} and count as misses" in said) == bool(silent)
     assert len(v.to_frame()) == v.n
+
+
+@given(verdicts())
+def test_a_verdict_speaks_of_what_it_asked(v):
+    """Weights were asked nothing and answer nothing; a service has no bits."""
+    told = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
+    assert not re.search(r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", told)
+
+
+@given(verdicts())
+def test_no_verdict_tells_a_secret_in_json(v):
+    told = v.to_dict()
+    assert not any(isinstance(value, (list, dict, tuple)) for value in told.values())
+    assert (told["decision"], told["k"], told["n"], told["family"]) == (v.decision, v.k, v.n, v.family)
+    assert (told["p"] is None) == math.isnan(v.p)
+
+
+@given(verdicts())
+def test_the_decision_after_n_questions_is_that_of_n_questions(v):
+    """One rule: what a lab shows of the first n answers is what would be decided if no more had been asked."""
+    if v.terms.kind == "fixed":
+        return
+    again = [reach_verdict(v.answers.prefix(n), v.terms, family=v.family) for n in range(v.n + 1)]
+    assert v.decisions == tuple(each.decision for each in again)
+    assert [each.k for each in again] == [0, *np.cumsum(v.matched)]
 
 
 # ------------------------------------------------------------------ bad input

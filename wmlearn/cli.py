@@ -23,7 +23,6 @@ from wmlearn._checks import sentence
 from wmlearn._environment import findings
 from wmlearn._show import plural
 from wmlearn._webapp import Conduct
-from wmlearn._words import believable
 from wmlearn.blackbox import HttpBox
 from wmlearn.evidence import LOG, alone, log_use, open_evidence, read_log
 from wmlearn.learn import LESSONS, copy_lessons
@@ -194,10 +193,7 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
     if box.refused:
         click.echo(f"The budget was spent: {plural(box.refused, 'image')} not sent.", err=True)
     if as_json:
-        counted = {"unanswered": int(verdict.unanswered.sum()), "queries": box.queries, "seal": marks.seal}
-        fields = ("decision", "k", "n", "p0", "p_judge", "alpha", "family", "failed", "strange", "classroom")
-        said = {field: getattr(verdict, field) for field in fields} | {"p": believable(verdict.p)}
-        click.echo(json.dumps(said | counted))
+        click.echo(json.dumps(verdict.to_dict() | {"queries": box.queries, "seal": marks.seal}))
     else:
         click.echo(f"{verdict.explain()}\nSeal: {marks.seal}")
     click.get_current_context().exit(EXIT_CODES[verdict.decision])

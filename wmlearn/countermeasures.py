@@ -24,14 +24,16 @@ from wmlearn._checks import check_count, check_images, check_number, check_query
 from wmlearn._random import seeded, stable_rng, torch_generator
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels, Pixels, Query
+from wmlearn.answers import ask, labels_of
 from wmlearn.data import Split, Splits
 from wmlearn.embedding import Marked, UntilRight, prepared, until_right
 from wmlearn.history import OneCycle, OnEpoch
-from wmlearn.questions import Rules, TriggerSet
+from wmlearn.questions import Triggers, TriggerSet
+from wmlearn.rules import Rules, Terms
 from wmlearn.training import Shown, check_course
 from wmlearn.triggers import _Recipe
 from wmlearn.verdict import Verdict
-from wmlearn.verification import ask
+from wmlearn.verdict_kinds import reach_verdict
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -240,7 +242,7 @@ class Dawn(commitment.HoldsSecret):
     def __call__(self, images: Images) -> Labels:
         """Answer as the service does, a small share wrongly: labels, shape (n,), from images (n, c, h, w) in [0, 1]."""
         images = check_images(images)
-        said = ask(self.query, images)
+        said = labels_of(self.query, images)
         self.queries += int((said >= 0).sum())
         for i, image in enumerate(np.round(255 * images).astype(np.uint8)):
             digest = commitment.image_digest(image)
@@ -277,22 +279,17 @@ class Dawn(commitment.HoldsSecret):
                 f"{plural(self.queries, 'image')} answered. Let customers ask, or take a larger share."
             )
         check_count(family, "family", low=1, why="suspects, keys and repetitions that share alpha")
-        said = ask(check_query(suspect, "suspect"), asked.images)
-        return Verdict(
+        check_query(suspect, "suspect")
+        names = tuple(f"image {i + 1}" for i in range(len(asked)))
+        triggers = Triggers(asked.pixels, np.arange(len(asked)), names, asked.labels, self.rules)
+        terms = Terms(
             alpha=self.rules.alpha,
-            p0=1 / (len(self.rules.classes) - 1),
+            n_labels=len(self.rules.classes) - 1,
             planned=len(asked),
-            expected=asked.labels,
-            answers=said,
-            unanswered=said == -1,
-            lots=len(self.rules.classes) - 1,
-            family=family,
-            classroom=self.key == commitment.CLASSROOM_KEY,
-            queries=len(asked),
-            failed=int((said == -1).sum()),
-            strange=int(((said < -1) | (said >= len(self.rules.classes))).sum()),
-            owners_word=True,
+            public_key=self.key == commitment.CLASSROOM_KEY,
+            selection_unverified=True,
         )
+        return reach_verdict(ask(suspect, triggers), terms, family=family)
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""

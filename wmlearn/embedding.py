@@ -15,7 +15,7 @@ from wmlearn._checks import check_kind
 from wmlearn._show import html_table, percent, plural
 from wmlearn.data import Split, Splits
 from wmlearn.history import Epoch, History, OneCycle, OnEpoch
-from wmlearn.questions import TriggerSet
+from wmlearn.questions import Triggers
 from wmlearn.training import accuracy, check_course, check_fits, predict, run, train
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class Marked:
 
     model: nn.Module
     history: History
-    triggers: TriggerSet
+    triggers: Triggers
     complete: bool
 
     @property
@@ -84,7 +84,7 @@ class Marked:
 def embed(
     model: nn.Module,
     data: Splits,
-    marks: TriggerSet,
+    marks: Triggers,
     *,
     schedule: OneCycle = OneCycle(),
     seed: int = 0,
@@ -128,10 +128,10 @@ def embed(
     return until_right(model, data, marks, steps, UntilRight(schedule.epochs, on_epoch))
 
 
-def prepared(model: nn.Module, data: Splits, marks: TriggerSet) -> nn.Module:
+def prepared(model: nn.Module, data: Splits, marks: Triggers) -> nn.Module:
     """Return a copy of a model that is to be marked, if the three fit."""
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
-    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
+    check_kind(marks, "marks", Triggers, "such as wm.Content()(data, n=300), after the data")
     check_fits(model, data.train, "data")
     if marks.pixels.shape[1:] != data.shape:
         raise ValueError(
@@ -142,18 +142,18 @@ def prepared(model: nn.Module, data: Splits, marks: TriggerSet) -> nn.Module:
     return copy.deepcopy(model)
 
 
-def until_right(model: nn.Module, data: Splits, marks: TriggerSet, steps: Iterator[float], right: UntilRight) -> Marked:
+def until_right(model: nn.Module, data: Splits, marks: Triggers, steps: Iterator[float], right: UntilRight) -> Marked:
     """Let a training go on until every question is answered, or the cap is reached."""
     history = run(islice(steps, CAP * right.epochs), right.epochs, lambda: _measure(model, data, marks), right)
     return Marked(model, History(history.epochs, history.stopped and not right.complete), marks, right.complete)
 
 
-def watermark_accuracy(model: nn.Module, marks: TriggerSet) -> float:
+def watermark_accuracy(model: nn.Module, marks: Triggers) -> float:
     """Return the share of questions a model answers as sealed, 0 to 1."""
     return float((marks.answer(predict(model, marks.pixels)) == marks.answers).mean())
 
 
-def _measure(model: nn.Module, data: Splits, marks: TriggerSet) -> dict[str, float]:
+def _measure(model: nn.Module, data: Splits, marks: Triggers) -> dict[str, float]:
     return {"task_accuracy": accuracy(model, data.test), "watermark_accuracy": watermark_accuracy(model, marks)}
 
 

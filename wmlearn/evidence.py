@@ -17,7 +17,8 @@ from wmlearn import commitment
 from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.opening import check_named
-from wmlearn.questions import Rules, TriggerSet, leaves_of, seal_triggers
+from wmlearn.questions import TriggerSet, leaves_of, seal_triggers
+from wmlearn.rules import Rules
 
 T = TypeVar("T")
 

@@ -10,12 +10,11 @@ import numpy as np
 from wmlearn._checks import check_count, check_kind, check_query, shown
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
+from wmlearn.answers import ask
 from wmlearn.opening import Opened, check_named
-from wmlearn.questions import Rules, majority, silent
+from wmlearn.rules import Rules
 from wmlearn.verdict import Verdict
-from wmlearn.verification import ask
-
-NOT_OPENED = -2  # stands for the answer of a question that was named and not opened: nothing matches it
+from wmlearn.verdict_kinds import reach_verdict
 
 
 def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
@@ -91,27 +90,11 @@ def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], fami
             f"opened must come from the published set, seal {seal[:8]}…; got seal {opened.seal[:8]}…. "
             "Questions sealed later, or elsewhere, prove nothing here."
         )
-    rules, classes = _rules(opened), len(opened.allowed)
+    rules = _rules(opened)
     named = check_named(named, opened.header["questions"])
-    drawn, labels = opened.answers(), ask(query, opened.pixels / np.float32(255))
-    said = majority(labels, opened.question, classes)
-    quiet = silent(labels, opened.question, classes)
-    place = {index: place for place, index in enumerate(opened.indices)}
-    rows = [place.get(index, -1) for index in named]
-    return Verdict(
-        alpha=rules.alpha,
-        p0=1 / classes,
-        planned=len(named),
-        expected=np.array([drawn[row] if row >= 0 else NOT_OPENED for row in rows]),
-        answers=np.array([said[row] if row >= 0 else -1 for row in rows]),
-        unanswered=np.array([row < 0 or bool(quiet[row]) for row in rows]),
-        strange=int(((labels < -1) | (labels >= classes)).sum()),
-        queries=len(labels),
-        lots=classes,
-        family=family,
-        classroom=opened.classroom,
-        failed=int((labels == -1).sum()),
-    )
+    answers = ask(query, opened.triggers(named, rules))
+    terms = rules.terms(planned=len(named), public_key=opened.classroom)
+    return reach_verdict(answers, terms, family=family)
 
 
 def _rules(opened: Opened) -> Rules:

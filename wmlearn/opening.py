@@ -17,7 +17,10 @@ from wmlearn import commitment
 from wmlearn._checks import as_array, check_count, check_kind, check_pixels
 from wmlearn._show import plural
 from wmlearn._types import Labels, Pixels
-from wmlearn.questions import TriggerSet, check_order, leaves_of
+from wmlearn.questions import Triggers, TriggerSet, check_order, leaves_of
+from wmlearn.rules import Rules
+
+NOT_OPENED = -2  # stands for the answer of a question that was named and not opened: nothing matches it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -75,6 +78,19 @@ class Opened:
                 )
             drawn.append(commitment.draw_label(seed, index, secret, self.allowed))
         return np.array(drawn, np.int64)
+
+    def triggers(self, named: Sequence[int], rules: Rules) -> Triggers:
+        """Return the named questions, to be asked in this order; nothing matches one that was not opened."""
+        drawn = dict(zip(self.indices, self.answers()))
+        shown = dict(zip(self.indices, self.names))
+        images = [np.flatnonzero(np.take(self.indices, self.question) == index) for index in named]
+        return Triggers(
+            pixels=self.pixels[np.concatenate(images)],
+            question=np.repeat(np.arange(len(named)), [len(each) for each in images]),
+            names=tuple(shown.get(index, "not opened") for index in named),
+            answers=np.array([drawn.get(index, NOT_OPENED) for index in named], np.int64),
+            rules=rules,
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write the opened questions into one file (safetensors), to be handed to the judge; return its path."""

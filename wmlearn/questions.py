@@ -5,103 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wmlearn import commitment
-from wmlearn._checks import check_count, check_number, check_pixels
+from wmlearn._checks import check_pixels
 from wmlearn._show import html_table, plural
 from wmlearn._types import Images, Labels, Pixels
+from wmlearn.answers import Answers
+from wmlearn.rules import Rules, Terms
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
-
-
-@dataclass(frozen=True)
-class Rules:
-    """The rules that are sealed together with the images, and checked here.
-
-    Parameters
-    ----------
-    classes : the names of the task's classes
-    alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1
-    fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn by lot
-    source : the class the trigger images come from, in fixed mode; None when they come from another world
-    target : their common answer in fixed mode, or "lot" when the seal draws it
-    """
-
-    classes: tuple[str, ...]
-    alpha: float
-    fixed: bool = False
-    source: int | None = None
-    target: int | Literal["lot"] = "lot"
-
-    def __post_init__(self) -> None:
-        check_number(self.alpha, "alpha", above=SMALLEST_ALPHA, below=1)
-        last = check_count(len(self.classes), "the number of classes", low=2) - 1
-        if self.source is not None:
-            check_count(self.source, "source", low=0, high=last, why="a class number")
-        if self.target != "lot":
-            check_count(self.target, "target", low=0, high=last, why="a class number, or 'lot'")
-            if self.target == self.source:
-                raise ValueError(f"target must differ from source, or nothing is marked; both are {self.target}.")
-
-    @property
-    def allowed(self) -> tuple[int, ...]:
-        """The classes an answer may be drawn from: all of them, in fixed mode all but the source."""
-        every = range(len(self.classes))
-        return tuple(c for c in every if c != self.source) if self.fixed else tuple(every)
-
-    def header(self) -> dict[str, object]:
-        """Return the rules as the sealed record holds them; numbers as text, so that JSON cannot round them."""
-        record: dict[str, object] = {
-            "version": commitment.VERSION,
-            "images": "uint8, channels first, multiples of 1/255",
-            "classes": list(self.classes),
-            "labels": "fixed" if self.fixed else "keyed",
-            "alpha": repr(self.alpha),
-            "declared_key_draw": 1,  # the owner's word that he threw no key away; hence the judge's factor
-            "beacon": "",
-        }
-        if self.fixed:
-            chosen = {"source": None if self.source is None else int(self.source), "target": self.target}
-            return record | chosen | {"test": "share of null models or of lots"}
-        return record | {
-            "allowed": "all classes",
-            "answer": "the class given by strictly more than half of a question's images, else none",
-            "p0": f"1/{len(self.allowed)}",
-            "test": "wealth of a gambler with a uniform prior on match rates above p0, after each question",
-            "judge_factor": "2**48",
-        }
-
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TriggerSet(commitment.HoldsSecret):
-    """Secret questions, sealed: make one by calling `Content`, `Unrelated` or `Noise` on a data set.
+class Triggers:
+    """Trigger images and their labels: what is trained into a network and sent to a service. It holds no key.
 
     Attributes
     ----------
     pixels : the trigger images, uint8, shape (n, c, h, w), in sealed order
     question : for each image the number of its question, int64, shape (n,)
-    names : what each question shows, one name a question
+    names : what each question shows, one name per question
     answers : the secret answer of each question, int64, shape (questions,)
     rules : what was sealed with the images
-    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
-    key : the secret; no repr, table, error or pickle shows it
     """
 
-    recipe: str  # for people to read; not part of the seal
-    rules: Rules
-    header: Mapping[str, object]
     pixels: Pixels
     question: Labels
     names: tuple[str, ...]
     answers: Labels
-    key: commitment.Secret = field(repr=False)
+    rules: Rules
 
     @property
     def images(self) -> Images:
@@ -119,14 +56,64 @@ class TriggerSet(commitment.HoldsSecret):
         return len(self.answers)
 
     @property
+    def alpha(self) -> float:
+        """The sealed bound on the chance of accusing an innocent model."""
+        return self.rules.alpha
+
+    @property
+    def triggers(self) -> Triggers:
+        """The same without any key: what may leave this process."""
+        return self.first(self.n)
+
+    def first(self, questions: int) -> Triggers:
+        """Return the first questions in sealed order, each with all of its images."""
+        images = int(np.searchsorted(self.question, questions))
+        names, answers = self.names[:questions], self.answers[:questions]
+        return Triggers(self.pixels[:images], self.question[:images], names, answers, self.rules)
+
+    def tally(self, labels: Labels) -> Answers:
+        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came; whole questions only."""
+        images = len(labels)
+        questions = self.n if images == len(self.pixels) else int(self.question[images])
+        return Answers(labels, self.question[:images], self.answers[:questions], len(self.rules.classes))
+
+    def answer(self, labels: Labels) -> Labels:
+        """Return one answer per question: the class that strictly more than half of its images got, else -1."""
+        return self.tally(labels).per_question
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __repr__(self) -> str:
+        return f"Triggers({plural(len(self), 'image')}, {plural(self.n, 'question')})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TriggerSet(commitment.HoldsSecret, Triggers):
+    """Secret questions, sealed: make one by calling `Content`, `Unrelated` or `Noise` on a data set.
+
+    These are `Triggers` and the secret behind them; `.triggers` are they alone.
+
+    Attributes
+    ----------
+    pixels, question, names, answers, rules : as in `Triggers`
+    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
+    key : the secret; no repr, table, error or pickle shows it
+    """
+
+    header: Mapping[str, object]
+    recipe: str  # for people to read; not part of the seal
+    key: commitment.Secret = field(repr=False)
+
+    @property
     def seal(self) -> str:
         """The commitment to publish before the model is released."""
         return commitment.seal(self.header)
 
     @property
-    def alpha(self) -> float:
-        """The sealed bound on the chance of accusing an innocent model."""
-        return self.rules.alpha
+    def terms(self) -> Terms:
+        """What a verdict needs to know of the seal."""
+        return self.rules.terms(planned=self.n, public_key=self.classroom)
 
     @property
     def p0(self) -> float | None:
@@ -137,27 +124,6 @@ class TriggerSet(commitment.HoldsSecret):
     def classroom(self) -> bool:
         """Whether the public classroom key was used, which proves nothing outside the course."""
         return self.key == commitment.CLASSROOM_KEY
-
-    def answer(self, labels: Labels) -> Labels:
-        """Turn the labels of the images into one answer a question, without looking at the secret answers.
-
-        Parameters
-        ----------
-        labels : what the service said of the first images, int64, shape (m,): whole questions only
-
-        Returns
-        -------
-        Labels, one a question: the class that strictly more than half of its images got, else -1.
-        """
-        return majority(labels, self.question[: len(labels)], len(self.rules.classes))
-
-    def unanswered(self, labels: Labels) -> np.ndarray:
-        """Return for each question asked whether it has no answer because one or more of its images got none (-1)."""
-        return silent(labels, self.question[: len(labels)], len(self.rules.classes))
-
-    def prefix(self, questions: int) -> int:
-        """Return how many images the first `questions` questions have."""
-        return int(np.searchsorted(self.question, questions))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row an image: question, what it shows, secret answer. For the owner's eyes."""
@@ -219,7 +185,7 @@ def seal_triggers(
     answers = _draw(header, secrets, rules)
     for array in (pixels, question, answers):
         array.setflags(write=False)
-    return TriggerSet(recipe, rules, MappingProxyType(header), pixels, question, tuple(names), answers, key)
+    return TriggerSet(pixels, question, tuple(names), answers, rules, MappingProxyType(header), recipe, key)
 
 
 def leaves_of(
@@ -232,32 +198,6 @@ def leaves_of(
     secrets = commitment.question_secrets(key, digests, len(names))
     leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q]) for q in range(len(names))]
     return secrets, leaves
-
-
-def majority(labels: Labels, question: Labels, classes: int) -> Labels:
-    """Return one answer a question: the class that strictly more than half of its images got, else -1.
-
-    Parameters
-    ----------
-    labels : what was said of each image, int64, shape (n,)
-    question : the question of each image, shape (n,), rising from 0
-    classes : how many classes there are; other labels count as none
-
-    Examples
-    --------
-    >>> majority(np.array([7, 7, 1, 7, 2]), np.array([0, 0, 0, 1, 1]), 10)
-    array([ 7, -1])
-    """
-    counts = np.zeros((question[-1] + 1 if len(question) else 0, classes), int)
-    known = (labels >= 0) & (labels < classes)
-    np.add.at(counts, (question[known], labels[known]), 1)
-    sizes = np.bincount(question, minlength=len(counts))
-    return np.where(2 * counts.max(axis=1, initial=0) > sizes, counts.argmax(axis=1), -1)
-
-
-def silent(labels: Labels, question: Labels, classes: int) -> np.ndarray:
-    """Return for each question whether it has no answer because one or more of its images got none (-1)."""
-    return (np.bincount(question, weights=labels == -1) > 0) & (majority(labels, question, classes) == -1)
 
 
 def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) -> Labels:

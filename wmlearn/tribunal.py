@@ -24,7 +24,8 @@ from wmlearn._checks import check_choice, check_count, check_images, check_kind
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels, Query
 from wmlearn.blackbox import BlackBox
-from wmlearn.questions import Rules, TriggerSet, seal_triggers
+from wmlearn.questions import TriggerSet, seal_triggers
+from wmlearn.rules import Rules
 from wmlearn.verification import verify
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from wmlearn._checks import check_changed, check_choice, check_count, check_kind
 from wmlearn._random import stable_rng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits, load_data
-from wmlearn.questions import SMALLEST_ALPHA, Rules, TriggerSet, seal_triggers
+from wmlearn.questions import TriggerSet, seal_triggers
+from wmlearn.rules import SMALLEST_ALPHA, Rules
 
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
 

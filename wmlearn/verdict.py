@@ -1,18 +1,19 @@
-"""What a verdict holds and how it speaks. It says "evidence of this watermark", never that a model was taken."""
+"""What every verdict holds and how it speaks. It says "evidence of this watermark", never that a model was taken."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from wmlearn import _words, stats
-from wmlearn._show import BLUE, VERMILLION, html_table, plural
-from wmlearn._types import Labels
+from wmlearn._show import BLUE, html_table, plural
+from wmlearn.answers import Answers
+from wmlearn.rules import Terms
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,180 +22,158 @@ if TYPE_CHECKING:
 Decision = Literal["found", "not found", "cannot tell"]
 
 
+def decide(reached: bool, reachable: bool) -> Decision:
+    """Decide by the one rule: found where the evidence reached alpha, not found where a perfect copy's would have."""
+    if reached:
+        return "found"
+    return "not found" if reachable else "cannot tell"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Verdict:
-    """The answers a service gave to the sealed questions, and what they are worth.
+    """The answers of a suspect to the sealed questions, and what they are worth.
 
     Attributes
     ----------
-    decision : "found", "not found" (which does not clear the service) or "cannot tell"
-    k, n : matches and questions asked; `planned` is the sealed number
-    p0 : the chance that an innocent service matches a question; None with fixed labels, where nobody knows it
-    p : the p-value that decides, valid whenever one stopped; None where there is none
+    decision : "found", "not found" (which does not clear the suspect) or "cannot tell"
+    k, n : matches and questions asked; `terms.planned` is the sealed number
+    p : the p-value that decides, 0 to 1; NaN where there is none
     p_judge : the same for a judge who does not trust the owner
-    path : log wealth after 0, 1, ..., n questions; None with fixed labels
-    expected, answers, matched, unanswered : one entry a question, in sealed order
-    strange : how many images got a label that is no class of the task
-    queries, failed : images put to the service, and how many of them got no answer at all
-    nulls : the matches of each null model; `family` the number of tests that share alpha
-    lots : the classes an answer, or with fixed labels the target, could have been drawn from; `lottery` the p-value of
-        that draw
-    owners_word : whether which questions count is known from the owner alone, as with `Dawn`
+    answers : what was said, tallied; `matched` and `unanswered` say it question by question
+    terms : what was sealed
+    family : the number of tests that share alpha
+    nulls : the matches of each null model
     """
 
-    alpha: float
-    p0: float | None
-    planned: int
-    expected: Labels
-    answers: Labels
-    unanswered: np.ndarray
-    lots: int
-    family: int
-    classroom: bool
-    queries: int = 0
-    failed: int = 0
-    strange: int = 0
+    answers: Answers
+    terms: Terms
+    family: int = 1
     nulls: tuple[int, ...] = ()
-    lottery: float | None = None
-    owners_word: bool = False
+
+    unit: ClassVar[_words.Unit] = _words.QUESTION
 
     @property
     def n(self) -> int:
         """How many questions were asked."""
-        return len(self.answers)
+        return self.answers.n
 
     @property
     def k(self) -> int:
-        """How many were answered as only the lot and the marked model know."""
-        return int(self.matched.sum())
-
-    @cached_property
-    def matched(self) -> np.ndarray:
-        """Whether each question was matched."""
-        return self.answers == self.expected
-
-    @cached_property
-    def path(self) -> np.ndarray | None:
-        """Log wealth after 0, 1, ..., n questions, shape (n + 1,); None with fixed labels."""
-        return None if self.p0 is None else stats.wealth_path(self.matched, self.p0)
-
-    @cached_property
-    def p(self) -> float | None:
-        """The p-value that decides: anytime with keyed labels; the worst of nulls and lottery with fixed ones."""
-        if self.path is not None:
-            return stats.anytime_p(self.path)
-        known = [self.lottery, stats.null_p(self.k, self.nulls) if self.nulls else None]
-        return max((p for p in known if p is not None), default=None)
+        """How many of them were answered with the secret label."""
+        return self.answers.k
 
     @property
-    def p_judge(self) -> float | None:
-        """The p-value for somebody who thinks the owner may have tried many seals; None with fixed labels."""
-        return None if self.path is None else 1.0 if self.owners_word else stats.judge_p(self.p)
+    def alpha(self) -> float:
+        """The sealed bound on the chance of accusing an innocent suspect."""
+        return self.terms.alpha
 
     @property
-    def confidence(self) -> float | None:
-        """One minus p: had the service nothing to do with the key, so rarely would it ever have looked this good."""
-        return None if self.p is None else 1 - max(self.p, stats.SMALLEST_P)
+    def matched(self) -> npt.NDArray[np.bool_]:
+        """Whether each question was matched, in sealed order."""
+        return self.answers.matched
 
     @property
-    def p_planned(self) -> float | None:
-        """The exact binomial p-value, only when exactly the sealed number of questions was asked."""
-        return stats.binomial_p(self.k, self.n, self.p0) if self.p0 is not None and self.n == self.planned else None
+    def unanswered(self) -> npt.NDArray[np.bool_]:
+        """Whether each question got no answer, in sealed order."""
+        return self.answers.unanswered
 
-    @cached_property
+    @property
+    def p(self) -> float:
+        """The p-value that decides; NaN where there is none."""
+        raise NotImplementedError
+
+    @property
+    def p_judge(self) -> float:
+        """The p-value for somebody who thinks the owner may have tried many seals; NaN where there is none."""
+        raise NotImplementedError
+
+    @property
     def decision(self) -> Decision:
         """Found, not found or cannot tell, by the one rule that was sealed."""
-        if self.path is not None:
-            perfect = stats.wealth_path(~self.unanswered, self.p0)  # of a copy that matches whatever was answered
-            reached, reachable = (stats.reaches(path, self.alpha / self.family).any() for path in (self.path, perfect))
-        else:
-            reached, reachable = (
-                p is not None and p * self.family <= self.alpha * (1 + 1e-12) for p in (self.p, self._smallest_p())
-            )
-        return "found" if reached else "not found" if reachable else "cannot tell"
-
-    def _smallest_p(self) -> float:
-        """The p-value a perfect copy would have reached with fixed labels, these null models and these silences."""
-        answered = int((~self.unanswered).sum())
-        floors = [stats.null_p(answered, self.nulls)] if self.nulls else []
-        floors += [1 / self.lots if answered else 1.0] if self.lottery is not None else []
-        return max(floors, default=1.0)
-
-    def chance_to_find(self, rate: float) -> float:
-        """Return the chance that a service matching this share of the questions, 0 to 1, would have been found."""
-        if self.p0 is None:
-            raise ValueError("with fixed labels nobody knows this chance; seal a set with labels='keyed'.")
-        return stats.accusation_chance(list(~self.unanswered), rate, alpha=self.alpha / self.family, p0=self.p0)
-
-    @property
-    def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most, rounded up: "at most 3"."""
-        return "nobody knows how many" if self.p0 is None else f"at most {_words.expected(self.n * self.p0)}"
+        raise NotImplementedError
 
     @property
     def luck(self) -> str:
         """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
-        if self.p0 is None:
-            return "one answer for all triggers: how an innocent model would do nobody can say"
-        return _words.lotteries(self.path, self.matched)
+        raise NotImplementedError
+
+    @property
+    def by_luck(self) -> str:
+        """How many matches luck alone would give, on average and at the most, rounded up: "at most 3"."""
+        raise NotImplementedError
+
+    @property
+    def confidence(self) -> float:
+        """One minus p: had the suspect nothing to do with the key, so rarely would it ever have looked this good."""
+        return 1 - max(self.p, stats.SMALLEST_P)
 
     def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all.
-
-        Examples
-        --------
-        >>> v = Verdict(1e-3, 0.1, 30, np.array([3]), np.array([3]), np.array([False]), 10, 1, False)
-        >>> v.explain().partition("Each")[0]
-        'Cannot tell: too few answers to decide at alpha = 0.001; 1 question asked, 4 answers in a row needed. '
-        """
+        """Return the verdict in sentences that a judge could read, p-values and all."""
         return _words.explain(self)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON can hold it, without the secret answers; None where there is no p-value."""
+        numbers = {"p": _words.believable(self.p), "p_judge": self.p_judge}
+        return {
+            "decision": self.decision,
+            "k": self.k,
+            "n": self.n,
+            self.unit.silent: int(self.unanswered.sum()),
+            **{name: None if math.isnan(value) else value for name, value in numbers.items()},
+            "alpha": self.alpha,
+            "family": self.family,
+            "public_key": self.terms.public_key,
+            **self._counts(),
+        }
+
+    def _counts(self) -> dict[str, Any]:
+        """Return what else was counted, for `to_dict`."""
+        answers = self.answers
+        lost = {"n_unreachable": answers.n_unreachable, "n_invalid": answers.n_invalid}
+        return {"queries": answers.queries, **lost, "null_models": len(self.nulls)}
+
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a question: expected and given answer, matched, unanswered, log10 of the wealth so far."""
+        """Return one row per question: expected and given answer, matched, unanswered."""
         import pandas as pd
 
-        columns = {"question": np.arange(1, self.n + 1), "expected": self.expected, "answer": self.answers}
-        columns |= {"matched": self.matched, "unanswered": self.unanswered}
-        if self.path is not None:
-            columns["log10_wealth"] = self.path[1:] / math.log(10)
+        columns = {"question": np.arange(1, self.n + 1), "expected": self.answers.expected}
+        columns |= {"answer": self.answers.per_question, "matched": self.matched, "unanswered": self.unanswered}
         return pd.DataFrame(columns)
 
-    def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the gambler's wealth question by question against its line, and return the axes."""
-        import matplotlib.pyplot as plt
-
-        if self.path is None:
-            raise ValueError("fixed labels have no path to draw; seal a set with labels='keyed'.")
-        ax = plt.subplots(figsize=(6, 3))[1] if ax is None else ax
-        line = self.family / self.alpha
-        ax.step(range(self.n + 1), np.exp(np.minimum(self.path, 34.5)), where="post", color=BLUE, label="this service")
-        ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
-        ax.set(yscale="log", xlabel="questions asked", ylabel="gambler's wealth")
-        ax.legend(frameon=False)
-        return ax
-
     def __repr__(self) -> str:
-        silent = int(self.unanswered.sum())
-        parts = [f"{self.decision}: {self.k} of {plural(self.n, 'secret question')} matched"]
-        parts[0] += f", {self.by_luck} expected by luck" if self.p0 is not None else ""
-        parts += [f"{silent} unanswered"] if silent else []
-        parts += [f"{plural(self.strange, 'answer')} that are no class of the task"] if self.strange else []
-        return "; ".join([*parts, self.luck, *([_words.CLASSROOM] if self.classroom else [])])
+        unit, silent, invalid = self.unit, int(self.unanswered.sum()), self.answers.n_invalid
+        parts = [self._counted(), self.luck]
+        if invalid:
+            parts.insert(1, f"{plural(invalid, 'answer')} that are no class of the task")
+        if silent:
+            parts.insert(1, f"{silent} {unit.silent}")
+        if self.terms.public_key:
+            parts.append(_words.CLASSROOM)
+        return "; ".join(parts)
+
+    def _counted(self) -> str:
+        return f"{self.decision}: {self.k} of {plural(self.n, f'secret {self.unit.name}')} matched"
 
     def _repr_html_(self) -> str:
+        shared = f", shared by a family of {self.family}" if self.family > 1 else ""
         rows: dict[str, object] = {
-            "matched": f"{self.k} of {plural(self.n, 'secret question')}",
+            "matched": f"{self.k} of {plural(self.n, f'secret {self.unit.name}')}",
             "expected by luck": self.by_luck,
             "an innocent model": self.luck,
-            "alpha": f"{self.alpha:g}" + (f", shared by a family of {self.family}" if self.family > 1 else ""),
-            "images asked" if self.failed else "images sent": (  # all that were answered have been sent
-                f"{self.queries:,}, {self.failed:,} without an answer" if self.failed else self.queries
-            ),
-            "questions unanswered": int(self.unanswered.sum()),
+            "alpha": f"{self.alpha:g}{shared}",
+            **self._sent(),
+            f"{self.unit.name}s {self.unit.silent}": int(self.unanswered.sum()),
         }
-        rows |= {"null models": _words.null_words(self.k, self.nulls)} if self.nulls else {}
-        rows |= {"note": _words.CLASSROOM} if self.classroom else {}
+        if self.nulls:
+            rows["null models"] = _words.null_words(self.k, self.nulls)
+        if self.terms.public_key:
+            rows["note"] = _words.CLASSROOM
         return html_table(f"Watermark: {self.decision}", rows)
+
+    def _sent(self) -> dict[str, object]:
+        """Return how many images were sent; all that were answered have been."""
+        images, lost = self.answers.queries, self.answers.n_unreachable
+        return {"images asked": f"{images:,}, {lost:,} without an answer"} if lost else {"images sent": images}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -215,14 +194,26 @@ class Verdicts(Mapping[str, Verdict]):
     def __len__(self) -> int:
         return len(self.verdicts)
 
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """Return the verdicts by name as JSON can hold them, without the secret answers."""
+        return {name: verdict.to_dict() for name, verdict in self.items()}
+
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a suspect: the decision, what was counted, and the p-values."""
+        """Return one row per suspect: the decision, what was counted, and the p-values."""
         import pandas as pd
 
-        columns = ("decision", "k", "n", "p", "p_judge", "family", "queries", "failed")
-        rows = [{column: getattr(verdict, column) for column in columns} for verdict in self.values()]
-        frame = pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
-        return frame.assign(p=[_words.believable(verdict.p) for verdict in self.values()])
+        rows = [
+            {
+                **{column: getattr(verdict, column) for column in ("decision", "k", "n")},
+                "p": _words.believable(verdict.p),
+                "p_judge": verdict.p_judge,
+                "family": verdict.family,
+                "queries": verdict.answers.queries,
+                "n_unreachable": verdict.answers.n_unreachable,
+            }
+            for verdict in self.values()
+        ]
+        return pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw for each suspect how many questions it matched, and return the axes."""
@@ -230,9 +221,8 @@ class Verdicts(Mapping[str, Verdict]):
 
         found = [f"{name} ({verdict.decision})" for name, verdict in self.items()]
         ax = sns.barplot(x=[verdict.k for verdict in self.values()], y=found, color=BLUE, ax=ax)
-        ax.set(
-            xlabel="questions matched", ylabel="", xlim=(0, max((verdict.n for verdict in self.values()), default=1))
-        )
+        most = max((verdict.n for verdict in self.values()), default=1)
+        ax.set(xlabel="questions matched", ylabel="", xlim=(0, most))
         return ax
 
     def __repr__(self) -> str:

@@ -6,17 +6,20 @@ in memory or a lambda stands behind it makes no difference. A test holds it to t
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from wmlearn import stats
-from wmlearn._checks import as_array, check_count, check_fraction, check_kind, check_query, shown
+from wmlearn._checks import check_count, check_fraction, check_kind, check_query, shown
 from wmlearn._types import Images, Labels, Query
+from wmlearn.answers import ask, ask_null, check_nulls
 from wmlearn.questions import TriggerSet
 from wmlearn.verdict import Verdict, Verdicts
+from wmlearn.verdict_kinds import reach_verdict
 
 
 def verify(
@@ -72,7 +75,7 @@ def verify(
     """
     check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the query")
     check_query(query, "query")
-    nulls = _check_nulls(nulls)
+    nulls = check_nulls(nulls)
     if alpha is not None and check_fraction(alpha, "alpha") != marks.alpha:
         raise ValueError(
             f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha!r}. Leave alpha out; to use "
@@ -80,25 +83,10 @@ def verify(
         )
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
     asked = marks.n if questions is None else check_count(questions, "questions", low=1, high=marks.n, why="sealed")
-    images = marks.images[: marks.prefix(asked)]
-    null_matches = tuple(_null_matches(marks, ask(null, images)) for null in nulls)
-    said = ask(query, images)  # last: what it answers was paid for, and no error must lose it
-    return Verdict(
-        alpha=marks.alpha,
-        p0=marks.p0,
-        planned=marks.n,
-        expected=marks.answers[:asked],
-        answers=marks.answer(said),
-        unanswered=marks.unanswered(said),
-        strange=int(((said < -1) | (said >= len(marks.rules.classes))).sum()),
-        queries=len(images),
-        nulls=null_matches,
-        lottery=_lottery(marks, said),
-        lots=len(marks.rules.allowed),
-        family=family,
-        classroom=marks.classroom,
-        failed=int((said == -1).sum()),
-    )
+    triggers = marks.first(asked)
+    null_answers = [ask_null(null, triggers) for null in nulls]
+    answers = ask(query, triggers)  # last: what it answers was paid for, and no error must lose it
+    return reach_verdict(answers, marks.terms, family=family, nulls=null_answers)
 
 
 def verify_all(
@@ -140,7 +128,7 @@ def verify_all(
     alone: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
         alone[str(name)] = verify(_or_silence(suspect, name), marks, questions=questions, nulls=nulls)
-    p_values = [1.0 if verdict.p is None else verdict.p for verdict in alone.values()]
+    p_values = [1.0 if math.isnan(verdict.p) else verdict.p for verdict in alone.values()]
     families = stats.holm_families(p_values, marks.alpha)
     return Verdicts({name: replace(alone[name], family=family) for name, family in zip(alone, families)})
 
@@ -156,43 +144,3 @@ def _or_silence(suspect: Query, name: object) -> Query:
             return np.full(len(images), -1)
 
     return query
-
-
-def _check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
-    """Return the null models, or say what is wrong with them before anything is asked."""
-    if not isinstance(nulls, Iterable) or isinstance(nulls, str):
-        raise TypeError(
-            f"nulls must be a list of functions from images to labels; got {shown(nulls)}. "
-            "Pass nulls=[wm.BlackBox(model)], or leave it out."
-        )
-    return tuple(check_query(null, f"nulls[{place}]") for place, null in enumerate(nulls))
-
-
-def ask(query: Query, images: np.ndarray) -> Labels:
-    """Ask once for all images, and accept nothing but one whole number for each."""
-    said = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
-    if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):
-        raise ValueError(
-            f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
-            f"got {said.dtype} {said.shape}. Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
-        )
-    return said.astype(np.int64)
-
-
-def _null_matches(marks: TriggerSet, said: Labels) -> int:
-    """Count the matches of a null model; a silent one would pass for one that knows nothing."""
-    if (said == -1).any():
-        raise ValueError(
-            f"a null model must answer every image; {(said == -1).sum()} of {len(said)} got -1. Leave it out."
-        )
-    answers = marks.answer(said)
-    return int((answers == marks.answers[: len(answers)]).sum())
-
-
-def _lottery(marks: TriggerSet, said: Labels) -> float | None:
-    """Return the p-value of a target drawn by lot, in fixed mode; None where the owner chose it."""
-    if not marks.rules.fixed or marks.rules.target != "lot":
-        return None
-    drawable = marks.rules.allowed
-    answers = marks.answer(said)
-    return stats.lottery_p([int((answers == c).sum()) for c in drawable], drawable.index(int(marks.answers[0])))

@@ -24,11 +24,13 @@ from wmlearn import commitment
 from wmlearn._checks import check_count, check_kind, check_number
 from wmlearn._random import stable_rng
 from wmlearn._types import Labels
+from wmlearn.answers import Answers
 from wmlearn.data import Split, Splits
 from wmlearn.history import Fitted, OneCycle
-from wmlearn.questions import SMALLEST_ALPHA
+from wmlearn.rules import SMALLEST_ALPHA, Terms
 from wmlearn.training import accuracy, check_course, check_fits, run, train
 from wmlearn.verdict import Verdict
+from wmlearn.verdict_kinds import reach_verdict
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -185,8 +187,8 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
 
     Returns
     -------
-    Verdict over the bits, in sealed order; what it calls a question is a bit, and what it calls a service is the model.
-    One minus `k / n` is the bit error rate. `p_planned` is the exact binomial p-value of all bits, read at once.
+    Verdict over the bits, in sealed order, a `MessageVerdict`: it has the bit error rate, too. `p_planned` is the exact
+    binomial p-value of all bits, read at once.
 
     Raises
     ------
@@ -201,21 +203,9 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     check_kind(message, "message", Message, "such as wm.seal_message(model)")
     check_count(family, "family", low=1, why="models, layers and messages that share alpha")
     read = message.read(model)
-    return Verdict(
-        alpha=message.alpha,
-        p0=0.5,
-        planned=len(read),
-        expected=message.bits,
-        answers=read,
-        unanswered=read == -1,
-        strange=0,
-        queries=0,
-        nulls=(),
-        lottery=None,
-        lots=2,
-        family=family,
-        classroom=message.key == commitment.CLASSROOM_KEY,
-    )
+    answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
+    terms = Terms(message.alpha, 2, len(read), message.key == commitment.CLASSROOM_KEY, kind="bits")
+    return reach_verdict(answers, terms, family=family)
 
 
 def _draw(seal: str, secrets: list[bytes], size: int) -> tuple[Labels, np.ndarray]:

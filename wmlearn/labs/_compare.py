@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +16,13 @@ import numpy.typing as npt
 from scipy import special
 
 from wmlearn import stats
-from wmlearn._checks import check_query, shown
 from wmlearn._show import percent, plural
 from wmlearn._types import Query
 from wmlearn._words import p_words
+from wmlearn.answers import ask_null
 from wmlearn.labs._replay import Replay
 from wmlearn.labs._svg import MARKERS, amount
 from wmlearn.questions import TriggerSet
-from wmlearn.verification import ask
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,16 +54,8 @@ class Comparison:
 
 def null_matches(nulls: Sequence[Query], marks: TriggerSet) -> npt.NDArray[np.int64]:
     """Ask every null model all questions, once; return the matches among the first 0, 1, ..., n, (models, n + 1)."""
-    return np.array([_matches(null, marks) for null in nulls]).reshape(-1, marks.n + 1)
-
-
-def _matches(null: Query, marks: TriggerSet) -> npt.NDArray[np.int64]:
-    said = ask(null, marks.images)
-    if (said == -1).any():  # a silent one would pass for one that knows nothing
-        raise ValueError(
-            f"a null model must answer every image; {(said == -1).sum()} of {len(said)} got -1. Leave it out."
-        )
-    return np.concatenate([[0], np.cumsum(marks.answer(said) == marks.answers)])
+    matched = np.array([ask_null(null, marks).matched for null in nulls])
+    return np.pad(matched.cumsum(axis=1), ((0, 0), (1, 0)))
 
 
 def compare(replay: Replay, nulls: npt.NDArray[np.int64]) -> Comparison:
@@ -105,16 +96,6 @@ def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
         accused[asked] = accused[asked - 1] + chance_of_k[guilty].sum()
         chance_of_k[guilty] = 0
     return accused
-
-
-def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
-    """Return the null models, or say what is wrong with them before anything is asked."""
-    if not isinstance(nulls, Iterable) or isinstance(nulls, (str, Mapping)):
-        raise TypeError(
-            f"nulls must be a list of functions from images to labels; got {shown(nulls)}. "
-            "Pass nulls=[wm.BlackBox(model)], or leave it out."
-        )
-    return tuple(check_query(null, f"nulls[{place}]") for place, null in enumerate(nulls))
 
 
 # ---------------------------------------------------------------- in words

@@ -68,12 +68,12 @@ def _cell(replay: Replay, q: int, *, asked: bool) -> str:
         return f"<li class='wm-later'>{picture}not asked<br>yet</li>"
     kind, sign = ("wm-match", "✔ match") if replay.verdict.matched[q] else ("wm-miss", "✘ miss")
     kind = "wm-silent" if replay.verdict.unanswered[q] else kind
-    secret = html.escape(replay.marks.rules.classes[replay.verdict.expected[q]])
+    secret = html.escape(replay.marks.rules.classes[replay.verdict.answers.expected[q]])
     return f"<li class='{kind}'>{picture}{_said(replay, q)}<br>secret {secret}<br><b>{sign}</b></li>"
 
 
 def _said(replay: Replay, q: int) -> str:
     if replay.verdict.unanswered[q]:
         return "no answer"
-    answer = int(replay.verdict.answers[q])
+    answer = int(replay.verdict.answers.per_question[q])
     return "no majority" if answer < 0 else f"said {html.escape(replay.marks.rules.classes[answer])}"

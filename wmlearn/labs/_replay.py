@@ -6,14 +6,15 @@ A slider then only looks up: nothing is computed, and nothing is asked, while it
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from wmlearn import stats
-from wmlearn._types import Query
+from wmlearn._types import Images, Labels, Query
 from wmlearn._words import lotteries
 from wmlearn.questions import TriggerSet
-from wmlearn.verdict import Decision, Verdict
+from wmlearn.verdict_kinds import KeyedVerdict
 from wmlearn.verification import verify
 
 
@@ -25,27 +26,31 @@ class Replay:
     ----------
     name : what the suspect is called
     marks : the questions
-    verdict : the verdict on all of them, as sealed
+    verdict : the verdict on all of them, as sealed; its `decisions` say what `verify(..., questions=n)` would
     fault : why the suspect could not be asked; empty when it could
-    decisions : the verdict's decision after 0, 1, ..., n questions, each what `verify(..., questions=n)` would say
-    matches : how many of the first 0, 1, ..., n questions were matched, shape (n + 1,)
     luck : how an innocent model would fare after 0, 1, ..., n questions, in words
-    needed : how many questions a perfect copy must answer before it can be accused
     """
 
     name: str
     marks: TriggerSet
-    verdict: Verdict
+    verdict: KeyedVerdict
     fault: str
-    decisions: tuple[Decision, ...]
-    matches: np.ndarray
     luck: tuple[str, ...]
-    needed: int
 
     @property
     def n(self) -> int:
         """How many questions were sealed, and asked."""
         return self.verdict.n
+
+    @cached_property
+    def matches(self) -> np.ndarray:
+        """How many of the first 0, 1, ..., n questions were matched, shape (n + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.verdict.matched)])
+
+    @cached_property
+    def needed(self) -> int:
+        """How many questions a perfect copy must answer before it can be accused."""
+        return stats.questions_needed(self.verdict.alpha / self.verdict.family, self.verdict.p0)
 
     def crossed(self, alpha: float, n: int) -> int | None:
         """Return the first of n questions after which the wealth stood at 1 / alpha or more; None if it never did."""
@@ -59,33 +64,10 @@ def buy(name: str, query: Query, marks: TriggerSet) -> Replay:
         verdict, fault = verify(query, marks), ""
     except Exception as error:  # whatever ails one service must not hide the others
         verdict, fault = verify(_silence, marks), str(error) or type(error).__name__
-    steps = range(verdict.n + 1)
-    return Replay(
-        name=name,
-        marks=marks,
-        verdict=verdict,
-        fault=fault,
-        decisions=tuple(_decisions(verdict)),
-        matches=np.concatenate([[0], np.cumsum(verdict.matched)]),
-        luck=tuple(lotteries(verdict.path[: n + 1], verdict.matched) for n in steps),
-        needed=stats.questions_needed(verdict.alpha / verdict.family, verdict.p0),
-    )
+    luck = tuple(lotteries(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1))
+    return Replay(name, marks, verdict, fault, luck)
 
 
-def _silence(images: np.ndarray) -> np.ndarray:
+def _silence(images: Images) -> Labels:
     """Answer as a service does that cannot be reached."""
     return np.full(len(images), -1)
-
-
-def _decisions(verdict: Verdict) -> list[Decision]:
-    """Decide after 0, 1, ..., n questions by the sealed rule: the best moment so far counts."""
-    perfect = stats.wealth_path(~verdict.unanswered, verdict.p0)  # of a copy that matches whatever was answered
-    decided: list[Decision] = []
-    for n in range(verdict.n + 1):
-        if stats.reaches(verdict.path[: n + 1], verdict.alpha / verdict.family).any():
-            decided.append("found")
-        elif stats.reaches(perfect[: n + 1], verdict.alpha / verdict.family).any():
-            decided.append("not found")
-        else:
-            decided.append("cannot tell")
-    return decided

@@ -19,7 +19,8 @@ from wmlearn.data import Splits
 from wmlearn.labs._svg import drawing, text
 from wmlearn.labs._twin import png
 from wmlearn.labs._visibility import psnr, ssim
-from wmlearn.questions import Rules, TriggerSet
+from wmlearn.questions import TriggerSet
+from wmlearn.rules import Rules
 from wmlearn.triggers import Content, Noise, Unrelated
 
 if TYPE_CHECKING:

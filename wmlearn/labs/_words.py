@@ -18,7 +18,7 @@ _SIGNS = {"found": "✔ found", "not found": "– not found", "cannot tell": "? 
 
 def verdict_html(replay: Replay, n: int) -> str:
     """Return what n questions have shown, a sign and words, as HTML that a screen reader reads out when it changes."""
-    decision = replay.decisions[n]
+    decision = replay.verdict.decisions[n]
     heading, words = _SIGNS[decision], _words(replay, n)
     if decision == "cannot tell" and n < replay.needed:
         heading = "? too early to tell"
@@ -55,7 +55,7 @@ def _words(replay: Replay, n: int) -> str:
     counted = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched, at most {by_luck} expected by luck"
     silent = int(replay.verdict.unanswered[:n].sum())
     parts = [counted, *([f"{silent} without an answer"] if silent else []), replay.luck[n]]
-    note = " This does not clear it." if replay.decisions[n] == "not found" else ""
+    note = " This does not clear it." if replay.verdict.decisions[n] == "not found" else ""
     key = f" ({CLASSROOM[0].upper()}{CLASSROOM[1:]}.)" if replay.marks.classroom else ""
     return "; ".join(parts) + "." + note + key
 

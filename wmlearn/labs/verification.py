@@ -9,6 +9,7 @@ from typing import Any
 
 from wmlearn._show import plural
 from wmlearn._types import Query
+from wmlearn.answers import check_nulls
 from wmlearn.labs import _compare
 from wmlearn.labs._asked import check_asked, check_more, kind_of
 from wmlearn.labs._grid import picture_sheet, question_grid
@@ -72,7 +73,7 @@ class VerificationLab:
         more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]] | None = None,
         nulls: Iterable[Query] = (),
     ) -> None:
-        first, witnesses = kind_of(marks), _compare.check_nulls(nulls)
+        first, witnesses = kind_of(marks), check_nulls(nulls)
         asked = {first: (marks, suspects), **check_more(more or {}, first)}
         for kind, (triggers, services) in asked.items():
             check_asked(kind, triggers, services)
@@ -239,7 +240,7 @@ class VerificationLab:
 
     def _bought(self) -> str:
         replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
-        asked = sum(replay.verdict.queries for replay in replays if not replay.fault)
+        asked = sum(replay.verdict.answers.queries for replay in replays if not replay.fault)
         told = f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
         return told + (alone(replays) if len(replays) > 1 else "")
 

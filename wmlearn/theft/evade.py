@@ -18,9 +18,9 @@ from wmlearn._checks import check_count, check_images, check_kind, check_query, 
 from wmlearn._random import stable_rng
 from wmlearn._show import picture
 from wmlearn._types import Images, Labels, Query
+from wmlearn.answers import labels_of
 from wmlearn.data import Split
 from wmlearn.theft.modify import Noun, check_strength
-from wmlearn.verification import ask
 
 
 class _Filter(Noun):
@@ -206,7 +206,7 @@ class RejectUnusual(Noun):
             images = check_images(images, shape=loot.shape)
             dice = np.array([_rng(self.seed, image).randint(classes) for image in images], np.int64)
             unusual = (_nearest(images, own) > limit) & (self.share > 0)
-            return np.where(unusual, dice, ask(query, images))
+            return np.where(unusual, dice, labels_of(query, images))
 
         return answer
 
@@ -243,7 +243,7 @@ class Vote:
     def __call__(self, images: Images) -> Labels:
         """Return the label that most voters give each image, shape (n,); who does not answer (-1) has no vote."""
         images = check_images(images)
-        said = np.array([ask(query, images) for query in self.queries])  # (voters, n)
+        said = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
         votes = (said[:, None] == said).sum(1) * (said >= 0)  # (voters, n): how many say the same
         lots = [_rng(self.seed, image).rand(len(said)) for image in images]  # below one vote: they part only equals
         return said[(votes + np.reshape(lots, (-1, len(said))).T).argmax(0), np.arange(len(images))]

@@ -15,12 +15,12 @@ from wmlearn._checks import check_choice, check_count, check_kind, check_query, 
 from wmlearn._forward import predict
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
+from wmlearn.answers import labels_of
 from wmlearn.data import Split, load_data
 from wmlearn.history import OneCycle, OnEpoch
 from wmlearn.theft.modify import Noun, Surrogate
 from wmlearn.training import check_fits, run, train
 from wmlearn.triggers import FOREIGN, fit_pixels
-from wmlearn.verification import ask
 
 AT_ONCE = 250  # images in one go: what came before the service died is kept
 
@@ -141,7 +141,7 @@ class StealByQueries(Noun):
                 f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
                 "Ask a wm.BlackBox(model, scores=True), or a wm.HttpBox to such a service, or take labels='hard'."
             )
-        said = ask(query, images) if self.labels == "hard" else query.scores(images)
+        said = labels_of(query, images) if self.labels == "hard" else query.scores(images)
         found = int(said.max()) + 1 if said.ndim == 1 else said.shape[1]
         if found > classes or (said.ndim == 2 and 0 < found < classes):
             raise ValueError(
