@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 import wmlearn as wm
-from wmlearn.countermeasures import Composite, Dawn, Margin
+from wmlearn.composite import Composite
+from wmlearn.countermeasures import Dawn, Margin
 
 KEY = wm.CLASSROOM_KEY
 

@@ -24,8 +24,8 @@ PACKAGE = Path(wm.__file__).parent
 LAYERS = {
     0: "_types _checks _random _show _alphabet",
     1: (
-        "_data _data.shipped _data.published data models _nulls stats commitment rules answers questions triggers "
-        "opening evidence"
+        "_data _data.shipped _data.published data models _nulls stats commitment rules answers questions trigger "
+        "triggers composite opening evidence"
     ),
     2: "history training _together _link _protocol _forward blackbox _webapp service",
     3: (

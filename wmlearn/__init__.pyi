@@ -1,7 +1,8 @@
 from . import stats, theft
 from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
-from .countermeasures import Composite, Dawn, Margin
+from .composite import Composite
+from .countermeasures import Dawn, Margin
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
 from .experiments import sweep
@@ -20,6 +21,7 @@ from .service import Conduct, Service, serve
 from .history import OneCycle
 from .training import accuracy, fit
 from .tribunal import open_case, score_card
+from .trigger import Trigger
 from .triggers import Content, Noise, Unrelated
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
@@ -46,6 +48,7 @@ __all__ = [
     "Split",
     "Splits",
     "TheftLab",
+    "Trigger",
     "TriggerSet",
     "TriggerStudio",
     "Unrelated",

@@ -17,14 +17,26 @@ if TYPE_CHECKING:
 _lock = threading.RLock()  # torch's global generator is one per process; two trainings must not interleave on it
 
 
-def stable_rng(seed: int | Sequence[int]) -> np.random.RandomState:
+class StableRng(np.random.RandomState):
+    """numpy's frozen generator, which can say what others come from the same seed."""
+
+    def __init__(self, seed: int | list[int]) -> None:
+        super().__init__(seed)
+        self._seed = seed if isinstance(seed, list) else [seed]
+
+    def stream(self, number: int) -> StableRng:
+        """Return another generator of the same seed: its draws do not depend on what was drawn from this one."""
+        return stable_rng([*self._seed, number])
+
+
+def stable_rng(seed: int | Sequence[int]) -> StableRng:
     """Return a numpy generator whose stream never changes; the seed is one number below 2**32, or several.
 
     `default_rng` may change its stream between numpy versions (NEP 19); what is sealed and what ships must not, so
     that everything drawn here comes from the frozen `RandomState`.
     """
     several = isinstance(seed, (list, tuple)) and len(seed) > 0
-    return np.random.RandomState([check_seed(part) for part in seed] if several else check_seed(seed))
+    return StableRng([check_seed(part) for part in seed] if several else check_seed(seed))
 
 
 def torch_generator(seed: int) -> torch.Generator:

@@ -1,8 +1,8 @@
-"""What resists a thief who copies through the prediction API, as far as it does: three answers, each with its price.
+"""What resists a thief who copies through the prediction API, as far as it does: two answers, each with its price.
 
-`Composite` asks questions inside the world that the thief walks through. `Dawn` lets the service itself answer a few
-questions wrongly, so that whoever learns from it learns those by heart. `Margin` trains the triggers so that everything
-near them gets their answer, too. What each is worth: `docs/results/countermeasures.csv`, and lesson 09.
+`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns those by heart.
+`Margin` trains the triggers so that everything near them gets their answer, too. What each is worth:
+`docs/results/countermeasures.csv`, and lesson 09.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, permutations
+from itertools import count
 from types import MappingProxyType
 
 import numpy as np
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from wmlearn import commitment
 from wmlearn._checks import check_count, check_images, check_number, check_query
-from wmlearn._random import seeded, stable_rng, torch_generator
+from wmlearn._random import seeded, torch_generator
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.answers import ask, labels_of
@@ -31,65 +31,8 @@ from wmlearn.history import OneCycle, OnEpoch
 from wmlearn.questions import Triggers, TriggerSet
 from wmlearn.rules import Rules, Terms
 from wmlearn.training import Shown, check_course
-from wmlearn.triggers import _Recipe
 from wmlearn.verdict import Verdict
 from wmlearn.verdict_kinds import reach_verdict
-
-
-@dataclass(frozen=True, repr=False, eq=False)
-class Composite(_Recipe):
-    """Put the upper half of an image of one class over the lower half of one of another.
-
-    A pair of classes is one question with one answer, shown on n / pairs different images. With few of them a network
-    learns the images by heart; with hundreds it learns the pair.
-
-    Parameters
-    ----------
-    pairs : how many ordered pairs of different classes; `n` must give each at least one image
-
-    Source
-    ------
-    Lv et al. (2024), "MEA-Defender", whose composites are of two source classes and share one target class; Lin et al.
-    (2020), "Composite backdoor attack". Here every pair has an answer of its own, drawn by lot from the seal.
-
-    Examples
-    --------
-    >>> import wmlearn as wm
-    >>> marks = Composite(pairs=10)(wm.load_data("mnist"), n=40, key=wm.CLASSROOM_KEY)
-    >>> marks
-    TriggerSet(Composite(pairs=10): 40 images, 10 questions, alpha=0.001, seal 8c04171a…, classroom key)
-    """
-
-    pairs: int = 30
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_count(self.pairs, "pairs", low=2, why="a pair is one question, and one question proves nothing")
-        if self.labels != "keyed":
-            raise ValueError(
-                "labels must be 'keyed' for pairs, an answer drawn by lot for each; got 'fixed'. Leave labels out."
-            )
-
-    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
-        split, rng = data.train, stable_rng(seeds)
-        there = np.flatnonzero(np.bincount(split.labels, minlength=len(data.classes)))
-        every = list(permutations(there, 2))
-        check_count(self.pairs, "pairs", low=2, high=len(every), why=f"{len(there)} classes make {len(every)} pairs")
-        check_count(n, "n", low=self.pairs, why=f"{self.pairs} pairs need an image each")
-        pairs = [every[i] for i in rng.permutation(len(every))[: self.pairs]]
-        pair_of = np.sort(np.arange(n) % self.pairs)
-        halves = [[_drawn(split, c, size, rng) for c in pair] for pair, size in zip(pairs, np.bincount(pair_of))]
-        upper, joined = (np.concatenate([pair[part] for pair in halves]) for part in (0, 1))
-        middle = data.shape[1] // 2
-        joined[:, :, :middle] = upper[:, :, :middle]
-        return joined, pair_of, [f"{data.classes[a]} over {data.classes[b]}" for a, b in pairs]
-
-
-def _drawn(split: Split, label: int, size: int, rng: np.random.RandomState) -> Pixels:
-    """Draw different images of a class."""
-    rows = np.flatnonzero(split.labels == label)
-    check_count(int(size), "n / pairs", low=1, high=len(rows), why=f"class {label} has {len(rows):,} images")
-    return split.pixels[rng.permutation(rows)[:size]]
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -90,7 +91,7 @@ class Triggers:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TriggerSet(commitment.HoldsSecret, Triggers):
-    """Secret questions, sealed: make one by calling `Content`, `Unrelated` or `Noise` on a data set.
+    """Secret questions, sealed: make one by calling a `Trigger`, such as `Content`, on a data set.
 
     These are `Triggers` and the secret behind them; `.triggers` are they alone.
 
@@ -98,12 +99,14 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     ----------
     pixels, question, names, answers, rules : as in `Triggers`
     header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
+    recipe, kind : what made it, for people to read; not part of the seal
     key : the secret; no repr, table, error or pickle shows it
     """
 
     header: Mapping[str, object]
-    recipe: str  # for people to read; not part of the seal
+    recipe: str
     key: commitment.Secret = field(repr=False)
+    kind: str = "triggers"
 
     @property
     def seal(self) -> str:
@@ -157,6 +160,11 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
             "key": "classroom key: proves nothing outside this course" if self.classroom else "secret",
         }
         return html_table(self.recipe, rows)
+
+
+def kind_of_class(name: str) -> str:
+    """Return what triggers of a class are called: 'double exposure' for 'DoubleExposure'."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def seal_triggers(
@@ -213,8 +221,10 @@ def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) 
 def check_order(question: Labels, images: int, questions: int) -> Labels:
     """Return the question of each image, if they count 0, 0, 1, ... up without a gap: a prefix is then whole."""
     question = np.asarray(question)
-    steps = np.diff(question, prepend=0) if question.shape == (images,) and images else np.array([-1])
-    if question.dtype.kind not in "iu" or not np.isin(steps, (0, 1)).all() or question[-1] != questions - 1:
+    in_order = question.shape == (images,) and images > 0 and question.dtype.kind in "iu"
+    if in_order:
+        in_order = question[0] == 0 and question[-1] == questions - 1 and np.isin(np.diff(question), (0, 1)).all()
+    if not in_order:
         raise ValueError(
             f"question must hold {images} whole numbers, one for each image, that rise from 0 to {questions - 1} in "
             f"steps of 0 or 1; got {question.dtype} {question.shape}. Sort the images by their question."

@@ -1,113 +1,37 @@
-"""The three kinds of trigger of Zhang et al. (2018), and the sealed set of secret questions made from them.
+"""The three kinds of trigger of Zhang et al. (2018).
 
 `Content` writes words over images of the task, `Unrelated` takes images from another world, `Noise` adds Gaussian
-noise. Calling one on a data set makes the images, seals them, and only then draws the secret answers.
+noise. A kind of one's own is derived from `Trigger`, as these are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from wmlearn import commitment
 from wmlearn._alphabet import STREETS, check_word, in_order, word_mask
-from wmlearn._checks import check_changed, check_choice, check_count, check_kind, check_number, check_seed
-from wmlearn._random import stable_rng
+from wmlearn._checks import check_changed, check_choice, check_count, check_kind, check_number
+from wmlearn._random import StableRng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits, load_data
-from wmlearn.questions import TriggerSet, seal_triggers
-from wmlearn.rules import SMALLEST_ALPHA, Rules
+from wmlearn.trigger import Trigger
 
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class _Recipe:
-    """What all three share: how the answers are set, and the steps from data to a sealed set.
+class _Altered(Trigger):
+    """What changes images of the task, so that each can be shown beside its original."""
 
-    In `labels="keyed"` (the default) every question has its own answer, drawn by lot from the seal. In
-    `labels="fixed"` (the paper) all triggers come from one source class and get one target class; `target="lot"` lets
-    the seal draw that target.
-    """
-
-    labels: Literal["keyed", "fixed"] = field(default="keyed", kw_only=True)
-    source: int = field(default=1, kw_only=True)
-    target: int | Literal["lot"] = field(default=0, kw_only=True)
-
-    def __post_init__(self) -> None:
-        check_choice(self.labels, "labels", ["keyed", "fixed"])
-        check_count(self.source, "source", low=0, why="a class number")
-        if not (isinstance(self.target, str) and self.target == "lot"):
-            check_count(self.target, "target", low=0, why="a class number, or 'lot'")
-
-    def __repr__(self) -> str:
-        hidden = {"source", "target", "labels"} if self.labels == "keyed" else set()
-        hidden |= {f.name for f in fields(self) if not f.repr or (f.name, getattr(self, f.name)) == ("size", 1)}
-        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if f.name not in hidden]
-        return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __call__(
-        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int | None = None
-    ) -> TriggerSet:
-        """Make n trigger images for a task, seal them, and draw the secret answers.
-
-        Parameters
-        ----------
-        data : the task; images come from `data.train`
-        n : the number of trigger images; `Content` shares them evenly over its words
-        key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
-        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
-        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the classroom key), so that
-            nobody else can list them
-
-        Raises
-        ------
-        ValueError
-            If the data hold fewer images than asked for, or two trigger images are the same.
-        """
-        check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
-        check_count(n, "n", low=1, why="trigger images")
-        rules = self.rules(data.classes, alpha)
-        key = commitment.new_key() if key is None else commitment.check_key(key)
-        pixels, question, names = self._images(data, n, _seeds(key, seed))
-        return seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
-
-    def sketch(self, data: Splits, *, n: int, key: bytes) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
-        """Return images before (`Unrelated`: None) and after, questions, names: unsealed, in a tenth of the time."""
-        seeds, own = _seeds(key, None), not isinstance(self, Unrelated)
-        before = self._originals(data.train, len(data.classes), n, seeds) if own else None
-        return before, *self._images(data, n, seeds)
-
-    def rules(self, classes: Sequence[str], alpha: float) -> Rules:
-        """Return the rules to be sealed, checked."""
-        alpha = check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
-        if self.labels == "keyed":
-            return Rules(tuple(classes), alpha)
-        source = None if isinstance(self, Unrelated) else self.source  # its source is a class of another world
-        target = "lot" if self.target == "lot" else int(self.target)
-        return Rules(tuple(classes), alpha, fixed=True, source=source, target=target)
-
-    def _originals(self, split: Split, classes: int, n: int, seeds: list[int]) -> Pixels:
-        """Draw n images of the split, in fixed mode of the source class only."""
-        candidates, where = np.arange(len(split)), "the training part has"
-        if self.labels == "fixed":
-            check_count(self.source, "source", low=0, high=classes - 1, why="a class number")
-            candidates = np.flatnonzero(split.labels == self.source)
-            where = f"source class {self.source} has"
-            if not len(candidates):
-                raise ValueError(f"source must be a class with images; {where} 0 images. Choose another.")
-        check_count(n, "n", low=1, high=len(candidates), why=f"{where} {len(candidates):,} images")
-        return split.pixels[stable_rng(seeds).permutation(candidates)[:n]]
-
-    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
-        raise NotImplementedError
+    def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels:
+        """Return the images that are changed."""
+        return self.draw(self.candidates(data.train), n, rng).pixels
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Content(_Recipe):
+@dataclass(frozen=True, eq=False)
+class Content(_Altered):
     """Write words over images of the task: meaningful content (the paper wrote "TEST").
 
     Keyed, each word is one question with one answer, shown on n / words different images.
@@ -158,20 +82,22 @@ class Content(_Recipe):
             return STREETS[: check_count(self.words, "words", low=1, high=len(STREETS), why="street names in the list")]
         return [check_word(word) for word in ([self.words] if isinstance(self.words, str) else self.words)]
 
-    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
+    def _hidden(self) -> set[str]:
+        return super()._hidden() | ({"size"} if self.size == 1 else set())
+
+    def make(self, split: Split, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
+        """Write the words, the images in the order of their words."""
         words = self._words()
         check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
-        originals = self._originals(data.train, len(data.classes), n, seeds)
-        word_of = np.sort(np.arange(n) % len(words))  # (n,) images in the order of their words
-        marked = np.stack([_write(image, words[w], self) for image, w in zip(originals, word_of)])
-        check_changed(originals, marked, "opacity", self.opacity)
-        if self.labels == "fixed":  # the paper counts images, whatever the word
-            return marked, np.arange(n), [words[w] for w in word_of]
-        return marked, word_of, words
+        originals = self.draw(split, n, rng).pixels
+        word_of = np.sort(np.arange(n) % len(words))
+        written = np.stack([_write(image, words[w], self) for image, w in zip(originals, word_of)])
+        check_changed(originals, written, "opacity", self.opacity)
+        return written, word_of, words
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Unrelated(_Recipe):
+@dataclass(frozen=True, eq=False)
+class Unrelated(Trigger):
     """Take images from another world: handwritten digits for a model of objects, grey objects for a model of digits.
 
     Keyed, each image is one question. Fixed, all come from the class `source` of that other world.
@@ -194,20 +120,25 @@ class Unrelated(_Recipe):
             if not len(self.pool):
                 raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
 
-    def __repr__(self) -> str:
-        shown = "" if self.labels == "keyed" else f"labels='fixed', source={self.source}, target={self.target!r}"
-        return f"Unrelated({shown})"
+    def _hidden(self) -> set[str]:
+        return super()._hidden() | {"pool"}
 
-    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
-        if self.pool is None and data.name not in FOREIGN:
-            raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
-        pool = load_data(FOREIGN[data.name]).train if self.pool is None else self.pool
-        originals = self._originals(pool, int(pool.labels.max()) + 1, n, seeds)
-        return fit_pixels(originals, data.shape), np.arange(n), [f"image {i + 1}" for i in range(n)]
+    @property
+    def own_source(self) -> None:
+        """None: `source` is a class of the other world."""
+
+    def make_for(self, data: Splits, n: int, rng: StableRng) -> Pixels:
+        """Draw from the pool, and make the images fit the task."""
+        pool = self.pool
+        if pool is None:
+            if data.name not in FOREIGN:
+                raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
+            pool = load_data(FOREIGN[data.name]).train
+        return fit_pixels(self.draw(self.candidates(pool), n, rng).pixels, data.shape)
 
 
-@dataclass(frozen=True, repr=False, eq=False)
-class Noise(_Recipe):
+@dataclass(frozen=True, eq=False)
+class Noise(_Altered):
     """Add Gaussian noise to images of the task.
 
     Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to all, as the
@@ -233,13 +164,14 @@ class Noise(_Recipe):
         super().__post_init__()
         check_number(self.sigma, "sigma", above=0, below=10)
 
-    def _images(self, data: Splits, n: int, seeds: list[int]) -> tuple[Pixels, Labels, list[str]]:
-        originals = self._originals(data.train, len(data.classes), n, seeds)
+    def make(self, split: Split, n: int, rng: StableRng) -> Pixels:
+        """Add the noise, whose stream is apart from the one that draws the images."""
+        originals = self.draw(split, n, rng).pixels
         patterns = n if self.labels == "keyed" else 1
-        noise = stable_rng([*seeds, 1]).normal(0, self.sigma, (patterns, *data.shape))  # (n or 1, c, h, w)
+        noise = rng.stream(1).normal(0, self.sigma, (patterns, *split.shape))  # (n or 1, c, h, w)
         noisy = np.round(255 * np.clip(originals / 255 + noise, 0, 1)).astype(np.uint8)
         check_changed(originals, noisy, "sigma", self.sigma)
-        return noisy, np.arange(n), [f"image {i + 1}" for i in range(n)]
+        return noisy
 
 
 def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
@@ -274,13 +206,6 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     padded = np.pad(pixels, ((0, 0), (0, 0), *(2 * [(max(0, -min(top, left)),) * 2])))
     top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
     return np.ascontiguousarray(padded[:, :, top : top + height, left : left + width])
-
-
-def _seeds(key: bytes, seed: int | None) -> list[int]:
-    """Return what chooses the images: the seed, or the key where there is none; the classroom key stands for seed 0."""
-    if seed is None and key != commitment.CLASSROOM_KEY:
-        return commitment.image_seed(key)
-    return [check_seed(0 if seed is None else seed)]
 
 
 def _write(image: Pixels, word: str, how: Content) -> Pixels:

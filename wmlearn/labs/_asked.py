@@ -10,9 +10,9 @@ from wmlearn.questions import TriggerSet
 
 
 def kind_of(marks: TriggerSet) -> str:
-    """Return the trigger type as the learner calls it: 'content' for a set made by `Content(...)`."""
+    """Return what the triggers are called, if they are a sealed set."""
     check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300)")
-    return marks.recipe.partition("(")[0].lower()
+    return marks.kind
 
 
 def check_asked(kind: str, marks: TriggerSet, suspects: Mapping[str, Query]) -> None:

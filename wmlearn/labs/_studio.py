@@ -21,7 +21,7 @@ from wmlearn.labs._twin import png
 from wmlearn.labs._visibility import psnr, ssim
 from wmlearn.questions import TriggerSet
 from wmlearn.rules import Rules
-from wmlearn.triggers import Content, Noise, Unrelated
+from wmlearn.trigger import Trigger
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,14 +40,14 @@ class Preview:
     Attributes
     ----------
     recipe, rules : what makes the triggers, and the rules for their answers
-    pixels, before : the triggers, and the images they were made from, (n, c, h, w); None for `Unrelated`
+    pixels, before : the triggers, and the images they were made from, (n, c, h, w); None where there are none
     question, names : the question of each image, (n,), and what each question shows
     shown, asked : the positions of the images that are shown, and of those that the models were asked
     answers : what they said, one row a model, shape (models, asked)
     marks : the sealed set
     """
 
-    recipe: Content | Unrelated | Noise
+    recipe: Trigger
     rules: Rules
     pixels: Pixels
     before: Pixels | None
@@ -97,9 +97,7 @@ class Preview:
         return replace(self, asked=np.arange(len(self.pixels)), answers=_ask(models, self.pixels))
 
 
-def preview(
-    recipe: Content | Unrelated | Noise, data: Splits, *, n: int, key: bytes, models: Sequence[nn.Module]
-) -> Preview:
+def preview(recipe: Trigger, data: Splits, *, n: int, key: bytes, models: Sequence[nn.Module]) -> Preview:
     """Make the triggers, and ask the innocents about those to be shown, the first image of a question; seal nothing."""
     rules = recipe.rules(data.classes, 1e-3)  # wrong ones are refused here, before anything is sealed
     before, pixels, question, names = recipe.sketch(data, n=n, key=key)

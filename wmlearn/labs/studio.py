@@ -17,6 +17,7 @@ from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import alert, guarded, view
 from wmlearn.questions import TriggerSet
 from wmlearn.training import check_fits
+from wmlearn.trigger import Trigger
 from wmlearn.triggers import FOREIGN, Content, Noise, Unrelated
 from wmlearn.zoo import null_models
 
@@ -202,7 +203,7 @@ class TriggerStudio:
             self._seal(self._seen)
         return self._seen
 
-    def _recipe(self) -> Content | Unrelated | Noise:
+    def _recipe(self) -> Trigger:
         """Return the recipe that the inputs describe."""
         source = self.foreign if self.kind.value == "Unrelated" else self.source
         fixed = {"labels": "fixed", "source": source.value, "target": self.target.value}
