@@ -1,9 +1,9 @@
 """Measure what a trigger of one's own has to beat: the game of lesson 13, played with five kinds of trigger.
 
-Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures; the other kinds
-come with the package. Three seeds of the owner's network and of everybody's training, on the mini MNIST that ships.
-Red's own mark, which he writes over the owner's, is of the owner's kind and made from red's own images. Every row is
-written when it is known, and rows that are there are not measured again::
+Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures, which are drawn
+from 500 made beforehand; the other kinds come with the package. Three seeds of the owner's network and of everybody's
+training, on the mini MNIST that ships. Red's own mark, which he writes over the owner's, is of the owner's kind and
+made from red's own images. Every row is written when it is known, and rows that are there are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/design.py
 """

@@ -48,6 +48,7 @@ VERIFICATION_MAY_IMPORT = {
         "rules",
         "answers",
         "questions",
+        "trigger",
         "triggers",
         "evidence",
         "_words",
@@ -57,7 +58,8 @@ VERIFICATION_MAY_IMPORT = {
 }
 
 WITHOUT_TORCH = (
-    *("stats", "commitment", "rules", "answers", "questions", "triggers", "evidence", "opening"),
+    *("stats", "commitment", "rules", "answers", "questions", "evidence", "opening"),
+    *("trigger", "triggers", "composite"),
     *("verdict", "verdict_kinds", "verification", "judge", "blackbox"),
 )
 HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")

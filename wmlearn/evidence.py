@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
@@ -18,7 +17,7 @@ from wmlearn import commitment
 from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.opening import check_named
-from wmlearn.questions import TriggerSet, kind_of_class, leaves_of, seal_triggers
+from wmlearn.questions import TriggerSet, leaves_of, seal_triggers
 from wmlearn.rules import Rules
 
 T = TypeVar("T")
@@ -108,8 +107,7 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     marks = seal_triggers(arrays["pixels"], arrays["question"], names, rules=rules, key=key, recipe=recipe)
     if marks.seal != record["seal"]:
         raise ValueError(f"{_difference(marks, record)}: the seal in {folder} does not fit. Restore it from a copy.")
-    made_by, bracket, _ = recipe.partition("(")  # the files have no other word for the kind
-    return replace(marks, kind=kind_of_class(made_by)) if bracket else marks
+    return marks.made_by(recipe.partition("(")[0])  # the files have no other word for the kind
 
 
 def _read(path: Path, read: Callable[[Path], T]) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -128,6 +128,10 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         """Whether the public classroom key was used, which proves nothing outside the course."""
         return self.key == commitment.CLASSROOM_KEY
 
+    def made_by(self, name: str) -> TriggerSet:
+        """Return the same set, its kind named after the class that made it: 'double exposure' for 'DoubleExposure'."""
+        return replace(self, kind=re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row an image: question, what it shows, secret answer. For the owner's eyes."""
         import pandas as pd
@@ -160,11 +164,6 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
             "key": "classroom key: proves nothing outside this course" if self.classroom else "secret",
         }
         return html_table(self.recipe, rows)
-
-
-def kind_of_class(name: str) -> str:
-    """Return what triggers of a class are called: 'double exposure' for 'DoubleExposure'."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
 
 
 def seal_triggers(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from wmlearn._random import StableRng, stable_rng
 from wmlearn._show import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits
-from wmlearn.questions import TriggerSet, check_order, kind_of_class, seal_triggers
+from wmlearn.questions import TriggerSet, check_order, seal_triggers
 from wmlearn.rules import SMALLEST_ALPHA, Rules
 
 
@@ -149,7 +149,7 @@ class Trigger:
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, stable_rng(_seeds(key, seed)))
         marks = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
-        return replace(marks, kind=kind_of_class(type(self).__name__))
+        return marks.made_by(type(self).__name__)
 
     def sketch(self, data: Splits, *, n: int, key: bytes) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
         """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
