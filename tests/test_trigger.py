@@ -201,8 +201,13 @@ def faulty(result):
         (lambda x: (x, np.arange(10) / 2, None), ValueError, "question must hold 10 whole numbers"),
         (lambda x: (x, ["a"] * 10, None), ValueError, "question must hold 10 whole numbers"),
         (lambda x: (x, np.arange(5), None), ValueError, "question must hold 10 whole numbers"),
-        (lambda x: (x, None, ["a"]), ValueError, "names of Faulty.make must be 10, one for each question; got 1"),
-        (lambda x: (x, np.arange(10) // 5, range(10)), ValueError, "must be 2, one for each question; got 10"),
+        (
+            lambda x: (x, None, ["a"]),
+            ValueError,
+            "must be 10, one for each question; got shape (1,)",
+        ),
+        (lambda x: (x, None, "ab"), ValueError, "must be 10, one for each question; got shape ()"),
+        (lambda x: (x, np.arange(10) // 5, range(10)), ValueError, "must be 2, one for each question; got shape (10,)"),
     ],
 )
 def test_each_fault_of_make_has_its_sentence(result, error, sentence, mnist):
@@ -221,6 +226,12 @@ def test_a_kind_without_make_is_told_to_write_it(mnist):
 
     with pytest.raises(NotImplementedError, match=r"Nothing must have a method make\(self, split, n, rng\)"):
         Nothing()(mnist, n=10)
+
+
+def test_an_alpha_of_numpys_seals_as_pythons_does(mnist):
+    assert (
+        Negative()(mnist, n=5, key=KEY, alpha=np.float64(0.01)).seal == Negative()(mnist, n=5, key=KEY, alpha=0.01).seal
+    )
 
 
 def test_more_images_than_there_are(mnist):

@@ -31,7 +31,8 @@ class Rules:
     target: int | Literal["lot"] = "lot"
 
     def __post_init__(self) -> None:
-        check_number(self.alpha, "alpha", above=SMALLEST_ALPHA, below=1)
+        alpha = check_number(self.alpha, "alpha", above=SMALLEST_ALPHA, below=1)
+        object.__setattr__(self, "alpha", alpha)  # a plain float, whose repr is sealed
         last = check_count(len(self.classes), "the number of classes", low=2) - 1
         if self.source is not None:
             check_count(self.source, "source", low=0, high=last, why="a class number")

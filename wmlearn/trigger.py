@@ -9,13 +9,13 @@ from typing import Any, Literal
 import numpy as np
 
 from wmlearn import commitment
-from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_number, check_seed
+from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_seed
 from wmlearn._random import StableRng, stable_rng
 from wmlearn._show import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.data import Split, Splits
 from wmlearn.questions import TriggerSet, check_order, seal_triggers
-from wmlearn.rules import SMALLEST_ALPHA, Rules
+from wmlearn.rules import Rules
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -131,7 +131,7 @@ class Trigger:
         Parameters
         ----------
         data : the task; images come from `data.train`
-        n : the number of trigger images; `Content` shares them evenly over its words
+        n : the number of trigger images; where a question has several they are shared out evenly
         key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
         alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
         seed : chooses the images, never the answers. Left out, the key chooses them (0 with the classroom key), so that
@@ -158,7 +158,6 @@ class Trigger:
 
     def rules(self, classes: Sequence[str], alpha: float) -> Rules:
         """Return the rules to be sealed, checked."""
-        alpha = check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
         target = "lot" if self.target == "lot" else int(self.target)
@@ -219,10 +218,8 @@ def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, l
         question = check_order(question, n, count)
     if names is None:
         return question, [f"{each} {i + 1}" for i in range(count)]
-    names = [str(name) for name in names]
-    if len(names) != count:
-        raise ValueError(
-            f"names of {maker} must be {count}, one for each question; got {len(names)}. "
-            "Name each question once, however many images it has."
-        )
-    return question, names
+    expected = f"names of {maker} must be {count}, one for each question"
+    shows = as_array(names, expected)
+    if shows.shape != (count,):
+        raise ValueError(f"{expected}; got shape {shows.shape}. Name each question once, however many images it has.")
+    return question, [str(name) for name in shows]
