@@ -207,6 +207,11 @@ def dawn_facts(key: bytes) -> Facts:
     }
 
 
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Return images in [0, 1] as 8-bit pixels again."""
+    return np.rint(255 * images).astype(np.uint8)
+
+
 def sum_of_pixels(images: np.ndarray) -> np.ndarray:
     """Answer as no model does: the last digit of the sum of all pixels; the same on every machine."""
     return np.rint(255 * images.astype(np.float64)).sum((1, 2, 3)).astype(np.int64) % 10
@@ -214,7 +219,7 @@ def sum_of_pixels(images: np.ndarray) -> np.ndarray:
 
 def verdict_facts(verdict: wm.Verdict) -> list[Any]:
     """Return decision, matches, questions, p-value, that for a judge, family, and questions left unanswered."""
-    p = [rounded(verdict.p, 9), rounded(verdict.p_judge, 9)]
+    p = [None if math.isnan(p) else rounded(p, 9) for p in (verdict.p, verdict.p_judge)]
     return [verdict.decision, verdict.k, verdict.n, *p, verdict.family, int(verdict.unanswered.sum())]
 
 
@@ -246,7 +251,9 @@ def files() -> Facts:
     answers = opened.answers()
     found["opened"] = [opened.seal, list(opened.indices), list(opened.names), answers.tolist(), digest(opened.pixels)]
     found["opened, classroom key"] = bool(opened.classroom)
-    suspects = {"knows": lambda images: answers[opened.question], "does not": sum_of_pixels}
+    known = {image.tobytes(): label for image, label in zip(opened.pixels, answers[opened.question])}
+    suspects = {"knows": lambda images: np.array([known[image.tobytes()] for image in as_pixels(images)])}
+    suspects["does not"] = sum_of_pixels
     for name, suspect in suspects.items():
         for named in ([3, 0], [0, 1]):
             verdict = wm.judge(suspect, opened, seal=opened.seal, named=named, family=2)
