@@ -8,8 +8,10 @@ bit; these are compared with another checkout, before and after a change::
     (cd ../before && PYTHONPATH=. python tests/_comparison.py --weights ../before.json)
     PYTHONPATH=. python tests/_comparison.py --against ../before.json
 
-Each checkout runs its own copy of this script, for names may differ. `--record` writes `comparison.json` anew: do that
-only where a change of what is sealed, shipped, counted or learnt is intended.
+Each checkout runs its own copy of this script, for names may differ. `--rows FILE` does for the cheapest row of each
+file in `docs/results` what `--weights` does for weights, and says whether it equals what stands there; `--against`
+takes either file. `--record` writes `comparison.json` anew: do that only where a change of what is sealed, shipped,
+counted or learnt is intended.
 """
 
 from __future__ import annotations
@@ -18,13 +20,15 @@ import argparse
 import hashlib
 import json
 import math
+import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import _comparison_rows
 import numpy as np
 import torch
 from torch import nn
@@ -41,6 +45,7 @@ PACKAGE = Path(wm.__file__).parent
 OTHER_KEY = hashlib.sha256(b"another key").digest()
 KEYS = {"classroom": wm.CLASSROOM_KEY, "other": OTHER_KEY}
 DRAWN = "lot"  # the word for a target class that the seal draws
+NUMBER = re.compile(r"\d+\.\d+")
 TOLERANCE = 1e-9  # relative: libraries of special functions differ in the last digits
 LEARNT_TOLERANCE = 0.015  # absolute: another machine adds in another order, so an image or two change sides
 
@@ -207,6 +212,11 @@ def dawn_facts(key: bytes) -> Facts:
     }
 
 
+def as_pixels(images: np.ndarray) -> np.ndarray:
+    """Return images in [0, 1] as 8-bit pixels again."""
+    return np.rint(255 * images).astype(np.uint8)
+
+
 def sum_of_pixels(images: np.ndarray) -> np.ndarray:
     """Answer as no model does: the last digit of the sum of all pixels; the same on every machine."""
     return np.rint(255 * images.astype(np.float64)).sum((1, 2, 3)).astype(np.int64) % 10
@@ -214,7 +224,7 @@ def sum_of_pixels(images: np.ndarray) -> np.ndarray:
 
 def verdict_facts(verdict: wm.Verdict) -> list[Any]:
     """Return decision, matches, questions, p-value, that for a judge, family, and questions left unanswered."""
-    p = [rounded(verdict.p, 9), rounded(verdict.p_judge, 9)]
+    p = [None if math.isnan(p) else rounded(p, 9) for p in (verdict.p, verdict.p_judge)]
     return [verdict.decision, verdict.k, verdict.n, *p, verdict.family, int(verdict.unanswered.sum())]
 
 
@@ -246,7 +256,9 @@ def files() -> Facts:
     answers = opened.answers()
     found["opened"] = [opened.seal, list(opened.indices), list(opened.names), answers.tolist(), digest(opened.pixels)]
     found["opened, classroom key"] = bool(opened.classroom)
-    suspects = {"knows": lambda images: answers[opened.question], "does not": sum_of_pixels}
+    known = {image.tobytes(): label for image, label in zip(opened.pixels, answers[opened.question])}
+    suspects = {"knows": lambda images: np.array([known[image.tobytes()] for image in as_pixels(images)])}
+    suspects["does not"] = sum_of_pixels
     for name, suspect in suspects.items():
         for named in ([3, 0], [0, 1]):
             verdict = wm.judge(suspect, opened, seal=opened.seal, named=named, family=2)
@@ -561,12 +573,39 @@ GROUPS: dict[str, Callable[[], Facts]] = {
 }
 
 
-def of_this_machine() -> Facts:
-    """Return what is the same on one machine only: weights, statistics and projections bit for bit."""
-    torch.set_num_threads(1)
-    exact = {name: repr(rounded(value, 17)) for name, value in statistics_exactly().items()}
-    projections = {name: digest(message.projection) for name, message in messages().items()}
-    return {"weights": weights(trained()), "statistics": exact, "projections": projections}
+def rows() -> Facts:
+    """Return the cheapest row of each study as it is measured now, and say how it compares with its file."""
+    found: Facts = {}
+    for name, then, now, seconds in _comparison_rows.rows():
+        found[name] = now
+        lines = differences(as_numbers(then), as_numbers(now))
+        other = differences(as_numbers(then), as_numbers(now), absolute=LEARNT_TOLERANCE)
+        near = all(line.startswith("sha256") for line in other)  # weights learnt elsewhere are never the same
+        told = "DIFFERS"
+        if near:
+            told = "equals but for last digits" if lines else "equals"
+        sys.stdout.write("\n  ".join([f"{seconds:5.1f} s  {name}: {told}", *lines]) + "\n")
+        sys.stdout.flush()
+    return found
+
+
+def as_numbers(row: dict[str, str]) -> Facts:
+    """Return the columns of a row, those with a decimal point as numbers."""
+    return {name: float(text) if NUMBER.fullmatch(text) else text for name, text in row.items()}
+
+
+# What holds on one machine only, bit for bit.
+OF_THIS_MACHINE: dict[str, Callable[[], Facts]] = {
+    "weights": lambda: weights(trained()),
+    "statistics": lambda: {name: repr(rounded(value, 17)) for name, value in statistics_exactly().items()},
+    "projections": lambda: {name: digest(message.projection) for name, message in messages().items()},
+    "rows": rows,
+}
+
+
+def of_this_machine(groups: Iterable[str]) -> Facts:
+    """Return these groups of facts."""
+    return {group: OF_THIS_MACHINE[group]() for group in groups}
 
 
 def differences(before: Any, now: Any, *, absolute: float = 0.0, where: str = "") -> list[str]:
@@ -614,6 +653,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--record", action="store_true", help="write comparison.json anew: only on purpose")
     what.add_argument("--weights", type=Path, metavar="FILE", help="write what holds bit for bit on this machine")
+    what.add_argument("--rows", type=Path, metavar="FILE", help="measure a row of each study, and write it (4 minutes)")
     what.add_argument("--against", type=Path, metavar="FILE", help="compare with the record and with such a file")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -621,9 +661,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dump({group: facts() for group, facts in GROUPS.items()}, RECORD)
         return 0
     if chosen.weights:
-        dump(of_this_machine(), chosen.weights)
+        dump(of_this_machine(["weights", "statistics", "projections"]), chosen.weights)
         return 0
-    lines = differences(json.loads(chosen.against.read_text(encoding="utf-8")), of_this_machine())
+    if chosen.rows:
+        dump(of_this_machine(["rows"]), chosen.rows)
+        return 0
+    before = json.loads(chosen.against.read_text(encoding="utf-8"))
+    lines = differences(before, of_this_machine(before))
     lines += [f"{group}: {line}" for group in GROUPS for line in compared(group)]
     sys.stdout.write("\n".join([*lines, f"{len(lines)} differences"]) + "\n")
     return int(bool(lines))

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 import _comparison as comparison
+import _comparison_rows
 import pytest
 
 import wmlearn as wm
@@ -67,7 +68,7 @@ def test_other_weights_have_another_digest_and_the_command_fails(tmp_path, monke
         model = wm.fit(wm.small_cnn(few), few.train, schedule=replace(comparison.SHORT, epochs=1), seed=seed).model
         return {"fit": comparison.learnt(model, few)}
 
-    monkeypatch.setattr(comparison, "GROUPS", {"sealed": comparison.sealed})
+    monkeypatch.setattr(comparison, "GROUPS", {"shipped": comparison.shipped})
     monkeypatch.setattr(comparison, "trained", lambda: learn(0))
     file = tmp_path / "weights.json"
     assert comparison.main(["--weights", str(file)]) == 0
@@ -76,6 +77,36 @@ def test_other_weights_have_another_digest_and_the_command_fails(tmp_path, monke
     monkeypatch.setattr(comparison, "trained", lambda: learn(1))
     assert comparison.main(["--against", str(file)]) == 1
     assert capsys.readouterr().out.startswith("weights: fit: was ")
+
+
+# ---------------------------------------------------------------- rows of the studies
+
+
+SAME_EVERYWHERE = [cheap for cheap in _comparison_rows.CHEAP if not cheap.learns]
+
+
+@pytest.mark.parametrize("cheap", SAME_EVERYWHERE, ids=lambda cheap: cheap.file)
+def test_a_row_of_a_study_is_what_it_was(cheap, request):
+    if cheap.full:
+        request.getfixturevalue("full_data")
+    now = _comparison_rows.as_written(cheap.measure())
+    assert now == _comparison_rows.before(cheap, now)
+
+
+def test_every_study_has_a_row():
+    files = {path.stem for path in _comparison_rows.RESULTS.glob("*.csv")}
+    assert files - _comparison_rows.LEFT_OUT == {cheap.file for cheap in _comparison_rows.CHEAP}
+
+
+def test_a_row_that_is_another_is_told():
+    study = next(cheap for cheap in SAME_EVERYWHERE if cheap.file == "dishonest_owner")
+    now = _comparison_rows.as_written(study.measure() | {"k_mean": "29.00"})
+    assert now != _comparison_rows.before(study, now)
+    told = comparison.differences(_comparison_rows.before(study, now), now)
+    assert told == ["k_mean: was '30.00', is '29.00'"]
+
+
+# ---------------------------------------------------------------- how facts are compared
 
 
 @pytest.mark.parametrize(

@@ -151,10 +151,14 @@ def test_another_suspect_at_the_same_question(lab):
 def test_every_prefix_is_decided_as_verify_decides(marks, lost, right):
     service = silent_on(marks, lost, right)
     replay = module.buy("a service", service, marks)
-    assert replay.decisions[0] == "cannot tell"
+    assert replay.verdict.decisions[0] == "cannot tell"
     for n in range(1, 31):
         verdict = wm.verify(service, marks, questions=n)
-        assert (replay.decisions[n], replay.matches[n], replay.luck[n]) == (verdict.decision, verdict.k, verdict.luck)
+        assert (replay.verdict.decisions[n], replay.matches[n], replay.luck[n]) == (
+            verdict.decision,
+            verdict.k,
+            verdict.luck,
+        )
 
 
 def test_silence_is_told_apart(marks):

@@ -140,7 +140,7 @@ def _or_silence(suspect: Query, name: object) -> Query:
         try:
             return suspect(images)
         except (OSError, ValueError) as error:
-            warnings.warn(f"{name} could not be asked: {error}", stacklevel=5)
+            warnings.warn(f"{name} could not be asked: {error}", stacklevel=6)
             return np.full(len(images), -1)
 
     return query
