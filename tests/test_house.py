@@ -22,7 +22,7 @@ PACKAGE = Path(wm.__file__).parent
 
 # A module may import those listed before it, never after; the modules of `labs` may share pieces among themselves.
 LAYERS = {
-    0: "_types _checks _random _show _alphabet",
+    0: "_types _checks _random _show _alphabet _content _fingerprint",
     1: (
         "_data _data.shipped _data.published data models _nulls stats commitment rules answers questions trigger "
         "triggers composite opening evidence"
@@ -30,7 +30,7 @@ LAYERS = {
     2: "history training _together _link _protocol _forward blackbox _webapp service",
     3: (
         "_words verdict verdict_kinds verification judge embedding whitebox countermeasures "
-        "theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
+        "theft._base theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
     4: "zoo experiments tribunal _cases paper _exercises lessons learn",
     5: "labs.* labs _environment cli",
