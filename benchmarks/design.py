@@ -55,7 +55,7 @@ def seal(kind: str, part: wm.Split, key: bytes, seed: int) -> TriggerSet:
     return recipe(replace(MNIST, train=part), n=n, key=key)
 
 
-def catalogue(kind: str) -> dict[str, object]:
+def catalogue(kind: str) -> dict[str, wm.theft.Theft]:
     """Return red team's thefts by name."""
     return {
         "prune": wm.theft.Prune(0.7),

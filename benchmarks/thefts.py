@@ -21,12 +21,12 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from torch import nn
 
 import wmlearn as wm
 from wmlearn._data.published import data_folder
@@ -46,17 +46,18 @@ SHIPPED_TEST = 2_000  # test images of CIFAR-10
 
 
 @dataclass(frozen=True)
-class Ensemble:
+class Ensemble(wm.theft.Theft):
     """A thief who stole from three owners and lets them vote: two models that ship stand for the other two."""
 
     others: tuple[str, ...]
 
-    def __call__(self, query: wm.BlackBox, loot: wm.Split) -> Any:
+    def deploy(self, owner: nn.Module, context: wm.theft.Context) -> wm.theft.Deployment:
         """Return the service that asks all three."""
-        return wm.theft.Vote([query, *(wm.BlackBox(wm.load_model(name)) for name in self.others)])
+        voters = [owner, *map(wm.load_model, self.others)]
+        return wm.theft.Deployment(wm.theft.Vote([wm.BlackBox(voter) for voter in voters]), owner)
 
 
-def cheap() -> dict[str, Any]:
+def cheap() -> dict[str, wm.theft.Theft]:
     """Return the thefts that train nothing, by name and strength."""
     theft = wm.theft
     return {
@@ -72,7 +73,7 @@ def cheap() -> dict[str, Any]:
     }
 
 
-def training(data: wm.Splits) -> dict[str, Any]:
+def training(data: wm.Splits) -> dict[str, wm.theft.Theft]:
     """Return the thefts that train, by name and strength."""
     theft = wm.theft
     other = wm.load_data(FOREIGN[data.name], size="full").loot  # no trigger is among them: those come from `train`
@@ -129,25 +130,16 @@ def shipped(name: str = "cifar10") -> pd.DataFrame:
         owner = wm.load_model(f"{name}/{kind}" + "-fixed" * (labels == "fixed"))
         n = IMAGES[kind] if labels == "keyed" else 150
         marks = TRIGGERS[kind](labels=labels)(wm.load_data(name), n=n, key=wm.CLASSROOM_KEY)
-        thefts: dict[str, Callable[..., Any] | None] = {"none": None, **cheap()}
-        for theft, noun in thefts.items():
-            query, cost = deployed(noun, owner, data.loot)
-            verdict = wm.verify(query, marks)
-            right = float((query(data.test.images) == data.test.labels).mean())
+        context = wm.theft.Context(data.loot, lambda: wm.deep_cnn(data))
+        suspects = {"none": wm.theft.Deployment(wm.BlackBox(owner), owner)}
+        suspects |= {name: theft.deploy(owner, context) for name, theft in cheap().items()}
+        for theft, suspect in suspects.items():
+            verdict = wm.verify(suspect.query, marks)
+            right = float((suspect.query(data.test.images) == data.test.labels).mean())
             about = {"data": name, "marks": f"{kind} {labels}", "theft": theft, "seed": 0, "task_accuracy": right}
             found = {"matched": verdict.k, "questions": verdict.n, "p": verdict.p, "decision": verdict.decision}
-            rows.append(about | found | {"images": 0, "queries": 0, "seconds": cost})
+            rows.append(about | found | {"images": 0, "queries": 0, "seconds": suspect.cost.seconds})
     return pd.DataFrame(rows)
-
-
-def deployed(theft: Callable[..., Any] | None, owner: Any, loot: wm.Split) -> tuple[Any, float]:
-    """Return the service that a thief puts up who trains nothing, and his seconds."""
-    if theft is None:
-        return wm.BlackBox(owner), 0.0
-    if isinstance(theft, (wm.theft.Prune, wm.theft.Quantize, wm.theft.PerturbWeights)):
-        surrogate = theft(owner)
-        return wm.BlackBox(surrogate.model), surrogate.seconds
-    return theft(wm.BlackBox(owner), loot), 0.0
 
 
 def write(frames: list[pd.DataFrame]) -> None:

@@ -1,14 +1,29 @@
 """Sweeps: every combination once, kept, the key at home, and the same numbers however they are worked out."""
 
+import functools
 import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+import threading
 from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
 from unittest.mock import Mock
 
 import joblib
+import numpy as np
 import pytest
+import torch
 
 import wmlearn as wm
+from wmlearn import _content, experiments
 from wmlearn.experiments import sweep
+from wmlearn.questions import Triggers
+
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 THEFTS = {
     "pruned": wm.theft.Prune(1),
@@ -116,40 +131,21 @@ def test_neither_what_is_kept_nor_what_workers_get_holds_the_key(few, marks, swe
     assert kept
     seen = []
 
-    def worker(place, parts, *_):
-        seen.append(parts)
-        return place, {"None": {"task_accuracy": 0.5, "said": [0] * 12, "images": 0, "queries": 0, "seconds": 0.0}}
+    def worker(place, triggers, *_):
+        seen.append(triggers)
+        return place, {"none": {"task_accuracy": 0.5, "said": [0] * 12, "images": 0, "queries": 0, "seconds": 0.0}}
 
     monkeypatch.setattr("wmlearn.experiments._steal", worker)
     sweep({"words": marks["words"]}, {}, few, seeds=[5])
-    assert seen[0]["key"] == b""
+    assert type(seen[0]) is Triggers
+    assert SECRET not in pickle.dumps(seen[0])
+    assert (seen[0].labels == marks["words"].labels).all()
 
 
-def test_two_processes_give_the_same_numbers(few, marks, swept):
-    _, frame = swept
-    with joblib.parallel_config(n_jobs=2):
-        again = sweep({"words": marks["words"]}, {"tuned": THEFTS["tuned"]}, few, seeds=[0, 1])
-    alone = frame[(frame.marks == "words") & frame.theft.isin(["none", "tuned"])]
-    assert numbers(again).reset_index(drop=True).equals(numbers(alone).reset_index(drop=True))
-
-
-def test_a_thief_with_a_key_of_his_own_works_elsewhere_without_it(few, marks):
-    """Nothing that holds a key can be sent, and a thief who overwrites holds one."""
-    his = wm.Noise()(few, n=5, key=bytes(32))
-    over = {"overwritten": wm.theft.Overwrite(his, epochs=1)}
-    here = sweep({"words": marks["words"]}, over, few, seeds=[0])
-    with joblib.parallel_config(n_jobs=2):
-        there = sweep({"words": marks["words"]}, over, few, seeds=[0, 1])
-    assert numbers(there[there.seed == 0]).equals(numbers(here))
-
-
-def test_other_data_are_another_case(few, marks, swept):
-    folder, _ = swept
-    before = len(list(folder.iterdir()))
-    other = wm.Splits("few", few.train, few.loot, few.test.take(slice(100)), few.classes)
-    sweep({"words": marks["words"]}, {}, other, seeds=[0], cache=folder)
-    assert len(list(folder.iterdir())) == before + 1
-    assert all(json.loads(file.read_text()) for file in folder.iterdir())
+def test_a_thief_who_overwrites_keeps_no_key(few):
+    theft = wm.theft.Overwrite(wm.Noise()(few, n=5, key=SECRET))
+    assert SECRET not in pickle.dumps(theft)
+    assert pickle.loads(pickle.dumps(theft)).marks.n == 5
 
 
 @pytest.mark.parametrize(
@@ -178,3 +174,449 @@ def test_a_lesson_run_without_bars_shows_none(few, marks, monkeypatch, hidden):
     monkeypatch.setenv("TQDM_DISABLE", "1" if hidden else "")
     sweep({"words": marks["words"]}, {}, few, seeds=[0])
     assert told["disable"] is hidden
+
+
+# ---------------------------------------------------------------- what is kept is known by its content
+
+
+@pytest.fixture(scope="module")
+def tiny(few):
+    return wm.Splits("tiny", *(part.take(slice(120)) for part in (few.train, few.loot, few.test)), few.classes)
+
+
+@pytest.fixture(scope="module")
+def one(tiny):
+    """Return a single trigger set on few images: an owner is trained in a moment."""
+    return {"words": wm.Content(words=3)(tiny, n=3, key=SECRET)}
+
+
+class Counted:
+    """Makes untrained networks, and counts them: the first of each owner is the owner's."""
+
+    def __init__(self, monkeypatch):
+        self.seeds = []
+        train = experiments.embed
+
+        def counted(model, data, marks, *, seed):
+            self.seeds.append(seed)
+            return train(model, data, marks, seed=seed)
+
+        monkeypatch.setattr(experiments, "embed", counted)
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    """Return the seeds of the owners that are trained from here on."""
+    return Counted(monkeypatch).seeds
+
+
+def accuracies(frame):
+    return frame.set_index("theft").task_accuracy.to_dict()
+
+
+def pools(tiny):
+    """Return two thieves who print alike: one asks about digits, the other about black squares."""
+    black = wm.Split(np.zeros_like(tiny.loot.pixels), tiny.loot.labels)
+    return {
+        name: wm.theft.StealByQueries(100, queries=pool) for name, pool in (("digits", tiny.loot), ("black", black))
+    }
+
+
+def test_two_pools_of_one_size_are_two_thefts(tiny, one):
+    thefts = pools(tiny)
+    assert len({repr(theft) for theft in thefts.values()}) == 1
+    together = accuracies(sweep(one, thefts, tiny, seeds=[0]))
+    alone = {name: accuracies(sweep(one, {name: theft}, tiny, seeds=[0]))[name] for name, theft in thefts.items()}
+    assert alone["digits"] > alone["black"] + 0.1
+    assert {name: together[name] for name in thefts} == alone
+
+
+def test_another_pool_with_one_cache_is_another_theft(tiny, one, tmp_path):
+    thefts = pools(tiny)
+    kept = [accuracies(sweep(one, {"it": theft}, tiny, seeds=[0], cache=tmp_path))["it"] for theft in thefts.values()]
+    fresh = [accuracies(sweep(one, {"it": theft}, tiny, seeds=[0]))["it"] for theft in thefts.values()]
+    assert kept == fresh
+    assert fresh[0] > fresh[1] + 0.1
+
+
+def test_a_lambda_of_another_width_is_another_network(tiny, one, tmp_path):
+    narrow = sweep(
+        one, {}, tiny, seeds=[0], cache=tmp_path, network=lambda d, seed: wm.small_cnn(d, width=2, seed=seed)
+    )
+    wide = sweep(one, {}, tiny, seeds=[0], cache=tmp_path, network=lambda d, seed: wm.small_cnn(d, width=9, seed=seed))
+    by_hand = sweep(one, {}, tiny, seeds=[0], network=functools.partial(wm.small_cnn, width=9))
+    assert numbers(wide).equals(numbers(by_hand))
+    assert narrow.task_accuracy[0] != wide.task_accuracy[0]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def darker(by):
+    """Return a thief who darkens what is asked."""
+    return lambda query, loot: lambda images: query(np.clip(images - by, 0, 1))
+
+
+def shift(query, loot, *, pixels):
+    return lambda images: query(np.roll(images, pixels, axis=-1))
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A theft of one's own, of no class of the package: it is called as a filter is."""
+
+    pixels: int
+
+    def __call__(self, query, loot):
+        return shift(query, loot, pixels=self.pixels)
+
+
+@dataclass(frozen=True)
+class Flip(wm.theft.Theft):
+    """A theft of one's own, with a `deploy`."""
+
+    sign: int
+    seed: int = 0
+
+    def deploy(self, owner, context):
+        service = wm.BlackBox(owner)
+        return wm.theft.Deployment(
+            lambda images: service(np.ascontiguousarray(images[..., :: self.sign])), owner, wm.theft.Cost(images=7)
+        )
+
+
+class Hidden:
+    """A theft whose field is hidden, and that always prints the same."""
+
+    def __init__(self, by):
+        self._by = by
+
+    def __call__(self, query, loot):
+        return darker(self._by)(query, loot)
+
+    def __repr__(self):
+        return "Hidden()"
+
+
+REDEFINED = """
+import numpy as np
+class Mine:
+    def __call__(self, query, loot):
+        return lambda images: query(np.clip(images - {by}, 0, 1))
+    def __repr__(self):
+        return "Mine()"
+"""
+
+
+def defined(by):
+    """Return the theft that a cell of a notebook defines; it is run again with another number."""
+    space = {"__name__": "__main__"}
+    exec(REDEFINED.format(by=by), space)
+    return space["Mine"]()
+
+
+OWN = {
+    "closure": (darker(0.0), darker(1.0)),
+    "partial": (functools.partial(shift, pixels=0), functools.partial(shift, pixels=14)),
+    "dataclass": (Shift(0), Shift(14)),
+    "theft": (Flip(1), Flip(-1)),
+    "hidden field": (Hidden(0.0), Hidden(1.0)),
+    "redefined in a cell": (defined(0.0), defined(1.0)),
+    "lambda": (lambda query, loot: query, lambda query, loot: lambda images: query(0 * images)),
+    "method": (Hidden(0.0).__call__, Hidden(1.0).__call__),
+}
+
+
+@pytest.mark.parametrize("kind", OWN)
+def test_two_thefts_of_ones_own_are_two_together_and_one_after_the_other(tiny, one, tmp_path, kind):
+    gentle, harsh = OWN[kind]
+    together = accuracies(sweep(one, {"gentle": gentle, "harsh": harsh}, tiny, seeds=[0]))
+    assert together["gentle"] == together["none"] != together["harsh"]
+    for theft, expected in ((gentle, together["gentle"]), (harsh, together["harsh"])):
+        assert accuracies(sweep(one, {"mine": theft}, tiny, seeds=[0], cache=tmp_path))["mine"] == expected
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_names_are_for_the_table_only(tiny, one, tmp_path, trained):
+    first = sweep(one, {"a": wm.theft.Prune(0.5), "b": OWN["lambda"][1]}, tiny, seeds=[0], cache=tmp_path)
+    renamed = wm.Splits("renamed", tiny.train, tiny.loot, tiny.test, tiny.classes)
+    again = {"other": one["words"]}
+    second = sweep(again, {"b": OWN["lambda"][1], "c": wm.theft.Prune(0.5)}, renamed, seeds=[0], cache=tmp_path)
+    assert second.theft.tolist() == ["none", "b", "c"]
+    assert second.marks.unique().tolist() == ["other"]
+    assert second.task_accuracy.tolist() == first.task_accuracy[[0, 2, 1]].tolist()
+    assert trained == [0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda data: replace(data, train=data.train.take(slice(100))),
+        lambda data: replace(data, loot=wm.Split(data.loot.pixels, data.loot.labels[::-1].copy())),
+        lambda data: replace(data, test=data.test.take(slice(60))),
+        lambda data: replace(data, classes=tuple("abcdefghij")),
+        lambda data: data.varied(lambda image: image),
+        lambda data: data.varied(lambda image: image.flip(0)),
+    ],
+    ids=["train", "loot's labels", "test", "classes", "varied", "varied otherwise"],
+)
+def test_anything_else_of_the_data_is_another_case(tiny, change, tmp_path):
+    marks = {"words": wm.Content(words=3)(tiny, n=3, key=SECRET)}
+    cases = [experiments._cases(marks, [0], data, wm.small_cnn, tmp_path)[0].path for data in (tiny, change(tiny))]
+    assert cases[0] != cases[1]
+
+
+def test_another_version_of_wmlearn_is_another_case(tiny, one, tmp_path, monkeypatch):
+    before = experiments._cases(one, [0], tiny, darker, tmp_path)[0].path
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0")
+    _content._origin.cache_clear()
+    after = experiments._cases(one, [0], tiny, darker, tmp_path)[0].path
+    monkeypatch.undo()
+    _content._origin.cache_clear()
+    assert before != after
+    assert before == experiments._cases(one, [0], tiny, darker, tmp_path)[0].path
+
+
+class Locked:
+    """A theft that cannot be told from another by its content."""
+
+    def __init__(self):
+        self.guard = threading.Lock()
+
+    def __call__(self, query, loot):
+        return query
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            {"thefts": {"mine": Locked()}},
+            r"^thefts\['mine'\] must be made of .*; got a lock: .*guard\)\. Leave cache= out",
+        ),
+        ({"network": functools.partial(wm.small_cnn, seed=Locked())}, r"^network must be made of .*; got a lock: "),
+        ({"vary": Locked()}, r"^data must be made of .*; got a lock: "),
+    ],
+)
+def test_what_has_no_content_is_refused_before_anything_is_trained(tiny, one, tmp_path, trained, change, sentence):
+    data = tiny.varied(change["vary"]) if "vary" in change else tiny
+    how = {"network": change["network"]} if "network" in change else {}
+    with pytest.raises(TypeError, match=sentence):
+        sweep(one, change.get("thefts", {}), data, seeds=[0], cache=tmp_path, **how)
+    assert not trained
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_a_cache_anything_will_do(tiny, one):
+    assert sweep(one, {"mine": Locked()}, tiny, seeds=[0]).theft.tolist() == ["none", "mine"]
+
+
+# ---------------------------------------------------------------- what is interrupted goes on, what is damaged does not
+
+
+def test_an_interrupted_sweep_goes_on_where_it_was(tiny, one, tmp_path, trained):
+    thefts = {"pruned": wm.theft.Prune(0.5)}
+    whole = sweep(one, thefts, tiny, seeds=[0, 1, 2])
+    trained.clear()
+
+    def network(data, seed):
+        if seed == 1 and not (tmp_path / "go").exists():
+            raise KeyboardInterrupt
+        return wm.small_cnn(data, seed=seed)
+
+    with pytest.raises(KeyboardInterrupt):
+        sweep(one, thefts, tiny, seeds=[0, 1, 2], network=network, cache=tmp_path)
+    assert trained == [0]
+    (tmp_path / "go").touch()
+    again = sweep(one, thefts, tiny, seeds=[0, 1, 2], network=network, cache=tmp_path)
+    assert trained == [0, 1, 2]
+    assert numbers(again).equals(numbers(whole))
+
+
+@pytest.mark.parametrize("at", ["the owner", "a thief who tunes", "a thief who asks"])
+def test_half_a_training_is_no_result(tiny, one, tmp_path, monkeypatch, at):
+    """Training keeps what it has when it is interrupted: here that would be kept as if it were whole."""
+    thefts = {"tuned": wm.theft.FineTune(epochs=2), "asking": wm.theft.StealByQueries(100)}
+    whole = sweep(one, thefts, tiny, seeds=[0])
+    with monkeypatch.context() as pressed:
+        if at == "the owner":
+            step, steps = torch.optim.AdamW.step, []
+
+            def until(optimiser, *rest):
+                steps.append(1)
+                if len(steps) == 2:
+                    raise KeyboardInterrupt
+                return step(optimiser, *rest)
+
+            pressed.setattr(torch.optim.AdamW, "step", until)
+        if at == "a thief who tunes":
+            tune = wm.theft.FineTune.__call__
+            pressed.setattr(
+                wm.theft.FineTune,
+                "__call__",
+                lambda self, model, loot, on_epoch: tune(self, model, loot, on_epoch=lambda _: True),
+            )
+        if at == "a thief who asks":
+            asked = []
+
+            def interrupted(query, images):
+                asked.append(1)
+                if len(asked) == 2:
+                    raise KeyboardInterrupt
+                return query(images)
+
+            pressed.setattr("wmlearn.theft.imitate.labels_of", interrupted)
+            pressed.setattr("wmlearn.theft.imitate.AT_ONCE", 40)
+        with pytest.raises(KeyboardInterrupt):
+            sweep(one, thefts, tiny, seeds=[0], cache=tmp_path)
+    assert not list(tmp_path.iterdir())
+    assert numbers(sweep(one, thefts, tiny, seeds=[0], cache=tmp_path)).equals(numbers(whole))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+import joblib
+import wmlearn as wm
+
+full = wm.load_data("mnist")
+tiny = wm.Splits("tiny", *(part.take(slice(120)) for part in (full.train, full.loot, full.test)), full.classes)
+folder = Path(sys.argv[1])
+
+dies = folder.with_name("dies").exists()
+
+def network(data, seed):
+    if list(folder.iterdir()) and folder.with_name("dies").exists():
+        os.kill(os.getpid(), 9)
+    folder.with_name(f"owner {seed}").touch()
+    return wm.small_cnn(data, seed=seed)
+
+class Mine(wm.theft.Theft):
+    def deploy(self, owner, context):
+        return wm.theft.Deployment(wm.BlackBox(owner), owner)
+
+marks = {"words": wm.Content(words=3)(tiny, n=3, key=bytes(range(32)))}
+thefts = {"pruned": wm.theft.Prune(0.5), "mine": Mine(), "function": lambda query, loot: query}
+with joblib.parallel_config(n_jobs=1 if dies else 2):
+    frame = wm.sweep(marks, thefts, tiny, seeds=[0, 1], network=network, cache=folder)
+print(frame.drop(columns="seconds").to_json())
+"""
+
+
+def test_a_sweep_that_was_killed_goes_on_where_it_was_also_in_other_processes(tiny, one, tmp_path):
+    """A script: what it defines stands in no module that a worker could import, as in a notebook."""
+    script, folder = tmp_path / "script.py", tmp_path / "kept"
+    script.write_text(KILLED)
+    folder.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(Path(wm.__file__).parents[1])}
+
+    def run():
+        command = [sys.executable, str(script), str(folder)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    (tmp_path / "dies").touch()
+    killed = run()
+    assert killed.returncode == -9
+    kept = {file.name: file.read_bytes() for file in folder.iterdir()}
+    assert len(kept) == 1
+    (tmp_path / "dies").unlink()
+    (tmp_path / "owner 0").unlink()
+    again = run()
+    assert [path.name for path in tmp_path.glob("owner *")] == ["owner 1"], again.stderr
+    assert {name: (folder / name).read_bytes() for name in kept} == kept
+    thefts = {"pruned": wm.theft.Prune(0.5), "mine": Flip(1), "function": lambda query, loot: query}
+    expected = numbers(sweep(one, thefts, tiny, seeds=[0, 1]).assign(images=0))
+    assert json.loads(again.stdout) == json.loads(expected.to_json())
+
+
+@pytest.mark.parametrize("how", ["cut short", "a digit", "no text", "another form", "empty"])
+def test_a_damaged_file_is_measured_again_and_says_so(tiny, one, tmp_path, trained, how):
+    first = sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    text = file.read_text()
+    damaged = {
+        "cut short": text[:-9].encode(),
+        "a digit": re.sub(r'("said": \[)(\d)', lambda found: found[1] + str((int(found[2]) + 1) % 10), text).encode(),
+        "no text": b"\xff\x00",
+        "another form": b"[1]",
+        "empty": b"",
+    }[how]
+    assert damaged != text.encode()
+    file.write_bytes(damaged)
+    with pytest.warns(UserWarning, match=r"\.json is damaged; what it held is measured again\.$"):
+        again = sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
+    assert trained == [0, 0]
+    assert numbers(again).equals(numbers(first))
+    assert file.read_text() == text
+
+
+def test_two_sweeps_in_one_folder_do_not_disturb_each_other(tiny, one, tmp_path, trained):
+    """Each finds the file as the other has left it in the meantime, and adds to it."""
+    case = experiments._cases(one, [0], tiny, wm.small_cnn, tmp_path)[0]
+    case.keep({"another": {"said": [1]}})
+    kept = case.rows()
+    case.keep({"a third": {"said": [2]}})
+    assert case.rows() == kept | {"a third": {"said": [2]}}
+    noise = {"noise": wm.Noise()(tiny, n=3, key=SECRET)}
+    frames = [sweep(marks, {}, tiny, seeds=[0], cache=tmp_path) for marks in (one, noise, one, noise)]
+    assert trained == [0, 0]
+    assert frames[0].equals(frames[2])
+    assert frames[1].equals(frames[3])
+    assert case.rows().keys() > {"another", "a third"}
+    assert not list(tmp_path.glob("*.part"))
+
+
+# ---------------------------------------------------------------- wherever it is worked out
+
+EVERYWHERE = {
+    "pruned": wm.theft.Prune(0.7),
+    "tuned": wm.theft.FineTune(epochs=1, lr=5e-3),
+    "shaken": wm.theft.PerturbWeights(0.3),
+    "imitated": wm.theft.StealByQueries(n=100, schedule=wm.OneCycle(epochs=1)),
+    "distilled": wm.theft.StealByQueries(n=100, labels="soft", schedule=wm.OneCycle(epochs=1)),
+    "filtered": wm.theft.RejectUnusual(),
+    "noisy": wm.theft.AddNoise(0.3),
+    **{f"own {kind}": pair[1] for kind, pair in OWN.items()},
+}
+
+
+@pytest.fixture(scope="module")
+def here(tiny, one):
+    thefts = EVERYWHERE | {"overwritten": wm.theft.Overwrite(wm.Noise()(tiny, n=3, key=bytes(32)), epochs=1)}
+    return thefts, numbers(sweep(one, thefts, tiny, seeds=[0, 1]))
+
+
+@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+def test_every_backend_gives_the_same_rows(tiny, one, here, backend):
+    thefts, expected = here
+    with joblib.parallel_config(backend=backend, n_jobs=2):
+        assert numbers(sweep(one, thefts, tiny, seeds=[0, 1])).equals(expected)
+
+
+def test_a_backend_that_gives_nothing_back_early_keeps_what_it_has_done(tiny, one, tmp_path):
+    """Multiprocessing: of three owners two are done together, then the third fails."""
+
+    def network(data, seed):
+        if seed == 2:
+            raise ZeroDivisionError
+        return wm.small_cnn(data, seed=seed)
+
+    with joblib.parallel_config(backend="multiprocessing", n_jobs=2), pytest.raises(ZeroDivisionError):
+        sweep(one, {}, tiny, seeds=[0, 1, 2], network=network, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_seeds_may_be_used_up_by_reading(tiny, one):
+    marks = {"words": one["words"], "again": one["words"]}
+    assert sweep(marks, {}, tiny, seeds=iter([0, 1])).seed.tolist() == [0, 1, 0, 1]
+
+
+def test_a_theft_of_ones_own_says_what_it_cost(tiny, one):
+    frame = sweep(one, {"flipped": Flip(-1)}, tiny, seeds=[3]).set_index("theft")
+    assert frame.loc["flipped", ["images", "queries", "seconds"]].tolist() == [7, 0, 0.0]
+
+
+def test_an_inversion_deploys_nothing(tiny, one, trained):
+    with pytest.raises(TypeError, match=r"^thefts\['inverted'\] must be a theft that deploys a model; got InvertModel"):
+        sweep(one, {"inverted": wm.theft.InvertModel()}, tiny, seeds=[0])
+    with pytest.raises(TypeError, match=r"InvertModel does not, so there is nothing to ask"):
+        wm.theft.InvertModel().deploy(wm.small_cnn(tiny), wm.theft.Context(tiny.loot, lambda: wm.small_cnn(tiny)))
+    assert not trained

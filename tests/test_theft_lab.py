@@ -18,11 +18,12 @@ from PIL import Image
 from torch import nn
 
 import wmlearn as wm
+from wmlearn._fingerprint import fingerprint
 from wmlearn.embedding import watermark_accuracy
 from wmlearn.labs import _bench, _tradeoff
 from wmlearn.labs import theft as module
 from wmlearn.labs._bench import SEEN, Bench
-from wmlearn.labs._thieves import HIS_KEY, catalogue
+from wmlearn.labs._thieves import THIEF_KEY, _thief_triggers, catalogue
 from wmlearn.labs._view import WIDGET_VIEW
 from wmlearn.models import small_cnn
 
@@ -191,15 +192,24 @@ def test_watching_changes_nothing(owner, data, marks, name, label, theft):
     assert f"{len(expected.history.epochs)} epochs done" in lab._progress.value
 
 
+def test_what_is_shown_can_be_typed(data):
+    for thief in catalogue(data, 3).values():
+        for place in range(1, len(thief.labels)):
+            theft = thief.at(place)
+            typed = f"wm.theft.{thief.typed(theft)}"
+            names = {"wm": wm, "thief_triggers": wm.theft.Overwrite(_thief_triggers(data)).marks}
+            assert fingerprint(eval(typed, names)) == fingerprint(theft), typed
+
+
 def test_overwriting(owner, data, marks):
     lab = lab_of(owner, data, marks, "overwrite")
     go_to(lab, "overwrite", "0.005")
     press_run(lab)
-    his = wm.Content(words=30)(wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=HIS_KEY)
+    his = wm.Content(words=30)(wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=THIEF_KEY)
     expected = wm.theft.Overwrite(his)(owner, data.loot)
     assert same(lab.point.made.model, expected.model)
-    assert "wm.theft.Overwrite(marks=his_marks, epochs=4, lr=0.005, seed=0)" in told(lab._cost.value)
-    assert HIS_KEY.hex() not in lab._cost.value
+    assert "wm.theft.Overwrite(thief_triggers, epochs=4, lr=0.005, seed=0)" in told(lab._cost.value)
+    assert THIEF_KEY.hex() not in lab._cost.value
 
 
 def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, marks):
@@ -233,15 +243,15 @@ def test_the_menu_and_the_strengths(whole):
 def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, data, marks, monkeypatch):
     order, hold, try_out = [], threading.Event(), Bench.try_out
 
-    def noted(bench, stolen, watch=None):
-        order.append(type(stolen).__name__)
-        if isinstance(stolen, wm.theft.Quantize):
+    def noted(bench, thief, place, watch=None):
+        order.append(thief.name)
+        if thief.name == "round weights":
             assert hold.wait(PATIENCE)
-        return try_out(bench, stolen, watch)
+        return try_out(bench, thief, place, watch)
 
     monkeypatch.setattr(Bench, "try_out", noted)
     lab = wm.TheftLab(owner, data, marks, thefts=["shake weights", "round weights", "filter: noise", "filter: blur"])
-    assert order[:20] == ["PerturbWeights"] * 20  # before the lab is handed out
+    assert order[:20] == ["shake weights"] * 20  # before the lab is handed out
     assert len(lab._points["shake weights"]) == 21
     lab.theft.value = "filter: blur"
     assert "? no verdict yet" not in lab._sentence.value  # nothing is done at "none"
@@ -251,9 +261,9 @@ def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, d
     assert not lab.wait(0)
     hold.set()
     assert lab.wait(PATIENCE)
-    after = order[order.index("Quantize") + 1 :]
-    assert after[:20] == ["Blur"] * 20
-    assert after[20] == "Quantize"
+    after = order[order.index("round weights") + 1 :]
+    assert after[:20] == ["filter: blur"] * 20
+    assert after[20] == "round weights"
     assert lab.point is not None
     assert "no verdict yet" not in lab._sentence.value
 

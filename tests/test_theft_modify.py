@@ -287,7 +287,7 @@ def test_overwriting_never_prints_a_key(mnist):
         (lambda: PerturbWeights(0.1, seed=-1), ValueError, "seed must be from 0 to 4294967295; got -1."),
         (lambda: FineTune(layers="first"), ValueError, "layers must be one of 'all', 'last'; got 'first'."),
         (lambda: FineTune(reset="yes"), TypeError, "reset must be a bool, True or False; got 'yes'."),
-        (lambda: Overwrite("TEST"), TypeError, "marks must be a TriggerSet, such as wm.Content()(data, n=150); got"),
+        (lambda: Overwrite("TEST"), TypeError, "marks must be a Triggers, such as wm.Content()(data, n=150); got"),
     ],
 )
 def test_a_bad_setting(make, error, said):

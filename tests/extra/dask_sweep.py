@@ -7,16 +7,32 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import joblib
+import numpy as np
 import pandas as pd
 import pytest
+from torch import nn
 
 import wmlearn as wm
 
 if TYPE_CHECKING:
     from distributed import Client
+
+
+@dataclass(frozen=True)
+class Shift(wm.theft.Theft):
+    """A theft of one's own."""
+
+    pixels: int
+
+    def deploy(self, owner: nn.Module, context: wm.theft.Context) -> wm.theft.Deployment:
+        service = wm.BlackBox(owner)
+        return wm.theft.Deployment(lambda images: service(np.roll(images, self.pixels, axis=-1)), owner)
+
 
 THEFTS = {
     "pruned": wm.theft.Prune(0.7),
@@ -24,6 +40,8 @@ THEFTS = {
     "imitated": wm.theft.StealByQueries(n=200, schedule=wm.OneCycle(epochs=2)),
     "distilled": wm.theft.StealByQueries(n=200, labels="soft", schedule=wm.OneCycle(epochs=2)),
     "filtered": wm.theft.RejectUnusual(),
+    "shifted": Shift(4),
+    "darkened": lambda query, loot: lambda images: query(images / 2),
 }
 
 
@@ -44,21 +62,22 @@ def cluster() -> Iterator[Client]:
         yield client
 
 
-def swept(few: wm.Splits) -> pd.DataFrame:
+def swept(few: wm.Splits, cache: Path | None = None) -> pd.DataFrame:
     marks = {
         "words": wm.Content(words=10)(few, n=30, key=wm.CLASSROOM_KEY),
         "one word": wm.Content(labels="fixed")(few, n=20, key=wm.CLASSROOM_KEY),
     }
     his = wm.Noise()(few, n=10, key=bytes(32))
     thefts = THEFTS | {"overwritten": wm.theft.Overwrite(his, epochs=1)}
-    return wm.sweep(marks, thefts, few, seeds=[0, 1]).drop(columns="seconds")
+    return wm.sweep(marks, thefts, few, seeds=[0, 1], cache=cache).drop(columns="seconds")
 
 
-def test_a_cluster_gives_the_same_numbers(few: wm.Splits, cluster: Client) -> None:
+def test_a_cluster_gives_the_same_numbers(few: wm.Splits, cluster: Client, tmp_path: Path) -> None:
     here = swept(few)
     with joblib.parallel_config(backend="dask"):
-        there = swept(few)
+        there = swept(few, cache=tmp_path)
     pd.testing.assert_frame_equal(here, there)
+    pd.testing.assert_frame_equal(here, swept(few, cache=tmp_path))  # read, not measured again
     assert len(here) == 2 * 2 * (len(THEFTS) + 2)
 
 

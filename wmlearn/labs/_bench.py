@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from wmlearn import theft
 from wmlearn._checks import check_kind, check_seed
 from wmlearn._random import stable_rng
 from wmlearn._show import plural
@@ -16,13 +15,13 @@ from wmlearn._types import Query
 from wmlearn.blackbox import BlackBox
 from wmlearn.data import Split, Splits
 from wmlearn.embedding import watermark_accuracy
-from wmlearn.history import Epoch, OnEpoch
+from wmlearn.history import Epoch
 from wmlearn.labs._background import Job, Stage
 from wmlearn.labs._curves import Curves
-from wmlearn.labs._thieves import Theft, Thief
+from wmlearn.labs._thieves import Thief
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
-from wmlearn.theft.modify import Modification
+from wmlearn.theft import Context, Deployment, Surrogate, Theft
 from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 from wmlearn.verification import verify
@@ -38,12 +37,12 @@ class Point:
 
     Attributes
     ----------
-    theft : the theft as it is written in `wm.theft`
-    right, seen : of how many test images seen the deployed model classifies how many rightly
+    theft : the theft, as it is typed below `wm.theft`
+    right, seen : of how many test images seen the deployed model classifies how many correctly
     verdict : what `wm.verify` says of it
     images, queries, seconds : what it cost: images of the thief's own, answers of the owner's service, time
         (None for a filter, which works at every answer)
-    made : where he trained, the `Surrogate`; stopped early, it is what he had until then
+    made : where the thief trained, the `Surrogate`; stopped early, it is what there was until then
     """
 
     theft: str
@@ -53,12 +52,12 @@ class Point:
     images: int = 0
     queries: int = 0
     seconds: float | None = None
-    made: theft.Surrogate | None = None
+    made: Surrogate | None = None
 
     @property
     def stopped(self) -> bool:
-        """Whether he was stopped before he had trained to the end."""
-        return self.made is not None and self.made.history.stopped
+        """Whether the thief was stopped before the end of the training."""
+        return self.made is not None and self.made.stopped
 
     @property
     def task_accuracy(self) -> float:
@@ -88,28 +87,24 @@ class Bench:
         """Return what there is before any theft."""
         return self._point(UNTOUCHED, BlackBox(self._owner))
 
-    def try_out(self, stolen: Theft, watch: Watch | None = None) -> Point:
+    def try_out(self, thief: Thief, place: int, watch: Watch | None = None) -> Point:
         """Commit a theft and measure what is left.
 
         Parameters
         ----------
+        thief, place : which theft, and at which place of the slider
         watch : called after each epoch with the network in training; returning True ends the theft there
         """
-        service, loot = BlackBox(self._owner), self._data.loot
-        imitates = isinstance(stolen, theft.StealByQueries)
-        if not imitates and not isinstance(stolen, Modification):
-            images = len(loot) if isinstance(stolen, theft.RejectUnusual) else 0
-            return replace(self._point(repr(stolen), stolen(service, loot)), images=images)
-        network = small_cnn(self._data, seed=(self.seed + 1000) % 2**32) if imitates else self._owner
-        watched = _Watched(network, watch)
-        held = (service, watched.model) if imitates else (watched.model,)
-        made = watched.let_go(stolen(*held, loot, on_epoch=watched.on_epoch))
-        written = repr(stolen)
-        if isinstance(stolen, theft.Overwrite):
-            written = written.replace(repr(stolen.marks), "his_marks")
-        point = self._point(written, BlackBox(made.model))
+        theft, context = thief.at(place), Context.of(self._data, small_cnn, self.seed)
+        deploy = theft.deploy if watch is None else _Watched(theft, watch).deploy
+        deployed = deploy(self._owner, context)
+        cost, made = deployed.cost, deployed.surrogate
         return replace(
-            point, images=made.images, queries=made.queries, seconds=made.seconds, made=made if watch else None
+            self._point(thief.typed(theft), deployed.query),
+            images=cost.images + thief.images,
+            queries=cost.queries,
+            seconds=None if made is None else cost.seconds,
+            made=None if watch is None else made,  # of the others there are many
         )
 
     def accuracies(self, model: nn.Module) -> tuple[float, float]:
@@ -124,18 +119,28 @@ class Bench:
 
 
 class _Watched:
-    """A network that tells which copy of it is in training: thieves copy it, and a hook is copied along."""
+    """A theft that shows after each epoch the network in training: that is a copy, but hooks are copied along."""
 
-    def __init__(self, model: nn.Module, watch: Watch | None) -> None:
-        self.model = copy.deepcopy(model)
-        latest: dict[str, nn.Module] = {}
-        self._hook = self.model.register_forward_pre_hook(lambda module, _: latest.update(module=module))
-        self.on_epoch: OnEpoch | None = watch and (lambda record: watch(latest["module"], record))
+    def __init__(self, theft: Theft, watch: Watch) -> None:
+        self._theft, self._watch = theft, watch
+        self._note = lambda module, _: setattr(self, "_latest", module)
 
-    def let_go(self, made: theft.Surrogate) -> theft.Surrogate:
-        """Return what was made, without the hook."""
-        made.model._forward_pre_hooks.pop(self._hook.id)
-        return made
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Commit the theft, and leave no hook behind."""
+        seen = replace(context, fresh=lambda: self._noted(context.fresh()), on_epoch=self._show)
+        deployed = self._theft.deploy(self._noted(owner), seen)
+        hooks = deployed.model._forward_pre_hooks
+        for place in [place for place, hook in hooks.items() if hook is self._note]:
+            del hooks[place]
+        return deployed
+
+    def _noted(self, model: nn.Module) -> nn.Module:
+        model = copy.deepcopy(model)
+        model.register_forward_pre_hook(self._note)
+        return model
+
+    def _show(self, record: Epoch) -> bool:
+        return self._watch(self._latest, record)
 
 
 class Attempt(Job):
@@ -155,7 +160,7 @@ class Attempt(Job):
 
     def _do(self) -> Stage:
         self._tell_epoch(0)
-        self.point = self._bench.try_out(self.thief.at(self.place), self._watch)
+        self.point = self._bench.try_out(self.thief, self.place, self._watch)
         history = self.point.made.history
         done = plural(len(history.epochs), "epoch")
         return Stage(f"stopped after {done}" if history.stopped else f"{done} done", 1, 1)
@@ -172,5 +177,7 @@ class Attempt(Job):
 
     def _tell_epoch(self, done: int) -> None:
         of = self.thief.epochs
-        words = f"epoch {done + 1} of {of}" if done < of else f"epoch {done + 1}: until his own marks are learnt"
+        words = (
+            f"epoch {done + 1} of {of}" if done < of else f"epoch {done + 1}: until the thief's own marks are learnt"
+        )
         self._tell(words, min(done, of), of)

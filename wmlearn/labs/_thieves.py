@@ -11,8 +11,7 @@ from wmlearn.data import Splits
 from wmlearn.questions import TriggerSet
 from wmlearn.triggers import Content
 
-HIS_KEY = b"a thief's own key, known to all!"  # his marks are embedded, and never verified
-Theft = Callable[..., Any]  # what `wm.theft` holds
+THIEF_KEY = b"a thief's own key, known to all!"  # the thief's triggers are embedded, and never verified
 
 
 @dataclass(frozen=True)
@@ -21,20 +20,24 @@ class Thief:
 
     Attributes
     ----------
-    name, told : what he is called in the menu, and what he does
+    name, told : what the thief is called in the menu, and what the thief does
     strength, values : what can be chosen, from gentle to harsh
     make : returns the theft at a strength
     write : returns a strength as people read it
-    epochs : how long he trains; 0 where nothing is trained, so that all strengths can be worked out beforehand
+    epochs : how long the thief trains; 0 where nothing is trained, so all strengths can be worked out beforehand
+    images : images of the thief's own that a filter compares with
+    typed : returns what is typed below `wm.theft` to commit the theft by hand
     """
 
     name: str
     told: str
     strength: str
     values: tuple[Any, ...]
-    make: Callable[[Any], Theft]
+    make: Callable[[Any], theft.Theft]
     write: Callable[[Any], str] = "{:g}".format
     epochs: int = 0
+    images: int = 0
+    typed: Callable[[theft.Theft], str] = repr
 
     @property
     def labels(self) -> list[str]:
@@ -46,9 +49,9 @@ class Thief:
         """The places that are worked out when the lab opens."""
         return range(1, 1 if self.epochs else len(self.labels))
 
-    def at(self, place: int) -> Theft | None:
-        """Return the theft at a place of the slider; None where nothing is done."""
-        return self.make(self.values[place - 1]) if place else None
+    def at(self, place: int) -> theft.Theft | None:
+        """Return the theft at a place of the slider, counted from 1: at 0 nothing is done."""
+        return self.make(self.values[place - 1])
 
 
 def _percent(share: float) -> str:
@@ -57,7 +60,7 @@ def _percent(share: float) -> str:
 
 def catalogue(data: Splits, seed: int) -> dict[str, Thief]:
     """Return the thieves of the lab by name: first those whose strengths are worked out when it opens."""
-    found = [*_at_the_desk(seed), *_filters(seed), *_trained(data, seed)]
+    found = [*_at_the_desk(seed), *_filters(seed, len(data.loot)), *_trained(data, seed)]
     return {thief.name: thief for thief in found}
 
 
@@ -84,7 +87,7 @@ def _at_the_desk(seed: int) -> list[Thief]:
     ]  # fmt: skip
 
 
-def _filters(seed: int) -> list[Thief]:
+def _filters(seed: int, loot: int) -> list[Thief]:
     qualities = (100, 95, 90, 85, 80, 75, 70, 65, 60, 55, 50, 45, 40, 35, 30, 25, 20, 15, 10, 5, 1)
     few = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
     return [
@@ -101,7 +104,7 @@ def _filters(seed: int) -> list[Thief]:
         Thief(
             "filter: reject unusual", "Answers at random what does not look like his own images.",
             "share of his own called unusual", (*few, *_steps(0.1, 10)[1:]),
-            lambda share: theft.RejectUnusual(share, seed), lambda share: f"{100 * share:g} %",
+            lambda share: theft.RejectUnusual(share, seed), lambda share: f"{100 * share:g} %", images=loot,
         ),
     ]  # fmt: skip
 
@@ -126,12 +129,13 @@ def _trained(data: Splits, seed: int) -> list[Thief]:
         ),
         Thief(
             "overwrite", "Embeds a watermark of his own over the owner's.", "learning rate", rates[3:-1],
-            lambda lr: theft.Overwrite(_his_marks(data), lr=lr, seed=seed), epochs=4,
+            lambda lr: theft.Overwrite(_thief_triggers(data), lr=lr, seed=seed), epochs=4,
+            typed=lambda one: f"Overwrite(thief_triggers, epochs={one.epochs}, lr={one.lr}, seed={one.seed})",
         ),
     ]  # fmt: skip
 
 
-def _his_marks(data: Splits) -> TriggerSet:
-    """Return the thief's own secret questions, written on what he holds."""
+def _thief_triggers(data: Splits) -> TriggerSet:
+    """Return the thief's own secret questions, written on the images they hold."""
     held = len(data.loot)
-    return Content(words=min(30, held))(replace(data, train=data.loot), n=min(150, held), key=HIS_KEY)
+    return Content(words=min(30, held))(replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY)

@@ -178,7 +178,7 @@ class TheftLab:
     def _work_out(self, name: str, place: int) -> None:
         """Work out one strength; a thief who cannot do anything with this model is left out, with the reason."""
         try:
-            point = self._bench.try_out(self._thieves[name].at(place))
+            point = self._bench.try_out(self._thieves[name], place)
         except (TypeError, ValueError) as error:
             with self._turn:
                 self._faults[name] = str(error)

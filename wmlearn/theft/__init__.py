@@ -1,18 +1,25 @@
 """What thieves do with a model: nouns that are called on what they took, and leave that as it was.
 
-Who holds the weights alters them (`Prune`, `Quantize`, `PerturbWeights`), trains them further (`FineTune`, `FinePrune`,
-`Overwrite`) or asks them what they expect to see (`InvertModel`). Who may only ask imitates (`StealByQueries`). Who is
-asked hides (`Jpeg`, `Blur`, `Squeeze`, `AddNoise`, `RejectUnusual`, `Vote`).
+Thieves who hold the weights alter them (`Prune`, `Quantize`, `PerturbWeights`), train them further (`FineTune`,
+`FinePrune`, `Overwrite`) or ask them what they expect to see (`InvertModel`). Those who may only ask imitate
+(`StealByQueries`). Those who are asked hide (`Jpeg`, `Blur`, `Squeeze`, `AddNoise`, `RejectUnusual`), behind several
+models at once, too (`Vote`).
+
+Besides its own call every theft but `InvertModel` has one that is the same for all, which `wm.sweep` and `wm.TheftLab`
+use: `theft.deploy(owner, context)` returns a `Deployment`, that is what is asked in the end, the network behind it and
+the cost. A theft of your own is a frozen dataclass below `Theft` that has a `deploy`, too.
 """
 
+from wmlearn.theft._base import Context, Cost, Deployment, Surrogate, Theft
 from wmlearn.theft.evade import AddNoise, Blur, Jpeg, RejectUnusual, Squeeze, Vote
 from wmlearn.theft.imitate import StealByQueries
 from wmlearn.theft.invert import Inverted, InvertModel
-from wmlearn.theft.modify import PerturbWeights, Prune, Quantize, Surrogate
+from wmlearn.theft.modify import PerturbWeights, Prune, Quantize
 from wmlearn.theft.tune import FinePrune, FineTune, Overwrite
 
 # fmt: off
 __all__ = [
-    "AddNoise", "Blur", "FinePrune", "FineTune", "InvertModel", "Inverted", "Jpeg", "Overwrite", "PerturbWeights",
-    "Prune", "Quantize", "RejectUnusual", "Squeeze", "StealByQueries", "Surrogate", "Vote",
+    "AddNoise", "Blur", "Context", "Cost", "Deployment", "FinePrune", "FineTune", "InvertModel", "Inverted", "Jpeg",
+    "Overwrite", "PerturbWeights", "Prune", "Quantize", "RejectUnusual", "Squeeze", "StealByQueries", "Surrogate",
+    "Theft", "Vote",
 ]

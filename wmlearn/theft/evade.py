@@ -1,6 +1,7 @@
 """Thieves who leave the model as it is and put something in front of it, so that the secret questions miss.
 
-Each is a noun that is called on a service, images in and labels out, and returns another such service.
+Each is a noun that is called on a service, images in and labels out, and returns another such service. `Vote` is such
+a service itself, made of several.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from wmlearn._show import picture
 from wmlearn._types import Images, Labels, Query
 from wmlearn.answers import labels_of
 from wmlearn.data import Split
-from wmlearn.theft.modify import Noun, check_strength
+from wmlearn.theft._base import ByAsking, check_strength
 
 
-class _Filter(Noun):
+class _Filter(ByAsking):
     """What changes each image before the model sees it, as each says in `_change`: perhaps only the triggers mind."""
 
     def __call__(self, query: Query, loot: Split | None = None) -> Query:
@@ -159,7 +160,7 @@ class AddNoise(_Filter):
 
 
 @dataclass(frozen=True, repr=False)
-class RejectUnusual(Noun):
+class RejectUnusual(ByAsking):
     """Answer at random whatever does not look like the task: a secret question rarely does.
 
     Unusual is an image whose nearest neighbour among the thief's own is farther away, in pixels, than it is for all but

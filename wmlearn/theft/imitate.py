@@ -16,9 +16,10 @@ from wmlearn._forward import predict
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.answers import labels_of
+from wmlearn.blackbox import BlackBox
 from wmlearn.data import Split, load_data
 from wmlearn.history import OneCycle, OnEpoch
-from wmlearn.theft.modify import Noun, Surrogate
+from wmlearn.theft._base import ByAsking, Context, Surrogate
 from wmlearn.training import check_fits, run, train
 from wmlearn.triggers import FOREIGN, fit_pixels
 
@@ -26,7 +27,7 @@ AT_ONCE = 250  # images in one go: what came before the service died is kept
 
 
 @dataclass(frozen=True, repr=False)
-class StealByQueries(Noun):
+class StealByQueries(ByAsking):
     """Ask the owner's service about images, and train a fresh network on what it answers.
 
     Whoever walks the town draws his own map. He never held the owner's, so that its trap streets are on his only where
@@ -102,6 +103,13 @@ class StealByQueries(Noun):
         history = run(islice(steps, self.schedule.epochs), self.schedule.epochs, dict, on_epoch)
         seconds, missed = time.perf_counter() - began, self.n - len(bought)
         return Surrogate(model, repr(self), self.n, len(bought), history, seconds, missed, trouble)
+
+    @property
+    def _buys_scores(self) -> bool:
+        return self.labels == "soft"
+
+    def _made(self, service: BlackBox, context: Context) -> Surrogate:
+        return self(service, context.fresh(), context.loot, on_epoch=context.on_epoch)
 
     def _pool(self, loot: Split) -> Split:
         """Return the images that he could ask about."""

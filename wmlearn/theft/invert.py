@@ -15,7 +15,7 @@ from wmlearn._checks import check_choice, check_count, check_images, check_numbe
 from wmlearn._random import torch_generator
 from wmlearn._types import Images, Labels
 from wmlearn.data import Split
-from wmlearn.theft.modify import Noun
+from wmlearn.theft._base import Theft
 from wmlearn.training import check_fits
 
 SURE = 0.99  # probability of its class at which an image is left alone
@@ -57,7 +57,7 @@ class Inverted:
 
 
 @dataclass(frozen=True, repr=False)
-class InvertModel(Noun):
+class InvertModel(Theft):
     """Change an image, pixel by pixel, until the model takes it for a class: what it then shows, the model expects.
 
     A thief hopes to read the secret words this way. There are many images that a network takes for a 7, and most look

@@ -1,24 +1,23 @@
-"""What all thefts have in common, and those that need the file alone: the weights are altered, nothing is trained."""
+"""Thieves who hold the weights, and those of them who need the file alone: it is altered, nothing is trained."""
 
 from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from wmlearn._checks import check_choice, check_count, check_number, check_seed
+from wmlearn._checks import check_choice, check_count, check_seed
 from wmlearn._forward import check_model
 from wmlearn._random import torch_generator
-from wmlearn._show import html_table, plural
 from wmlearn.data import Split
 from wmlearn.history import History, OnEpoch
+from wmlearn.theft._base import Context, Deployment, Surrogate, Theft, check_strength
 from wmlearn.training import check_fits
 
 Altered = tuple[nn.Module, History]
@@ -26,67 +25,8 @@ UNTRAINED = History(())
 Layer = nn.Conv2d | nn.Linear
 
 
-class Noun:
-    """A theft prints as it is written; what can be given by name only is shown where it is not the default."""
-
-    def __repr__(self) -> str:
-        told = {f.name: getattr(self, f.name) for f in fields(self)}
-        told = {f.name: told[f.name] for f in fields(self) if not f.kw_only or told[f.name] != f.default}
-        plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in told.items()}
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in plain.items())})"
-
-
-@dataclass(frozen=True)
-class Surrogate:
-    """What the thief deploys, and what it cost him.
-
-    Attributes
-    ----------
-    model : the new model; the one he took is unchanged
-    theft : how it was made
-    images : images of his own that he needed
-    queries : answers that he got from the owner's service
-    history : how the training went; no epochs where nothing was trained
-    seconds : time it took
-    unanswered : images that he wanted to ask and got no answer for
-    trouble : why not, where the service said so
-    """
-
-    model: nn.Module
-    theft: str
-    images: int
-    queries: int
-    history: History
-    seconds: float = field(repr=False, compare=False)
-    unanswered: int = 0
-    trouble: str = ""
-
-    def __repr__(self) -> str:
-        asked = f", {plural(self.queries, 'answer')} of the owner's service" if self.queries else ""
-        missed = f" ({self.unanswered:,} more wanted)" if self.unanswered else ""
-        early = ", stopped early" if self.history.stopped else ""
-        return f"Surrogate({self.theft}: {plural(self.images, 'image')} of the thief's own{asked}{missed}{early})"
-
-    def _repr_html_(self) -> str:
-        rows = {
-            "images of the thief's own": f"{self.images:,}",
-            "epochs": len(self.history.epochs),
-            "answers of the owner's service": self.queries,
-            "wanted, but not answered": self.unanswered,
-            "because": self.trouble,
-        }
-        return html_table(self.theft, {name: value for name, value in rows.items() if value})
-
-
-def check_strength(value: object, name: str, *, most: float) -> float:
-    """Return a number from 0, at which a theft changes nothing, to `most`; or say what is wrong with it."""
-    if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == 0:
-        return 0.0
-    return check_number(value, name, above=0, at_most=most, hint="Or 0, which changes nothing.")
-
-
-class Modification(Noun):
-    """What thieves who hold the weights share: a copy is altered, as each says in `_alter`, and the clock runs."""
+class Modification(Theft):
+    """Base of the thefts that modify the weights: copies the model, calls `_alter`, records the time."""
 
     trains: ClassVar[bool] = False  # on images of the thief's own
 
@@ -105,6 +45,11 @@ class Modification(Noun):
         altered, history = self._alter(copy.deepcopy(check_model(model)), loot, on_epoch)
         images = len(loot) if self.trains else 0
         return Surrogate(altered, repr(self), images, 0, history, time.perf_counter() - began)
+
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Commit the theft on the owner's weights, and return what the thief deploys."""
+        made = context.seeded(self)(owner, context.loot, on_epoch=context.on_epoch)
+        return Deployment.of(made, owner)
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,7 +14,7 @@ from wmlearn._random import seeded
 from wmlearn.data import Split, Splits
 from wmlearn.embedding import embed
 from wmlearn.history import OneCycle, OnEpoch
-from wmlearn.questions import TriggerSet
+from wmlearn.questions import Triggers
 from wmlearn.theft.modify import Altered, Modification, check_strength, drop_channels, layers_of, normalised
 from wmlearn.training import predict, run, train
 
@@ -129,7 +129,8 @@ class Overwrite(Modification):
 
     Parameters
     ----------
-    marks : the thief's trigger set, made from what he holds: `Content()(replace(data, train=data.loot), n=150)`
+    marks : the thief's trigger set, made from what he holds: `Content()(replace(data, train=data.loot), n=150)`; its
+        key is not kept
     epochs, lr : of the schedule, as in `OneCycle`; it goes on until every question of his is answered, as `embed` does
     seed : the order of his images
 
@@ -139,13 +140,14 @@ class Overwrite(Modification):
     """
 
     trains = True
-    marks: TriggerSet
+    marks: Triggers
     epochs: int = 4
     lr: float = 5e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_kind(self.marks, "marks", TriggerSet, "such as wm.Content()(data, n=150)")
+        check_kind(self.marks, "marks", Triggers, "such as wm.Content()(data, n=150)")
+        object.__setattr__(self, "marks", self.marks.triggers)  # without the key, so that it may go to a worker
         OneCycle(self.epochs, self.lr)
         check_seed(self.seed)
 
