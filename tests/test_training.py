@@ -18,9 +18,10 @@ from torch.nn import functional
 
 import wmlearn as wm
 from wmlearn import training
+from wmlearn._forward import check_fits, predict
 from wmlearn._random import torch_generator
 from wmlearn.history import BATCH, Epoch, Fitted, History, OneCycle
-from wmlearn.training import accuracy, predict, run, train
+from wmlearn.training import TensorData, accuracy, run, train
 
 SHORT = OneCycle(epochs=3, lr=5e-3)
 
@@ -83,7 +84,7 @@ def test_an_epoch_is_what_the_paper_says(small, images, lr):
 
     part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
     expected = adamw_by_hand(started, part, rate=rate, seed=4)
-    list(islice(train(started, part, rate=rate, seed=4), 1))
+    list(islice(train(started, TensorData(part), rate=rate, seed=4), 1))
     for found, wanted in zip(started.parameters(), expected):
         # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence not quite all
         close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
@@ -271,43 +272,61 @@ def test_training_asks_for_the_rate_of_each_batch(small, model):
         return 1e-3
 
     part = small.train
-    list(islice(train(wm.small_cnn(small), part, rate=rate, seed=0), 2))
+    list(islice(train(wm.small_cnn(small), TensorData(part), rate=rate, seed=0), 2))
     assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
 
 
 # --- Asking a model ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("images", [1, 999, 1000, 1001])
+@pytest.mark.parametrize("images", [1, 255, 256, 257, 1001])
 def test_predict_is_a_plain_loop(mnist, images):
     model, pixels = wm.small_cnn(mnist), mnist.train.pixels[:images]
     with torch.no_grad():
         one_by_one = [int(model(torch.tensor(image[None] / 255.0).float()).argmax()) for image in pixels]
-    found = predict(model, pixels)
-    assert found.dtype == np.int64
+    found, scores = predict(model, pixels)
+    assert (found.dtype, scores.dtype, scores.shape) == (np.int64, np.float32, (images, 10))
     assert found.tolist() == one_by_one
     share = sum(int(a == b) for a, b in zip(one_by_one, mnist.train.labels)) / images
     assert accuracy(model, mnist.train.take(slice(images))) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_predict_asks_in_evaluation_mode_and_puts_the_mode_back(small, model, mode):
+def test_predict_asks_in_evaluation_mode_and_never_switches_the_model(small, model, mode):
     asked = Dropping(model).train(mode)
-    state = torch.get_rng_state()
-    assert predict(asked, small.test.pixels).tolist() == predict(model, small.test.pixels).tolist()
+    state, twin = torch.get_rng_state(), Dropping(model).eval()
+    assert np.array_equal(predict(asked, small.test.pixels)[1], predict(twin, small.test.pixels)[1])
     assert asked.training is mode
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_predict_puts_the_mode_back_after_an_error(small, model):
+def test_a_model_is_not_switched_even_for_a_moment(small, model):
+    """Another thread may be training it: whoever asks it in between must not find it in evaluation mode."""
     asked = Dropping(model).train()
-    with pytest.raises(RuntimeError):
-        predict(asked, np.zeros((1, 2, 28, 28), np.uint8))
-    assert asked.training
+    seen: list[bool] = []
+    asked.drop.register_forward_pre_hook(lambda *_: seen.append(asked.training and asked.drop.training))
+    wm.accuracy(asked, small.test)
+    wm.BlackBox(asked)(small.test.images)
+    assert seen
+    assert all(seen)
+
+
+def test_pixels_and_images_are_answered_alike(small, model):
+    for ours, theirs in zip(predict(model, small.test.pixels), predict(model, small.test.images)):
+        assert np.array_equal(ours, theirs)
 
 
 def test_predict_of_nothing_is_nothing(small, model):
-    assert predict(model, small.test.pixels[:0]).shape == (0,)
+    assert predict(model, small.test.pixels[:0])[0].shape == (0,)
+
+
+def test_a_model_is_checked_once_where_it_enters(small, model):
+    """One image, asked about each part it must fit; then every batch is one to learn or to measure."""
+    sizes: list[int] = []
+    counted = copy.deepcopy(model)
+    counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    wm.fit(counted, small, schedule=OneCycle(epochs=2))
+    assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -384,7 +403,7 @@ def test_every_training_checks_on_epoch_before_its_first_epoch():
 
 def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
     part = small.train.take(slice(20))
-    assert len(list(islice(train(copy.deepcopy(model), part, rate=SHORT, seed=2**32 - 1), 2))) == 2
+    assert len(list(islice(train(copy.deepcopy(model), TensorData(part), rate=SHORT, seed=2**32 - 1), 2))) == 2
 
 
 # --- Networks of one's own --------------------------------------------------------------------------------------------
@@ -402,10 +421,7 @@ def own(*layers: torch.nn.Module) -> torch.nn.Module:
             "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9; got (1, 5). "
             "End it with a linear layer of 10 outputs.",
         ),
-        (
-            torch.nn.Identity(),
-            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9;",
-        ),
+        (torch.nn.Identity(), "model must return scores of shape (1, classes) for 1 image; got (1, 1, 28, 28). End"),
         (torch.nn.LSTM(28, 28), "model must take images of shape (n, 1, 28, 28); LSTM failed on them: "),
         (
             own(torch.nn.Linear(100, 10)),
@@ -435,7 +451,7 @@ def test_a_network_without_weights_can_be_judged_but_not_trained(small, model):
 def test_the_trial_image_draws_nothing_and_learns_nothing(small):
     network = own(torch.nn.Dropout(), torch.nn.BatchNorm1d(784), torch.nn.Linear(784, 10))
     before, state = weights(network), torch.get_rng_state()
-    training.check_fits(network, small.train, "data")
+    check_fits(network, small.train, "data")
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert network.training
@@ -454,7 +470,7 @@ def recorded(part, vary, extra=None):
     seen = []
     model = wm.small_cnn(wm.load_data("mnist"), width=2)
     model.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0] * 255).round().byte()))
-    list(islice(train(model, part.varied(vary), extra=extra, rate=lambda _: 1e-3, seed=0), 2))
+    list(islice(train(model, TensorData(part.varied(vary), extra), rate=lambda _: 1e-3, seed=0), 2))
     return torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
 
 
@@ -533,7 +549,8 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
     seen = []
     model = wm.small_cnn(small, width=2)
     model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])) if layer.training else None)
-    list(islice(train(model, small.train.take(slice(200)), rate=SHORT, batch=batch, seed=0), 1))
+    data = TensorData(small.train.take(slice(200)))
+    list(islice(train(model, data, rate=SHORT, batch=batch, seed=0), 1))
     assert seen == sizes
 
 
