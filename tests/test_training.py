@@ -557,3 +557,136 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
 def test_more_steps_in_smaller_batches_are_other_weights(small, model):
     plain, smaller = (wm.fit(model, small, schedule=OneCycle(1, 5e-3, batch)).model for batch in (256, 32))
     assert not same(plain, smaller)
+
+
+# --- Where the model is, and what it calculates in --------------------------------------------------------------------
+
+
+def trained(model, data, **how):
+    return wm.fit(model, data, schedule=OneCycle(epochs=2), **how)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_everything_follows_the_dtype_of_the_model(small, dtype):
+    """Images and a service's scores become what the model calculates in; what comes back is as always."""
+    network = wm.small_cnn(small).to(dtype)
+    fitted = trained(network, small)
+    assert {weights.dtype for weights in fitted.model.parameters()} == {dtype}
+    assert fitted.task_accuracy > 0.2
+    assert fitted.task_accuracy == accuracy(fitted.model, small.test)
+    assert wm.BlackBox(fitted.model, scores=True).scores(small.test.images[:2]).dtype == np.float32
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    marked = wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=1), on_epoch=lambda _: True)
+    assert marked.model.layers[1].weight.dtype == dtype
+    message = wm.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
+    assert len(message.read(wm.embed_message(network, small, message, schedule=OneCycle(1)).model)) == 8
+    service = wm.BlackBox(fitted.model, scores=True)
+    stolen = wm.theft.StealByQueries(60, "soft", schedule=OneCycle(1))(service, network, small.loot)
+    assert wm.theft.FinePrune(0.2, epochs=1)(stolen.model, small.loot).model.layers[1].weight.dtype == dtype
+    assert wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot).images.dtype == np.float32
+
+
+def test_double_precision_differs_from_single_by_rounding_only(small, model):
+    single, double = trained(model, small).history, trained(copy.deepcopy(model).double(), small).history
+    assert [epoch.loss for epoch in double.epochs] == pytest.approx([epoch.loss for epoch in single.epochs], rel=1e-3)
+
+
+def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
+    """The device "meta" holds no numbers; it is enough to see where things lie."""
+    part, rows = small.train.take(slice(6)), torch.tensor([4, 0])
+    weight = torch.empty(1, device="meta", dtype=torch.float16)
+    plain, varied = TensorData(part), TensorData(part.varied(lambda image: image))
+    for data, lies in ((plain, "meta"), (varied, "cpu")):
+        data.follow(weight)
+        assert data.pixels.device.type == lies
+        images, labels = data.batch(rows)
+        assert (images.device.type, images.dtype, labels.device.type) == ("meta", torch.float16, "meta")
+
+
+def test_what_does_not_fit_on_a_device_is_moved_batch_by_batch(small):
+    data = TensorData(small.train.take(slice(6)))
+    data.pixels = NoRoom(data.pixels)
+    data.follow(torch.empty(1, device="meta"))
+    images, _ = data.batch(torch.tensor([4, 0]))
+    assert data.pixels.device.type == "cpu"
+    assert (images.device.type, images.shape) == ("meta", (2, 1, 28, 28))
+
+
+class NoRoom:
+    """Pixels that cannot be moved as a whole."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, pixels: torch.Tensor) -> None:
+        self.inside = pixels
+
+    def to(self, device: torch.device) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("no room")
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inside[rows]
+
+
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+def test_training_works_inside_blocks_without_gradients(small, model, block):
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    message = wm.seal_message(model, key=wm.CLASSROOM_KEY)
+    short = OneCycle(epochs=1)
+
+    def everything(network: torch.nn.Module) -> list[torch.Tensor]:
+        how = {"schedule": short, "on_epoch": lambda _: True}
+        made = [
+            wm.fit(network, small, schedule=short).model,
+            wm.embed(network, small, marks, **how).model,
+            wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=2), **how).model,
+            wm.embed_message(network, small, message, schedule=short).model,
+            wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, small.loot).model,
+            wm.theft.StealByQueries(60, schedule=short)(wm.BlackBox(network), network, small.loot).model,
+        ]
+        found = torch.tensor(wm.theft.InvertModel(steps=3)(network, small.loot).images)
+        return [*(torch.cat([weights.detach().flatten() for weights in each.parameters()]) for each in made), found]
+
+    expected = everything(model)
+    with block():
+        inside = everything(wm.small_cnn(small, seed=1))  # built inside, its weights are such that nobody could train
+        assert not torch.is_grad_enabled()
+    assert all(torch.equal(*pair) for pair in zip(expected, inside))
+
+
+def normalised() -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return own(torch.nn.Linear(784, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 10))
+
+
+def sizes_of_steps(model: torch.nn.Module, part: wm.Split, batch: int) -> list[int]:
+    seen: list[int] = []
+    model = copy.deepcopy(model)
+    model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])))
+    list(islice(train(model, TensorData(part), rate=SHORT, batch=batch, seed=0), 1))
+    return seen
+
+
+def test_an_image_left_over_joins_the_step_before_where_a_layer_needs_two(small):
+    part, plain = small.train.take(slice(65)), own(torch.nn.Linear(784, 10))
+    assert sizes_of_steps(normalised(), part, 32) == [1, 32, 33]  # the first tries whether one image would do
+    assert sizes_of_steps(plain, part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(wm.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(normalised(), part, 31) == [31, 31, 3]
+    assert wm.fit(normalised(), part, schedule=OneCycle(2, batch=64)).history.epochs[-1].loss > 0
+
+
+def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
+    """One step of 64 images and one left over is one step of 65: weights, running means and dropout alike."""
+    part, network = small.train.take(slice(65)), own(torch.nn.Dropout(), *normalised()[1:])
+    state = torch.get_rng_state()
+    joined, whole = (wm.fit(network, part, schedule=OneCycle(1, batch=batch)).model for batch in (64, 65))
+    assert same(joined, whole)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("images", "batch"), [(65, 1), (1, 32), (1, 1)])
+def test_a_layer_that_needs_two_images_and_gets_one_says_so(small, images, batch):
+    part = small.train.take(slice(images))
+    with pytest.raises(ValueError, match=r"^a layer of the model needs two images in each step, and said: Expected"):
+        wm.fit(normalised(), part, schedule=OneCycle(1, batch=batch))

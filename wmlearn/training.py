@@ -72,8 +72,8 @@ def fit(
     model, part, test = checked_copy(model, data)
     check_training_args(schedule, seed, on_epoch, threads)
     steps = train(model, TensorData(part), rate=schedule, seed=seed, batch=schedule.batch)
-    steps = islice(steps, schedule.epochs)
-    return Fitted(model, run(steps, schedule.epochs, functools.partial(measured, model, test), on_epoch, threads))
+    measure = functools.partial(measured, model, test)
+    return Fitted(model, run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads))
 
 
 @torch.inference_mode(False)  # so gradients are taken inside the caller's torch.no_grad(), too
@@ -101,11 +101,11 @@ def train(
     def step(rows: Tensor, lr: float) -> float:
         optimizer.param_groups[0]["lr"] = lr
         images, labels = data.batch(rows)
-        error = loss(model, images, labels, generator)
+        mean = loss(model, images, labels, generator)
         optimizer.zero_grad()
-        error.backward()
+        mean.backward()
         optimizer.step()
-        return error.item() * len(rows)
+        return mean.item() * len(rows)
 
     for epoch in count():
         with seeded((seed + epoch) % 2**32), _learning(model):  # seeded for what draws: dropout, what varies images
