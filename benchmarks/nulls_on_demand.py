@@ -2,7 +2,7 @@
 
 Each row is one of them: its network (`small` or `deep`), which half of the mini training images it saw (0 or 1), its
 seed, and the share of the 10,000 test images that it classifies correctly. They are trained where they are missing,
-about three seconds each, and kept in `$WMLEARN_DATA`; it needs the full data set::
+a few seconds each, and kept in `$WMLEARN_DATA`; it needs the full data set::
 
     OMP_NUM_THREADS=1 python benchmarks/nulls_on_demand.py
 """

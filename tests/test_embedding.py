@@ -22,7 +22,7 @@ from wmlearn import training
 from wmlearn._forward import predict
 from wmlearn.embedding import CAP, EarlyStopping, Marked, watermark_accuracy
 from wmlearn.history import Epoch, History, OneCycle
-from wmlearn.training import accuracy
+from wmlearn.training import TensorData, accuracy
 
 KEY = wm.CLASSROOM_KEY
 
@@ -129,20 +129,21 @@ def test_same_seed_same_weights(fresh, data, marks):
 
 
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypatch):
-    seen: list[wm.Split] = []
+    seen: list[TensorData] = []
 
-    def record(model, part, *, extra, **settings):
-        assert part is data.train
-        seen.append(extra)
+    def record(model, shown, **settings):
+        seen.append(shown)
         return iter(())
 
     monkeypatch.setattr("wmlearn.embedding.train", record)
     wm.embed(fresh, data, marks)
-    (extra,) = seen
+    (shown,) = seen
+    pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
-    assert len(extra) == repeats * 40
-    assert np.array_equal(extra.pixels.reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
-    assert np.array_equal(extra.labels.reshape(repeats, 40), np.stack([marks.labels] * repeats))
+    assert len(shown) == 1500 + repeats * 40
+    assert np.array_equal(pixels[:1500], data.train.pixels)
+    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
+    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([marks.labels] * repeats))
 
 
 def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root):

@@ -70,7 +70,7 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
     They differ in seed, in which half of the training part they saw, and in architecture, in turn. Those that ship
     saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked for more, the rest is trained on
-    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): about three seconds each, the
+    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): a few seconds each, the
     first time. These saw fewer images and do their task less well: a group of their own, not
     exchangeable with those that ship unless you can say why. Nothing may be chosen by their answers, or they are no
     witnesses any more.
