@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import pandas as pd
 import pytest
 import torch
 
@@ -200,3 +201,29 @@ def test_what_is_no_number_of_threads(data, triggers, message, threads, said):
             act(wm.small_cnn(data), threads=threads)
         assert str(caught.value).startswith(said)
     assert never_asked.refused == 0
+
+
+# --- What it costs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def study(root) -> pd.DataFrame:
+    with (root / "docs/results/threads.csv").open() as file:
+        assert next(file) == "# python benchmarks/threads.py\n"
+        return pd.read_csv(file)
+
+
+def test_the_study_is_whole(study):
+    case = ["run", "neighbours", "work", "setting"]
+    assert len(study) == len(study.drop_duplicates(case)) == 3 * 2 * 2 * 2
+    assert set(study.query("setting == 'one'").threads) == {1}
+    assert study.query("setting == 'default'").threads.min() > 1
+
+
+def test_beside_busy_neighbours_one_thread_is_several_times_as_fast_as_the_readme_says(study, root):
+    busy = study.query("neighbours == 2").groupby(["work", "setting"]).seconds.median()
+    figures = [f"{busy[work, 'one']:.1f} / {busy[work, 'default']:.1f}" for work in ("fit", "embed")]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    (row,) = [line for line in readme.splitlines() if line.startswith("| seconds per epoch beside two busy")]
+    assert row.split("|")[2].strip() == "; ".join(figures)
+    assert all(busy[work, "default"] > 3 * busy[work, "one"] for work in ("fit", "embed"))

@@ -1,6 +1,6 @@
 """On how many threads torch calculates: on one unless told otherwise, and the caller's setting is put back.
 
-On networks as small as these two threads gain a tenth, lose a factor of five to twelve beside busy neighbours, and give
+On networks as small as these more threads gain little, take several times as long beside busy neighbours, and give
 other last digits: docs/results/threads.csv.
 """
 
