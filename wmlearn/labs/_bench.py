@@ -10,6 +10,7 @@ from torch import nn
 
 from wmlearn import theft
 from wmlearn._checks import check_kind, check_seed
+from wmlearn._forward import check_fits
 from wmlearn._random import stable_rng
 from wmlearn._show import plural
 from wmlearn._types import Query
@@ -23,7 +24,6 @@ from wmlearn.labs._thieves import Theft, Thief
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
 from wmlearn.theft.modify import Modification
-from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 from wmlearn.verification import verify
 
