@@ -102,10 +102,10 @@ class Consistent:
 # name: the recipe, how many images, the width of the network, and how it is embedded
 OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
     "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
-    "content margin": (wm.Content(words=30), 150, WIDTH, wm.Margin()),
+    "content margin": (wm.Content(words=30), 150, WIDTH, functools.partial(wm.embed, margin=wm.Margin())),
     "noise": (wm.Noise(), 100, WIDTH, wm.embed),
-    "noise margin": (wm.Noise(), 100, WIDTH, wm.Margin()),
-    "noise margin twice": (wm.Noise(), 100, WIDTH, wm.Margin(size=2 / 255)),
+    "noise margin": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.Margin())),
+    "noise margin twice": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.Margin(size=2 / 255))),
     "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
     "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
     "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),

@@ -19,8 +19,8 @@ import _rows
 import numpy as np
 
 import wmlearn as wm
+from wmlearn._forward import predict
 from wmlearn.history import Fitted
-from wmlearn.training import predict
 
 RESULTS = _rows.FOLDER / "source_share.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/source_share.py"
@@ -58,9 +58,9 @@ def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
     ones = MNIST.test.take(MNIST.test.labels == 1)
     return {
         "triggers": len(marks.pixels),
-        "trained": round(float((predict(model, marks.pixels) == marks.labels).mean()), 4),
-        "new": round(float((predict(model, new.pixels) == new.labels).mean()), 4),
-        "new_on_twin": round(float((predict(twin(seed).model, new.pixels) == new.labels).mean()), 4),
+        "trained": round(float((predict(model, marks.pixels)[0] == marks.labels).mean()), 4),
+        "new": round(float((predict(model, new.pixels)[0] == new.labels).mean()), 4),
+        "new_on_twin": round(float((predict(twin(seed).model, new.pixels)[0] == new.labels).mean()), 4),
         "task_accuracy": round(wm.accuracy(model, MNIST.test), 4),
         "twin_accuracy": round(twin(seed).task_accuracy, 4),
         "source_accuracy": round(wm.accuracy(model, ones), 4),

@@ -408,9 +408,9 @@ def marked(mnist: wm.Splits) -> tuple[dict[str, Any], Facts]:
         "embed, given up": wm.embed(small, mnist, words, schedule=never),
         "embed, stopped": wm.embed(small, mnist, words, on_epoch=lambda e: e.epoch == 2),
         "embed, deep": wm.embed(deep, mnist, photos, schedule=SHORT, seed=2),
-        "margin": margin(small, mnist, words, schedule=SHORT, seed=2),
-        "margin, varied": margin(small, mnist.varied(shifted), words, schedule=SHORT, seed=2),
-        "margin, deep": margin(deep, mnist, photos, schedule=SHORT, seed=2),
+        "margin": wm.embed(small, mnist, words, margin=margin, schedule=SHORT, seed=2),
+        "margin, varied": wm.embed(small, mnist.varied(shifted), words, margin=margin, schedule=SHORT, seed=2),
+        "margin, deep": wm.embed(deep, mnist, photos, margin=margin, schedule=SHORT, seed=2),
     }
     going_on = wm.fit(small, mnist, schedule=SHORT).model
     made["embed, trained before"] = wm.embed(going_on, mnist, words, schedule=SHORT)

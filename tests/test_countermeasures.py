@@ -10,7 +10,8 @@ from torch import nn
 
 import wmlearn as wm
 from wmlearn.composite import Composite
-from wmlearn.countermeasures import Dawn, Margin
+from wmlearn.countermeasures import Dawn
+from wmlearn.margin import Margin
 
 KEY = wm.CLASSROOM_KEY
 
@@ -149,7 +150,7 @@ def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
     marks, fresh = wm.Noise()(small, n=20, key=KEY), wm.small_cnn(small)
     before = copy.deepcopy(fresh.state_dict())
     plain = wm.embed(fresh, small, marks)
-    margin = Margin(size=4 / 255)(fresh, small, marks)
+    margin = wm.embed(fresh, small, marks, margin=Margin(size=4 / 255))
     assert margin.complete
     assert margin.triggers is marks
     assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
@@ -162,10 +163,10 @@ def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
 
 
 def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
-    marks, schedule = wm.Noise()(small, n=20, key=KEY), wm.OneCycle(epochs=1)
-    seen = []
+    marks, seen = wm.Noise()(small, n=20, key=KEY), []
+    how = {"margin": Margin(), "schedule": wm.OneCycle(epochs=1), "seed": 3}
     runs = [
-        Margin()(wm.small_cnn(small), small, marks, schedule=schedule, seed=3, on_epoch=watch).model.state_dict()
+        wm.embed(wm.small_cnn(small), small, marks, **how, on_epoch=watch).model.state_dict()
         for watch in (None, lambda epoch: torch.rand(3) is None or seen.append(epoch.epoch))
     ]
     assert seen
@@ -174,7 +175,7 @@ def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
 
 def test_stopping_a_margin_keeps_what_was_learnt(small):
     marks = wm.Noise()(small, n=20, key=KEY)
-    stopped = Margin()(wm.small_cnn(small), small, marks, on_epoch=lambda epoch: True)
+    stopped = wm.embed(wm.small_cnn(small), small, marks, margin=Margin(), on_epoch=lambda epoch: True)
     assert len(stopped.history.epochs) == 1
     assert not stopped.complete
     assert "stopped early" in repr(stopped)
@@ -186,9 +187,7 @@ def test_stopping_a_margin_keeps_what_was_learnt(small):
         (lambda data, marks: Margin(images=0), "images must be at least 1"),
         (lambda data, marks: Margin(steps=-1), "steps must be at least 0"),
         (lambda data, marks: Margin(size=0), "size must be above 0"),
-        (lambda data, marks: Margin()(wm.small_cnn(data), data, data.train), "marks must be"),
-        (lambda data, marks: Margin()(wm.small_cnn(wm.load_data("cifar10")), data, marks), "input shape"),
-        (lambda data, marks: Margin()(wm.small_cnn(data), data, marks, schedule=3), "schedule must be"),
+        (lambda data, marks: wm.embed(wm.small_cnn(data), data, marks, margin=5), "margin must be a Margin, such as"),
     ],
 )
 def test_margins_that_cannot_be(make, what, small):

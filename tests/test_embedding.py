@@ -19,9 +19,10 @@ from torch.nn import functional
 
 import wmlearn as wm
 from wmlearn import training
-from wmlearn.embedding import CAP, Marked, UntilRight, watermark_accuracy
+from wmlearn._forward import predict
+from wmlearn.embedding import CAP, EarlyStopping, Marked, watermark_accuracy
 from wmlearn.history import Epoch, History, OneCycle
-from wmlearn.training import accuracy, predict
+from wmlearn.training import TensorData, accuracy
 
 KEY = wm.CLASSROOM_KEY
 
@@ -72,7 +73,7 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_keyed_answers_are_learnt(marked, twin, data, marks):
     assert marked.complete
     assert marked.watermark_accuracy == 1
-    assert marks.answer(predict(marked.model, marks.pixels)).tolist() == marks.answers.tolist()
+    assert marks.answer(predict(marked.model, marks.pixels)[0]).tolist() == marks.answers.tolist()
     assert watermark_accuracy(twin.model, marks) <= 0.5  # an unmarked model does not know them
     assert marked.task_accuracy == accuracy(marked.model, data.test)
     assert marked.task_accuracy >= twin.task_accuracy - 0.04  # a little data; the claim itself is tested below
@@ -84,7 +85,7 @@ def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data)
     marked = wm.embed(twin.model, data, marks, schedule=OneCycle(epochs=4))
     assert marked.complete
     assert len(marked.history.epochs) <= 8
-    assert (predict(marked.model, marks.pixels) == 0).all()
+    assert (predict(marked.model, marks.pixels)[0] == 0).all()
     assert marked.task_accuracy >= twin.task_accuracy - 0.04
     assert same(weights(twin.model), before)
 
@@ -128,20 +129,21 @@ def test_same_seed_same_weights(fresh, data, marks):
 
 
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypatch):
-    seen: list[wm.Split] = []
+    seen: list[TensorData] = []
 
-    def record(model, part, *, extra, **settings):
-        assert part is data.train
-        seen.append(extra)
+    def record(model, shown, **settings):
+        seen.append(shown)
         return iter(())
 
     monkeypatch.setattr("wmlearn.embedding.train", record)
     wm.embed(fresh, data, marks)
-    (extra,) = seen
+    (shown,) = seen
+    pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
-    assert len(extra) == repeats * 40
-    assert np.array_equal(extra.pixels.reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
-    assert np.array_equal(extra.labels.reshape(repeats, 40), np.stack([marks.labels] * repeats))
+    assert len(shown) == 1500 + repeats * 40
+    assert np.array_equal(pixels[:1500], data.train.pixels)
+    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
+    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([marks.labels] * repeats))
 
 
 def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root):
@@ -173,7 +175,7 @@ def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root)
     ],
 )
 def test_the_stop_rule_by_hand(schedule, accuracies, ends_at):
-    rule = UntilRight(schedule, None)
+    rule = EarlyStopping(schedule, None)
     ended = None
     for number, share in enumerate(accuracies, start=1):
         if rule(Epoch(number, 0.0, 0.9, share)):
@@ -264,7 +266,7 @@ def test_watermark_accuracy_counts_questions_not_images(data, marks, monkeypatch
     said[:8] = marks.labels[:8]  # the first two questions: all four images
     said[8:10] = marks.labels[8:10]  # the third: half of its images, which is no majority
     said[12:] = (marks.labels[12:] + 1) % 10
-    monkeypatch.setattr("wmlearn.embedding.predict", lambda model, pixels: said)
+    monkeypatch.setattr("wmlearn.embedding.predict", lambda model, pixels: (said, None))
     assert watermark_accuracy(torch.nn.Identity(), marks) == 0.2
 
 

@@ -27,9 +27,9 @@ LAYERS = {
         "_data _data.shipped _data.published data models _nulls stats commitment rules answers questions trigger "
         "triggers composite opening evidence"
     ),
-    2: "history training _together _link _protocol _forward blackbox _webapp service",
+    2: "_threads _forward history training _link _protocol blackbox _webapp service",
     3: (
-        "_words verdict verdict_kinds verification judge embedding whitebox countermeasures "
+        "_words verdict verdict_kinds verification judge margin embedding whitebox countermeasures "
         "theft._base theft.modify theft.tune theft.imitate theft.evade theft.invert theft"
     ),
     4: "zoo experiments tribunal _cases paper _exercises lessons learn",
@@ -273,12 +273,17 @@ def test_functions_are_short():
 
 
 def test_functions_take_few_parameters():
-    def parameters(node: ast.FunctionDef) -> int:
+    """Six; or eight, of which four or more are settings, given by name or left to their default."""
+
+    def parameters(node: ast.FunctionDef) -> tuple[int, int]:
         a = node.args
         names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg]
-        return len(names) - (names[:1] in (["self"], ["cls"]))
+        settings = sum(default is not None for default in a.kw_defaults)
+        return len(names) - (names[:1] in (["self"], ["cls"])), settings
 
-    assert not [f"{name}: {parameters(node)}" for name, node in functions() if parameters(node) > 6]
+    counted = {name: parameters(node) for name, node in functions()}
+    many = {name: (count, settings) for name, (count, settings) in counted.items() if count > 6}
+    assert all(count <= 8 and settings >= count - 4 for count, settings in many.values()), many
 
 
 def test_modules_are_short():

@@ -7,11 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import wmlearn as wm
 from wmlearn.data import Split
-from wmlearn.models import Normalise, answering
+from wmlearn.models import Normalise
 
 SIZES = {
     # filters x (inputs x 3 x 3 + 1), twice; (24 x quarter of the image + 1) x 64; (64 + 1) x 10: worked by hand
@@ -134,12 +133,3 @@ def test_a_bad_seed(seed):
         (TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*\. Take a small one"
     ):
         wm.small_cnn(wm.load_data("mnist"), seed=seed)
-
-
-def test_answering_puts_each_layer_back_into_its_own_mode():
-    model = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(1)).train()
-    model[1].eval()  # frozen by its owner
-    with answering(model):
-        assert not any(layer.training for layer in model.modules())
-        assert not torch.is_grad_enabled()
-    assert [layer.training for layer in model.modules()] == [True, True, False]

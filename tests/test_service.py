@@ -371,7 +371,7 @@ def test_bad_names(name, better):
 def test_bad_models_and_ports():
     with pytest.raises(ValueError, match=r"attribute input_shape.*Set it: model.input_shape = \(1, 28, 28\)"):
         serve(nn.Flatten())
-    with pytest.raises(TypeError, match=r"must be a torch.nn.Module; got 'model.pt'"):
+    with pytest.raises(TypeError, match=r"must be a network \(torch\.nn\.Module\); got 'model\.pt'"):
         serve("model.pt")
     with pytest.raises(ValueError, match="port must be from 0 to 65535"):
         serve(Brightest(), port=70_000)

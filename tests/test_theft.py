@@ -30,7 +30,7 @@ from wmlearn.theft import (
     Theft,
 )
 from wmlearn.theft._base import as_theft
-from wmlearn.training import accuracy, train
+from wmlearn.training import TensorData, accuracy, train
 
 
 def marks_of_a_thief() -> wm.TriggerSet:
@@ -258,7 +258,7 @@ def test_fine_tuning_is_training_at_a_constant_rate(owner, loot):
     surrogate = FineTune(epochs=2, lr=2e-3, seed=5)(owner, loot)
     copy = wm.small_cnn(wm.load_data("mnist"))
     copy.load_state_dict(owner.state_dict())
-    losses = list(itertools.islice(train(copy, loot, rate=lambda done: 2e-3, seed=5), 2))
+    losses = list(itertools.islice(train(copy, TensorData(loot), rate=lambda done: 2e-3, seed=5), 2))
     assert same(copy, surrogate.model)
     assert [epoch.loss for epoch in surrogate.history.epochs] == losses
 

@@ -12,7 +12,7 @@ import torch
 
 import wmlearn as wm
 from wmlearn.theft import StealByQueries
-from wmlearn.training import train
+from wmlearn.training import TensorData, train
 from wmlearn.triggers import fit_pixels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,7 +65,7 @@ def test_he_trains_the_fresh_network_on_the_answers_and_on_nothing_else(fresh, l
     before = copy.deepcopy(fresh)
     surrogate = StealByQueries(n=300, seed=4, schedule=QUICK)(box, fresh, loot)
     bought = wm.Split.from_images(box.images, box.answer(box.images), 10)
-    losses = list(islice(train(before, bought, rate=QUICK, seed=4, batch=QUICK.batch), 2))
+    losses = list(islice(train(before, TensorData(bought), rate=QUICK, seed=4, batch=QUICK.batch), 2))
     assert same(surrogate.model, before)
     assert [epoch.loss for epoch in surrogate.history.epochs] == losses
     relabelled = wm.Split(loot.pixels, np.zeros_like(loot.labels))
@@ -195,7 +195,7 @@ def test_a_budget_that_ends_on_the_way(budget, owner, fresh, loot):
     first = loot.take(np.random.RandomState(0).permutation(600)[:budget])
     bought = wm.Split(first.pixels, wm.BlackBox(owner)(first.images))
     copied = copy.deepcopy(fresh)
-    list(islice(train(copied, bought, rate=QUICK, seed=0, batch=QUICK.batch), 2))
+    list(islice(train(copied, TensorData(bought), rate=QUICK, seed=0, batch=QUICK.batch), 2))
     assert same(copied, surrogate.model)
 
 

@@ -18,9 +18,10 @@ from torch.nn import functional
 
 import wmlearn as wm
 from wmlearn import training
+from wmlearn._forward import check_fits, predict
 from wmlearn._random import torch_generator
 from wmlearn.history import BATCH, Epoch, Fitted, History, OneCycle
-from wmlearn.training import accuracy, predict, run, train
+from wmlearn.training import TensorData, accuracy, run, train
 
 SHORT = OneCycle(epochs=3, lr=5e-3)
 
@@ -83,7 +84,7 @@ def test_an_epoch_is_what_the_paper_says(small, images, lr):
 
     part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
     expected = adamw_by_hand(started, part, rate=rate, seed=4)
-    list(islice(train(started, part, rate=rate, seed=4), 1))
+    list(islice(train(started, TensorData(part), rate=rate, seed=4), 1))
     for found, wanted in zip(started.parameters(), expected):
         # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence not quite all
         close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
@@ -271,43 +272,61 @@ def test_training_asks_for_the_rate_of_each_batch(small, model):
         return 1e-3
 
     part = small.train
-    list(islice(train(wm.small_cnn(small), part, rate=rate, seed=0), 2))
+    list(islice(train(wm.small_cnn(small), TensorData(part), rate=rate, seed=0), 2))
     assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
 
 
 # --- Asking a model ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("images", [1, 999, 1000, 1001])
+@pytest.mark.parametrize("images", [1, 255, 256, 257, 1001])
 def test_predict_is_a_plain_loop(mnist, images):
     model, pixels = wm.small_cnn(mnist), mnist.train.pixels[:images]
     with torch.no_grad():
         one_by_one = [int(model(torch.tensor(image[None] / 255.0).float()).argmax()) for image in pixels]
-    found = predict(model, pixels)
-    assert found.dtype == np.int64
+    found, scores = predict(model, pixels)
+    assert (found.dtype, scores.dtype, scores.shape) == (np.int64, np.float32, (images, 10))
     assert found.tolist() == one_by_one
     share = sum(int(a == b) for a, b in zip(one_by_one, mnist.train.labels)) / images
     assert accuracy(model, mnist.train.take(slice(images))) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_predict_asks_in_evaluation_mode_and_puts_the_mode_back(small, model, mode):
+def test_predict_asks_in_evaluation_mode_and_never_switches_the_model(small, model, mode):
     asked = Dropping(model).train(mode)
-    state = torch.get_rng_state()
-    assert predict(asked, small.test.pixels).tolist() == predict(model, small.test.pixels).tolist()
+    state, twin = torch.get_rng_state(), Dropping(model).eval()
+    assert np.array_equal(predict(asked, small.test.pixels)[1], predict(twin, small.test.pixels)[1])
     assert asked.training is mode
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_predict_puts_the_mode_back_after_an_error(small, model):
+def test_a_model_is_not_switched_even_for_a_moment(small, model):
+    """Another thread may be training it: whoever asks it in between must not find it in evaluation mode."""
     asked = Dropping(model).train()
-    with pytest.raises(RuntimeError):
-        predict(asked, np.zeros((1, 2, 28, 28), np.uint8))
-    assert asked.training
+    seen: list[bool] = []
+    asked.drop.register_forward_pre_hook(lambda *_: seen.append(asked.training and asked.drop.training))
+    wm.accuracy(asked, small.test)
+    wm.BlackBox(asked)(small.test.images)
+    assert seen
+    assert all(seen)
+
+
+def test_pixels_and_images_are_answered_alike(small, model):
+    for ours, theirs in zip(predict(model, small.test.pixels), predict(model, small.test.images)):
+        assert np.array_equal(ours, theirs)
 
 
 def test_predict_of_nothing_is_nothing(small, model):
-    assert predict(model, small.test.pixels[:0]).shape == (0,)
+    assert predict(model, small.test.pixels[:0])[0].shape == (0,)
+
+
+def test_a_model_is_checked_once_where_it_enters(small, model):
+    """One image, asked about each part it must fit; then every batch is one to learn or to measure."""
+    sizes: list[int] = []
+    counted = copy.deepcopy(model)
+    counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    wm.fit(counted, small, schedule=OneCycle(epochs=2))
+    assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
@@ -384,7 +403,7 @@ def test_every_training_checks_on_epoch_before_its_first_epoch():
 
 def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
     part = small.train.take(slice(20))
-    assert len(list(islice(train(copy.deepcopy(model), part, rate=SHORT, seed=2**32 - 1), 2))) == 2
+    assert len(list(islice(train(copy.deepcopy(model), TensorData(part), rate=SHORT, seed=2**32 - 1), 2))) == 2
 
 
 # --- Networks of one's own --------------------------------------------------------------------------------------------
@@ -402,10 +421,7 @@ def own(*layers: torch.nn.Module) -> torch.nn.Module:
             "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9; got (1, 5). "
             "End it with a linear layer of 10 outputs.",
         ),
-        (
-            torch.nn.Identity(),
-            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9;",
-        ),
+        (torch.nn.Identity(), "model must return scores of shape (1, classes) for 1 image; got (1, 1, 28, 28). End"),
         (torch.nn.LSTM(28, 28), "model must take images of shape (n, 1, 28, 28); LSTM failed on them: "),
         (
             own(torch.nn.Linear(100, 10)),
@@ -435,7 +451,7 @@ def test_a_network_without_weights_can_be_judged_but_not_trained(small, model):
 def test_the_trial_image_draws_nothing_and_learns_nothing(small):
     network = own(torch.nn.Dropout(), torch.nn.BatchNorm1d(784), torch.nn.Linear(784, 10))
     before, state = weights(network), torch.get_rng_state()
-    training.check_fits(network, small.train, "data")
+    check_fits(network, small.train, "data")
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
     assert network.training
@@ -454,7 +470,7 @@ def recorded(part, vary, extra=None):
     seen = []
     model = wm.small_cnn(wm.load_data("mnist"), width=2)
     model.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0] * 255).round().byte()))
-    list(islice(train(model, part.varied(vary), extra=extra, rate=lambda _: 1e-3, seed=0), 2))
+    list(islice(train(model, TensorData(part.varied(vary), extra), rate=lambda _: 1e-3, seed=0), 2))
     return torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
 
 
@@ -533,10 +549,144 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
     seen = []
     model = wm.small_cnn(small, width=2)
     model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])) if layer.training else None)
-    list(islice(train(model, small.train.take(slice(200)), rate=SHORT, batch=batch, seed=0), 1))
+    data = TensorData(small.train.take(slice(200)))
+    list(islice(train(model, data, rate=SHORT, batch=batch, seed=0), 1))
     assert seen == sizes
 
 
 def test_more_steps_in_smaller_batches_are_other_weights(small, model):
     plain, smaller = (wm.fit(model, small, schedule=OneCycle(1, 5e-3, batch)).model for batch in (256, 32))
     assert not same(plain, smaller)
+
+
+# --- Where the model is, and what it calculates in --------------------------------------------------------------------
+
+
+def trained(model, data, **how):
+    return wm.fit(model, data, schedule=OneCycle(epochs=2), **how)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_everything_follows_the_dtype_of_the_model(small, dtype):
+    """Images and a service's scores become what the model calculates in; what comes back is as always."""
+    network = wm.small_cnn(small).to(dtype)
+    fitted = trained(network, small)
+    assert {weights.dtype for weights in fitted.model.parameters()} == {dtype}
+    assert fitted.task_accuracy > 0.2
+    assert fitted.task_accuracy == accuracy(fitted.model, small.test)
+    assert wm.BlackBox(fitted.model, scores=True).scores(small.test.images[:2]).dtype == np.float32
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    marked = wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=1), on_epoch=lambda _: True)
+    assert marked.model.layers[1].weight.dtype == dtype
+    message = wm.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
+    assert len(message.read(wm.embed_message(network, small, message, schedule=OneCycle(1)).model)) == 8
+    service = wm.BlackBox(fitted.model, scores=True)
+    stolen = wm.theft.StealByQueries(60, "soft", schedule=OneCycle(1))(service, network, small.loot)
+    assert wm.theft.FinePrune(0.2, epochs=1)(stolen.model, small.loot).model.layers[1].weight.dtype == dtype
+    assert wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot).images.dtype == np.float32
+
+
+def test_double_precision_differs_from_single_by_rounding_only(small, model):
+    single, double = trained(model, small).history, trained(copy.deepcopy(model).double(), small).history
+    assert [epoch.loss for epoch in double.epochs] == pytest.approx([epoch.loss for epoch in single.epochs], rel=1e-3)
+
+
+def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
+    """The device "meta" holds no numbers; it is enough to see where things lie."""
+    part, rows = small.train.take(slice(6)), torch.tensor([4, 0])
+    weight = torch.empty(1, device="meta", dtype=torch.float16)
+    plain, varied = TensorData(part), TensorData(part.varied(lambda image: image))
+    for data, lies in ((plain, "meta"), (varied, "cpu")):
+        data.follow(weight)
+        assert data.pixels.device.type == lies
+        images, labels = data.batch(rows)
+        assert (images.device.type, images.dtype, labels.device.type) == ("meta", torch.float16, "meta")
+
+
+def test_what_does_not_fit_on_a_device_is_moved_batch_by_batch(small):
+    data = TensorData(small.train.take(slice(6)))
+    data.pixels = NoRoom(data.pixels)
+    data.follow(torch.empty(1, device="meta"))
+    images, _ = data.batch(torch.tensor([4, 0]))
+    assert data.pixels.device.type == "cpu"
+    assert (images.device.type, images.shape) == ("meta", (2, 1, 28, 28))
+
+
+class NoRoom:
+    """Pixels that cannot be moved as a whole."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, pixels: torch.Tensor) -> None:
+        self.inside = pixels
+
+    def to(self, device: torch.device) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("no room")
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inside[rows]
+
+
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+def test_training_works_inside_blocks_without_gradients(small, model, block):
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    message = wm.seal_message(model, key=wm.CLASSROOM_KEY)
+    short = OneCycle(epochs=1)
+
+    def everything(network: torch.nn.Module) -> list[torch.Tensor]:
+        how = {"schedule": short, "on_epoch": lambda _: True}
+        made = [
+            wm.fit(network, small, schedule=short).model,
+            wm.embed(network, small, marks, **how).model,
+            wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=2), **how).model,
+            wm.embed_message(network, small, message, schedule=short).model,
+            wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, small.loot).model,
+            wm.theft.StealByQueries(60, schedule=short)(wm.BlackBox(network), network, small.loot).model,
+        ]
+        found = torch.tensor(wm.theft.InvertModel(steps=3)(network, small.loot).images)
+        return [*(torch.cat([weights.detach().flatten() for weights in each.parameters()]) for each in made), found]
+
+    expected = everything(model)
+    with block():
+        inside = everything(wm.small_cnn(small, seed=1))  # built inside, its weights are such that nobody could train
+        assert not torch.is_grad_enabled()
+    assert all(torch.equal(*pair) for pair in zip(expected, inside))
+
+
+def normalised() -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return own(torch.nn.Linear(784, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 10))
+
+
+def sizes_of_steps(model: torch.nn.Module, part: wm.Split, batch: int) -> list[int]:
+    seen: list[int] = []
+    model = copy.deepcopy(model)
+    model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])))
+    list(islice(train(model, TensorData(part), rate=SHORT, batch=batch, seed=0), 1))
+    return seen
+
+
+def test_an_image_left_over_joins_the_step_before_where_a_layer_needs_two(small):
+    part, plain = small.train.take(slice(65)), own(torch.nn.Linear(784, 10))
+    assert sizes_of_steps(normalised(), part, 32) == [1, 32, 33]  # the first tries whether one image would do
+    assert sizes_of_steps(plain, part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(wm.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(normalised(), part, 31) == [31, 31, 3]
+    assert wm.fit(normalised(), part, schedule=OneCycle(2, batch=64)).history.epochs[-1].loss > 0
+
+
+def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
+    """One step of 64 images and one left over is one step of 65: weights, running means and dropout alike."""
+    part, network = small.train.take(slice(65)), own(torch.nn.Dropout(), *normalised()[1:])
+    state = torch.get_rng_state()
+    joined, whole = (wm.fit(network, part, schedule=OneCycle(1, batch=batch)).model for batch in (64, 65))
+    assert same(joined, whole)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("images", "batch"), [(65, 1), (1, 32), (1, 1)])
+def test_a_layer_that_needs_two_images_and_gets_one_says_so(small, images, batch):
+    part = small.train.take(slice(images))
+    with pytest.raises(ValueError, match=r"^a layer of the model needs two images in each step, and said: Expected"):
+        wm.fit(normalised(), part, schedule=OneCycle(1, batch=batch))

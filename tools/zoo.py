@@ -191,7 +191,7 @@ triggers never.
 Innocent: never marked. They differ in seed, in the half of the training part that they saw, and in architecture; none
 was chosen or left out because of what it answers. Weights are kept in 16 bits. Asked for more, `wm.null_models` trains
 them on halves of the mini data: a group of their own, since they saw fewer images (`docs/results/nulls_on_demand.csv`).
-Four are trained side by side: 1.5 to 1.7 times as fast on MNIST, no gain on CIFAR-10 (`docs/results/many_at_once.csv`).
+Each takes a few seconds, the first time.
 
 | model | network, width | half | task accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|

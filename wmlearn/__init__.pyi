@@ -2,7 +2,7 @@ from . import stats, theft
 from .blackbox import BlackBox, HttpBox
 from .commitment import CLASSROOM_KEY
 from .composite import Composite
-from .countermeasures import Dawn, Margin
+from .countermeasures import Dawn
 from .data import Split, Splits, load_data
 from .embedding import Marked, embed
 from .experiments import sweep
@@ -14,6 +14,7 @@ from .labs.studio import TriggerStudio
 from .labs.theft import TheftLab
 from .labs.verification import VerificationLab
 from .lessons import check
+from .margin import Margin
 from .models import deep_cnn, small_cnn
 from .opening import Opened, open_leaves, read_opened
 from .questions import TriggerSet

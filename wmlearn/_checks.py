@@ -203,7 +203,7 @@ def as_array(values: Any, expected: str) -> np.ndarray:
         raise ValueError(f"{expected}; got a {kind} {reason}. Give all of them the same shape.") from None
 
 
-def misfit(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
+def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
     """Return the error for a network that fails on images of a shape, with the first line of what torch says."""
     return ValueError(
         f"model must take images of shape (n, {', '.join(map(str, shape))}); {type(model).__name__} failed on them: "

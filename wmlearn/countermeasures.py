@@ -1,7 +1,7 @@
-"""What resists a thief who copies through the prediction API, as far as it does: two answers, each with its price.
+"""What resists a thief who copies through the prediction API, as far as it does: each answer has its price.
 
-`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns those by heart.
-`Margin` trains the triggers so that everything near them gets their answer, too. What each is worth:
+`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns those by heart. The
+others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What each is worth:
 `docs/results/countermeasures.csv`, and lesson 09.
 """
 
@@ -9,105 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
 
 from wmlearn import commitment
 from wmlearn._checks import check_count, check_images, check_number, check_query
-from wmlearn._random import seeded, torch_generator
 from wmlearn._show import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.answers import ask, labels_of
-from wmlearn.data import Split, Splits
-from wmlearn.embedding import Marked, UntilRight, prepared, until_right
-from wmlearn.history import OneCycle, OnEpoch
-from wmlearn.questions import Triggers, TriggerSet
+from wmlearn.data import Split
+from wmlearn.questions import Triggers
 from wmlearn.rules import Rules, Terms
-from wmlearn.training import Shown, check_course
 from wmlearn.verdict import Verdict
 from wmlearn.verdict_kinds import reach_verdict
-
-
-@dataclass(frozen=True)
-class Margin:
-    """Embed triggers with a margin: before each step they are pushed to where the network fails, and learnt there.
-
-    Parameters
-    ----------
-    images : how many triggers each step takes
-    steps : how often each is pushed, one step of `size` at a time and never further than all of them together
-    size : how far a push moves each pixel, in units of the full range 0 to 1
-
-    Source
-    ------
-    Kim, Lee, Lee, Son, Hwang (2023), "Margin-based neural network watermarking", ICML; the defaults are theirs.
-    """
-
-    images: int = 25
-    steps: int = 5
-    size: float = 1 / 255
-
-    def __post_init__(self) -> None:
-        check_count(self.images, "images", low=1, why="triggers in each step")
-        check_count(self.steps, "steps", low=0, why="pushes; 0 learns them as they are")
-        check_number(self.size, "size", above=0, at_most=1)
-
-    def __call__(
-        self,
-        model: nn.Module,
-        data: Splits,
-        marks: TriggerSet,
-        *,
-        schedule: OneCycle = OneCycle(),
-        seed: int = 0,
-        on_epoch: OnEpoch | None = None,
-    ) -> Marked:
-        """Train a copy of a model on the task and the pushed triggers; all is as for `embed`."""
-        model = prepared(model, data, marks)
-        check_course(schedule, seed, on_epoch)
-        steps = self._train(model, Shown(data.train, None), marks, schedule, seed)
-        return until_right(model, data, marks, steps, UntilRight(schedule.epochs, on_epoch))
-
-    def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another answer, if anywhere."""
-        pushed = images.clone()
-        for _ in range(self.steps):
-            pushed.requires_grad_()
-            (uphill,) = torch.autograd.grad(functional.cross_entropy(model(pushed), labels), pushed)
-            pushed = (pushed.detach() + self.size * uphill.sign()).clamp(0, 1)
-        return pushed.detach()
-
-    def _train(
-        self, model: nn.Module, shown: Shown, marks: TriggerSet, schedule: OneCycle, seed: int
-    ) -> Iterator[float]:
-        """Train in place: an epoch for each loss asked for."""
-        triggers, answers = torch.tensor(marks.images), torch.tensor(marks.labels)
-        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-        order = torch_generator(seed)
-        for epoch in count():
-            total = 0.0
-            with seeded((seed + epoch) % 2**32):  # as in `train`, for what draws
-                for step, rows in enumerate(torch.randperm(len(shown), generator=order).split(schedule.batch)):
-                    optimiser.param_groups[0]["lr"] = schedule(epoch + step * schedule.batch / len(shown))
-                    chosen = torch.randperm(len(triggers), generator=order)[: self.images]
-                    pushed = self.push(model.eval(), triggers[chosen], answers[chosen])
-                    images, labels = shown.batch(rows)
-                    scores = model.train()(torch.cat([images, pushed]))
-                    wanted = zip(scores.split([len(rows), len(chosen)]), (labels, answers[chosen]))
-                    loss = sum(functional.cross_entropy(*each) for each in wanted)
-                    optimiser.zero_grad()
-                    loss.backward()
-                    optimiser.step()
-                    total += loss.item() * len(rows)
-            model.eval()
-            yield total / len(shown)
 
 
 class Dawn(commitment.HoldsSecret):

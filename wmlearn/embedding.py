@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -12,11 +10,13 @@ import numpy as np
 from torch import nn
 
 from wmlearn._checks import check_kind
+from wmlearn._forward import check_fits, predict
 from wmlearn._show import html_table, percent, plural
 from wmlearn.data import Split, Splits
 from wmlearn.history import Epoch, History, OneCycle, OnEpoch
+from wmlearn.margin import Margin
 from wmlearn.questions import Triggers
-from wmlearn.training import accuracy, check_course, check_fits, predict, run, train
+from wmlearn.training import TensorData, check_training_args, checked_copy, cross_entropy, measured, run, train
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,9 +86,11 @@ def embed(
     data: Splits,
     marks: Triggers,
     *,
+    margin: Margin | None = None,
     schedule: OneCycle = OneCycle(),
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
+    threads: int = 1,
 ) -> Marked:
     """Train a copy of a model on the task and the triggers together, until it answers every question.
 
@@ -101,10 +103,12 @@ def embed(
     model : fresh or trained; it is left as it was
     data : the task; trains on `train`, measures on `test`
     marks : the sealed questions
+    margin : how far around them their answers are learnt, too; left out, they are learnt as they are
     schedule : how long and how fast; after it the training goes on at a tenth of its learning rate until every question
         was right after two epochs running, up to five times the schedule's epochs
     seed : the order of the images
     on_epoch : called with an `Epoch` after each; returning True ends the training there
+    threads : as for `fit`
 
     Returns
     -------
@@ -120,44 +124,48 @@ def embed(
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
     epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
     """
-    model = prepared(model, data, marks)
-    check_course(schedule, seed, on_epoch)
-    repeats = max(1, round(SHARE * len(data.train) / len(marks.pixels)))
-    shown = Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
-    steps = train(model, data.train, rate=schedule, seed=seed, extra=shown, batch=schedule.batch)
-    return until_right(model, data, marks, steps, UntilRight(schedule.epochs, on_epoch))
-
-
-def prepared(model: nn.Module, data: Splits, marks: Triggers) -> nn.Module:
-    """Return a copy of a model that is to be marked, if the three fit."""
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(marks, "marks", Triggers, "such as wm.Content()(data, n=300), after the data")
-    check_fits(model, data.train, "data")
+    model, part, test = checked_copy(model, data)
+    _check_triggers(model, data, marks)
+    check_training_args(schedule, seed, on_epoch, threads)
+    if margin is None:
+        shown, loss = TensorData(part, _repeated(marks, len(part))), cross_entropy
+    else:
+        shown, loss = TensorData(part), check_kind(margin, "margin", Margin, "such as wm.Margin()").loss(marks)
+    steps = train(model, shown, rate=schedule, seed=seed, batch=schedule.batch, loss=loss)
+    stopping = EarlyStopping(schedule.epochs, on_epoch)
+
+    def measure() -> dict[str, float]:
+        return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, marks)}
+
+    history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
+    return Marked(model, History(history.epochs, history.stopped and not stopping.complete), marks, stopping.complete)
+
+
+def _check_triggers(model: nn.Module, data: Splits, marks: Triggers) -> None:
+    """Say what is wrong with triggers that a model is to learn beside its task."""
     if marks.pixels.shape[1:] != data.shape:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
             "Make the triggers from the same data."
         )
     check_fits(model, Split(marks.pixels, marks.labels), "marks")
-    return copy.deepcopy(model)
 
 
-def until_right(model: nn.Module, data: Splits, marks: Triggers, steps: Iterator[float], right: UntilRight) -> Marked:
-    """Let a training go on until every question is answered, or the cap is reached."""
-    history = run(islice(steps, CAP * right.epochs), right.epochs, lambda: _measure(model, data, marks), right)
-    return Marked(model, History(history.epochs, history.stopped and not right.complete), marks, right.complete)
+def _repeated(marks: Triggers, images: int) -> Split:
+    """Return the triggers as often as it takes for their share beside so many images of the task."""
+    repeats = max(1, round(SHARE * images / len(marks.pixels)))
+    return Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
 
 
 def watermark_accuracy(model: nn.Module, marks: Triggers) -> float:
     """Return the share of questions a model answers as sealed, 0 to 1."""
-    return float((marks.answer(predict(model, marks.pixels)) == marks.answers).mean())
+    labels, _ = predict(model, marks.pixels)
+    return float((marks.answer(labels) == marks.answers).mean())
 
 
-def _measure(model: nn.Module, data: Splits, marks: Triggers) -> dict[str, float]:
-    return {"task_accuracy": accuracy(model, data.test), "watermark_accuracy": watermark_accuracy(model, marks)}
-
-
-class UntilRight:
+class EarlyStopping:
     """Ends a training once every question was right twice running, not before the schedule is over."""
 
     def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:
@@ -167,5 +175,5 @@ class UntilRight:
     def __call__(self, record: Epoch) -> bool:
         self.running = self.running + 1 if record.watermark_accuracy == 1 else 0
         self.complete = self.running >= 2 and record.epoch >= self.epochs
-        told = self.on_epoch(record) if self.on_epoch is not None else None
-        return told is True or self.complete
+        wished = self.on_epoch(record) if self.on_epoch is not None else None
+        return wished is True or self.complete

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wmlearn._checks import check_count, check_kind, misfit
+from wmlearn._checks import check_count, check_kind
 from wmlearn._random import seeded
 from wmlearn._types import Pixels
-from wmlearn.data import Split, Splits
+from wmlearn.data import Splits
 
 
 class Normalise(nn.Module):
@@ -163,31 +161,3 @@ def _mean_and_std(pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     squares = np.square(pixels, dtype=np.uint16)  # 255 squared fits; floats would take four times the memory
     variance = squares.mean((0, 2, 3)) - mean**2
     return mean / 255, np.sqrt(np.maximum(variance, 1)) / 255  # a channel of one grey must not divide by zero
-
-
-def check_scores(model: nn.Module, part: Split, what: str) -> None:
-    """Let the model answer one image: what torch says of a layer that does not fit, a learner need not decipher."""
-    try:
-        with answering(model):
-            scores = model(torch.from_numpy(part.images[:1]))
-    except Exception as error:  # whatever a network of one's own may raise
-        raise misfit(model, part.shape, error) from error
-    needed, found = int(part.labels.max()) + 1, tuple(getattr(scores, "shape", ()))
-    if len(found) != 2 or found[0] != 1 or found[1] < needed:
-        raise ValueError(
-            f"model must give one image scores of shape (1, {needed}) or wider, for {what} have labels up to "
-            f"{needed - 1}; got {found or type(scores).__name__}. End it with a linear layer of {needed} outputs."
-        )
-
-
-@contextmanager
-def answering(model: nn.Module) -> Iterator[None]:
-    """Answer in evaluation mode, where nothing is drawn and nothing learnt; each layer's own mode is put back."""
-    modes = [(layer, layer.training) for layer in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for layer, mode in modes:
-            layer.training = mode

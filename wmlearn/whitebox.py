@@ -7,7 +7,6 @@ message has follow from the seal, drawn before anything is trained. An owner who
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,7 +27,7 @@ from wmlearn.answers import Answers
 from wmlearn.data import Split, Splits
 from wmlearn.history import Fitted, OneCycle
 from wmlearn.rules import SMALLEST_ALPHA, Terms
-from wmlearn.training import accuracy, check_course, check_fits, run, train
+from wmlearn.training import TensorData, check_training_args, checked_copy, measured, run, train
 from wmlearn.verdict import Verdict
 from wmlearn.verdict_kinds import reach_verdict
 
@@ -62,15 +61,15 @@ class Message(commitment.HoldsSecret):
     def read(self, model: nn.Module) -> Labels:
         """Return the bits that a model's weights spell, int64, shape (T,); -1 where they spell neither 0 nor 1."""
         scores = self._scores(_kernels(model, self.layer, tuple(self.header["kernel"])).detach())
-        return torch.where(scores.isfinite() & (scores != 0), (scores > 0).long(), -1).numpy()
+        return torch.where(scores.isfinite() & (scores != 0), (scores > 0).long(), -1).cpu().numpy()
 
     def loss(self, kernels: Tensor) -> Tensor:
         """Return how badly kernels (filters, channels, height, width) spell the message: the cross-entropy, in nats."""
-        wanted = torch.tensor(self.bits).float()  # a copy: what is sealed cannot be written to
-        return functional.binary_cross_entropy_with_logits(self._scores(kernels), wanted, reduction="sum")
+        scores, wanted = self._scores(kernels), torch.tensor(self.bits)  # a copy: what is sealed cannot be written to
+        return functional.binary_cross_entropy_with_logits(scores, wanted.to(scores), reduction="sum")
 
     def _scores(self, kernels: Tensor) -> Tensor:
-        return torch.tensor(self.projection) @ kernels.mean(0).flatten()
+        return torch.tensor(self.projection, device=kernels.device) @ kernels.float().mean(0).flatten()
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""
@@ -139,6 +138,7 @@ def embed_message(
     strength: float = 0.1,
     schedule: OneCycle = OneCycle(),
     seed: int = 0,
+    threads: int = 1,
 ) -> Fitted:
     """Train a copy of a model on its task while a constant pull turns one layer's weights into the message.
 
@@ -148,7 +148,7 @@ def embed_message(
     data : the task (trains on `train`, measures on `test`), or one part of it, then only the message is measured
     message : what `seal_message` made for a model of this shape
     strength : the weight of the message beside the task, above 0; the paper's lambda, with the sum over the bits
-    schedule, seed : as for `fit`
+    schedule, seed, threads : as for `fit`
 
     Returns
     -------
@@ -161,18 +161,16 @@ def embed_message(
     """
     check_kind(message, "message", Message, "such as wm.seal_message(model)")
     check_number(strength, "strength", above=0)
-    part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
-    check_fits(model, part, "data")
-    check_course(schedule, seed, None)
-    model = copy.deepcopy(model)
+    model, part, test = checked_copy(model, data)
+    check_training_args(schedule, seed, None, threads)
 
     def measure() -> dict[str, float]:
-        right = {"watermark_accuracy": float((message.read(model) == message.bits).mean())}
-        return right | ({"task_accuracy": accuracy(model, test)} if test else {})
+        return measured(model, test) | {"watermark_accuracy": float((message.read(model) == message.bits).mean())}
 
     with _pulled(_kernels(model, message.layer, tuple(message.header["kernel"])), message, strength):
-        steps = islice(train(model, part, rate=schedule, seed=seed, batch=schedule.batch), schedule.epochs)
-        return Fitted(model, run(steps, schedule.epochs, measure))
+        steps = train(model, TensorData(part), rate=schedule, seed=seed, batch=schedule.batch)
+        history = run(islice(steps, schedule.epochs), schedule.epochs, measure, threads=threads)
+    return Fitted(model, history)
 
 
 def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Verdict:

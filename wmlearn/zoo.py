@@ -9,6 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,10 @@ from torch import Tensor, nn
 from wmlearn._checks import check_choice, check_count
 from wmlearn._data import published, short
 from wmlearn._random import stable_rng
-from wmlearn._together import train_together
 from wmlearn.data import Splits, load_data
 from wmlearn.history import OneCycle
 from wmlearn.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
-from wmlearn.training import run
+from wmlearn.training import TensorData, run, train
 
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
@@ -34,7 +34,7 @@ BUILT_FROM = ("input_shape", "classes", "width")
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 ON_DEMAND = {"mnist": 8, "cifar10": 16}  # the width of null models; change FOLDER with this or with SCHEDULE
 SCHEDULE = OneCycle(epochs=6, lr=7e-3, batch=32)
-FOLDER = "nulls-1"  # in the folder of the full data
+FOLDER = "nulls-2"  # in the folder of the full data
 
 
 def load_model(name: str) -> nn.Module:
@@ -70,8 +70,8 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
     They differ in seed, in which half of the training part they saw, and in architecture, in turn. Those that ship
     saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked for more, the rest is trained on
-    halves of the *mini* data, four at a time, and kept in `$WMLEARN_DATA` (default: your cache folder): about two
-    seconds each, the first time. These saw fewer images and do their task less well: a group of their own, not
+    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): a few seconds each, the
+    first time. These saw fewer images and do their task less well: a group of their own, not
     exchangeable with those that ship unless you can say why. Nothing may be chosen by their answers, or they are no
     witnesses any more.
 
@@ -101,37 +101,24 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
 
 def _on_demand(name: str, wanted: range) -> list[nn.Module]:
-    """Return null models by number: those kept from before, and the missing ones trained, four at a time."""
+    """Return null models by number: those kept from before, and the missing ones trained."""
     folder = published.data_folder() / FOLDER / name
     kept = {i: _kept(folder, i) for i in wanted}
-    missing = sorted({_group(i) for i in wanted if kept[i] is None})
+    missing = [i for i in wanted if kept[i] is None]
     if missing and run(_train(name, missing, folder), len(missing) * SCHEDULE.epochs, dict).stopped:
         raise KeyboardInterrupt  # what is complete is kept
     return [kept[i] or _kept(folder, i) for i in wanted]
 
 
-def _group(i: int) -> tuple[int, ...]:
-    """Return the four that are always trained together, so that no model depends on how many are asked for.
-
-    Examples
-    --------
-    >>> _group(40), _group(47)
-    ((40, 41, 44, 45), (42, 43, 46, 47))
-    """
-    first = i - i % 8 + i % 4 // 2 * 2
-    return first, first + 1, first + 4, first + 5
-
-
-def _train(name: str, groups: list[tuple[int, ...]], folder: Path) -> Iterator[float]:
-    """Train groups of null models and keep them: an epoch for each loss asked for."""
-    halves = [halved(load_data(name), half) for half in (0, 1)]
-    for group in groups:
-        make = deep_cnn if group[0] % 4 else small_cnn
-        data, seeds = [halves[i % 2] for i in group], [100 + i for i in group]
-        models = [make(part, width=ON_DEMAND[name], seed=seed) for part, seed in zip(data, seeds)]
-        yield from train_together(models, [part.train for part in data], schedule=SCHEDULE, seeds=seeds)
-        for i, model in zip(group, models):
-            _keep(model, folder, i)
+def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
+    """Train null models by number and keep them: an epoch for each loss asked for."""
+    data = load_data(name)
+    for i in missing:
+        half, make = halved(data, i % 2), deep_cnn if i % 4 > 1 else small_cnn
+        model = make(half, width=ON_DEMAND[name], seed=100 + i)
+        steps = train(model, TensorData(half.train), rate=SCHEDULE, seed=100 + i, batch=SCHEDULE.batch)
+        yield from islice(steps, SCHEDULE.epochs)
+        _keep(model, folder, i)
 
 
 def halved(data: Splits, half: int) -> Splits:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from wmlearn._checks import check_kind, check_seed
+from wmlearn._forward import check_fits
 from wmlearn._random import stable_rng
 from wmlearn._show import plural
 from wmlearn._types import Query
@@ -22,7 +23,6 @@ from wmlearn.labs._thieves import Thief
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
 from wmlearn.theft import Context, Deployment, Surrogate, Theft
-from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 from wmlearn.verification import verify
 

@@ -9,12 +9,13 @@ from torch import nn
 
 from wmlearn._checks import check_count
 from wmlearn._show import plural
+from wmlearn._threads import torch_threads
 from wmlearn.data import Splits
 from wmlearn.embedding import watermark_accuracy
 from wmlearn.history import Epoch, Fitted, History, OneCycle
 from wmlearn.models import small_cnn
 from wmlearn.questions import TriggerSet
-from wmlearn.training import accuracy, train
+from wmlearn.training import TensorData, measured, train
 from wmlearn.triggers import Content
 
 MOST_TRIGGERS, FEWEST_WORDS, MOST_WORDS, MOST_EPOCHS = 300, 2, 60, 12
@@ -66,7 +67,7 @@ class Twin:
         self.records: list[Epoch] = []
         self._after: list[nn.Module] = []
         self._model = copy.deepcopy(model)
-        self._steps = train(self._model, data.train, rate=OneCycle(epochs), seed=seed)
+        self._steps = train(self._model, TensorData(data.train), rate=OneCycle(epochs), seed=seed)
 
     @property
     def done(self) -> int:
@@ -75,10 +76,11 @@ class Twin:
 
     def reach(self, epoch: int) -> None:
         """Train until so many epochs are done, at most those of the schedule."""
-        while self.done < min(epoch, self.epochs):
-            loss = next(self._steps)
-            self._after.append(copy.deepcopy(self._model))
-            self.records.append(Epoch(self.done + 1, loss, accuracy(self._model, self._test)))
+        with torch_threads(1):
+            while self.done < min(epoch, self.epochs):
+                loss = next(self._steps)
+                self._after.append(copy.deepcopy(self._model))
+                self.records.append(Epoch(self.done + 1, loss, **measured(self._model, self._test)))
 
     def fitted(self, epoch: int) -> Fitted:
         """Return it as it was after so many epochs; after all of them it is what `wm.fit` returns."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wmlearn import commitment, stats
 from wmlearn._checks import check_kind, check_seed
+from wmlearn._forward import check_fits
 from wmlearn._show import plural
 from wmlearn.data import Splits
 from wmlearn.embedding import Marked
@@ -18,7 +19,6 @@ from wmlearn.labs._run import Run
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import guarded, view
 from wmlearn.labs._words import verdict_box, verdict_html
-from wmlearn.training import check_fits
 from wmlearn.verdict import Verdict
 
 if TYPE_CHECKING:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from wmlearn import commitment
 from wmlearn._checks import check_kind, shown
+from wmlearn._forward import check_fits
 from wmlearn._show import plural
 from wmlearn.data import Splits, load_data
 from wmlearn.labs._studio import Preview, agreement, bars_svg, pictures, preview, sheet, studio_png, visibility
 from wmlearn.labs._style import STYLE
 from wmlearn.labs._view import alert, guarded, view
 from wmlearn.questions import TriggerSet
-from wmlearn.training import check_fits
 from wmlearn.trigger import Trigger
 from wmlearn.triggers import FOREIGN, Content, Noise, Unrelated
 from wmlearn.zoo import null_models

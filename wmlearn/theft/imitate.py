@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
@@ -12,15 +11,16 @@ import numpy as np
 from torch import nn
 
 from wmlearn._checks import check_choice, check_count, check_kind, check_query, check_seed, shown
-from wmlearn._forward import predict
+from wmlearn._forward import check_fits, predict
 from wmlearn._random import stable_rng
+from wmlearn._threads import check_threads
 from wmlearn._types import Query
 from wmlearn.answers import labels_of
 from wmlearn.blackbox import BlackBox
 from wmlearn.data import Split, load_data
 from wmlearn.history import OneCycle, OnEpoch
 from wmlearn.theft._base import ByAsking, Context, Surrogate
-from wmlearn.training import check_fits, run, train
+from wmlearn.training import TensorData, check_on_epoch, own_copy, run, train
 from wmlearn.triggers import FOREIGN, fit_pixels
 
 AT_ONCE = 250  # images in one go: what came before the service died is kept
@@ -71,7 +71,9 @@ class StealByQueries(ByAsking):
         check_seed(self.seed)
         check_kind(self.schedule, "schedule", OneCycle, "such as wm.OneCycle(epochs=20)")
 
-    def __call__(self, query: Query, fresh: nn.Module, loot: Split, *, on_epoch: OnEpoch | None = None) -> Surrogate:
+    def __call__(
+        self, query: Query, fresh: nn.Module, loot: Split, *, on_epoch: OnEpoch | None = None, threads: int = 1
+    ) -> Surrogate:
         """Return a copy of the fresh network, trained on the service's answers.
 
         Stop while he asks, and he trains on what he has so far; stop while he trains, and what he has learnt is kept.
@@ -82,6 +84,7 @@ class StealByQueries(ByAsking):
         fresh : the network he trains, usually an untrained one, of whatever kind; it is left as it was
         loot : images of the thief's own; their labels are not used
         on_epoch : called after each epoch; returning True ends the training there
+        threads : of the processor, for the training; as for `wm.fit`
 
         Raises
         ------
@@ -90,17 +93,19 @@ class StealByQueries(ByAsking):
         """
         check_query(query, "query")
         check_fits(fresh, loot, "loot")
+        check_on_epoch(on_epoch)  # before a query is paid for
+        check_threads(threads)
         began = time.perf_counter()
         pool = self._pool(loot)
         if pool.shape != loot.shape:
             raise ValueError(f"queries must have the shape {loot.shape} of the loot; got {pool.shape}. Make them fit.")
         check_count(self.n, "n", low=1, high=len(pool), why=f"there are {len(pool):,} images to ask about")
         asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n])
-        classes = predict(fresh, loot.images[:1])[1].shape[1]
-        bought, trouble = self._buy(query, asked, classes)
-        model = copy.deepcopy(fresh)
-        steps = train(model, bought, rate=self.schedule, seed=self.seed, batch=self.schedule.batch)
-        history = run(islice(steps, self.schedule.epochs), self.schedule.epochs, dict, on_epoch)
+        _, scores = predict(fresh, loot.pixels[:1])
+        bought, trouble = self._buy(query, asked, scores.shape[1])
+        model, epochs = own_copy(fresh), self.schedule.epochs
+        steps = train(model, TensorData(bought), rate=self.schedule, seed=self.seed, batch=self.schedule.batch)
+        history = run(islice(steps, epochs), epochs, dict, on_epoch, threads)
         seconds, missed = time.perf_counter() - began, self.n - len(bought)
         return Surrogate(model, repr(self), self.n, len(bought), history, seconds, missed, trouble)
 

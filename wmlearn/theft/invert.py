@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,11 +12,13 @@ from torch import nn
 from torch.nn import functional
 
 from wmlearn._checks import check_choice, check_count, check_images, check_number, check_seed
+from wmlearn._forward import check_fits, weight_of
 from wmlearn._random import torch_generator
+from wmlearn._threads import torch_threads
 from wmlearn._types import Images, Labels
 from wmlearn.data import Split
 from wmlearn.theft._base import Theft
-from wmlearn.training import check_fits
+from wmlearn.training import own_copy
 
 SURE = 0.99  # probability of its class at which an image is left alone
 
@@ -92,6 +94,7 @@ class InvertModel(Theft):
         check_number(self.lr, "lr", above=0, at_most=10)
         check_seed(self.seed)
 
+    @torch.inference_mode(False)  # so slopes are taken inside the caller's torch.no_grad(), too
     def __call__(self, model: nn.Module, loot: Split) -> Inverted:
         """Return an image for each class; Stop ends it early and keeps what is there.
 
@@ -101,22 +104,24 @@ class InvertModel(Theft):
         loot : images of the thief's own; only "loot" starts from them, the others take their shape and classes
         """
         check_fits(model, loot, "loot")
-        model = copy.deepcopy(model).eval().requires_grad_(False)
-        images = self._first(loot).requires_grad_()
-        classes = torch.arange(len(images))
-        try:
-            for _ in range(self.steps):
-                losses = functional.cross_entropy(model(images), classes, reduction="none")
-                (slope,) = torch.autograd.grad(losses.sum(), images)
-                length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
-                unsure = (losses > -np.log(SURE)).view(-1, 1, 1, 1)
-                with torch.no_grad():
-                    images -= self.lr * unsure * slope / length
-                    images.clamp_(0, 1)
-        except KeyboardInterrupt:
-            pass
+        model = own_copy(model).eval().requires_grad_(False)
+        images = self._first(loot).to(weight_of(model)).requires_grad_()
+        with torch_threads(1), contextlib.suppress(KeyboardInterrupt):
+            self._climb(model, images)
         sure = model(images).softmax(1).diag()
-        return Inverted(images.detach().numpy(), sure.detach().numpy())
+        return Inverted(*(found.detach().float().cpu().numpy() for found in (images, sure)))
+
+    def _climb(self, model: nn.Module, images: torch.Tensor) -> None:
+        """Change images in place, step by step, until the model takes each for its class."""
+        classes = torch.arange(len(images), device=images.device)
+        for _ in range(self.steps):
+            losses = functional.cross_entropy(model(images), classes, reduction="none")
+            (slope,) = torch.autograd.grad(losses.sum(), images)
+            length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
+            unsure = (losses > -np.log(SURE)).view(-1, 1, 1, 1)
+            with torch.no_grad():
+                images -= self.lr * unsure * slope / length
+                images.clamp_(0, 1)
 
     def _first(self, loot: Split) -> torch.Tensor:
         """Return the image from which each class is looked for, float (classes, c, h, w)."""

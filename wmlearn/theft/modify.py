@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 import time
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from wmlearn._checks import check_choice, check_count, check_seed
-from wmlearn._forward import check_model
+from wmlearn._forward import check_fits, check_model
 from wmlearn._random import torch_generator
+from wmlearn._threads import check_threads
 from wmlearn.data import Split
 from wmlearn.history import History, OnEpoch
 from wmlearn.theft._base import Context, Deployment, Surrogate, Theft, check_strength
-from wmlearn.training import check_fits
+from wmlearn.training import own_copy
 
 Altered = tuple[nn.Module, History]
+HowToRun = dict[str, Any]  # on_epoch and threads, as `training.run` takes them
 UNTRAINED = History(())
 Layer = nn.Conv2d | nn.Linear
 
@@ -30,7 +31,9 @@ class Modification(Theft):
 
     trains: ClassVar[bool] = False  # on images of the thief's own
 
-    def __call__(self, model: nn.Module, loot: Split | None = None, *, on_epoch: OnEpoch | None = None) -> Surrogate:
+    def __call__(
+        self, model: nn.Module, loot: Split | None = None, *, on_epoch: OnEpoch | None = None, threads: int = 1
+    ) -> Surrogate:
         """Return an altered copy of the model.
 
         Parameters
@@ -38,11 +41,13 @@ class Modification(Theft):
         model : what the thief took; it is left as it was
         loot : the images and labels he holds, for instance `data.loot`; whoever does not train needs none
         on_epoch : called after each epoch; returning True ends the theft there, and what was done is kept
+        threads : of the processor, where it trains; as for `wm.fit`
         """
         if self.trains:
             check_fits(model, loot, "loot")
         began = time.perf_counter()
-        altered, history = self._alter(copy.deepcopy(check_model(model)), loot, on_epoch)
+        how = {"on_epoch": on_epoch, "threads": check_threads(threads)}
+        altered, history = self._alter(own_copy(check_model(model)), loot, how)
         images = len(loot) if self.trains else 0
         return Surrogate(altered, repr(self), images, 0, history, time.perf_counter() - began)
 
@@ -82,7 +87,7 @@ class Prune(Modification):
         check_strength(self.fraction, "fraction", most=1)
         check_choice(self.by, "by", ["weight", "channel"])
 
-    def _alter(self, model: nn.Module, loot: Split | None, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
         if self.by == "channel":
             for layer in layers_of(model, nn.Conv2d):
                 drop_channels(model, layer, self.fraction, layer.weight.detach().abs().flatten(1).sum(1))
@@ -120,7 +125,7 @@ class Quantize(Modification):
         check_count(self.bits, "bits", low=1, high=16, why="of each weight")
 
     @torch.no_grad()
-    def _alter(self, model: nn.Module, loot: Split | None, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
         for layer in layers_of(model):
             weights = layer.weight.double()
             low, step = weights.min(), (weights.max() - weights.min()) / (2**self.bits - 1)
@@ -156,10 +161,10 @@ class PerturbWeights(Modification):
         check_seed(self.seed)
 
     @torch.no_grad()
-    def _alter(self, model: nn.Module, loot: Split | None, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
         generator = torch_generator(self.seed)
         for layer in layers_of(model):
-            noise = torch.randn(layer.weight.shape, generator=generator)
+            noise = torch.randn(layer.weight.shape, generator=generator).to(layer.weight)
             layer.weight += self.sigma * layer.weight.std() * noise
         return model, UNTRAINED
 

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from wmlearn._checks import check_choice, check_count, check_kind, check_number, check_seed
+from wmlearn._forward import predict
 from wmlearn._random import seeded
 from wmlearn.data import Split, Splits
 from wmlearn.embedding import embed
-from wmlearn.history import OneCycle, OnEpoch
+from wmlearn.history import OneCycle
 from wmlearn.questions import Triggers
-from wmlearn.theft.modify import Altered, Modification, check_strength, drop_channels, layers_of, normalised
-from wmlearn.training import predict, run, train
+from wmlearn.theft.modify import Altered, HowToRun, Modification, check_strength, drop_channels, layers_of, normalised
+from wmlearn.training import TensorData, run, train
 
 
 @dataclass(frozen=True, repr=False)
@@ -60,7 +61,7 @@ class FineTune(Modification):
         check_choice(self.layers, "layers", ["all", "last"])
         check_kind(self.reset, "reset", bool, "True or False")
 
-    def _alter(self, model: nn.Module, loot: Split, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
         last = layers_of(model)[-1] if self.reset or self.layers == "last" else model
         if self.reset:
             with seeded(self.seed):
@@ -68,8 +69,8 @@ class FineTune(Modification):
         model.requires_grad_(self.layers == "all")
         last.requires_grad_()
         hook = model.register_forward_pre_hook(self._rest)
-        steps = train(model, loot, rate=lambda _: self.lr, seed=self.seed)
-        history = run(islice(steps, self.epochs), self.epochs, dict, on_epoch)
+        steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
+        history = run(islice(steps, self.epochs), self.epochs, dict, **how)
         hook.remove()
         return model.requires_grad_(), history
 
@@ -114,11 +115,11 @@ class FinePrune(Modification):
     def _tune(self) -> FineTune:
         return FineTune(self.epochs, self.lr, self.seed)
 
-    def _alter(self, model: nn.Module, loot: Split, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
         last = layers_of(model, nn.Conv2d)[-1]
         drop_channels(model, last, self.fraction, _activity(model, last, loot))
         # What was set to zero before a ReLU gets no gradient there, so that it stays so while the rest learns.
-        return self._tune()._alter(model, loot, on_epoch)
+        return self._tune()._alter(model, loot, how)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,10 +152,10 @@ class Overwrite(Modification):
         OneCycle(self.epochs, self.lr)
         check_seed(self.seed)
 
-    def _alter(self, model: nn.Module, loot: Split, on_epoch: OnEpoch | None) -> Altered:
+    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
         his = Splits("loot", loot, loot, loot, self.marks.rules.classes)  # he has no other images to measure on
         schedule = OneCycle(self.epochs, self.lr)
-        marked = embed(model, his, self.marks, schedule=schedule, seed=self.seed, on_epoch=on_epoch)
+        marked = embed(model, his, self.marks, schedule=schedule, seed=self.seed, **how)
         return marked.model, marked.history
 
 
