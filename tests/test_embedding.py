@@ -308,17 +308,17 @@ def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, marks, marked)
         (marks, data, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got TriggerSet."),
         (data.train, marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split."),
         ("mnist", marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got 'mnist'."),
-        (data, None, "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got None."),
-        (data, data, "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Splits."),
+        (data, None, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got None."),
+        (data, data, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Splits."),
         (
             data,
             wm.Content(),
-            "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Content.",
+            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Content.",
         ),
         (
             data,
             marked,
-            "marks must be a TriggerSet, such as wm.Content()(data, n=300), after the data; got Marked. "
+            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Marked. "
             "Pass its .triggers.",
         ),
     ]:
