@@ -291,7 +291,7 @@ def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Ite
         said = asked.said[i % len(asked.said)]
         verdict = wm.verify(lambda images, said=said: said, sealed)
         for alpha in ALPHAS:
-            found[alpha] += replace(verdict, alpha=alpha).decision == "found"
+            found[alpha] += replace(verdict, terms=replace(verdict.terms, alpha=alpha)).decision == "found"
     turns = asked.answers[np.arange(seals) % len(asked.said)]
     for alpha, accusations in found.items():
         exact = float(np.mean([chance_of("gambler", alpha, each >= 0) for each in turns]))

@@ -449,10 +449,14 @@ def test_half_a_training_is_no_result(tiny, one, tmp_path, monkeypatch, at):
             pressed.setattr(torch.optim.AdamW, "step", until)
         if at == "a thief who tunes":
             tune = wm.theft.FineTune.__call__
+
+            def press(record):
+                raise KeyboardInterrupt
+
             pressed.setattr(
                 wm.theft.FineTune,
                 "__call__",
-                lambda self, model, loot, on_epoch: tune(self, model, loot, on_epoch=lambda _: True),
+                lambda self, model, loot, on_epoch: tune(self, model, loot, on_epoch=press),
             )
         if at == "a thief who asks":
             asked = []
@@ -469,6 +473,24 @@ def test_half_a_training_is_no_result(tiny, one, tmp_path, monkeypatch, at):
             sweep(one, thefts, tiny, seeds=[0], cache=tmp_path)
     assert not list(tmp_path.iterdir())
     assert numbers(sweep(one, thefts, tiny, seeds=[0], cache=tmp_path)).equals(numbers(whole))
+
+
+@dataclass(frozen=True, repr=False)
+class Rationed(wm.theft.Theft):
+    """A thief with a budget, who trains no longer than it takes: neither was stopped by hand."""
+
+    budget: int
+
+    def deploy(self, owner, context):
+        steal = wm.theft.StealByQueries(100, seed=context.seed)
+        service = wm.BlackBox(owner, budget=self.budget)
+        made = steal(service, context.fresh(), context.loot, on_epoch=lambda record: record.epoch == 2)
+        return wm.theft.Deployment.of(made, owner)
+
+
+def test_a_thief_who_stops_early_on_purpose_is_a_result(tiny, one, tmp_path):
+    swept = sweep(one, {"rationed": Rationed(60)}, tiny, seeds=[0], cache=tmp_path)
+    assert swept.queries.tolist() == [0, 60]
 
 
 KILLED = """

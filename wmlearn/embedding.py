@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -140,7 +140,8 @@ def embed(
         return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, marks)}
 
     history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
-    return Marked(model, History(history.epochs, history.stopped and not stopping.complete), marks, stopping.complete)
+    history = replace(history, stopped=history.stopped and not stopping.complete)
+    return Marked(model, history, marks, stopping.complete)
 
 
 def _check_triggers(model: nn.Module, data: Splits, marks: Triggers) -> None:

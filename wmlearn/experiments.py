@@ -201,20 +201,20 @@ def _steal(
 ) -> tuple[int, dict[str, Row]]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers; runs in a worker."""
     marked = embed(network(data, seed=seed), data, triggers, seed=seed)
-    _go_on(marked.history.stopped)
+    _go_on(marked.history.interrupted)
     owner, context, rows = marked.model, Context.of(data, network, seed), {}
     for name, theft in thefts.items():
         deployed = Deployment(BlackBox(owner), owner) if theft is None else theft.deploy(owner, context)
-        _go_on(deployed.stopped)
+        _go_on(deployed.interrupted)
         right = float((deployed.query(data.test.images) == data.test.labels).mean())
         said = deployed.query(triggers.images).tolist()
         rows[name] = {"task_accuracy": right, "said": said, **asdict(deployed.cost)}
     return place, rows
 
 
-def _go_on(stopped: bool) -> None:
+def _go_on(interrupted: bool) -> None:
     """End the sweep where a training was interrupted: training keeps what it has, and half of it is no result."""
-    if stopped:
+    if interrupted:
         raise KeyboardInterrupt
 
 

@@ -76,10 +76,18 @@ OnEpoch = Callable[[Epoch], object]  # called after every epoch; returning True 
 
 @dataclass(frozen=True)
 class History:
-    """One record an epoch, and whether the training was stopped before its end."""
+    """One record per epoch, and whether the training was stopped before its end.
+
+    Attributes
+    ----------
+    epochs : one `Epoch` each
+    stopped : whether it was stopped early, by `on_epoch` or by hand
+    interrupted : whether that was by hand (the stop button, Ctrl+C): what is there is not what was asked for
+    """
 
     epochs: tuple[Epoch, ...]
     stopped: bool = False
+    interrupted: bool = False
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row an epoch."""

@@ -220,7 +220,7 @@ def run(
                 if on_epoch is not None and on_epoch(records[-1]) is True:
                     return History(tuple(records), stopped=True)
     except KeyboardInterrupt:
-        return History(tuple(records), stopped=True)
+        return History(tuple(records), stopped=True, interrupted=True)
     return History(tuple(records))
 
 

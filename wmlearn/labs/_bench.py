@@ -57,7 +57,7 @@ class Point:
     @property
     def stopped(self) -> bool:
         """Whether the thief was stopped before the end of the training."""
-        return self.made is not None and self.made.stopped
+        return self.made is not None and self.made.history.stopped
 
     @property
     def task_accuracy(self) -> float:

@@ -85,9 +85,9 @@ class Deployment:
         return cls(BlackBox(made.model), made.model, Cost(made.images, made.queries, made.seconds), made)
 
     @property
-    def stopped(self) -> bool:
-        """Whether the thief was stopped before the end of the training."""
-        return self.surrogate is not None and self.surrogate.stopped
+    def interrupted(self) -> bool:
+        """Whether somebody stopped the thief by hand, while asking or while training."""
+        return self.surrogate is not None and self.surrogate.history.interrupted
 
 
 class Theft:
@@ -199,11 +199,6 @@ class Surrogate:
     seconds: float = field(repr=False, compare=False)
     unanswered: int = 0
     trouble: str = ""
-
-    @property
-    def stopped(self) -> bool:
-        """Whether the thief was stopped before the end: while training, or while asking."""
-        return self.history.stopped or self.unanswered > 0
 
     def __repr__(self) -> str:
         asked = f", {plural(self.queries, 'answer')} of the owner's service" if self.queries else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
 from typing import Literal
 
@@ -102,10 +102,11 @@ class StealByQueries(ByAsking):
         check_count(self.n, "n", low=1, high=len(pool), why=f"there are {len(pool):,} images to ask about")
         asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n])
         _, scores = predict(fresh, loot.pixels[:1])
-        bought, trouble = self._buy(query, asked, scores.shape[1])
+        bought, trouble, interrupted = self._buy(query, asked, scores.shape[1])
         model, epochs = own_copy(fresh), self.schedule.epochs
         steps = train(model, TensorData(bought), rate=self.schedule, seed=self.seed, batch=self.schedule.batch)
         history = run(islice(steps, epochs), epochs, dict, on_epoch, threads)
+        history = replace(history, interrupted=history.interrupted or interrupted)
         seconds, missed = time.perf_counter() - began, self.n - len(bought)
         return Surrogate(model, repr(self), self.n, len(bought), history, seconds, missed, trouble)
 
@@ -125,9 +126,9 @@ class StealByQueries(ByAsking):
         other = next(each for each in map(load_data, FOREIGN) if each.shape != loot.shape).train
         return Split(fit_pixels(other.pixels, loot.shape), other.labels)
 
-    def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Split, str]:
-        """Return the images that were answered, each with its answer, and what kept the others from it."""
-        answers, trouble = [], ""
+    def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Split, str, bool]:
+        """Return the images that were answered with their answers, what kept the others from it, and if it was Stop."""
+        answers, trouble, interrupted = [], "", False
         try:
             for start in range(0, len(asked), AT_ONCE):
                 answers.append(self._answers(query, asked.take(slice(start, start + AT_ONCE)).images, classes))
@@ -138,6 +139,7 @@ class StealByQueries(ByAsking):
             if not answers:
                 raise
             trouble = str(error) or type(error).__name__
+            interrupted = isinstance(error, KeyboardInterrupt)
         said = np.concatenate([each for each in answers if _known(each).any()] or answers)
         kept = asked.take(np.flatnonzero(_known(said)))
         if not len(kept):
@@ -145,7 +147,8 @@ class StealByQueries(ByAsking):
                 f"the service must answer at least one image; it answered none of {len(said):,}. "
                 "Give it a budget above 0, and look at its faults."
             )
-        return (Split if said.ndim == 1 else _Soft)(kept.pixels, said[_known(said)], kept.vary), trouble
+        kind = Split if said.ndim == 1 else _Soft
+        return kind(kept.pixels, said[_known(said)], kept.vary), trouble, interrupted
 
     def _answers(self, query: Query, images: np.ndarray, classes: int) -> np.ndarray:
         """Return labels, shape (n,), or scores, shape (n, classes)."""
