@@ -40,21 +40,8 @@ ORDER = [module for layer in LAYERS.values() for module in layer.split()]
 
 # The judge sees answers, never weights: `verification` may import nothing that holds a model.
 VERIFICATION_MAY_IMPORT = {
-    *("_types", "_checks", "_random", "_show", "_alphabet"),
-    *(
-        "_nulls",
-        "stats",
-        "commitment",
-        "rules",
-        "answers",
-        "questions",
-        "trigger",
-        "triggers",
-        "evidence",
-        "_words",
-        "verdict",
-        "verdict_kinds",
-    ),
+    *("_types", "_checks", "_random", "_show", "_alphabet", "_nulls", "stats", "commitment", "rules", "answers"),
+    *("questions", "trigger", "triggers", "evidence", "_words", "verdict", "verdict_kinds"),
 }
 
 WITHOUT_TORCH = (

@@ -50,6 +50,11 @@ class Secret(HoldsSecret, bytes):
 
     __str__ = __repr__
 
+    @property
+    def is_public(self) -> bool:
+        """Whether it is the public classroom key, which proves nothing outside the course."""
+        return self == CLASSROOM_KEY
+
 
 def new_key() -> Secret:
     """Return a fresh secret key of 32 bytes from the operating system."""

@@ -145,12 +145,12 @@ class Dawn(commitment.HoldsSecret):
             alpha=self.rules.alpha,
             n_labels=len(self.rules.classes) - 1,
             planned=len(asked),
-            public_key=self.key == commitment.CLASSROOM_KEY,
+            public_key=self.key.is_public,
             selection_unverified=True,
         )
         return reach_verdict(ask(suspect, triggers), terms, family=family)
 
     def __repr__(self) -> str:
-        note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""
+        note = ", classroom key" if self.key.is_public else ""
         wrong = plural(len(self._wrong), "image")
         return f"Dawn(share={self.share:g}: {self.queries:,} answers, {wrong} wrongly{note})"

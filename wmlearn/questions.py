@@ -126,7 +126,7 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     @property
     def classroom(self) -> bool:
         """Whether the public classroom key was used, which proves nothing outside the course."""
-        return self.key == commitment.CLASSROOM_KEY
+        return self.key.is_public
 
     def made_by(self, name: str) -> TriggerSet:
         """Return the same set, its kind named after the class that made it: 'double exposure' for 'DoubleExposure'."""

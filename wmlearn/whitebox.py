@@ -72,7 +72,7 @@ class Message(commitment.HoldsSecret):
         return torch.tensor(self.projection, device=kernels.device) @ kernels.float().mean(0).flatten()
 
     def __repr__(self) -> str:
-        note = ", classroom key" if self.key == commitment.CLASSROOM_KEY else ""
+        note = ", classroom key" if self.key.is_public else ""
         return f"Message({len(self.bits)} bits for {self.layer}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
 
 
@@ -202,7 +202,7 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     check_count(family, "family", low=1, why="models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
-    terms = Terms(message.alpha, 2, len(read), message.key == commitment.CLASSROOM_KEY, kind="bits")
+    terms = Terms(message.alpha, 2, len(read), message.key.is_public, kind="bits")
     return reach_verdict(answers, terms, family=family)
 
 
