@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parent
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# One thread: two gain a fifth on networks this small, and lose far more when the machine is busy
+# One thread: two gain a sixth on networks this small, and lose far more when the machine is busy
 # (docs/results/threads.csv).
 # No progress bars: they would be part of a lesson's output.
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
