@@ -1,7 +1,7 @@
 """The cheapest row of each file in `docs/results`, computed anew by the benchmark's own functions.
 
 Each function measures one row and returns its columns by name, those that say which row it is among them. Clock times
-are left out. `many_at_once.csv` holds nothing else, and `nulls_on_demand.csv` is measured anew as a whole when networks
+are left out. `threads.csv` holds nothing else, and `nulls_on_demand.csv` is measured anew as a whole when networks
 are trained another way: neither has a row here. `python tests/_comparison.py --rows` computes all of them; where there
 is no full data set, only those that can do without.
 """
@@ -26,7 +26,7 @@ from wmlearn._data import published
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
-LEFT_OUT = {"many_at_once", "nulls_on_demand"}
+LEFT_OUT = {"threads", "nulls_on_demand"}
 CLOCK = {"seconds", "cpu_seconds"}
 Row = dict[str, str]
 
