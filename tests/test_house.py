@@ -298,7 +298,7 @@ def test_tokens_are_counted_whatever_the_layout():
 def test_the_package_stays_thin():
     """One budget for everything below `wmlearn/`, lessons' hints and labs included."""
     counted = {name: tokens(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
-    assert sum(counted.values()) <= 76_000, counted
+    assert sum(counted.values()) <= 79_000, counted
 
 
 # ---------------------------------------------------------------- manners
