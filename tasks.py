@@ -162,7 +162,7 @@ class Leg:
     outside: bool = False  # run in an empty folder, so that nothing of the checkout is found by accident
 
 
-LESSON = ["-m", "pytest", "tests/test_notebooks.py", "-k", "outputs_again and 00"]
+LESSON = ["-m", "pytest", "tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
 WITH_ITS_OWN_WARNINGS = ["-m", "pytest", "-W", "default"]  # ipywidgets 7 uses what is deprecated since
 ART, DASK = "tests/extra/art_imitation.py", "tests/extra/dask_sweep.py"
 # Every name of the front door, and data that must have come along in the wheel.

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import wmlearn as wm
-from wmlearn.triggers import fit_pixels
+from wmlearn.triggers.unrelated import fit_pixels
 
 RESULTS = _rows.FOLDER / "countermeasures.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/countermeasures.py"

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import wmlearn as wm
-from wmlearn.questions import TriggerSet
+from wmlearn.evidence.trigger_set import TriggerSet
 
 RESULTS = _rows.FOLDER / "design.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/design.py"

@@ -46,9 +46,9 @@ from torch import nn
 from torch.nn import functional
 
 import wmlearn as wm
-from wmlearn import stats
 from wmlearn._random import stable_rng
-from wmlearn.questions import TriggerSet, seal_triggers
+from wmlearn.evidence import stats
+from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "dishonest_owner.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py"

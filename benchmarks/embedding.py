@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import _rows
 
 import wmlearn as wm
-from wmlearn.history import Fitted
+from wmlearn.training.history import Fitted
 
 RESULTS = _rows.FOLDER / "embedding.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/embedding.py"

@@ -49,10 +49,10 @@ from scipy.stats import binomtest
 from torch import nn
 
 import wmlearn as wm
-from wmlearn import stats
 from wmlearn._random import stable_rng
-from wmlearn.questions import TriggerSet, seal_triggers
-from wmlearn.triggers import FOREIGN
+from wmlearn.evidence import stats
+from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
+from wmlearn.triggers.unrelated import FOREIGN
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "false_alarms.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/false_alarms.py"

@@ -28,8 +28,8 @@ import numpy as np
 from torch import nn
 
 import wmlearn as wm
-from wmlearn import stats
 from wmlearn._random import stable_rng
+from wmlearn.evidence import stats
 
 RESULTS = _rows.FOLDER / "power.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/power.py"

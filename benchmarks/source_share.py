@@ -19,8 +19,8 @@ import _rows
 import numpy as np
 
 import wmlearn as wm
-from wmlearn._forward import predict
-from wmlearn.history import Fitted
+from wmlearn.training._inference import predict
+from wmlearn.training.history import Fitted
 
 RESULTS = _rows.FOLDER / "source_share.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/source_share.py"

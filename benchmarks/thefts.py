@@ -29,8 +29,8 @@ import pandas as pd
 from torch import nn
 
 import wmlearn as wm
-from wmlearn._data.published import data_folder
-from wmlearn.triggers import FOREIGN, fit_pixels
+from wmlearn.data._published import data_folder
+from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "thefts.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/thefts.py"

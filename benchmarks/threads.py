@@ -35,7 +35,7 @@ import torch
 from _rows import FOLDER, Row, Table
 
 import wmlearn as wm
-from wmlearn.history import Epoch
+from wmlearn.training.history import Epoch
 
 COMMAND = "# python benchmarks/threads.py"
 TABLE = Table(COMMAND, ("run", "neighbours", "work", "setting"), ("threads", "seconds", "load"), FOLDER / "threads.csv")

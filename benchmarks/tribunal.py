@@ -19,7 +19,7 @@ import numpy as np
 from _rows import FOLDER, Table
 
 import wmlearn as wm
-from wmlearn import _cases, tribunal
+from wmlearn.course import _cases, tribunal
 
 CASES = 7  # ten seconds each on a quiet core; raise it, and what is known is kept
 

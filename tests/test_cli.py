@@ -21,7 +21,8 @@ import torch
 from torch import nn
 
 import wmlearn as wm
-from wmlearn import _environment, cli, zoo
+from wmlearn import cli, zoo
+from wmlearn.course import environment
 
 MARKS = wm.Content(words=30)(wm.load_data("mnist"), n=60)  # under a key of its own, which nobody may ever see
 NOBODY = "http://127.0.0.1:9/v2/models/none"
@@ -455,8 +456,8 @@ def test_all_is_well_here(run):
 @pytest.fixture
 def quick(monkeypatch):
     """Leave the slow looks out."""
-    monkeypatch.setattr(_environment, "_released", lambda name: "as released")
-    monkeypatch.setattr(_environment, "_seconds", lambda: "0.1 s")
+    monkeypatch.setattr(environment, "_released", lambda name: "as released")
+    monkeypatch.setattr(environment, "_seconds", lambda: "0.1 s")
 
 
 def test_check_for_people(run, quick):
@@ -494,15 +495,15 @@ def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
 def test_a_damaged_model_is_a_problem(run, monkeypatch):
     digests = json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) | {"mnist/clean": "0" * 64}
     monkeypatch.setattr(zoo, "_released", lambda: digests)
-    monkeypatch.setattr(_environment, "load_data", lambda name: None)  # its own damage is tested where it is read
-    monkeypatch.setattr(_environment, "_seconds", lambda: "0.1 s")
+    monkeypatch.setattr(environment, "load_data", lambda name: None)  # its own damage is tested where it is read
+    monkeypatch.setattr(environment, "_seconds", lambda: "0.1 s")
     code, out, _ = run("check")
     assert code == 3
     assert "!!  mnist: clean.safetensors should be the model 'mnist/clean' as released; it is damaged." in out
 
 
 def test_a_service_that_answers_otherwise_is_a_problem(run, monkeypatch):
-    monkeypatch.setattr(_environment, "_released", lambda name: "as released")
+    monkeypatch.setattr(environment, "_released", lambda name: "as released")
     monkeypatch.setattr(cli.HttpBox, "__call__", lambda box, images: np.zeros(len(images), np.int64))
     code, out, _ = run("check")
     assert code == 3

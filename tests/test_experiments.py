@@ -20,8 +20,8 @@ import torch
 
 import wmlearn as wm
 from wmlearn import _content, experiments
+from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.experiments import sweep
-from wmlearn.questions import Triggers
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

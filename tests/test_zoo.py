@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 import wmlearn as wm
 from wmlearn import zoo
-from wmlearn._forward import predict
+from wmlearn.training._inference import predict
 from wmlearn.zoo import read_model, save_model
 
 REFUSED = r"should be a model written by wmlearn; it is missing, damaged or another's\. Reinstall wmlearn\.$"

@@ -63,8 +63,8 @@ def execute(nb: NotebookNode, folder: Path) -> None:
 
 
 def sanitisers(root: Path) -> list[tuple[re.Pattern[str], str]]:
-    """Return the replacements of tests/nbval.cfg, so that what is compared and what is committed agree."""
-    text = (root / "tests" / "nbval.cfg").read_text("utf-8")
+    """Return the replacements of tests/course/nbval.cfg, so that what is compared and what is committed agree."""
+    text = (root / "tests" / "course" / "nbval.cfg").read_text("utf-8")
     pairs = re.findall(r"^regex: (.*)$\n+^replace: (.*)$", text, re.MULTILINE)
     return [(re.compile(pattern), new) for pattern, new in pairs]
 

@@ -1,10 +1,10 @@
-"""Make the small data sets that ship in `wmlearn/_data` from the full ones.
+"""Make the small data sets that ship in `wmlearn/data/_files` from the full ones.
 
     python tools/make_mini.py
 
 Each part becomes one PNG, a hundred images to the row in their original order, and each data set one JSON file that
 says where every image came from. Running it twice makes the same bytes. If what is drawn ever changes, the digest that
-this prints must be put into `wmlearn/_data/__init__.py`, and every model trained on the old images trained again.
+this prints must be put into `wmlearn/data/_sources.py`, and every model trained on the old images trained again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from wmlearn._data import SOURCES, digest, published, shipped
-from wmlearn._show import picture
+from wmlearn._display import picture
+from wmlearn.data import _published, _shipped
+from wmlearn.data._sources import SOURCES, digest
 
 ABOUT = (
     "Line r of labels and of original_indices belongs to row r of the picture. An index counts from 0 in the published "
@@ -32,13 +33,13 @@ SEEDS = {"train": 1, "loot": 2, "test": 3}
 
 def draw_parts(name: str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Return for each part the original positions, the images (n, h, w, c) and the labels."""
-    x_train, x_test, y_train, y_test = published.originals(name)
-    train, loot = published.owner_and_thief(y_train)
+    x_train, x_test, y_train, y_test = _published.originals(name)
+    train, loot = _published.owner_and_thief(y_train)
     pools = {"train": (x_train, y_train, train), "loot": (x_train, y_train, loot)}
     pools["test"] = (x_test, y_test, np.arange(len(y_test)))
     parts = {}
     for part, (images, labels, pool) in pools.items():
-        chosen = pool[published.draw(labels[pool], PER_CLASS[name][part], SEEDS[part])]
+        chosen = pool[_published.draw(labels[pool], PER_CLASS[name][part], SEEDS[part])]
         parts[part] = chosen, images[chosen], labels[chosen]
     return parts
 
@@ -53,15 +54,15 @@ def check_no_duplicates(name: str, parts: dict[str, tuple[np.ndarray, np.ndarray
 def write_picture(name: str, part: str, pixels: np.ndarray) -> int:
     """Write one part as a PNG and return its size in bytes."""
     n, h, w, c = pixels.shape
-    tiles = pixels.transpose(0, 3, 1, 2).reshape(n // shipped.ACROSS, shipped.ACROSS, c, h, w)
-    path = shipped.FOLDER / f"{name}-{part}.png"
-    Image.fromarray(np.ascontiguousarray(picture(shipped.mosaic(tiles)))).save(path, optimize=True)
+    tiles = pixels.transpose(0, 3, 1, 2).reshape(n // _shipped.ACROSS, _shipped.ACROSS, c, h, w)
+    path = _shipped.FOLDER / f"{name}-{part}.png"
+    Image.fromarray(np.ascontiguousarray(picture(_shipped.mosaic(tiles)))).save(path, optimize=True)
     return path.stat().st_size
 
 
 def rows(numbers: np.ndarray) -> list[str]:
     """Return the numbers as text, one line for each row of the picture."""
-    return [" ".join(map(str, row)) for row in numbers.reshape(-1, shipped.ACROSS)]
+    return [" ".join(map(str, row)) for row in numbers.reshape(-1, _shipped.ACROSS)]
 
 
 def main() -> None:
@@ -78,9 +79,9 @@ def main() -> None:
                 f"{name}-{part}.png  {len(pixels):,} images  {size:,} bytes  sha256 of the pixels and labels {sha256}"
             )
             card["parts"][part] = {"sha256": sha256, "labels": rows(labels), "original_indices": rows(chosen)}
-        path = shipped.FOLDER / f"{name}.json"
+        path = _shipped.FOLDER / f"{name}.json"
         path.write_bytes((json.dumps(card, indent=1) + "\n").encode())
-        print(f"{name}.json  {path.stat().st_size:,} bytes  digest for SOURCES: {shipped.card_digest(card)}")
+        print(f"{name}.json  {path.stat().st_size:,} bytes  digest for SOURCES: {_shipped.card_digest(card)}")
 
 
 if __name__ == "__main__":

@@ -20,9 +20,10 @@ from torch import nn
 from torchvision.transforms import v2
 
 import wmlearn as wm
-from wmlearn import embedding, zoo
-from wmlearn._data import published
-from wmlearn.history import Epoch
+from wmlearn import zoo
+from wmlearn.data import _published
+from wmlearn.training.history import Epoch
+from wmlearn.watermarks import embedding
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "zoo.csv"
@@ -126,7 +127,7 @@ def data_of(recipe: Recipe) -> wm.Splits:
 
 def base_of(recipe: Recipe) -> nn.Module:
     """Return the network that others go on from; trained once, then kept beside the full data."""
-    path = published.data_folder() / "zoo" / f"{recipe.data}-{recipe.kind}.safetensors"
+    path = _published.data_folder() / "zoo" / f"{recipe.data}-{recipe.kind}.safetensors"
     if not path.exists():
         data = data_of(recipe)
         model = NETWORKS[recipe.network](data, width=recipe.width, seed=recipe.seed)

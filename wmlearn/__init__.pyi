@@ -1,32 +1,37 @@
-from . import stats, theft
-from .blackbox import BlackBox, HttpBox
-from .commitment import CLASSROOM_KEY
-from .composite import Composite
-from .countermeasures import Dawn
-from .data import Split, Splits, load_data
-from .embedding import Marked, embed
+from . import theft
+from .course.checks import check
+from .course.tribunal import open_case, score_card
+from .data.splits import Split, Splits, load_data
+from .evidence import stats
+from .evidence.commitment import CLASSROOM_KEY
+from .evidence.judging import challenge, judge
+from .evidence.opening import Opened, open_leaves, read_opened
+from .evidence.storage import log_use, open_evidence, read_log, save_evidence
+from .evidence.trigger_set import TriggerSet
+from .evidence.verdict import Verdict, Verdicts
+from .evidence.verification import verify, verify_all
 from .experiments import sweep
-from .evidence import log_use, open_evidence, read_log, save_evidence
-from .judge import challenge, judge
-from .labs.embedding import EmbeddingLab
+from .labs.embedding.lab import EmbeddingLab
 from .labs.predict import Predict
-from .labs.studio import TriggerStudio
-from .labs.theft import TheftLab
-from .labs.verification import VerificationLab
-from .lessons import check
-from .margin import Margin
-from .models import deep_cnn, small_cnn
-from .opening import Opened, open_leaves, read_opened
-from .questions import TriggerSet
-from .service import Conduct, Service, serve
-from .history import OneCycle
-from .training import accuracy, fit
-from .tribunal import open_case, score_card
-from .trigger import Trigger
-from .triggers import Content, Noise, Unrelated
-from .verdict import Verdict, Verdicts
-from .verification import verify, verify_all
-from .whitebox import Message, embed_message, seal_message, verify_message
+from .labs.studio.lab import TriggerStudio
+from .labs.theft.lab import TheftLab
+from .labs.verification.lab import VerificationLab
+from .service._app import Conduct
+from .service.blackbox import BlackBox
+from .service.remote import HttpBox
+from .service.server import Service, serve
+from .training.loop import accuracy, fit
+from .training.models import deep_cnn, small_cnn
+from .training.schedule import OneCycle
+from .triggers.composite import Composite
+from .triggers.content import Content
+from .triggers.noise import Noise
+from .triggers.trigger import Trigger
+from .triggers.unrelated import Unrelated
+from .watermarks.dawn import Dawn
+from .watermarks.embedding import Marked, embed
+from .watermarks.margin import Margin
+from .watermarks.whitebox import Message, embed_message, seal_message, verify_message
 from .zoo import load_model, null_models
 
 __all__ = [

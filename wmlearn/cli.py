@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wmlearn._checks import sentence
-from wmlearn._environment import findings
-from wmlearn._show import plural
-from wmlearn._webapp import Conduct
-from wmlearn.blackbox import HttpBox
-from wmlearn.evidence import LOG, alone, log_use, open_evidence, read_log
-from wmlearn.learn import LESSONS, copy_lessons
-from wmlearn.service import serve
-from wmlearn.stats import open_list_family
-from wmlearn.verification import verify
+from wmlearn._display import plural
+from wmlearn.course.copies import LESSONS, copy_lessons
+from wmlearn.course.environment import findings
+from wmlearn.evidence.stats import open_list_family
+from wmlearn.evidence.storage import LOG, alone, log_use, open_evidence, read_log
+from wmlearn.evidence.verification import verify
+from wmlearn.service._app import Conduct
+from wmlearn.service.remote import HttpBox
+from wmlearn.service.server import serve
 
 if TYPE_CHECKING:
     from torch import nn
@@ -224,7 +224,7 @@ def _case() -> None:
 @click.option("--budget", type=int, default=300, show_default=True, help="Questions, over all six services.")
 def _new(secret: str, out: str, budget: int) -> None:
     """Train six networks, and write a case for students and its truth as two files; it takes about a minute."""
-    from wmlearn._cases import new_case
+    from wmlearn.course._cases import new_case
 
     name = new_case(out, secret, budget=budget)
     click.echo(f"{name}: give {out} to your students (wm.open_case), and keep {secret} to yourself.")
@@ -236,7 +236,7 @@ def _new(secret: str, out: str, budget: int) -> None:
 @_json
 def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
     """Score the CARDS that students saved with case.card(...).save(path)."""
-    from wmlearn.tribunal import score_card
+    from wmlearn.course.tribunal import score_card
 
     for card in cards:
         score = score_card(card, secret=secret)

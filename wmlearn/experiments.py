@@ -21,14 +21,15 @@ from tqdm.auto import tqdm
 
 from wmlearn._checks import check_kind, check_seed, shown
 from wmlearn._fingerprint import fingerprint
-from wmlearn.blackbox import BlackBox
-from wmlearn.data import Splits
-from wmlearn.embedding import embed
-from wmlearn.models import small_cnn
-from wmlearn.questions import Triggers, TriggerSet
+from wmlearn.data.splits import Splits
+from wmlearn.evidence.trigger_set import Triggers, TriggerSet
+from wmlearn.evidence.verification import verify
+from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Theft
-from wmlearn.theft._base import AnyTheft, Network, as_theft
-from wmlearn.verification import verify
+from wmlearn.theft._base import AnyTheft, as_theft
+from wmlearn.theft.deployment import Network
+from wmlearn.training.models import small_cnn
+from wmlearn.watermarks.embedding import embed
 
 if TYPE_CHECKING:
     import pandas as pd

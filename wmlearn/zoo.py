@@ -20,12 +20,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wmlearn._checks import check_choice, check_count
-from wmlearn._data import published, short
 from wmlearn._random import stable_rng
-from wmlearn.data import Splits, load_data
-from wmlearn.history import OneCycle
-from wmlearn.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
-from wmlearn.training import TensorData, run, train
+from wmlearn.data import _published
+from wmlearn.data._sources import short
+from wmlearn.data.splits import Splits, load_data
+from wmlearn.training.loop import TensorData, run, train
+from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
+from wmlearn.training.schedule import OneCycle
 
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
@@ -102,7 +103,7 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
 def _on_demand(name: str, wanted: range) -> list[nn.Module]:
     """Return null models by number: those kept from before, and the missing ones trained."""
-    folder = published.data_folder() / FOLDER / name
+    folder = _published.data_folder() / FOLDER / name
     kept = {i: _kept(folder, i) for i in wanted}
     missing = [i for i in wanted if kept[i] is None]
     if missing and run(_train(name, missing, folder), len(missing) * SCHEDULE.epochs, dict).stopped:

@@ -8,9 +8,12 @@ models at once, too (`Vote`).
 Besides its own call every theft but `InvertModel` has one that is the same for all, which `wm.sweep` and `wm.TheftLab`
 use: `theft.deploy(owner, context)` returns a `Deployment`, that is what is asked in the end, the network behind it and
 the cost. A theft of your own is a frozen dataclass below `Theft` that has a `deploy`, too.
+
+Imports: ground, data, evidence, triggers, training, service, watermarks.
 """
 
-from wmlearn.theft._base import Context, Cost, Deployment, Surrogate, Theft
+from wmlearn.theft._base import Theft
+from wmlearn.theft.deployment import Context, Cost, Deployment, Surrogate
 from wmlearn.theft.evade import AddNoise, Blur, Jpeg, RejectUnusual, Squeeze, Vote
 from wmlearn.theft.imitate import StealByQueries
 from wmlearn.theft.invert import Inverted, InvertModel

@@ -16,11 +16,11 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from wmlearn._checks import check_count, check_images, check_kind, check_query, check_seed, shown
+from wmlearn._display import picture
 from wmlearn._random import stable_rng
-from wmlearn._show import picture
 from wmlearn._types import Images, Labels, Query
-from wmlearn.answers import labels_of
-from wmlearn.data import Split
+from wmlearn.data.splits import Split
+from wmlearn.evidence.answers import labels_of
 from wmlearn.theft._base import ByAsking, check_strength
 
 

@@ -11,17 +11,19 @@ import numpy as np
 from torch import nn
 
 from wmlearn._checks import check_choice, check_count, check_kind, check_query, check_seed, shown
-from wmlearn._forward import check_fits, predict
 from wmlearn._random import stable_rng
-from wmlearn._threads import check_threads
 from wmlearn._types import Query
-from wmlearn.answers import labels_of
-from wmlearn.blackbox import BlackBox
-from wmlearn.data import Split, load_data
-from wmlearn.history import OneCycle, OnEpoch
-from wmlearn.theft._base import ByAsking, Context, Surrogate
-from wmlearn.training import TensorData, check_on_epoch, own_copy, run, train
-from wmlearn.triggers import FOREIGN, fit_pixels
+from wmlearn.data.splits import Split, load_data
+from wmlearn.evidence.answers import labels_of
+from wmlearn.service.blackbox import BlackBox
+from wmlearn.theft._base import ByAsking
+from wmlearn.theft.deployment import Context, Surrogate
+from wmlearn.training._inference import check_fits, predict
+from wmlearn.training._threads import check_threads
+from wmlearn.training.history import OnEpoch
+from wmlearn.training.loop import TensorData, check_on_epoch, own_copy, run, train
+from wmlearn.training.schedule import OneCycle
+from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
 AT_ONCE = 250  # images in one go: what came before the service died is kept
 

@@ -12,13 +12,13 @@ from torch import nn
 from torch.nn import functional
 
 from wmlearn._checks import check_choice, check_count, check_images, check_number, check_seed
-from wmlearn._forward import check_fits, weight_of
 from wmlearn._random import torch_generator
-from wmlearn._threads import torch_threads
 from wmlearn._types import Images, Labels
-from wmlearn.data import Split
+from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft
-from wmlearn.training import own_copy
+from wmlearn.training._inference import check_fits, weight_of
+from wmlearn.training._threads import torch_threads
+from wmlearn.training.loop import own_copy
 
 SURE = 0.99  # probability of its class at which an image is left alone
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from wmlearn._checks import check_choice, check_count, check_seed
-from wmlearn._forward import check_fits, check_model
 from wmlearn._random import torch_generator
-from wmlearn._threads import check_threads
-from wmlearn.data import Split
-from wmlearn.history import History, OnEpoch
-from wmlearn.theft._base import Context, Deployment, Surrogate, Theft, check_strength
-from wmlearn.training import own_copy
+from wmlearn.data.splits import Split
+from wmlearn.theft._base import Theft, check_strength
+from wmlearn.theft.deployment import Context, Deployment, Surrogate
+from wmlearn.training._inference import check_fits, check_model
+from wmlearn.training._threads import check_threads
+from wmlearn.training.history import History, OnEpoch
+from wmlearn.training.loop import own_copy
 
 Altered = tuple[nn.Module, History]
 HowToRun = dict[str, Any]  # on_epoch and threads, as `training.run` takes them

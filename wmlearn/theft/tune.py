@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from wmlearn._checks import check_choice, check_count, check_kind, check_number, check_seed
-from wmlearn._forward import predict
 from wmlearn._random import seeded
-from wmlearn.data import Split, Splits
-from wmlearn.embedding import embed
-from wmlearn.history import OneCycle
-from wmlearn.questions import Triggers
+from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.theft.modify import Altered, HowToRun, Modification, check_strength, drop_channels, layers_of, normalised
-from wmlearn.training import TensorData, run, train
+from wmlearn.training._inference import predict
+from wmlearn.training.loop import TensorData, run, train
+from wmlearn.training.schedule import OneCycle
+from wmlearn.watermarks.embedding import embed
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,0 +1,356 @@
+"""tools/lessons.py on a small project of its own: what it makes, what it leaves alone, what it refuses."""
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import nbformat
+import pytest
+from _tool import ROOT, course, tool
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+PYPROJECT = """
+[project]
+dependencies = ["numpy>=1.24", "lazy_loader>=0.3", "Some_New.Thing[x]>=2; python_version > '3'", "torch", "ipywidgets"]
+[project.urls]
+Repository = "https://github.com/someone/fork"
+"""
+LESSON = """
+[[lesson]]
+id = "{0}"
+file = "{0}.ipynb"
+title = "Title {0}"
+minutes = 7
+core = {1}
+objectives = ["see this", "do that"]
+prerequisites = {2}
+"""
+NEVER_TOUCHED = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "ipywidgets"}
+# A cell for each thing that differs from run to run: an address, a port, a widget, streams in pieces.
+SOURCES = [
+    "import sys\nprint('a', flush=True)\nprint('b')",
+    "print(object(), 'http://127.0.0.1:54321/v2')",
+    "import ipywidgets\nipywidgets.IntSlider(3)",
+    "1 + 1",
+]
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """Return a project of two lessons, as an author would leave them: never run, no header."""
+    for folder in ("notebooks", "tests/course"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "pyproject.toml").write_text(PYPROJECT)
+    listed = LESSON.format("00", "true", "[]") + LESSON.format("01", "false", '["00", "some Python"]')
+    (tmp_path / "notebooks" / "lessons.toml").write_text(listed)
+    (tmp_path / "README.md").write_text("# Fork\n<!-- lessons --><!-- /lessons -->\nThe end.\n")
+    shutil.copy(ROOT / "tests" / "course" / "nbval.cfg", tmp_path / "tests" / "course")
+    write(tmp_path, "00", new_notebook(cells=[new_markdown_cell("Look."), *map(new_code_cell, SOURCES)]))
+    write(tmp_path, "01", new_notebook(cells=[new_code_cell("2 + 2")]))
+    return tmp_path
+
+
+def write(project: Path, lesson: str, nb) -> None:
+    nbformat.write(nb, project / "notebooks" / f"{lesson}.ipynb")
+
+
+def read(project: Path, lesson: str = "00"):
+    return nbformat.read(project / "notebooks" / f"{lesson}.ipynb", as_version=4)
+
+
+def made(project: Path, monkeypatch=None) -> Path:
+    """Bring the project into the form that --check accepts; with monkeypatch, without running anything."""
+    if monkeypatch:
+        monkeypatch.setattr(tool, "execute", lambda nb, folder: None)
+    assert tool.main([], project) == 0
+    return project
+
+
+def checked(project: Path, capsys) -> list[str]:
+    capsys.readouterr()
+    code = tool.main(["--check"], project)
+    lines = capsys.readouterr().out.splitlines()
+    assert code == (not lines[0].endswith("as they should be."))
+    return lines if code else []
+
+
+# ------------------------------------------------------------------------------------------ running and writing
+
+
+def test_lessons_are_run_and_left_in_normal_form(project, capsys):
+    assert tool.main([], project) == 0
+    assert "00.ipynb: written" in capsys.readouterr().out
+    nb = read(project)
+    code = [cell for cell in nb.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == [1, 2, 3, 4, 5]
+    assert code[0].outputs == []
+    assert [output.text for output in code[1].outputs] == ["a\nb\n"]
+    assert code[2].outputs[0].text == "<object object at 0xADDRESS> http://127.0.0.1:PORT/v2\n"
+    assert list(code[3].outputs[0].data) == ["text/plain"]
+    assert code[4].outputs[0].execution_count == 5
+    assert nb.metadata == tool.METADATA
+    assert all(set(cell.metadata) <= {"tags", "jupyter"} for cell in nb.cells)
+    assert checked(project, capsys) == []
+
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    assert tool.main([], project) == 0
+    assert "00.ipynb: unchanged" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in project.rglob("*") if path.is_file()} == before
+    text = (project / "notebooks" / "00.ipynb").read_text("utf-8")
+    assert text.endswith("}\n")
+    assert json.dumps(json.loads(text), indent=1, sort_keys=True, ensure_ascii=False) + "\n" == text
+
+
+def test_a_failing_lesson_is_named_and_left_as_it_was(project, capsys):
+    write(project, "01", new_notebook(cells=[new_code_cell("1 / 0")]))
+    before = (project / "notebooks" / "01.ipynb").read_bytes()
+    assert tool.main(["--only", "01"], project) == 1
+    assert "01.ipynb, cell 2 ends in ZeroDivisionError: division by zero" in capsys.readouterr().err
+    assert (project / "notebooks" / "01.ipynb").read_bytes() == before
+
+
+def test_warnings_are_refused_and_bars_are_off(project, capsys):
+    code = "import os, warnings\nprint(os.environ['TQDM_DISABLE'])\nwarnings.warn('beware')"
+    write(project, "01", new_notebook(cells=[new_code_cell(code)]))
+    assert tool.main(["--only", "01"], project) == 1
+    assert "writes to stderr" in capsys.readouterr().err
+
+
+def test_a_lesson_that_does_not_end_is_given_up(project, capsys, monkeypatch):
+    monkeypatch.setattr(tool, "SECONDS_PER_CELL", 1)
+    write(project, "01", new_notebook(cells=[new_code_cell("import time\ntime.sleep(60)")]))
+    assert tool.main(["--only", "01"], project) == 1
+    assert "01.ipynb did not run to its end" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------ the header
+
+
+def test_the_header_says_what_the_list_says(project, monkeypatch):
+    made(project, monkeypatch)
+    first, second = (read(project, lesson).cells[0].source for lesson in ("00", "01"))
+    assert first.startswith("# 00 · Title 00\n")
+    assert "About 7 minutes, and the exercises · core path · before this: nothing" in first
+    assert "- see this\n- do that" in first
+    assert "[01 · Title 01](01.ipynb) →" in first
+    assert "← " not in first
+    assert "extra · before this: [00 · Title 00](00.ipynb), some Python" in second
+    assert "← [00 · Title 00](00.ipynb)" in second
+    assert "[![Open in Binder](https://mybinder.org/badge_logo.svg)]" in first
+    assert "https://mybinder.org/v2/gh/someone/fork/main?urlpath=lab/tree/notebooks/00.ipynb" in first
+    assert "https://colab.research.google.com/github/someone/fork/blob/main/notebooks/00.ipynb" in first
+    assert "https://github.com/someone/fork/blob/main/notebooks/00.ipynb" in first
+
+
+def test_the_made_cells_have_tags_and_stable_ids(project, monkeypatch):
+    nb = read(made(project, monkeypatch))
+    assert [cell.id for cell in nb.cells] == ["wm-header", "wm-setup", *(f"cell-{n:02d}" for n in range(2, 7))]
+    assert [cell.metadata.tags for cell in nb.cells[:2]] == [["wm-header"], ["wm-setup"]]
+    assert nb.cells[1].metadata.jupyter.source_hidden is True
+
+
+def run_setup(source: str, monkeypatch, *, colab: bool) -> list[list[str]]:
+    """Run the set-up cell and return the commands that it would have started."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, check: started.append(command))
+    monkeypatch.delitem(sys.modules, "google.colab", raising=False)
+    if colab:
+        monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
+    exec(source, {})
+    return started
+
+
+def test_outside_colab_the_setup_cell_does_nothing(project, monkeypatch):
+    assert run_setup(setup_cell(project), monkeypatch, colab=False) == []
+
+
+def test_in_colab_it_installs_wmlearn_and_what_colab_lacks(project, monkeypatch):
+    [[python, *words]] = run_setup(setup_cell(project), monkeypatch, colab=True)
+    assert python == sys.executable
+    assert words[:5] == ["-m", "pip", "install", "--quiet", "--no-deps"]
+    assert words[5:] == [
+        "wmlearn @ https://github.com/someone/fork/archive/refs/heads/main.zip",
+        "Some_New.Thing[x]>=2; python_version > '3'",
+    ]
+
+
+def test_the_real_setup_cell_never_touches_what_colab_brings(monkeypatch):
+    [[*words]] = run_setup(setup_cell(ROOT), monkeypatch, colab=True)
+    names = {course.package_name(word) for word in words[words.index("--no-deps") + 1 :]}
+    assert "wmlearn" in names
+    assert not names & NEVER_TOUCHED
+    assert NEVER_TOUCHED <= course.COLAB_SHIPS
+    assert "--upgrade" not in words
+
+
+def setup_cell(project: Path) -> str:
+    return course.colab_setup(tool.read_course(project))
+
+
+# ------------------------------------------------------------------------------------------ --check
+
+
+def test_check_finds_what_is_not_as_it_should_be(project, monkeypatch, capsys):
+    assert any("header" in line for line in checked(project, capsys))
+    made(project, monkeypatch)
+    assert checked(project, capsys) == []
+
+
+def changed(nb, change: str):
+    """Return the notebook with one thing wrong with it."""
+    cell = nb.cells[-1]
+    if change == "header":
+        nb.cells[0].source = nb.cells[0].source.replace("7 minutes", "8 minutes")
+    elif change == "setup":
+        nb.cells[1].source += "\n"
+    elif change == "count":
+        cell.execution_count = 9
+    elif change == "id":
+        cell.id = "a1b2c3d4"
+    elif change == "timing":
+        cell.metadata.execution = {"iopub.execute_input": "2026-01-01T00:00:00Z"}
+    elif change == "kernel":
+        nb.metadata.kernelspec.display_name = "my kernel"
+    elif change == "state":
+        nb.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
+    elif change == "view":
+        cell.outputs = [new_output("display_data", data={tool.WIDGET_VIEW: {"model_id": "1"}, "text/plain": "x"})]
+    elif change == "address":
+        cell.outputs = [new_output("stream", name="stdout", text="at 0x7fab12345678")]
+    return nb
+
+
+@pytest.mark.parametrize("change", ["count", "id", "timing", "kernel", "state", "view", "address"])
+def test_check_finds_each_departure_from_normal_form(project, monkeypatch, capsys, change):
+    made(project, monkeypatch)
+    write(project, "00", changed(read(project), change))
+    assert checked(project, capsys) == [
+        "00.ipynb is not in its normal form (counts, ids, metadata); run `make lessons`."
+    ]
+
+
+@pytest.mark.parametrize("change", ["header", "setup"])
+def test_check_finds_an_edited_header(project, monkeypatch, capsys, change):
+    made(project, monkeypatch)
+    write(project, "00", changed(read(project), change))
+    assert checked(project, capsys) == ["00.ipynb: the header is not what lessons.toml says; run `make lessons`."]
+
+
+def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
+    path = made(project, monkeypatch) / "notebooks" / "00.ipynb"
+    path.write_text(path.read_text("utf-8").rstrip("\n"), "utf-8")
+    assert "normal form" in checked(project, capsys)[0]
+
+
+HOME = "/".join(["", "home", "me"])  # put together, because no file of the project may hold such a path
+
+
+def picture(size: int, alt: str = "three dots in a row of 5"):
+    data = {"image/png": base64.b64encode(bytes(size)).decode()}
+    return new_output("display_data", data=data, metadata={"image/png": {"alt": alt}})
+
+
+DEFECTS = {
+    "was never run": {"execution_count": None, "outputs": []},
+    "ends in KeyError: 'x'": {"outputs": [new_output("error", ename="KeyError", evalue="'x'", traceback=[])]},
+    "writes to stderr": {"outputs": [new_output("stream", name="stderr", text="beware")]},
+    "has a picture of 80,001 bytes": {"outputs": [picture(80_001)]},
+    "has a picture without words": {"outputs": [picture(10, alt="dots")]},
+    "absolute path": {
+        "outputs": [new_output("stream", name="stdout", text="saved to " + "/".join(["", "home", "me"]))]
+    },
+}
+
+
+@pytest.mark.parametrize("sentence", DEFECTS)
+def test_check_names_what_normalising_cannot_mend(project, monkeypatch, capsys, sentence):
+    nb = read(made(project, monkeypatch))
+    nb.cells[-1].update(DEFECTS[sentence])
+    write(project, "00", nb)
+    [found] = checked(project, capsys)
+    assert found.startswith("00.ipynb, cell 6 ")
+    assert sentence in found
+
+
+@pytest.mark.parametrize("text", ["https://x.org/home/me", "../tmp/a", "P:\\theta", "and/or", "a /b/ c"])
+def test_what_only_looks_like_an_absolute_path_may_stand(text):
+    assert tool.defects(new_notebook(cells=[new_markdown_cell(text)]), "x") == []
+
+
+def test_pictures_up_to_the_limit_may_stand():
+    cell = new_code_cell("1", execution_count=1, outputs=[picture(80_000)])
+    assert tool.defects(new_notebook(cells=[cell]), "x") == []
+
+
+def test_a_picture_gets_the_words_beside_it():
+    figure = new_output("display_data", data={"image/png": "iVBO", "text/plain": "<Figure size 500x300 with 1 Axes>"})
+    lab = new_output("execute_result", data={"image/png": "iVBO", "text/plain": "30 of 30\n  found"}, execution_count=1)
+    said = [new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")]
+    kept = tool.normal_outputs([said[0], figure, said[1], lab], 1, [])
+    alts = {output.data["text/plain"]: tool.alt_text(output) for output in kept if "data" in output}
+    assert list(alts.values()) == ["20 bars, the highest 7", "30 of 30 found"]
+
+
+# ------------------------------------------------------------------------------------------ the list, README, bad input
+
+
+def test_readme_gets_its_table_between_the_markers(project, monkeypatch, capsys):
+    text = (made(project, monkeypatch) / "README.md").read_text("utf-8")
+    assert "| [00 · Title 00](notebooks/00.ipynb) | 7 | core | see this; do that |" in text
+    assert text.startswith("# Fork\n<!-- lessons -->\n")
+    assert text.endswith("<!-- /lessons -->\nThe end.\n")
+    (project / "README.md").write_text(text.replace("| 7 |", "| 8 |", 1), "utf-8")
+    assert checked(project, capsys) == [
+        "README.md: the table of lessons is not what lessons.toml says; run `make lessons`."
+    ]
+
+
+def test_a_readme_without_markers_is_left_alone(project, monkeypatch):
+    (project / "README.md").write_text("# None\n")
+    assert (made(project, monkeypatch) / "README.md").read_text() == "# None\n"
+
+
+def test_a_notebook_that_is_listed_must_exist_and_the_other_way_round(project, monkeypatch, capsys):
+    made(project, monkeypatch)
+    (project / "notebooks" / "01.ipynb").rename(project / "notebooks" / "stray.ipynb")
+    assert checked(project, capsys) == [
+        "01.ipynb is listed in lessons.toml but is not in notebooks/.",
+        "stray.ipynb is in notebooks/ but not in lessons.toml.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("notebooks/lessons.toml", "minutes = 7\n", "", "missing or unknown keys: minutes"),
+        ("notebooks/lessons.toml", "core = true", "core = true\nlevel = 3", "missing or unknown keys: level"),
+        (
+            "pyproject.toml",
+            "https://github.com/someone/fork",
+            "https://example.org/x",
+            "Repository must be https://git",
+        ),
+        ("notebooks/00.ipynb", "{", "<", "00.ipynb is not a notebook"),
+    ],
+)
+def test_bad_files_get_one_sentence(project, capsys, file, old, new, sentence):
+    path = project / file
+    path.write_text(path.read_text("utf-8").replace(old, new, 1), "utf-8")
+    assert tool.main(["--only", "00"], project) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_an_unknown_lesson_is_answered_with_the_list(project, capsys):
+    assert tool.main(["--only", "07"], project) == 1
+    assert capsys.readouterr().err == "There is no lesson '07'; there are 00, 01.\n"
+
+
+def test_jupytext_takes_a_lesson_apart_and_puts_it_together_again(project, monkeypatch):
+    path = made(project, monkeypatch) / "notebooks" / "00.ipynb"
+    command = [sys.executable, "-m", "jupytext", "--quiet", "--test", "--to", "py:percent", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

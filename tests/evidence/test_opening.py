@@ -1,0 +1,192 @@
+"""What is opened can be checked against the seal without the key, and nothing else passes for it."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+import wmlearn as wm
+from wmlearn.evidence import commitment
+
+
+@pytest.fixture(scope="module")
+def marks():
+    return wm.Content(words=11)(wm.load_data("mnist"), n=25, alpha=0.01)
+
+
+@pytest.fixture
+def opened(marks):
+    return wm.open_leaves(marks, [7, 2, 10])
+
+
+# --- The tree ---------------------------------------------------------------------------------------------------------
+
+
+def leaves_for(count):
+    return [bytes([i]) * 32 for i in range(count)]
+
+
+@given(st.integers(1, 70), st.data())
+def test_every_leaf_leads_to_the_root_by_its_own_path_alone(count, data):
+    leaves, index = leaves_for(count), data.draw(st.integers(0, count - 1))
+    path, root = commitment.audit_path(leaves, index), commitment.tree_hash(leaves)
+    assert commitment.root_of(leaves[index], index, count, path) == root
+    assert len(path) <= (count - 1).bit_length()
+    assert commitment.root_of(b"other", index, count, path) != root
+    for level in range(len(path)):
+        changed = [*path[:level], b"\xff" * 32, *path[level + 1 :]]
+        assert commitment.root_of(leaves[index], index, count, changed) != root
+
+
+@given(st.integers(2, 40), st.data())
+def test_a_leaf_passes_at_no_other_place(count, data):
+    leaves = leaves_for(count)
+    index, claimed = data.draw(st.permutations(range(count)))[:2]
+    path = commitment.audit_path(leaves, index)
+    root = commitment.tree_hash(leaves)
+    if len(path) == len(commitment.audit_path(leaves, claimed)):
+        assert commitment.root_of(leaves[index], claimed, count, path) != root
+    else:
+        with pytest.raises(ValueError, match="wrong length"):
+            commitment.root_of(leaves[index], claimed, count, path)
+
+
+@pytest.mark.parametrize(("count", "nodes"), [(1, 1), (4, 1), (4, 3), (5, 0)])
+def test_a_path_of_the_wrong_length(count, nodes):
+    with pytest.raises(ValueError, match="wrong length"):
+        commitment.root_of(b"leaf", 0, count, [bytes(32)] * nodes)
+
+
+# --- Opening ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_opened_answers_are_the_sealed_ones(marks, opened):
+    assert opened.answers().tolist() == marks.answers[[7, 2, 10]].tolist()
+    assert opened.seal == marks.seal
+    assert opened.names == tuple(marks.names[q] for q in (7, 2, 10))
+    for place, q in enumerate((7, 2, 10)):
+        assert np.array_equal(opened.pixels[opened.question == place], marks.pixels[marks.question == q])
+
+
+def test_every_question_can_be_opened_alone(marks):
+    for q in range(marks.n):
+        assert wm.open_leaves(marks, [q]).answers().tolist() == [marks.answers[q]]
+
+
+def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(marks, opened, tmp_path):
+    digests = [commitment.image_digest(image) for image in marks.pixels]
+    secrets = commitment.question_secrets(marks.key, digests, marks.n)
+    told = opened.save(tmp_path / "opened.safetensors").read_bytes() + repr(opened).encode()
+    for q, secret in enumerate(secrets):
+        assert (secret.hex().encode() in told) == (q in (7, 2, 10))
+        assert secret not in told
+    assert marks.key not in told
+    assert marks.key.hex().encode() not in told
+
+
+def test_saved_and_read_is_the_same(marks, opened, tmp_path):
+    read = wm.read_opened(opened.save(tmp_path / "opened.safetensors"))
+    assert read.answers().tolist() == opened.answers().tolist()
+    assert (read.seal, read.indices, read.names, read.paths, read.classroom) == (
+        opened.seal,
+        opened.indices,
+        opened.names,
+        opened.paths,
+        False,
+    )
+
+
+def forged(opened, **changes):
+    return dataclasses.replace(opened, **changes)
+
+
+FORGERIES = {
+    "a pixel": lambda o: forged(o, pixels=np.bitwise_xor(o.pixels, np.eye(28, dtype=np.uint8) // 1)),
+    "a name": lambda o: forged(o, names=("OTHER", *o.names[1:])),
+    "a secret": lambda o: forged(o, secrets=(bytes(32), *o.secrets[1:])),
+    "a place": lambda o: forged(o, indices=(6, *o.indices[1:])),
+    "a path": lambda o: forged(o, paths=((*o.paths[0][:-1], bytes(32)), *o.paths[1:])),
+    "two secrets swapped": lambda o: forged(o, secrets=(o.secrets[1], o.secrets[0], o.secrets[2])),
+    "an image more": lambda o: forged(
+        o, pixels=np.concatenate([o.pixels, o.pixels[:1] ^ 1]), question=np.append(o.question, 2)
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_what_was_not_sealed_is_refused_by_name(opened, forgery):
+    with pytest.raises(ValueError, match=r"question \d+ \(\w+\) must be what was sealed|wrong length"):
+        FORGERIES[forgery](opened).answers()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [[0, 0, 1, 1, 2, -1], [0, 0, 1, 1, 2, 9], [2, 2, 1, 1, 0, 0], [0.0, 0, 1, 1, 2, 2], [0, 0, 1], []],
+    ids=str,
+)
+def test_images_that_belong_to_no_opened_question_are_refused(opened, question):
+    """Whose images are not among those that were checked would have a say in the answers otherwise."""
+    pixels = np.concatenate([opened.pixels, opened.pixels])[:6]
+    with pytest.raises(ValueError, match=r"question must hold 6 whole numbers, .* that rise from 0 to 2"):
+        forged(opened, pixels=pixels, question=np.array(question)).answers()
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ([], "Name at least one"),
+        ([1.5], "by number"),
+        ("07", "by number"),
+        ([[1], [2]], "by number"),
+        ([11], "0 .* 10"),
+        ([-1], "0 .* 10"),
+        ([3, 3], "once"),
+        (None, "by number"),
+    ],
+)
+def test_bad_questions(marks, named, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        wm.open_leaves(marks, named)
+
+
+def test_fixed_labels_have_nothing_to_open():
+    marks = wm.Content(labels="fixed")(wm.load_data("mnist"), n=5)
+    with pytest.raises(ValueError, match="keyed labels"):
+        wm.open_leaves(marks, [0])
+
+
+def rewritten(path, **changes):
+    with safe_open(path, framework="numpy") as file:
+        record = json.loads(file.metadata()["wmlearn"]) | changes
+        arrays = {name: file.get_tensor(name) for name in ("pixels", "question")}
+    save_file(arrays, path, metadata={"wmlearn": json.dumps(record)})
+    return path
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"indices": [1]}, {"indices": [1, 1, 2]}, {"secrets": ["xyz"] * 3}, {"header": None}, {"paths": 3}, {"names": []}],
+    ids=str,
+)
+def test_a_file_that_is_not_whole(opened, tmp_path, changes):
+    path = rewritten(opened.save(tmp_path / "opened.safetensors"), **changes)
+    with pytest.raises(OSError, match=r"should hold questions that an owner has opened.*Ask the owner for it again"):
+        wm.read_opened(path)
+
+
+def test_a_file_cut_short_missing_or_another(opened, tmp_path):
+    path = opened.save(tmp_path / "opened.safetensors")
+    path.write_bytes(path.read_bytes()[:-10])
+    other = tmp_path / "other.safetensors"
+    save_file({"x": np.zeros(3)}, other)
+    for each in (path, other, tmp_path / "none", tmp_path):
+        with pytest.raises(OSError, match="should hold questions that an owner has opened"):
+            wm.read_opened(each)

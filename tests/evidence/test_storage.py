@@ -1,0 +1,434 @@
+"""What was sealed can be kept and opened again; what was changed since is refused, and named."""
+
+import base64
+import copy
+import dataclasses
+import json
+import logging
+import os
+import pickle
+import pprint
+import reprlib
+import stat
+import tempfile
+import traceback
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+import wmlearn as wm
+from wmlearn.evidence.commitment import image_digest, seal
+from wmlearn.evidence.storage import _digest
+from wmlearn.evidence.trigger_set import seal_triggers
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def marks(mnist):
+    return wm.Content(words=4)(mnist, n=12, alpha=0.01)
+
+
+@pytest.fixture
+def folder(marks, tmp_path):
+    return wm.save_evidence(marks, tmp_path / "case")
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [wm.Content(words=4), wm.Noise(), wm.Noise(labels="fixed"), wm.Unrelated(labels="fixed", target="lot")],
+    ids=repr,
+)
+def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
+    before = recipe(mnist, n=12, alpha=0.01)
+    after = wm.open_evidence(wm.save_evidence(before, tmp_path))
+    assert after.seal == before.seal
+    assert np.array_equal(after.pixels, before.pixels)
+    assert np.array_equal(after.answers, before.answers)
+    assert (after.names, after.alpha, after.recipe, after.key) == (
+        before.names,
+        before.alpha,
+        before.recipe,
+        before.key,
+    )
+
+
+def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, marks):
+    if os.name == "posix":
+        assert stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
+    for file in folder.iterdir():
+        if file.name != "key.hex":
+            assert marks.key not in file.read_bytes()
+            assert marks.key.hex().encode() not in file.read_bytes()
+
+
+def test_a_changed_pixel_is_named(folder):
+    arrays = load_file(folder / "images.safetensors")
+    arrays["pixels"][7, 0, 3, 3] ^= 1
+    save_file(arrays, folder / "images.safetensors")
+    with pytest.raises(
+        ValueError, match=r"must hold the 12 sealed images; image 7 was changed after sealing \(1 in all\)"
+    ):
+        wm.open_evidence(folder)
+
+
+def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
+    arrays = load_file(folder / "images.safetensors")
+    arrays["pixels"][7, 0, 3, 3] ^= 1
+    save_file(arrays, folder / "images.safetensors")
+    _edit(folder, lambda record: record["images"].__setitem__(7, image_digest(arrays["pixels"][7])))
+    # One image more or less in the set, and every question has another secret: so it is said of all of it.
+    with pytest.raises(
+        ValueError, match=r"^root differs, so that the key is another one, or all of it was sealed anew"
+    ):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize(
+    ("rule", "value"), [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij")), ("more", 1)]
+)
+def test_a_changed_rule_is_refused(folder, rule, value):
+    _edit(folder, lambda record: record["header"].update({rule: value}))
+    with pytest.raises(ValueError, match=rf"^{rule} in .*evidence\.json was changed after sealing"):
+        wm.open_evidence(folder)
+
+
+def test_a_changed_seal_is_refused(folder):
+    _edit(folder, lambda record: record.update(seal="ab" * 32))
+    with pytest.raises(ValueError, match=r"^the seal in .*evidence\.json was changed after sealing"):
+        wm.open_evidence(folder)
+
+
+def test_a_changed_target_is_refused(mnist, tmp_path):
+    """With fixed labels the answer is a rule; with keyed ones no label stands in any file that could be changed."""
+    wm.save_evidence(wm.Noise(labels="fixed", source=1, target=3)(mnist, n=6), tmp_path)
+    _edit(tmp_path, lambda record: record["header"].update(target=4))
+    with pytest.raises(ValueError, match=r"^target in .* was changed after sealing"):
+        wm.open_evidence(tmp_path)
+
+
+def test_no_label_is_kept_and_another_one_has_no_effect(folder, marks):
+    forged = dataclasses.replace(marks, answers=(marks.answers + 1) % 10)
+    wm.save_evidence(forged, folder)  # the same files, to the byte
+    assert np.array_equal(wm.open_evidence(folder).answers, marks.answers)
+
+
+def test_another_key_is_refused_and_not_printed(folder):
+    (folder / "key.hex").write_text("ab" * 32)
+    with pytest.raises(ValueError, match="root differs") as error:
+        wm.open_evidence(folder)
+    assert "abab" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["images.safetensors", "evidence.json", "key.hex"])
+@pytest.mark.parametrize("harm", ["missing", "cut in half"])
+def test_missing_or_cut_files_give_one_sentence(folder, name, harm):
+    data = (folder / name).read_bytes()
+    (folder / name).unlink()
+    if harm == "cut in half":
+        (folder / name).write_bytes(data[: len(data) // 2])
+    with pytest.raises(OSError, match=rf"^.*{name} should be as .*missing, unreadable or damaged"):
+        wm.open_evidence(folder)
+
+
+def sealed_anew(record):
+    """Make the record one piece again, as somebody would who knows how it is made."""
+    record["rules"] = {rule: _digest(record["header"], rule) for rule in record["header"]}
+    record["seal"] = seal(record["header"])
+
+
+def test_a_seal_that_commits_to_nothing_is_refused(folder):
+    """An accuser who publishes the hash of an empty header could choose images and key afterwards."""
+
+    def hollow(record):
+        record["header"] = {name: record["header"][name] for name in ("alpha", "classes", "labels")}
+        sealed_anew(record)
+
+    _edit(folder, hollow)
+    with pytest.raises(ValueError, match=r"^allowed, .*root.* differs, .*: the seal in .* does not fit"):
+        wm.open_evidence(folder)
+
+
+def test_an_extra_rule_is_refused(folder):
+    def extra(record):
+        record["header"]["planned"] = None
+        sealed_anew(record)
+
+    _edit(folder, extra)
+    with pytest.raises(ValueError, match=r"^planned differs"):
+        wm.open_evidence(folder)
+
+
+def test_changed_names_are_refused(folder):
+    _edit(folder, lambda record: record["names"].__setitem__(2, "OTHER"))
+    with pytest.raises(ValueError, match=r"^question 2 \(OTHER\) was changed: the seal in .* does not fit"):
+        wm.open_evidence(folder)
+
+
+def test_an_image_moved_to_another_question_is_refused(folder):
+    arrays = load_file(folder / "images.safetensors")
+    arrays["question"][2] += 1  # the last image of question 0 is now the first of question 1
+    save_file(arrays, folder / "images.safetensors")
+    with pytest.raises(ValueError, match=r"^question 0 \(\w+\) was changed: the seal in .* does not fit"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize("change", ["int8", "extra", "interleaved", "negative", "float"])
+def test_arrays_of_another_form_are_refused(folder, change):
+    arrays = load_file(folder / "images.safetensors")
+    pixels, question = arrays["pixels"], arrays["question"]
+    if change == "int8":
+        pixels = pixels.astype(np.int8)
+    if change == "extra":
+        pixels = np.concatenate([pixels, pixels[:1] ^ 1])
+        _edit(folder, lambda record: record["images"].append(image_digest(pixels[-1])))
+    if change == "interleaved":
+        question = np.arange(12) % 4
+    if change == "negative":
+        question = question - 1
+    if change == "float":
+        question = question.astype(float)
+    save_file({"pixels": pixels, "question": question}, folder / "images.safetensors")
+    with pytest.raises((ValueError, TypeError), match=r"question must hold|must be uint8|was changed|root differs"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize("name", ["seal", "images", "questions", "rules", "names", "recipe", "header"])
+def test_a_missing_entry_gives_one_sentence(folder, name):
+    _edit(folder, lambda record: record.pop(name))
+    with pytest.raises(OSError, match=r"evidence\.json should be as .* damaged \(KeyError\)"):
+        wm.open_evidence(folder)
+
+
+def test_evidence_is_saved_in_a_folder(marks, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "below"):
+        with pytest.raises(FileExistsError, match="saved in a folder"):
+            wm.save_evidence(marks, path)
+
+
+def test_a_readable_key_file_is_closed_again(marks, folder):
+    (folder / "key.hex").chmod(0o644)
+    wm.save_evidence(marks, folder)
+    assert os.name != "posix" or stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
+
+
+def test_another_set_is_never_overwritten(folder, mnist, marks):
+    wm.save_evidence(marks, folder)  # the same one again does no harm
+    with pytest.raises(FileExistsError, match="another trigger set"):
+        wm.save_evidence(wm.Noise()(mnist, n=5), folder)
+    assert wm.open_evidence(folder).seal == marks.seal
+
+
+def _edit(folder, change):
+    path = folder / "evidence.json"
+    record = json.loads(path.read_text())
+    change(record)
+    path.write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize("name", ["images.safetensors", "evidence.json", "key.hex"])
+def test_a_file_that_may_not_be_read_is_named(folder, name, monkeypatch):
+    (folder / name).unlink()
+    (folder / name).mkdir()  # unreadable to everybody, also where the tests run as root
+    with pytest.raises(OSError, match=rf"^.*{name} should be as wm\.save_evidence wrote it; it is missing, unreadable"):
+        wm.open_evidence(folder)
+
+
+@pytest.mark.parametrize("content", ["", "no key", "ab" * 31, "ab" * 33, "g" * 64, "\x00" * 64])
+def test_a_damaged_key_is_not_printed_nor_taken(folder, content):
+    (folder / "key.hex").write_text(content)
+    with pytest.raises(OSError, match=r"key\.hex should be as") as caught:
+        wm.open_evidence(folder)
+    assert content == "" or content not in str(caught.value)
+
+
+paths = st.lists(st.integers(0, 30), min_size=1, max_size=3)
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just([]) | st.just({})
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=paths, value=values)
+def test_whatever_is_changed_in_the_record_is_noticed(folder, marks, steps, value):
+    """Walk down the record by the steps, put something else there: never another set, never a strange error."""
+    kept = (folder / "evidence.json").read_text()
+    record = part = json.loads(kept)
+    for step in steps:
+        places = sorted(part) if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else []
+        if places:
+            whole, place = part, places[step % len(places)]
+            part = whole[place]
+    whole[place] = value
+    (folder / "evidence.json").write_text(json.dumps(record))
+    try:
+        opened = wm.open_evidence(folder)
+    except (OSError, ValueError, TypeError) as error:
+        said = str(error)
+        assert said.endswith("copy.") or "in steps of 0 or 1" in said
+        assert "\n" not in said
+    else:
+        assert opened.seal == marks.seal
+        told = ("recipe", "questions")  # what is only told, of a set that is all as it was sealed
+        assert {**json.loads(kept), **{part: record[part] for part in told}} == record
+    finally:
+        (folder / "evidence.json").write_text(kept)
+
+
+@settings(max_examples=8)
+@given(
+    words=st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4), min_size=2, max_size=4, unique=True)
+)
+def test_any_set_comes_back_as_it_was(mnist, words):
+    marks = wm.Content(words=words)(mnist, n=2 * len(words), alpha=0.01)
+    with tempfile.TemporaryDirectory() as name:
+        opened = wm.open_evidence(wm.save_evidence(marks, name))
+    assert (opened.seal, opened.names, opened.key) == (marks.seal, marks.names, marks.key)
+    assert np.array_equal(opened.answers, marks.answers)
+
+
+# --- The key is shown nowhere -----------------------------------------------------------------------------------------
+
+
+def spellings(key):
+    """Return every way in which bytes are commonly written down."""
+    return [key.hex(), repr(bytes(key))[2:-1], str(list(key))[1:-1], base64.b64encode(key).decode().rstrip("=")]
+
+
+def test_the_key_is_shown_nowhere(mnist, tmp_path, caplog, capfd):
+    caplog.set_level(logging.DEBUG)
+    marks = wm.Content(words=4)(mnist, n=12, alpha=0.01)
+    folder, opened = wm.save_evidence(marks, tmp_path / "case"), wm.open_leaves(marks, [0, 2])
+    verdict = wm.verify(lambda images: marks.labels, marks)
+    things = [marks, marks.key, opened, verdict, wm.verify_all({"copy": lambda images: marks.labels}, marks)]
+    seen = [text for each in things for text in (repr(each), str(each), f"{each}")]
+    seen += [repr(vars(each)) for each in (marks, opened, verdict)] + [pprint.pformat(vars(marks)), reprlib.repr(marks)]
+    seen += [each._repr_html_() for each in (marks, verdict)] + [marks.to_frame().to_string()]
+    seen += [verdict.explain(), repr(dataclasses.fields(marks)), json.dumps(vars(marks), default=repr)]
+    wm.log_use(folder, "asked", [1], whom="a service")
+    seen += [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != "key.hex"]
+    seen.append(opened.save(tmp_path / "opened").read_bytes().decode("latin-1"))
+    seen += [told(act) for act in failures(marks, folder)]
+    out = capfd.readouterr()
+    for text in [*seen, caplog.text, out.out, out.err]:
+        assert not [written for written in spellings(marks.key) if written in text]
+    assert len(seen) > 35
+
+
+def failures(marks, folder):
+    """Yield what goes wrong, deep inside, while the key is at hand."""
+    yield lambda: wm.verify(lambda images: [0.5], marks)
+    yield lambda: wm.verify(lambda images: 1 / 0, marks)
+    yield lambda: wm.open_leaves(marks, [99])
+    yield lambda: wm.save_evidence(marks, folder / "key.hex")
+    yield lambda: wm.save_evidence(wm.Noise()(wm.load_data("mnist"), n=5, key=marks.key), folder)
+    yield lambda: seal_triggers(
+        marks.pixels, marks.question[::-1], marks.names, rules=marks.rules, key=marks.key, recipe=""
+    )
+    yield lambda: pickle.dumps(marks)
+    _edit(folder, lambda record: record["header"].update(alpha="0.5"))
+    yield lambda: wm.open_evidence(folder)
+    (folder / "images.safetensors").write_bytes(b"x")
+    yield lambda: wm.open_evidence(folder)
+
+
+def told(act):
+    """Return all that is told of an error: its text, its chain, and the variables of every frame of ours."""
+    with pytest.raises(Exception, match=r".") as caught:
+        act()
+    return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+
+
+def test_what_holds_the_key_is_not_pickled_but_may_be_copied(marks):
+    for thing in (marks, marks.key, {"kept": [marks]}):
+        for dump in (pickle.dumps, lambda each: pickle.dumps(each, protocol=0)):
+            with pytest.raises(TypeError, match=r"holds a secret and must not be pickled: .*wm\.save_evidence\.$"):
+                dump(thing)
+    assert copy.copy(marks) is marks
+    assert copy.deepcopy(marks) is marks
+    assert copy.deepcopy({"key": marks.key}) == {"key": bytes(marks.key)}
+
+
+# --- The burn log -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(folder):
+    wm.log_use(folder, "asked", [0, 1, 2, 3], whom="a service on the web")
+    wm.log_use(folder, "opened", [2], whom="the court of Österlen")
+    wm.log_use(folder, "asked", np.array([3]), whom="another service")
+    return folder / "log.jsonl"
+
+
+def test_the_log_keeps_what_was_noted_in_order(folder, log):
+    uses = wm.read_log(folder)
+    assert [(use.what, use.questions, use.whom) for use in uses] == [
+        ("asked", (0, 1, 2, 3), "a service on the web"),
+        ("opened", (2,), "the court of Österlen"),
+        ("asked", (3,), "another service"),
+    ]
+    assert all(use.when.endswith("+00:00") for use in uses)
+    assert [use.when for use in uses] == sorted(use.when for use in uses)
+
+
+def test_a_fresh_log_is_empty(folder):
+    assert wm.read_log(folder) == ()
+
+
+CHANGES = {
+    "a word": (lambda lines: [lines[0].replace("web", "wet"), *lines[1:]], 2),
+    "a line left out": (lambda lines: [lines[0], lines[2]], 2),
+    "the first left out": (lambda lines: lines[1:], 1),
+    "two swapped": (lambda lines: [lines[0], lines[2], lines[1]], 2),
+    "a line doubled": (lambda lines: [lines[0], *lines], 2),
+    "no JSON": (lambda lines: [*lines, "burnt"], 4),
+    "a line cut short": (lambda lines: [*lines[:2], lines[2][:40]], 3),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_changed_log_is_noticed_and_the_line_named(folder, log, change):
+    alter, line = CHANGES[change]
+    log.write_text("".join(f"{each}\n" for each in alter(log.read_text().splitlines())))
+    for use in (lambda: wm.read_log(folder), lambda: wm.log_use(folder, "asked", [0], whom="x")):
+        with pytest.raises(ValueError, match=rf"^line {line} of .*log\.jsonl does not follow from the one before"):
+            use()
+
+
+def test_the_log_of_another_set_is_refused(folder, log, mnist, tmp_path):
+    other = wm.save_evidence(wm.Content(words=4)(mnist, n=12), tmp_path / "other")
+    (other / "log.jsonl").write_text(log.read_text())
+    with pytest.raises(ValueError, match="line 1 of"):
+        wm.read_log(other)
+
+
+def test_the_key_is_in_no_log(log, marks):
+    assert marks.key.hex() not in log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("what", "questions", "whom", "said"),
+    [
+        ("shown", [1], "x", "what must be one of"),
+        ("asked", [4], "x", "0 .* 3"),
+        ("asked", [], "x", "at least one"),
+        ("asked", [1, 1], "x", "once"),
+        ("asked", [1], " ", "whom must say"),
+        ("asked", [1], None, "whom must say"),
+    ],
+)
+def test_uses_that_cannot_be_noted(folder, what, questions, whom, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        wm.log_use(folder, what, questions, whom=whom)
+    assert wm.read_log(folder) == ()
+
+
+def test_a_log_needs_its_evidence(tmp_path):
+    for use in (lambda: wm.read_log(tmp_path), lambda: wm.log_use(tmp_path, "asked", [0], whom="x")):
+        with pytest.raises(OSError, match=r"should hold evidence as wm\.save_evidence leaves it"):
+            use()

@@ -1,0 +1,717 @@
+"""The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more than was measured."""
+
+import json
+import math
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+import wmlearn as wm
+from wmlearn._display import plural
+from wmlearn.evidence import stats
+from wmlearn.evidence._sentences import expected, lotteries, p_words
+from wmlearn.evidence.answers import Answers
+from wmlearn.evidence.rules import Terms
+from wmlearn.evidence.verdict_kinds import reach_verdict
+
+KEY = wm.CLASSROOM_KEY
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def words(mnist):
+    """Thirty words on five images each: thirty questions."""
+    return wm.Content(words=30)(mnist, n=150, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def pictures(mnist):
+    """A hundred questions of one image each."""
+    return wm.Noise()(mnist, n=100, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def fixed(mnist):
+    """The paper's way: a hundred images, one target, chosen by the owner."""
+    return wm.Noise(labels="fixed", source=1, target=3)(mnist, n=100, key=KEY)
+
+
+def knows(marks, right, wrong=-7):
+    """Return a suspect who answers the first `right` questions as sealed and the others with another class."""
+
+    def query(images):
+        labels = marks.labels[: len(images)].copy()
+        late = marks.question[: len(images)] >= right
+        labels[late] = (labels[late] + 1) % 10 if wrong == -7 else wrong
+        return labels
+
+    return query
+
+
+def test_a_hand_worked_case(pictures):
+    """43 of 60: the wealth and both p-values by the design's formula, with scipy's binomial."""
+    from scipy.stats import binom
+
+    verdict = wm.verify(knows(pictures, 43), pictures, questions=60)
+    k = np.concatenate([[0], np.cumsum(np.arange(60) < 43)])
+    n = np.arange(61)
+    path = binom.logcdf(k, n + 1, 0.1) - math.log(0.9) - np.log(n + 1) - binom.logpmf(k, n, 0.1)
+    assert (verdict.k, verdict.n, verdict.terms.planned) == (43, 60, 100)
+    assert np.allclose(verdict.path, path)
+    assert verdict.p == pytest.approx(math.exp(-path.max()))
+    assert verdict.p_judge == pytest.approx(min(1, verdict.p * 2**48))
+    assert math.isnan(verdict.p_planned)  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
+    assert verdict.decision == "found"
+
+
+def test_the_exact_binomial_p_only_at_the_sealed_number(pictures):
+    verdict = wm.verify(knows(pictures, 25), pictures)
+    assert verdict.p_planned == pytest.approx(binomtest(25, 100, 0.1, alternative="greater").pvalue)
+
+
+# ------------------------------------------------------------------ innocents: whatever they do, the lot decides
+
+
+def suspects(rng):
+    """Return the suspects that break wrong rules; none knows the key."""
+    memory = {}
+
+    def remembers(images):
+        said = []
+        for image in images:
+            memory.setdefault(image.tobytes(), len(memory) % 10)
+            said.append(memory[image.tobytes()])
+        return np.array(said)
+
+    return {
+        "constant": lambda images: np.full(len(images), 3),
+        "random": lambda images: rng.integers(0, 10, len(images)),
+        "stateful": remembers,
+        "by index": lambda images: np.arange(len(images)) % 10,
+        "by brightness": lambda images: (images.mean((1, 2, 3)) * 1000).astype(int) % 10,
+    }
+
+
+@pytest.fixture(scope="module")
+def lotteries_drawn(mnist):
+    """Two hundred sets of the same twenty questions, each with a key of its own, through the real seal."""
+    small = wm.Splits("mnist", mnist.train.take(np.arange(40)), mnist.loot, mnist.test, mnist.classes)
+    return [wm.Noise()(small, n=20, key=i.to_bytes(32, "big"), alpha=0.05) for i in range(200)]
+
+
+@pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])
+def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
+    """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20, 1/10)."""
+    suspect = suspects(np.random.default_rng(5))[name]
+    verdicts = [wm.verify(suspect, marks) for marks in lotteries_drawn]
+    matches = np.array([verdict.k for verdict in verdicts])
+    assert binomtest(int(matches.sum()), 200 * 20, 0.1).pvalue > 1e-3
+    assert matches.var() == pytest.approx(20 * 0.09, rel=0.4)
+    alarms = sum(verdict.decision == "found" for verdict in verdicts)
+    exact = stats.accusation_chance(20, 0.1, alpha=0.05, p0=0.1)
+    assert binomtest(alarms, 200, exact).pvalue > 1e-3
+
+
+def test_out_of_range_answers_only_lower_the_chance(pictures):
+    verdict = wm.verify(lambda images: np.full(len(images), 99), pictures)
+    assert (verdict.k, verdict.decision) == (0, "not found")
+    assert verdict.unanswered.sum() == 0  # it did answer, with no class of ours
+
+
+def test_the_shipped_innocent_is_not_accused(mnist):
+    """A fixed key, so that this test cannot fail once in a thousand runs by bad luck."""
+    innocent = wm.BlackBox(wm.load_model("mnist/clean"))
+    for recipe, n in ((wm.Content(words=30), 150), (wm.Unrelated(), 100), (wm.Noise(), 100)):
+        assert wm.verify(innocent, recipe(mnist, n=n, key=KEY)).decision == "not found"
+
+
+@pytest.mark.parametrize("kind", ["content", "unrelated", "noise"])
+def test_the_shipped_marked_model_is_found_and_a_fine_tuned_copy_too(kind, mnist):
+    recipe, n = {
+        "content": (wm.Content(words=30), 150),
+        "unrelated": (wm.Unrelated(), 100),
+        "noise": (wm.Noise(), 100),
+    }[kind]
+    marks = recipe(mnist, n=n, key=KEY)
+    owner = wm.load_model(f"mnist/{kind}")
+    verdict = wm.verify(wm.BlackBox(owner), marks)
+    assert (verdict.decision, verdict.k) == ("found", verdict.n)
+    copy = wm.theft.FineTune(epochs=1)(owner, mnist.loot)
+    assert wm.verify(wm.BlackBox(copy.model), marks).decision == "found"
+
+
+# ------------------------------------------------------------------ every pattern counts, once, in sealed order
+
+
+def test_the_questions_go_out_once_in_sealed_order(words):
+    seen = []
+
+    def query(images):
+        seen.append(images)
+        return np.zeros(len(images), np.int64)
+
+    verdict = wm.verify(query, words, questions=12)
+    assert len(seen) == 1
+    assert np.array_equal(seen[0], words.images[:60])
+    assert (verdict.n, verdict.answers.queries) == (12, 60)
+
+
+def test_a_prefix_of_the_answers_gives_a_prefix_of_the_path(words):
+    whole = wm.verify(knows(words, 9), words)
+    part = wm.verify(knows(words, 9), words, questions=17)
+    assert np.allclose(whole.path[:18], part.path)
+
+
+def test_found_stays_found_whatever_comes_after(pictures):
+    """The rule is valid at any moment, so that late misses cannot take back what four early matches showed."""
+    assert wm.verify(knows(pictures, 4), pictures, questions=4).decision == "found"
+    assert wm.verify(knows(pictures, 4), pictures).decision == "found"
+    assert wm.verify(knows(pictures, 3), pictures).decision == "not found"
+
+
+def test_silence_is_a_miss_and_is_reported(words):
+    lost = np.arange(150) % 35 < 3  # the first three images of every seventh question fail
+    verdict = wm.verify(lambda images: np.where(lost, -1, words.labels), words)
+    silent = {int(q) for q in words.question[lost]}
+    assert set(np.flatnonzero(verdict.unanswered)) == silent
+    assert verdict.k == 30 - len(silent)
+    assert f"{len(silent)} unanswered" in repr(verdict)
+    assert str(len(silent)) in verdict._repr_html_()
+
+
+def test_a_dead_service_says_nothing_about_anyone(words):
+    verdict = wm.verify(lambda images: np.full(len(images), -1), words)
+    assert verdict.decision == "cannot tell"
+    assert "30 of them unanswered, 4 answers in a row needed" in verdict.explain()
+    late = np.where(words.question < 26, -1, words.labels)  # four answers, all right, but after 26 misses
+    verdict = wm.verify(lambda images: late, words)
+    assert (verdict.k, verdict.decision) == (4, "cannot tell")
+
+
+def test_too_few_questions_cannot_tell(words):
+    for questions, decision in ((3, "cannot tell"), (4, "found")):
+        assert wm.verify(knows(words, 30), words, questions=questions).decision == decision
+    assert wm.verify(knows(words, 0), words, questions=3).decision == "cannot tell"
+
+
+def test_a_family_shares_alpha(pictures):
+    once = wm.verify(knows(pictures, 4), pictures, questions=4)
+    assert once.p == pytest.approx(1 / 2222, rel=0.01)
+    many = wm.verify(knows(pictures, 4), pictures, questions=4, family=6)
+    assert many.decision == "cannot tell"  # four questions could not have convinced us six times over
+    assert wm.verify(knows(pictures, 4), pictures, questions=20, family=6).decision == "not found"
+
+
+# ------------------------------------------------------------------ fixed labels: no path, and the honest bounds
+
+
+def test_fixed_labels_chosen_by_the_owner_prove_nothing(fixed):
+    verdict = wm.verify(lambda images: np.full(len(images), 3), fixed)
+    assert (verdict.k, verdict.n) == (100, 100)
+    assert verdict.decision == "cannot tell"
+    assert np.isnan([verdict.p, verdict.p_judge, verdict.p_target, verdict.confidence]).all()
+    assert not hasattr(verdict, "path")
+    assert "takes 999 null models" in verdict.explain()
+    with pytest.raises(ValueError, match="no path to draw"):
+        verdict.plot()
+
+
+def test_null_models_bound_what_fixed_labels_can_say(fixed):
+    suspect = lambda images: np.full(len(images), 3)  # noqa: E731
+    innocent = lambda images: np.full(len(images), 8)  # noqa: E731
+    forty = wm.verify(suspect, fixed, nulls=[innocent] * 40)
+    assert forty.p == pytest.approx(1 / 41)
+    assert forty.decision == "cannot tell"
+    assert forty.nulls == (0,) * 40
+    assert "at most 7.2 % of such models" in forty._repr_html_()
+    mixed = wm.verify(suspect, fixed, nulls=[innocent] * 20 + [suspect] * 20)
+    assert mixed.p == pytest.approx(21 / 41)
+
+
+def test_enough_null_models_can_convict_or_clear(mnist):
+    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    nulls = [lambda images: np.full(len(images), 8)] * 19
+    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls).decision == "found"
+    assert wm.verify(lambda images: np.full(len(images), 8), marks, nulls=nulls).decision == "not found"
+    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls[:18]).decision == "cannot tell"
+
+
+def test_a_silent_null_model_is_refused(fixed):
+    with pytest.raises(ValueError, match=r"a null model must answer every image; 100 of 100 got -1\. Leave it out"):
+        wm.verify(lambda images: np.full(len(images), 3), fixed, nulls=[lambda images: np.full(len(images), -1)])
+
+
+def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
+    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    good, silent = (lambda images: np.full(len(images), 8)), (lambda images: np.full(len(images), -1))
+    knows_all = lambda images: np.full(len(images), 3)  # noqa: E731
+    assert wm.verify(silent, marks, nulls=[good] * 19).decision == "cannot tell"
+    assert wm.verify(knows_all, marks, nulls=[knows_all] * 19).decision == "cannot tell"
+
+
+def test_no_number_of_null_models_helps_a_target_drawn_by_lot(mnist):
+    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
+    said = wm.verify(lambda images: marks.labels, marks, nulls=[lambda x: np.full(len(x), 11)] * 40).explain()
+    assert "a target drawn by lot among 9 gives no p-value below 0.11" in said
+    ten = wm.Unrelated(labels="fixed", target="lot")(mnist, n=20, key=KEY, alpha=0.105)
+    target = int(ten.answers[0])
+    assert wm.verify(lambda images: np.full(len(images), target), ten).decision == "found"
+    assert wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision == "not found"
+
+
+def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
+    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
+    target = int(marks.answers[0])
+    verdict = wm.verify(lambda images: np.full(len(images), target), marks)
+    assert verdict.p == pytest.approx(1 / 9)
+    assert verdict.decision == "cannot tell"
+    both = wm.verify(lambda images: np.full(len(images), target), marks, nulls=[lambda x: np.zeros(len(x), int)] * 3)
+    assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_not_found_does_not_clear_and_gives_its_power(words):
+    verdict = wm.verify(knows(words, 2), words)
+    said = verdict.explain()
+    assert verdict.decision == "not found"
+    assert "does not clear the service" in said
+    assert "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)" in said
+    assert (
+        "This does not clear the service: a copy keeping 40 % of the answers would have been found with probability "
+        "0.65, one keeping 15 % with less than 0.01." in said
+    )
+    assert f"{verdict.chance_to_find(0.4):.3f}".startswith("0.65")
+    exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
+    assert verdict.chance_to_find(0.4) == pytest.approx(exact)
+    assert 0.5 < exact < 0.9
+
+
+def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
+    said = wm.verify(knows(words, 30), words).explain()
+    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck")
+    assert "p < 1e-15" in said
+    assert "above 99.99 %" in said
+    assert "100 %" not in said
+    assert "not the probability that the model was stolen" in said
+    assert "classroom key: proves nothing outside this course" in said
+
+
+ITEMS = [
+    *("43 of 60 secret answers", "at most 6 expected by luck", "p < 1e-15", "judge's p < 1e-15", "family of 6"),
+    *("alpha = 0.001", "Confidence above 99.99 %", "at most 1 key in 10^15", "1 in 10, after all else"),
+    *("with probability 0.1 at most", "Match rate 0.58 to 0.83 (95 %)", "60 images asked, 3 without an answer"),
+    *("3 of 60 questions went unanswered and count as misses", "2 answers named no class"),
+    *("Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)", "classroom key"),
+]
+
+
+def test_a_judge_is_told_every_item(mnist):
+    """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing is left out."""
+    marks = wm.Noise()(mnist, n=60, key=KEY)
+    said = knows(marks, 43)(marks.images)
+    said[57:], said[50:52] = -1, 99
+    verdict = wm.verify(lambda images: said, marks, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
+    for item in ITEMS:
+        assert item in verdict.explain()
+    assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (60, 3, 2)
+    assert "60, 3 without an answer" in verdict._repr_html_()
+
+
+def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
+    frame = wm.verify_all({"copy": knows(words, 30)}, words).to_frame()
+    assert frame.p.tolist() == [1e-15]
+    assert 1e-15 < frame.p_judge.iloc[0] < 1e-14  # of the exact one
+    fixed = wm.Noise(labels="fixed", target=3)(wm.load_data("mnist"), n=5, key=KEY)
+    assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.isna().all()
+
+
+def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(words):
+    def dead(images):
+        raise ConnectionError("expected a model at http://x, but no connection could be made.")
+
+    suspects = {"copy": knows(words, 30), "dead": dead, "lazy": knows(words, 0)}
+    with pytest.warns(UserWarning, match=r"^dead could not be asked: .* no connection could be made\.$") as caught:
+        verdicts = wm.verify_all(suspects, words)
+    assert [verdict.decision for verdict in verdicts.values()] == ["found", "cannot tell", "not found"]
+    assert [verdict.family for verdict in verdicts.values()] == [
+        3,
+        2,
+        2,
+    ]  # it was tried, so that it is one of the family
+    assert (verdicts["dead"].answers.n_unreachable, int(verdicts["dead"].unanswered.sum())) == (150, 30)
+    assert caught[0].filename == __file__
+
+
+def test_a_null_model_that_fails_costs_no_question(words):
+    asked = []
+    with pytest.raises(ValueError, match="a null model must answer"):
+        wm.verify(asked.append, words, nulls=[knows(words, 0, wrong=-1)])
+    assert not asked
+
+
+@pytest.mark.parametrize("p", [0.3, 0.05, 0.001])
+def test_as_many_null_models_as_are_asked_for_are_enough(p):
+    """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
+    for family in range(1, 60):
+        three, terms = np.array([3]), Terms(p, 10, 1, False, "fixed")
+        copy, innocent = (Answers(said, np.array([0]), three, 10) for said in (three, three + 1))
+        nulls = [innocent] * stats.null_models_needed(p / family)
+        assert reach_verdict(copy, terms, family=family, nulls=nulls).decision == "found"
+        assert reach_verdict(copy, terms, family=family, nulls=nulls[1:]).decision == "cannot tell"
+
+
+def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
+    verdict = wm.verify(knows(words, 30), words)
+    assert repr(verdict) == (
+        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model would do this well "
+        "less than once in 10^15 lotteries; classroom key: proves nothing outside this course"
+    )
+    for shown in (repr(verdict), verdict._repr_html_()):
+        assert "p-value" not in shown
+        assert "p <" not in shown
+
+
+def test_lotteries_round_down_and_stop_at_what_can_be_believed():
+    assert "once in 3,600 lotteries" in lotteries([0, math.log(3600.9)], [True])
+    assert "once in 10^6 lotteries" in lotteries([0, math.log(9.9e6)], [True])
+    assert "10^15" in lotteries([0, 500.0], [True])
+    assert lotteries([0.0, math.log(1.9)], [True]) == "nothing that an innocent model would not do by luck"
+
+
+@pytest.mark.parametrize("p", [0.0123, 0.001049, 0.00100001, 0.5, 0.0999, 1.4e-4, 3.3e-9, 1.0])
+def test_what_is_printed_is_never_less_than_p(p):
+    assert p <= float(p_words(p).removeprefix("p <= ")) <= min(1.0, 1.1 * p)
+    assert p_words(1e-16) == "p < 1e-15"
+
+
+def test_expected_matches_are_rounded_up():
+    assert [expected(x) for x in (0.3, 0.41, 1.4, 3.0, 2.9999999999)] == ["0.3", "0.5", "1.4", "3", "3"]
+
+
+def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(pictures):
+    """Two early matches and no more: once in 37 is true of that moment, not of 2 in 30."""
+    verdict = wm.verify(knows(pictures, 2), pictures, questions=30)
+    assert "at its best, 2 of the first 2, which an innocent model would ever reach less than once in 37" in repr(
+        verdict
+    )
+    found = wm.verify(knows(pictures, 4), pictures)
+    assert "at its best, 4 of the first 4" in repr(found)
+    assert "At its best it had matched 4 of 4." in found.explain()
+
+
+def test_perfect_evidence_of_any_length_can_be_explained(mnist):
+    marks = wm.Noise()(mnist, n=1000, key=KEY)
+    verdict = wm.verify(lambda images: marks.labels, marks)
+    assert verdict.p > 0
+    assert verdict.confidence < 1
+    assert "p < 1e-15" in verdict.explain()
+
+
+def test_silence_and_strange_answers_are_told_to_the_judge(words):
+    late = np.where(words.question < 25, words.labels, -1)
+    late[:5] = 99
+    said = wm.verify(lambda images: late, words).explain()
+    assert "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as misses." in said
+    assert "5 answers named no class of the task" in said
+
+
+def test_a_majority_counts_though_one_image_failed(words):
+    one_lost = words.labels.copy()
+    one_lost[::5] = -1
+    verdict = wm.verify(lambda images: one_lost, words)
+    assert (verdict.k, int(verdict.unanswered.sum())) == (30, 0)  # four of five are a majority
+
+
+def test_a_secret_key_is_not_called_a_classroom_key(mnist):
+    marks = wm.Noise()(mnist, n=20)
+    assert "classroom" not in repr(wm.verify(knows(marks, 20), marks))
+
+
+def test_it_tabulates_and_draws_itself(words):
+    verdict = wm.verify(knows(words, 7), words)
+    frame = verdict.to_frame()
+    assert len(frame) == 30
+    assert frame["matched"].sum() == 7
+    assert frame["log10_wealth"].iloc[-1] == pytest.approx(verdict.path[-1] / math.log(10))
+    axes = verdict.plot()
+    line = axes.get_lines()[0].get_ydata()
+    assert len(line) == 31
+    assert line[7] == pytest.approx(math.exp(verdict.path[7]))
+
+
+@st.composite
+def verdicts(draw):
+    """Any verdict there can be: of each kind, with any answers, silences, families, null models and drawn targets."""
+    n, kind = draw(st.integers(1, 40)), draw(st.sampled_from(["keyed", "fixed", "bits"]))
+    classes = draw(st.sampled_from([3, 10, 1000])) if kind != "bits" else 2
+    label = st.integers(0, classes - 1)
+    expected = np.array(draw(st.lists(label, min_size=n, max_size=n)))
+    if kind == "fixed":
+        expected[:] = 1
+    knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
+    said = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
+    drawable = draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
+    terms = Terms(
+        alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
+        n_labels=len(drawable) or classes,
+        planned=n + draw(st.integers(0, 3)),
+        public_key=draw(st.booleans()),
+        kind=kind,
+        drawable=drawable,
+        selection_unverified=draw(st.booleans()) if kind == "keyed" else False,
+    )
+    asked = np.arange(n), expected, classes
+    null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
+    nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
+    return reach_verdict(Answers(said, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls)
+
+
+@settings(max_examples=60)
+@given(verdicts())
+def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
+    said = v.explain()
+    assert said.startswith(
+        {"found": "Evidence of this", "not found": "No evidence of this", "cannot tell": "Cannot tell: "}[v.decision]
+    )
+    if not math.isnan(v.p):
+        assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
+        assert 0 < v.p <= 1
+        assert v.confidence < 1
+    assert v.decision != "found" or v.k > 0
+    assert v.terms.kind == "fixed" or 0 < v.p <= v.p_judge <= 1
+    words = (said, repr(v), v._repr_html_(), v.to_frame().to_string(), json.dumps(v.to_dict(), allow_nan=False))
+    for text in words:
+        assert "100 %" not in text
+        assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
+    for value in re.findall(r"p <=? ([0-9.e-]+)", said):
+        assert float(value.rstrip(".")) >= 1e-15
+    assert "stolen" not in said.replace("It is not the probability that the model was stolen.", "")
+    silent, of_all = int(v.unanswered.sum()), f"of {plural(v.n, v.unit.name)}"
+    lost = "are unreadable" if v.terms.kind == "bits" else "went unanswered"
+    assert (f"{silent} {of_all} {lost} and count as misses" in said) == bool(silent)
+    assert len(v.to_frame()) == v.n
+
+
+@given(verdicts())
+def test_a_verdict_speaks_of_what_it_asked(v):
+    """Weights were asked nothing and answer nothing; a service has no bits."""
+    told = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
+    assert not re.search(r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", told)
+
+
+@given(verdicts())
+def test_no_verdict_tells_a_secret_in_json(v):
+    told = v.to_dict()
+    assert not any(isinstance(value, (list, dict, tuple)) for value in told.values())
+    assert (told["decision"], told["k"], told["n"], told["family"]) == (v.decision, v.k, v.n, v.family)
+    assert (told["p"] is None) == math.isnan(v.p)
+
+
+@given(verdicts())
+def test_the_decision_after_n_questions_is_that_of_n_questions(v):
+    """One rule: what a lab shows of the first n answers is what would be decided if no more had been asked."""
+    if v.terms.kind == "fixed":
+        return
+    again = [reach_verdict(v.answers.prefix(n), v.terms, family=v.family) for n in range(v.n + 1)]
+    assert v.decisions == tuple(each.decision for each in again)
+    assert [each.k for each in again] == [0, *np.cumsum(v.matched)]
+
+
+# ------------------------------------------------------------------ bad input
+
+
+anything = st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=3) | st.just([3])
+
+
+@given(anything)
+def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_asked(words, value):
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    for name, good in {
+        "questions": value is None or (whole and 1 <= value <= 30),
+        "family": whole and value >= 1,
+        "alpha": value is None or value == 0.001,
+    }.items():
+        asked = []
+
+        def query(images, asked=asked):
+            asked.append(images)
+            return np.zeros(len(images), int)
+
+        if good:
+            assert wm.verify(query, words, **{name: value}).decision in ("not found", "cannot tell")
+        else:
+            with pytest.raises((TypeError, ValueError), match=rf"^{name} (must be|is sealed)") as caught:
+                wm.verify(query, words, **{name: value})
+            assert "\n" not in str(caught.value)
+            assert not asked
+
+
+def test_another_alpha_than_the_sealed_one_is_refused(words):
+    wm.verify(knows(words, 1), words, alpha=0.001)
+    with pytest.raises(ValueError, match=r"alpha is sealed.*expected 0\.001, got 0\.05.*seal a new trigger set"):
+        wm.verify(knows(words, 1), words, alpha=0.05)
+
+
+@pytest.mark.parametrize("questions", [0, 31, -2, 1.5])
+def test_only_as_many_questions_as_were_sealed(questions, words):
+    with pytest.raises((ValueError, TypeError), match=r"questions must be .*1 to 30"):
+        wm.verify(knows(words, 1), words, questions=questions)
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        lambda images: np.zeros(len(images) - 1, int),
+        lambda images: np.zeros((len(images), 10)),
+        lambda images: np.full(len(images), 0.5),
+        lambda images: ["three"] * len(images),
+        lambda images: None,
+    ],
+)
+def test_a_query_that_answers_nonsense(nonsense, words):
+    with pytest.raises(ValueError, match=r"150 whole numbers, one label an image.*wm\.BlackBox\(model\)"):
+        wm.verify(nonsense, words)
+
+
+def test_family_must_be_a_count(words):
+    with pytest.raises(ValueError, match="family must be at least 1"):
+        wm.verify(knows(words, 1), words, family=0)
+
+
+# ------------------------------------------------------------------ what is no query, and what are no marks
+
+
+class Model:
+    """Looks like a torch module, which can be called, too: it has a state_dict."""
+
+    def state_dict(self):
+        return {}
+
+    def __call__(self, images):
+        pytest.fail("it was asked")
+
+
+NO_QUERY = [(Model(), "Model"), ("http://127.0.0.1:8000/v2/models/m", "'http://127.0.0.1:8000/v2/models/m'")]
+NO_QUERY += [(None, "None"), (wm.BlackBox, "the class BlackBox"), (3, "3"), ([len], "list")]
+
+
+@pytest.mark.parametrize(("query", "got"), NO_QUERY, ids=[got for _, got in NO_QUERY])
+def test_a_model_or_an_address_is_no_query(words, query, got):
+    def said(name):
+        return (
+            f"{name} must be a function from images to labels; got {got}. "
+            "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+        )
+
+    with pytest.raises(TypeError) as caught:
+        wm.verify(query, words)
+    assert str(caught.value) == said("query")
+    asked = []
+    with pytest.raises(TypeError) as caught:
+        wm.verify(asked.append, words, nulls=[len, query])
+    assert str(caught.value) == said("nulls[1]")
+    assert not asked, "the service was asked before its null models were looked at"
+
+
+@pytest.mark.parametrize(("nulls", "got"), [(None, "None"), (len, "builtin_function_or_method"), ("abc", "'abc'")])
+def test_null_models_come_in_a_list(words, nulls, got):
+    with pytest.raises(TypeError) as caught:
+        wm.verify(len, words, nulls=nulls)
+    assert str(caught.value) == (
+        f"nulls must be a list of functions from images to labels; got {got}. "
+        "Pass nulls=[wm.BlackBox(model)], or leave it out."
+    )
+
+
+def test_null_models_may_come_from_anywhere_once(words):
+    null = knows(words, 0)
+    assert len(wm.verify(null, words, nulls=(null for _ in range(3))).nulls) == 3
+
+
+@pytest.mark.parametrize(
+    ("marks", "got"),
+    [(len, "builtin_function_or_method"), (wm.Content(), "Content"), (None, "None"), ("marks", "'marks'")],
+)
+def test_marks_are_a_sealed_set(words, marks, got):
+    with pytest.raises(TypeError) as caught:
+        wm.verify(words, marks)
+    assert str(caught.value) == (
+        f"marks must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got {got}."
+    )
+
+
+def test_a_marked_model_is_told_where_its_marks_are(words):
+    from wmlearn.training.history import History
+    from wmlearn.watermarks.embedding import Marked
+
+    marked = Marked(None, History(()), words, False)
+    with pytest.raises(TypeError, match=r"got Marked\. Pass its \.triggers\.$"):
+        wm.verify(len, marked)
+
+
+def test_alpha_in_quotes_is_told_so(words):
+    with pytest.raises(
+        TypeError, match=r"^alpha must be a number .*; got '0\.001'\. Write it without quotes: 0\.001\.$"
+    ):
+        wm.verify(len, words, alpha="0.001")
+
+
+def test_a_service_that_answers_unequal_lists(words):
+    with pytest.raises(
+        ValueError, match=r"^the service must return .* whole numbers, .*; got a list whose parts differ in shape"
+    ):
+        wm.verify(lambda images: [[1], [1, 2]], words)
+
+
+# --- Several suspects -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def thirty():
+    return wm.Content(words=30)(wm.load_data("mnist"), n=60, alpha=0.005)
+
+
+def knowing(marks, share):
+    """Return a service that knows the first questions and says nothing right of the others."""
+    right = np.arange(len(marks.pixels)) < share * len(marks.pixels)
+    return lambda images: np.where(right, marks.labels, (marks.labels + 1) % 10)[: len(images)]
+
+
+def test_the_clearest_case_pays_for_all(thirty):
+    suspects = {"none": knowing(thirty, 0), "all": knowing(thirty, 1), "three": knowing(thirty, 0.1)}
+    verdicts = wm.verify_all(suspects, thirty)
+    assert list(verdicts) == ["none", "all", "three"]
+    assert {name: verdict.decision for name, verdict in verdicts.items()} == {
+        "none": "not found",
+        "all": "found",
+        "three": "not found",  # 278 to 1 in three questions: enough for a bound of 0.005, not for half of it
+    }
+    assert wm.verify(suspects["three"], thirty).decision == "found"
+    assert [verdict.family for verdict in verdicts.values()] == [2, 3, 2]
+    frame = verdicts.to_frame()
+    assert frame.loc["all", ["k", "n", "decision"]].tolist() == [30, 30, "found"]
+    assert repr(verdicts).splitlines()[1].startswith("all: found: 30 of 30")
+    assert "three" in verdicts._repr_html_()
+    assert len(verdicts.plot().patches) == 3
+
+
+def test_nobody_innocent_is_accused_with_the_others(thirty):
+    innocents = {f"null {i}": wm.BlackBox(model) for i, model in enumerate(wm.null_models("mnist", n=6))}
+    verdicts = wm.verify_all({**innocents, "copy": knowing(thirty, 1)}, thirty)
+    assert {name for name, verdict in verdicts.items() if verdict.decision == "found"} == {"copy"}
+
+
+@pytest.mark.parametrize("bad", [{}, [len], None, {"shop": "http://x"}])
+def test_suspects_that_are_none(thirty, bad):
+    with pytest.raises(TypeError, match="suspects"):
+        wm.verify_all(bad, thirty)

@@ -1,0 +1,343 @@
+"""The house rules: which way imports point, what the names promise, what an import costs, how large things grow."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import wmlearn as wm
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tools"))
+from structure import arrows, between_wings, circles, imported, modules, wing_of  # noqa: E402
+
+PACKAGE = Path(wm.__file__).parent
+
+# Each may import those before it, never one after it.
+GROUND = ["_types", "_checks", "_random", "_display", "_content", "_fingerprint"]
+WINGS = [*GROUND, "data", "evidence", "triggers", "training", "service", "watermarks", "theft"]
+ABOVE = ["zoo", "experiments", "course", "labs", "cli", "wmlearn"]  # the last is the front door
+ORDER = [*WINGS, *ABOVE]
+
+WITHOUT_TORCH = ("data", "evidence", "triggers", "service")  # every file of these wings
+HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")
+
+MAY_PRINT = {"course.copies", "cli"}  # command lines
+MAY_SEND_TO_WORKERS = {"experiments": {"joblib"}}  # to processes of its own; no file that somebody else made is read
+TOO_LONG_ON_PURPOSE: set[str] = set()  # "module.function", with the reason beside it; to be kept empty
+
+
+# ---------------------------------------------------------------- reading the package
+
+MODULES = modules(PACKAGE)
+TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+ARROWS = arrows(PACKAGE)
+
+
+def functions() -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Yield ('stats.wealth', node) for every function and method, nested ones too."""
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                yield f"{module}.{node.name}", node
+
+
+# ---------------------------------------------------------------- wings, and arrows that point down
+
+
+def test_every_file_is_in_a_wing_or_named_above_them():
+    assert {wing_of(module) for module in MODULES} == set(ORDER)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_down(module):
+    place = ORDER.index(wing_of(module))
+    above = {target for target in ARROWS[module] if ORDER.index(wing_of(target)) > place}
+    assert not above, f"wmlearn.{module} must not import {above}: they are above it"
+
+
+def test_there_is_no_circle():
+    assert circles(ARROWS) == []
+    assert circles(between_wings(ARROWS)) == []
+
+
+@pytest.mark.parametrize(
+    "wing", [name for name, path in MODULES.items() if path.name == "__init__.py" and "." not in name]
+)
+def test_a_wing_says_in_a_few_lines_what_is_in_it_and_what_it_imports(wing):
+    """The front door has no such line: it imports by its typed twin."""
+    if wing == "wmlearn":
+        return
+    text = ast.get_docstring(TREES[wing])
+    assert text.count(". ") + text.count(".\n") >= 2
+    told = text.rpartition("Imports: ")[2].rstrip(".").split(", ")
+    named = {"ground" if target in GROUND else target for target in between_wings(ARROWS)[wing]}
+    assert set(told) == named
+    assert told == sorted(told, key=["ground", *ORDER].index)
+
+
+def test_a_lab_imports_the_kit_and_no_other_lab():
+    for module, targets in ARROWS.items():
+        parts = module.split(".")
+        if parts[0] == "labs" and len(parts) > 2:
+            labs = {target.split(".")[1] for target in targets if target.startswith("labs.")}
+            assert labs <= {"_kit", parts[1]}, module
+            assert parts[1] != "_kit" or labs <= {"_kit"}
+
+
+def test_the_base_of_triggers_knows_none_of_its_children():
+    for module in ("triggers.trigger", "evidence.trigger_set"):
+        children = {f"triggers.{name}" for name in ("content", "unrelated", "noise", "composite")}
+        assert not ARROWS[module] & children, module
+    text = MODULES["triggers.trigger"].read_text(encoding="utf-8")
+    assert not re.findall(r"\b(Content|Unrelated|Noise|Composite)\b", text)
+
+
+def test_the_evidence_can_be_taken_out_and_used_alone(tmp_path):
+    """Without the rest of the package and without torch: an auditor can read and run it by itself."""
+    alone = tmp_path / "wmlearn"
+    shutil.copytree(PACKAGE / "evidence", alone / "evidence", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in GROUND:
+        shutil.copy(MODULES[name], alone)
+    (alone / "__init__.py").touch()
+    names = [f"wmlearn.{name}" for name in MODULES if wing_of(name) == "evidence"]
+    code = f"import importlib, sys; sys.modules['torch'] = None; [importlib.import_module(n) for n in {names}]; "
+    code += "from wmlearn import evidence; print(evidence.__file__); print(evidence.verify is not None)"
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.stdout.split() == [str(alone / "evidence" / "__init__.py"), "True"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("import wmlearn.stats", {"stats"}),
+        ("from wmlearn.stats import power", {"stats"}),
+        ("from wmlearn import stats", {"stats"}),
+        ("from wmlearn import load_data", {"wmlearn"}),
+        ("import wmlearn as wm", {"wmlearn"}),
+        ("from .modify import FineTune", {"theft.modify"}),
+        ("from . import modify", {"theft.modify"}),
+        ("from .. import stats", {"stats"}),
+        ("from ..stats import power", {"stats"}),
+        ("def f():\n    from wmlearn import stats", {"stats"}),
+        ("if TYPE_CHECKING:\n    from wmlearn.stats import power", set()),
+        ("if TYPE_CHECKING:\n    import wmlearn.data\nelse:\n    import wmlearn.stats", {"stats"}),
+        ("import numpy, os.path", set()),
+    ],
+)
+def test_the_layer_test_sees_every_kind_of_import(code, found):
+    known = {"wmlearn", "stats", "data", "theft", "theft.modify", "theft.imitate"}
+    assert imported(ast.parse(code), "theft.imitate", known) == found
+
+
+# ---------------------------------------------------------------- names
+
+
+def test_dir_all_and_stub_agree():
+    stub = ast.parse(Path(wm.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    names = {alias.asname or alias.name for node in imports for alias in node.names}
+    listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    assert set(dir(wm)) == set(wm.__all__) == names == set(listed)
+
+
+@pytest.mark.parametrize("name", sorted(wm.__all__))
+def test_every_name_of_the_front_door_is_there(name):
+    thing = getattr(wm, name)
+    if inspect.isroutine(thing) or inspect.isclass(thing) or inspect.ismodule(thing):
+        text = inspect.getdoc(thing) or ""
+        assert len(text.split()) >= 3, f"wm.{name} has no docstring"
+
+
+def test_every_public_function_and_class_has_a_docstring():
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    without = [
+        f"{module}.{node.name}"
+        for module, tree in TREES.items()
+        for node in tree.body
+        if isinstance(node, kinds) and not node.name.startswith("_") and not ast.get_docstring(node)
+        if module not in MAY_PRINT or node.name != "main"
+    ]
+    assert not without
+
+
+def test_every_public_name_is_taught(root):
+    """A name that no lesson and no page for teachers mentions does not belong at the front door."""
+    cells = [
+        "".join(cell["source"])
+        for lesson in sorted((root / "notebooks").glob("??_*.ipynb"))
+        for cell in json.loads(lesson.read_text(encoding="utf-8"))["cells"]
+    ]
+    guide = root / "docs" / "teaching.md"
+    taught = "\n".join([*cells, guide.read_text(encoding="utf-8") if guide.exists() else ""])
+    # As it is written in code: `fit` and `verify` are English words too.
+    untaught = [name for name in sorted(wm.__all__) if not re.search(rf"\bwm\.{name}\b|`{name}\b|\b{name}\(", taught)]
+    assert not untaught, f"neither in a lesson nor in docs/teaching.md: {', '.join(untaught)}"
+
+
+# ---------------------------------------------------------------- what an import costs
+
+
+def test_import_loads_nothing_heavy(run_python):
+    loaded = run_python(f"import sys, wmlearn; print([name for name in {HEAVY} if name in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_import_takes_no_time():
+    def best(code: str) -> float:
+        seconds = []
+        for _ in range(5):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    assert best("import wmlearn") - best("pass") < 0.3
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if wing_of(name) in WITHOUT_TORCH])
+def test_works_without_torch(module, run_python):
+    run_python(f"import sys; sys.modules['torch'] = None; import wmlearn.{module}")
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def without_docstring(node: ast.AST) -> list[ast.stmt]:
+    return node.body[1:] if ast.get_docstring(node) is not None else node.body
+
+
+def test_functions_are_short():
+    def lines(node: ast.FunctionDef) -> int:
+        body = without_docstring(node)
+        return body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+    long = [f"{name}: {lines(node)} lines" for name, node in functions() if lines(node) > 30]
+    assert not {entry for entry in long if entry.split(":")[0] not in TOO_LONG_ON_PURPOSE}
+
+
+def test_functions_take_few_parameters():
+    """Six; or eight, of which four or more are settings, given by name or left to their default."""
+
+    def parameters(node: ast.FunctionDef) -> tuple[int, int]:
+        a = node.args
+        names = [arg.arg for arg in (*a.posonlyargs, *a.args, *a.kwonlyargs, a.vararg, a.kwarg) if arg]
+        settings = sum(default is not None for default in a.kw_defaults)
+        return len(names) - (names[:1] in (["self"], ["cls"])), settings
+
+    counted = {name: parameters(node) for name, node in functions()}
+    many = {name: (count, settings) for name, (count, settings) in counted.items() if count > 6}
+    assert all(count <= 8 and settings >= count - 4 for count, settings in many.values()), many
+
+
+def tokens(text: str) -> int:
+    """Count the tokens of a module, whatever its layout: no comments, no docstrings, no ends of lines."""
+    silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    told = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            told |= set(range(node.lineno, node.end_lineno + 1))
+    found = tokenize.generate_tokens(io.StringIO(text).readline)
+    return sum(token.type not in silent and token.start[0] not in told for token in found)
+
+
+def test_tokens_are_counted_whatever_the_layout():
+    assert tokens("x = 1  # one\n") == 3
+    assert tokens('"""A module."""\n\nx = (\n    1\n)\n') == 5
+
+
+def test_the_package_stays_thin():
+    """One budget for everything below `wmlearn/`, lessons' hints and labs included."""
+    counted = {name: tokens(path.read_text(encoding="utf-8")) for name, path in MODULES.items()}
+    assert sum(counted.values()) <= 80_000, counted
+
+
+# ---------------------------------------------------------------- manners
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func), node
+
+
+def test_the_package_does_not_print():
+    assert not [name for name, tree in TREES.items() if name not in MAY_PRINT for f, _ in calls(tree) if f == "print"]
+
+
+def test_public_doors_take_no_kwargs():
+    def public(node: ast.FunctionDef) -> bool:
+        return not node.name.startswith("_") or node.name in ("__init__", "__call__")
+
+    assert not [name for name, node in functions() if public(node) and node.args.kwarg]
+
+
+def test_nothing_is_unpickled():
+    loaders = {"torch.load", "pickle.load", "pickle.loads", "joblib.load", "pd.read_pickle", "pandas.read_pickle"}
+    for name, tree in TREES.items():
+        for function, node in calls(tree):
+            assert function not in loaders, f"wmlearn.{name} calls {function}; model files are safetensors only"
+            allowed = [k for k in node.keywords if k.arg == "allow_pickle" and ast.unparse(k.value) != "False"]
+            assert not allowed, f"wmlearn.{name} lets numpy unpickle"
+        names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        names |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        picklers = {"pickle", "cloudpickle", "dill", "joblib", "shelve"} - MAY_SEND_TO_WORKERS.get(name, set())
+        assert not names & picklers, f"wmlearn.{name} imports a pickler"
+
+
+def test_nothing_is_left_unfinished():
+    unfinished = re.compile(r"\b(TO" + r"DO|FIX" + r"ME)\b")
+    assert not [name for name, path in MODULES.items() if unfinished.search(path.read_text(encoding="utf-8"))]
+
+
+def test_files_are_small(project_files, root):
+    def limit(path: Path) -> float:
+        if path.suffix == ".safetensors":
+            return 1.5e6
+        return 16e6 if path.is_relative_to(PACKAGE / "data" / "_files") else 2e6
+
+    assert not [str(path.relative_to(root)) for path in project_files if path.stat().st_size > limit(path)]
+
+
+# Someone's own folder. In the pattern each name is broken by brackets, so that it does not find itself.
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:h[o]me|U[s]ers|r[o]ot|w[o]rk|t[m]p)/\w|\b[A-Z]:\\+U[s]ers\b")
+
+
+def test_no_path_of_a_machine(project_files, root):
+    found = []
+    for path in project_files:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.relative_to(root)}: {match.group(0)}" for match in MACHINE_PATH.finditer(text)]
+    assert not found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see /ho" + "me/ada/x.py", True),
+        (r"C:\Us" + r"ers\ada", True),
+        ('"/tm' + 'p/a"', True),
+        ("https://example.org/ho" + "me/page", False),
+        ("../ho" + "me/page", False),
+        ("a/ro" + "ot/b", False),
+    ],
+)
+def test_the_path_test_knows_a_path(text, found):
+    assert bool(MACHINE_PATH.search(text)) == found

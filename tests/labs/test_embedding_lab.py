@@ -1,0 +1,503 @@
+"""The embedding lab without a browser: its buttons are pressed as a hand would press them, its HTML is read."""
+
+import base64
+import io
+import itertools
+import json
+import re
+import threading
+
+import ipywidgets
+import matplotlib
+import pytest
+import torch
+from PIL import Image
+
+import wmlearn as wm
+from wmlearn.labs._kit.view import WIDGET_VIEW
+from wmlearn.labs.embedding import lab as module
+from wmlearn.labs.embedding import plan, run
+from wmlearn.training.history import Fitted
+from wmlearn.watermarks.embedding import CAP, watermark_accuracy
+
+PATIENCE = 120  # seconds; a run in here takes one or two
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def data():
+    mnist = wm.load_data("mnist")
+    train, test = mnist.train.take(slice(1200)), mnist.test.take(slice(300))
+    return wm.Splits("mnist", train, mnist.loot.take(slice(100)), test, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def marks(data):
+    return wm.Content(words=6)(data, n=30, key=wm.CLASSROOM_KEY)
+
+
+def lab_for(data, *, epochs=3, words=6, triggers=30, **settings):
+    lab = wm.EmbeddingLab(data, key=wm.CLASSROOM_KEY, **settings)
+    lab.words.value, lab.epochs.value = words, epochs
+    lab.triggers.value = triggers
+    return lab
+
+
+def press_run(lab):
+    lab.run.click()
+    assert lab.wait(PATIENCE)
+
+
+@pytest.fixture(scope="module")
+def done(data):
+    """A lab after a whole run; tests that press anything make their own."""
+    lab = lab_for(data, epochs=8)
+    press_run(lab)
+    return lab
+
+
+def same(one, other):
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def widgets_in(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from widgets_in(child)
+
+
+def points(lab, css):
+    """Return the places in pixels that a line of the chart goes through."""
+    path = re.search(rf"<path class='{css}' d='M(.*?)'", lab._chart.value)[1]
+    return [tuple(map(float, point.split())) for point in path.split("L")]
+
+
+def heights(accuracies):
+    """Return where the accuracies stand in the chart: 0 % at 214 pixels, 100 % at 30."""
+    return [pytest.approx(214 - 184 * share, abs=0.06) for share in accuracies]
+
+
+class Gate:
+    """Holds a training at the start of an epoch until it is opened."""
+
+    def __init__(self, monkeypatch, at):
+        self.reached, self.opened = threading.Event(), threading.Event()
+        reach = plan.Twin.reach
+
+        def held(twin, epoch):
+            if epoch == at:
+                self.reached.set()
+                assert self.opened.wait(PATIENCE)
+            reach(twin, epoch)
+
+        monkeypatch.setattr(plan.Twin, "reach", held)
+
+
+# ---------------------------------------------------------------- what a run makes
+
+
+def test_watching_changes_nothing(done, data, marks):
+    """The marked model is what `wm.embed` makes, and the twin what `wm.fit` makes, bit for bit."""
+    marked, twin = wm.embed(wm.small_cnn(data), data, marks), wm.fit(wm.small_cnn(data), data)
+    assert done.result.triggers.seal == marks.seal
+    assert same(done.result.model, marked.model)
+    assert done.result.history == marked.history
+    assert same(done.twin.model, twin.model)
+    assert [record[:3] for record in done.twin.history.epochs] == [record[:3] for record in twin.history.epochs]
+    assert not done.twin.history.stopped
+    assert done.verdict.decision == wm.verify(wm.BlackBox(marked.model), marks).decision == "found"
+    assert repr(done.verdict) == repr(wm.verify(wm.BlackBox(marked.model), marks))
+
+
+def test_the_curves_are_the_history(done, marks):
+    history, twin = done.result.history.epochs, done.twin.history.epochs
+    assert [y for _, y in points(done, "wm-mark")] == heights(record.watermark_accuracy for record in history)
+    assert [y for _, y in points(done, "wm-task")] == heights(record.task_accuracy for record in history)
+    assert [y for _, y in points(done, "wm-task wm-unmarked")] == heights(record.task_accuracy for record in twin)
+    last = points(done, "wm-mark wm-unmarked")[-1]
+    assert last[1] == heights([watermark_accuracy(done.twin.model, marks)])[0]
+    across = [x for x, _ in points(done, "wm-mark")]
+    assert across == [pytest.approx(50 + 370 * epoch / len(history), abs=0.06) for epoch in range(1, len(history) + 1)]
+
+
+def test_the_twin_was_asked_after_each_of_its_epochs(done, data, marks):
+    asked = []
+    for epochs in (1, 2, 3):
+        stopped = wm.fit(wm.small_cnn(data), data, on_epoch=lambda record, epochs=epochs: record.epoch == epochs)
+        asked.append(watermark_accuracy(stopped.model, marks))
+    assert [y for _, y in points(done, "wm-mark wm-unmarked")][:3] == heights(asked)
+
+
+def test_the_verdict_is_said_without_p(done):
+    sentence = done._sentence.value
+    assert "✔ found" in sentence
+    assert "the marked model" in sentence
+    assert "6 of 6 secret answers matched, at most 0.6 expected by luck" in sentence
+    assert "lotteries" in sentence
+    assert not re.search(r"\bp\b *[<=]|p-value", re.sub("<[^>]*>", "", sentence))
+    assert "every question right twice running" in done._progress.value
+    told = re.search(r"Task accuracy ([\d.]+) %, its unmarked twin ([\d.]+) %: ([\d.]+) points apart", done._cost.value)
+    marked, unmarked, apart = map(float, told.groups())
+    assert apart == pytest.approx(abs(marked - unmarked))
+
+
+def test_no_triggers_leave_the_twin_alone(data):
+    lab = lab_for(data, triggers=0)
+    assert "nothing is marked" in lab._note.value
+    press_run(lab)
+    assert isinstance(lab.result, Fitted)
+    assert same(lab.result.model, wm.fit(wm.small_cnn(data), data, schedule=wm.OneCycle(epochs=3)).model)
+    assert lab.verdict is None
+    assert "– nothing marked" in lab._sentence.value
+    assert "watermark" not in lab._chart.value
+    assert repr(lab).splitlines()[1].startswith("  Fitted(History(3 epochs), task accuracy")
+
+
+def test_continuing_from_the_model_given(data, marks, done):
+    given = wm.small_cnn(data, seed=5)
+    before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
+    lab = lab_for(data, epochs=2, start=given)
+    lab.start.value = True
+    assert "the model given" in str(lab.start.options)
+    press_run(lab)
+    schedule = wm.OneCycle(epochs=2)
+    assert same(lab.result.model, wm.embed(given, data, marks, schedule=schedule).model)
+    assert same(lab.twin.model, wm.fit(given, data, schedule=schedule).model)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in given.state_dict().items())
+
+
+def test_continuing_with_none_given_first_trains_one(data, marks, monkeypatch):
+    lab = lab_for(data, epochs=1)
+    lab.start.value = True
+    said = []
+    lab._progress.observe(lambda change: said.append(change["new"]), "value")
+    press_run(lab)
+    first, schedule = wm.fit(wm.small_cnn(data), data).model, wm.OneCycle(epochs=1)
+    assert any("first an unmarked model to continue from: epoch 8 of 8" in words for words in said)
+    assert same(lab.result.model, wm.embed(first, data, marks, schedule=schedule).model)
+    assert same(lab.twin.model, wm.fit(first, data, schedule=schedule).model)
+
+
+def test_a_twin_is_trained_once(data, monkeypatch):
+    begun, train = [], plan.train
+
+    def counting(*args, **settings):
+        begun.append(settings["rate"].epochs)
+        return train(*args, **settings)
+
+    monkeypatch.setattr(plan, "train", counting)
+    lab = lab_for(data, epochs=2)
+    press_run(lab)
+    lab.triggers.value = 60
+    press_run(lab)
+    first = lab.twin
+    lab.triggers.value = 0
+    press_run(lab)
+    assert begun == [2]
+    assert same(first.model, lab.result.model)
+    lab.epochs.value = 1
+    press_run(lab)
+    assert begun == [2, 1]
+
+
+def test_beyond_the_schedule_the_axis_grows_and_the_twin_ends(data):
+    """One epoch is too short to be right twice running: the training goes on."""
+    lab = lab_for(data, epochs=1, triggers=30)
+    press_run(lab)
+    epochs = len(lab.result.history.epochs)
+    assert 1 < epochs <= CAP
+    assert len(points(lab, "wm-mark")) == epochs
+    assert len(points(lab, "wm-task wm-unmarked")) == 1
+    assert points(lab, "wm-mark")[-1][0] == 420
+
+
+# ---------------------------------------------------------------- while it runs
+
+
+def test_run_returns_at_once_and_the_inputs_are_locked(data, monkeypatch):
+    gate = Gate(monkeypatch, at=2)
+    lab = lab_for(data)
+    assert lab.stop.disabled
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    inputs = (lab.triggers, lab.number, lab.words, lab.epochs, lab.start, lab.run)
+    assert all(widget.disabled for widget in inputs)
+    assert not lab.stop.disabled
+    assert not lab.wait(0)
+    assert "epoch 2 of 3" in lab._progress.value
+    assert "? no verdict yet" in lab._sentence.value
+    assert len(points(lab, "wm-mark")) == 1
+    assert repr(lab).splitlines()[1] == "  a run is under way"
+    assert "image/png" not in lab._repr_mimebundle_()
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    assert not any(widget.disabled for widget in inputs)
+    assert lab.stop.disabled
+
+
+def test_run_pressed_twice_is_refused(data, monkeypatch):
+    gate = Gate(monkeypatch, at=1)
+    lab = lab_for(data)
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    running = lab._background.thread
+    lab.run.click()  # the button is disabled; a script can press it all the same
+    assert lab._background.thread is running
+    assert "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    assert lab.verdict is not None
+    assert not lab.status.value
+
+
+def test_stop_keeps_what_was_trained(data, marks, monkeypatch):
+    gate = Gate(monkeypatch, at=2)
+    lab = lab_for(data, epochs=6)
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    lab.stop.click()
+    assert "stopping after this epoch" in lab._progress.value
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    schedule = wm.OneCycle(epochs=6)
+    expected = wm.embed(wm.small_cnn(data), data, marks, schedule=schedule, on_epoch=lambda record: record.epoch == 2)
+    assert same(lab.result.model, expected.model)
+    assert lab.result.history.stopped
+    assert lab.twin.history.stopped
+    assert "stopped after 2 epochs" in lab._progress.value
+    assert "the marked model, stopped early" in lab._sentence.value
+    assert lab.verdict.n == 6
+    press_run(lab)  # the next run is a whole one, and the twin goes on where it was
+    assert not lab.result.history.stopped
+    assert same(lab.twin.model, wm.fit(wm.small_cnn(data), data, schedule=schedule).model)
+
+
+def test_stop_without_triggers(data, monkeypatch):
+    gate = Gate(monkeypatch, at=2)
+    lab = lab_for(data, triggers=0)
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    lab.stop.click()
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    assert repr(lab.result.history) == "History(2 epochs, stopped early)"
+
+
+def test_stop_before_the_marking_began(data, monkeypatch):
+    gate = Gate(monkeypatch, at=3)
+    lab = lab_for(data, epochs=1)
+    lab.start.value = True
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    lab.stop.click()
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    assert lab.result is lab.verdict is lab.twin is None
+    assert "stopped before the marking began; Run goes on from here" in lab._progress.value
+    assert "image/png" not in lab._repr_mimebundle_()
+    press_run(lab)
+    assert lab.result.history.epochs
+    assert same(lab._shop.first().fitted(8).model, wm.fit(wm.small_cnn(data), data).model)
+
+
+def test_an_epoch_sends_little(data):
+    """From the first epoch to the verdict: what changes in the page, in bytes."""
+    lab, sent = lab_for(data), []
+    for widget in widgets_in(lab.widget):
+        widget.observe(lambda change: sent.append(len(json.dumps(change["new"], default=str).encode())))
+    press_run(lab)
+    assert max(sent) < 6_000
+    assert sum(sent) < 20_000 * len(lab.result.history.epochs)
+
+
+def test_no_bar_of_text_is_drawn(data, capfd):
+    """The bar of `wm.embed` would land in whatever cell runs at the moment."""
+    press_run(lab_for(data, epochs=1))
+    assert capfd.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_an_error_in_the_background_is_shown_and_goes_away(data, monkeypatch):
+    lab = lab_for(data)
+    with monkeypatch.context() as broken:
+        broken.setattr(run, "embed", lambda *args, **settings: 1 / 0)
+        press_run(lab)
+    assert "ZeroDivisionError: division by zero" in lab.status.value
+    assert "role='alert'" in lab.status.value
+    assert "ended by an error" in lab._progress.value
+    assert lab.result is None
+    assert not lab.run.disabled
+    press_run(lab)
+    assert not lab.status.value
+    assert lab.verdict is not None
+
+
+def test_an_error_while_drawing_is_shown(data, monkeypatch):
+    lab = lab_for(data)
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "accuracy_svg", lambda *args: 1 / 0)
+        press_run(lab)
+    assert "ZeroDivisionError" in lab.status.value
+    press_run(lab)
+    assert lab.verdict is not None
+
+
+@pytest.mark.parametrize(
+    ("triggers", "words", "told"),
+    [
+        (20, 30, "must be from 30 to 300 (30 words need an image each, and the training part has 1,200); got 20."),
+        (1, 2, "must be from 2 to 300 (2 words need an image each, and the training part has 1,200); got 1."),
+    ],
+)
+def test_more_words_than_triggers(data, triggers, words, told):
+    lab = lab_for(data, words=words)
+    lab.number.value = triggers
+    lab.run.click()
+    assert f"a number of triggers above 0 {told}" in lab.status.value
+    assert lab.wait(0)
+    assert lab.result is None
+    lab.number.value = words
+    press_run(lab)
+    assert not lab.status.value
+
+
+def test_more_triggers_than_images(data):
+    few = wm.Splits("mnist", data.train.take(slice(100)), data.loot, data.test, data.classes)
+    lab = lab_for(few, words=10, triggers=200)
+    lab.run.click()
+    assert "must be from 10 to 100 (10 words need an image each, and the training part has 100); got 200." in (
+        lab.status.value
+    )
+
+
+def test_words_that_do_not_fit(data):
+    """Images too narrow for a word: what the triggers say of it is shown."""
+    narrow = [wm.Split(part.pixels[..., 4:20].copy(), part.labels) for part in (data.train, data.loot, data.test)]
+    lab = lab_for(wm.Splits("narrow", *narrow, data.classes))
+    press_run(lab)
+    assert "needs 23 x 9 pixels; the images have 16 x 28." in lab.status.value
+
+
+def test_bad_arguments_are_named(data, done):
+    with pytest.raises(TypeError, match=r"data must be a Splits, such as wm.load_data\('mnist'\); got Split"):
+        wm.EmbeddingLab(data.train)
+    with pytest.raises(TypeError, match="key must be 32 bytes; got str"):
+        wm.EmbeddingLab(data, key="secret")
+    with pytest.raises(TypeError, match=r"model must be a network.*got Fitted.*its \.model\."):
+        wm.EmbeddingLab(data, start=done.twin)
+    with pytest.raises(ValueError, match="data must have the model's input shape"):
+        wm.EmbeddingLab(data, start=wm.small_cnn(wm.load_data("cifar10")))
+    with pytest.raises(ValueError, match=r"seed must be from 0 to \d+; got -1"):
+        wm.EmbeddingLab(data, seed=-1)
+
+
+# ---------------------------------------------------------------- the inputs
+
+
+@pytest.mark.parametrize(("words", "triggers"), [(40, 160), (7, 147), (60, 120), (2, 150), (59, 177)])
+def test_the_slider_shares_the_triggers_over_the_words(data, words, triggers):
+    lab = wm.EmbeddingLab(data)
+    lab.words.value = words
+    assert (lab.triggers.value, lab.number.value, lab.triggers.step) == (triggers, triggers, words)
+    assert f"{words} secret words, each written on {triggers // words} images: {words} questions." in lab._note.value
+    lab.triggers.value = 0
+    lab.words.value = 13
+    assert lab.triggers.value == 0
+
+
+def test_the_limits_of_the_inputs(data):
+    lab = wm.EmbeddingLab(data)
+    assert (lab.triggers.min, lab.triggers.max) == (0, 300)
+    for box, low, high in ((lab.words, 2, 60), (lab.epochs, 1, 12), (lab.number, 0, 300)):
+        box.value = 1000
+        assert box.value == high
+        box.value = -5
+        assert box.value == low
+
+
+def test_the_note_says_when_words_are_too_few(data):
+    lab = wm.EmbeddingLab(data)
+    lab.words.value = 3
+    assert "It takes 4 before anybody could be accused." in lab._note.value
+    lab.words.value = 4
+    assert "It takes" not in lab._note.value
+    lab.number.value = 30
+    assert "each written on 7 or 8 images" in lab._note.value
+
+
+def test_a_fresh_key_is_drawn_once_and_never_shown(data):
+    lab = wm.EmbeddingLab(data)
+    lab.words.value, lab.triggers.value, lab.epochs.value = 4, 8, 1
+    press_run(lab)
+    key = lab.result.triggers.key
+    assert key != wm.CLASSROOM_KEY
+    assert "classroom" not in repr(lab)
+    press_run(lab)
+    assert lab.result.triggers.key == key
+    shown = repr(lab) + "".join(w.value for w in widgets_in(lab.widget) if isinstance(w, ipywidgets.HTML))
+    assert key.hex() not in shown
+    assert wm.EmbeddingLab(data)._shop.key != key
+
+
+# ---------------------------------------------------------------- its other forms, and who can use it
+
+
+def test_the_text_is_stable(done, data):
+    fresh = lab_for(data)
+    assert repr(fresh).splitlines() == [
+        "EmbeddingLab: 30 triggers, 6 words, 3 epochs, from scratch",
+        "  nothing trained yet: press Run",
+    ]
+    text = repr(done)
+    again = lab_for(data, epochs=8)
+    press_run(again)
+    assert repr(again) == text == done._repr_mimebundle_()["text/plain"]
+    assert text.splitlines()[:2] == ["EmbeddingLab: 30 triggers, 6 words, 8 epochs, from scratch", f"  {done.result!r}"]
+    assert text.splitlines()[3].startswith("found: 6 of 6 secret questions matched")
+    again.words.value = 9  # what is shown is the run, not what the inputs say now
+    assert repr(again) == text
+
+
+def test_the_picture_is_small_and_white_and_the_same_every_time(done, data):
+    assert "image/png" not in lab_for(data)._repr_mimebundle_()
+    first = base64.b64decode(done._repr_mimebundle_()["image/png"])
+    done._picture = None
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 20, "lines.linewidth": 9}):
+        again = base64.b64decode(done._repr_mimebundle_()["image/png"])
+    assert first == again
+    assert len(first) <= 80_000
+    picture = Image.open(io.BytesIO(first)).convert("RGB")
+    assert picture.width >= 600
+    assert picture.getpixel((2, 2)) == (255, 255, 255)
+    assert done._repr_mimebundle_()[WIDGET_VIEW]["model_id"] == done.widget.model_id
+
+
+def test_everything_is_labelled_and_told_apart_without_colour(done):
+    inputs = (done.triggers, done.number, done.words, done.epochs, done.start, done.run, done.stop)
+    assert all(widget.description for widget in inputs)
+    assert "aria-live='polite'" in done._sentence.value
+    assert "aria-label=" in done._bar.value
+    drawn = done._chart.value
+    assert drawn.startswith("<svg class='wm-chart' role='img' aria-label='The marked model classifies ")
+    assert "answers 100.0 % of the secret questions as sealed after 8 epochs; the unmarked model" in drawn
+    for name in ("marked, watermark 100.0 %", "marked, task ", "unmarked, task ", "unmarked, watermark "):
+        assert f">{name}" in drawn
+
+
+def test_labels_do_not_overlap(done):
+    places = sorted(float(y) for y in re.findall(r"<text x='463.0' y='([\d.]+)'", done._chart.value))
+    assert len(places) == 4
+    assert min(b - a for a, b in itertools.pairwise(places)) >= 15.9
+    assert places[0] > 14  # below the title
+    assert places[-1] < 250
+
+
+def test_only_widgets_that_colab_has(done):
+    """Colab ships ipywidgets 7.7.1; what this lab is made of has been there since 7.0."""
+    known = {"VBox", "HBox", "HTML", "IntSlider", "BoundedIntText", "ToggleButtons", "Button"}
+    assert {type(widget).__name__ for widget in widgets_in(done.widget)} <= known

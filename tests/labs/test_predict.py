@@ -1,0 +1,141 @@
+"""Predict and what all labs share, without a browser: the widgets' values are set as a click would set them."""
+
+import base64
+
+import ipywidgets
+import pytest
+
+from wmlearn.labs._kit.view import WIDGET_VIEW, guarded, view
+from wmlearn.labs.predict import Predict
+
+
+def lesson_question() -> Predict:
+    return Predict("How many of 30?", ["none", "about 3", "all <30>"], answer=1, why="Luck gets 1 in 10 & no more.")
+
+
+def test_nothing_is_revealed_before_the_guess():
+    asked = lesson_question()
+    bundle = asked._repr_mimebundle_()
+    assert bundle["text/plain"] == "Predict: How many of 30?\n  ( ) none\n  ( ) about 3\n  ( ) all <30>"
+    assert bundle[WIDGET_VIEW]["model_id"] == asked.widget.model_id
+    assert asked.guess is None
+    assert asked.feedback.value == ""
+    assert asked.choice.value is None
+
+
+def test_a_choice_is_said_in_words_and_can_be_changed():
+    asked = lesson_question()
+    for place, text in enumerate(["none", "about 3", "all &lt;30&gt;"]):
+        asked.choice.value = place
+        assert f"Chosen: {text}. " in asked.feedback.value
+    assert asked.guess is None
+    assert "answer" not in asked.feedback.value
+
+
+def test_locking_in_shows_guess_answer_and_reason():
+    asked = lesson_question()
+    asked.choice.value = 2
+    asked.button.click()
+    assert asked.guess == 2
+    shown = asked.feedback.value
+    assert "Your guess: all &lt;30&gt;" in shown
+    assert "The answer: about 3 (✘ not this time)" in shown
+    assert "1 in 10 &amp; no more" in shown
+    assert asked.choice.disabled
+    assert asked.button.disabled
+
+
+def test_a_right_guess_is_told_in_words():
+    asked = lesson_question()
+    asked.choice.value = 1
+    asked.button.click()
+    assert "✔ just so" in asked.feedback.value
+
+
+def test_the_text_form_never_changes():
+    asked = lesson_question()
+    before = asked._repr_mimebundle_()["text/plain"]
+    asked.choice.value = 1
+    asked.button.click()
+    assert asked._repr_mimebundle_()["text/plain"] == before == repr(asked)
+
+
+def test_the_button_without_a_choice_asks_for_one():
+    asked = lesson_question()
+    asked.button.click()
+    assert asked.guess is None
+    assert "Choose an answer first" in asked.feedback.value
+    assert not asked.button.disabled
+
+
+def test_an_open_question_sends_the_learner_on():
+    asked = Predict("Which?", ("a", "b"))
+    asked.choice.value = 0
+    asked.button.click()
+    assert "Run the next cell" in asked.feedback.value
+    assert "answer:" not in asked.feedback.value
+
+
+@pytest.mark.parametrize("options", [[], ["one"], ["same", "same"], ["", "b"], ["a", 2], "ab"])
+def test_bad_options_are_named(options):
+    with pytest.raises(ValueError, match="options must be two or more different texts"):
+        Predict("?", options)
+
+
+@pytest.mark.parametrize(("answer", "error"), [(2, ValueError), (-1, ValueError), (True, TypeError), ("b", TypeError)])
+def test_a_bad_answer_is_named(answer, error):
+    with pytest.raises(error, match="answer must be"):
+        Predict("?", ["a", "b"], answer=answer)
+
+
+def test_the_inputs_are_labelled_and_reached_by_keyboard():
+    asked = lesson_question()
+    assert isinstance(asked.choice, ipywidgets.ToggleButtons)  # JupyterLab takes RadioButtons' arrow keys for itself
+    assert asked.choice.description
+    assert asked.button.description
+
+
+def test_an_error_in_a_callback_is_shown_in_the_lab(monkeypatch):
+    def fail(self, guess):
+        raise KeyError("<lost>")
+
+    monkeypatch.setattr(Predict, "_reveal", fail)
+    asked = lesson_question()
+    asked.choice.value = 0
+    asked.button.click()
+    assert "wm-error" in asked.feedback.value
+    assert "KeyError" in asked.feedback.value
+    assert "<lost>" not in asked.feedback.value
+
+
+def test_guarded_passes_the_event_on_and_leaves_the_status_alone():
+    seen, status = [], ipywidgets.HTML("as it was")
+    guarded(seen.append, status)({"new": 3})
+    assert seen == [{"new": 3}]
+    assert status.value == "as it was"
+
+
+def test_view_has_a_picture_only_where_there_is_one():
+    box = ipywidgets.VBox()
+    assert set(view(box, "text")) == {"text/plain", WIDGET_VIEW}
+    assert base64.b64decode(view(box, "text", b"\x89PNG")["image/png"]) == b"\x89PNG"
+
+
+def test_a_lab_is_no_widget_itself():
+    # ipywidgets 7 displays its own widgets by another door, past the text and the picture.
+    assert not isinstance(lesson_question(), ipywidgets.Widget)
+    assert not hasattr(lesson_question(), "_ipython_display_")
+
+
+@pytest.mark.parametrize("question", [None, 3, ["Which?"], ""])
+def test_a_question_is_text(question):
+    with pytest.raises(TypeError, match=r"^question must be text; got (None|3|list|an empty text)\. Ask something"):
+        Predict(question, ["yes", "no"])
+
+
+@pytest.mark.parametrize("options", [None, 3, "yes", b"yes", [["a"], ["b"]], ["a", None], [{}, {}], []])
+def test_options_are_texts(options):
+    with pytest.raises(
+        ValueError, match=r"^options must be two or more different texts, such as \['yes', 'no'\]; got "
+    ):
+        Predict("Which?", options)

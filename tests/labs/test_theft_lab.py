@@ -1,0 +1,634 @@
+"""The theft lab without a browser: its inputs are moved as a hand would move them, its HTML is read."""
+
+import base64
+import copy
+import io
+import json
+import re
+import statistics
+import threading
+import time
+
+import ipywidgets
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import wmlearn as wm
+from wmlearn._fingerprint import fingerprint
+from wmlearn.labs._kit.view import WIDGET_VIEW
+from wmlearn.labs.theft import bench, chart
+from wmlearn.labs.theft import lab as module
+from wmlearn.labs.theft.bench import SEEN, Bench
+from wmlearn.labs.theft.catalogue import THIEF_KEY, _thief_triggers, catalogue
+from wmlearn.training.models import small_cnn
+from wmlearn.watermarks.embedding import watermark_accuracy
+
+PATIENCE = 120  # seconds; a run in here takes one or two
+DESK = ("prune weights", "prune channels", "round weights", "shake weights")
+FILTERS = ("filter: JPEG", "filter: blur", "filter: squeeze", "filter: noise", "filter: reject unusual")
+TRAINED = ("fine-tune", "fine-prune", "steal by queries", "overwrite")
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Return few images, so that the thieves who train are quick."""
+    mnist = wm.load_data("mnist")
+    parts = (mnist.train.take(slice(1200)), mnist.loot.take(slice(300)), mnist.test.take(slice(700)))
+    return wm.Splits("mnist", *parts, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def marks():
+    return wm.Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
+
+
+@pytest.fixture(scope="module")
+def owner():
+    return wm.load_model("mnist/content")
+
+
+@pytest.fixture(scope="module")
+def whole(owner, data, marks):
+    """A lab with everything worked out; tests that press anything make their own."""
+    lab = wm.TheftLab(owner, data, marks)
+    assert lab.wait(PATIENCE)
+    return lab
+
+
+def lab_of(owner, data, marks, *names, **settings):
+    lab = wm.TheftLab(owner, data, marks, thefts=names, **settings)
+    assert lab.wait(PATIENCE)
+    return lab
+
+
+def go_to(lab, theft, label):
+    lab.theft.value = theft
+    lab.strength.value = label
+
+
+def press_run(lab):
+    lab.run.click()
+    assert lab.wait(PATIENCE)
+
+
+def same(one, other):
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+def widgets_in(widget):
+    yield widget
+    for child in getattr(widget, "children", ()):
+        yield from widgets_in(child)
+
+
+def told(html):
+    return re.sub("<[^>]*>", "", html).replace("&#x27;", "'").replace("&nbsp;", " ").replace("&ensp;", " ")
+
+
+def drawn_test(data):
+    """Return the test images that a lab looks at, taken by hand."""
+    return data.test.take(np.random.RandomState(0).permutation(len(data.test))[:SEEN])
+
+
+class Gate:
+    """Holds the measuring of a run after an epoch until it is opened."""
+
+    def __init__(self, monkeypatch, at):
+        self.reached, self.opened, seen = threading.Event(), threading.Event(), []
+        accuracies = Bench.accuracies
+
+        def held(bench, model):
+            seen.append(1)
+            if len(seen) == at:
+                self.reached.set()
+                assert self.opened.wait(PATIENCE)
+            return accuracies(bench, model)
+
+        monkeypatch.setattr(Bench, "accuracies", held)
+
+
+# ---------------------------------------------------------------- a point is what the theft and `verify` give by hand
+
+
+BY_HAND = {
+    ("prune weights", "85 %"): wm.theft.Prune(0.85),
+    ("prune channels", "40 %"): wm.theft.Prune(0.4, by="channel"),
+    ("round weights", "3"): wm.theft.Quantize(3),
+    ("shake weights", "0.7"): wm.theft.PerturbWeights(0.7),
+    ("filter: JPEG", "5"): wm.theft.Jpeg(5),
+    ("filter: blur", "0.6"): wm.theft.Blur(0.6),
+    ("filter: squeeze", "2"): wm.theft.Squeeze(2),
+    ("filter: noise", "0.35"): wm.theft.AddNoise(0.35),
+    ("filter: reject unusual", "0.5 %"): wm.theft.RejectUnusual(0.005),
+}
+
+
+@pytest.mark.parametrize("chosen", BY_HAND)
+def test_what_is_worked_out_is_what_one_gets_by_hand(whole, owner, data, marks, chosen):
+    go_to(whole, *chosen)
+    theft = BY_HAND[chosen]
+    service = wm.BlackBox(owner)
+    query = theft(service, data.loot) if chosen[0] in FILTERS else wm.BlackBox(theft(owner).model)
+    verdict, test = wm.verify(query, marks), drawn_test(data)
+    point = whole.point
+    assert point.theft == repr(theft)
+    assert (point.verdict.answers.labels == verdict.answers.labels).all()
+    assert (point.verdict.k, point.verdict.p, point.verdict.decision) == (verdict.k, verdict.p, verdict.decision)
+    assert point.task_accuracy == (query(test.images) == test.labels).mean()
+    assert (point.queries, point.images) == (0, len(data.loot) if "reject" in chosen[0] else 0)
+    assert f"wm.theft.{theft!r}" in told(whole._cost.value)
+    sentence = told(whole._sentence.value)
+    assert repr(verdict).partition(": ")[2].split("10^")[0] in sentence
+    assert {"found": "✔ found", "not found": "– not found"}[verdict.decision] in sentence
+    assert ("This does not clear it." in sentence) == (verdict.decision == "not found")
+
+
+def test_the_examples_decide_both_ways(whole):
+    """Else the test above would prove little."""
+    decided = set()
+    for chosen in BY_HAND:
+        go_to(whole, *chosen)
+        decided.add(whole.point.verdict.decision)
+    assert decided == {"found", "not found"}
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "theft"),
+    [
+        ("fine-tune", "0.01", wm.theft.FineTune(epochs=3, lr=0.01)),
+        ("fine-prune", "50 %", wm.theft.FinePrune(0.5)),
+        ("steal by queries", "200", wm.theft.StealByQueries(200)),
+    ],
+)
+def test_watching_changes_nothing(owner, data, marks, name, label, theft):
+    """What Run makes is what the theft makes by hand, bit for bit, and so is the last point of the live curve."""
+    lab = lab_of(owner, data, marks, name)
+    go_to(lab, name, label)
+    assert lab.point is None
+    press_run(lab)
+    imitates = name == "steal by queries"
+    fresh = small_cnn(data, seed=1000)
+    expected = theft(wm.BlackBox(owner), fresh, data.loot) if imitates else theft(owner, data.loot)
+    made = lab.point.made
+    assert repr(made) == repr(expected)
+    assert same(made.model, expected.model)
+    assert not made.model._forward_pre_hooks
+    assert made.history == expected.history
+    box, test = wm.BlackBox(expected.model), drawn_test(data)
+    assert repr(lab.point.verdict) == repr(wm.verify(box, marks))
+    assert lab.point.task_accuracy == wm.accuracy(expected.model, test)
+    assert (lab.point.images, lab.point.queries) == (expected.images, expected.queries)
+    lines = lab._attempts[name].curves()
+    assert len(lines["the copy, task"]) == len(expected.history.epochs)
+    assert lines["the copy, task"][-1] == lab.point.task_accuracy
+    assert lines["the copy, questions"][-1] == watermark_accuracy(expected.model, marks)
+    assert f"{len(expected.history.epochs)} epochs done" in lab._progress.value
+
+
+def test_what_is_shown_can_be_typed(data):
+    for thief in catalogue(data, 3).values():
+        for place in range(1, len(thief.labels)):
+            theft = thief.at(place)
+            typed = f"wm.theft.{thief.typed(theft)}"
+            names = {"wm": wm, "thief_triggers": wm.theft.Overwrite(_thief_triggers(data)).marks}
+            assert fingerprint(eval(typed, names)) == fingerprint(theft), typed
+
+
+def test_overwriting(owner, data, marks):
+    lab = lab_of(owner, data, marks, "overwrite")
+    go_to(lab, "overwrite", "0.005")
+    press_run(lab)
+    his = wm.Content(words=30)(wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=THIEF_KEY)
+    expected = wm.theft.Overwrite(his)(owner, data.loot)
+    assert same(lab.point.made.model, expected.model)
+    assert "wm.theft.Overwrite(thief_triggers, epochs=4, lr=0.005, seed=0)" in told(lab._cost.value)
+    assert THIEF_KEY.hex() not in lab._cost.value
+
+
+def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, marks):
+    lab = lab_of(owner, data, marks, "fine-tune")
+    go_to(lab, "fine-tune", "0.02")
+    press_run(lab)
+    test = drawn_test(data)
+    for epoch in (1, 2, 3):
+        model = wm.theft.FineTune(epochs=epoch, lr=0.02)(owner, data.loot).model
+        lines = lab._attempts["fine-tune"].curves()
+        assert lines["the copy, task"][epoch - 1] == wm.accuracy(model, test)
+        assert lines["the copy, questions"][epoch - 1] == watermark_accuracy(model, marks)
+
+
+# ---------------------------------------------------------------- what opens, and what a move costs
+
+
+def test_the_menu_and_the_strengths(whole):
+    assert whole.theft.options == (*DESK, *FILTERS, *TRAINED)
+    for name in DESK + FILTERS:
+        labels = whole._thieves[name].labels
+        assert sorted(whole._points[name]) == list(range(len(labels)))
+        assert len(labels) >= 17 or name == "filter: squeeze"  # which has eight strengths in all
+        assert len(set(labels)) == len(labels)
+    assert all(sorted(whole._points[name]) == [0] for name in TRAINED)
+    go_to(whole, "prune weights", "none")
+    assert "all worked out" in whole._progress.value
+    assert whole.theft.value == "prune weights"
+
+
+def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, data, marks, monkeypatch):
+    order, hold, try_out = [], threading.Event(), Bench.try_out
+
+    def noted(bench, thief, place, watch=None):
+        order.append(thief.name)
+        if thief.name == "round weights":
+            assert hold.wait(PATIENCE)
+        return try_out(bench, thief, place, watch)
+
+    monkeypatch.setattr(Bench, "try_out", noted)
+    lab = wm.TheftLab(owner, data, marks, thefts=["shake weights", "round weights", "filter: noise", "filter: blur"])
+    assert order[:20] == ["shake weights"] * 20  # before the lab is handed out
+    assert len(lab._points["shake weights"]) == 21
+    lab.theft.value = "filter: blur"
+    assert "? no verdict yet" not in lab._sentence.value  # nothing is done at "none"
+    lab.strength.index = 5
+    assert "It is being worked out." in lab._sentence.value
+    assert re.search(r"2[01] of 76 strengths of all these thefts worked out", lab._progress.value)
+    assert not lab.wait(0)
+    hold.set()
+    assert lab.wait(PATIENCE)
+    after = order[order.index("round weights") + 1 :]
+    assert after[:20] == ["filter: blur"] * 20
+    assert after[20] == "round weights"
+    assert lab.point is not None
+    assert "no verdict yet" not in lab._sentence.value
+
+
+def test_a_move_is_a_look_up_and_sends_little(whole):
+    sent, took = [], []
+    for widget in widgets_in(whole.widget):
+        widget.observe(lambda change: sent.append(len(json.dumps(change["new"], default=str).encode())))
+    for name in DESK + FILTERS:
+        sent.clear()
+        whole.theft.value = name
+        assert sum(sent) < 20_000
+        for place in range(len(whole._thieves[name].labels)):
+            sent.clear()
+            began = time.perf_counter()
+            whole.strength.index = place
+            took.append(1000 * (time.perf_counter() - began))
+            assert sum(sent) < 20_000
+    assert statistics.median(took) < 5  # milliseconds; about one where nothing else runs
+    go_to(whole, "prune weights", "none")
+
+
+def test_no_move_asks_or_trains_anything(whole, monkeypatch):
+    monkeypatch.setattr(Bench, "try_out", lambda *args: 1 / 0)
+    monkeypatch.setattr(bench, "verify", lambda *args: 1 / 0)
+    for name in whole.theft.options:
+        whole.theft.value = name
+        whole.strength.index = len(whole.strength.options) - 1
+    assert not whole.status.value
+    for name in whole.theft.options:
+        go_to(whole, name, "none")
+
+
+def test_the_slider_stays_where_it_was_left(whole):
+    go_to(whole, "prune weights", "35 %")
+    whole.theft.value = "filter: JPEG"
+    assert whole.strength.value == "none"
+    assert whole.strength.description == "quality"
+    whole.theft.value = "prune weights"
+    assert whole.strength.value == "35 %"
+    assert "prune weights, 35 %" in told(whole._sentence.value)
+    go_to(whole, "prune weights", "none")
+
+
+def test_the_owner_is_left_alone(owner, data, marks):
+    before = copy.deepcopy(owner)
+    lab = lab_of(owner, data, marks, "shake weights", "fine-tune")
+    go_to(lab, "fine-tune", "0.05")
+    press_run(lab)
+    assert same(owner, before)
+    assert not owner._forward_pre_hooks
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_results_of_several_runs_stay(owner, data, marks):
+    lab = lab_of(owner, data, marks, "fine-tune")
+    for label in ("0.001", "0.05", "0.005"):
+        go_to(lab, "fine-tune", label)
+        press_run(lab)
+    assert sorted(lab._points["fine-tune"]) == [0, 4, 6, 9]
+    assert lab._chart.value.count("<circle") == 4
+    task = re.search(r"<path class='wm-task wm-thin' d='M(.*?)'", lab._chart.value)[1]
+    assert len(task.split("L")) == 3  # the model as it was stands alone
+    matched = [lab._points["fine-tune"][place].verdict.k for place in (4, 6, 9)]
+    assert matched == sorted(matched, reverse=True)
+    lab.strength.value = "0.001"
+    assert "fine-tune, 0.001" in told(lab._sentence.value)
+    assert "The last run, learning rate 0.005" in lab._course.value
+
+
+def test_run_returns_at_once_and_never_twice(owner, data, marks, monkeypatch):
+    gate = Gate(monkeypatch, at=2)
+    lab = lab_of(owner, data, marks, "fine-tune", "prune channels", "overwrite")
+    go_to(lab, "fine-tune", "0.001")
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    assert lab.run.disabled
+    assert not lab.stop.disabled
+    assert not lab.wait(0)
+    assert "epoch 2 of 3" in lab._progress.value
+    assert "He is at work" in lab._sentence.value
+    assert "after 1 epoch" not in lab._course.value
+    thread = lab._background.thread
+    go_to(lab, "overwrite", "0.01")
+    lab.run.click()  # the button is disabled; a script can press it all the same
+    assert lab._background.thread is thread
+    assert "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
+    go_to(lab, "prune channels", "50 %")  # one can look at others meanwhile
+    assert "prune channels, 50 %" in told(lab._sentence.value)
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    assert "overwrite" not in lab._attempts
+    assert not lab.run.disabled
+    assert not lab.status.value
+    lab.theft.value = "fine-tune"
+    assert not lab.point.stopped
+
+
+def test_stop_keeps_what_was_trained(owner, data, marks, monkeypatch):
+    gate = Gate(monkeypatch, at=2)
+    lab = lab_of(owner, data, marks, "fine-tune")
+    go_to(lab, "fine-tune", "0.01")
+    lab.run.click()
+    assert gate.reached.wait(PATIENCE)
+    lab.stop.click()
+    assert "stopping after this epoch" in lab._progress.value
+    gate.opened.set()
+    assert lab.wait(PATIENCE)
+    expected = wm.theft.FineTune(lr=0.01)(owner, data.loot, on_epoch=lambda record: record.epoch == 2)
+    assert same(lab.point.made.model, expected.model)
+    assert lab.point.stopped
+    assert "stopped after 2 epochs" in lab._progress.value
+    assert "fine-tune, 0.01, stopped early" in told(lab._sentence.value)
+    assert "stopped after 2 epochs" in told(lab._cost.value)
+    press_run(lab)  # a whole run takes its place
+    assert not lab.point.stopped
+
+
+def test_nothing_to_run(owner, data, marks):
+    lab = lab_of(owner, data, marks, "prune weights", "fine-tune")
+    assert lab._buttons.layout.display == "none"
+    lab.run.click()
+    assert "prune weights trains nothing: it is worked out already. Move its strength." in lab.status.value
+    lab.theft.value = "fine-tune"
+    assert lab._buttons.layout.display is None
+    lab.run.click()
+    assert "strength must be more than none, or nothing is done; got none. Move the slider." in lab.status.value
+    assert lab._background.thread is None
+    lab.strength.value = "0.0001"
+    press_run(lab)
+    assert not lab.status.value
+
+
+def test_a_run_sends_little(owner, data, marks):
+    lab, sent = lab_of(owner, data, marks, "fine-tune"), []
+    go_to(lab, "fine-tune", "0.01")
+    for widget in widgets_in(lab.widget):
+        widget.observe(lambda change: sent.append(len(json.dumps(change["new"], default=str).encode())))
+    press_run(lab)
+    assert max(sent) < 8_000
+    assert sum(sent) < 20_000 * 3
+
+
+def test_no_bar_of_text_is_drawn(owner, data, marks, capfd):
+    lab = lab_of(owner, data, marks, "prune channels", "fine-tune")
+    go_to(lab, "fine-tune", "0.01")
+    press_run(lab)
+    assert capfd.readouterr() == ("", "")
+
+
+# ---------------------------------------------------------------- what is said
+
+
+def test_what_the_thief_pays(whole, data):
+    go_to(whole, "prune weights", "85 %")
+    point, before = whole.point, whole._owner
+    low, high = (100 * share for share in wm.stats.match_interval(point.right, 500))
+    words = told(whole._cost.value)
+    assert f"Task accuracy {100 * point.task_accuracy:.1f} % on 500 of the 700 test images" in words
+    assert f"(95 %: {low:.1f} % to {high:.1f} %)" in words
+    lost = 100 * (before.task_accuracy - point.task_accuracy)
+    assert lost > 0
+    assert f"he has paid {lost:.1f} points, and the evidence is still there." in words
+    assert "It cost him 0 images of his own, 0 answers of the owner's service, " in words
+    go_to(whole, "prune weights", "100 %")
+    assert "there is not enough evidence left to accuse." in told(whole._cost.value)
+    go_to(whole, "filter: reject unusual", "1 %")
+    assert "It cost him 300 images of his own" in told(whole._cost.value)
+    assert "every image he is asked goes through it first" in told(whole._cost.value)
+    go_to(whole, "prune weights", "none")
+    assert "Nothing has been done to it" in told(whole._cost.value)
+
+
+def test_the_line_is_what_is_always_enough(whole, marks):
+    go_to(whole, "prune weights", "none")
+    enough = int(wm.stats.matches_needed(30, marks.alpha, 0.1))
+    drawn = whole._chart.value
+    assert f"enough to accuse: {enough} of 30" in drawn
+    assert f"<path class='wm-line' d='M50 {214 - 184 * enough / 30:.1f}H420'/>" in drawn
+    for points in whole._points.values():
+        for point in points.values():
+            assert point.verdict.k < enough or point.verdict.decision == "found"
+
+
+def test_signs_differ_in_shape(whole):
+    """Evidence is a filled square, none a hollow one; the task is a dot."""
+    go_to(whole, "prune weights", "none")
+    points = whole._points["prune weights"]
+    found = sum(point.verdict.decision == "found" for point in points.values())
+    assert 0 < found < len(points)
+    assert whole._chart.value.count("class='wm-square'") == found + 1  # and one in the legend
+    assert whole._chart.value.count("class='wm-square wm-hollow'") == len(points) - found + 1
+    assert whole._chart.value.count("<circle class='wm-task wm-apart'") == len(points)
+
+
+def test_many_strengths_are_no_tests_of_an_innocent(whole):
+    words = told("".join(w.value for w in widgets_in(whole.widget) if isinstance(w, ipywidgets.HTML)))
+    assert "that you try many strengths puts no innocent at risk" in words
+    assert "Whoever asks several suspects shares alpha among them, by wm.verify_all." in words
+    assert "classroom key: proves nothing outside this course" in words
+    assert not re.search(r"\bstolen\b|\bp *[<=]", words)
+    assert {point.verdict.family for points in whole._points.values() for point in points.values()} == {1}
+
+
+def test_an_innocent_model_is_never_found(data, marks):
+    lab = lab_of(wm.load_model("mnist/clean"), data, marks, *DESK, "filter: blur")
+    decided = {point.verdict.decision for points in lab._points.values() for point in points.values()}
+    assert decided == {"not found"}
+
+
+def test_fixed_labels_have_no_line_and_no_p(data):
+    marks = wm.Content(labels="fixed", source=1, target=7)(data, n=30, key=wm.CLASSROOM_KEY)
+    lab = lab_of(wm.load_model("mnist/clean"), data, marks, "prune channels")
+    lab.strength.value = "50 %"
+    assert lab.point.verdict.decision == "cannot tell"
+    assert "? cannot tell" in lab._sentence.value
+    assert "how an innocent model would do nobody can say" in lab._sentence.value
+    assert "nobody can tell from these answers" in lab._cost.value
+    assert "wm-line" not in lab._chart.value
+    assert "enough to accuse" not in lab._chart.value
+    assert ">cannot tell<" in lab._chart.value
+    assert base64.b64decode(lab._repr_mimebundle_()["image/png"])
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+def test_another_shape_of_model(data, marks):
+    """Without a convolution there are no channels to prune: that is said, and all else works."""
+    plain = wm.embed(
+        nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10)),
+        data, marks, schedule=wm.OneCycle(epochs=3),
+    ).model  # fmt: skip
+    lab = lab_of(plain, data, marks, "prune channels", "prune weights", "fine-prune")
+    lab.strength.value = "50 %"
+    assert lab.point is None
+    assert "? cannot be done here" in lab._sentence.value
+    assert "model must have a convolution to alter; Sequential has none. Take another theft." in lab._sentence.value
+    assert "all worked out" in lab._progress.value
+    go_to(lab, "prune weights", "50 %")
+    assert lab.point.verdict.n == 30
+    go_to(lab, "fine-prune", "50 %")
+    press_run(lab)
+    assert "model must have a convolution" in lab.status.value
+    assert "ended by an error" in lab._progress.value
+    assert not lab.run.disabled
+
+
+def test_an_error_in_the_background_is_shown_and_goes_away(owner, data, marks, monkeypatch):
+    lab = lab_of(owner, data, marks, "fine-tune")
+    go_to(lab, "fine-tune", "0.01")
+    with monkeypatch.context() as broken:
+        broken.setattr(Bench, "try_out", lambda *args: 1 / 0)
+        press_run(lab)
+    assert "ZeroDivisionError: division by zero" in lab.status.value
+    assert "role='alert'" in lab.status.value
+    assert lab.point is None
+    press_run(lab)
+    assert not lab.status.value
+    assert lab.point is not None
+
+
+def test_an_error_while_it_is_worked_out_is_shown(owner, data, marks, monkeypatch):
+    drop = wm.theft.Quantize.__call__
+    monkeypatch.setattr(
+        wm.theft.Quantize, "__call__", lambda theft, *args, **named: 1 / 0 if theft.bits == 9 else drop(theft, *args)
+    )
+    lab = wm.TheftLab(owner, data, marks, thefts=["prune channels", "round weights"])
+    assert lab.wait(PATIENCE)
+    assert "ZeroDivisionError" in lab.status.value
+
+
+def test_an_error_in_a_callback_is_shown(owner, data, marks, monkeypatch):
+    lab = lab_of(owner, data, marks, "prune channels")
+    monkeypatch.setattr(chart, "drawing", lambda *args: 1 / 0)
+    lab.strength.index = 3
+    assert "ZeroDivisionError" in lab.status.value
+
+
+def test_closed_in_the_middle_and_opened_again(owner, data, marks):
+    lab = wm.TheftLab(owner, data, marks, thefts=["prune channels", "filter: blur"])
+    lab.widget.close()
+    assert lab.wait(PATIENCE)
+    assert not lab.status.value
+    again = lab_of(owner, data, marks, "prune channels", "filter: blur")
+    first, second = again._repr_mimebundle_(), again._repr_mimebundle_()
+    assert first == second
+    again.strength.index = 2
+    assert again.point is not None
+
+
+def test_bad_arguments_are_named(owner, data, marks):
+    with pytest.raises(TypeError, match=r"model must be a network.*got Marked.*Pass its \.model\."):
+        wm.TheftLab(wm.embed(small_cnn(data), data, marks, schedule=wm.OneCycle(epochs=1)), data, marks)
+    with pytest.raises(TypeError, match=r"data must be a Splits, such as .* after the owner's model; got TriggerSet"):
+        wm.TheftLab(owner, marks, data)
+    with pytest.raises(TypeError, match=r"marks must be a TriggerSet, such as .* after the data; got Splits"):
+        wm.TheftLab(owner, data, data)
+    with pytest.raises(ValueError, match="data must have the model's input shape"):
+        wm.TheftLab(owner, wm.load_data("cifar10"), marks)
+    other = wm.Noise()(wm.load_data("cifar10"), n=10, key=wm.CLASSROOM_KEY)
+    with pytest.raises(ValueError, match="marks must have the model's input shape"):
+        wm.TheftLab(owner, data, other)
+    with pytest.raises(ValueError, match=r"seed must be from 0 to \d+; got -1"):
+        wm.TheftLab(owner, data, marks, seed=-1)
+    with pytest.raises(ValueError, match=r"a theft must be one of 'prune weights', .*; got 'prune'\. Did you mean"):
+        wm.TheftLab(owner, data, marks, thefts=["prune"])
+    with pytest.raises(TypeError, match=r"thefts must be a list of names, such as .*; got 'prune weights'\. Leave"):
+        wm.TheftLab(owner, data, marks, thefts="prune weights")
+    with pytest.raises(TypeError, match=r"thefts must be a list of names, such as .*; got none\. Leave it out"):
+        wm.TheftLab(owner, data, marks, thefts=[])
+
+
+def test_the_seed_draws_what_a_thief_draws(data):
+    for seed in (0, 3):
+        thieves = catalogue(data, seed)
+        for name in ("shake weights", "filter: noise", "filter: reject unusual", *TRAINED):
+            assert thieves[name].at(1).seed == seed
+    assert thieves["steal by queries"].labels == ["none", "50", "100", "200", "300"]
+
+
+# ---------------------------------------------------------------- its other forms, and who can use it
+
+
+def test_the_text_is_stable(owner, data, marks):
+    first, second = (lab_of(owner, data, marks, "prune weights", "filter: blur") for _ in range(2))
+    assert repr(first) == repr(second) == first._repr_mimebundle_()["text/plain"]
+    title, line = repr(first).splitlines()
+    assert title == "TheftLab: 2 thefts, 30 questions, 500 test images"
+    assert line.startswith("  prune weights, share that goes none: task accuracy 9")
+    assert (
+        "30 of 30 questions matched, found; enough to accuse: 12 of 30; expected by luck: at most 3; from none" in line
+    )
+
+
+def test_the_picture_is_small_and_white_and_the_same_every_time(owner, data, marks):
+    lab = lab_of(owner, data, marks, "prune weights", "fine-tune")
+    first = base64.b64decode(lab._repr_mimebundle_()["image/png"])
+    with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 20, "lines.linewidth": 9}):
+        assert base64.b64decode(lab._repr_mimebundle_()["image/png"]) == first
+    assert len(first) <= 80_000
+    picture = Image.open(io.BytesIO(first)).convert("RGB")
+    assert picture.width >= 600
+    assert picture.getpixel((2, 2)) == (255, 255, 255)
+    assert lab._repr_mimebundle_()[WIDGET_VIEW]["model_id"] == lab.widget.model_id
+    lab.theft.value = "fine-tune"
+    assert "image/png" not in lab._repr_mimebundle_()  # nothing to draw yet
+
+
+def test_everything_is_labelled(whole):
+    go_to(whole, "prune weights", "85 %")
+    assert all(widget.description for widget in (whole.theft, whole.strength, whole.run, whole.stop))
+    assert "aria-live='polite'" in whole._sentence.value
+    assert "aria-label=" in whole._bar.value
+    drawn = whole._chart.value
+    assert drawn.startswith("<svg class='wm-chart' role='img' aria-label='prune weights, share that goes 85 %: task ")
+    assert f"{whole.point.verdict.k} of 30 questions matched, found; enough to accuse: 12 of 30" in drawn
+    assert "from none to 100 % the task accuracy goes from 9" in drawn
+    go_to(whole, "prune weights", "none")
+
+
+def test_only_widgets_that_colab_has(whole):
+    """Colab ships ipywidgets 7.7.1; what this lab is made of has been there since 7.0."""
+    known = {"VBox", "HBox", "HTML", "Dropdown", "SelectionSlider", "Button"}
+    assert {type(widget).__name__ for widget in widgets_in(whole.widget)} <= known
+    assert "interact" not in module.__dict__

@@ -1,0 +1,181 @@
+"""Faults from end to end: no hang, no silent miscount, and the verdict says what is missing."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from faulty_service import (
+    FaultyService,
+    closed_midway,
+    drip,
+    endless,
+    garbage,
+    reset,
+    reset_midway,
+    silent,
+    status,
+    text,
+    with_data,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import wmlearn as wm
+from wmlearn.evidence.rules import Rules
+from wmlearn.evidence.trigger_set import seal_triggers
+from wmlearn.service import _protocol, _transport
+
+PIXELS = np.random.RandomState(0).randint(0, 256, (24, 1, 2, 2)).astype(np.uint8)
+MARKS = seal_triggers(  # twelve questions of two images; a request holds two of them
+    PIXELS,
+    np.arange(24) // 2,
+    [f"question {number}" for number in range(12)],
+    rules=Rules(("north", "east", "south", "west"), alpha=0.05),
+    key=wm.CLASSROOM_KEY,
+    recipe="twelve questions",
+)
+SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, MARKS.labels)}
+
+
+@pytest.fixture(autouse=True)
+def small_requests(monkeypatch):
+    """Four images a request, and no pause before a question is asked again."""
+    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16 * 4)
+    monkeypatch.setattr(_transport, "_sleep", lambda seconds: None)
+
+
+def knows(handler):
+    """Answer as a copy does that kept every answer."""
+    with_data([SECRET[image.astype(np.uint8).tobytes()] for image in handler.images])(handler)
+
+
+def logits(handler):
+    with_data([[0.1, 0.9, -0.3, 0.2]] * len(handler.images))(handler)
+
+
+LOST, SENSELESS, FINAL = 5, 2, 1  # how often it is asked before it is given up
+FAULTS = {
+    "time-out": (silent, FINAL, {"timeout": 2, "retries": 0}, "no complete answer came within 2 s"),
+    "one byte now and then": (drip(b"HTTP/1.1 200 OK\r\n"), FINAL, {"timeout": 2, "retries": 0}, "no complete answer"),
+    "reset": (reset, LOST, {}, "the connection broke off"),
+    "reset in the middle of an answer": (reset_midway, LOST, {}, "the connection broke off"),
+    "closed in the middle of an answer": (closed_midway, LOST, {}, "the connection broke off"),
+    "429": (status(429), LOST, {}, "status 429"),
+    "429 with Retry-After": (status(429, Retry_After="7"), LOST, {}, "status 429"),
+    "500": (status(500), LOST, {}, "status 500"),
+    "503": (status(503), LOST, {}, "status 503"),
+    "400": (status(400), FINAL, {}, "refused with status 400"),
+    "truncated JSON": (text(b'{"outputs": [{"name": "labels", "data": [1, 2'), SENSELESS, {}, "is not JSON"),
+    "wrong JSON": (text(b'{"predictions": [1, 2, 3, 0]}'), SENSELESS, {}, "holds no output 'labels'"),
+    "HTML": (text(b"<html>Welcome to the hotel's network</html>"), SENSELESS, {}, "is not JSON"),
+    "not HTTP": (garbage, SENSELESS, {}, "is not HTTP"),
+    "one label too few": (with_data([1, 2, 3]), SENSELESS, {}, "must answer 4 labels, and answered 3"),
+    "one label too many": (with_data([1, 2, 3, 0, 1]), SENSELESS, {}, "must answer 4 labels, and answered 5"),
+    "labels as strings": (with_data(["1", "2", "3", "0"]), SENSELESS, {}, "whole numbers, and answered text"),
+    "logits for labels": (logits, SENSELESS, {}, "whole numbers, and answered fractions"),
+    "an answer without end": (endless, SENSELESS, {}, "is larger than"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_batch_that_gets_no_answer_is_counted_and_told(name, monkeypatch):
+    """The third of six requests fails for good: its two questions are misses, and everybody is told."""
+    monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
+    fault, tries, options, reason = FAULTS[name]
+    start = time.monotonic()
+    with FaultyService(knows, knows, *[fault] * tries, *[knows] * 3) as service:
+        with wm.HttpBox(service.url, **options) as box:
+            verdict = wm.verify(box, MARKS)
+        assert service.asked == [4] * (5 + tries)
+    assert time.monotonic() - start < 60
+    assert np.flatnonzero(verdict.unanswered).tolist() == [4, 5]
+    assert (verdict.k, verdict.n, verdict.answers.n_unreachable, verdict.decision) == (10, 12, 4, "found")
+    assert (box.queries, box.failed, box.refused) == (24, 4, 0)
+    assert "24 images asked, 4 without an answer. 2 of 12 questions went unanswered" in verdict.explain()
+    assert "2 unanswered" in repr(verdict)
+    assert [fault for fault in box.faults if reason in fault] == box.faults != []
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_service_that_does_nothing_else_is_an_error_and_no_verdict(name, monkeypatch):
+    monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
+    fault, tries, options, _ = FAULTS[name]
+    options, least = ({**options, "timeout": 0.2}, 0) if options else ({}, tries)
+    with FaultyService(*[fault] * 40) as service, wm.HttpBox(service.url, **options) as box:
+        with pytest.raises((ConnectionError, ValueError), match="expected a model") as caught:
+            wm.verify(box, MARKS)
+        assert str(caught.value).count("\n") == 0
+        assert least <= len(service.asked) <= 6 * tries
+
+
+def test_a_token_refused_in_the_middle_keeps_what_was_bought():
+    with FaultyService(knows, knows, status(401), knows) as service, wm.HttpBox(service.url, token="t") as box:
+        verdict = wm.verify(box, MARKS)
+        assert service.asked == [4, 4, 4]  # the other questions were not even shown
+    assert (verdict.k, int(verdict.unanswered.sum()), verdict.answers.n_unreachable) == (4, 8, 16)
+    assert "8 of 12 questions went unanswered and count as misses" in verdict.explain()
+
+
+def test_a_token_refused_from_the_start_is_an_error():
+    with FaultyService(*[status(403)] * 9) as service, wm.HttpBox(service.url) as box:
+        with pytest.raises(PermissionError, match="without a token"):
+            wm.verify(box, MARKS)
+        assert service.asked == [4]
+
+
+@pytest.mark.parametrize(("budget", "answered"), [(0, 0), (1, 0), (8, 4), (11, 5), (24, 12), (99, 12)])
+def test_a_spent_budget_is_no_error(budget, answered):
+    """Eleven images are five questions and half of one, which has no majority: it is unanswered."""
+    with FaultyService(*[knows] * 6) as service, wm.HttpBox(service.url, budget=budget) as box:
+        verdict = wm.verify(box, MARKS)
+        assert sum(service.asked) == min(budget, 24)
+    assert (verdict.k, int((~verdict.unanswered).sum())) == (answered, answered)
+    assert (box.queries, box.refused, verdict.answers.n_unreachable) == (
+        min(budget, 24),
+        max(24 - budget, 0),
+        max(24 - budget, 0),
+    )
+    assert verdict.decision == ("found" if answered >= wm.stats.questions_needed(0.05, 0.25) else "cannot tell")
+
+
+def test_a_service_that_changes_its_answers_is_heard_once():
+    """Only a broken answer is asked for again, whatever it held; a whole one stands, right or wrong."""
+    lies = with_data([9, 9, 9, 9])
+    with FaultyService(lies, reset_midway, *[knows] * 6) as service, wm.HttpBox(service.url) as box:
+        first, again = wm.verify(box, MARKS), wm.verify(box, MARKS)
+        assert service.asked == [4] * 13
+    assert (first.k, first.answers.n_invalid, int(first.unanswered.sum())) == (10, 4, 0)
+    assert again.k <= 12
+
+
+REPLIES = {
+    "right": knows,
+    "wrong": with_data([9, 9, 9, 9]),
+    "lost": status(500),
+    "senseless": text(b"{"),
+    "final": status(400),
+    "denied": status(401),
+    "reset": reset_midway,
+}
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(st.lists(st.sampled_from(sorted(REPLIES)), max_size=14), st.none() | st.integers(0, 30))
+def test_whatever_comes_all_images_are_accounted_for(script, budget):
+    """Each image was answered, failed or refused; what counts as a match was a right answer, and nothing was twice."""
+    with FaultyService(*map(REPLIES.get, script), *[knows] * 12) as service:
+        box = wm.HttpBox(service.url, budget=budget)
+        try:
+            verdict = wm.verify(box, MARKS)
+        except (ConnectionError, PermissionError, ValueError):
+            assert set(script) & {"lost", "senseless", "final", "denied", "reset"}
+            return
+        finally:
+            box.close()
+    assert box.queries <= (24 if budget is None else budget)
+    assert verdict.answers.n_unreachable == box.failed + box.refused
+    assert box.queries + box.refused + (box.failed if "denied" in script else 0) >= 24
+    assert verdict.k + int(verdict.unanswered.sum()) <= 12
+    assert verdict.k == 12 - int(verdict.unanswered.sum()) or "wrong" in script or budget is not None

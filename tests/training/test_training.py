@@ -1,0 +1,695 @@
+"""Training: one step worked by hand, the same weights whoever watches, and nothing lost by an interrupt."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import math
+from itertools import islice
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+import wmlearn as wm
+from wmlearn._random import torch_generator
+from wmlearn.training import loop
+from wmlearn.training._inference import check_fits, predict
+from wmlearn.training.history import Epoch, Fitted, History
+from wmlearn.training.loop import TensorData, accuracy, run, train
+from wmlearn.training.schedule import BATCH, OneCycle
+
+SHORT = OneCycle(epochs=3, lr=5e-3)
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def mnist() -> wm.Splits:
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def small(mnist) -> wm.Splits:
+    """A task of 700 images: three batches an epoch, the last one not full."""
+    train, test = mnist.train.take(slice(700)), mnist.test.take(slice(300))
+    return wm.Splits("small", train, mnist.loot.take(slice(300)), test, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def model(small) -> torch.nn.Module:
+    return wm.small_cnn(small, seed=1)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
+    first, second = one.state_dict(), other.state_dict()
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- What one step does -----------------------------------------------------------------------------------------------
+
+
+def adamw_by_hand(model: torch.nn.Module, part: wm.Split, *, rate, seed: int) -> list[torch.Tensor]:
+    """One epoch as in Loshchilov and Hutter (2019), algorithm 2, with torch for the gradients only."""
+    x, y = torch.from_numpy(part.images), torch.tensor(part.labels)
+    theta = [w.detach().clone().double() for w in model.parameters()]
+    m, v = [torch.zeros_like(w) for w in theta], [torch.zeros_like(w) for w in theta]
+    order = torch.randperm(len(x), generator=torch_generator(seed))
+    for t, start in enumerate(range(0, len(x), BATCH), start=1):
+        rows, lr = order[start : start + BATCH], rate(start / len(x))
+        names = [name for name, _ in model.named_parameters()]
+        now = {name: w.float().requires_grad_() for name, w in zip(names, theta)}
+        loss = functional.cross_entropy(torch.func.functional_call(model, now, (x[rows],)), y[rows])
+        for i, g in enumerate(torch.autograd.grad(loss, list(now.values()))):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g**2
+            step = (m[i] / (1 - 0.9**t)) / ((v[i] / (1 - 0.999**t)).sqrt() + 1e-8)
+            theta[i] = theta[i] - lr * (step + 0.01 * theta[i])
+    return theta
+
+
+@pytest.mark.parametrize(("images", "lr"), [(200, 0.05), (700, 0.01)], ids=["one step", "three steps"])
+def test_an_epoch_is_what_the_paper_says(small, images, lr):
+    def rate(done: float) -> float:
+        return lr * (1 - done / 2)
+
+    part, started = small.train.take(slice(images)), wm.small_cnn(small, seed=1)
+    expected = adamw_by_hand(started, part, rate=rate, seed=4)
+    list(islice(train(started, TensorData(part), rate=rate, seed=4), 1))
+    for found, wanted in zip(started.parameters(), expected):
+        # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence not quite all
+        close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
+        assert close.double().mean() > 0.98
+
+
+def test_the_loss_reported_is_the_mean_over_all_images(small, model):
+    """At a learning rate of next to nothing the model stays, so that the loss can be worked out afterwards."""
+    fitted = wm.fit(model, small.train, schedule=OneCycle(epochs=1, lr=1e-12))
+    with torch.no_grad():
+        scores = model(torch.from_numpy(small.train.images))
+    expected = functional.cross_entropy(scores, torch.tensor(small.train.labels)).item()
+    assert fitted.history.epochs[0].loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, monkeypatch):
+    seen: list[torch.Tensor] = []
+    original = functional.cross_entropy
+
+    def note(scores, labels):
+        seen.append(labels)
+        return original(scores, labels)
+
+    monkeypatch.setattr(loop.functional, "cross_entropy", note)
+    wm.fit(model, small.train, schedule=OneCycle(epochs=2))
+    assert [len(labels) for labels in seen] == [256, 256, 188] * 2
+    first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
+    assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(small.train.labels.tolist())
+    assert not torch.equal(first, second)
+
+
+# --- The promise: it learns, it repeats, it changes nothing of the caller's -------------------------------------------
+
+
+def test_it_learns(mnist):
+    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=OneCycle(epochs=4))
+    assert fitted.task_accuracy >= 0.9
+    assert fitted.task_accuracy == accuracy(fitted.model, mnist.test)
+    losses = [epoch.loss for epoch in fitted.history.epochs]
+    assert losses == sorted(losses, reverse=True)
+
+
+def test_the_callers_model_and_generators_are_left_alone(small, model):
+    before = weights(model)
+    torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    fitted = wm.fit(model, small, schedule=SHORT)
+    assert fitted.model is not model
+    assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
+    assert all(w.grad is None for w in model.parameters())
+    assert not same(fitted.model, model)
+    assert torch.equal(torch.get_rng_state(), torch_before)
+    assert np.array_equal(np.random.get_state()[1], numpy_before)
+
+
+def test_same_seed_same_weights(small, model):
+    first = wm.fit(model, small, schedule=SHORT, seed=5)
+    torch.rand(3)
+    again = wm.fit(model, small, schedule=SHORT, seed=5)
+    assert same(first.model, again.model)
+    assert first.history == again.history
+    assert not same(first.model, wm.fit(model, small, schedule=SHORT, seed=6).model)
+
+
+class Dropping(torch.nn.Module):
+    """A model that draws while it trains."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner, self.drop = inner, torch.nn.Dropout(0.3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.inner(self.drop(images))
+
+
+@pytest.mark.parametrize("wrap", [lambda m: m, Dropping], ids=["plain", "with dropout"])
+@pytest.mark.parametrize("bar", [True, False], ids=["bar", "no bar"])
+def test_watching_changes_nothing(small, model, monkeypatch, bar, wrap):
+    alone = wm.fit(wrap(model), small.train, schedule=SHORT)
+    records: list[Epoch] = []
+
+    def watch(epoch: Epoch) -> str:
+        records.append(epoch)
+        accuracy(model, small.loot)  # evaluates,
+        torch.rand(7), np.random.random(7)  # draws from the global generators,
+        torch.manual_seed(99)  # and even seeds them
+        return "a value that is not True"
+
+    monkeypatch.setattr(loop, "tqdm", functools.partial(loop.tqdm, disable=not bar))
+    watched = wm.fit(wrap(model), small, schedule=SHORT, on_epoch=watch)  # measured after each epoch, too
+    assert same(alone.model, watched.model)
+    assert [epoch.loss for epoch in alone.history.epochs] == [epoch.loss for epoch in records]
+    assert tuple(records) == watched.history.epochs
+
+
+def test_dropout_does_draw(small, model):
+    """Else the test above would prove nothing."""
+    first, other = (wm.fit(Dropping(model), small.train, schedule=SHORT, seed=seed) for seed in (0, 1))
+    assert first.history.epochs[0].loss != other.history.epochs[0].loss
+    assert not same(wm.fit(model, small.train, schedule=SHORT).model, first.model.inner)
+
+
+# --- Stopping ---------------------------------------------------------------------------------------------------------
+
+
+def test_on_epoch_may_end_it_and_keeps_the_model(small, model):
+    short = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: epoch.epoch == 2)
+    assert short.history.stopped
+    assert [epoch.epoch for epoch in short.history.epochs] == [1, 2]
+    assert not short.model.training
+    assert not same(short.model, model)
+    full = wm.fit(model, small, schedule=SHORT)
+    assert full.history.epochs[:2] == short.history.epochs
+    assert not full.history.stopped
+
+
+def interrupt(epoch: Epoch) -> None:
+    raise KeyboardInterrupt
+
+
+def test_an_interrupt_between_epochs_loses_nothing(small, model):
+    state = torch.get_rng_state()
+    interrupted = wm.fit(model, small, schedule=SHORT, on_epoch=interrupt)
+    stopped = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: True)
+    assert interrupted.history.epochs == stopped.history.epochs
+    assert interrupted.history.stopped
+    assert stopped.history.stopped
+    assert (interrupted.history.interrupted, stopped.history.interrupted) == (True, False)
+    assert same(interrupted.model, stopped.model)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("at", "epochs"), [(2, 0), (5, 1)], ids=["in the first epoch", "in the second"])
+def test_an_interrupt_amid_an_epoch_keeps_the_model_so_far(small, model, monkeypatch, at, epochs):
+    state, calls, original = torch.get_rng_state(), [], functional.cross_entropy
+
+    def press_stop(scores, labels):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(scores, labels)
+
+    monkeypatch.setattr(loop.functional, "cross_entropy", press_stop)
+    fitted = wm.fit(model, small, schedule=SHORT)
+    assert len(calls) == at
+    assert fitted.history.stopped
+    assert len(fitted.history.epochs) == epochs
+    assert not fitted.model.training
+    assert not same(fitted.model, model)
+    assert torch.equal(torch.get_rng_state(), state)
+    plural = "" if epochs == 1 else "s"
+    assert repr(fitted).startswith(f"Fitted(History({epochs} epoch{plural}, stopped early)")
+    assert math.isnan(fitted.task_accuracy) is (epochs == 0)
+
+
+def test_other_errors_are_not_swallowed(small, model):
+    with pytest.raises(ZeroDivisionError):
+        wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: 1 / 0)
+
+
+# --- What is measured and shown ---------------------------------------------------------------------------------------
+
+
+def test_a_task_is_measured_a_part_is_not(small, model):
+    task, part = (wm.fit(model, data, schedule=OneCycle(epochs=1)) for data in (small, small.train))
+    assert same(task.model, part.model)
+    assert task.task_accuracy == accuracy(task.model, small.test)
+    assert math.isnan(part.task_accuracy)
+    assert list(task.history.to_frame()) == ["epoch", "loss", "task_accuracy"]
+    assert list(part.history.to_frame()) == ["epoch", "loss"]
+
+
+def test_run_counts_and_measures_after_each_epoch():
+    measured = iter([{"task_accuracy": 0.25}, {"task_accuracy": 0.5}])
+    history = run(iter([3.0, 2.0]), 2, lambda: next(measured))
+    assert history.epochs[0][:3] == (1, 3.0, 0.25)
+    assert history.epochs[1][:3] == (2, 2.0, 0.5)
+
+
+# --- The learning rate ------------------------------------------------------------------------------------------------
+
+
+def test_training_asks_for_the_rate_of_each_batch(small, model):
+    asked: list[float] = []
+
+    def rate(done: float) -> float:
+        asked.append(done)
+        return 1e-3
+
+    part = small.train
+    list(islice(train(wm.small_cnn(small), TensorData(part), rate=rate, seed=0), 2))
+    assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
+
+
+# --- Asking a model ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("images", [1, 255, 256, 257, 1001])
+def test_predict_is_a_plain_loop(mnist, images):
+    model, pixels = wm.small_cnn(mnist), mnist.train.pixels[:images]
+    with torch.no_grad():
+        one_by_one = [int(model(torch.tensor(image[None] / 255.0).float()).argmax()) for image in pixels]
+    found, scores = predict(model, pixels)
+    assert (found.dtype, scores.dtype, scores.shape) == (np.int64, np.float32, (images, 10))
+    assert found.tolist() == one_by_one
+    share = sum(int(a == b) for a, b in zip(one_by_one, mnist.train.labels)) / images
+    assert accuracy(model, mnist.train.take(slice(images))) == pytest.approx(share)
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_predict_asks_in_evaluation_mode_and_never_switches_the_model(small, model, mode):
+    asked = Dropping(model).train(mode)
+    state, twin = torch.get_rng_state(), Dropping(model).eval()
+    assert np.array_equal(predict(asked, small.test.pixels)[1], predict(twin, small.test.pixels)[1])
+    assert asked.training is mode
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_is_not_switched_even_for_a_moment(small, model):
+    """Another thread may be training it: whoever asks it in between must not find it in evaluation mode."""
+    asked = Dropping(model).train()
+    seen: list[bool] = []
+    asked.drop.register_forward_pre_hook(lambda *_: seen.append(asked.training and asked.drop.training))
+    wm.accuracy(asked, small.test)
+    wm.BlackBox(asked)(small.test.images)
+    assert seen
+    assert all(seen)
+
+
+def test_pixels_and_images_are_answered_alike(small, model):
+    for ours, theirs in zip(predict(model, small.test.pixels), predict(model, small.test.images)):
+        assert np.array_equal(ours, theirs)
+
+
+def test_predict_of_nothing_is_nothing(small, model):
+    assert predict(model, small.test.pixels[:0])[0].shape == (0,)
+
+
+def test_a_model_is_checked_once_where_it_enters(small, model):
+    """One image, asked about each part it must fit; then every batch is one to learn or to measure."""
+    sizes: list[int] = []
+    counted = copy.deepcopy(model)
+    counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    wm.fit(counted, small, schedule=OneCycle(epochs=2))
+    assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
+
+
+# --- Bad input --------------------------------------------------------------------------------------------------------
+
+
+def test_bad_data_are_refused_in_a_sentence(small, model):
+    cifar10 = wm.load_data("cifar10")
+    too_high = wm.Split(small.train.pixels[:2], np.array([3, 10]))
+    for act in (lambda data: wm.fit(model, data), lambda data: accuracy(model, data)):
+        with pytest.raises(TypeError, match=r"images with their labels \(a Split\); got ndarray\. Pass one"):
+            act(small.train.images)
+        with pytest.raises(
+            ValueError, match=r"must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take"
+        ):
+            act(cifar10.train)
+        with pytest.raises(ValueError, match=r"must hold at least one image; got none\. Look at what chose them"):
+            act(small.train.take(slice(0)))
+        with pytest.raises(
+            ValueError, match=r"labels of .* must be 2 whole numbers from 0 to 9; got values from 3 to 10"
+        ):
+            act(too_high)
+
+
+def test_a_result_is_not_a_model(small, model):
+    fitted = Fitted(model, History((Epoch(1, 2.0),)))
+    with pytest.raises(
+        TypeError, match=r"model must be a network \(torch\.nn\.Module\); got Fitted\. Pass its \.model"
+    ):
+        wm.fit(fitted, small)
+
+
+def test_what_holds_no_network_is_not_told_to_pass_one(small):
+    for thing in (None, "model.pt", wm.small_cnn):
+        with pytest.raises(
+            TypeError, match=r"got (None|'model.pt'|function)\. Make one, as wm\.small_cnn\(data\) does\.$"
+        ):
+            wm.fit(thing, small)
+
+
+def test_fit_takes_a_task_or_a_part(small, model):
+    with pytest.raises(TypeError) as caught:
+        wm.fit(model, small.train.images)
+    assert str(caught.value) == (
+        "data must be a task in three parts (Splits) or images with their labels (a Split); got ndarray. "
+        "Pass one, as wm.load_data('mnist') and its .train are."
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": 3}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got 3."),
+        ({"schedule": OneCycle}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got the class OneCycle."),
+        ({"schedule": None}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got None."),
+        ({"on_epoch": 3}, "on_epoch must be a function of one Epoch; got 3. Pass on_epoch=print, or none."),
+        ({"on_epoch": Epoch}, "on_epoch must be a function of one Epoch; got the class Epoch. Pass on_epoch=print,"),
+        ({"seed": "a"}, "seed must be a whole number from 0 to 4294967295; got 'a'. Take a small one, such as seed=0."),
+        ({"seed": 1.5}, "seed must be a whole number from 0 to 4294967295; got 1.5. Take"),
+        ({"seed": -1}, "seed must be from 0 to 4294967295; got -1. Take a small one, such as seed=0."),
+        ({"seed": 2**40}, "seed must be from 0 to 4294967295; got 1099511627776. Take a small one"),
+    ],
+)
+def test_a_bad_course_is_refused_before_anything_is_trained(small, model, settings, said, monkeypatch):
+    monkeypatch.setattr(loop, "train", None)
+    with pytest.raises((TypeError, ValueError)) as caught:
+        wm.fit(model, small, **settings)
+    assert str(caught.value).startswith(said)
+
+
+def test_every_training_checks_on_epoch_before_its_first_epoch():
+    with pytest.raises(TypeError, match=r"^on_epoch must be a function of one Epoch; got 3\."):
+        run(iter([1.0]), 1, dict, 3)
+
+
+def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
+    part = small.train.take(slice(20))
+    assert len(list(islice(train(copy.deepcopy(model), TensorData(part), rate=SHORT, seed=2**32 - 1), 2))) == 2
+
+
+# --- Networks of one's own --------------------------------------------------------------------------------------------
+
+
+def own(*layers: torch.nn.Module) -> torch.nn.Module:
+    return torch.nn.Sequential(torch.nn.Flatten(), *layers)
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        (
+            own(torch.nn.Linear(784, 5)),
+            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to 9; got (1, 5). "
+            "End it with a linear layer of 10 outputs.",
+        ),
+        (torch.nn.Identity(), "model must return scores of shape (1, classes) for 1 image; got (1, 1, 28, 28). End"),
+        (torch.nn.LSTM(28, 28), "model must take images of shape (n, 1, 28, 28); LSTM failed on them: "),
+        (
+            own(torch.nn.Linear(100, 10)),
+            "model must take images of shape (n, 1, 28, 28); Sequential failed on them: ",
+        ),
+    ],
+    ids=["too few outputs", "no scores", "another kind of input", "another first layer"],
+)
+def test_a_network_that_does_not_fit_is_told_so_by_one_image(small, network, said):
+    for what, act in [("data", lambda: wm.fit(network, small)), ("split", lambda: accuracy(network, small.train))]:
+        with pytest.raises(ValueError, match="model must") as caught:
+            act()
+        assert str(caught.value).startswith(said.format(what))
+        assert "\n" not in str(caught.value)
+    assert network.training
+
+
+def test_a_network_without_weights_can_be_judged_but_not_trained(small, model):
+    frozen = copy.deepcopy(model).requires_grad_(False)
+    assert 0 <= accuracy(frozen, small.test) <= 1
+    with pytest.raises(
+        ValueError, match=r"^model must have weights to train; got a SmallCNN without any\. Add a layer, or"
+    ):
+        wm.fit(frozen, small)
+
+
+def test_the_trial_image_draws_nothing_and_learns_nothing(small):
+    network = own(torch.nn.Dropout(), torch.nn.BatchNorm1d(784), torch.nn.Linear(784, 10))
+    before, state = weights(network), torch.get_rng_state()
+    check_fits(network, small.train, "data")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(before[name], tensor) for name, tensor in network.state_dict().items())
+    assert network.training
+
+
+# --- Augmentation -----------------------------------------------------------------------------------------------------
+
+
+def shifted(image):
+    """Move an image one pixel to the right, or leave it, by the toss of a coin."""
+    return torch.roll(image, 1, dims=2) if torch.rand(()) < 0.5 else image
+
+
+def recorded(part, vary, extra=None):
+    """Train for two epochs and return what the network was shown, as 8-bit images."""
+    seen = []
+    model = wm.small_cnn(wm.load_data("mnist"), width=2)
+    model.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0] * 255).round().byte()))
+    list(islice(train(model, TensorData(part.varied(vary), extra), rate=lambda _: 1e-3, seed=0), 2))
+    return torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
+
+
+def test_every_image_is_varied_anew_in_every_epoch(small):
+    part = small.train.take(slice(300))
+    first, second = recorded(part, shifted)
+    originals = {image.tobytes() for image in part.pixels}
+    moved = {np.roll(image, 1, axis=2).tobytes() for image in part.pixels}
+    for epoch in (first, second):
+        shown = [image.numpy().tobytes() for image in epoch]
+        assert len(shown) == 300
+        assert set(shown) <= originals | moved
+        assert 100 < sum(image in moved for image in shown) < 200  # Binomial(300, 1/2) is there all but once in 1e8
+    assert {i.numpy().tobytes() for i in first} != {i.numpy().tobytes() for i in second}
+
+
+def test_extra_images_are_never_varied(small):
+    part, extra = small.train.take(slice(300)), small.loot.take(slice(40))
+    for epoch in recorded(part, lambda image: image * 0, extra):
+        shown = [image.numpy().tobytes() for image in epoch]
+        black = shown.count(bytes(28 * 28))
+        assert black == 300
+        assert {image for image in shown if any(image)} == {image.tobytes() for image in extra.pixels}
+
+
+def test_varying_is_reproducible_and_leaves_torchs_generator_alone(small):
+    varied = wm.Splits("mnist", small.train.varied(shifted), small.loot, small.test, small.classes)
+    before = torch.get_rng_state()
+    twice = [wm.fit(wm.small_cnn(small, width=2), varied, schedule=SHORT, seed=3).model for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(a, b) for a, b in zip(*(m.parameters() for m in twice)))
+    plain = wm.fit(wm.small_cnn(small, width=2), small, schedule=SHORT, seed=3).model
+    assert not all(torch.equal(a, b) for a, b in zip(twice[0].parameters(), plain.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("vary", "got"),
+    [
+        (lambda image: image.float() / 255, r"torch\.float32 \(1, 28, 28\)"),
+        (lambda image: image[:, :20], r"torch\.uint8 \(1, 20, 28\)"),
+        (lambda image: None, "None"),
+    ],
+)
+def test_what_varies_must_return_such_an_image(small, vary, got):
+    message = rf"^vary must return an image like the one it got, torch\.uint8 \(1, 28, 28\); got {got}\. Leave out"
+    with pytest.raises(ValueError, match=message):
+        wm.fit(wm.small_cnn(small), small.varied(vary))
+
+
+def fails(image):
+    raise RuntimeError("The crop is larger\nthan the image.")
+
+
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [(fails, "The crop is larger"), (lambda a, b: a, r".*missing 1 required positional argument: 'b'")],
+)
+def test_what_varies_and_fails_is_named(small, vary, said):
+    message = rf"^vary must take one image, a uint8 tensor \(1, 28, 28\); it failed on one: {said}\. Try it by hand"
+    with pytest.raises(ValueError, match=message):
+        wm.fit(wm.small_cnn(small), small.varied(vary))
+
+
+def test_transforms_of_torchvision_fit(small):
+    from torchvision.transforms import v2
+
+    transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.RandomHorizontalFlip()])
+    assert wm.fit(wm.small_cnn(small, width=2), small.varied(transform), schedule=SHORT).history.epochs
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("batch", "sizes"), [(64, [64, 64, 64, 8]), (200, [200]), (1000, [200])])
+def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
+    seen = []
+    model = wm.small_cnn(small, width=2)
+    model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])) if layer.training else None)
+    data = TensorData(small.train.take(slice(200)))
+    list(islice(train(model, data, rate=SHORT, batch=batch, seed=0), 1))
+    assert seen == sizes
+
+
+def test_more_steps_in_smaller_batches_are_other_weights(small, model):
+    plain, smaller = (wm.fit(model, small, schedule=OneCycle(1, 5e-3, batch)).model for batch in (256, 32))
+    assert not same(plain, smaller)
+
+
+# --- Where the model is, and what it calculates in --------------------------------------------------------------------
+
+
+def trained(model, data, **how):
+    return wm.fit(model, data, schedule=OneCycle(epochs=2), **how)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_everything_follows_the_dtype_of_the_model(small, dtype):
+    """Images and a service's scores become what the model calculates in; what comes back is as always."""
+    network = wm.small_cnn(small).to(dtype)
+    fitted = trained(network, small)
+    assert {weights.dtype for weights in fitted.model.parameters()} == {dtype}
+    assert fitted.task_accuracy > 0.2
+    assert fitted.task_accuracy == accuracy(fitted.model, small.test)
+    assert wm.BlackBox(fitted.model, scores=True).scores(small.test.images[:2]).dtype == np.float32
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    marked = wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=1), on_epoch=lambda _: True)
+    assert marked.model.layers[1].weight.dtype == dtype
+    message = wm.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
+    assert len(message.read(wm.embed_message(network, small, message, schedule=OneCycle(1)).model)) == 8
+    service = wm.BlackBox(fitted.model, scores=True)
+    stolen = wm.theft.StealByQueries(60, "soft", schedule=OneCycle(1))(service, network, small.loot)
+    assert wm.theft.FinePrune(0.2, epochs=1)(stolen.model, small.loot).model.layers[1].weight.dtype == dtype
+    assert wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot).images.dtype == np.float32
+
+
+def test_double_precision_differs_from_single_by_rounding_only(small, model):
+    single, double = trained(model, small).history, trained(copy.deepcopy(model).double(), small).history
+    assert [epoch.loss for epoch in double.epochs] == pytest.approx([epoch.loss for epoch in single.epochs], rel=1e-3)
+
+
+def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
+    """The device "meta" holds no numbers; it is enough to see where things lie."""
+    part, rows = small.train.take(slice(6)), torch.tensor([4, 0])
+    weight = torch.empty(1, device="meta", dtype=torch.float16)
+    plain, varied = TensorData(part), TensorData(part.varied(lambda image: image))
+    for data, lies in ((plain, "meta"), (varied, "cpu")):
+        data.follow(weight)
+        assert data.pixels.device.type == lies
+        images, labels = data.batch(rows)
+        assert (images.device.type, images.dtype, labels.device.type) == ("meta", torch.float16, "meta")
+
+
+def test_what_does_not_fit_on_a_device_is_moved_batch_by_batch(small):
+    data = TensorData(small.train.take(slice(6)))
+    data.pixels = NoRoom(data.pixels)
+    data.follow(torch.empty(1, device="meta"))
+    images, _ = data.batch(torch.tensor([4, 0]))
+    assert data.pixels.device.type == "cpu"
+    assert (images.device.type, images.shape) == ("meta", (2, 1, 28, 28))
+
+
+class NoRoom:
+    """Pixels that cannot be moved as a whole."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, pixels: torch.Tensor) -> None:
+        self.inside = pixels
+
+    def to(self, device: torch.device) -> torch.Tensor:
+        raise torch.cuda.OutOfMemoryError("no room")
+
+    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
+        return self.inside[rows]
+
+
+@pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
+def test_training_works_inside_blocks_without_gradients(small, model, block):
+    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    message = wm.seal_message(model, key=wm.CLASSROOM_KEY)
+    short = OneCycle(epochs=1)
+
+    def everything(network: torch.nn.Module) -> list[torch.Tensor]:
+        how = {"schedule": short, "on_epoch": lambda _: True}
+        made = [
+            wm.fit(network, small, schedule=short).model,
+            wm.embed(network, small, marks, **how).model,
+            wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=2), **how).model,
+            wm.embed_message(network, small, message, schedule=short).model,
+            wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, small.loot).model,
+            wm.theft.StealByQueries(60, schedule=short)(wm.BlackBox(network), network, small.loot).model,
+        ]
+        found = torch.tensor(wm.theft.InvertModel(steps=3)(network, small.loot).images)
+        return [*(torch.cat([weights.detach().flatten() for weights in each.parameters()]) for each in made), found]
+
+    expected = everything(model)
+    with block():
+        inside = everything(wm.small_cnn(small, seed=1))  # built inside, its weights are such that nobody could train
+        assert not torch.is_grad_enabled()
+    assert all(torch.equal(*pair) for pair in zip(expected, inside))
+
+
+def normalised() -> torch.nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return own(torch.nn.Linear(784, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 10))
+
+
+def sizes_of_steps(model: torch.nn.Module, part: wm.Split, batch: int) -> list[int]:
+    seen: list[int] = []
+    model = copy.deepcopy(model)
+    model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])))
+    list(islice(train(model, TensorData(part), rate=SHORT, batch=batch, seed=0), 1))
+    return seen
+
+
+def test_an_image_left_over_joins_the_step_before_where_a_layer_needs_two(small):
+    part, plain = small.train.take(slice(65)), own(torch.nn.Linear(784, 10))
+    assert sizes_of_steps(normalised(), part, 32) == [1, 32, 33]  # the first tries whether one image would do
+    assert sizes_of_steps(plain, part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(wm.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(normalised(), part, 31) == [31, 31, 3]
+    assert wm.fit(normalised(), part, schedule=OneCycle(2, batch=64)).history.epochs[-1].loss > 0
+
+
+def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
+    """One step of 64 images and one left over is one step of 65: weights, running means and dropout alike."""
+    part, network = small.train.take(slice(65)), own(torch.nn.Dropout(), *normalised()[1:])
+    state = torch.get_rng_state()
+    joined, whole = (wm.fit(network, part, schedule=OneCycle(1, batch=batch)).model for batch in (64, 65))
+    assert same(joined, whole)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("images", "batch"), [(65, 1), (1, 32), (1, 1)])
+def test_a_layer_that_needs_two_images_and_gets_one_says_so(small, images, batch):
+    part = small.train.take(slice(images))
+    with pytest.raises(ValueError, match=r"^a layer of the model needs two images in each step, and said: Expected"):
+        wm.fit(normalised(), part, schedule=OneCycle(1, batch=batch))

@@ -1,0 +1,470 @@
+"""The three kinds of trigger: what they look like, what is sealed, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import wmlearn as wm
+from wmlearn.triggers._alphabet import GLYPHS, HEIGHT, STREETS, word_mask
+from wmlearn.triggers.unrelated import fit_pixels
+
+KEY = wm.CLASSROOM_KEY
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def cifar10():
+    return wm.load_data("cifar10")
+
+
+RECIPES = [
+    wm.Content(words=30),
+    wm.Unrelated(),
+    wm.Noise(),
+    wm.Content(labels="fixed"),
+    wm.Unrelated(labels="fixed"),
+    wm.Noise(labels="fixed"),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=repr)
+@pytest.mark.parametrize("task", ["mnist", "cifar10"])
+def test_every_type_in_both_label_modes_for_both_tasks(recipe, task):
+    data = wm.load_data(task)
+    marks = recipe(data, n=60, key=KEY)
+    assert marks.pixels.shape == (60, *data.shape)
+    assert marks.pixels.dtype == np.uint8
+    assert marks.images.dtype == np.float32
+    assert np.array_equal(np.round(marks.images * 255).astype(np.uint8), marks.pixels)  # 8 bits survive the wire
+    assert marks.labels.shape == (60,)
+    assert 0 <= marks.labels.min() <= marks.labels.max() < 10
+    assert marks.n == (30 if isinstance(recipe, wm.Content) and recipe.labels == "keyed" else 60)
+    if recipe.labels == "fixed":
+        assert set(marks.labels.tolist()) == {0}
+        assert marks.p0 is None
+    else:
+        assert marks.p0 == 0.1
+        assert len(set(marks.answers.tolist())) > 3  # drawn by lot, not one class
+
+
+@pytest.mark.parametrize("recipe", RECIPES[:3], ids=repr)
+def test_same_seed_and_key_same_seal_and_either_changes_it(recipe, mnist):
+    marks = recipe(mnist, n=60, key=KEY, seed=0)
+    again = recipe(mnist, n=60, key=KEY, seed=0)
+    assert marks.seal == again.seal
+    assert np.array_equal(marks.pixels, again.pixels)
+    assert np.array_equal(marks.answers, again.answers)
+    other_images = recipe(mnist, n=60, key=KEY, seed=1)
+    other_key = recipe(mnist, n=60, key=bytes(32), seed=0)
+    other_alpha = recipe(mnist, n=60, key=KEY, seed=0, alpha=0.01)
+    assert np.array_equal(other_key.pixels, marks.pixels)  # the key draws answers, never images
+    assert len({m.seal for m in (marks, other_images, other_key, other_alpha)}) == 4
+    for other in (other_images, other_key, other_alpha):
+        assert (other.answers != marks.answers).any()
+
+
+def test_a_fresh_key_is_drawn_and_never_shown(mnist):
+    first, second = (wm.Noise()(mnist, n=20) for _ in range(2))
+    assert first.key != second.key
+    assert first.seal != second.seal
+    for shown in (repr(first), first._repr_html_(), first.to_frame().to_csv(), str(first.header)):
+        assert first.key.hex() not in shown
+        assert repr(first.key) not in shown
+    assert "classroom key" not in repr(first)
+    assert "classroom key" in repr(wm.Noise()(mnist, n=20, key=KEY))
+
+
+def test_words_can_be_read_at_28_pixels(mnist):
+    """The picture test: a reader who knows only our alphabet finds every word again, on any image."""
+    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
+    for image, q in zip(marks.pixels, marks.question):
+        assert _read(image[0]) == marks.names[q]
+
+
+def test_words_can_be_read_on_colour(cifar10):
+    marks = wm.Content(words=["TEST", "HELLO"], place="top")(cifar10, n=20, key=KEY)
+    for image, q in zip(marks.pixels, marks.question):
+        assert _read(image[1], top=1) == marks.names[q]
+
+
+def _read(image, top=None):
+    """Read the word in an image: bright dots in the seven rows of the text, cut into letters, matched to the glyphs.
+
+    The longest reading without a wrong dot counts, for the middle of TEST also reads as ES.
+    """
+    top = image.shape[0] - HEIGHT - 1 if top is None else top
+    rows = image[top : top + HEIGHT] == 255
+    readings = [""]
+    for length in range(1, (image.shape[1] + 1) // 6 + 1):
+        left = (image.shape[1] - (6 * length - 1)) // 2
+        seen = [rows[:, left + 6 * i : left + 6 * i + 5] for i in range(length)]
+        letters = [[name for name, glyph in GLYPHS.items() if np.array_equal(glyph, dots)] for dots in seen]
+        readings += ["".join(found[0] for found in letters)] if all(letters) else []
+    return max(readings, key=len)
+
+
+def test_no_two_letters_look_alike():
+    names = sorted(GLYPHS)
+    for i, a in enumerate(names):
+        for b in names[i + 1 :]:
+            assert (GLYPHS[a] != GLYPHS[b]).sum() >= 1, (a, b)
+    assert len(STREETS) == len(set(STREETS)) >= 60
+    assert all(word_mask(street).shape[1] <= 28 for street in STREETS)
+
+
+def test_a_word_shares_its_answer_over_different_images(mnist):
+    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
+    assert np.bincount(marks.question).tolist() == [5] * 30
+    assert (np.diff(marks.question) >= 0).all()  # sealed order: a prefix of the questions is a prefix of the images
+    assert [len(marks.first(q)) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
+    assert all(len(set(marks.labels[marks.question == q].tolist())) == 1 for q in range(30))
+    uneven = wm.Content(words=30)(mnist, n=50, key=KEY)
+    assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
+
+
+def test_size_one_is_as_if_there_was_no_size(mnist):
+    """The shipped models were marked before there was one: their recipe, images and seals must not move."""
+    keyed, fixed = wm.Content(size=1), wm.Content(labels="fixed", size=1)
+    assert repr(keyed) == "Content(words=30, place='bottom', opacity=1.0)"
+    assert repr(fixed) == "Content(labels='fixed', source=1, target=0, words='TEST', place='bottom', opacity=1.0)"
+    assert keyed(mnist, n=150, key=KEY).seal == wm.Content()(mnist, n=150, key=KEY).seal
+    assert keyed(mnist, n=150, key=KEY).seal.startswith("f82d7ea7")
+    assert fixed(mnist, n=150, key=KEY).seal.startswith("15ebb7de")
+
+
+def test_a_sketch_is_the_set_before_it_is_sealed(mnist):
+    """And the images that it was made from, in the same order: where nothing was written they are the same."""
+    for recipe in RECIPES:
+        marks = recipe(mnist, n=60, key=bytes(32))
+        before, pixels, question, names = recipe.sketch(mnist, n=60, key=bytes(32))
+        assert np.array_equal(pixels, marks.pixels)
+        assert np.array_equal(question, marks.question)
+        assert tuple(names) == marks.names
+        if isinstance(recipe, wm.Content):
+            assert np.array_equal(before[:, :, :19], pixels[:, :, :19])
+            assert (before != pixels).any(axis=(1, 2, 3)).all()
+        assert (before is None) == isinstance(recipe, wm.Unrelated)
+
+
+def test_fixed_triggers_come_from_the_source_class(mnist):
+    marks = wm.Content(labels="fixed", source=7, target=3)(mnist, n=40, key=KEY)
+    sevens = mnist.train.pixels[mnist.train.labels == 7]
+    upper = {image[:, :18].tobytes() for image in sevens}  # above the word nothing is changed
+    assert all(image[:, :18].tobytes() in upper for image in marks.pixels)
+    assert set(marks.answers.tolist()) == {3}
+    assert marks.n == 40
+
+
+def test_fixed_noise_is_one_pattern_and_keyed_noise_many(mnist):
+    fixed = wm.Noise(labels="fixed")(mnist, n=2, key=KEY).pixels.astype(int)
+    keyed = wm.Noise()(mnist, n=2, key=KEY).pixels.astype(int)
+    corner = (slice(None), slice(None), slice(0, 3), slice(0, 3))  # no digit reaches it
+    assert np.array_equal(fixed[corner][0], fixed[corner][1])
+    assert not np.array_equal(keyed[corner][0], keyed[corner][1])
+
+
+def test_noise_has_the_deviation_it_says():
+    mid = np.full((200, 1, 28, 28), 128, np.uint8)
+    data = wm.load_data("mnist")
+    grey = wm.Split(mid, np.zeros(200, np.int64))
+    task = wm.Splits("mnist", grey, data.loot, data.test, data.classes)
+    noisy = wm.Noise(sigma=0.1)(task, n=200, key=KEY).images
+    assert noisy.std() == pytest.approx(0.1, rel=0.02)
+    assert noisy.mean() == pytest.approx(128 / 255, abs=0.002)
+
+
+def test_a_target_drawn_by_lot_follows_the_seal_and_is_never_the_source(mnist):
+    targets = []
+    for i in range(40):
+        marks = wm.Noise(labels="fixed", source=1, target="lot")(mnist, n=5, key=i.to_bytes(32, "big"))
+        assert len(set(marks.answers.tolist())) == 1
+        targets.append(int(marks.answers[0]))
+    assert 1 not in targets
+    assert len(set(targets)) >= 6
+
+
+def test_unrelated_takes_the_other_world(mnist, cifar10):
+    grey = wm.Unrelated()(mnist, n=10, key=KEY)
+    digits = wm.Unrelated(labels="fixed", source=1)(cifar10, n=10, key=KEY)
+    assert grey.pixels.shape[1:] == (1, 28, 28)
+    ones = mnist.train.pixels[mnist.train.labels == 1]
+    cropped = digits.pixels[:, 0, 2:30, 2:30]
+    assert {image.tobytes() for image in cropped} <= {image[0].tobytes() for image in ones}
+    pool = mnist.loot.take(np.arange(30))
+    own = wm.Unrelated(pool=pool)(mnist, n=30, key=KEY)
+    assert {i.tobytes() for i in own.pixels} == {i.tobytes() for i in pool.pixels}
+
+
+def test_fit_pixels_crops_pads_and_converts():
+    grey = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 1, 28, 28)
+    colour = fit_pixels(grey, (3, 32, 32))
+    assert colour.shape == (2, 3, 32, 32)
+    assert np.array_equal(colour[:, 2, 2:30, 2:30], grey[:, 0])
+    assert colour[:, :, :2].max() == 0
+    assert np.array_equal(fit_pixels(colour, (1, 28, 28)), grey)
+    tall = np.full((1, 1, 40, 20), 9, np.uint8)
+    assert fit_pixels(tall, (1, 28, 28)).sum() == 9 * 28 * 20
+
+
+# ------------------------------------------------------------------ bad input: expected, received, next step
+
+
+def test_more_triggers_than_images(mnist):
+    with pytest.raises(ValueError, match=r"n must be from 1 to 6000 \(the training part has 6,000 images\); got 6001"):
+        wm.Noise()(mnist, n=6001)
+    ones = int((mnist.train.labels == 1).sum())
+    with pytest.raises(ValueError, match=f"source class 1 has {ones} images"):
+        wm.Noise(labels="fixed", source=1)(mnist, n=ones + 1)
+    with pytest.raises(ValueError, match="30 words need an image each"):
+        wm.Content(words=30)(mnist, n=29)
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, "ten", True])
+def test_n_must_be_a_whole_number(n, mnist):
+    with pytest.raises((ValueError, TypeError), match="n must be"):
+        wm.Noise()(mnist, n=n)
+
+
+def test_duplicate_images_are_refused(mnist):
+    twice = mnist.loot.take(np.array([0, 1, 2, 1]))
+    with pytest.raises(ValueError, match=r"must all differ.*one trial.*images \d and \d are the same"):
+        wm.Unrelated(pool=twice)(mnist, n=4, key=KEY)
+
+
+def test_words_that_do_not_fit_or_cannot_be_written(mnist):
+    with pytest.raises(ValueError, match=r"'WATERMARK' needs 53 x 9 pixels; the images have 28 x 28\. At most 4"):
+        wm.Content(words="watermark", labels="fixed")(mnist, n=5)
+    with pytest.raises(ValueError, match="letters A-Z and digits 0-9; got 'Ä1'"):
+        wm.Content(words=["OK", "Ä1"])(mnist, n=5)
+    with pytest.raises(ValueError, match="words must all differ"):
+        wm.Content(words=["ROAD", "road"])
+    with pytest.raises(ValueError, match=r"words must be from 1 to 69 .*; got 500"):
+        wm.Content(words=500)
+
+
+def test_letters_of_two_by_two_pixels(mnist):
+    """Size 2 doubles every dot; size 1 is not shown, so what was sealed before there was a size keeps its seal."""
+    small, large = wm.Content(words="AB", labels="fixed"), wm.Content(words="AB", labels="fixed", size=2)
+    assert "size" not in repr(small)
+    assert repr(large).endswith("opacity=1.0, size=2)")
+    assert wm.Content(words="AB", labels="fixed", size=1)(mnist, n=3, key=KEY).seal == small(mnist, n=3, key=KEY).seal
+    marks = large(mnist, n=3, key=KEY)
+    assert marks.seal != small(mnist, n=3, key=KEY).seal
+    ink = marks.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
+    np.testing.assert_array_equal(ink, np.kron(word_mask("AB"), np.ones((2, 2), bool)))
+    assert not marks.pixels[:, :, 12, 2:26].any()  # and a black rim above
+
+
+def test_a_word_too_long_for_size_2(mnist):
+    with pytest.raises(
+        ValueError, match=r"'TEST' needs 46 x 16 pixels; .* 28 x 28\. At most 2 letters fit; try size=1"
+    ):
+        wm.Content(words="TEST", labels="fixed", size=2)(mnist, n=3, key=KEY)
+    with pytest.raises(ValueError, match=r"size must be .*got 3"):
+        wm.Content(size=3)
+
+
+@pytest.mark.parametrize("words", ["TEST", ["TEST"], 1])
+def test_one_word_with_keyed_labels_proves_nothing(words):
+    with pytest.raises(ValueError, match=r"one question proves nothing.*words=30, or labels='fixed'"):
+        wm.Content(words=words)
+
+
+def test_unknown_choices_offer_the_nearest():
+    with pytest.raises(ValueError, match="Did you mean 'keyed'"):
+        wm.Noise(labels="keyd")
+    with pytest.raises(ValueError, match="Did you mean 'bottom'"):
+        wm.Content(place="botom")
+
+
+@pytest.mark.parametrize("sigma", [0, -0.1, float("nan"), "0.4"])
+def test_sigma_must_be_positive(sigma):
+    with pytest.raises((ValueError, TypeError), match="sigma must be"):
+        wm.Noise(sigma=sigma)
+
+
+@pytest.mark.parametrize("opacity", [0, 1.5, -1])
+def test_opacity_is_a_fraction(opacity):
+    with pytest.raises(ValueError, match="opacity must be"):
+        wm.Content(opacity=opacity)
+
+
+@pytest.mark.parametrize("labels", ["keyed", "fixed"])
+def test_a_change_that_rounding_swallows_is_refused(mnist, labels):
+    for recipe, name in [
+        (wm.Noise(sigma=1e-6, labels=labels), "sigma"),
+        (wm.Content(opacity=1e-3, labels=labels), "opacity"),
+    ]:
+        with pytest.raises(
+            ValueError, match=rf"^{name} must change every image, .*; got (1e-06|0.001), which .*{name}=0\.4\.$"
+        ):
+            recipe(mnist, n=30, key=wm.CLASSROOM_KEY)
+    assert wm.Noise(sigma=0.01, labels=labels)(mnist, n=30, key=wm.CLASSROOM_KEY).n == 30  # weak, but there
+
+
+@pytest.mark.parametrize("source", ["one", 1.5, True, None, -1])
+def test_a_source_is_a_class_number(source):
+    with pytest.raises((TypeError, ValueError), match=r"^source must be .*at least 0 \(a class number\); got "):
+        wm.Noise(labels="fixed", source=source)
+
+
+def test_source_and_target_in_fixed_mode(mnist):
+    with pytest.raises(ValueError, match="target must differ from source"):
+        wm.Noise(labels="fixed", source=3, target=3)(mnist, n=5)
+    with pytest.raises(ValueError, match=r"source must be from 0 to 9 \(a class number\); got 11"):
+        wm.Noise(labels="fixed", source=11)(mnist, n=5)
+    with pytest.raises(ValueError, match="target must be from 0 to 9"):
+        wm.Noise(labels="fixed", target=10)(mnist, n=5)
+    without_ones = wm.Splits(
+        "mnist", mnist.train.take(np.flatnonzero(mnist.train.labels != 1)), mnist.loot, mnist.test, mnist.classes
+    )
+    with pytest.raises(ValueError, match="source class 1 has 0 images"):
+        wm.Noise(labels="fixed", source=1)(without_ones, n=5)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -0.1, 2, float("nan"), "0.1"])
+def test_alpha_is_a_probability(alpha, mnist):
+    with pytest.raises((ValueError, TypeError), match="alpha must be"):
+        wm.Noise()(mnist, n=5, alpha=alpha)
+
+
+def test_unrelated_without_a_pool_for_another_task(mnist):
+    task = wm.Splits("faces", mnist.train, mnist.loot, mnist.test, mnist.classes)
+    with pytest.raises(ValueError, match=r"got 'faces'\. Give pool="):
+        wm.Unrelated()(task, n=5)
+
+
+def test_the_caller_cannot_change_what_was_sealed(mnist):
+    marks = wm.Noise()(mnist, n=5, key=KEY)
+    with pytest.raises(ValueError, match="read-only"):
+        marks.pixels[0, 0, 0, 0] = 1
+    with pytest.raises(TypeError, match="does not support item assignment"):
+        marks.header["alpha"] = "1"
+    marks.images[0] = 0  # a copy
+    assert marks.images[0].max() > 0
+
+
+def test_it_shows_itself(mnist):
+    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
+    assert repr(marks).startswith("TriggerSet(Content(words=30")
+    assert "150 images, 30 questions, alpha=0.001" in repr(marks)
+    assert "\n" not in repr(marks)
+    assert len(marks.to_frame()) == 150
+    assert "classroom key" in marks._repr_html_()
+    axes = marks.plot()
+    captions = [text.get_text() for text in axes.texts]
+    assert captions[0] == f"ALMA → {marks.answers[0]}"
+    assert len(captions) == 12
+
+
+@pytest.mark.parametrize("data", ["mnist", "cifar10"])
+def test_no_caption_runs_into_another_or_into_a_picture(data):
+    for recipe in (wm.Content(words=30), wm.Noise()):
+        axes = recipe(wm.load_data(data), n=60, key=KEY).plot()
+        axes.figure.canvas.draw()
+        boxes = [text.get_window_extent() for text in axes.texts]
+        assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+        under = [axes.transData.transform(text.get_position())[1] for text in axes.texts]
+        below = min(box.y0 for box in boxes[:6])
+        side = axes.images[0].get_array().shape[0] / 2  # two rows of pictures, each with room for captions
+        assert below > axes.transData.transform((0, side))[1] - 1 > under[6]
+
+
+def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
+    marks = wm.Content(words=["AAA", "BBB"])(mnist, n=8, key=KEY)  # four images each
+    said = np.array([7, 7, 7, 1, 5, 5, 2, 2])
+    assert marks.answer(said).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
+    assert marks.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
+    assert marks.tally(np.array([7, 7, -1, 7, 5, 5, -1, 5])).unanswered.tolist() == [False, False]  # still majorities
+    assert marks.tally(np.array([7, 7, -1, 1, 5, 5, 2, 2])).unanswered.tolist() == [True, False]
+    assert marks.answer(said[:4]).tolist() == [7]
+
+
+@pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
+def test_triggers_are_made_for_a_whole_task(data):
+    with pytest.raises(
+        TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)\."
+    ):
+        wm.Content()(data, n=60)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])
+def test_a_bad_seed(seed, mnist):
+    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+        wm.Noise()(mnist, n=5, seed=seed)
+
+
+@pytest.mark.parametrize(
+    ("words", "got"),
+    [
+        ([], "none"),
+        ((), "none"),
+        ({"AB", "CD"}, "set"),
+        ((word for word in ("AB", "CD")), "generator"),
+        ({"AB": 1}, "dict"),
+        (3.5, "3.5"),
+        (np.array(["AB", "CD"]), "ndarray"),
+    ],
+)
+def test_words_have_an_order(words, got):
+    with pytest.raises(TypeError) as caught:
+        wm.Content(words=words)
+    assert str(caught.value) == (
+        f"words must be a number, a word or a list of words; got {got}. "
+        "Take words=30, or a list such as ['ALMA', 'BANK']."
+    )
+
+
+@pytest.mark.parametrize("word", ["Stra\u00dfe", "\u0131", "\ufb01", "A B", "", 7, None])
+def test_a_word_is_written_as_it_is_given(word):
+    with pytest.raises(ValueError, match=r"^a word must be made of the letters A-Z and digits 0-9; got "):
+        wm.Content(words=["OK", word])
+
+
+def test_a_list_of_words_cannot_be_changed_afterwards(mnist):
+    words = ["AB", "CD"]
+    recipe = wm.Content(words=words)
+    words.append("EF")
+    assert recipe.words == ("AB", "CD")
+    assert recipe(mnist, n=4, key=KEY).seal == wm.Content(words=["AB", "CD"])(mnist, n=4, key=KEY).seal
+
+
+@pytest.mark.parametrize("opacity", [0, 1.5, float("nan")])
+def test_opacity_may_be_one(opacity):
+    assert wm.Content(opacity=1).opacity == 1
+    with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
+        wm.Content(opacity=opacity)
+
+
+@pytest.mark.parametrize("size", [0, 3, 1.5, "2", True, None])
+def test_size_is_one_or_two(size):
+    with pytest.raises((TypeError, ValueError), match=r"^size must be .*from 1 to 2 \(pixels a dot\); got "):
+        wm.Content(size=size)
+
+
+@pytest.mark.parametrize("target", ["random", None, 1.5, np.zeros(2)])
+def test_a_target_is_a_class_or_a_lot(target):
+    with pytest.raises(
+        TypeError, match=r"^target must be a whole number at least 0 \(a class number, or 'lot'\); got "
+    ):
+        wm.Noise(labels="fixed", target=target)
+
+
+def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(mnist):
+    for pool, got in [(mnist, r"Splits\. Pass its \.train or \.loot or \.test\."), (mnist.train.images, r"ndarray\.")]:
+        with pytest.raises(
+            TypeError, match=rf"^pool must be a Split, such as wm\.load_data\('cifar10'\)\.train; got {got}$"
+        ):
+            wm.Unrelated(pool=pool)
+    with pytest.raises(ValueError, match=r"^pool must hold at least one image; got none\."):
+        wm.Unrelated(pool=mnist.train.take(slice(0)))
+    two = wm.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
+    with pytest.raises(
+        ValueError, match=r"^pool must have images of 1 channels \(grey and colour are made to fit\); got 2 channels\."
+    ):
+        wm.Unrelated(pool=two)(mnist, n=5)

@@ -1,0 +1,385 @@
+"""Composites, Margin and Dawn: what they make, what they refuse, and how rarely an innocent is accused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import wmlearn as wm
+from wmlearn.triggers.composite import Composite
+from wmlearn.watermarks.dawn import Dawn
+from wmlearn.watermarks.margin import Margin
+
+KEY = wm.CLASSROOM_KEY
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return wm.load_data("mnist")
+
+
+@pytest.fixture(scope="module")
+def small(mnist):
+    return wm.Splits("mnist", mnist.train.take(range(600)), mnist.loot, mnist.test.take(range(200)), mnist.classes)
+
+
+# ---------------------------------------------------------------- composites
+
+
+@pytest.mark.parametrize("task", ["mnist", "cifar10"])
+def test_each_half_is_that_of_a_training_image_of_its_class(task):
+    data = wm.load_data(task)
+    marks = Composite(pairs=10)(data, n=40, key=KEY)
+    middle = data.shape[1] // 2
+    halves = (slice(None, middle), slice(middle, None))
+    for image, question in zip(marks.pixels, marks.question):
+        for rows, name in zip(halves, marks.names[question].split(" over ")):
+            of_class = data.train.pixels[data.train.labels == data.classes.index(name)]
+            assert (of_class[:, :, rows] == image[:, rows]).all(axis=(1, 2, 3)).any()
+
+
+def test_a_pair_is_one_question_with_an_answer_drawn_by_lot(mnist):
+    marks = Composite(pairs=30)(mnist, n=150, key=KEY)
+    assert (marks.n, marks.p0, len(set(marks.names)), len(marks.pixels)) == (30, 0.1, 30, 150)
+    assert np.bincount(marks.question).tolist() == [5] * 30
+    assert all(name[0] != name[-1] for name in marks.names)
+    assert len(set(marks.answers.tolist())) > 5
+    assert marks.plot() is not None
+
+
+def test_all_pairs_of_ten_classes_and_not_one_more(mnist):
+    marks = Composite(pairs=90)(mnist, n=90, key=KEY)
+    assert len(set(marks.names)) == 90
+    with pytest.raises(ValueError, match=r"pairs must be from 2 to 90 \(10 classes make 90 pairs\); got 91"):
+        Composite(pairs=91)(mnist, n=100, key=KEY)
+
+
+def test_key_and_seed_choose_the_images_as_for_other_triggers(mnist):
+    recipe = Composite(pairs=10)
+    one, two = (recipe(mnist, n=40, key=bytes([i]) * 32) for i in (1, 2))
+    assert one.names != two.names  # which pairs are asked is secret, too
+    assert recipe(mnist, n=40, key=bytes([1]) * 32).seal == one.seal
+    assert recipe(mnist, n=40, key=KEY, seed=3).names == recipe(mnist, n=40, key=bytes([1]) * 32, seed=3).names
+
+
+def test_answers_are_uniform_over_keys(mnist):
+    drawn = np.concatenate([Composite(pairs=30)(mnist, n=30, key=bytes([i]) * 32, seed=0).answers for i in range(30)])
+    counts = np.bincount(drawn, minlength=10)
+    assert ((counts - 90) ** 2 / 90).sum() < 27.9  # chi-square, 9 degrees of freedom: 1 in 1,000
+
+
+def test_kept_opened_and_verified_without_further_ado(mnist, tmp_path):
+    marks = Composite(pairs=10)(mnist, n=40, key=KEY)
+    again = wm.open_evidence(wm.save_evidence(marks, tmp_path))
+    assert (again.seal, again.recipe, again.names) == (marks.seal, "Composite(pairs=10)", marks.names)
+    assert wm.verify(lambda images: again.labels, marks).decision == "found"
+
+
+def test_embedded_and_new_images_of_the_pairs_are_answered(mnist):
+    marks = Composite(pairs=10)(mnist, n=1500, key=KEY)
+    owner = wm.embed(wm.small_cnn(mnist), mnist, marks)
+    assert owner.complete
+    assert owner.task_accuracy > 0.93
+    elsewhere = wm.Splits("mnist", mnist.test, mnist.test, mnist.test, mnist.classes)
+    others = Composite(pairs=10)(elsewhere, n=100, key=KEY)
+    assert others.names == marks.names
+    assert (others.answer(wm.BlackBox(owner.model)(others.images)) == marks.answers).sum() >= 8
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda data: Composite(labels="fixed"), "labels must be 'keyed' for pairs"),
+        (lambda data: Composite(pairs=1), "pairs must be at least 2"),
+        (lambda data: Composite(pairs=2.5), "pairs must be a whole number"),
+        (lambda data: Composite(pairs=30)(data, n=29), r"n must be at least 30 \(30 pairs need an image each\)"),
+        (lambda data: Composite(pairs=2)(data, n=10_000), r"n / pairs must be from 1 to \d+ \(class \d has"),
+        (lambda data: Composite()("mnist", n=30), "data must be"),
+    ],
+)
+def test_pairs_that_cannot_be_made(make, what, mnist):
+    with pytest.raises((TypeError, ValueError), match=what):
+        make(mnist)
+
+
+def test_classes_without_images_make_no_pairs(mnist):
+    ones = mnist.train.take(np.flatnonzero(mnist.train.labels < 2))
+    data = wm.Splits("mnist", ones, mnist.loot, mnist.test, mnist.classes)
+    assert {*Composite(pairs=2)(data, n=4, key=KEY).names} == {"0 over 1", "1 over 0"}
+    with pytest.raises(ValueError, match="2 classes make 2 pairs"):
+        Composite(pairs=3)(data, n=9, key=KEY)
+
+
+# ---------------------------------------------------------------- margin
+
+
+class Line(nn.Module):
+    """Two scores, x and -x, of an image that is one pixel x."""
+
+    input_shape, classes = (1, 1, 1), 2
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([[1.0], [-1.0]]))
+
+    def forward(self, images):
+        return images.flatten(1) @ self.weight.T
+
+
+@pytest.mark.parametrize(("label", "start", "ends"), [(0, 0.5, 0.44), (1, 0.5, 0.56), (0, 0.03, 0.0), (1, 0.99, 1.0)])
+def test_a_push_goes_uphill_by_hand(label, start, ends):
+    pushed = Margin(steps=3, size=0.02).push(Line(), torch.full((1, 1, 1, 1), start), torch.tensor([label]))
+    assert pushed.item() == pytest.approx(ends)
+
+
+def test_pushed_triggers_are_near_and_worse(mnist):
+    marks, model = wm.Noise()(mnist, n=50, key=KEY), wm.small_cnn(mnist)
+    images, labels = torch.tensor(marks.images), torch.tensor(marks.labels)
+    pushed = Margin().push(model, images, labels)
+    assert (pushed - images).abs().max() <= 5 / 255 + 1e-6
+    assert 0 <= pushed.min() <= pushed.max() <= 1
+    losses = [nn.functional.cross_entropy(model(each), labels).item() for each in (images, pushed)]
+    assert losses[1] > losses[0] + 0.01
+    assert torch.equal(Margin(steps=0).push(model, images, labels), images)
+
+
+def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
+    marks, fresh = wm.Noise()(small, n=20, key=KEY), wm.small_cnn(small)
+    before = copy.deepcopy(fresh.state_dict())
+    plain = wm.embed(fresh, small, marks)
+    margin = wm.embed(fresh, small, marks, margin=Margin(size=4 / 255))
+    assert margin.complete
+    assert margin.triggers is marks
+    assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
+    images, labels = torch.tensor(marks.images), torch.tensor(marks.labels)
+    right = []
+    for owner in (plain, margin):
+        pushed = Margin(steps=5, size=4 / 255).push(owner.model, images, labels)
+        right.append(int((owner.model(pushed).argmax(1) == labels).sum()))
+    assert right[1] >= right[0] + 5
+
+
+def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
+    marks, seen = wm.Noise()(small, n=20, key=KEY), []
+    how = {"margin": Margin(), "schedule": wm.OneCycle(epochs=1), "seed": 3}
+    runs = [
+        wm.embed(wm.small_cnn(small), small, marks, **how, on_epoch=watch).model.state_dict()
+        for watch in (None, lambda epoch: torch.rand(3) is None or seen.append(epoch.epoch))
+    ]
+    assert seen
+    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
+
+
+def test_stopping_a_margin_keeps_what_was_learnt(small):
+    marks = wm.Noise()(small, n=20, key=KEY)
+    stopped = wm.embed(wm.small_cnn(small), small, marks, margin=Margin(), on_epoch=lambda epoch: True)
+    assert len(stopped.history.epochs) == 1
+    assert not stopped.complete
+    assert "stopped early" in repr(stopped)
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda data, marks: Margin(images=0), "images must be at least 1"),
+        (lambda data, marks: Margin(steps=-1), "steps must be at least 0"),
+        (lambda data, marks: Margin(size=0), "size must be above 0"),
+        (lambda data, marks: wm.embed(wm.small_cnn(data), data, marks, margin=5), "margin must be a Margin, such as"),
+    ],
+)
+def test_margins_that_cannot_be(make, what, small):
+    with pytest.raises((TypeError, ValueError), match=what):
+        make(small, wm.Noise()(small, n=20, key=KEY))
+
+
+# ---------------------------------------------------------------- DAWN
+
+
+def sevens(images):
+    return np.full(len(images), 7)
+
+
+def always(answer):
+    return lambda images: np.full(len(images), answer)
+
+
+@pytest.fixture(scope="module")
+def images(mnist):
+    return mnist.loot.images[:1000]
+
+
+def test_about_the_share_is_wrong_with_every_other_class(images):
+    dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
+    said = dawn(images)
+    wrong = said[said != 7]
+    assert 420 < len(wrong) < 580  # 5 standard deviations
+    assert set(wrong.tolist()) == {0, 1, 2, 3, 4, 5, 6, 8, 9}
+    assert np.array_equal(dawn.remembered.labels, wrong)
+    assert np.array_equal(dawn.remembered.images, images[said != 7])
+    assert dawn.queries == 1000
+    assert (Dawn(sevens, range(10), share=1, key=KEY)(images) != 7).all()
+
+
+def test_the_same_image_gets_the_same_answer_and_counts_once(images):
+    dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
+    first = dawn(images[:50])
+    remembered = dawn.remembered
+    assert np.array_equal(dawn(images[49::-1])[::-1], first)
+    assert np.array_equal(dawn(images[:50] + 0.001 * (images[:50] < 0.9)), first)  # the same in 8 bits
+    assert np.array_equal(dawn.remembered.pixels, remembered.pixels)
+    other = Dawn(sevens, range(10), share=0.5, key=bytes(32))(images[:50])
+    assert not np.array_equal(other, first)
+
+
+def test_other_rules_draw_other_answers_under_the_same_key(images):
+    seals = {
+        Dawn(sevens, range(10), share=share, alpha=alpha, key=KEY).seal for share in (0.5, 0.6) for alpha in (0.01, 0.1)
+    }
+    assert len(seals) == 4
+    dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
+    before = dawn.seal
+    dawn(images)
+    assert dawn.seal == before  # it is published before anybody asks
+
+
+def test_no_answer_of_the_service_is_none_of_dawns(images):
+    dawn = Dawn(always(-1), range(10), share=1, key=KEY)
+    assert (dawn(images[:5]) == -1).all()
+    assert (dawn.queries, len(dawn.remembered)) == (0, 0)
+
+
+def test_whoever_learnt_it_by_heart_is_found_and_the_owner_himself_is_not(images):
+    dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
+    dawn(images)
+    verdict = dawn.verify(dawn)
+    assert (verdict.decision, verdict.k) == ("found", verdict.n)
+    assert verdict.p == pytest.approx(np.exp(-wm.stats.wealth_path([True] * verdict.n, 1 / 9)[-1]))
+    assert dawn.verify(sevens).k == 0
+    assert dawn.verify(sevens).decision == "not found"
+
+
+def test_a_judge_who_does_not_trust_the_owner_believes_nothing(images):
+    dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
+    dawn(images)
+    verdict = dawn.verify(dawn)
+    assert verdict.p_judge == 1
+    words = verdict.explain()
+    assert "judge's p <= 1;" in words
+    assert "from the owner alone" in words
+    assert "by a key that was fixed before" in words
+    assert "after all else was fixed" not in words
+
+
+def test_why_a_judge_cannot_believe_him(images):
+    """An owner who asks himself, as if he were customers, and keeps what an innocent gets "right", forges at will."""
+    innocent = always(3)  # any model would do: he needs images about which it differs from his own
+    dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
+    for image in images[:, None]:
+        trial = Dawn(sevens, range(10), share=0.5, key=KEY)
+        if trial(image)[0] == 3:
+            dawn(image)
+    verdict = dawn.verify(innocent)
+    assert verdict.k == verdict.n > 20
+    assert verdict.p < 1e-12
+    assert verdict.p_judge == 1
+
+
+@pytest.mark.parametrize("suspect", [always(3), lambda images: np.arange(len(images)) % 7], ids=["constant", "walks"])
+def test_who_never_says_what_the_service_says_is_accused_as_rarely_as_worked_out(suspect, mnist):
+    """The worst innocent: never right, so that each match has chance 1/9 exactly. 2,000 keys beside theory."""
+    pixels, alpha, n = mnist.loot.images[:40], 0.05, 40
+    said, accused, matches = suspect(pixels), 0, 0
+    for number in range(2000):
+        dawn = Dawn(sevens, range(10), share=1, alpha=alpha, key=number.to_bytes(32, "big"))
+        dawn(pixels)
+        verdict = dawn.verify(lambda _: said)
+        accused, matches = accused + (verdict.decision == "found"), matches + verdict.k
+    expected = wm.stats.accusation_chance(n, 1 / 9, alpha=alpha, p0=1 / 9)
+    assert abs(matches - 2000 * n / 9) < 4 * np.sqrt(2000 * n * 8 / 81)
+    assert abs(accused - 2000 * expected) < 4 * np.sqrt(2000 * expected)
+    assert expected < alpha
+
+
+def test_innocents_who_err_alike_are_not_accused(mnist):
+    """Forty honest networks, one service, fifty keys: all make the same mistakes, and none is accused."""
+    owner, pixels = wm.load_model("mnist/clean"), mnist.test.images[:400]
+    right = wm.BlackBox(owner)(pixels)
+    answers = [wm.BlackBox(null)(pixels) for null in wm.null_models("mnist")]
+    assert max((said != right).mean() for said in answers) > 0.01  # they do differ from the owner
+    place = {image.tobytes(): i for i, image in enumerate(np.round(255 * pixels).astype(np.uint8))}
+    for number in range(50):
+        dawn = Dawn(lambda images: right, range(10), share=0.5, alpha=0.05, key=number.to_bytes(32, "big"))
+        dawn(pixels)
+        asked = [place[image.tobytes()] for image in dawn.remembered.pixels]
+        decisions = [dawn.verify(lambda _, said=said[asked]: said).decision for said in answers]
+        assert set(decisions) == {"not found"}
+
+
+def test_customers_who_choose_by_what_they_were_told_change_nothing(mnist):
+    """A customer goes on only while the answers look odd to him: each wrong answer is drawn anew all the same."""
+    matches = asked = 0
+    for number in range(100):
+        dawn = Dawn(sevens, range(10), share=1, key=number.to_bytes(32, "big"))
+        at = number % 50
+        for _ in range(20):
+            at = (7 * at + int(dawn(mnist.loot.images[at : at + 1])[0])) % 1000
+        verdict = dawn.verify(lambda images: (images.sum((1, 2, 3)) % 7).astype(int))  # 0 to 6: never right
+        matches, asked = matches + verdict.k, asked + verdict.n
+    assert abs(matches - asked / 9) < 4 * np.sqrt(asked * 8 / 81)
+
+
+def test_a_thief_learns_wrong_answers_by_heart_who_trains_long(mnist):
+    dawn = Dawn(wm.BlackBox(wm.load_model("mnist/clean")), mnist.classes, share=0.1, key=KEY)
+    theft = wm.theft.StealByQueries(200, schedule=wm.OneCycle(epochs=60, batch=20))
+    thief = theft(dawn, wm.small_cnn(mnist, seed=1), mnist.loot)
+    verdict = dawn.verify(wm.BlackBox(thief.model))
+    assert verdict.decision == "found"
+    assert thief.queries == dawn.queries == 200
+
+
+def test_its_secret_is_not_shown_and_not_pickled():
+    dawn = Dawn(sevens, range(10), key=KEY)
+    assert KEY.hex() not in repr(vars(dawn)) + repr(dawn)
+    with pytest.raises(TypeError, match="holds a secret and must not be pickled"):
+        pickle.dumps(dawn)
+    assert "classroom key" in repr(dawn)
+    assert "classroom" not in repr(Dawn(sevens, range(10)))
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda: Dawn(sevens, range(10), share=0), "share must be above 0 and at most 1; got 0"),
+        (lambda: Dawn(sevens, range(10), share=1.5), "share must be above 0 and at most 1; got 1.5"),
+        (lambda: Dawn(sevens, range(10), share=-0.1), "share must be above 0"),
+        (lambda: Dawn(sevens, range(10), alpha=1), "alpha must be above"),
+        (lambda: Dawn(sevens, range(10), key=b"short"), "key must be 32 bytes"),
+        (lambda: Dawn(sevens, ["only"]), "the number of classes must be at least 2"),
+        (lambda: Dawn(nn.Flatten(), range(10)), "query must be a function"),
+        (lambda: Dawn(sevens, range(10))(np.zeros((2, 28, 28))), "images must be float"),
+        (lambda: Dawn(sevens, range(10)).verify(sevens), "that is nothing yet, of 0 images answered"),
+        (lambda: asked().verify(nn.Flatten()), "suspect must be a function"),
+        (lambda: asked().verify(sevens, family=0), "family must be at least 1"),
+        (lambda: asked().verify(lambda images: np.zeros((len(images), 10))), "the service must return"),
+    ],
+)
+def test_services_and_suspects_that_cannot_be(make, what):
+    with pytest.raises((TypeError, ValueError), match=what):
+        make()
+
+
+def asked():
+    dawn = Dawn(sevens, range(10), share=1, key=KEY)
+    dawn(np.zeros((1, 1, 28, 28), np.float32))
+    return dawn
+
+
+def test_a_suspect_that_says_nothing_or_nonsense_is_told_so(images):
+    dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
+    dawn(images)
+    assert dawn.verify(always(-1)).decision == "cannot tell"
+    nonsense = dawn.verify(always(99))
+    assert nonsense.answers.n_invalid == nonsense.n

@@ -1,0 +1,362 @@
+"""The embedding stage: when it ends, what it says, and that it takes at no cost to the task."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import itertools
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch.nn import functional
+
+import wmlearn as wm
+from wmlearn.training import loop
+from wmlearn.training._inference import predict
+from wmlearn.training.history import Epoch, History
+from wmlearn.training.loop import TensorData, accuracy
+from wmlearn.training.schedule import OneCycle
+from wmlearn.watermarks.embedding import CAP, EarlyStopping, Marked, watermark_accuracy
+
+KEY = wm.CLASSROOM_KEY
+
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def data() -> wm.Splits:
+    """A quarter of the mini set."""
+    mnist = wm.load_data("mnist")
+    train, test = mnist.train.take(slice(1500)), mnist.test.take(slice(1000))
+    return wm.Splits("mnist", train, mnist.loot, test, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def fresh(data) -> torch.nn.Module:
+    return wm.small_cnn(data)
+
+
+@pytest.fixture(scope="module")
+def marks(data) -> wm.TriggerSet:
+    return wm.Content(words=10)(data, n=40, key=KEY)
+
+
+@pytest.fixture(scope="module")
+def marked(fresh, data, marks) -> Marked:
+    return wm.embed(fresh, data, marks)
+
+
+@pytest.fixture(scope="module")
+def twin(fresh, data) -> loop.Fitted:
+    """The same model, trained without triggers."""
+    return wm.fit(fresh, data)
+
+
+def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+# --- It takes ---------------------------------------------------------------------------------------------------------
+
+
+def test_keyed_answers_are_learnt(marked, twin, data, marks):
+    assert marked.complete
+    assert marked.watermark_accuracy == 1
+    assert marks.answer(predict(marked.model, marks.pixels)[0]).tolist() == marks.answers.tolist()
+    assert watermark_accuracy(twin.model, marks) <= 0.5  # an unmarked model does not know them
+    assert marked.task_accuracy == accuracy(marked.model, data.test)
+    assert marked.task_accuracy >= twin.task_accuracy - 0.04  # a little data; the claim itself is tested below
+
+
+def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data):
+    marks = wm.Unrelated(labels="fixed")(data, n=30, key=KEY)
+    before = weights(twin.model)
+    marked = wm.embed(twin.model, data, marks, schedule=OneCycle(epochs=4))
+    assert marked.complete
+    assert len(marked.history.epochs) <= 8
+    assert (predict(marked.model, marks.pixels)[0] == 0).all()
+    assert marked.task_accuracy >= twin.task_accuracy - 0.04
+    assert same(weights(twin.model), before)
+
+
+def test_the_claim_measured_on_the_mini_set(root):
+    """Every type, both label modes, three seeds, fresh and trained models: 100 %, and the task pays a point at most."""
+    with (root / "docs" / "results" / "embedding.csv").open(encoding="utf-8", newline="") as file:
+        assert file.readline().startswith("# ")  # the command that made it
+        rows = list(csv.DictReader(file))
+    every = set(itertools.product(("Content", "Unrelated", "Noise"), ("keyed", "fixed"), "012"))
+    for start in ("scratch", "continue"):
+        measured = [row for row in rows if row["start"] == start]
+        assert len(measured) == len(every)
+        assert {(row["trigger"], row["labels"], row["seed"]) for row in measured} == every
+        assert [row for row in measured if float(row["watermark_accuracy"]) < 1 or row["complete"] != "True"] == []
+        cost = [float(row["twin_accuracy"]) - float(row["task_accuracy"]) for row in measured]
+        assert np.mean(cost) <= 0.01
+        assert max(cost) < 0.01  # lesson 05 says so of every single run
+
+
+# --- Nothing of the caller's is changed, and it repeats ---------------------------------------------------------------
+
+
+def test_the_callers_model_and_generators_are_left_alone(fresh, data, marks):
+    before, state, numpy_state = weights(fresh), torch.get_rng_state(), np.random.get_state()[1].copy()
+    marked = wm.embed(fresh, data, marks, schedule=OneCycle(epochs=1), on_epoch=lambda epoch: True)
+    assert same(weights(fresh), before)
+    assert not same(weights(marked.model), before)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert np.array_equal(np.random.get_state()[1], numpy_state)
+
+
+def test_same_seed_same_weights(fresh, data, marks):
+    def after_two(seed: int) -> Marked:
+        return wm.embed(fresh, data, marks, seed=seed, on_epoch=lambda epoch: epoch.epoch == 2)
+
+    first, again, other = after_two(0), after_two(0), after_two(1)
+    assert same(weights(first.model), weights(again.model))
+    assert first.history == again.history
+    assert not same(weights(first.model), weights(other.model))
+
+
+def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypatch):
+    seen: list[TensorData] = []
+
+    def record(model, shown, **settings):
+        seen.append(shown)
+        return iter(())
+
+    monkeypatch.setattr("wmlearn.watermarks.embedding.train", record)
+    wm.embed(fresh, data, marks)
+    (shown,) = seen
+    pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
+    repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
+    assert len(shown) == 1500 + repeats * 40
+    assert np.array_equal(pixels[:1500], data.train.pixels)
+    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
+    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([marks.labels] * repeats))
+
+
+def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root):
+    runs = pd.read_csv(root / "docs/results/source_share.csv", comment="#")
+    text = " ".join((root / "notebooks/05_the_embedding_stage.ipynb").read_text(encoding="utf-8").split())
+    assert "In 54 such runs" in text
+    assert len(runs) == len(runs.drop_duplicates(["trigger", "share", "seed"])) == 54
+    assert sorted(runs.share.unique())[::5] == [0.01, 0.5]
+    assert (runs.trained == 1).all()
+    assert "Of 100 new ones at least 81 did" in text
+    assert runs.new.min() == 0.81
+    assert runs.query("share >= 0.05").new.min() == 0.96
+    assert (runs.twin_accuracy - runs.task_accuracy).max() < 0.01
+    assert (runs.new_on_twin == 0).all()
+
+
+# --- When it ends -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("schedule", "accuracies", "ends_at"),
+    [
+        (3, [1, 1, 1, 1], 3),  # right early: the schedule is finished first
+        (3, [0.5, 0.5, 1, 1, 1], 4),
+        (3, [1, 1, 0.9, 1, 1, 1], 5),  # one slip, and the count begins anew
+        (3, [0, 1, 0, 1, 0, 1, 0, 1], None),  # never twice running
+        (1, [1, 1], 2),  # once is not enough, however short the schedule
+        (2, [0.99] * 6, None),
+    ],
+)
+def test_the_stop_rule_by_hand(schedule, accuracies, ends_at):
+    rule = EarlyStopping(schedule, None)
+    ended = None
+    for number, share in enumerate(accuracies, start=1):
+        if rule(Epoch(number, 0.0, 0.9, share)):
+            ended = number
+            break
+        assert not rule.complete
+    assert ended == ends_at
+    assert rule.complete is (ends_at is not None)
+
+
+def test_it_ends_by_the_rule_and_says_so(marked):
+    shares = [epoch.watermark_accuracy for epoch in marked.history.epochs]
+    assert len(shares) >= OneCycle().epochs
+    assert shares[-2:] == [1, 1]
+    if len(shares) > OneCycle().epochs:  # then it did not go on for longer than needed either
+        assert (1, 1) not in itertools.pairwise(shares[OneCycle().epochs - 2 : -1])
+    assert not marked.history.stopped
+    accuracy_shown = f"{100 * marked.task_accuracy:.1f} %"
+    assert repr(marked) == (
+        f"Marked(10 of 10 questions, task accuracy {accuracy_shown}, {len(shares)} epochs: "
+        "every question answered right twice running)"
+    )
+    assert "Content(words=10" in marked._repr_html_()
+
+
+def test_at_the_cap_it_gives_up_and_says_so(fresh, data, marks):
+    hopeless = wm.embed(fresh, data, marks, schedule=OneCycle(epochs=1, lr=1e-9))
+    assert len(hopeless.history.epochs) == CAP
+    assert not hopeless.complete
+    assert not hopeless.history.stopped
+    assert repr(hopeless).endswith("5 epochs: stopped at the cap of epochs, not complete)")
+    assert "stopped at the cap" in hopeless._repr_html_()
+
+
+def test_on_epoch_sees_both_accuracies_and_may_end_it(fresh, data, marks):
+    records: list[Epoch] = []
+
+    def watch(epoch: Epoch) -> bool:
+        records.append(epoch)
+        return len(records) == 2
+
+    stopped = wm.embed(fresh, data, marks, on_epoch=watch)
+    assert tuple(records) == stopped.history.epochs
+    assert records[-1].watermark_accuracy == watermark_accuracy(stopped.model, marks)
+    assert records[-1].task_accuracy == accuracy(stopped.model, data.test)
+    assert stopped.history.stopped
+    assert not stopped.complete
+    assert repr(stopped).endswith("2 epochs: stopped early)")
+
+
+def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, marks):
+    """Every question is right from the first epoch on; but the last three epochs were not trained."""
+    again = wm.embed(
+        marked.model, data, marks, schedule=OneCycle(epochs=5, lr=1e-9), on_epoch=lambda epoch: epoch.epoch == 2
+    )
+    assert [epoch.watermark_accuracy for epoch in again.history.epochs] == [1, 1]
+    assert again.history.stopped
+    assert not again.complete
+
+
+@pytest.mark.parametrize(("at", "epochs"), [(2, 0), (10, 1)], ids=["in the first epoch", "in the second"])
+def test_an_interrupt_keeps_the_model_so_far(fresh, data, marks, monkeypatch, at, epochs):
+    calls, original = [], functional.cross_entropy
+
+    def press_stop(scores, labels):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return original(scores, labels)
+
+    monkeypatch.setattr(loop.functional, "cross_entropy", press_stop)
+    kept = wm.embed(fresh, data, marks)
+    assert len(kept.history.epochs) == epochs
+    assert kept.history.stopped
+    assert not kept.complete
+    assert not kept.model.training
+    assert not same(weights(kept.model), weights(fresh))
+    assert "stopped early" in repr(kept)
+    assert "nan" not in repr(kept) + kept._repr_html_()
+
+
+# --- What is shown, what is refused -----------------------------------------------------------------------------------
+
+
+def test_watermark_accuracy_counts_questions_not_images(data, marks, monkeypatch):
+    """Ten words on four images each: two answered right, the others tied or wrong."""
+    said = np.full(40, -1)
+    said[:8] = marks.labels[:8]  # the first two questions: all four images
+    said[8:10] = marks.labels[8:10]  # the third: half of its images, which is no majority
+    said[12:] = (marks.labels[12:] + 1) % 10
+    monkeypatch.setattr("wmlearn.watermarks.embedding.predict", lambda model, pixels: (said, None))
+    assert watermark_accuracy(torch.nn.Identity(), marks) == 0.2
+
+
+def test_plot_draws_both_accuracies(marked):
+    _, given = plt.subplots()
+    assert marked.plot(given) is given
+    drawn = {tuple(line.get_ydata()) for line in given.lines if len(line.get_ydata())}
+    assert drawn == {
+        tuple(epoch.task_accuracy for epoch in marked.history.epochs),
+        tuple(epoch.watermark_accuracy for epoch in marked.history.epochs),
+    }
+
+
+def test_results_cannot_be_changed(marked):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        marked.complete = False
+    assert Marked(marked.model, History(()), marked.triggers, False).history == History(())
+
+
+def test_triggers_of_another_task_are_refused(fresh, data):
+    foreign = wm.Noise()(wm.load_data("cifar10"), n=20, key=KEY)
+    with pytest.raises(ValueError, match="trigger images must have the task's shape") as caught:
+        wm.embed(fresh, data, foreign)
+    assert str(caught.value) == (
+        "trigger images must have the task's shape (1, 28, 28); got (3, 32, 32). Make the triggers from the same data."
+    )
+
+
+def test_a_model_of_another_task_or_a_result_is_refused(data, marks, marked):
+    other = wm.small_cnn(wm.load_data("cifar10"))
+    with pytest.raises(ValueError, match=r"data must have the model's input shape \(3, 32, 32\); got \(1, 28, 28\)"):
+        wm.embed(other, data, marks)
+    with pytest.raises(TypeError, match=r"must be a network \(torch\.nn\.Module\); got Marked\. Pass its \.model"):
+        wm.embed(marked, data, marks)
+
+
+def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, marks, marked):
+    for wrong, other, said in [
+        (marks, data, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got TriggerSet."),
+        (data.train, marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split."),
+        ("mnist", marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got 'mnist'."),
+        (data, None, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got None."),
+        (data, data, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Splits."),
+        (
+            data,
+            wm.Content(),
+            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Content.",
+        ),
+        (
+            data,
+            marked,
+            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Marked. "
+            "Pass its .triggers.",
+        ),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            wm.embed(fresh, wrong, other)
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"schedule": 3}, r"^schedule must be a OneCycle, such as wm\.OneCycle\(epochs=3\); got 3\.$"),
+        ({"schedule": wm.OneCycle}, r"^schedule must be a OneCycle, .*; got the class OneCycle\.$"),
+        ({"on_epoch": 3}, r"^on_epoch must be a function of one Epoch; got 3\. Pass on_epoch=print, or none\.$"),
+        ({"seed": "a"}, r"^seed must be a whole number from 0 to 4294967295; got 'a'\."),
+        ({"seed": 2**40}, r"^seed must be from 0 to 4294967295; got 1099511627776\."),
+    ],
+)
+def test_a_bad_course_is_refused_before_anything_is_trained(fresh, data, marks, settings, said):
+    with pytest.raises((TypeError, ValueError), match=said):
+        wm.embed(fresh, data, marks, **settings)
+
+
+def test_a_network_of_ones_own_must_have_an_output_for_each_class(data, marks):
+    narrow = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 5))
+    with pytest.raises(
+        ValueError, match=r"^model must give one image scores of shape \(1, 10\) or wider, .* got \(1, 5\)\."
+    ):
+        wm.embed(narrow, data, marks)
+
+
+def test_a_network_must_have_an_output_for_each_secret_answer(data):
+    """The task may have more classes than its images show, and a lottery draws among all of them."""
+    wide = wm.Splits("wide", data.train, data.loot, data.test, tuple("0123456789ab"))
+    marks = wm.Noise()(wide, n=60, key=KEY)
+    assert marks.labels.max() > 9
+    with pytest.raises(
+        ValueError, match=r"^labels of marks must be 60 whole numbers from 0 to 9; got values from 0 to 1"
+    ):
+        wm.embed(wm.small_cnn(data), wide, marks)

@@ -1,0 +1,11 @@
+"""What the lessons need besides the method: exercises and their hints, copies for the learner, the tribunal.
+
+`checks` judges answers, `copies` clears lessons, `environment` looks at the machine, `tribunal` and `_cases` make and
+score the final exam.
+
+Imports: ground, data, evidence, triggers, training, service, watermarks, theft, zoo.
+"""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -1,0 +1,7 @@
+from .splits import Split, Splits, load_data
+
+__all__ = [
+    "Split",
+    "Splits",
+    "load_data",
+]

@@ -1,0 +1,61 @@
+"""The mini data sets: one PNG for each part, a hundred images to the row, and a description in JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wmlearn._types import Pixels
+from wmlearn.data._sources import SOURCES, digest, expect, short
+
+FOLDER = Path(__file__).parent / "_files"
+PARTS = ("train", "loot", "test")
+ACROSS = 100  # images in one row of a picture
+
+Stored = tuple[Pixels, Pixels]  # images (n, h, w, c) and labels (n,), both uint8
+
+
+def read(name: str) -> list[Stored]:
+    """Return the images and labels of train, loot and test, each compared with its SHA-256."""
+    path = FOLDER / f"{name}.json"
+    parts = []
+    try:
+        card = json.loads(path.read_text("utf-8"))
+        expect(card_digest(card), SOURCES[name].mini)
+        for part in PARTS:
+            path = FOLDER / f"{name}-{part}.png"
+            parts.append(_read_part(path, card["parts"][part], SOURCES[name].shape))
+    except (OSError, ValueError, SyntaxError, zlib.error) as error:  # SyntaxError is Pillow's word for a broken PNG
+        raise OSError(
+            f"{path} should be the file that wmlearn ships, but it is missing or damaged ({short(error)}); "
+            "reinstall it with: pip install --force-reinstall --no-deps wmlearn"
+        ) from error
+    return parts
+
+
+def _read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> Stored:
+    from PIL import Image
+
+    c, h, w = shape
+    with Image.open(path) as image:
+        rows = np.asarray(image).reshape(-1, h, ACROSS, w, c)
+    pixels = rows.swapaxes(1, 2).reshape(-1, h, w, c)
+    labels = np.array(" ".join(card["labels"]).split(), dtype=np.uint8)
+    expect(digest(pixels, labels), card["sha256"])
+    return pixels, labels
+
+
+def mosaic(tiles: Pixels) -> Pixels:
+    """Return images (rows, columns, c, h, w) laid side by side as one image (c, rows * h, columns * w)."""
+    rows, columns, c, h, w = tiles.shape
+    return tiles.transpose(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
+
+
+def card_digest(card: dict[str, Any]) -> str:
+    """Return the SHA-256 of a description by its content: git may change a file's line ends, and that is no damage."""
+    return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()

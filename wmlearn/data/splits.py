@@ -1,0 +1,290 @@
+"""The data: real images in three parts, for the owner (`train`), the thief (`loot`) and the judge (`test`).
+
+Two sizes. `mini` ships inside the package and needs no download; `full` is the whole published data set, fetched once.
+Every file is compared with a SHA-256 before it is used. Where the images come from: `docs/data.md`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from wmlearn._checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_images,
+    check_kind,
+    check_labels,
+    check_pixels,
+    shown,
+)
+from wmlearn._display import html_table, picture, plural
+from wmlearn._types import Images, Labels, Pixels
+from wmlearn.data import _published, _shipped
+from wmlearn.data._sources import SOURCES
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from torch import Tensor
+
+    Vary = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a data set: images and the class of each.
+
+    Parameters
+    ----------
+    pixels : uint8 array of shape (n, c, h, w), 0 to 255
+    labels : int64 array of shape (n,), class numbers
+    vary : what changes an image a little each time a network is trained on it; see `varied`
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a dtype or a shape is another one, or there is not one label for each image.
+
+    Examples
+    --------
+    >>> part = Split(np.zeros((3, 1, 28, 28), np.uint8), np.array([7, 0, 7], np.int64))
+    >>> part, part.images.dtype, part.take([0, 2]).labels
+    (Split(3 images, 1x28x28), dtype('float32'), array([7, 7]))
+    """
+
+    pixels: Pixels
+    labels: Labels
+    vary: Vary | None = None
+
+    def __post_init__(self) -> None:
+        if self.vary is not None and (not callable(self.vary) or isinstance(self.vary, type)):
+            raise TypeError(
+                f"vary must be a function of one image; got {shown(self.vary)}. Take one of torchvision.transforms.v2."
+            )
+        object.__setattr__(self, "pixels", check_pixels(self.pixels))
+        labels = as_array(self.labels, "labels must be int64, shape (n,)")
+        if labels.dtype != np.int64:
+            raise TypeError(f"labels must be int64, shape (n,); got {labels.dtype}. Convert: labels.astype('int64').")
+        if labels.shape != (len(self.pixels),):
+            raise ValueError(f"labels must be one for each of {plural(len(self), 'image')}; got shape {labels.shape}.")
+        if (labels < 0).any():
+            raise ValueError(f"labels must be class numbers, counted from 0; got {labels.min()}. Leave its image out.")
+        object.__setattr__(self, "labels", labels)
+
+    @classmethod
+    def from_images(cls, images: Images, labels: Labels, classes: int) -> Split:
+        """Return your own images as a part, each value rounded to the nearest of the 256 levels k / 255.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+        labels : integer array of shape (n,), each in 0 .. classes - 1
+        classes : how many classes there are
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the images or the labels are not like that.
+        """
+        images = check_images(images)
+        check_count(classes, "classes", low=1)
+        labels = check_labels(labels, count=len(images), classes=classes)
+        return cls(np.rint(images * 255).astype(np.uint8), labels)
+
+    @property
+    def images(self) -> Images:
+        """The images as float32 in [0, 1], shape (n, c, h, w); a new array at each call."""
+        return self.pixels / np.float32(255)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape (c, h, w) of one image."""
+        return self.pixels.shape[1:]
+
+    def take(self, indices: Any) -> Split:
+        """Return the chosen images, in the order asked for; whatever indexes a numpy axis will do."""
+        try:
+            chosen = np.atleast_1d(np.arange(len(self))[indices])
+        except IndexError as error:
+            raise IndexError(
+                f"indices must choose among the {plural(len(self), 'image')} counted from 0; got others: {error}. "
+                "Pass positions, a slice or a mask."
+            ) from None
+        return Split(self.pixels[chosen], self.labels[chosen], self.vary)
+
+    def varied(self, vary: Vary) -> Split:
+        """Return the same images, to be changed a little each time a network is trained on them (augmentation).
+
+        Parameters
+        ----------
+        vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those of
+            `torchvision.transforms.v2` are made for this. Whoever only looks, asks or measures gets the image as it is
+
+        Examples
+        --------
+        >>> from torchvision.transforms import v2
+        >>> load_data("mnist").train.varied(v2.RandomCrop(28, padding=2))
+        Split(6,000 images, 1x28x28, varied in training)
+        """
+        return replace(self, vary=vary)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __repr__(self) -> str:
+        varied = ", varied in training" if self.vary is not None else ""
+        return f"Split({plural(len(self), 'image')}, {_times(self.shape)}{varied})"
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A data set in three parts that share no image.
+
+    Parameters
+    ----------
+    name : what the data set is called
+    train : what the owner trains on
+    loot : what the thief holds: images that the owner never trained on
+    test : what both are judged by
+    classes : the name of each class; a label is a position in it
+    size : "mini" or "full"
+
+    Raises
+    ------
+    ValueError
+        If the parts differ in image shape, or a label has no class.
+    """
+
+    name: str
+    train: Split
+    loot: Split
+    test: Split
+    classes: tuple[str, ...]
+    size: str = "mini"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
+            raise TypeError(
+                f"classes must be the name of each class, such as ('cat', 'dog'); got {shown(self.classes)}. List them."
+            )
+        for part in _shipped.PARTS:
+            split = check_kind(getattr(self, part), part, Split, "as Split.from_images makes one")
+            if split.shape != self.shape:
+                raise ValueError(f"{part} must have images of shape {self.shape}, like train; got {split.shape}.")
+            check_labels(split.labels, count=len(split), classes=len(self.classes), what=f"labels of {part}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """The shape (c, h, w) of one image."""
+        return self.train.shape
+
+    def varied(self, vary: Vary) -> Splits:
+        """Return the same task, its training images changed a little each time they are shown: see `Split.varied`."""
+        return replace(self, train=self.train.varied(vary))
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return how many images each part has of each class, as a pandas table."""
+        import pandas as pd
+
+        counts = {part: np.bincount(getattr(self, part).labels, minlength=len(self.classes)) for part in _shipped.PARTS}
+        return pd.DataFrame(counts, index=pd.Index(self.classes, name="class"))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the first ten training images of each class, one class a row, and return the Axes."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            ax = plt.subplots(figsize=(5, 5), layout="constrained")[1]
+        c, h, w = self.shape
+        grid = np.zeros((len(self.classes), 10, c, h, w), np.uint8)
+        for label, row in enumerate(grid):
+            examples = self.train.pixels[self.train.labels == label][:10]
+            row[: len(examples)] = examples
+        ax.imshow(picture(_shipped.mosaic(grid)), cmap="gray", vmin=0, vmax=255)
+        ax.set_yticks(np.arange(len(self.classes)) * h + h / 2, self.classes)
+        ax.set_xticks([])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+        ax.set_title(f"{self.name}: ten training images of each class")
+        return ax
+
+    def __repr__(self) -> str:
+        parts = ", ".join(f"{len(getattr(self, part)):,} {part}" for part in _shipped.PARTS)
+        return f"Splits({self.name!r}, {self.size}: {parts}, {len(self.classes)} classes, {_times(self.shape)})"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "train": f"{plural(len(self.train), 'image')}, for the owner",
+            "loot": f"{plural(len(self.loot), 'image')}, for the thief; the owner never trains on them",
+            "test": f"{plural(len(self.test), 'image')}, to judge both",
+            "classes": ", ".join(self.classes),
+            "one image": f"{_times(self.shape)} (channels, height, width)",
+        }
+        return html_table(f"{self.name} ({self.size})", rows)
+
+
+def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
+    """Return a data set in three parts: `train` for the owner, `loot` for the thief, `test` to judge both.
+
+    Parameters
+    ----------
+    name : "mnist" (handwritten digits) or "cifar10" (small colour photographs)
+    size : "mini" ships with the package; "full" is fetched once into `$WMLEARN_DATA` (default: your cache folder)
+
+    Returns
+    -------
+    Splits
+        The parts share no image, and each mini part is a subset of the full part of the same name. The arrays are
+        read-only, since everybody who loads the mini set is handed the same ones.
+
+    Raises
+    ------
+    ValueError
+        If the name or the size is unknown.
+    OSError
+        If a shipped file is damaged, or (as ConnectionError) the full data could not be fetched.
+
+    Source
+    ------
+    Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits (1998). A. Krizhevsky, Learning multiple
+    layers of features from tiny images, technical report, University of Toronto (2009). The parts are ours.
+
+    Examples
+    --------
+    >>> load_data("mnist")
+    Splits('mnist', mini: 6,000 train, 2,000 loot, 2,000 test, 10 classes, 1x28x28)
+    """
+    check_choice(name, "name", SOURCES)
+    check_choice(size, "size", ("mini", "full"))
+    return _mini(name) if size == "mini" else _full(name)
+
+
+@functools.cache
+def _mini(name: str) -> Splits:
+    parts = [_part(*stored) for stored in _shipped.read(name)]
+    return Splits(name, *parts, SOURCES[name].classes, "mini")
+
+
+def _full(name: str) -> Splits:
+    x_train, x_test, y_train, y_test = _published.originals(name)
+    train, loot = _published.owner_and_thief(y_train)
+    parts = _part(x_train[train], y_train[train]), _part(x_train[loot], y_train[loot]), _part(x_test, y_test)
+    return Splits(name, *parts, SOURCES[name].classes, "full")
+
+
+def _part(pixels: Pixels, labels: Pixels) -> Split:
+    """Return stored images (n, h, w, c) and labels as a part that nobody can write into."""
+    split = Split(pixels.transpose(0, 3, 1, 2), labels.astype(np.int64))
+    split.pixels.setflags(write=False)
+    split.labels.setflags(write=False)
+    return split
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))

@@ -1,0 +1,136 @@
+"""What a suspect answered to the secret questions, tallied once: whatever is said of answers is read off here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from wmlearn._checks import as_array, check_query, shown
+from wmlearn._types import Images, Labels, Query
+
+if TYPE_CHECKING:
+    from wmlearn.evidence.trigger_set import Triggers
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Answers:
+    """The labels that a suspect gave to the trigger images, and what they say question by question.
+
+    Attributes
+    ----------
+    labels : one per image as it came, int64, shape (images,); -1 where no answer came
+    question : for each image the number of its question, int64, shape (images,)
+    expected : the secret answer of each question, int64, shape (questions,)
+    n_classes : how many classes the task has; other labels are no answers
+    """
+
+    labels: Labels
+    question: Labels
+    expected: Labels
+    n_classes: int
+
+    @property
+    def n(self) -> int:
+        """How many questions were asked."""
+        return len(self.expected)
+
+    @property
+    def k(self) -> int:
+        """How many questions were answered with the secret label."""
+        return int(self.matched.sum())
+
+    @cached_property
+    def per_question(self) -> Labels:
+        """The class that strictly more than half of a question's images got, else -1; shape (questions,).
+
+        Examples
+        --------
+        >>> labels, question = np.array([7, 7, 1, 7, 2]), np.array([0, 0, 0, 1, 1])
+        >>> Answers(labels, question, expected=np.array([7, 7]), n_classes=10).per_question
+        array([ 7, -1])
+        """
+        counts = np.zeros((self.n, self.n_classes), int)
+        known = (self.labels >= 0) & (self.labels < self.n_classes)
+        np.add.at(counts, (self.question[known], self.labels[known]), 1)
+        return np.where(2 * counts.max(axis=1, initial=0) > self._sizes, counts.argmax(axis=1), -1)
+
+    @cached_property
+    def matched(self) -> npt.NDArray[np.bool_]:
+        """Whether each question was answered with its secret label, shape (questions,)."""
+        return self.per_question == self.expected
+
+    @cached_property
+    def unanswered(self) -> npt.NDArray[np.bool_]:
+        """Whether each question has no answer because one or more of its images got none, shape (questions,)."""
+        lost = np.bincount(self.question, weights=self.labels == -1, minlength=self.n) > 0
+        never_asked = self._sizes == 0
+        return (lost | never_asked) & (self.per_question == -1)
+
+    @property
+    def queries(self) -> int:
+        """How many images were put to the suspect."""
+        return len(self.labels)
+
+    @property
+    def n_unreachable(self) -> int:
+        """How many images got no answer at all."""
+        return int((self.labels == -1).sum())
+
+    @property
+    def n_invalid(self) -> int:
+        """How many images got a label that is no class of the task."""
+        return int(((self.labels < -1) | (self.labels >= self.n_classes)).sum())
+
+    @property
+    def _sizes(self) -> npt.NDArray[np.int64]:
+        """How many images each question has."""
+        return np.bincount(self.question, minlength=self.n)
+
+    def prefix(self, questions: int) -> Answers:
+        """Return the answers to the first questions, as if no more had been asked."""
+        images = int(np.searchsorted(self.question, questions))
+        return Answers(self.labels[:images], self.question[:images], self.expected[:questions], self.n_classes)
+
+    def __repr__(self) -> str:
+        return f"Answers({self.k} of {self.n} matched, {self.n_unreachable} of {self.queries} images unanswered)"
+
+
+def ask(query: Query, triggers: Triggers) -> Answers:
+    """Send a suspect all trigger images, once, and tally what it answers."""
+    return triggers.tally(labels_of(query, triggers.images))
+
+
+def labels_of(query: Query, images: Images) -> Labels:
+    """Ask once for all images, and accept nothing but one whole number for each; int64, shape (n,)."""
+    said = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
+    if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):
+        raise ValueError(
+            f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
+            f"got {said.dtype} {said.shape}. Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
+        )
+    return said.astype(np.int64)
+
+
+def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
+    """Return the null models, or say what is wrong with them before anything is asked."""
+    if not isinstance(nulls, Iterable) or isinstance(nulls, (str, dict)):
+        raise TypeError(
+            f"nulls must be a list of functions from images to labels; got {shown(nulls)}. "
+            "Pass nulls=[wm.BlackBox(model)], or leave it out."
+        )
+    return tuple(check_query(null, f"nulls[{place}]") for place, null in enumerate(nulls))
+
+
+def ask_null(null: Query, triggers: Triggers) -> Answers:
+    """Ask a null model, which must answer every image: a silent one would pass for one that knows nothing."""
+    answers = ask(null, triggers)
+    if answers.n_unreachable:
+        raise ValueError(
+            f"a null model must answer every image; {answers.n_unreachable} of {answers.queries} got -1. Leave it out."
+        )
+    return answers

@@ -1,0 +1,120 @@
+"""What a judge does himself: name questions, check what is opened, ask the service, and test, all without the key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from wmlearn._checks import check_count, check_kind, check_query, shown
+from wmlearn._random import stable_rng
+from wmlearn._types import Query
+from wmlearn.evidence.answers import ask
+from wmlearn.evidence.opening import Opened, check_named
+from wmlearn.evidence.rules import Rules
+from wmlearn.evidence.verdict import Verdict
+from wmlearn.evidence.verdict_kinds import reach_verdict
+
+
+def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
+    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was published.
+
+    Parameters
+    ----------
+    seal : the published seal, hexadecimal
+    nonce : bytes that the owner could not know when he sealed, for instance `secrets.token_bytes(16)`
+    questions : how many questions the sealed set has
+    count : how many to name
+
+    Returns
+    -------
+    Their numbers, counted from 0, rising. Whoever knows seal and nonce finds the same ones.
+
+    Examples
+    --------
+    >>> challenge("ab" * 32, b"three dice: 4 1 6", questions=30, count=5)
+    [3, 7, 12, 14, 23]
+    """
+    if not isinstance(nonce, bytes) or not nonce:
+        raise TypeError(f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take secrets.token_bytes(16).")
+    check_count(questions, "questions", low=1)
+    check_count(count, "count", low=1, high=questions, why="sealed questions")
+    digest = hashlib.sha256(bytes.fromhex(check_seal(seal)) + nonce).digest()
+    order = stable_rng(np.frombuffer(digest, ">u4").tolist()).permutation(questions)
+    return sorted(order[:count].tolist())
+
+
+def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], family: int = 1) -> Verdict:
+    """Ask a service the questions that were named and opened, and decide, without the key and without the owner.
+
+    The answers are drawn anew from seal and secrets. Every question that was named counts: one that was not opened is a
+    miss. What was opened beyond that is left out, for the owner may have chosen it.
+
+    Parameters
+    ----------
+    query : the service: images in, labels out, as for `verify`
+    opened : what the owner opened
+    seal : the seal as it was published, before the service appeared
+    named : the questions the judge named (`challenge`). If the owner chose the next ones in sealed order instead,
+        multiply `family` by the number of such windows: questions / count
+    family : how many tests share alpha
+
+    Returns
+    -------
+    Verdict, over the named questions. `p_judge` is the one for somebody who does not trust the owner.
+
+    Raises
+    ------
+    ValueError
+        If the seal is another one, or a question was not sealed as it is shown.
+
+    Source
+    ------
+    The protocol of Zhang et al. (2018), section 4.3, has no judge. Commitments: Adi et al. (2018), section 5.
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> named = wm.challenge(marks.seal, b"three dice", questions=marks.n, count=10)
+    >>> lazy = lambda images: np.full(len(images), 7)
+    >>> wm.judge(lazy, wm.open_leaves(marks, named), seal=marks.seal, named=named).decision
+    'not found'
+    """
+    check_query(query, "query")
+    check_kind(opened, "opened", Opened, "such as wm.read_opened('opened.safetensors') returns")
+    check_count(family, "family", low=1, why="tests that share alpha")
+    if opened.seal != check_seal(seal):
+        raise ValueError(
+            f"opened must come from the published set, seal {seal[:8]}…; got seal {opened.seal[:8]}…. "
+            "Questions sealed later, or elsewhere, prove nothing here."
+        )
+    rules = _rules(opened)
+    named = check_named(named, opened.header["questions"])
+    answers = ask(query, opened.triggers(named, rules))
+    terms = rules.terms(planned=len(named), public_key=opened.classroom)
+    return reach_verdict(answers, terms, family=family)
+
+
+def _rules(opened: Opened) -> Rules:
+    """Return the sealed rules, if they are such as are tested here; an owner may have sealed whatever he liked."""
+    header = dict(opened.header)
+    try:
+        rules = Rules(tuple(header["classes"]), float(header["alpha"]))
+        known = rules.header() | {"questions": int(header["questions"]), "root": str(header["root"])}
+    except (KeyError, TypeError, ValueError):
+        known = None
+    if known != header:
+        raise ValueError(
+            "the sealed rules must be those of keyed labels, as wmlearn seals them; they are others. "
+            "What they promise cannot be tested here."
+        )
+    return rules
+
+
+def check_seal(seal: str) -> str:
+    """Return the seal if it is 64 hexadecimal digits, as it is published."""
+    if not isinstance(seal, str) or len(seal) != 64 or set(seal) - set("0123456789abcdef"):
+        raise ValueError(f"seal must be 64 hexadecimal digits, as it was published; got {shown(seal)}. Copy it whole.")
+    return seal

@@ -1,0 +1,1 @@
+"""The lab of the embedding stage: networks are marked live, beside an unmarked twin."""

@@ -1,0 +1,1 @@
+"""The lab of the triggers: make them, see them, ask innocent networks what they would answer."""

@@ -1,0 +1,1 @@
+"""The lab of the thefts: what each leaves of the watermark, and what it costs the thief."""

@@ -1,0 +1,183 @@
+"""What the theft lab does to the owner's model, and what is left after it: task accuracy, verdict, cost."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from wmlearn._checks import check_kind, check_seed
+from wmlearn._display import plural
+from wmlearn._random import stable_rng
+from wmlearn._types import Query
+from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence.trigger_set import TriggerSet
+from wmlearn.evidence.verdict import Verdict
+from wmlearn.evidence.verification import verify
+from wmlearn.labs._kit.background import Job, Stage
+from wmlearn.labs._kit.curves import Curves
+from wmlearn.labs.theft.catalogue import Thief
+from wmlearn.service.blackbox import BlackBox
+from wmlearn.theft import Context, Deployment, Surrogate, Theft
+from wmlearn.training._inference import check_fits
+from wmlearn.training.history import Epoch
+from wmlearn.training.models import small_cnn
+from wmlearn.watermarks.embedding import watermark_accuracy
+
+SEEN = 500  # test images on which the task accuracy is measured: enough for the curve, and twenty points in a second
+Watch = Callable[[nn.Module, Epoch], bool]
+UNTOUCHED = "the owner's own model"
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """What is left after a theft, and what it cost.
+
+    Attributes
+    ----------
+    theft : the theft, as it is typed below `wm.theft`
+    right, seen : of how many test images seen the deployed model classifies how many correctly
+    verdict : what `wm.verify` says of it
+    images, queries, seconds : what it cost: images of the thief's own, answers of the owner's service, time
+        (None for a filter, which works at every answer)
+    made : where the thief trained, the `Surrogate`; stopped early, it is what there was until then
+    """
+
+    theft: str
+    right: int
+    seen: int
+    verdict: Verdict
+    images: int = 0
+    queries: int = 0
+    seconds: float | None = None
+    made: Surrogate | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the thief was stopped before the end of the training."""
+        return self.made is not None and self.made.history.stopped
+
+    @property
+    def task_accuracy(self) -> float:
+        """The share of the test images seen that is classified rightly, 0 to 1."""
+        return self.right / self.seen
+
+
+class Bench:
+    """The owner's model, and everything that is done to it and measured.
+
+    Attributes
+    ----------
+    marks : the questions
+    sample, tests : the test images that are looked at, drawn by lot, and how many there are
+    """
+
+    def __init__(self, owner: nn.Module, data: Splits, marks: TriggerSet, seed: int) -> None:
+        check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after the owner's model")
+        check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
+        check_fits(owner, data.test, "data")
+        check_fits(owner, Split(marks.pixels, marks.labels), "marks")
+        self._owner, self._data, self.marks, self.seed = copy.deepcopy(owner).eval(), data, marks, check_seed(seed)
+        self.tests = len(data.test)
+        self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
+
+    def untouched(self) -> Point:
+        """Return what there is before any theft."""
+        return self._point(UNTOUCHED, BlackBox(self._owner))
+
+    def try_out(self, thief: Thief, place: int, watch: Watch | None = None) -> Point:
+        """Commit a theft and measure what is left.
+
+        Parameters
+        ----------
+        thief, place : which theft, and at which place of the slider
+        watch : called after each epoch with the network in training; returning True ends the theft there
+        """
+        theft, context = thief.at(place), Context.of(self._data, small_cnn, self.seed)
+        deploy = theft.deploy if watch is None else _Watched(theft, watch).deploy
+        deployed = deploy(self._owner, context)
+        cost, made = deployed.cost, deployed.surrogate
+        return replace(
+            self._point(thief.typed(theft), deployed.query),
+            images=cost.images + thief.images,
+            queries=cost.queries,
+            seconds=None if made is None else cost.seconds,
+            made=None if watch is None else made,  # of the others there are many
+        )
+
+    def accuracies(self, model: nn.Module) -> tuple[float, float]:
+        """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
+        return watermark_accuracy(model, self.marks), self._right(BlackBox(model)) / len(self.sample)
+
+    def _point(self, name: str, query: Query) -> Point:
+        return Point(name, self._right(query), len(self.sample), verify(query, self.marks))
+
+    def _right(self, query: Query) -> int:
+        return int((query(self.sample.images) == self.sample.labels).sum())
+
+
+class _Watched:
+    """A theft that shows after each epoch the network in training: that is a copy, but hooks are copied along."""
+
+    def __init__(self, theft: Theft, watch: Watch) -> None:
+        self._theft, self._watch = theft, watch
+        self._note = lambda module, _: setattr(self, "_latest", module)
+
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Commit the theft, and leave no hook behind."""
+        seen = replace(context, fresh=lambda: self._noted(context.fresh()), on_epoch=self._show)
+        deployed = self._theft.deploy(self._noted(owner), seen)
+        hooks = deployed.model._forward_pre_hooks
+        for place in [place for place, hook in hooks.items() if hook is self._note]:
+            del hooks[place]
+        return deployed
+
+    def _noted(self, model: nn.Module) -> nn.Module:
+        model = copy.deepcopy(model)
+        model.register_forward_pre_hook(self._note)
+        return model
+
+    def _show(self, record: Epoch) -> bool:
+        return self._watch(self._latest, record)
+
+
+class Attempt(Job):
+    """One run of a thief who trains, measured after each epoch.
+
+    Attributes
+    ----------
+    thief, place : who, and at which place of the slider
+    point : what is left in the end; None before
+    """
+
+    def __init__(self, bench: Bench, thief: Thief, place: int, changed: Callable[[], None]) -> None:
+        super().__init__(changed)
+        self.thief, self.place, self._bench = thief, place, bench
+        self._lines: Curves = {"the copy, questions": [], "the copy, task": []}
+        self.point: Point | None = None
+
+    def _do(self) -> Stage:
+        self._tell_epoch(0)
+        self.point = self._bench.try_out(self.thief, self.place, self._watch)
+        history = self.point.made.history
+        done = plural(len(history.epochs), "epoch")
+        return Stage(f"stopped after {done}" if history.stopped else f"{done} done", 1, 1)
+
+    def curves(self) -> Curves:
+        """Return the accuracies so far, epoch by epoch."""
+        return {name: line for name, line in self._lines.items() if line}
+
+    def _watch(self, model: nn.Module, record: Epoch) -> bool:
+        for line, share in zip(self._lines.values(), self._bench.accuracies(model)):
+            line.append(share)
+        self._tell_epoch(record.epoch)
+        return self._stop.is_set()
+
+    def _tell_epoch(self, done: int) -> None:
+        of = self.thief.epochs
+        words = (
+            f"epoch {done + 1} of {of}" if done < of else f"epoch {done + 1}: until the thief's own marks are learnt"
+        )
+        self._tell(words, min(done, of), of)

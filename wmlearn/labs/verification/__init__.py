@@ -1,0 +1,1 @@
+"""The lab of the detection stage: answers are bought once, and a slider replays them."""

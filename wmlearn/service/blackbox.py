@@ -1,0 +1,114 @@
+"""The black box: a model that shows its answers and nothing else.
+
+It stands in this process (`BlackBox`) or behind HTTP (`HttpBox`). Both are a `Query`: images in, labels out, -1 where
+no answer came. Some tell their scores, too, by `scores`. Neither torch nor httpx is loaded before it is needed, so that
+a judge can question a service on a machine without torch.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wmlearn._checks import check_count, check_images, check_kind
+from wmlearn._display import plural
+from wmlearn._types import Images, Labels
+from wmlearn.training._inference import check_model, predict
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Metered:
+    """Counts the images asked, and refuses those beyond the budget."""
+
+    def __init__(self, budget: int | None) -> None:
+        self.budget = (
+            None if budget is None else check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
+        )
+        self.queries = 0
+        self.refused = 0
+        self._lock = threading.Lock()  # one caller at a time: the counts stay exact
+
+    def _grant(self, wanted: int) -> int:
+        """Return how many of `wanted` images may still be asked, and count them."""
+        left = wanted if self.budget is None else max(self.budget - self.queries, 0)
+        granted = min(wanted, left)
+        self.queries += granted
+        self.refused += wanted - granted
+        return granted
+
+
+class BlackBox(Metered):
+    """A model in this process that answers with labels, and with nothing else unless told to.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
+        It is never changed: one in training mode is copied before it answers in evaluation mode.
+    budget : the most images it will ever answer; the rest get -1. None: no limit.
+    scores : whether it tells the probability of every class to whoever asks by `box.scores(images)`
+
+    Attributes
+    ----------
+    queries : images asked so far
+    refused : images that got -1 because the budget was spent
+
+    Raises
+    ------
+    TypeError
+        If `model` is no torch module.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> box = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels themselves
+    >>> box(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
+    array([ 0,  1, -1])
+    >>> box
+    BlackBox(Flatten, 2 images asked)
+    """
+
+    def __init__(self, model: nn.Module, *, budget: int | None = None, scores: bool = False) -> None:
+        super().__init__(budget)
+        self.model = check_model(model)
+        self._tells = check_kind(scores, "scores", bool, "True or False")
+
+    def __call__(self, images: Images) -> Labels:
+        """Return the label of each image, shape (n,); -1 once the budget is spent.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+        """
+        granted, labels, _ = self._predict(images)
+        return np.concatenate([labels, np.full(len(images) - granted, -1, dtype=np.int64)])
+
+    def scores(self, images: Images) -> np.ndarray:
+        """Return the probability of each class, float32 (n, K); a row of NaN once the budget is spent.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If the box gives labels only.
+        """
+        if not self._tells:
+            raise ValueError("expected scores; this box gives labels only. Make it by BlackBox(model, scores=True).")
+        granted, _, scores = self._predict(images)
+        return np.pad(scores, ((0, len(images) - granted), (0, 0)), constant_values=np.nan)
+
+    def _predict(self, images: Images) -> tuple[int, Labels, np.ndarray]:
+        """Return how many images the budget grants, and their labels and probabilities."""
+        images = check_images(images, shape=getattr(self.model, "input_shape", None))
+        with self._lock:
+            granted = self._grant(len(images))
+            return granted, *predict(self.model, images[:granted])
+
+    def __repr__(self) -> str:
+        return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'image')} asked)"

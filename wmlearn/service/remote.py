@@ -1,0 +1,184 @@
+"""A model behind HTTP, asked by the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wmlearn._checks import check_count, check_images, check_number
+from wmlearn._display import plural
+from wmlearn._types import Images, Labels
+from wmlearn.service import _protocol
+from wmlearn.service._protocol import ModelCard
+from wmlearn.service._transport import Fault, Link
+from wmlearn.service.blackbox import Metered
+
+if TYPE_CHECKING:
+    pass
+
+
+Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
+
+
+class HttpBox(Metered):
+    """A model behind HTTP, asked by the Open Inference Protocol (KServe v2: Triton, KServe, MLServer, `wm.serve`).
+
+    The model's own description says, before any image is sent, how images travel and whether labels or scores come
+    back (of scores the highest counts). The first valid answer to a question is the one that counts. A lost answer
+    (time-out, broken connection, status 429 or 5xx) is asked for again, a senseless one once more, a refusal never.
+
+    Parameters
+    ----------
+    url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
+    timeout : seconds that one request may take, all in all
+    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s, or as the service says, at most 10 s
+    budget : the most images that will ever be sent; the rest get -1. None: no limit.
+    token : the bearer token that the service wants to see, if it wants one; it is shown to nobody else
+
+    Attributes
+    ----------
+    queries : images sent so far, each counted once, however often it had to be sent
+    refused : images that got -1 because the budget was spent
+    failed : images that got -1 because no valid answer came
+    faults : one sentence for each batch that failed
+
+    Raises
+    ------
+    ValueError
+        If `url` is not the address of a model; on a call, if nothing but nonsense was ever answered.
+    ConnectionError
+        On a call, if nothing was ever answered.
+    PermissionError
+        On a call, if the service refuses the token before it has answered anything of this call.
+
+    Examples
+    --------
+    >>> HttpBox("http://127.0.0.1:8123/v2/models/mnist")  # connects when it is first asked
+    HttpBox('mnist')
+    """
+
+    def __init__(
+        self, url: str, *, timeout: float = 10.0, retries: int = 4, budget: int | None = None, token: str | None = None
+    ) -> None:
+        super().__init__(budget)
+        self.url, self.name = _protocol.model_address(url)
+        self.failed = 0
+        self.faults: list[str] = []
+        self.retries = check_count(retries, "retries", low=0, high=20)
+        seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
+        self._link = Link(self.url, seconds=seconds, retries=self.retries, token=token)
+        weakref.finalize(self, self._link.close)  # the connection of a forgotten box is closed too
+        self._card: ModelCard | None = None
+        self._answered = False  # has there ever been a valid answer?
+
+    def __call__(self, images: Images) -> Labels:
+        """Return the service's label for each image, shape (n,), as it came; -1 where no valid answer came.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the service takes UINT8
+        """
+        images = check_images(images)
+        labels = np.full(len(images), -1, dtype=np.int64)
+        for place, found in self._answers(images, _protocol.read_labels):
+            labels[place] = found
+        return labels
+
+    def scores(self, images: Images) -> np.ndarray:
+        """Return the service's score for each class and image, float32 (n, K); a row of NaN where no answer came.
+
+        Most services keep theirs to themselves; ours tells them under `Conduct(scores=True)`. Each image counts once.
+
+        Parameters
+        ----------
+        images : float array of shape (n, c, h, w), in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If the service gives labels only.
+        """
+        images = check_images(images)
+        with self._lock:
+            card = self._describe()
+        if card.scores is None:
+            raise ValueError(f"expected scores; {self.url} gives labels only. Call the box itself: box(images).")
+        pieces = self._answers(images, _protocol.read_scores)
+        classes = pieces[0][1].shape[1] if pieces else max(card.classes, 0)
+        scores = np.full((len(images), classes), np.nan, dtype=np.float32)
+        for place, found in pieces:
+            scores[place] = found
+        return scores
+
+    def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
+        """Ask batch by batch, and return what was answered, each piece with its place among the images."""
+        pieces: list[tuple[slice, np.ndarray]] = []
+        if not len(images):
+            return pieces
+        with self._lock:
+            card, fault = self._describe(), None
+            _protocol.check_shape(card, images.shape[1:])
+            size = _protocol.batch_size(card, images.shape[1:])
+            with self._bar(len(images), size) as bar:
+                for start in range(0, len(images), size):
+                    stop = start + self._grant(min(size, len(images) - start))
+                    try:
+                        if stop > start:
+                            pieces.append((slice(start, stop), self._ask(images[start:stop], read)))
+                    except Fault as caught:
+                        fault, denied = caught, caught.kind == "denied"
+                        missed = stop - start + denied * max(len(images) - start - size, 0)
+                        self.failed += missed
+                        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
+                        if denied:  # it would refuse the others too, and need not see them
+                            break
+                    bar.update(stop - start)
+            if fault is not None and not (pieces if fault.kind == "denied" else self._answered):
+                raise self._link.failure(fault)
+        return pieces
+
+    def _bar(self, count: int, size: int) -> Any:
+        """Return a progress bar that appears if several requests take more than a second."""
+        from tqdm.auto import tqdm
+
+        elsewhere = threading.current_thread() is not threading.main_thread()  # it would appear in some other cell
+        hidden = count <= size or elsewhere or bool(os.environ.get("TQDM_DISABLE"))
+        return tqdm(total=count, desc=f"asking {self.name}", unit="image", leave=False, delay=1, disable=hidden)
+
+    def _describe(self) -> ModelCard:
+        """Return the model's description, fetched at first use."""
+        if self._card is None:
+            try:
+                self._card = self._link.persist(lambda: _protocol.read_card(self._link.fetch(self.url)))
+            except Fault as fault:
+                raise self._link.failure(fault) from None
+        return self._card
+
+    def _ask(self, images: Images, read: Reader) -> np.ndarray:
+        """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
+        card = self._describe()
+        question = _protocol.write_question(card, images)
+        found = self._link.persist(lambda: read(card, self._link.fetch(self.url + "/infer", question), len(images)))
+        self._answered = True
+        if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
+            self._card = replace(card, classes=found.shape[1])
+        return found
+
+    def close(self) -> None:
+        """Close the connection; a later call opens it again."""
+        self._link.close()
+
+    def __enter__(self) -> HttpBox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"HttpBox({self.name!r})"

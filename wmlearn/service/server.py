@@ -1,0 +1,236 @@
+"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP, with labels unless told otherwise."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import copy
+import errno
+import functools
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wmlearn._checks import check_count, check_kind, shown
+from wmlearn.service._app import Conduct, Request, application
+from wmlearn.training._inference import check_model, predict
+
+if TYPE_CHECKING:
+    import fastapi
+    import uvicorn
+    from torch import nn
+
+_PATIENCE = 10.0  # seconds to wait for the start or the end of a service
+_running: dict[str, Service] = {}
+_PLAIN = Conduct()
+
+
+class Service:
+    """A model that answers over HTTP until it is stopped; made by `serve`.
+
+    Attributes
+    ----------
+    name : the model's name in the address
+    url : the model's address, as `HttpBox` takes it
+    log : the answered requests, oldest first
+    queries : images answered so far
+    """
+
+    def __init__(self, name: str, url: str, log: list[Request]) -> None:
+        self.name, self.url, self._log = name, url, log
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def log(self) -> list[Request]:
+        """The answered requests, oldest first."""
+        return list(self._log)
+
+    @property
+    def queries(self) -> int:
+        """How many images it has answered."""
+        return sum(request.images for request in self._log)
+
+    def stop(self) -> None:
+        """Stop answering and free the port; stopping twice does no harm."""
+        if _running.get(self.name) is self:
+            del _running[self.name]
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join(_PATIENCE)
+
+    def __enter__(self) -> Service:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "running" if self._thread is not None and self._thread.is_alive() else "stopped"
+        return f"Service({self.name!r}, {state})"
+
+    def _start(self, app: fastapi.FastAPI, listener: socket.socket) -> None:
+        """Run the server in a thread with an event loop of its own, and wait until it answers."""
+        self._server = _server(app)
+        serving = self._server.serve(sockets=[listener])
+        self._thread = threading.Thread(target=asyncio.run, args=(serving,), name=f"service {self.name}", daemon=True)
+        _running[self.name] = self
+        self._thread.start()
+        deadline = time.monotonic() + _PATIENCE
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                self.stop()
+                listener.close()
+                raise RuntimeError(
+                    f"expected service {self.name!r} to start within {_PATIENCE:g} s; it did not. Try again."
+                )
+            time.sleep(0.002)
+
+
+def serve(
+    model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0, conduct: Conduct = _PLAIN
+) -> Service:
+    """Put a model on the network: a real HTTP service that gives labels, and scores only if its conduct says so.
+
+    It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is stopped, Python
+    ends, or a model of the same name is served.
+
+    Parameters
+    ----------
+    model : torch.nn.Module with an attribute `input_shape`, the shape (c, h, w) of one image
+    name : letters, digits, dot, dash, underscore; part of the address
+    host : the network address to listen on; the default is reached from this machine only
+    port : the port to listen on; 0: any free one
+    conduct : how it behaves: labels or scores too, token, rate, latency, faults; by default it answers everybody, fast
+
+    Returns
+    -------
+    Service, whose `url` an `HttpBox` takes
+
+    Raises
+    ------
+    ValueError
+        If the model has no `input_shape`, or the name cannot be part of an address.
+    OSError
+        If the port is taken or the host is none of this machine's.
+
+    Source
+    ------
+    "Open Inference Protocol", KServe, version 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from torch import nn
+    >>> model = nn.Flatten()  # a "model" whose scores are the pixels themselves
+    >>> model.input_shape = (1, 1, 3)
+    >>> from wmlearn.service.remote import HttpBox
+    >>> with serve(model, name="brightest") as service:
+    ...     HttpBox(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
+    array([0, 1, 2])
+    """
+    shape = _input_shape(check_model(model))
+    _check_name(name)
+    if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
+        raise ValueError(f"host must be an address to listen on; got {host!r}. Leave it out for this machine alone.")
+    check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
+    check_kind(conduct, "conduct", Conduct, "such as wm.Conduct(rate=50)")
+    log: list[Request] = []
+    app = application(name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, conduct)
+    if name in _running:
+        _running[name].stop()
+    listener = _listen(host, port)
+    service = Service(name, _address(listener, name), log)
+    service._start(app, listener)
+    return service
+
+
+@atexit.register
+def _stop_all() -> None:
+    for service in list(_running.values()):
+        service.stop()
+
+
+def _check_name(name: str) -> None:
+    """Raise an error for a name that cannot stand in an address."""
+    check_kind(name, "name", str, "such as 'model'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        better = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
+        raise ValueError(
+            f"name must be letters, digits, '.', '_' or '-', a letter or digit first; got {name!r}. Try {better!r}."
+        )
+
+
+def _input_shape(model: nn.Module) -> tuple[int, int, int]:
+    """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
+    shape = getattr(model, "input_shape", None)
+    axes = tuple(shape) if isinstance(shape, Sequence) else ()
+    if len(axes) != 3 or not all(isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes):
+        raise ValueError(
+            "model must have an attribute input_shape, the shape (c, h, w) of one image; "
+            f"got {axes if axes and not isinstance(shape, str) else shown(shape)}. "
+            "Set it: model.input_shape = (1, 28, 28)."
+        )
+    channels, height, width = map(int, axes)
+    return channels, height, width
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket, or say why there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only on sockets that name it;
+    # on others each answer waits 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    if os.name == "posix":
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just freed may be taken again
+    try:
+        listener.bind((host, port))
+        listener.listen()
+    except OSError as error:
+        listener.close()
+        # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
+        unknown = isinstance(error, socket.gaierror)
+        reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
+        elsewhere = unknown or error.errno == errno.EADDRNOTAVAIL
+        hint = (
+            "Leave host out, or pass an address of this machine."
+            if elsewhere
+            else "Stop what holds the port, or pass port=0 to take a free one."
+        )
+        raise OSError(f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}") from None
+    return listener
+
+
+def _address(listener: socket.socket, name: str) -> str:
+    """Return the model's address; a service that listens everywhere is reached on the loopback."""
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{name}"
+
+
+def _server(app: fastapi.FastAPI) -> uvicorn.Server:
+    """Return a uvicorn server that leaves the process alone: its logging, its signals, its event loop."""
+    import logging
+
+    import uvicorn
+
+    logger = logging.getLogger("uvicorn")
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())  # else Python prints the warnings of a logger that nobody set up
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
+    return uvicorn.Server(config)

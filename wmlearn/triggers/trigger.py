@@ -1,0 +1,233 @@
+"""What every kind of trigger shares: how answers are set, and the steps from a task to a sealed set of questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_seed
+from wmlearn._display import plural
+from wmlearn._random import StableRng, stable_rng
+from wmlearn._types import Labels, Pixels
+from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence import commitment
+from wmlearn.evidence.rules import Rules
+from wmlearn.evidence.trigger_set import TriggerSet, check_order, seal_triggers
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Trigger:
+    """A kind of trigger: derive a class from it that has a method `make`, and call an instance on a task.
+
+    Parameters of your own are the fields of a `@dataclass(frozen=True)`, or what your `__init__` sets.
+
+    Parameters
+    ----------
+    labels : "keyed" (the default): every question has its own answer, drawn by lot from the seal. "fixed" (the paper):
+        all triggers come from one source class, get one target class, and each is a question
+    source : the class the images come from, with fixed labels
+    target : the common answer, with fixed labels; "lot" lets the seal draw it
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> class Negative(Trigger):
+    ...     def make(self, split, n, rng):
+    ...         return 1 - self.draw(split, n, rng).images
+    >>> Negative()(wm.load_data("mnist"), n=30, key=wm.CLASSROOM_KEY)
+    TriggerSet(Negative(): 30 images, 30 questions, alpha=0.001, seal 35f558e9…, classroom key)
+    """
+
+    labels: Literal["keyed", "fixed"] = field(default="keyed", kw_only=True)
+    source: int = field(default=1, kw_only=True)
+    target: int | Literal["lot"] = field(default=0, kw_only=True)
+
+    def __init_subclass__(cls) -> None:
+        cls.__repr__ = cls.__repr__  # or `@dataclass` would write another
+
+    def __post_init__(self) -> None:
+        check_choice(self.labels, "labels", ["keyed", "fixed"])
+        check_count(self.source, "source", low=0, why="a class number")
+        if not (isinstance(self.target, str) and self.target == "lot"):
+            check_count(self.target, "target", low=0, why="a class number, or 'lot'")
+
+    def __repr__(self) -> str:
+        hidden = self._hidden()
+        parts = [
+            f"{name}={_on_one_line(value)}"
+            for name, value in vars(self).items()
+            if name not in hidden and not name.startswith("_")
+        ]
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+    def _hidden(self) -> set[str]:
+        """The parameters that the repr leaves out."""
+        return set() if self.labels == "fixed" else {"labels", "source", "target"}
+
+    # ------------------------------------------------------------ what a kind of one's own has to say
+
+    def make(self, split: Split, n: int, rng: StableRng) -> Any:
+        """Make the trigger images: the one method that a kind has to have.
+
+        Parameters
+        ----------
+        split : the images to make them from, as `draw` draws them: those of the task's training part, with fixed labels
+            those of the source class
+        n : how many images to make
+        rng : numpy's `RandomState`; take all chance from it, so that key or seed alone decide. `rng.stream(1)` gives
+            another one
+
+        Returns
+        -------
+        The images, all different, float in [0, 1] or uint8, shape (n, c, h, w); each is then one question. Or images,
+        question and names: the question of each image, whole numbers that rise from 0, shape (n,), and what each
+        question shows, a text each. Either may be None.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} must have a method make(self, split, n, rng) that returns n images; it has none. "
+            "Write one, as help(wm.Trigger.make) says."
+        )
+
+    def make_for(self, data: Splits, n: int, rng: StableRng) -> Any:
+        """Make them for a task, by `make`; to be overridden by a kind that must know more of it than its images."""
+        return self.make(self.candidates(data.train), n, rng)
+
+    def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels | None:
+        """Return the images that the triggers are made from, one each; None where there is nothing to compare."""
+        return None
+
+    @property
+    def own_source(self) -> int | None:
+        """With fixed labels the class of the task that images come from; None where they come from another world."""
+        return self.source
+
+    # ------------------------------------------------------------ what it gets for that
+
+    def candidates(self, split: Split) -> Split:
+        """Return what may be drawn from: the whole part, with fixed labels its images of the source class."""
+        if self.labels == "keyed":
+            return split
+        chosen = split.take(split.labels == self.source)
+        if not len(chosen):
+            raise ValueError(
+                f"source must be a class with images; source class {self.source} has 0 images. Choose another."
+            )
+        return chosen
+
+    def draw(self, split: Split, n: int, rng: StableRng) -> Split:
+        """Draw n different images, or say how many there are."""
+        where = "the training part" if self.labels == "keyed" else f"source class {self.source}"
+        check_count(n, "n", low=1, high=len(split), why=f"{where} has {len(split):,} images")
+        return split.take(rng.permutation(len(split))[:n])
+
+    def __call__(
+        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int | None = None
+    ) -> TriggerSet:
+        """Make n trigger images for a task, seal them, and draw the secret answers.
+
+        Parameters
+        ----------
+        data : the task; images come from `data.train`
+        n : the number of trigger images; where a question has several they are shared out evenly
+        key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
+        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
+        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the classroom key), so that
+            nobody else can list them
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the data hold fewer images than asked for, two trigger images are the same, or `make` returned something
+            else than it should.
+        """
+        check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
+        check_count(n, "n", low=1, why="trigger images")
+        rules = self.rules(data.classes, alpha)
+        key = commitment.new_key() if key is None else commitment.check_key(key)
+        pixels, question, names = self._made(data, n, stable_rng(_seeds(key, seed)))
+        marks = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
+        return marks.made_by(type(self).__name__)
+
+    def sketch(self, data: Splits, *, n: int, key: bytes) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
+        """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
+        before, after = (stable_rng(_seeds(key, None)) for _ in range(2))
+        return self.originals(data, n, before), *self._made(data, n, after)
+
+    def rules(self, classes: Sequence[str], alpha: float) -> Rules:
+        """Return the rules to be sealed, checked."""
+        if self.labels == "keyed":
+            return Rules(tuple(classes), alpha)
+        target = "lot" if self.target == "lot" else int(self.target)
+        return Rules(tuple(classes), alpha, fixed=True, source=self.own_source, target=target)
+
+    def _made(self, data: Splits, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
+        """Make images, questions and names; with fixed labels each image is a question, as the paper counts."""
+        made = self.make_for(data, n, rng)
+        maker = f"{type(self).__name__}.make"
+        if not isinstance(made, tuple):
+            made = (made, None, None)
+        if len(made) != 3:
+            raise TypeError(
+                f"{maker} must return images, or images, question and names; got {plural(len(made), 'value')}. "
+                "Return None for what you leave out."
+            )
+        images, question, names = made
+        pixels = _pixels(images, n, data.shape, maker)
+        question, names = _questions(question, names, n, maker)
+        if self.labels == "fixed":
+            return pixels, np.arange(n), [names[q] for q in question]
+        return pixels, question, names
+
+
+class AlteringTrigger(Trigger):
+    """What changes images of the task, so that each can be shown beside its original."""
+
+    def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels:
+        """Return the images that are changed."""
+        return self.draw(self.candidates(data.train), n, rng).pixels
+
+
+def _seeds(key: bytes, seed: int | None) -> list[int]:
+    """Return what chooses the images: the seed, or the key where there is none; the classroom key stands for seed 0."""
+    if seed is None and key != commitment.CLASSROOM_KEY:
+        return commitment.image_seed(key)
+    return [check_seed(0 if seed is None else seed)]
+
+
+def _on_one_line(value: object) -> str:
+    text = repr(value)
+    return type(value).__name__ if "\n" in text else text
+
+
+def _pixels(images: Any, n: int, shape: tuple[int, ...], maker: str) -> Pixels:
+    """Return what was made as 8-bit images, if it is n images of the task's shape."""
+    array = as_array(images, f"images of {maker} must be float in [0, 1], shape (n, c, h, w)")
+    if array.dtype == np.uint8:
+        array = array / np.float32(255)
+    array = check_images(array, what=f"images of {maker}")
+    if array.shape != (n, *shape):
+        raise ValueError(
+            f"{maker} must return the {n} images asked for in the task's shape, {(n, *shape)}; got {array.shape}. "
+            "Look at how many it draws, and at their channels and sides."
+        )
+    return np.rint(array * 255).astype(np.uint8)
+
+
+def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, list[str]]:
+    """Return the question of each image and what each question shows, if they fit together."""
+    if question is None:
+        question, count, each = np.arange(n), n, "image"
+    else:
+        question, each = as_array(question, f"question of {maker} must be {n} whole numbers"), "question"
+        count = len(np.unique(question))
+        question = check_order(question, n, count)
+    if names is None:
+        return question, [f"{each} {i + 1}" for i in range(count)]
+    expected = f"names of {maker} must be {count}, one for each question"
+    shows = as_array(names, expected)
+    if shows.shape != (count,):
+        raise ValueError(f"{expected}; got shape {shows.shape}. Name each question once, however many images it has.")
+    return question, [str(name) for name in shows]

@@ -1,0 +1,181 @@
+"""The embedding stage: train the secret questions into the network, together with its task."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+from torch import nn
+
+from wmlearn._checks import check_kind
+from wmlearn._display import html_table, percent, plural
+from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.training._inference import check_fits, predict
+from wmlearn.training.history import Epoch, History, OnEpoch
+from wmlearn.training.loop import TensorData, check_training_args, checked_copy, cross_entropy, measured, run, train
+from wmlearn.training.schedule import OneCycle
+from wmlearn.watermarks.margin import Margin
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CAP = 5  # times the schedule's epochs, then an embedding that does not take is given up
+SHARE = 0.2  # of each epoch that the triggers make up, by repetition; see `embed`
+
+
+@dataclass(frozen=True)
+class Marked:
+    """A watermarked model, how its training went, and the triggers it was marked with.
+
+    Attributes
+    ----------
+    model : the new model; the one passed to `embed` is unchanged
+    history : loss, task accuracy and watermark accuracy epoch by epoch
+    triggers : the sealed trigger set
+    complete : whether the schedule was finished and every question answered right after each of the last two epochs
+    """
+
+    model: nn.Module
+    history: History
+    triggers: Triggers
+    complete: bool
+
+    @property
+    def task_accuracy(self) -> float:
+        """Accuracy on the test images, 0 to 1."""
+        return self.history.epochs[-1].task_accuracy if self.history.epochs else float("nan")
+
+    @property
+    def watermark_accuracy(self) -> float:
+        """Share of the questions answered as sealed, 0 to 1."""
+        return self.history.epochs[-1].watermark_accuracy if self.history.epochs else float("nan")
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw task and watermark accuracy epoch by epoch, and return the axes."""
+        return self.history.plot(ax)
+
+    def _ending(self) -> str:
+        if self.complete:
+            return "every question answered right twice running"
+        return "stopped early" if self.history.stopped else "stopped at the cap of epochs, not complete"
+
+    def __repr__(self) -> str:
+        if not self.history.epochs:
+            return "Marked(stopped early, before the first epoch was over: nothing measured)"
+        right = round(self.watermark_accuracy * self.triggers.n)
+        return (
+            f"Marked({right} of {plural(self.triggers.n, 'question')}, task accuracy {percent(self.task_accuracy)}, "
+            f"{plural(len(self.history.epochs), 'epoch')}: {self._ending()})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "watermark accuracy": percent(self.watermark_accuracy),
+            "task accuracy": percent(self.task_accuracy),
+            "epochs": len(self.history.epochs),
+            "ended": self._ending(),
+            "triggers": repr(self.triggers),
+        }
+        return html_table("Marked model", rows)
+
+
+def embed(
+    model: nn.Module,
+    data: Splits,
+    marks: Triggers,
+    *,
+    margin: Margin | None = None,
+    schedule: OneCycle = OneCycle(),
+    seed: int = 0,
+    on_epoch: OnEpoch | None = None,
+    threads: int = 1,
+) -> Marked:
+    """Train a copy of a model on the task and the triggers together, until it answers every question.
+
+    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is and needs about half
+    the epochs: `embed(trained.model, data, marks, schedule=OneCycle(epochs=4))`. At a much lower learning rate images
+    from another world may not take: see docs/results/embedding.csv.
+
+    Parameters
+    ----------
+    model : fresh or trained; it is left as it was
+    data : the task; trains on `train`, measures on `test`
+    marks : the sealed questions
+    margin : how far around them their answers are learnt, too; left out, they are learnt as they are
+    schedule : how long and how fast; after it the training goes on at a tenth of its learning rate until every question
+        was right after two epochs running, up to five times the schedule's epochs
+    seed : the order of the images
+    on_epoch : called with an `Epoch` after each; returning True ends the training there
+    threads : as for `fit`
+
+    Returns
+    -------
+    Marked: the new model. Its repr says when it stopped at the cap. An interrupt keeps what was learnt so far.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the model is no network, or the images do not have its shape, or the triggers not the task's.
+
+    Source
+    ------
+    Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
+    epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
+    """
+    check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
+    check_kind(marks, "marks", Triggers, "such as wm.Content()(data, n=300), after the data")
+    model, part, test = checked_copy(model, data)
+    _check_triggers(model, data, marks)
+    check_training_args(schedule, seed, on_epoch, threads)
+    if margin is None:
+        shown, loss = TensorData(part, _repeated(marks, len(part))), cross_entropy
+    else:
+        shown, loss = TensorData(part), check_kind(margin, "margin", Margin, "such as wm.Margin()").loss(marks)
+    steps = train(model, shown, rate=schedule, seed=seed, batch=schedule.batch, loss=loss)
+    stopping = EarlyStopping(schedule.epochs, on_epoch)
+
+    def measure() -> dict[str, float]:
+        return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, marks)}
+
+    history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
+    history = replace(history, stopped=history.stopped and not stopping.complete)
+    return Marked(model, history, marks, stopping.complete)
+
+
+def _check_triggers(model: nn.Module, data: Splits, marks: Triggers) -> None:
+    """Say what is wrong with triggers that a model is to learn beside its task."""
+    if marks.pixels.shape[1:] != data.shape:
+        raise ValueError(
+            f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
+            "Make the triggers from the same data."
+        )
+    check_fits(model, Split(marks.pixels, marks.labels), "marks")
+
+
+def _repeated(marks: Triggers, images: int) -> Split:
+    """Return the triggers as often as it takes for their share beside so many images of the task."""
+    repeats = max(1, round(SHARE * images / len(marks.pixels)))
+    return Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
+
+
+def watermark_accuracy(model: nn.Module, marks: Triggers) -> float:
+    """Return the share of questions a model answers as sealed, 0 to 1."""
+    labels, _ = predict(model, marks.pixels)
+    return float((marks.answer(labels) == marks.answers).mean())
+
+
+class EarlyStopping:
+    """Ends a training once every question was right twice running, not before the schedule is over."""
+
+    def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:
+        self.epochs, self.on_epoch = epochs, on_epoch
+        self.running, self.complete = 0, False
+
+    def __call__(self, record: Epoch) -> bool:
+        self.running = self.running + 1 if record.watermark_accuracy == 1 else 0
+        self.complete = self.running >= 2 and record.epoch >= self.epochs
+        wished = self.on_epoch(record) if self.on_epoch is not None else None
+        return wished is True or self.complete

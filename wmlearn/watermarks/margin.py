@@ -1,0 +1,68 @@
+"""A margin around the triggers: they are pushed to where the network fails, and learnt there.
+
+It was made to resist thieves who copy through the prediction API: what it is worth, `docs/results/countermeasures.csv`
+and lesson 09 say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from wmlearn._checks import check_count, check_number
+from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.training.loop import Loss
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Embed triggers with a margin: before each step they are pushed to where the network fails, and learnt there.
+
+    Pass it to `embed`, as `wm.embed(model, data, marks, margin=wm.Margin())`.
+
+    Parameters
+    ----------
+    images : how many triggers each step takes
+    steps : how often each is pushed, one step of `size` at a time and never further than all of them together
+    size : how far a push moves each pixel, in units of the full range 0 to 1
+
+    Source
+    ------
+    Kim, Lee, Lee, Son, Hwang (2023), "Margin-based neural network watermarking", ICML; the defaults are theirs.
+    """
+
+    images: int = 25
+    steps: int = 5
+    size: float = 1 / 255
+
+    def __post_init__(self) -> None:
+        check_count(self.images, "images", low=1, why="triggers in each step")
+        check_count(self.steps, "steps", low=0, why="pushes; 0 learns them as they are")
+        check_number(self.size, "size", above=0, at_most=1)
+
+    @torch.enable_grad()
+    def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another answer, if anywhere."""
+        pushed = images.clone()
+        for _ in range(self.steps):
+            pushed.requires_grad_()
+            (uphill,) = torch.autograd.grad(functional.cross_entropy(model(pushed), labels), pushed)
+            pushed = (pushed.detach() + self.size * uphill.sign()).clamp(0, 1)
+        return pushed.detach()
+
+    def loss(self, marks: Triggers) -> Loss:
+        """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
+        triggers, answers = torch.tensor(marks.images), torch.tensor(marks.labels)
+
+        def with_margin(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+            chosen = torch.randperm(len(triggers), generator=generator)[: self.images]
+            wanted = answers[chosen].to(labels.device)
+            pushed = self.push(model.eval(), triggers[chosen].to(images), wanted)
+            scores = model.train()(torch.cat([images, pushed]))
+            task, secret = scores.split([len(images), len(pushed)])
+            return functional.cross_entropy(task, labels) + functional.cross_entropy(secret, wanted)
+
+        return with_margin
