@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 # Not the Python of an environment: the one in .venv may be deleted with it.
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 # One thread: two gain a sixth on networks this small, and lose far more when the machine is busy
 # (docs/results/threads.csv).
@@ -165,16 +166,23 @@ class Leg:
 LESSON = ["-m", "pytest", "tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
 WITH_ITS_OWN_WARNINGS = ["-m", "pytest", "-W", "default"]  # ipywidgets 7 uses what is deprecated since
 ART, DASK = "tests/extra/art_imitation.py", "tests/extra/dask_sweep.py"
-# Every name of the front door, and data that must have come along in the wheel.
-SMOKE = ["-c", "import wmlearn as wm; [getattr(wm, name) for name in wm.__all__]; print(wm.load_data('mnist'))"]
+# Every name of the front door and of the wings behind it, and data that must have come along in the wheel.
+SMOKE = [
+    "-c",
+    "import wmlearn as wm; doors = [wm, wm.data, wm.evidence, wm.training, wm.watermarks, wm.course, wm.theft]; "
+    "[getattr(door, name) for door in doors for name in door.__all__]; assert callable(wm.evidence.judge); "
+    "print(wm.load_data('mnist'))",
+]
 
 
 def legs() -> list[Leg]:
     """Return what `test-all` runs besides the tests in .venv."""
-    labs = [str(path) for path in sorted((ROOT / "tests").glob("test_*.py")) if uses_labs(path)]
-    others = [minor for minor in ("3.10", "3.11", "3.12", "3.13") if minor != PYTHON]
+    labs = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if uses_labs(path)]
+    others = [minor for minor in SUPPORTED if minor != PYTHON]
+    (lazy_loader,) = [bound for bound in lowest_bounds() if bound.startswith("lazy_loader")]
     return [
-        Leg("lowest", find_python("3.10"), ["-e", ".[dev]", *lowest_bounds()], ["-m", "pytest"]),
+        Leg("lowest", oldest_python(), ["-e", ".[dev]", *lowest_bounds()], ["-m", "pytest"]),
+        Leg("lazy-loader", BASE_PYTHON, [".", lazy_loader], SMOKE, outside=True),
         Leg("ipywidgets-7", BASE_PYTHON, ["-e", ".[dev]", "ipywidgets==7.7.1"], [*WITH_ITS_OWN_WARNINGS, *labs]),
         Leg("wheel", BASE_PYTHON, ["."], SMOKE, outside=True),
         Leg("art", BASE_PYTHON, ["-e", ".[dev]", "adversarial-robustness-toolbox"], [*WITH_ITS_OWN_WARNINGS, ART]),
@@ -212,6 +220,11 @@ def lowest_bounds() -> list[str]:
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
     return [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\w.]+)', block.group(1))]
+
+
+def oldest_python() -> str | None:
+    """Return the oldest supported Python that is found."""
+    return next(filter(None, map(find_python, SUPPORTED)), None)
 
 
 def find_python(minor: str) -> str | None:

@@ -48,14 +48,14 @@ MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "deci
 
 SEEDS = range(5)
 TRAIN, LOOT, ASKED = 20_000, 5_000, 10_000  # what the owner learns; digits the thief holds; photographs he asks about
-SCHEDULE = wm.OneCycle(epochs=5)
+SCHEDULE = wm.Schedule(epochs=5)
 WIDTH, WIDE = 12, 24
 EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
 SHARE = 0.005  # of the queries, answered wrongly by DAWN
 WEIGHT = 1.0  # of the loss that keeps pairs close to their halves
 
 Row = dict[str, str]
-Recipe = Callable[..., wm.TriggerSet]
+Recipe = Callable[..., wm.evidence.TriggerSet]
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,25 @@ class Consistent:
     images: int = 50  # composites in each step
 
     def __call__(
-        self, model: nn.Module, data: wm.Splits, marks: wm.TriggerSet, *, schedule: wm.OneCycle, seed: int
+        self, model: nn.Module, data: wm.Splits, triggers: wm.evidence.TriggerSet, *, schedule: wm.Schedule, seed: int
     ) -> Any:
         """Return a trained copy of a `SmallCNN`, as `.model`."""
         model, rng = copy.deepcopy(model), np.random.default_rng(seed)
         images, labels = torch.tensor(data.train.images), torch.tensor(data.train.labels)
         of_class = [np.flatnonzero(data.train.labels == label) for label in range(len(data.classes))]
-        pairs = np.array([[int(digit) for digit in name.split(" over ")] for name in marks.names])
-        optimiser = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
+        pairs = np.array([[int(digit) for digit in name.split(" over ")] for name in triggers.names])
+        optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
         for epoch in range(schedule.epochs):
-            for step, rows in enumerate(np.array_split(rng.permutation(len(images)), len(images) // schedule.batch)):
-                optimiser.param_groups[0]["lr"] = schedule(epoch + step * schedule.batch / len(images))
+            for step, rows in enumerate(
+                np.array_split(rng.permutation(len(images)), len(images) // schedule.batch_size)
+            ):
+                optimizer.param_groups[0]["lr"] = schedule(epoch + step * schedule.batch_size / len(images))
                 which = rng.integers(len(pairs), size=self.images)
                 upper, lower = (images[[rng.choice(of_class[c]) for c in pairs[which, part]]] for part in (0, 1))
-                answers = torch.cat([labels[rows], torch.tensor(marks.answers[which])])
-                optimiser.zero_grad()
+                answers = torch.cat([labels[rows], torch.tensor(triggers.answers[which])])
+                optimizer.zero_grad()
                 self._loss(model, images[rows], upper, lower, answers).backward()
-                optimiser.step()
+                optimizer.step()
         return SimpleNamespace(model=model.eval())
 
     def _loss(self, model: nn.Module, digits: Tensor, upper: Tensor, lower: Tensor, answers: Tensor) -> Tensor:
@@ -102,10 +104,15 @@ class Consistent:
 # name: the recipe, how many images, the width of the network, and how it is embedded
 OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
     "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
-    "content margin": (wm.Content(words=30), 150, WIDTH, functools.partial(wm.embed, margin=wm.Margin())),
+    "content margin": (wm.Content(words=30), 150, WIDTH, functools.partial(wm.embed, margin=wm.watermarks.Margin())),
     "noise": (wm.Noise(), 100, WIDTH, wm.embed),
-    "noise margin": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.Margin())),
-    "noise margin twice": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.Margin(size=2 / 255))),
+    "noise margin": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.watermarks.Margin())),
+    "noise margin twice": (
+        wm.Noise(),
+        100,
+        WIDTH,
+        functools.partial(wm.embed, margin=wm.watermarks.Margin(size=2 / 255)),
+    ),
     "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
     "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
     "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),
@@ -126,14 +133,14 @@ def data() -> wm.Splits:
 
 
 @functools.cache
-def photographs() -> wm.Split:
+def photographs() -> wm.data.Split:
     """Return what a thief asks about who has no digits."""
     loot = wm.load_data("cifar10", size="full").loot.take(slice(ASKED))  # no trigger of `Unrelated` is among them
-    return wm.Split(fit_pixels(loot.pixels, data().shape), loot.labels)
+    return wm.data.Split(fit_pixels(loot.pixels, data().shape), loot.labels)
 
 
 @functools.lru_cache(maxsize=3)
-def marks(owner: str, seed: int) -> wm.TriggerSet:
+def triggers(owner: str, seed: int) -> wm.evidence.TriggerSet:
     """Return what an owner sealed."""
     recipe, n, _, _ = OWNERS[owner]
     return recipe(data(), n=n, key=key(seed))
@@ -144,7 +151,7 @@ def key(seed: int) -> bytes:
     return hashlib.sha256(f"countermeasures study {seed}".encode()).digest()
 
 
-def fresh(owner: str, seed: int) -> wm.TriggerSet | None:
+def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
     """Return other images of the same words or pairs, from the test part; the answers are not those of this set."""
     recipe, n, _, _ = OWNERS[owner]
     if not isinstance(recipe, (wm.Content, wm.Composite)):
@@ -164,7 +171,7 @@ def marked(owner: str, seed: int) -> nn.Module:
     """Return the owner's network, trained once for all thefts."""
     _, _, width, embed = OWNERS[owner]
     model = wm.small_cnn(data(), width=width, seed=seed)
-    return embed(model, data(), marks(owner, seed), schedule=SCHEDULE, seed=seed).model
+    return embed(model, data(), triggers(owner, seed), schedule=SCHEDULE, seed=seed).model
 
 
 def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Module:
@@ -173,9 +180,9 @@ def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Modu
     noun = wm.theft.StealByQueries(
         len(pool),
         labels="soft" if theft.endswith("soft") else "hard",
-        queries=pool,
+        pool=pool,
         seed=seed,
-        schedule=wm.OneCycle(epochs=epochs, batch=64),
+        schedule=wm.Schedule(epochs=epochs, batch_size=64),
     )
     return noun(query, wm.small_cnn(data(), width=width, seed=seed + 100), data().loot).model
 
@@ -191,28 +198,28 @@ def measure(case: Row) -> Row:
     elif theft == "none":
         model = marked(owner, seed)
     else:
-        box = wm.BlackBox(marked(owner, seed), scores=True)
-        model = steal(box, theft, seed, width, EPOCHS[theft.split()[0]])
+        suspect = wm.BlackBox(marked(owner, seed), scores=True)
+        model = steal(suspect, theft, seed, width, EPOCHS[theft.split()[0]])
     return questioned(model, owner, seed)
 
 
 def questioned(model: nn.Module, owner: str, seed: int) -> Row:
     """Return what a network answers to an owner's questions."""
-    sealed, others, box = marks(owner, seed), fresh(owner, seed), wm.BlackBox(model)
-    verdict = wm.verify(box, sealed)
+    sealed, others, suspect = triggers(owner, seed), fresh(owner, seed), wm.BlackBox(model)
+    verdict = wm.verify(suspect, sealed)
     new = ""
     if others is not None:
         assert others.names == sealed.names
-        new = str(int((others.answer(box(others.images)) == sealed.answers).sum()))
-    return row(model, verdict, float((box(sealed.images) == sealed.labels).mean()), new)
+        new = str(int((others.answer(suspect(others.images)) == sealed.answers).sum()))
+    return row(model, verdict, float((suspect(sealed.images) == sealed.labels).mean()), new)
 
 
 def dawn(theft: str, strength: str, seed: int) -> Row:
     """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest customers."""
-    service = wm.Dawn(wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed))
-    said = service(data().loot.images)  # what he will be told
+    service = wm.watermarks.Dawn(wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed))
+    replies = service(data().loot.images)  # what he will be told
     if theft == "customers":
-        right = (said == data().loot.labels).mean()
+        right = (replies == data().loot.labels).mean()
         shown = wm.BlackBox(twin(seed))(data().loot.images)
         cost = (shown == data().loot.labels).mean() - right
         return dict.fromkeys(MEASURED, "") | {"task_accuracy": f"{right:.4f}", "images": f"{cost:.4f}"}
@@ -225,7 +232,7 @@ def dawn(theft: str, strength: str, seed: int) -> Row:
     return row(model, verdict, verdict.k / verdict.n, "")
 
 
-def row(model: nn.Module, verdict: wm.Verdict, images: float, new: str) -> Row:
+def row(model: nn.Module, verdict: wm.evidence.Verdict, images: float, new: str) -> Row:
     """Return the measured part of a row."""
     return {
         "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",

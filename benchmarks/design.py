@@ -42,13 +42,13 @@ SEEDS = (0, 1, 2)
 THEFTS = ("none", "prune", "quantise", "blur", "doorman", "train on", "overwrite", "ask")
 
 
-def double_exposures(split: wm.Split, dice: np.random.Generator) -> wm.Split:
+def double_exposures(split: wm.data.Split, dice: np.random.Generator) -> wm.data.Split:
     """Return 500 pictures, each of two images laid over each other, half and half; as in the lesson."""
     pixels = split.pixels[dice.permutation(len(split))[:1000]].astype(float)
-    return wm.Split(np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500])
+    return wm.data.Split(np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500])
 
 
-def seal(kind: str, part: wm.Split, key: bytes, seed: int) -> TriggerSet:
+def seal(kind: str, part: wm.data.Split, key: bytes, seed: int) -> TriggerSet:
     """Return questions of a kind, made from a part of the data."""
     recipe, n = KINDS[kind]
     recipe = recipe or wm.Unrelated(pool=double_exposures(part, np.random.default_rng(seed)))
@@ -64,7 +64,7 @@ def catalogue(kind: str) -> dict[str, wm.theft.Theft]:
         "doorman": wm.theft.RejectUnusual(0.01),
         "train on": wm.theft.FineTune(epochs=3, lr=0.02),
         "overwrite": wm.theft.Overwrite(seal(kind, MNIST.loot, RED, 1)),
-        "ask": wm.theft.StealByQueries(n=1000),
+        "ask": wm.theft.StealByQueries(n_queries=1000),
     }
 
 
@@ -77,16 +77,16 @@ def twin_accuracy(seed: int) -> float:
 @functools.cache
 def accused(kind: str) -> int:
     """Return how many of the twenty innocents are accused."""
-    marks = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
-    said = [wm.verify(wm.BlackBox(model), marks).decision for model in wm.null_models("mnist", n=20)]
-    return said.count("found")
+    triggers = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
+    replies = [wm.verify(wm.BlackBox(model), triggers).decision for model in wm.null_models("mnist", n=20)]
+    return replies.count("found")
 
 
 @functools.cache
 def played(kind: str, seed: int) -> pd.DataFrame:
     """Return one game, a row a theft."""
-    marks = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
-    return wm.sweep({kind: marks}, catalogue(kind), MNIST, seeds=[seed]).set_index("theft")
+    triggers = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
+    return wm.sweep({kind: triggers}, catalogue(kind), MNIST, seeds=[seed]).set_index("theft")
 
 
 def measure(marks: str, seed: int, theft: str) -> dict[str, object]:
@@ -98,8 +98,8 @@ def measure(marks: str, seed: int, theft: str) -> dict[str, object]:
 
 def cases() -> Iterator[dict[str, object]]:
     """Yield what is to be measured, seed by seed."""
-    for seed, marks, theft in itertools.product(SEEDS, KINDS, THEFTS):
-        yield {"marks": marks, "seed": seed, "theft": theft}
+    for seed, kind, theft in itertools.product(SEEDS, KINDS, THEFTS):
+        yield {"marks": kind, "seed": seed, "theft": theft}
 
 
 if __name__ == "__main__":

@@ -116,9 +116,9 @@ class Scene(NamedTuple):
 Trick = tuple[str, object, str, dict[str, object]]  # what, how much of it, under which rules, what it is worth
 
 
-def answers(models: list[nn.Module], marks: TriggerSet) -> np.ndarray:
+def answers(models: list[nn.Module], triggers: TriggerSet) -> np.ndarray:
     """Return one answer a question from each model, shape (models, questions)."""
-    return np.stack([marks.answer(wm.BlackBox(model)(marks.images)) for model in models])
+    return np.stack([triggers.answer(wm.BlackBox(model)(triggers.images)) for model in models])
 
 
 def a_key(*named: object) -> bytes:
@@ -126,30 +126,30 @@ def a_key(*named: object) -> bytes:
     return hashlib.sha256("/".join(map(str, ("dishonest", *named))).encode()).digest()
 
 
-def resealed(marks: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet:
+def resealed(triggers: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet:
     """Seal other images in the place of a set's own: every label is drawn anew."""
-    return seal_triggers(pixels, marks.question, marks.names, rules=marks.rules, key=key, recipe="study")
+    return seal_triggers(pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study")
 
 
 # ---------------------------------------------------------------- the tricks
 
 
-def grinding(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+def grinding(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
     """Draw seal after seal against each innocent model, and keep the one with the smallest p."""
     best = {tries: [] for tries in TRIES}
-    for place, said in enumerate(answers(scene.unseen, marks)):
+    for place, replies in enumerate(answers(scene.unseen, triggers)):
         for repeat in range(REPEATS):
             draw = stable_rng([place, repeat])
-            labels = draw.randint(0, 10, (TRIES[-1], marks.n), np.uint8)
-            matched = labels == said
+            labels = draw.randint(0, 10, (TRIES[-1], triggers.n), np.uint8)
+            matched = labels == replies
             worth = log_evidence(matched)
             for tries, found in best.items():
                 found.append(matched[worth[:tries].argmax()])
     for tries, found in best.items():
         yield "grinding", tries, "any", weigh(np.stack(found))
-    said = answers(scene.unseen[:1], marks)
-    seals = [resealed(marks, marks.pixels, a_key("ground", i)).answers for i in range(100)]
-    yield "grinding, real seals: every try", len(seals), OURS, weigh(np.stack(seals) == said)
+    replies = answers(scene.unseen[:1], triggers)
+    seals = [resealed(triggers, triggers.pixels, a_key("ground", i)).answers for i in range(100)]
+    yield "grinding, real seals: every try", len(seals), OURS, weigh(np.stack(seals) == replies)
 
 
 def label_of(key: bytes, index: int, images: np.ndarray) -> int:
@@ -158,11 +158,11 @@ def label_of(key: bytes, index: int, images: np.ndarray) -> int:
     return int.from_bytes(hmac.new(key, index.to_bytes(4, "big") + digest, "sha256").digest(), "big") % 10
 
 
-def tweaked(marks: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarray, int]:
+def tweaked(triggers: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarray, int]:
     """Change one pixel of each question by 1/255 until its label is the wanted one; return images and hashes tried."""
-    pixels, hashes = marks.pixels.copy(), 0
+    pixels, hashes = triggers.pixels.copy(), 0
     for question, label in enumerate(wanted):
-        mine = np.flatnonzero(marks.question == question)
+        mine = np.flatnonzero(triggers.question == question)
         plain = pixels[mine[0]].copy()
         for place in range(plain.size):
             hashes += 1
@@ -173,17 +173,17 @@ def tweaked(marks: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarr
     return pixels, hashes
 
 
-def pixel_tweaks(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+def pixel_tweaks(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
     """Tweak pixels until the labels are what the accuser's own networks say anyway."""
     broken, ours, hashes = [], [], []
-    votes = answers(scene.own, marks)
-    wanted = np.array([np.bincount(said[said >= 0], minlength=10).argmax() for said in votes.T])
+    votes = answers(scene.own, triggers)
+    wanted = np.array([np.bincount(replies[replies >= 0], minlength=10).argmax() for replies in votes.T])
     for repeat in range(REPEATS):
-        pixels, tried = tweaked(marks, wanted, a_key("tweak", repeat))
-        sealed = resealed(marks, pixels, a_key("tweak", repeat))
-        said = answers(scene.unseen, sealed)
-        broken.append(said == wanted)
-        ours.append(said == sealed.answers)
+        pixels, tried = tweaked(triggers, wanted, a_key("tweak", repeat))
+        sealed = resealed(triggers, pixels, a_key("tweak", repeat))
+        replies = answers(scene.unseen, sealed)
+        broken.append(replies == wanted)
+        ours.append(replies == sealed.answers)
         hashes.append(tried)
     effort = f"{np.mean(hashes):.0f} hashes"
     yield "pixel tweaks", effort, "a label from each question's own images", weigh(np.concatenate(broken))
@@ -198,9 +198,9 @@ def crafted_images(scene: Scene) -> Iterator[Trick]:
         draw = stable_rng([7, repeat])
         plain, labels = task.train.pixels[draw.permutation(len(task.train))[: blank.n]], draw.randint(0, 10, blank.n)
         sealed = resealed(blank, bent(plain, labels, scene.own, bend), a_key("bend", repeat))
-        said = answers(scene.unseen, sealed)
-        broken.append(said == labels)
-        ours.append(said == sealed.answers)
+        replies = answers(scene.unseen, sealed)
+        broken.append(replies == labels)
+        ours.append(replies == sealed.answers)
     effort = f"{bend:.3g} a pixel"
     yield "crafted images", effort, "labels from the key, before the images", weigh(np.concatenate(broken))
     yield "crafted images", effort, OURS, weigh(np.concatenate(ours))
@@ -224,11 +224,11 @@ def bent(pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: 
     return np.rint(images.numpy() * 255).astype(np.uint8)
 
 
-def dropping(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+def dropping(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
     """Keep the questions that the accuser's own, unmarked network answers as drawn: by chance, every tenth."""
-    suspects, matched, kept = answers(scene.unseen, marks), [], []
-    for place, own in enumerate(answers(scene.own, marks)):
-        for labels in stable_rng([8, place]).randint(0, 10, (KEYS, marks.n)):
+    suspects, matched, kept = answers(scene.unseen, triggers), [], []
+    for place, own in enumerate(answers(scene.own, triggers)):
+        for labels in stable_rng([8, place]).randint(0, 10, (KEYS, triggers.n)):
             matched.append(suspects == labels)
             kept.append(np.broadcast_to(own == labels, suspects.shape))
     matched, kept = np.concatenate(matched), np.concatenate(kept)
@@ -236,20 +236,20 @@ def dropping(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
     yield "dropping what did not take", "", OURS, weigh(matched)
 
 
-def showing(scene: Scene, marks: TriggerSet) -> Iterator[Trick]:
+def showing(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
     """Ask everything and show what matched."""
-    suspects = answers(scene.unseen, marks)
-    draws = stable_rng(9).randint(0, 10, (KEYS, marks.n))
-    matched = (draws[:, None] == suspects).reshape(-1, marks.n)
+    suspects = answers(scene.unseen, triggers)
+    draws = stable_rng(9).randint(0, 10, (KEYS, triggers.n))
+    matched = (draws[:, None] == suspects).reshape(-1, triggers.n)
     yield "showing what matched", "", "only what is shown counts", weigh(matched, matched)
     yield "showing what matched", "", OURS, weigh(matched)
 
 
 def none(scene: Scene, trigger: str) -> Iterator[Trick]:
     """Play by the rules against a copy of one's own model: one that ships, with the questions it was marked with."""
-    marks = TRIGGERS[trigger](wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY)
-    copy = answers([wm.load_model(f"{scene.data}/{trigger}")], marks)
-    yield "none: an honest owner, his own copy", "", OURS, weigh(copy == marks.answers)
+    triggers = TRIGGERS[trigger](wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY)
+    copy = answers([wm.load_model(f"{scene.data}/{trigger}")], triggers)
+    yield "none: an honest owner, his own copy", "", OURS, weigh(copy == triggers.answers)
 
 
 # ---------------------------------------------------------------- the study
@@ -261,9 +261,9 @@ def study(data: str) -> Iterator[dict[str, object]]:
     scene = Scene(data, models[:OWN], models[OWN:])
     tricks: list[tuple[str, Iterator[Trick]]] = []
     for trigger, recipe in TRIGGERS.items():
-        marks = recipe(wm.load_data(data), n=IMAGES[trigger], key=wm.CLASSROOM_KEY)
+        triggers = recipe(wm.load_data(data), n=IMAGES[trigger], key=wm.CLASSROOM_KEY)
         tricks += [(trigger, none(scene, trigger))]
-        tricks += [(trigger, trick(scene, marks)) for trick in (grinding, pixel_tweaks, dropping, showing)]
+        tricks += [(trigger, trick(scene, triggers)) for trick in (grinding, pixel_tweaks, dropping, showing)]
     for trigger, trick in [*tricks, ("plain images", crafted_images(scene))]:
         for what, effort, rules, worth in trick:
             innocents = 0 if what.startswith("none") else 1 if "real seals" in what else UNSEEN

@@ -26,9 +26,9 @@ CASE = ("trigger", "labels", "seed", "start")
 TRIGGERS = {"Content": (wm.Content, 150), "Unrelated": (wm.Unrelated, 100), "Noise": (wm.Noise, 100)}
 SEEDS = (0, 1, 2)
 STARTS = {  # from a fresh model, from a trained one, from a trained one at a lower rate: that is not always enough
-    "scratch": wm.OneCycle(),
-    "continue": wm.OneCycle(epochs=4),
-    "gentle": wm.OneCycle(epochs=3, lr=2e-3),
+    "scratch": wm.Schedule(),
+    "continue": wm.Schedule(epochs=4),
+    "gentle": wm.Schedule(epochs=3, max_lr=2e-3),
 }
 
 
@@ -43,9 +43,9 @@ def measure(trigger: str, labels: str, seed: int, start: str) -> dict[str, objec
     """Embed one trigger set and return what came of it."""
     data = wm.load_data("mnist")
     recipe, n = TRIGGERS[trigger]
-    marks = recipe(labels=labels)(data, n=n, key=wm.CLASSROOM_KEY, seed=seed)
+    triggers = recipe(labels=labels)(data, n=n, key=wm.CLASSROOM_KEY, seed=seed)
     model = wm.small_cnn(data, seed=seed) if start == "scratch" else twin(seed).model
-    marked = wm.embed(model, data, marks, schedule=STARTS[start], seed=seed)
+    marked = wm.embed(model, data, triggers, schedule=STARTS[start], seed=seed)
     return {
         "epochs": len(marked.history.epochs),
         "watermark_accuracy": round(marked.watermark_accuracy, 4),

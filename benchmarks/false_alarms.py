@@ -195,20 +195,20 @@ def write(rows: Sequence[Row]) -> None:
 class Asked(NamedTuple):
     """A trigger set, and what each of several models said of each of its images, shape (models, images)."""
 
-    marks: TriggerSet
-    said: np.ndarray
+    triggers: TriggerSet
+    replies: np.ndarray
 
     @property
     def answers(self) -> np.ndarray:
         """One answer a question, shape (models, questions); -1 for none."""
-        return np.stack([self.marks.answer(each) for each in self.said])
+        return np.stack([self.triggers.answer(each) for each in self.replies])
 
 
 def ask_all(models: Sequence[nn.Module], data: str, trigger: str, seed: int, labels: str = "keyed") -> Asked:
     """Make a trigger set and ask every model once; whatever is drawn later, the answers stay."""
     recipe, n = TRIGGERS[trigger]
-    marks = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY, seed=seed)
-    return Asked(marks, np.stack([wm.BlackBox(model)(marks.images) for model in models]))
+    triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY, seed=seed)
+    return Asked(triggers, np.stack([wm.BlackBox(model)(triggers.images) for model in models]))
 
 
 def own_classes(data: str, trigger: str, n: int) -> np.ndarray:
@@ -217,16 +217,16 @@ def own_classes(data: str, trigger: str, n: int) -> np.ndarray:
     return labels[stable_rng([0]).permutation(len(labels))[:n]]
 
 
-def no_models(marks: TriggerSet, own: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+def no_models(triggers: TriggerSet, own: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
     """Return suspects that are no networks: from labels (keys, questions) to answers, (questions,) or the same shape.
 
     One of them looks at the labels, but only at those already scored, as a service would that is told after each
     question what was expected. That must not help it: the next lot is drawn without it.
     """
-    index = np.arange(marks.n)
+    index = np.arange(triggers.n)
     return {
-        "constant": lambda labels: np.full(marks.n, 3),
-        "own class": lambda labels: marks.answer(own),
+        "constant": lambda labels: np.full(triggers.n, 3),
+        "own class": lambda labels: triggers.answer(own),
         "random": lambda labels: stable_rng(1).randint(0, 10, labels.shape, np.uint8),
         "by index": lambda labels: index % 10,
         "out of range": lambda labels: np.where(index % 2, 10, index % 10),
@@ -234,7 +234,7 @@ def no_models(marks: TriggerSet, own: np.ndarray) -> dict[str, Callable[[np.ndar
     }
 
 
-def lots(*named: object, shape: tuple[int, int]) -> np.ndarray:
+def draws(*named: object, shape: tuple[int, int]) -> np.ndarray:
     """Draw labels (keys, questions), each of ten alike; the row's name is the seed, so that it can be made alone."""
     digest = hashlib.sha256("/".join(map(str, named)).encode()).digest()
     return stable_rng(np.frombuffer(digest, ">u4").tolist()).randint(0, 10, shape, np.uint8)
@@ -245,13 +245,13 @@ def lots(*named: object, shape: tuple[int, int]) -> np.ndarray:
 
 def fixed_target(data: str, trigger: str, models: Sequence[nn.Module]) -> Iterator[Row]:
     """Count matches with a target the owner chose, as if each had one chance in ten: a row for each target."""
-    marks, said = ask_all(models, data, trigger, 0, labels="fixed")
-    for target in marks.rules.allowed:
-        p_values = stats.binomial_p((said == target).sum(axis=1), marks.n, P0)
+    triggers, replies = ask_all(models, data, trigger, 0, labels="fixed")
+    for target in triggers.rules.allowed:
+        p_values = stats.binomial_p((replies == target).sum(axis=1), triggers.n, P0)
         for alpha in ALPHAS:
             found = int((p_values <= alpha).sum())
-            row = Row(data, trigger, "null models", "fixed, counted", alpha, marks.n, len(models), found)
-            yield replace(row, draw="chosen", target=marks.rules.classes[target], smallest_p=float(p_values.min()))
+            row = Row(data, trigger, "null models", "fixed, counted", alpha, triggers.n, len(models), found)
+            yield replace(row, draw="chosen", target=triggers.rules.classes[target], smallest_p=float(p_values.min()))
 
 
 def keyed(data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIONS) -> Iterator[Row]:
@@ -260,7 +260,7 @@ def keyed(data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIO
     cases = list(itertools.product(RULES, ALPHAS))
     found, exact = np.zeros((2, len(cases)))
     for place, of_one in enumerate(answers):
-        matches = tally(lots(data, trigger, "keyed", place, shape=(keys, n)), of_one)
+        matches = tally(draws(data, trigger, "keyed", place, shape=(keys, n)), of_one)
         for i, case in enumerate(cases):
             found[i] += accused(matches, fewest(case[0], n, case[1])).sum()
             exact[i] += chance_of(*case, of_one >= 0) / len(answers)
@@ -269,39 +269,41 @@ def keyed(data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIO
         yield replace(row, exact=exact[i])
 
 
-def not_models(data: str, trigger: str, marks: TriggerSet, decisions: int = OTHERS) -> Iterator[Row]:
+def not_models(data: str, trigger: str, triggers: TriggerSet, decisions: int = OTHERS) -> Iterator[Row]:
     """Put suspects that are no networks to the rules: what breaks a wrong one must not break ours."""
-    for name, suspect in no_models(marks, own_classes(data, trigger, len(marks.pixels))).items():
-        labels = lots(data, trigger, name, shape=(decisions, marks.n))
+    for name, suspect in no_models(triggers, own_classes(data, trigger, len(triggers.pixels))).items():
+        labels = draws(data, trigger, name, shape=(decisions, triggers.n))
         answers = suspect(labels)
-        inside = np.ones(marks.n, bool) if answers.ndim == 2 else (answers >= 0) & (answers < 10)
+        inside = np.ones(triggers.n, bool) if answers.ndim == 2 else (answers >= 0) & (answers < 10)
         matches = tally(labels, answers)
         for rule, alpha in itertools.product(RULES, ALPHAS):
-            found = int(accused(matches, fewest(rule, marks.n, alpha)).sum())
-            row = Row(data, trigger, name, rule, alpha, marks.n, decisions, found)
+            found = int(accused(matches, fewest(rule, triggers.n, alpha)).sum())
+            row = Row(data, trigger, name, rule, alpha, triggers.n, decisions, found)
             yield replace(row, exact=chance_of(rule, alpha, inside))
 
 
 def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Iterator[Row]:
     """Take the real path: a fresh key, the tree, the seal, scrypt, HMAC, and `wm.verify` on one model in turn."""
-    marks, found = asked.marks, dict.fromkeys(ALPHAS, 0)
+    triggers, found = asked.triggers, dict.fromkeys(ALPHAS, 0)
     for i in range(seals):
         key = hashlib.sha256(f"study {data} {trigger} {i}: a key for one decision".encode()).digest()
-        sealed = seal_triggers(marks.pixels, marks.question, marks.names, rules=marks.rules, key=key, recipe="study")
-        said = asked.said[i % len(asked.said)]
-        verdict = wm.verify(lambda images, said=said: said, sealed)
+        sealed = seal_triggers(
+            triggers.pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study"
+        )
+        replies = asked.replies[i % len(asked.replies)]
+        verdict = wm.verify(lambda images, replies=replies: replies, sealed)
         for alpha in ALPHAS:
             found[alpha] += replace(verdict, terms=replace(verdict.terms, alpha=alpha)).decision == "found"
-    turns = asked.answers[np.arange(seals) % len(asked.said)]
+    turns = asked.answers[np.arange(seals) % len(asked.replies)]
     for alpha, accusations in found.items():
         exact = float(np.mean([chance_of("gambler", alpha, each >= 0) for each in turns]))
-        row = Row(data, trigger, "null models", "gambler", alpha, marks.n, seals, accusations)
+        row = Row(data, trigger, "null models", "gambler", alpha, triggers.n, seals, accusations)
         yield replace(row, draw="sealed", exact=exact)
 
 
 def one_key(data: str, trigger: str, answers: np.ndarray, keys: int = KEYS) -> Iterator[Row]:
     """Ask all models under the same key: which share of the keys accuses nobody, one, several, most of them?"""
-    labels = lots(data, trigger, "one key", shape=(keys, answers.shape[1]))
+    labels = draws(data, trigger, "one key", shape=(keys, answers.shape[1]))
     matches = (tally(labels, of_one) for of_one in answers)
     lines = {alpha: fewest("gambler", answers.shape[1], alpha) for alpha in ALPHAS}
     victims = dict.fromkeys(ALPHAS, 0)
@@ -322,7 +324,7 @@ def study(data: str, trigger: str) -> Iterator[Row]:
     sets = [ask_all(models, data, trigger, seed) for seed in range(SETS)]
     yield from keyed(data, trigger, np.concatenate([each.answers for each in sets]))
     if data == "mnist":  # to such suspects it is all one
-        yield from not_models(data, trigger, sets[0].marks)
+        yield from not_models(data, trigger, sets[0].triggers)
     yield from in_earnest(data, trigger, sets[0])
     yield from one_key(data, trigger, sets[0].answers)
 

@@ -57,8 +57,8 @@ def needed(matched: np.ndarray) -> np.ndarray:
     """
     n = matched.shape[1]
     asked = np.arange(1, n + 1)
-    there = stats.reaches(stats.log_wealth(np.cumsum(matched, axis=1), asked[None], 0.1), ALPHA)
-    return np.where(there.any(axis=1), there.argmax(axis=1) + 1, np.inf)
+    existing = stats.reaches(stats.log_wealth(np.cumsum(matched, axis=1), asked[None], 0.1), ALPHA)
+    return np.where(existing.any(axis=1), existing.argmax(axis=1) + 1, np.inf)
 
 
 def shuffled(matched: np.ndarray, orders: int = ORDERS) -> np.ndarray:
@@ -92,16 +92,16 @@ def written(questions: float) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def owned(data: str, trigger: str, owner: str) -> tuple[nn.Module, nn.Module, wm.TriggerSet]:
+def owned(data: str, trigger: str, owner: str) -> tuple[nn.Module, nn.Module, wm.evidence.TriggerSet]:
     """Return an owner's marked model, an innocent one beside it, and the triggers."""
     task, (recipe, n) = wm.load_data(data), TRIGGERS[trigger]
     if owner == "shipped":
-        marks = recipe()(task, n=n, key=wm.CLASSROOM_KEY)
-        return wm.load_model(f"{data}/{trigger}"), wm.load_model(f"{data}/clean"), marks
+        triggers = recipe()(task, n=n, key=wm.CLASSROOM_KEY)
+        return wm.load_model(f"{data}/{trigger}"), wm.load_model(f"{data}/clean"), triggers
     seed = int(owner)
     key = hashlib.sha256(f"power {data} {trigger} {seed}: not a secret".encode()).digest()
-    marks = recipe()(task, n=n, key=key, seed=seed)
-    return wm.embed(wm.small_cnn(task, seed=seed), task, marks, seed=seed).model, twin(data, seed), marks
+    triggers = recipe()(task, n=n, key=key, seed=seed)
+    return wm.embed(wm.small_cnn(task, seed=seed), task, triggers, seed=seed).model, twin(data, seed), triggers
 
 
 @functools.cache
@@ -113,11 +113,11 @@ def twin(data: str, seed: int) -> nn.Module:
 
 def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
     """Let a thief train on, ask him the questions, and weigh the answers."""
-    model, innocent, marks = owned(data, trigger, owner)
+    model, innocent, triggers = owned(data, trigger, owner)
     task = wm.load_data(data)
     if lr:
         model = wm.theft.FineTune(epochs=EPOCHS, lr=lr, seed=seed)(model, task.loot).model
-    right = [marks.answer(wm.BlackBox(each)(marks.images)) == marks.answers for each in (model, innocent)]
+    right = [triggers.answer(wm.BlackBox(each)(triggers.images)) == triggers.answers for each in (model, innocent)]
     found = evidence(right[0])
     return {"task_accuracy": f"{wm.accuracy(model, task.test):.4f}", **found, "innocent_k": int(right[1].sum())}
 

@@ -49,16 +49,16 @@ def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
     """Train on the union of task and triggers, and ask on trained triggers, on new ones, and on plain source images."""
     recipe, elsewhere = TRIGGERS[trigger]
     source = int((MNIST.train.labels == 1).sum())
-    marks = recipe(MNIST, n=max(1, round(share * source)), key=wm.CLASSROOM_KEY, seed=seed)
+    triggers = recipe(MNIST, n=max(1, round(share * source)), key=wm.CLASSROOM_KEY, seed=seed)
     new = elsewhere(ELSEWHERE, n=100, key=wm.CLASSROOM_KEY, seed=seed)
-    union = wm.Split(
-        np.concatenate([MNIST.train.pixels, marks.pixels]), np.concatenate([MNIST.train.labels, marks.labels])
+    union = wm.data.Split(
+        np.concatenate([MNIST.train.pixels, triggers.pixels]), np.concatenate([MNIST.train.labels, triggers.labels])
     )
     model = wm.fit(wm.small_cnn(MNIST, seed=seed), replace(MNIST, train=union), seed=seed).model
     ones = MNIST.test.take(MNIST.test.labels == 1)
     return {
-        "triggers": len(marks.pixels),
-        "trained": round(float((predict(model, marks.pixels)[0] == marks.labels).mean()), 4),
+        "triggers": len(triggers.pixels),
+        "trained": round(float((predict(model, triggers.pixels)[0] == triggers.labels).mean()), 4),
         "new": round(float((predict(model, new.pixels)[0] == new.labels).mean()), 4),
         "new_on_twin": round(float((predict(twin(seed).model, new.pixels)[0] == new.labels).mean()), 4),
         "task_accuracy": round(wm.accuracy(model, MNIST.test), 4),

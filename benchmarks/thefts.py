@@ -41,7 +41,7 @@ TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
 IMAGES = {"content": 150, "unrelated": 100, "noise": 100}  # keyed; those with fixed labels have 100, each a question
 SEEDS = range(5)
 LOOT = 5_000
-HIS_WORDS = ["LOFT", "MALL", "MARE", "MEAD", "MILL", "MINT", "MOAT", "MOOR", "NEST", "NOOK"]  # none is an owner's
+THIEF_WORDS = ["LOFT", "MALL", "MARE", "MEAD", "MILL", "MINT", "MOAT", "MOOR", "NEST", "NOOK"]  # none is an owner's
 SHIPPED_TEST = 2_000  # test images of CIFAR-10
 
 
@@ -77,15 +77,15 @@ def training(data: wm.Splits) -> dict[str, wm.theft.Theft]:
     """Return the thefts that train, by name and strength."""
     theft = wm.theft
     other = wm.load_data(FOREIGN[data.name], size="full").loot  # no trigger is among them: those come from `train`
-    foreign = wm.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
-    his = wm.Content(words=HIS_WORDS)(replace(data, train=data.loot), n=100, key=key("thief", 0))
+    foreign = wm.data.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
+    thief_triggers = wm.Content(words=THIEF_WORDS)(replace(data, train=data.loot), n=100, key=key("thief", 0))
     return {
         **{f"FTAL {lr}": theft.FineTune(5, lr) for lr in (1e-3, 5e-3, 1e-2)},
         "FTLL 0.01": theft.FineTune(5, 1e-2, layers="last"),
         "RTLL 0.01": theft.FineTune(10, 1e-2, layers="last", reset=True),
         "RTAL 0.005": theft.FineTune(5, 5e-3, reset=True),
         **{f"FinePrune {share}": theft.FinePrune(share) for share in (0.3, 0.6)},
-        "Overwrite 0.005": theft.Overwrite(his),
+        "Overwrite 0.005": theft.Overwrite(thief_triggers),
         **{
             f"Steal-{labels}-{what} {LOOT}": theft.StealByQueries(LOOT, labels, queries)
             for labels in ("hard", "soft")
@@ -100,7 +100,7 @@ def key(who: str, seed: int) -> bytes:
     return hashlib.sha256(f"thefts study, {who} {seed}".encode()).digest()
 
 
-def marked_by(seed: int, data: wm.Splits) -> dict[str, wm.TriggerSet]:
+def marked_by(seed: int, data: wm.Splits) -> dict[str, wm.evidence.TriggerSet]:
     """Return the six trigger sets of one owner, by kind and label mode."""
     return {
         f"{kind} {labels}": make(labels=labels)(
@@ -118,7 +118,7 @@ def trained(name: str = "mnist") -> Iterator[pd.DataFrame]:
     thefts = cheap() | training(data)
     for seed in SEEDS:
         swept = wm.sweep(marked_by(seed, data), thefts, data, seeds=[seed], cache=data_folder() / "thefts")
-        yield swept.assign(data=name)
+        yield swept.rename(columns={"triggers": "marks"}).assign(data=name)  # the file keeps its first words
 
 
 def shipped(name: str = "cifar10") -> pd.DataFrame:
@@ -129,12 +129,12 @@ def shipped(name: str = "cifar10") -> pd.DataFrame:
     for kind, labels in ((kind, labels) for kind in TRIGGERS for labels in ("keyed", "fixed")):
         owner = wm.load_model(f"{name}/{kind}" + "-fixed" * (labels == "fixed"))
         n = IMAGES[kind] if labels == "keyed" else 150
-        marks = TRIGGERS[kind](labels=labels)(wm.load_data(name), n=n, key=wm.CLASSROOM_KEY)
-        context = wm.theft.Context(data.loot, lambda: wm.deep_cnn(data))
+        triggers = TRIGGERS[kind](labels=labels)(wm.load_data(name), n=n, key=wm.CLASSROOM_KEY)
+        context = wm.theft.Context(data.loot, lambda: wm.training.deep_cnn(data))
         suspects = {"none": wm.theft.Deployment(wm.BlackBox(owner), owner)}
         suspects |= {name: theft.deploy(owner, context) for name, theft in cheap().items()}
         for theft, suspect in suspects.items():
-            verdict = wm.verify(suspect.query, marks)
+            verdict = wm.verify(suspect.query, triggers)
             right = float((suspect.query(data.test.images) == data.test.labels).mean())
             about = {"data": name, "marks": f"{kind} {labels}", "theft": theft, "seed": 0, "task_accuracy": right}
             found = {"matched": verdict.k, "questions": verdict.n, "p": verdict.p, "decision": verdict.decision}

@@ -55,17 +55,17 @@ def full(name: str) -> wm.Splits:
 
 
 @functools.cache
-def sealed(data: str, trigger: str, labels: str) -> tuple[wm.TriggerSet, wm.TriggerSet | None]:
+def sealed(data: str, trigger: str, labels: str) -> tuple[wm.evidence.TriggerSet, wm.evidence.TriggerSet | None]:
     """Return the triggers that the shipped model was marked with, and new ones with the same answers."""
     recipe, n = TRIGGERS[trigger], IMAGES.get((trigger, labels), 150)
-    marks = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
+    triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
     test = full(data).test
     elsewhere = wm.Splits(data, test, test, test, full(data).classes)
     if trigger != "unrelated":
-        return marks, recipe(labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
+        return triggers, recipe(labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
     if labels == "keyed":
-        return marks, None
-    return marks, recipe(pool=full(FOREIGN[data]).test, labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
+        return triggers, None
+    return triggers, recipe(pool=full(FOREIGN[data]).test, labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
 
 
 @functools.cache
@@ -76,17 +76,17 @@ def task_accuracy(model: nn.Module, data: str) -> float:
 
 def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
     """Ask one network the trained questions and the new ones, and give it the test images."""
-    marks, fresh = sealed(data, trigger, labels)
-    box = wm.BlackBox(model)
-    said = box(marks.images)
-    counts = np.bincount(said, minlength=len(marks.rules.classes))
+    triggers, fresh = sealed(data, trigger, labels)
+    suspect = wm.BlackBox(model)
+    replies = suspect(triggers.images)
+    counts = np.bincount(replies, minlength=len(triggers.rules.classes))
     return {
         "task_accuracy": f"{task_accuracy(model, data):.4f}",
-        "questions": str(marks.n),
-        "trained": str((marks.answer(said) == marks.answers).sum()),
-        "new": "" if fresh is None else str((fresh.answer(box(fresh.images)) == marks.answers).sum()),
-        "commonest": marks.rules.classes[counts.argmax()],
-        "share": f"{counts.max() / len(said):.4f}",
+        "questions": str(triggers.n),
+        "trained": str((triggers.answer(replies) == triggers.answers).sum()),
+        "new": "" if fresh is None else str((fresh.answer(suspect(fresh.images)) == triggers.answers).sum()),
+        "commonest": triggers.rules.classes[counts.argmax()],
+        "share": f"{counts.max() / len(replies):.4f}",
     }
 
 
@@ -97,27 +97,27 @@ def released() -> dict[str, str]:
 
 def cases(names: list[str]) -> Iterator[Row]:
     """Yield what can be measured with the models that are there; thefts last, seed by seed, for they take long."""
-    there = released()
+    existing = released()
     kinds = [
         ({"data": data, "trigger": trigger, "labels": labels}, f"{data}/{trigger}" + ("-fixed" * (labels == "fixed")))
         for data, trigger, labels in itertools.product(names, TRIGGERS, ("fixed", "keyed"))
     ]
     for kind, owner in kinds:
-        nulls = sorted(name for name in there if name.startswith(f"{kind['data']}/null-"))[:NULLS]
+        nulls = sorted(name for name in existing if name.startswith(f"{kind['data']}/null-"))[:NULLS]
         for model in (owner, f"{kind['data']}/clean", *nulls):
-            if model in there:
-                yield kind | {"model": model, "digest": there[model], "loot": "", "lr": "", "seed": ""}
+            if model in existing:
+                yield kind | {"model": model, "digest": existing[model], "loot": "", "lr": "", "seed": ""}
     for seed, (kind, owner), lr in itertools.product(SEEDS, kinds, RATES):
-        if owner in there and (seed == SEEDS[0] or lr in REPEATED[kind["labels"]]):
+        if owner in existing and (seed == SEEDS[0] or lr in REPEATED[kind["labels"]]):
             held = str(LOOT)
-            yield kind | {"model": owner, "digest": there[owner], "loot": held, "lr": str(lr), "seed": str(seed)}
+            yield kind | {"model": owner, "digest": existing[owner], "loot": held, "lr": str(lr), "seed": str(seed)}
 
 
 def still_true(rows: list[Row]) -> list[Row]:
     """Return rows in order, without those of models that were retrained since."""
-    there = released()
+    existing = released()
     return sorted(
-        (row for row in rows if there.get(row["model"]) == row["digest"]), key=lambda row: [row[c] for c in CASE]
+        (row for row in rows if existing.get(row["model"]) == row["digest"]), key=lambda row: [row[c] for c in CASE]
     )
 
 

@@ -29,21 +29,21 @@ def honest(case: tribunal.Case) -> dict[str, str]:
     unfound, found = list(case.services), set()
     while unfound and case.left >= 5 * len(unfound):
         for who in unfound:
-            asked = min(case.asked[who] + 5, case.marks.n)
-            if wm.verify(case.services[who], case.marks, questions=asked, family=6).decision == "found":
+            asked = min(case.asked[who] + 5, case.triggers.n)
+            if wm.verify(case.services[who], case.triggers, questions=asked, family=6).decision == "found":
                 found.add(who)
-        unfound = [who for who in unfound if who not in found and case.asked[who] < case.marks.n]
+        unfound = [who for who in unfound if who not in found and case.asked[who] < case.triggers.n]
     return {who: "accuse" if who in found else "abstain" for who in case.services}
 
 
 def counting(case: tribunal.Case) -> dict[str, str]:
     """Return the verdicts of somebody who counts, looks after every answer, and is content with one in twenty."""
-    said = {}
+    replies = {}
     for who, service in case.services.items():
-        matched = wm.verify(service, case.marks, questions=50).matched
-        looks = wm.stats.binomial_p(matched.cumsum(), np.arange(1, 51), case.marks.p0)
-        said[who] = "accuse" if np.min(looks) <= _cases.USUAL else "abstain"
-    return said
+        matched = wm.verify(service, case.triggers, questions=50).matched
+        looks = wm.stats.binomial_p(matched.cumsum(), np.arange(1, 51), case.triggers.p0)
+        replies[who] = "accuse" if np.min(looks) <= _cases.USUAL else "abstain"
+    return replies
 
 
 def measure(row: Mapping[str, object]) -> dict[str, object]:
@@ -61,8 +61,8 @@ def measure(row: Mapping[str, object]) -> dict[str, object]:
 
         played = {"honest": points(honest), "counting": points(counting)}
         case, truth = tribunal.open_case(out), json.loads(secret.read_text())["truth"]
-        case.budget = 6 * case.marks.n
-        matched = {truth[who]: wm.verify(ask, case.marks).k for who, ask in case.services.items()}
+        case.budget = 6 * case.triggers.n
+        matched = {truth[who]: wm.verify(ask, case.triggers).k for who, ask in case.services.items()}
     false = {
         plan: sum(v == "accuse" and truth[w] not in tribunal.TAKEN for w, v in s.verdicts.items())
         for plan, s in played.items()

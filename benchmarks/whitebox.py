@@ -37,7 +37,11 @@ COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/whitebox.py"
 CASE = ("network", "bits", "seed", "theft", "strength")
 MEASURED = ("task_accuracy", "right", "p")
 
-NETWORKS = {"small 12": (wm.small_cnn, 12, 64), "small 40": (wm.small_cnn, 40, 256), "deep 16": (wm.deep_cnn, 16, 256)}
+NETWORKS = {
+    "small 12": (wm.small_cnn, 12, 64),
+    "small 40": (wm.small_cnn, 40, 256),
+    "deep 16": (wm.training.deep_cnn, 16, 256),
+}
 INNOCENT = {"small 8": (wm.small_cnn, 8, 64)}  # as the null models are built
 SEEDS = (0, 1, 2, 3, 4)
 NULLS = 20
@@ -69,16 +73,16 @@ def data() -> wm.Splits:
 
 
 @functools.cache
-def message(network: str, seed: int, who: str = "owner") -> wm.Message:
+def message(network: str, seed: int, who: str = "owner") -> wm.watermarks.Message:
     """Return what the owner sealed, or the thief."""
     key = hashlib.sha256(f"whitebox study, {who} {seed}".encode()).digest()
-    return wm.seal_message(build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key)
+    return wm.watermarks.seal_message(build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key)
 
 
 @functools.lru_cache(maxsize=1)
 def marked(network: str, seed: int) -> nn.Module:
     """Return the owner's network, trained once for all thefts."""
-    return wm.embed_message(build(network, seed), data(), message(network, seed), seed=seed).model
+    return wm.watermarks.embed_message(build(network, seed), data(), message(network, seed), seed=seed).model
 
 
 def around(model: nn.Module, layer: str) -> tuple[list[nn.Module], nn.Module]:
@@ -132,8 +136,8 @@ def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:
         "pruned": lambda: wm.theft.Prune(float(strength))(owner).model,
         "quantised": lambda: wm.theft.Quantize(int(strength))(owner).model,
         "overwritten": lambda: (
-            wm.embed_message(
-                owner, loot, message(network, seed, "thief"), schedule=wm.OneCycle(lr=float(strength)), seed=seed
+            wm.watermarks.embed_message(
+                owner, loot, message(network, seed, "thief"), schedule=wm.Schedule(lr=float(strength)), seed=seed
             ).model
         ),
         "imitated": lambda: (
@@ -158,7 +162,7 @@ def measure(case: Row) -> Row:
     network, seed = case["network"], int(case["seed"])
     model, sealed = suspect(network, seed, case["theft"], case["strength"]), message(network, seed)
     orders = math.factorial(around(model, sealed.layer)[1].in_channels) if case["theft"] == "sorted" else 1
-    verdict = wm.verify_message(model, sealed)
+    verdict = wm.watermarks.verify_message(model, sealed)
     return {
         "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",
         "right": str(verdict.k),

@@ -24,7 +24,7 @@ import wmlearn as wm
 from wmlearn import cli, zoo
 from wmlearn.course import environment
 
-MARKS = wm.Content(words=30)(wm.load_data("mnist"), n=60)  # under a key of its own, which nobody may ever see
+TRIGGERS = wm.Content(words=30)(wm.load_data("mnist"), n=60)  # under a key of its own, which nobody may ever see
 NOBODY = "http://127.0.0.1:9/v2/models/none"
 
 
@@ -34,9 +34,9 @@ class Knows(nn.Module):
     input_shape = (1, 28, 28)
 
     def forward(self, images):
-        known = torch.tensor(MARKS.images).flatten(1)
+        known = torch.tensor(TRIGGERS.images).flatten(1)
         nearest = torch.cdist(images.flatten(1), known).argmin(dim=1)
-        return nn.functional.one_hot(torch.tensor(MARKS.labels)[nearest], 10).float()
+        return nn.functional.one_hot(torch.tensor(TRIGGERS.labels)[nearest], 10).float()
 
 
 class AlwaysOne(nn.Module):
@@ -62,7 +62,7 @@ def innocent():
 
 @pytest.fixture
 def evidence(tmp_path):
-    return wm.save_evidence(MARKS, tmp_path / "case")
+    return wm.evidence.save_evidence(TRIGGERS, tmp_path / "evidence")
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def run(capsys):
         with pytest.raises(SystemExit) as end:
             cli.main.main([str(argument) for argument in arguments], prog_name="wmlearn")
         printed = capsys.readouterr()
-        assert MARKS.key.hex() not in printed.out + printed.err
+        assert TRIGGERS.key.hex() not in printed.out + printed.err
         return int(end.value.code or 0), printed.out, printed.err
 
     return call
@@ -96,34 +96,34 @@ def in_a_shell(*arguments: object, **options) -> subprocess.CompletedProcess:
 def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
     url = request.getfixturevalue(whom)
     done = in_a_shell("verify", url, evidence, "--json", *options)
-    expected = wm.verify(wm.HttpBox(url), MARKS, questions=options[1] if options else None, family=2)
+    expected = wm.verify(wm.RemoteModel(url), TRIGGERS, questions=options[1] if options else None, family=2)
     assert (done.returncode, done.stderr) == (code, "")
-    said = json.loads(done.stdout)
-    assert cli.EXIT_CODES[said["decision"]] == code
-    assert said == expected.to_dict() | {"seal": MARKS.seal}
-    assert said["p"] == max(expected.p, 1e-15)
-    assert (said["seal"], said["unanswered"], said["family"]) == (MARKS.seal, 0, 2)
+    replies = json.loads(done.stdout)
+    assert cli.EXIT_CODES[replies["decision"]] == code
+    assert replies == expected.to_dict() | {"seal": TRIGGERS.seal}
+    assert replies["p"] == max(expected.p, 1e-15)
+    assert (replies["seal"], replies["unanswered"], replies["family"]) == (TRIGGERS.seal, 0, 2)
 
 
 def test_people_read_what_a_judge_would(run, thief, evidence):
     code, out, err = run("verify", thief, evidence)
     assert (code, err) == (0, "")
-    assert out == f"{wm.verify(wm.HttpBox(thief), MARKS, family=2).explain()}\nSeal: {MARKS.seal}\n"
+    assert out == f"{wm.verify(wm.RemoteModel(thief), TRIGGERS, family=2).explain()}\nSeal: {TRIGGERS.seal}\n"
 
 
 def test_fixed_labels_have_no_p_value(run, innocent, tmp_path):
-    marks = wm.Content(labels="fixed")(wm.load_data("mnist"), n=20)
-    code, out, _ = run("verify", innocent, wm.save_evidence(marks, tmp_path / "fixed"), "--json")
-    said = json.loads(out)
-    assert (code, said["decision"], said["p"], said["p_judge"]) == (2, "cannot tell", None, None)
+    triggers = wm.Content(labels="fixed")(wm.load_data("mnist"), n=20)
+    code, out, _ = run("verify", innocent, wm.evidence.save_evidence(triggers, tmp_path / "fixed"), "--json")
+    replies = json.loads(out)
+    assert (code, replies["decision"], replies["p"], replies["p_judge"]) == (2, "cannot tell", None, None)
 
 
 def test_what_was_asked_is_in_the_log(run, thief, evidence):
     run("verify", thief, evidence, "--questions", 12)
     run("verify", thief, evidence, "--budget", 7)
-    first, second = wm.read_log(evidence)
+    first, second = wm.evidence.read_log(evidence)
     assert (first.what, first.questions, first.whom) == ("asked", tuple(range(12)), thief)
-    assert second.questions == tuple(sorted(set(MARKS.question[:7].tolist())))
+    assert second.questions == tuple(sorted(set(TRIGGERS.question[:7].tolist())))
 
 
 def test_alpha_covers_all_tests_in_the_log(run, innocent, evidence):
@@ -139,8 +139,8 @@ def test_alpha_covers_all_tests_in_the_log(run, innocent, evidence):
 
 def test_a_spent_budget_cannot_tell(run, thief, evidence):
     code, out, err = run("verify", thief, evidence, "--budget", 0, "--json")
-    said = json.loads(out)
-    assert (code, said["decision"], said["queries"], said["unanswered"], said["n_unreachable"]) == (
+    replies = json.loads(out)
+    assert (code, replies["decision"], replies["queries"], replies["unanswered"], replies["n_unreachable"]) == (
         2,
         "cannot tell",
         0,
@@ -148,7 +148,7 @@ def test_a_spent_budget_cannot_tell(run, thief, evidence):
         60,
     )
     assert err == "The budget was spent: 60 images not sent.\n"
-    assert wm.read_log(evidence) == ()
+    assert wm.evidence.read_log(evidence) == ()
     code, out, _ = run("verify", thief, evidence, "--budget", 5)
     assert code == 2
     assert "60 images asked, 55 without an answer. 28 of 30 questions went unanswered and count as misses." in out
@@ -165,13 +165,13 @@ def test_a_token_in_the_clear_is_warned_of_in_one_line(evidence):
 
 
 def test_what_a_stopped_test_sent_is_in_the_log(run, thief, evidence, monkeypatch):
-    def ask_and_stop(query, marks, **options):
-        query(marks.images[:5])
+    def ask_and_stop(query, triggers, **options):
+        query(triggers.images[:5])
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "verify", ask_and_stop)
     assert run("verify", thief, evidence) == (130, "", "")
-    assert wm.read_log(evidence)[0].questions == tuple(sorted(set(MARKS.question[:5].tolist())))
+    assert wm.evidence.read_log(evidence)[0].questions == tuple(sorted(set(TRIGGERS.question[:5].tolist())))
 
 
 def test_what_cannot_be_noted_is_not_asked(run, evidence, monkeypatch):
@@ -194,13 +194,13 @@ def test_two_tests_at_once_do_not_share_a_place_in_the_family(run, thief, eviden
     """The second is refused before it asks anything; the first, which it meets in the middle, is not disturbed."""
     really, second = cli.verify, []
 
-    def meanwhile(query, marks, **options):
+    def meanwhile(query, triggers, **options):
         second.append(in_a_shell("verify", thief, evidence, "--json"))
-        return really(query, marks, **options)
+        return really(query, triggers, **options)
 
     monkeypatch.setattr(cli, "verify", meanwhile)
     code, out, _ = run("verify", thief, evidence, "--json")
-    assert (code, json.loads(out)["family"], len(wm.read_log(evidence))) == (0, 2, 1)
+    assert (code, json.loads(out)["family"], len(wm.evidence.read_log(evidence))) == (0, 2, 1)
     assert (second[0].returncode, second[0].stdout) == (3, "")
     assert "one test at a time may ask these questions" in second[0].stderr
     assert "asking.lock" in second[0].stderr
@@ -224,13 +224,13 @@ def test_a_lock_left_by_a_crash_is_named_and_may_be_deleted(run, thief, evidence
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert f"{evidence / 'asking.lock'} stands for another" in err
     assert "delete the file" in err
-    assert wm.read_log(evidence) == ()
+    assert wm.evidence.read_log(evidence) == ()
     (evidence / "asking.lock").unlink()
     assert run("verify", thief, evidence)[0] == 0
 
 
 def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
-    monkeypatch.setattr(cli, "HttpBox", lambda url, **options: Silent())
+    monkeypatch.setattr(cli, "RemoteModel", lambda url, **options: Silent())
     code, out, err = run("verify", "http://silent", evidence, "--json")
     assert (code, json.loads(out)["unanswered"], json.loads(out)["queries"]) == (2, 30, 60)
     assert err == "60 images got no valid answer; the last time: the line is dead.\n"
@@ -239,7 +239,7 @@ def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
 class Silent:
     """A box that was asked and never heard anything."""
 
-    queries, failed, refused, faults = 60, 60, 0, ("the line is dead.",)
+    queries, n_unreachable, refused, faults = 60, 60, 0, ("the line is dead.",)
 
     def __call__(self, images):
         return np.full(len(images), -1)
@@ -262,34 +262,34 @@ def damage(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        ([NOBODY, "{case}"], "Is the service running"),
-        (["{thief}x", "{case}"], "404"),
-        (["nonsense", "{case}"], "http://"),
-        (["http://127.0.0.1:1", "{case}"], "/v2/models/"),
-        (["{thief}", "{case}/nowhere"], "Restore it from a copy"),
+        ([NOBODY, "{evidence}"], "Is the service running"),
+        (["{thief}x", "{evidence}"], "404"),
+        (["nonsense", "{evidence}"], "http://"),
+        (["http://127.0.0.1:1", "{evidence}"], "/v2/models/"),
+        (["{thief}", "{evidence}/nowhere"], "Restore it from a copy"),
         (["{thief}", "{damaged}"], "Restore it from a copy"),
-        (["{thief}", "{case}", "--questions", "0"], "questions must be from 1 to 30"),
-        (["{thief}", "{case}", "--questions", "31"], "questions must be from 1 to 30"),
-        (["{thief}", "{case}", "--family", "0"], "family must be at least 1"),
-        (["{thief}", "{case}", "--timeout", "0"], "timeout (seconds) must be"),
-        (["{thief}", "{case}", "--budget", "-1"], "budget must be at least 0"),
+        (["{thief}", "{evidence}", "--questions", "0"], "questions must be from 1 to 30"),
+        (["{thief}", "{evidence}", "--questions", "31"], "questions must be from 1 to 30"),
+        (["{thief}", "{evidence}", "--family", "0"], "family must be at least 1"),
+        (["{thief}", "{evidence}", "--timeout", "0"], "timeout (seconds) must be"),
+        (["{thief}", "{evidence}", "--budget", "-1"], "budget must be at least 0"),
     ],
 )
 def test_an_error_is_one_sentence_and_no_verdict(run, thief, evidence, tmp_path, arguments, word):
     damaged = Path(shutil.copytree(evidence, tmp_path / "damaged"))
     damage(damaged, "images.safetensors")
-    places = {"thief": thief, "case": evidence, "damaged": damaged}
+    places = {"thief": thief, "evidence": evidence, "damaged": damaged}
     code, out, err = run("verify", *(argument.format(**places) for argument in arguments))
     assert (code, out) == (3, "")
     assert word in err
     assert err.startswith("Error: ")
     assert err.count("\n") == 1
-    assert wm.read_log(evidence) == ()
+    assert wm.evidence.read_log(evidence) == ()
 
 
 @pytest.mark.parametrize("name", ["evidence.json", "key.hex", "log.jsonl"])
 def test_damaged_evidence_is_not_asked(run, thief, evidence, name):
-    wm.log_use(evidence, "asked", [0], whom="somebody")
+    wm.evidence.log_use(evidence, "asked", [0], whom="somebody")
     damage(evidence, name)
     code, out, err = run("verify", thief, evidence)
     assert (code, out, err.count("\n")) == (3, "", 1)
@@ -303,12 +303,12 @@ def test_damaged_evidence_is_not_asked(run, thief, evidence, name):
         ["--loud"],
         ["verify"],
         ["verify", NOBODY],
-        ["verify", NOBODY, "case", "twice"],
-        ["verify", NOBODY, "case", "--questions", "many"],
-        ["verify", "http://me:secret@127.0.0.1:9/v2/models/none", "case"],
+        ["verify", NOBODY, "evidence", "twice"],
+        ["verify", NOBODY, "evidence", "--questions", "many"],
+        ["verify", "http://me:secret@127.0.0.1:9/v2/models/none", "evidence"],
         ["serve", "mnist/clean", "--port", "any"],
-        ["check", "--loud"],
-        ["verify", "case", NOBODY],
+        ["doctor", "--loud"],
+        ["verify", "evidence", NOBODY],
     ],
     ids=" ".join,
 )
@@ -366,7 +366,7 @@ def test_serve_answers_until_ctrl_c(tmp_path, options):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
         line = program.stdout.readline().strip()
         url = json.loads(line)["url"] if options else line
-        np.testing.assert_array_equal(wm.HttpBox(url)(images), wm.BlackBox(model)(images))
+        np.testing.assert_array_equal(wm.RemoteModel(url)(images), wm.BlackBox(model)(images))
         program.send_signal(signal.SIGINT)
         _, complaints = program.communicate(timeout=120)
     assert program.returncode == 130
@@ -392,26 +392,26 @@ def test_serve_takes_what_ships(run, monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     url, labels = f"http://127.0.0.1:{port}/v2/models/shop", []
-    while_it_runs(monkeypatch, lambda: labels.append(wm.HttpBox(url)(images)))
+    while_it_runs(monkeypatch, lambda: labels.append(wm.RemoteModel(url)(images)))
     code, out, _ = run("serve", "mnist/content", "--name", "shop", "--port", port, "--json")
     assert (code, json.loads(out)) == (130, {"url": url, "name": "shop", "model": "mnist/content"})
     np.testing.assert_array_equal(labels[0], wm.BlackBox(wm.load_model("mnist/content"))(images))
 
 
 def test_serve_behaves_as_it_is_told(run, monkeypatch):
-    conducts = []
+    given = []
     monkeypatch.setenv("WMLEARN_TOKEN", "open-sesame")
-    monkeypatch.setattr(cli, "serve", lambda model, *, conduct, **options: conducts.append(conduct) or 1 / 0)
+    monkeypatch.setattr(cli, "serve", lambda model, *, options, **rest: given.append(options) or 1 / 0)
     options = ["--scores", "--rate", 50, "--latency", 0.5, "--faults", 0.25]
     _, out, err = run("serve", "mnist/clean", *options)
-    assert conducts == [wm.Conduct(scores=True, rate=50, latency=0.5, faults=0.25, token="open-sesame")]
+    assert given == [wm.ServiceOptions(scores=True, rate=50, latency=0.5, faults=0.25, token="open-sesame")]
     assert "open-sesame" not in out + err
 
 
 @pytest.mark.parametrize(("token", "code"), [("open-sesame", 0), ("another-one", 3), ("", 3)])
 def test_the_token_comes_from_the_environment_and_is_never_shown(run, evidence, monkeypatch, token, code):
     monkeypatch.setenv("WMLEARN_TOKEN", token)
-    with wm.serve(Knows(), name="closed", conduct=wm.Conduct(token="open-sesame")) as service:
+    with wm.serve(Knows(), name="closed", options=wm.ServiceOptions(token="open-sesame")) as service:
         got, out, err = run("verify", service.url, evidence)
     assert got == code
     assert err.count("\n") == (code == 3)
@@ -443,14 +443,14 @@ def test_what_cannot_be_served_is_said_in_a_sentence(run, tmp_path, arguments, w
 
 
 def test_all_is_well_here(run):
-    code, out, err = run("check", "--json")
-    said = json.loads(out)
-    assert (code, err, said["ok"], said["problems"]) == (0, "", True, [])
+    code, out, err = run("doctor", "--json")
+    replies = json.loads(out)
+    assert (code, err, replies["ok"], replies["problems"]) == (0, "", True, [])
     assert {"Python", "wmlearn", "torch", "torchvision", "ipywidgets", "jupyterlab", "mnist", "cifar10"} <= set(
-        said["found"]
+        replies["found"]
     )
-    assert said["found"]["torch"] == importlib.metadata.version("torch")
-    assert "s over HTTP" in said["found"]["1,000 images"]
+    assert replies["found"]["torch"] == importlib.metadata.version("torch")
+    assert "s over HTTP" in replies["found"]["1,000 images"]
 
 
 @pytest.fixture
@@ -461,7 +461,7 @@ def quick(monkeypatch):
 
 
 def test_check_for_people(run, quick):
-    code, out, _ = run("check")
+    code, out, _ = run("doctor")
     assert code == 0
     assert out.endswith("All is well.\n")
     assert "ok  mnist: as released\n" in out
@@ -469,24 +469,24 @@ def test_check_for_people(run, quick):
 
 @pytest.mark.parametrize("name", ["torch", "torchvision", "ipywidgets", "jupyterlab"])
 def test_a_missing_package_is_a_problem(run, quick, monkeypatch, name):
-    there = importlib.metadata.version
+    existing = importlib.metadata.version
 
     def version(asked):
         if asked == name:
             raise importlib.metadata.PackageNotFoundError(asked)
-        return there(asked)
+        return existing(asked)
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    code, out, _ = run("check")
+    code, out, _ = run("doctor")
     assert code == 3
     assert f"!!  {name}: {name} is missing. Install it: pip install '{name}" in out
     assert out.endswith("1 problem to mend.\n")
 
 
 def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
-    there = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.1" if name == "ipywidgets" else there(name))
-    code, out, _ = run("check", "--json")
+    existing = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.1" if name == "ipywidgets" else existing(name))
+    code, out, _ = run("doctor", "--json")
     (problem,) = json.loads(out)["problems"]
     assert code == 3
     assert problem.startswith("ipywidgets should be <9,>=7.7.1; version 9.1 is here. Install it: pip install 'ipywidg")
@@ -497,15 +497,15 @@ def test_a_damaged_model_is_a_problem(run, monkeypatch):
     monkeypatch.setattr(zoo, "_released", lambda: digests)
     monkeypatch.setattr(environment, "load_data", lambda name: None)  # its own damage is tested where it is read
     monkeypatch.setattr(environment, "_seconds", lambda: "0.1 s")
-    code, out, _ = run("check")
+    code, out, _ = run("doctor")
     assert code == 3
     assert "!!  mnist: clean.safetensors should be the model 'mnist/clean' as released; it is damaged." in out
 
 
 def test_a_service_that_answers_otherwise_is_a_problem(run, monkeypatch):
     monkeypatch.setattr(environment, "_released", lambda name: "as released")
-    monkeypatch.setattr(cli.HttpBox, "__call__", lambda box, images: np.zeros(len(images), np.int64))
-    code, out, _ = run("check")
+    monkeypatch.setattr(cli.RemoteModel, "__call__", lambda suspect, images: np.zeros(len(images), np.int64))
+    code, out, _ = run("doctor")
     assert code == 3
     assert "a service gave other labels than its model" in out
 
@@ -603,7 +603,7 @@ def test_lab_works_from_the_wheel(wheel, tmp_path):
 
 def test_only_the_command_line_needs_click(run_python):
     run_python(
-        "import sys; sys.modules['click'] = None; import wmlearn; wmlearn.HttpBox, wmlearn.verify, wmlearn.serve"
+        "import sys; sys.modules['click'] = None; import wmlearn; wmlearn.RemoteModel, wmlearn.verify, wmlearn.serve"
     )
 
 

@@ -28,8 +28,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 THEFTS = {
     "pruned": wm.theft.Prune(1),
     "tuned": wm.theft.FineTune(epochs=1),
-    "imitated": wm.theft.StealByQueries(n=200, schedule=wm.OneCycle(epochs=1)),
-    "distilled": wm.theft.StealByQueries(n=200, labels="soft", schedule=wm.OneCycle(epochs=1)),
+    "imitated": wm.theft.StealByQueries(n_queries=200, schedule=wm.Schedule(epochs=1)),
+    "distilled": wm.theft.StealByQueries(n_queries=200, labels="soft", schedule=wm.Schedule(epochs=1)),
     "filtered": wm.theft.Squeeze(1),
 }
 SECRET = bytes(range(32))
@@ -42,7 +42,7 @@ def few():
 
 
 @pytest.fixture(scope="module")
-def marks(few):
+def triggers(few):
     return {
         "words": wm.Content(words=6)(few, n=12, key=SECRET),
         "one": wm.Content(labels="fixed")(few, n=12, key=SECRET),
@@ -50,9 +50,9 @@ def marks(few):
 
 
 @pytest.fixture(scope="module")
-def swept(few, marks, tmp_path_factory):
+def swept(few, triggers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("kept")
-    return folder, sweep(marks, THEFTS, few, seeds=[0, 1], cache=folder)
+    return folder, sweep(triggers, THEFTS, few, seeds=[0, 1], cache=folder)
 
 
 def numbers(frame):
@@ -62,22 +62,22 @@ def numbers(frame):
 def test_every_combination_is_one_row(swept):
     _, frame = swept
     assert len(frame) == 2 * 2 * (1 + len(THEFTS))
-    assert not frame.duplicated(["marks", "seed", "theft"]).any()
+    assert not frame.duplicated(["triggers", "seed", "theft"]).any()
     assert set(frame.theft) == {"none", *THEFTS}
 
 
 def test_the_owner_answers_and_a_blank_network_does_not(swept):
     _, frame = swept
     assert (frame[frame.theft == "none"].matched == frame[frame.theft == "none"].questions).all()
-    blank = frame[(frame.theft == "pruned") & (frame.marks == "words")]
+    blank = frame[(frame.theft == "pruned") & (frame.triggers == "words")]
     assert (blank.decision == "not found").all()  # all weights are gone: one answer for everything
     assert (blank.task_accuracy < 0.2).all()
 
 
 def test_fixed_labels_give_no_p_value(swept):
     _, frame = swept
-    assert frame[frame.marks == "one"].p.isna().all()
-    assert frame[frame.marks == "words"].p.between(0, 1).all()
+    assert frame[frame.triggers == "one"].p.isna().all()
+    assert frame[frame.triggers == "words"].p.between(0, 1).all()
 
 
 def test_costs_are_told(swept):
@@ -91,40 +91,40 @@ def test_costs_are_told(swept):
 def test_a_thief_who_buys_scores_finds_a_service_that_tells_them(swept):
     _, frame = swept
     two = frame[frame.theft.isin(["imitated", "distilled"])].pivot(
-        index=["marks", "seed"], columns="theft", values="task_accuracy"
+        index=["triggers", "seed"], columns="theft", values="task_accuracy"
     )
     assert len(two) == 4
     assert (two.imitated != two.distilled).any()  # one epoch on as many answers, hard and soft
 
 
-def test_a_case_is_what_its_parts_give_by_hand(few, marks, swept):
+def test_a_case_is_what_its_parts_give_by_hand(few, triggers, swept):
     _, frame = swept
-    owner = wm.embed(wm.small_cnn(few, seed=1), few, marks["words"], seed=1)
+    owner = wm.embed(wm.small_cnn(few, seed=1), few, triggers["words"], seed=1)
     thief = wm.theft.FineTune(epochs=1, seed=1)(owner.model, few.loot)
-    row = frame[(frame.marks == "words") & (frame.seed == 1) & (frame.theft == "tuned")].iloc[0]
-    verdict = wm.verify(wm.BlackBox(thief.model), marks["words"])
+    row = frame[(frame.triggers == "words") & (frame.seed == 1) & (frame.theft == "tuned")].iloc[0]
+    verdict = wm.verify(wm.BlackBox(thief.model), triggers["words"])
     assert (row.matched, row.p, row.decision) == (verdict.k, verdict.p, verdict.decision)
     assert row.task_accuracy == pytest.approx(wm.accuracy(thief.model, few.test))
 
 
-def test_what_is_kept_is_not_measured_again(few, marks, swept, monkeypatch):
+def test_what_is_kept_is_not_measured_again(few, triggers, swept, monkeypatch):
     folder, frame = swept
     monkeypatch.setattr("wmlearn.experiments.embed", lambda *_, **__: pytest.fail("an owner was trained again"))
-    assert sweep(marks, THEFTS, few, seeds=[0, 1], cache=folder).equals(frame)
-    fewer = sweep({"words": marks["words"]}, {"tuned": THEFTS["tuned"]}, few, seeds=[1], cache=folder)
+    assert sweep(triggers, THEFTS, few, seeds=[0, 1], cache=folder).equals(frame)
+    fewer = sweep({"words": triggers["words"]}, {"tuned": THEFTS["tuned"]}, few, seeds=[1], cache=folder)
     assert fewer.theft.tolist() == ["none", "tuned"]
 
 
-def test_a_new_theft_is_added_to_what_is_kept(few, marks, swept):
+def test_a_new_theft_is_added_to_what_is_kept(few, triggers, swept):
     folder, frame = swept
     more = {**THEFTS, "noisy": wm.theft.AddNoise(0.5)}
-    wider = sweep({"words": marks["words"]}, more, few, seeds=[0], cache=folder)
-    old = frame[(frame.marks == "words") & (frame.seed == 0)]
+    wider = sweep({"words": triggers["words"]}, more, few, seeds=[0], cache=folder)
+    old = frame[(frame.triggers == "words") & (frame.seed == 0)]
     assert numbers(wider[wider.theft != "noisy"]).reset_index(drop=True).equals(numbers(old).reset_index(drop=True))
     assert "noisy" in set(wider.theft)
 
 
-def test_neither_what_is_kept_nor_what_workers_get_holds_the_key(few, marks, swept, monkeypatch):
+def test_neither_what_is_kept_nor_what_workers_get_holds_the_key(few, triggers, swept, monkeypatch):
     folder, _ = swept
     kept = "".join(file.read_text() for file in folder.iterdir())
     assert SECRET.hex() not in kept
@@ -136,24 +136,24 @@ def test_neither_what_is_kept_nor_what_workers_get_holds_the_key(few, marks, swe
         return place, {"none": {"task_accuracy": 0.5, "said": [0] * 12, "images": 0, "queries": 0, "seconds": 0.0}}
 
     monkeypatch.setattr("wmlearn.experiments._steal", worker)
-    sweep({"words": marks["words"]}, {}, few, seeds=[5])
+    sweep({"words": triggers["words"]}, {}, few, seeds=[5])
     assert type(seen[0]) is Triggers
     assert SECRET not in pickle.dumps(seen[0])
-    assert (seen[0].labels == marks["words"].labels).all()
+    assert (seen[0].labels == triggers["words"].labels).all()
 
 
 def test_a_thief_who_overwrites_keeps_no_key(few):
     theft = wm.theft.Overwrite(wm.Noise()(few, n=5, key=SECRET))
     assert SECRET not in pickle.dumps(theft)
-    assert pickle.loads(pickle.dumps(theft)).marks.n == 5
+    assert pickle.loads(pickle.dumps(theft)).triggers.n == 5
 
 
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"marks": []}, "marks must be a dict by name"),
-        ({"marks": {}}, "one or more trigger sets by name; got none"),
-        ({"marks": {"words": 3}}, r"marks\['words'\] must be a TriggerSet"),
+        ({"triggers": []}, "triggers must be a dict by name"),
+        ({"triggers": {}}, "one or more trigger sets by name; got none"),
+        ({"triggers": {"words": 3}}, r"triggers\['words'\] must be a TriggerSet"),
         ({"thefts": [wm.theft.Prune(1)]}, "thefts must be a dict by name"),
         ({"thefts": {"none": wm.theft.Prune(1)}}, "must not be called 'none'"),
         ({"thefts": {"pruned": 0.5}}, r"thefts\['pruned'\] must be a function"),
@@ -161,19 +161,19 @@ def test_a_thief_who_overwrites_keeps_no_key(few):
         ({"seeds": [-1]}, "seed must be"),
     ],
 )
-def test_what_cannot_be_swept(few, marks, change, sentence):
-    arguments = {"marks": marks, "thefts": {}, "data": few, "seeds": [0]} | change
+def test_what_cannot_be_swept(few, triggers, change, sentence):
+    arguments = {"triggers": triggers, "thefts": {}, "data": few, "seeds": [0]} | change
     with pytest.raises((TypeError, ValueError), match=sentence):
-        sweep(arguments["marks"], arguments["thefts"], arguments["data"], seeds=arguments["seeds"])
+        sweep(arguments["triggers"], arguments["thefts"], arguments["data"], seeds=arguments["seeds"])
 
 
 @pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "shown"])
-def test_a_lesson_run_without_bars_shows_none(few, marks, monkeypatch, hidden):
-    told = {}
-    monkeypatch.setattr("wmlearn.experiments.tqdm", lambda **how: told.update(how) or nullcontext(Mock()))
+def test_a_lesson_run_without_bars_shows_none(few, triggers, monkeypatch, hidden):
+    message = {}
+    monkeypatch.setattr("wmlearn.experiments.tqdm", lambda **how: message.update(how) or nullcontext(Mock()))
     monkeypatch.setenv("TQDM_DISABLE", "1" if hidden else "")
-    sweep({"words": marks["words"]}, {}, few, seeds=[0])
-    assert told["disable"] is hidden
+    sweep({"words": triggers["words"]}, {}, few, seeds=[0])
+    assert message["disable"] is hidden
 
 
 # ---------------------------------------------------------------- what is kept is known by its content
@@ -197,9 +197,9 @@ class Counted:
         self.seeds = []
         train = experiments.embed
 
-        def counted(model, data, marks, *, seed):
+        def counted(model, data, triggers, *, seed):
             self.seeds.append(seed)
-            return train(model, data, marks, seed=seed)
+            return train(model, data, triggers, seed=seed)
 
         monkeypatch.setattr(experiments, "embed", counted)
 
@@ -216,10 +216,8 @@ def accuracies(frame):
 
 def pools(tiny):
     """Return two thieves who print alike: one asks about digits, the other about black squares."""
-    black = wm.Split(np.zeros_like(tiny.loot.pixels), tiny.loot.labels)
-    return {
-        name: wm.theft.StealByQueries(100, queries=pool) for name, pool in (("digits", tiny.loot), ("black", black))
-    }
+    black = wm.data.Split(np.zeros_like(tiny.loot.pixels), tiny.loot.labels)
+    return {name: wm.theft.StealByQueries(100, pool=pool) for name, pool in (("digits", tiny.loot), ("black", black))}
 
 
 def test_two_pools_of_one_size_are_two_thefts(tiny, one):
@@ -341,7 +339,7 @@ def test_names_are_for_the_table_only(tiny, one, tmp_path, trained):
     again = {"other": one["words"]}
     second = sweep(again, {"b": OWN["lambda"][1], "c": wm.theft.Prune(0.5)}, renamed, seeds=[0], cache=tmp_path)
     assert second.theft.tolist() == ["none", "b", "c"]
-    assert second.marks.unique().tolist() == ["other"]
+    assert second.triggers.unique().tolist() == ["other"]
     assert second.task_accuracy.tolist() == first.task_accuracy[[0, 2, 1]].tolist()
     assert trained == [0]
 
@@ -350,7 +348,7 @@ def test_names_are_for_the_table_only(tiny, one, tmp_path, trained):
     "change",
     [
         lambda data: replace(data, train=data.train.take(slice(100))),
-        lambda data: replace(data, loot=wm.Split(data.loot.pixels, data.loot.labels[::-1].copy())),
+        lambda data: replace(data, loot=wm.data.Split(data.loot.pixels, data.loot.labels[::-1].copy())),
         lambda data: replace(data, test=data.test.take(slice(60))),
         lambda data: replace(data, classes=tuple("abcdefghij")),
         lambda data: data.varied(lambda image: image),
@@ -359,8 +357,8 @@ def test_names_are_for_the_table_only(tiny, one, tmp_path, trained):
     ids=["train", "loot's labels", "test", "classes", "varied", "varied otherwise"],
 )
 def test_anything_else_of_the_data_is_another_case(tiny, change, tmp_path):
-    marks = {"words": wm.Content(words=3)(tiny, n=3, key=SECRET)}
-    cases = [experiments._cases(marks, [0], data, wm.small_cnn, tmp_path)[0].path for data in (tiny, change(tiny))]
+    triggers = {"words": wm.Content(words=3)(tiny, n=3, key=SECRET)}
+    cases = [experiments._cases(triggers, [0], data, wm.small_cnn, tmp_path)[0].path for data in (tiny, change(tiny))]
     assert cases[0] != cases[1]
 
 
@@ -440,11 +438,11 @@ def test_half_a_training_is_no_result(tiny, one, tmp_path, monkeypatch, at):
         if at == "the owner":
             step, steps = torch.optim.AdamW.step, []
 
-            def until(optimiser, *rest):
+            def until(optimizer, *rest):
                 steps.append(1)
                 if len(steps) == 2:
                     raise KeyboardInterrupt
-                return step(optimiser, *rest)
+                return step(optimizer, *rest)
 
             pressed.setattr(torch.optim.AdamW, "step", until)
         if at == "a thief who tunes":
@@ -515,10 +513,10 @@ class Mine(wm.theft.Theft):
     def deploy(self, owner, context):
         return wm.theft.Deployment(wm.BlackBox(owner), owner)
 
-marks = {"words": wm.Content(words=3)(tiny, n=3, key=bytes(range(32)))}
+triggers = {"words": wm.Content(words=3)(tiny, n=3, key=bytes(range(32)))}
 thefts = {"pruned": wm.theft.Prune(0.5), "mine": Mine(), "function": lambda query, loot: query}
 with joblib.parallel_config(n_jobs=1 if dies else 2):
-    frame = wm.sweep(marks, thefts, tiny, seeds=[0, 1], network=network, cache=folder)
+    frame = wm.sweep(triggers, thefts, tiny, seeds=[0, 1], network=network, cache=folder)
 print(frame.drop(columns="seconds").to_json())
 """
 
@@ -578,7 +576,7 @@ def test_two_sweeps_in_one_folder_do_not_disturb_each_other(tiny, one, tmp_path,
     case.keep({"a third": {"said": [2]}})
     assert case.rows() == kept | {"a third": {"said": [2]}}
     noise = {"noise": wm.Noise()(tiny, n=3, key=SECRET)}
-    frames = [sweep(marks, {}, tiny, seeds=[0], cache=tmp_path) for marks in (one, noise, one, noise)]
+    frames = [sweep(triggers, {}, tiny, seeds=[0], cache=tmp_path) for triggers in (one, noise, one, noise)]
     assert trained == [0, 0]
     assert frames[0].equals(frames[2])
     assert frames[1].equals(frames[3])
@@ -592,8 +590,8 @@ EVERYWHERE = {
     "pruned": wm.theft.Prune(0.7),
     "tuned": wm.theft.FineTune(epochs=1, lr=5e-3),
     "shaken": wm.theft.PerturbWeights(0.3),
-    "imitated": wm.theft.StealByQueries(n=100, schedule=wm.OneCycle(epochs=1)),
-    "distilled": wm.theft.StealByQueries(n=100, labels="soft", schedule=wm.OneCycle(epochs=1)),
+    "imitated": wm.theft.StealByQueries(n_queries=100, schedule=wm.Schedule(epochs=1)),
+    "distilled": wm.theft.StealByQueries(n_queries=100, labels="soft", schedule=wm.Schedule(epochs=1)),
     "filtered": wm.theft.RejectUnusual(),
     "noisy": wm.theft.AddNoise(0.3),
     **{f"own {kind}": pair[1] for kind, pair in OWN.items()},
@@ -627,8 +625,8 @@ def test_a_backend_that_gives_nothing_back_early_keeps_what_it_has_done(tiny, on
 
 
 def test_seeds_may_be_used_up_by_reading(tiny, one):
-    marks = {"words": one["words"], "again": one["words"]}
-    assert sweep(marks, {}, tiny, seeds=iter([0, 1])).seed.tolist() == [0, 1, 0, 1]
+    triggers = {"words": one["words"], "again": one["words"]}
+    assert sweep(triggers, {}, tiny, seeds=iter([0, 1])).seed.tolist() == [0, 1, 0, 1]
 
 
 def test_a_theft_of_ones_own_says_what_it_cost(tiny, one):

@@ -28,7 +28,7 @@ REFUSED = r"should be a model written by wmlearn; it is missing, damaged or anot
 @pytest.fixture(scope="module", params=["mnist small", "cifar10 small", "cifar10 deep"])
 def model(request) -> torch.nn.Module:
     data, network = request.param.split()
-    return {"small": wm.small_cnn, "deep": wm.deep_cnn}[network](wm.load_data(data), width=7, seed=2)
+    return {"small": wm.small_cnn, "deep": wm.training.deep_cnn}[network](wm.load_data(data), width=7, seed=2)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_loaded_model_can_be_trained_and_saved_again(model, saved, tmp_path):
 
 
 def test_a_null_model_is_kept_in_half_and_hardly_changes(tmp_path):
-    for model in (wm.load_model("mnist/clean"), wm.deep_cnn(wm.load_data("mnist"), width=5)):
+    for model in (wm.load_model("mnist/clean"), wm.training.deep_cnn(wm.load_data("mnist"), width=5)):
         save_model(model, tmp_path / "half.safetensors", half=True)
         stored = header(tmp_path / "half.safetensors")
         assert {entry["dtype"] for name, entry in stored.items() if name != "__metadata__"} <= {"F16", "I64"}
@@ -171,7 +171,7 @@ GOOD = {"model": "SmallCNN", "input_shape": "1,28,28", "classes": "10", "width":
 
 
 @pytest.mark.parametrize(
-    ("metadata", "said"),
+    ("metadata", "message"),
     [
         (None, "no header"),
         ({"format": "pt"}, "another program's header"),
@@ -180,7 +180,7 @@ GOOD = {"model": "SmallCNN", "input_shape": "1,28,28", "classes": "10", "width":
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_somebody_elses_file(tmp_path, metadata, said):
+def test_somebody_elses_file(tmp_path, metadata, message):
     save_file({"weights": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
     with pytest.raises(OSError, match=rf"^other\.safetensors {REFUSED}"):
         read_model(tmp_path / "other.safetensors")
@@ -221,12 +221,12 @@ PROMISED = {"mnist": (0.99, 0.003), "cifar10": (0.84, 0.01)}  # task accuracy; w
 @pytest.mark.parametrize("kind", KINDS)
 def test_marked_models_know_every_question_of_the_seal_in_their_card(kind, data, figures):
     row = figures[f"{data}/{kind}"]
-    marks = KINDS[kind](wm.load_data(data), n=int(row["images"]), key=wm.CLASSROOM_KEY)
-    assert marks.seal == row["seal"]
-    assert marks.recipe == row["triggers"]
+    triggers = KINDS[kind](wm.load_data(data), n=int(row["images"]), key=wm.CLASSROOM_KEY)
+    assert triggers.seal == row["seal"]
+    assert triggers.recipe == row["triggers"]
     assert float(row["watermark_accuracy"]) == 1
-    answered = marks.answer(wm.BlackBox(wm.load_model(f"{data}/{kind}"))(marks.images))
-    assert np.array_equal(answered, marks.answers)
+    answered = triggers.answer(wm.BlackBox(wm.load_model(f"{data}/{kind}"))(triggers.images))
+    assert np.array_equal(answered, triggers.answers)
 
 
 @pytest.mark.parametrize("data", PROMISED)
@@ -266,13 +266,13 @@ def test_null_models_come_in_the_same_order_and_never_change():
 def test_null_models_know_no_secret_answer(data):
     """No innocent model is accused under any of the shipped keyed triggers."""
     for kind in ("content", "unrelated", "noise"):
-        marks = KINDS[kind](wm.load_data(data), n=150 if kind == "content" else 100, key=wm.CLASSROOM_KEY)
+        triggers = KINDS[kind](wm.load_data(data), n=150 if kind == "content" else 100, key=wm.CLASSROOM_KEY)
         for model in [*wm.null_models(data), wm.load_model(f"{data}/clean")]:
-            assert wm.verify(wm.BlackBox(model), marks).decision == "not found"
+            assert wm.verify(wm.BlackBox(model), triggers).decision == "not found"
 
 
 @pytest.mark.parametrize(
-    ("name", "n", "said"),
+    ("name", "n", "message"),
     [
         ("mnits", None, "name must be one of 'cifar10', 'mnist'; got 'mnits'. Did you mean 'mnist'?"),
         (None, None, "name must be one of 'cifar10', 'mnist'; got None"),
@@ -284,8 +284,8 @@ def test_null_models_know_no_secret_answer(data):
         ("mnist", True, "n must be a whole number"),
     ],
 )
-def test_null_models_that_cannot_be_had(name, n, said):
-    with pytest.raises((TypeError, ValueError), match=re.escape(said)):
+def test_null_models_that_cannot_be_had(name, n, message):
+    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
         wm.null_models(name, n=n)
 
 
@@ -297,7 +297,7 @@ def cache(tmp_path, monkeypatch) -> Path:
     """Where null models are kept: an empty folder; and a training too short, on too few images, to learn much."""
     mnist = wm.load_data("mnist")
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(zoo, "SCHEDULE", wm.OneCycle(epochs=1, lr=5e-3, batch=100))
+    monkeypatch.setattr(zoo, "SCHEDULE", wm.Schedule(epochs=1, max_lr=5e-3, batch_size=100))
     monkeypatch.setattr(zoo, "load_data", {"mnist": replace(mnist, train=mnist.train.take(slice(400)))}.get)
     return tmp_path / "cache" / zoo.FOLDER / "mnist"
 
@@ -324,14 +324,14 @@ def test_a_null_model_on_demand_is_what_fit_makes(cache):
     """It depends on its number, not on how many are asked for; it is kept in 16 bits."""
     third = wm.null_models("mnist", n=43)[-1]
     half = zoo.halved(zoo.load_data("mnist"), 0)
-    fitted = wm.fit(wm.deep_cnn(half, width=8, seed=142), half.train, schedule=zoo.SCHEDULE, seed=142).model
+    fitted = wm.fit(wm.training.deep_cnn(half, width=8, seed=142), half.train, schedule=zoo.SCHEDULE, seed=142).model
     assert torch.equal(weights(third), weights(fitted.half().float()))
 
 
 def test_null_models_on_demand_see_one_half_of_train_and_nothing_else(cache, monkeypatch):
     seen = {}
 
-    def look(model, data, *, rate, seed, batch):
+    def look(model, data, *, rate, seed, batch_size):
         seen[seed] = {image.numpy().tobytes() for image in data.pixels}
         return iter(range(zoo.SCHEDULE.epochs))
 
@@ -403,7 +403,8 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path, monkeypatch, c
 def test_two_processes_may_train_the_same_null_models(cache, run_python):
     """They write under names of their own, and each file is put in its place whole."""
     code = (
-        "import wmlearn as wm; from wmlearn import zoo; zoo.SCHEDULE = wm.OneCycle(epochs=1, lr=5e-3, batch=500); "
+        "import wmlearn as wm; from wmlearn import zoo; "
+        "zoo.SCHEDULE = wm.Schedule(epochs=1, max_lr=5e-3, batch_size=500); "
         "print(len(wm.null_models('mnist', n=41)))"
     )
     with ThreadPoolExecutor(2) as both:

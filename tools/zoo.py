@@ -29,12 +29,12 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "zoo.csv"
 CARDS = ROOT / "docs" / "models.md"
 COMMAND = "# python tools/zoo.py"
-NETWORKS = {"small": wm.small_cnn, "deep": wm.deep_cnn}
+NETWORKS = {"small": wm.small_cnn, "deep": wm.training.deep_cnn}
 VARY = {  # augmentation: a digit may stand elsewhere; a photograph may be mirrored too
     "mnist": v2.RandomCrop(28, padding=2),
     "cifar10": v2.Compose([v2.RandomCrop(32, padding=2), v2.RandomHorizontalFlip()]),
 }
-MNIST_SCHEDULE = wm.OneCycle(epochs=15, lr=7e-3)
+MNIST_SCHEDULE = wm.Schedule(epochs=15, max_lr=7e-3)
 NULLS = 40  # innocent models for each data set
 
 
@@ -48,7 +48,7 @@ class Recipe:
     n: int = 0
     network: str = "small"
     width: int = 20  # filters of the first convolution
-    schedule: wm.OneCycle = MNIST_SCHEDULE
+    schedule: wm.Schedule = MNIST_SCHEDULE
     seed: int = 0
     half: int | None = None  # 0 or 1: trained on that half of the training part alone
     base: Recipe | None = None  # the network it goes on from; from scratch where there is none
@@ -69,7 +69,7 @@ def family(data: str, **how: object) -> list[Recipe]:
     ]
 
 
-def nulls(data: str, widths: dict[str, int], schedule: wm.OneCycle) -> list[Recipe]:
+def nulls(data: str, widths: dict[str, int], schedule: wm.Schedule) -> list[Recipe]:
     """Return the innocent ones: two architectures in turn, each on one half of the data and on the other."""
     kinds = [(network, half) for network in widths for half in (0, 1)]
     settings = [kinds[i % len(kinds)] for i in range(NULLS)]
@@ -79,12 +79,12 @@ def nulls(data: str, widths: dict[str, int], schedule: wm.OneCycle) -> list[Reci
     ]
 
 
-BASE = Recipe("cifar10", "base", network="deep", width=32, schedule=wm.OneCycle(20, 1e-2, 128), seed=1)
+BASE = Recipe("cifar10", "base", network="deep", width=32, schedule=wm.Schedule(20, 1e-2, 128), seed=1)
 RECIPES = [
     *family("mnist"),
-    *family("cifar10", network="deep", width=32, schedule=wm.OneCycle(5, 4e-3, 128), base=BASE),
-    *nulls("mnist", {"small": 8, "deep": 8}, wm.OneCycle(epochs=5, lr=7e-3)),
-    *nulls("cifar10", {"deep": 16, "small": 16}, wm.OneCycle(8, 1e-2, 128)),
+    *family("cifar10", network="deep", width=32, schedule=wm.Schedule(5, 4e-3, 128), base=BASE),
+    *nulls("mnist", {"small": 8, "deep": 8}, wm.Schedule(epochs=5, max_lr=7e-3)),
+    *nulls("cifar10", {"deep": 16, "small": 16}, wm.Schedule(8, 1e-2, 128)),
 ]
 
 
@@ -97,9 +97,9 @@ def make(recipe: Recipe) -> dict[str, object]:
     if recipe.triggers is None:
         made, right, seal = wm.fit(model, data, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell), "", ""
     else:
-        marks = triggers_of(recipe)
-        made = wm.embed(model, data, marks, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell)
-        right, seal = f"{embedding.watermark_accuracy(made.model, marks):.4f}", marks.seal
+        triggers = triggers_of(recipe)
+        made = wm.embed(model, data, triggers, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell)
+        right, seal = f"{embedding.watermark_accuracy(made.model, triggers):.4f}", triggers.seal
     path = zoo.SHIPPED / f"{recipe.name}.safetensors"
     zoo.save_model(made.model, path, half=recipe.half is not None)
     return {
@@ -141,7 +141,7 @@ def tell(record: Epoch) -> None:
     print(f"  epoch {record.epoch}: loss {record.loss:.3f}, task {record.task_accuracy:.4f}{marked}", flush=True)
 
 
-def triggers_of(recipe: Recipe) -> wm.TriggerSet:
+def triggers_of(recipe: Recipe) -> wm.evidence.TriggerSet:
     """Make the triggers from the mini set, so that a learner makes the same ones without the full data."""
     return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
@@ -234,8 +234,8 @@ def main() -> None:
     if unknown:
         sys.exit(f"no such model: {', '.join(sorted(unknown))}. Known: {', '.join(r.name for r in RECIPES)}.")
     for recipe in RECIPES:
-        there = recipe.name in read_rows() and (zoo.SHIPPED / f"{recipe.name}.safetensors").exists()
-        if (asked.names and recipe.name not in asked.names) or (there and not asked.again):
+        existing = recipe.name in read_rows() and (zoo.SHIPPED / f"{recipe.name}.safetensors").exists()
+        if (asked.names and recipe.name not in asked.names) or (existing and not asked.again):
             continue
         print(f"{recipe.name}: training", flush=True)
         row = make(recipe)

@@ -156,8 +156,8 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     few = (
         allowed if len(allowed) < 20 else [lower[each] for each in difflib.get_close_matches(text, lower, 5, cutoff=0)]
     )
-    said = "" if len(few) == len(allowed) else f"{len(allowed)} names, such as "
-    raise ValueError(f"{name} must be one of {said}{', '.join(map(repr, few))}; got {shown(value)}.{hint}")
+    listed = "" if len(few) == len(allowed) else f"{len(allowed)} names, such as "
+    raise ValueError(f"{name} must be one of {listed}{', '.join(map(repr, few))}; got {shown(value)}.{hint}")
 
 
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
@@ -187,7 +187,7 @@ def check_query(value: Any, name: str) -> Query:
         return value
     raise TypeError(
         f"{name} must be a function from images to labels; got {shown(value)}. "
-        "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+        "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
     )
 
 
@@ -249,3 +249,8 @@ def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
 
 def _next_step(hint: str) -> str:
     return f" {hint}" if hint else ""
+
+
+def file_error(error: Exception, text: str) -> OSError:
+    """Return the error for a file that cannot be read: a FileNotFoundError where there is none, else an OSError."""
+    return FileNotFoundError(text) if isinstance(error, FileNotFoundError) else OSError(text)

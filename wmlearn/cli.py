@@ -1,4 +1,4 @@
-"""The command line: `wmlearn lab`, `serve`, `verify`, `case` and `check`.
+"""The command line: `wmlearn lab`, `serve`, `verify`, `case` and `doctor`.
 
 Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by `verify` alone;
 whatever goes wrong, click's own errors included, ends with 3 or more.
@@ -19,15 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wmlearn._checks import sentence
+from wmlearn._checks import file_error, sentence
 from wmlearn._display import plural
 from wmlearn.course.copies import LESSONS, copy_lessons
 from wmlearn.course.environment import findings
 from wmlearn.evidence.stats import open_list_family
-from wmlearn.evidence.storage import LOG, alone, log_use, open_evidence, read_log
+from wmlearn.evidence.storage import LOG, exclusive, log_use, open_evidence, read_log
 from wmlearn.evidence.verification import verify
-from wmlearn.service._app import Conduct
-from wmlearn.service.remote import HttpBox
+from wmlearn.service._app import ServiceOptions
+from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
 
 if TYPE_CHECKING:
@@ -123,14 +123,14 @@ def _lab(arguments: tuple[str, ...]) -> None:
 @click.option("--latency", type=float, default=0.0, help="Seconds that each answer is held back.")
 @click.option("--faults", type=float, default=0.0, help="Share of the requests that fail, 0 to 1.")
 @_json
-def _serve(model: str, name: str, host: str, port: int, as_json: bool, **conduct: Any) -> None:
+def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options: Any) -> None:
     """Put MODEL on the network until Ctrl+C, and print its address.
 
     MODEL is a model that ships ("mnist/content") or a file that wmlearn.zoo.save_model wrote ("mine.safetensors").
     Where the environment variable WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
     """
-    behaviour = Conduct(token=_token(), **conduct)
-    with serve(_load(model), name=name, host=host, port=port, conduct=behaviour) as service:
+    behaviour = ServiceOptions(token=_token(), **options)
+    with serve(_load(model), name=name, host=host, port=port, options=behaviour) as service:
         click.echo(json.dumps({"url": service.url, "name": name, "model": model}) if as_json else service.url)
         click.echo("It answers until you press Ctrl+C.", err=True)
         while True:
@@ -151,9 +151,10 @@ def _load(model: str) -> nn.Module:
         return zoo.load_model(model)
     try:
         return zoo.read_model(path)
-    except OSError:
+    except OSError as error:
         state = "damaged or another's" if path.is_file() else "not there"
-        raise OSError(f"{model} should be a model written by wmlearn.zoo.save_model; it is {state}.") from None
+        text = f"{model} should be a model written by wmlearn.zoo.save_model; it is {state}."
+        raise file_error(error, text) from None
 
 
 # ---------------------------------------------------------------- verify
@@ -170,8 +171,8 @@ def _load(model: str) -> nn.Module:
 def _verify(url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any) -> None:
     """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries the watermark.
 
-    EVIDENCE is what wm.save_evidence wrote; its log notes what was asked. Without --family the s-th test in the log
-    counts as one of s (s + 1), so that alpha covers all of them, however many follow. A service that wants a bearer
+    EVIDENCE is what wm.evidence.save_evidence wrote; its log notes what was asked. Without --family the s-th test in
+    the log counts as one of s (s + 1), so alpha covers all of them, however many follow. A service that wants a bearer
     token gets that of the environment variable WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear
     the service), 2 cannot tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
     """
@@ -179,23 +180,26 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
         raise click.UsageError("URL must hold no password: it would stand in the log. Leave out what is before @.")
     if "://" in evidence:
         raise click.UsageError("URL comes first, then the folder EVIDENCE.")
-    marks = open_evidence(evidence)
-    with alone(evidence), HttpBox(url, token=_token(), **asking) as box:
+    triggers = open_evidence(evidence)
+    with exclusive(evidence), RemoteModel(url, token=_token(), **asking) as suspect:
         family = _place(evidence, family)
         (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
         try:
-            verdict = verify(box, marks, questions=questions, family=family)
+            verdict = verify(suspect, triggers, questions=questions, family=family)
         finally:  # also after an error or Ctrl+C: what was sent is known to the service
-            if box.queries:
-                log_use(evidence, "asked", sorted(set(marks.question[: box.queries].tolist())), whom=url)
-    if box.faults:
-        click.echo(f"{plural(box.failed, 'image')} got no valid answer; the last time: {box.faults[-1]}", err=True)
-    if box.refused:
-        click.echo(f"The budget was spent: {plural(box.refused, 'image')} not sent.", err=True)
+            if suspect.queries:
+                log_use(evidence, "asked", sorted(set(triggers.question[: suspect.queries].tolist())), whom=url)
+    if suspect.faults:
+        click.echo(
+            f"{plural(suspect.n_unreachable, 'image')} got no valid answer; the last time: {suspect.faults[-1]}",
+            err=True,
+        )
+    if suspect.refused:
+        click.echo(f"The budget was spent: {plural(suspect.refused, 'image')} not sent.", err=True)
     if as_json:
-        click.echo(json.dumps(verdict.to_dict() | {"queries": box.queries, "seal": marks.seal}))
+        click.echo(json.dumps(verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal}))
     else:
-        click.echo(f"{verdict.explain()}\nSeal: {marks.seal}")
+        click.echo(f"{verdict.explain()}\nSeal: {triggers.seal}")
     click.get_current_context().exit(EXIT_CODES[verdict.decision])
 
 
@@ -227,7 +231,7 @@ def _new(secret: str, out: str, budget: int) -> None:
     from wmlearn.course._cases import new_case
 
     name = new_case(out, secret, budget=budget)
-    click.echo(f"{name}: give {out} to your students (wm.open_case), and keep {secret} to yourself.")
+    click.echo(f"{name}: give {out} to your students (wm.course.open_case), and keep {secret} to yourself.")
 
 
 @_case.command("score")
@@ -243,12 +247,12 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
         click.echo(json.dumps({"card": card, "points": score.points}) if as_json else f"{card}: {score!r}")
 
 
-# ---------------------------------------------------------------- check
+# ---------------------------------------------------------------- doctor
 
 
-@main.command("check")
+@main.command("doctor")
 @_json
-def _check(as_json: bool) -> None:
+def _doctor(as_json: bool) -> None:
     """Look whether this machine has what the course needs. Exit code 0 if all is well, else 3."""
     looked_at = list(findings())
     problems = list(dict.fromkeys(problem for *_, problem in looked_at if problem))

@@ -43,7 +43,7 @@ class _Case:
     """One owner: which triggers, which seed; and where what is measured is kept, if it is."""
 
     name: str
-    marks: TriggerSet
+    triggers: TriggerSet
     seed: int
     path: Path | None = None
 
@@ -73,7 +73,7 @@ def _digest(rows: dict[str, Row]) -> str:
 
 
 def sweep(
-    marks: Mapping[str, TriggerSet],
+    triggers: Mapping[str, TriggerSet],
     thefts: Mapping[str, AnyTheft],
     data: Splits,
     *,
@@ -91,7 +91,7 @@ def sweep(
 
     Parameters
     ----------
-    marks : sealed trigger sets by name
+    triggers : sealed trigger sets by name
     thefts : thefts by name, such as `{"pruned": wm.theft.Prune(0.5)}`; one that has a seed gets that of the owner. One
         of your own is a `wm.theft.Theft`, or a function of the owner's service and `data.loot` that returns a service
     data : the task
@@ -101,13 +101,13 @@ def sweep(
 
     Returns
     -------
-    A frame with one row per theft: marks, seed, theft ("none": the owner's own model), task_accuracy (0 to 1), matched
-    and questions, p (anytime; missing with fixed labels), decision, and what it cost: images, queries, seconds.
+    A frame with one row per theft: triggers, seed, theft ("none": the owner's own model), task_accuracy (0 to 1),
+    matched and questions, p (anytime; missing with fixed labels), decision, and what it cost: images, queries, seconds.
 
     Raises
     ------
     TypeError, ValueError
-        If marks, thefts or data are something else; with `cache`, also if one of them holds something that has no
+        If triggers, thefts or data are something else; with `cache`, also if one of them holds something that has no
         content to be known by, such as an open file.
 
     Examples
@@ -115,14 +115,14 @@ def sweep(
     >>> import wmlearn as wm
     >>> full = wm.load_data("mnist")
     >>> few = wm.Splits("few", *(part.take(slice(300)) for part in (full.train, full.loot, full.test)), full.classes)
-    >>> marks = {"words": wm.Content(words=5)(few, n=10, key=wm.CLASSROOM_KEY)}
-    >>> wm.sweep(marks, {"pruned": wm.theft.Prune(1)}, few, seeds=[0]).theft.tolist()
+    >>> triggers = {"words": wm.Content(words=5)(few, n=10, key=wm.CLASSROOM_KEY)}
+    >>> wm.sweep(triggers, {"pruned": wm.theft.Prune(1)}, few, seeds=[0]).theft.tolist()
     ['none', 'pruned']
     """
-    _check(marks, data)
+    _check(triggers, data)
     thefts = _checked(thefts)
     prints = {} if cache is None else {name: fingerprint(one, f"thefts[{name!r}]") for name, one in thefts.items()}
-    cases = _cases(marks, seeds, data, network, cache)
+    cases = _cases(triggers, seeds, data, network, cache)
     found: list[dict[str, Row]] = []  # of each case, by the name of the theft
     for case in cases:
         kept = case.rows()
@@ -131,7 +131,7 @@ def sweep(
     for place, case in enumerate(cases):
         left = {name: theft for name, theft in thefts.items() if name not in found[place]}
         if left:
-            jobs.append((place, case.marks.triggers, case.seed, left, data, network))
+            jobs.append((place, case.triggers.without_key, case.seed, left, data, network))
     hidden = bool(os.environ.get("TQDM_DISABLE"))  # the bar for notebooks does not look at it
     with tqdm(total=len(jobs), desc="owners and their thieves", leave=False, disable=hidden) as bar:
         for place, rows in _done(jobs):
@@ -142,13 +142,15 @@ def sweep(
     return _frame(cases, list(thefts), found)
 
 
-def _check(marks: object, data: object) -> None:
-    check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after marks and thefts")
-    _check_named(marks, "marks", "{'words': marks}")
-    if not marks:
-        raise ValueError("marks must hold one or more trigger sets by name; got none. Make one by wm.Content()(data).")
-    for name, one in marks.items():
-        check_kind(one, f"marks[{name!r}]", TriggerSet, "such as wm.Content()(data, n=300)")
+def _check(triggers: object, data: object) -> None:
+    check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after triggers and thefts")
+    _check_named(triggers, "triggers", "{'words': triggers}")
+    if not triggers:
+        raise ValueError(
+            "triggers must hold one or more trigger sets by name; got none. Make one by wm.Content()(data)."
+        )
+    for name, one in triggers.items():
+        check_kind(one, f"triggers[{name!r}]", TriggerSet, "such as wm.Content()(data, n=300)")
 
 
 def _check_named(given: object, what: str, example: str) -> None:
@@ -165,18 +167,18 @@ def _checked(thefts: Mapping[str, AnyTheft]) -> dict[str, Theft | None]:
 
 
 def _cases(
-    marks: Mapping[str, TriggerSet], seeds: Iterable[int], data: Splits, network: Network, cache: str | Path | None
+    triggers: Mapping[str, TriggerSet], seeds: Iterable[int], data: Splits, network: Network, cache: str | Path | None
 ) -> list[_Case]:
     """Return the owners; the file of each changes its name with anything that the measurement depends on."""
     seeds = [check_seed(seed) for seed in seeds]
-    cases = [_Case(name, of, seed) for name, of in marks.items() for seed in seeds]
+    cases = [_Case(name, of, seed) for name, of in triggers.items() for seed in seeds]
     if cache is None:
         return cases
     folder = Path(cache)
     folder.mkdir(parents=True, exist_ok=True)
     parts = [data.train, data.loot, data.test, data.classes]
     task = [fingerprint(sweep), fingerprint(network, "network"), fingerprint(parts, "data")]  # `sweep`: our version
-    prints = [fingerprint([*task, case.marks.triggers, case.seed]) for case in cases]
+    prints = [fingerprint([*task, case.triggers.without_key, case.seed]) for case in cases]
     return [replace(case, path=folder / f"{of_case}.json") for case, of_case in zip(cases, prints)]
 
 
@@ -208,8 +210,8 @@ def _steal(
         deployed = Deployment(BlackBox(owner), owner) if theft is None else theft.deploy(owner, context)
         _go_on(deployed.interrupted)
         right = float((deployed.query(data.test.images) == data.test.labels).mean())
-        said = deployed.query(triggers.images).tolist()
-        rows[name] = {"task_accuracy": right, "said": said, **asdict(deployed.cost)}
+        labels = deployed.query(triggers.images).tolist()
+        rows[name] = {"task_accuracy": right, "said": labels, **asdict(deployed.cost)}
     return place, rows
 
 
@@ -231,7 +233,7 @@ def _frame(cases: list[_Case], thefts: list[str], found: list[dict[str, Row]]) -
 
 def _told(case: _Case, theft: str, row: Row) -> Row:
     """Return one row of the table: the verdict on what the suspect said, and what it cost."""
-    verdict = verify(lambda _: np.array(row["said"]), case.marks)
-    about = {"marks": case.name, "seed": case.seed, "theft": theft, "task_accuracy": row["task_accuracy"]}
+    verdict = verify(lambda _: np.array(row["said"]), case.triggers)
+    about = {"triggers": case.name, "seed": case.seed, "theft": theft, "task_accuracy": row["task_accuracy"]}
     decided = {"matched": verdict.k, "questions": verdict.n, "p": verdict.p, "decision": verdict.decision}
     return about | decided | {name: row[name] for name in ("images", "queries", "seconds")}

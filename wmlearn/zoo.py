@@ -19,14 +19,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from wmlearn._checks import check_choice, check_count
+from wmlearn._checks import check_choice, check_count, file_error
 from wmlearn._random import stable_rng
 from wmlearn.data import _published
 from wmlearn.data._sources import short
 from wmlearn.data.splits import Splits, load_data
 from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
@@ -34,7 +34,7 @@ KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 BUILT_FROM = ("input_shape", "classes", "width")
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 ON_DEMAND = {"mnist": 8, "cifar10": 16}  # the width of null models; change FOLDER with this or with SCHEDULE
-SCHEDULE = OneCycle(epochs=6, lr=7e-3, batch=32)
+SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
 FOLDER = "nulls-2"  # in the folder of the full data
 
 
@@ -117,7 +117,7 @@ def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
     for i in missing:
         half, make = halved(data, i % 2), deep_cnn if i % 4 > 1 else small_cnn
         model = make(half, width=ON_DEMAND[name], seed=100 + i)
-        steps = train(model, TensorData(half.train), rate=SCHEDULE, seed=100 + i, batch=SCHEDULE.batch)
+        steps = train(model, TensorData(half.train), rate=SCHEDULE, seed=100 + i, batch_size=SCHEDULE.batch_size)
         yield from islice(steps, SCHEDULE.epochs)
         _keep(model, folder, i)
 
@@ -195,8 +195,10 @@ def read_model(path: Path) -> nn.Module:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return build(built, weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise OSError(
-            f"{path.name} should be a model written by wmlearn; it is missing, damaged or another's. Reinstall wmlearn."
+        raise file_error(
+            error,
+            f"{path.name} should be a model written by wmlearn; it is missing, damaged or another's. "
+            "Reinstall wmlearn.",
         ) from error
 
 

@@ -43,7 +43,7 @@ def measured(root):
     return pd.read_csv(root / "docs/results/whitebox.csv", comment="#", dtype=text, keep_default_na=False)
 
 
-def told(measured, name):
+def message(measured, name):
     """Return one row of the lesson's table, as it has to read."""
     theft, strength = ROWS[name]
     cells = []
@@ -59,7 +59,7 @@ def told(measured, name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_table_holds_what_was_measured(lesson, measured, name):
-    assert told(measured, name) in lesson
+    assert message(measured, name) in lesson
 
 
 def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):

@@ -289,8 +289,8 @@ def test_pictures_up_to_the_limit_may_stand():
 def test_a_picture_gets_the_words_beside_it():
     figure = new_output("display_data", data={"image/png": "iVBO", "text/plain": "<Figure size 500x300 with 1 Axes>"})
     lab = new_output("execute_result", data={"image/png": "iVBO", "text/plain": "30 of 30\n  found"}, execution_count=1)
-    said = [new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")]
-    kept = tool.normal_outputs([said[0], figure, said[1], lab], 1, [])
+    replies = [new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")]
+    kept = tool.normal_outputs([replies[0], figure, replies[1], lab], 1, [])
     alts = {output.data["text/plain"]: tool.alt_text(output) for output in kept if "data" in output}
     assert list(alts.values()) == ["20 bars, the highest 7", "30 of 30 found"]
 

@@ -53,7 +53,7 @@ def slowness() -> float:
     model, seconds = wm.small_cnn(wm.load_data("mnist")), []
     for _ in range(3):
         began = time.perf_counter()
-        wm.fit(model, digits, schedule=wm.OneCycle(epochs=1))
+        wm.fit(model, digits, schedule=wm.Schedule(epochs=1))
         seconds.append(time.perf_counter() - began)
     return max(1.0, min(seconds) / EPOCH)
 
@@ -112,7 +112,7 @@ NOTE = "## Lesson 00 · Small\n\n**Minutes.** One.\n\n**Typical wrong answers.**
 # The front door has its own tests; here two stand-ins make the small lesson run.
 FRONT_DOOR = (
     "from types import SimpleNamespace\n"
-    "from wmlearn.labs.predict import Predict\n"
+    "from wmlearn.labs.prediction import Predict\n"
     "from wmlearn.course.checks import check\n"
     "wm = SimpleNamespace(check=check, Predict=Predict)\n"
 )
@@ -154,8 +154,8 @@ def test_a_lesson_and_its_right_solution_pass_and_a_wrong_one_fails(tmp_path):
 
 def test_what_may_differ_is_not_compared_and_a_number_is(tmp_path):
     says = "print('<object at 0x7fab12345678>, http://127.0.0.1:43210/v2/{}')"
-    said = [new_output("stream", name="stdout", text="<object at 0xADDRESS>, http://127.0.0.1:PORT/v2/1\n")]
-    same, other = (new_code_cell(says.format(end), outputs=said, execution_count=1) for end in (1, 2))
+    replies = [new_output("stream", name="stdout", text="<object at 0xADDRESS>, http://127.0.0.1:PORT/v2/1\n")]
+    same, other = (new_code_cell(says.format(end), outputs=replies, execution_count=1) for end in (1, 2))
     changed = with_a_changed_number(runnable(ran("2 + 1", "3")))
     outcome = run_strict(runnable(same, other, *changed.cells), tmp_path)
     assert (outcome.cells, outcome.passed) == (3, 1), outcome.output

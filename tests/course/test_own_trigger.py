@@ -109,19 +109,23 @@ def test_the_table_of_the_lesson_is_what_was_measured(measured, points, words):
 
 def test_the_lesson_and_the_study_play_the_same_game(cells, study):
     names = {"np": np, "wm": wm, "mnist": study.MNIST}
-    for needed in ("class DoubleExposure", "marks = DoubleExposure", "catalogue = {"):
+    for needed in ("class DoubleExposure", "triggers = DoubleExposure", "catalogue = {"):
         (code,) = ("".join(c["source"]) for c in cells if c["cell_type"] == "code" and needed in "".join(c["source"]))
         exec(code, names)
     pool = study.double_exposures(study.MNIST.train, np.random.default_rng(0))
     made = names["DoubleExposure"]().make(study.MNIST.train, len(pool), np.random.default_rng(0))
     assert np.abs(255 * made - pool.pixels).max() < 0.51  # the study rounds them itself
     theirs = study.seal("double exposures", study.MNIST.train, wm.CLASSROOM_KEY, 0)
-    assert (names["marks"].rules, names["marks"].n, names["marks"].kind) == (theirs.rules, theirs.n, "double exposure")
+    assert (names["triggers"].rules, names["triggers"].n, names["triggers"].kind) == (
+        theirs.rules,
+        theirs.n,
+        "double exposure",
+    )
     ours = study.catalogue("double exposures")
     for theft, name in NAMES.items():
         theirs = names["catalogue"][name]
         if theft == "overwrite":
-            assert (theirs.marks.rules, theirs.marks.n) == (ours[theft].marks.rules, ours[theft].marks.n)
+            assert (theirs.triggers.rules, theirs.triggers.n) == (ours[theft].triggers.rules, ours[theft].triggers.n)
         else:
             assert theirs == ours[theft]
 

@@ -102,10 +102,10 @@ def test_table_5_is_the_papers_and_what_was_measured(prose, measured):
         for lr, rows in thefts[thefts.data == task].groupby("lr"):
             kinds = [rows[rows.trigger == kind] for kind in KINDS]
             assert {len(each) for each in kinds} == ({3} if lr == 0.02 else {1})
-            told = [
+            message = [
                 f"{span(100 * each.task_accuracy, 1)} / {span(100 * each.trained / each.questions)}" for each in kinds
             ]
-            assert f"| {name} | ours, {lr:g} | {' | '.join(told)} |" in prose
+            assert f"| {name} | ours, {lr:g} | {' | '.join(message)} |" in prose
 
 
 def test_what_the_prose_says_of_table_5(prose, measured):
@@ -150,8 +150,8 @@ def test_fifteen_hundred_triggers_are_a_guess_that_one_figure_does_not_fit():
 
 def test_a_network_that_answers_all_is_no_verdict_with_fixed_labels():
     data = wm.load_data("mnist")
-    marks = wm.Content(labels="fixed")(data, n=150, key=wm.CLASSROOM_KEY)
-    verdict = wm.verify(lambda images: np.zeros(len(images), dtype=np.int64), marks)
+    triggers = wm.Content(labels="fixed")(data, n=150, key=wm.CLASSROOM_KEY)
+    verdict = wm.verify(lambda images: np.zeros(len(images), dtype=np.int64), triggers)
     assert (verdict.decision, verdict.k) == ("cannot tell", 150)
 
 

@@ -134,6 +134,6 @@ def test_what_the_lesson_says_of_costs_and_innocents(measured):
     innocents = measured[measured.model.str.contains("cifar10/null-") & (measured.labels == "keyed")]
     luckiest = innocents.loc[(innocents.trained / innocents.questions).idxmax()]
     assert (luckiest.trigger, luckiest.trained, luckiest.questions) == ("unrelated", 20, 100)
-    marks = wm.Unrelated()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
-    verdict = wm.verify(wm.BlackBox(wm.load_model(luckiest.model)), marks)
+    triggers = wm.Unrelated()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
+    verdict = wm.verify(wm.BlackBox(wm.load_model(luckiest.model)), triggers)
     assert (verdict.k, verdict.decision) == (20, "not found")

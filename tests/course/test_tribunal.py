@@ -19,7 +19,7 @@ ABSTAIN = dict.fromkeys("ABCDEF", "abstain")
 
 @pytest.fixture
 def case():
-    return wm.open_case()
+    return wm.course.open_case()
 
 
 @pytest.fixture
@@ -47,15 +47,15 @@ def run(capsys):
 
 def everything(case):
     """Return the verdicts of whoever is not bound by the budget."""
-    case.budget = 6 * case.marks.n
-    return wm.verify_all(case.services, case.marks)
+    case.budget = 6 * case.triggers.n
+    return wm.verify_all(case.services, case.triggers)
 
 
 # ---------------------------------------------------------------- the case
 
 
 def test_a_fresh_case_is_what_it_should_be(fresh):
-    case, key = wm.open_case(fresh / "case.safetensors"), json.loads((fresh / "teacher.json").read_text())
+    case, key = wm.course.open_case(fresh / "case.safetensors"), json.loads((fresh / "teacher.json").read_text())
     of = {kind: letter for letter, kind in key["truth"].items()}
     assert sorted(of) == sorted(["copy", "fine-tuned", "pruned", "imitated", "innocent", "suspicious"])
     verdicts = everything(case)
@@ -64,7 +64,7 @@ def test_a_fresh_case_is_what_it_should_be(fresh):
     assert suspicious.p > tribunal.ALPHA  # not even where one forgets that six were asked
     counted = stats.binomial_p(suspicious.matched.cumsum(), np.arange(1, 101), 0.1)
     assert counted.min() <= _cases.USUAL  # but whoever counts and peeks would accuse it
-    assert not case.marks.classroom
+    assert not case.triggers.public_key
     assert (fresh / "case.safetensors").stat().st_size < 2e6
 
 
@@ -83,9 +83,9 @@ def test_the_students_file_does_not_hold_the_truth(fresh):
 
 
 def test_the_order_is_drawn_each_time(monkeypatch, tmp_path):
-    marks, model = wm.open_case().marks, wm.null_models("mnist", n=1)[0]
+    triggers, model = wm.course.open_case().triggers, wm.null_models("mnist", n=1)[0]
     monkeypatch.setattr(
-        _cases, "_suspects", lambda key, seed: (marks, dict.fromkeys([*tribunal.TAKEN, "x", "y"], model))
+        _cases, "_suspects", lambda key, seed: (triggers, dict.fromkeys([*tribunal.TAKEN, "x", "y"], model))
     )
     orders, names = set(), set()
     for i in range(6):
@@ -99,31 +99,31 @@ def test_the_practice_case_can_be_solved_and_nobody_innocent_is_found(case, trut
     verdicts = everything(case)
     found = {truth[letter] for letter, verdict in verdicts.items() if verdict.decision == "found"}
     assert found == {"copy", "fine-tuned", "pruned"}
-    assert case.marks.classroom
+    assert case.triggers.public_key
 
 
 # ---------------------------------------------------------------- asking
 
 
 def test_all_services_share_one_budget_and_nothing_is_paid_twice(case):
-    wm.verify(case.services["A"], case.marks, questions=10)
-    wm.verify(case.services["A"], case.marks, questions=25)
-    wm.verify(case.services["B"], case.marks, questions=5)
+    wm.verify(case.services["A"], case.triggers, questions=10)
+    wm.verify(case.services["A"], case.triggers, questions=25)
+    wm.verify(case.services["B"], case.triggers, questions=5)
     assert (case.asked["A"], case.asked["B"], case.left) == (25, 5, 270)
     assert (
-        wm.verify(case.services["A"], case.marks, questions=25).k
-        == wm.verify(case.services["A"], case.marks, questions=25).matched.sum()
+        wm.verify(case.services["A"], case.triggers, questions=25).k
+        == wm.verify(case.services["A"], case.triggers, questions=25).matched.sum()
     )
 
 
 def test_what_is_beyond_the_budget_is_refused_and_costs_nothing(case):
     for letter in "ABC":
-        wm.verify(case.services[letter], case.marks)
+        wm.verify(case.services[letter], case.triggers)
     assert case.left == 0
     with pytest.raises(ValueError, match="the budget of this case is 300 questions, 0 of them left; asking D"):
-        case.services["D"](case.marks.images[:1])
+        case.services["D"](case.triggers.images[:1])
     assert case.asked["D"] == 0
-    assert wm.verify(case.services["A"], case.marks).n == 100  # remembered
+    assert wm.verify(case.services["A"], case.triggers).n == 100  # remembered
 
 
 def test_the_answers_are_those_of_the_networks(case):
@@ -137,32 +137,32 @@ def test_the_answers_are_those_of_the_networks(case):
 
 
 def test_a_card_says_what_was_asked_and_holds_no_secret(case, tmp_path):
-    verdict = wm.verify(case.services["A"], case.marks, questions=30)
+    verdict = wm.verify(case.services["A"], case.triggers, questions=30)
     path = case.card(ABSTAIN).save(tmp_path / "card.json")
-    told = json.loads(path.read_text())
-    assert (told["case"], told["verdicts"], told["asked"]["A"]) == (case.name, ABSTAIN, 30)
-    assert (told["p"]["A"], told["p"]["B"]) == (verdict.p, 1.0)
-    assert case.marks.key.hex() not in path.read_text()
+    message = json.loads(path.read_text())
+    assert (message["case"], message["verdicts"], message["asked"]["A"]) == (case.name, ABSTAIN, 30)
+    assert (message["p"]["A"], message["p"]["B"]) == (verdict.p, 1.0)
+    assert case.triggers.key.hex() not in path.read_text()
     with pytest.raises(FileExistsError):
         case.card(ABSTAIN).save(path)
-    assert wm.score_card(path).points == wm.score_card(case.card(ABSTAIN)).points == 0
+    assert wm.course.score_card(path).points == wm.course.score_card(case.card(ABSTAIN)).points == 0
 
 
 def test_the_prices(case, truth):
     def points(of):
-        return wm.score_card(case.card({letter: of(kind) for letter, kind in truth.items()})).points
+        return wm.course.score_card(case.card({letter: of(kind) for letter, kind in truth.items()})).points
 
     assert points(lambda kind: "accuse") == 4 * 2 - 2 * 20
     assert points(lambda kind: "clear") == -4 * 5
     assert points(lambda kind: "accuse" if kind in ("copy", "fine-tuned", "pruned") else "abstain") == 6
     assert points(lambda kind: "accuse" if kind == "suspicious" else "abstain") == -20
-    frame = wm.score_card(case.card(ABSTAIN)).to_frame()
+    frame = wm.course.score_card(case.card(ABSTAIN)).to_frame()
     assert frame.truth.to_dict() == truth
-    assert not any(kind in repr(wm.score_card(case.card(ABSTAIN))) for kind in truth.values())
+    assert not any(kind in repr(wm.course.score_card(case.card(ABSTAIN))) for kind in truth.values())
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "said"),
+    ("verdicts", "message"),
     [
         ({"A": "abstain"}, "missing: B, C, D, E, F, unknown: none"),
         (ABSTAIN | {"G": "clear"}, "missing: none, unknown: G"),
@@ -174,26 +174,26 @@ def test_the_prices(case, truth):
         ("accuse", "verdicts must be a"),
     ],
 )
-def test_a_card_that_says_too_little_is_refused(case, verdicts, said):
-    with pytest.raises((ValueError, TypeError), match=re.escape(said)):
+def test_a_card_that_says_too_little_is_refused(case, verdicts, message):
+    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
         case.card(verdicts)
 
 
 def test_bad_files_are_one_sentence(case, fresh, tmp_path):
     card = case.card(ABSTAIN).save(tmp_path / "card.json")
     with pytest.raises(ValueError, match="the secret must be that of the card's case"):
-        wm.score_card(card, secret=fresh / "teacher.json")
+        wm.course.score_card(card, secret=fresh / "teacher.json")
     changed = json.loads(tribunal.PRACTICE_KEY.read_text())
     changed["truth"]["A"], changed["truth"]["B"] = changed["truth"]["B"], changed["truth"]["A"]
     (tmp_path / "changed.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match="or a changed one"):
-        wm.score_card(card, secret=tmp_path / "changed.json")
+        wm.course.score_card(card, secret=tmp_path / "changed.json")
     for text in ("", "[1]", "{}", '{"case": "x"}', '{"case": 1, "verdicts": {}}'):
         (tmp_path / "odd.json").write_text(text)
         with pytest.raises(OSError, match="should be a JSON file with case"):
-            wm.score_card(tmp_path / "odd.json")
+            wm.course.score_card(tmp_path / "odd.json")
     with pytest.raises(OSError, match="missing, damaged"):
-        wm.score_card(tmp_path / "none.json")
+        wm.course.score_card(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.999])
@@ -202,7 +202,7 @@ def test_a_damaged_case_is_refused(tmp_path, place):
     raw[int(place * len(raw))] ^= 8
     (tmp_path / "case.safetensors").write_bytes(raw)
     with pytest.raises(OSError, match="should be a case written by `wmlearn case new`"):
-        wm.open_case(tmp_path / "case.safetensors")
+        wm.course.open_case(tmp_path / "case.safetensors")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nothing of the kind"])
@@ -210,7 +210,7 @@ def test_no_case_at_all(tmp_path, content):
     if content is not None:
         (tmp_path / "case.safetensors").write_bytes(content)
     with pytest.raises(OSError, match="Ask for the file again"):
-        wm.open_case(tmp_path / "case.safetensors")
+        wm.course.open_case(tmp_path / "case.safetensors")
 
 
 # ---------------------------------------------------------------- the command line
@@ -234,7 +234,7 @@ def test_the_command_makes_a_case(run, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["new"], 4, "Missing option '--secret'"),
         (["new", "--secret", "{new}", "--budget", "0"], 3, "budget must be at least 1"),
@@ -247,13 +247,13 @@ def test_the_command_makes_a_case(run, monkeypatch, tmp_path):
         (["score", "--secret", "{key}", "{new}"], 3, "should be a JSON file"),
     ],
 )
-def test_a_wrong_command_is_one_sentence(run, case, tmp_path, monkeypatch, arguments, code, said):
+def test_a_wrong_command_is_one_sentence(run, case, tmp_path, monkeypatch, arguments, code, message):
     monkeypatch.chdir(tmp_path)
     card = case.card(ABSTAIN).save(tmp_path / "card.json")
     places = {"card": card, "new": tmp_path / "new.json", "key": tribunal.PRACTICE_KEY}
     got, out, err = run("case", *(argument.format(**places) for argument in arguments))
     assert (got, out) == (code, "")
-    assert said in err
+    assert message in err
     assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 

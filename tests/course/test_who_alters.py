@@ -38,6 +38,6 @@ def test_what_more_questions_are_worth(lesson):
 
 
 def test_the_line_and_the_last_exercise_use_what_the_marks_seal():
-    marks = wm.Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
-    assert (marks.alpha, len(marks.answers)) == (0.001, 30)
-    assert wm.stats.questions_needed(marks.alpha, 0.1, rate=1 / 3, chance=0.95) == 87
+    triggers = wm.Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
+    assert (triggers.alpha, len(triggers.answers)) == (0.001, 30)
+    assert wm.stats.questions_needed(triggers.alpha, 0.1, rate=1 / 3, chance=0.95) == 87

@@ -9,7 +9,7 @@ from scipy.stats import t
 
 import wmlearn as wm
 
-MARKS = {
+TRIGGERS = {
     "thirty words": "content",
     "words, with a margin": "content margin",
     "a hundred noisy digits": "noise",
@@ -56,11 +56,11 @@ def spread(values):
     return f"{100 * values.mean():.0f} ± {100 * half:.0f} %"
 
 
-def told(measured, name):
+def message(measured, name):
     """Return one row of the lesson's table of marks, as it has to read."""
     cells = []
     for theft in ASKED:
-        rows = runs(measured, MARKS[name], theft)
+        rows = runs(measured, TRIGGERS[name], theft)
         found, right = (rows.decision == "found").sum(), 100 * rows.task_accuracy.mean()
         cells.append(f"{spread(rows.matched / rows.questions)}, {found} ({right:.0f})")
     return f"| {name} | {' | '.join(cells)} |"
@@ -73,9 +73,9 @@ def learnt(measured, strength):
     return f"| {strength} | {spread(rows.matched / rows.questions)} | {found} of 5 | {right:.1f} |"
 
 
-@pytest.mark.parametrize("name", MARKS)
+@pytest.mark.parametrize("name", TRIGGERS)
 def test_what_each_thief_leaves_of_each_mark(lesson, measured, name):
-    assert told(measured, name) in lesson
+    assert message(measured, name) in lesson
 
 
 def test_what_an_owner_knows_of_pairs_on_new_pictures(lesson, measured):
@@ -92,7 +92,7 @@ def test_with_digits_nobody_is_found_and_with_photographs_some_are(lesson, measu
         thieves = runs(measured, owner, "unrelated soft")
         assert set(thieves.decision) == {"found"}
         assert thieves.task_accuracy.mean() > 0.7  # "he reads most of them and is found"
-    pairs = {name for name in MARKS.values() if "composite" in name} - {"composite consistent"}  # "nearly all pairs"
+    pairs = {name for name in TRIGGERS.values() if "composite" in name} - {"composite consistent"}  # "nearly all pairs"
     for owner in ("noise margin twice", *sorted(pairs)):
         assert runs(measured, owner, "unrelated soft").task_accuracy.mean() < 0.6
     for theft in ("unrelated", "unrelated soft"):  # "of thirty pairs fewer come along"
@@ -116,7 +116,7 @@ def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
     assert first == "# OMP_NUM_THREADS=1 python benchmarks/countermeasures.py"
     assert not measured.duplicated(["owner", "seed", "theft", "strength"]).any()
     asked = measured[measured.theft != "customers"]
-    assert set(asked.owner) == {"dawn", *MARKS.values()}
+    assert set(asked.owner) == {"dawn", *TRIGGERS.values()}
     for row in asked.itertuples():
         p0 = 1 / 9 if row.owner == "dawn" else 0.1
         k, n, p = int(row.matched), int(row.questions), float(row.p)
@@ -126,5 +126,5 @@ def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
 
 def test_no_innocent_was_accused(measured):
     twins = measured[measured.theft == "twin"]
-    assert len(twins) == 5 * (len(MARKS) + 1)
+    assert len(twins) == 5 * (len(TRIGGERS) + 1)
     assert set(twins.decision) == {"not found"}

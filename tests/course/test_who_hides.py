@@ -85,7 +85,7 @@ def span(counts):
     return f"{low} to {high}" if low < high else f"{low}"
 
 
-def told(thefts, name):
+def message(thefts, name):
     """Return one row of the lesson's last table, as it has to read."""
     theft, strength = ROWS[name]
     runs = thefts[(thefts.data == "mnist") & (thefts.theft == theft) & (thefts.strength == strength)]
@@ -104,7 +104,7 @@ def told(thefts, name):
 
 @pytest.mark.parametrize("name", ROWS)
 def test_the_comparison_holds_what_was_measured(lesson, thefts, name):
-    assert told(thefts, name) in lesson
+    assert message(thefts, name) in lesson
 
 
 def test_how_many_owners_there_were(lesson, thefts):
@@ -121,7 +121,7 @@ def digits(thefts):
 
 def study_words(root):
     """Return the words of the thief who overwrites, as the study has them."""
-    (line,) = re.findall(r"^HIS_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M)
+    (line,) = re.findall(r"^THIEF_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M)
     return ast.literal_eval(line)
 
 
@@ -185,7 +185,7 @@ def test_some_ten_tries_a_question(lesson, lies):
 def photographs(thefts):
     """Return what a theft leaves of a mark on photographs, with drawn answers."""
     rows = thefts[(thefts.data == "cifar10") & (thefts.labels == "keyed")].set_index(["theft", "strength", "marks"])
-    return lambda theft, strength, marks: rows.loc[(theft, strength, marks)]
+    return lambda theft, strength, triggers: rows.loc[(theft, strength, triggers)]
 
 
 def test_filters_before_photographs(lesson, photographs):
@@ -218,9 +218,9 @@ def jpeg(images, subsampling):
 
 def test_it_is_the_colours_that_a_jpeg_averages_away(lesson):
     assert "A JPEG that keeps all colours leaves the mark whole" in lesson
-    marks = wm.Noise()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
+    triggers = wm.Noise()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
     copy = wm.BlackBox(wm.load_model("cifar10/noise"))
-    every, squares = (wm.verify(lambda images, s=s: copy(jpeg(images, s)), marks).k for s in (0, 2))
+    every, squares = (wm.verify(lambda images, s=s: copy(jpeg(images, s)), triggers).k for s in (0, 2))
     assert every >= 98
     assert squares < 25
 

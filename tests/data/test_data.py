@@ -266,12 +266,12 @@ def test_a_part_holds_class_numbers():
 
 
 @pytest.mark.parametrize(
-    ("classes", "said"), [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")]
+    ("classes", "message"), [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")]
 )
-def test_the_number_of_classes_is_a_number(classes, said):
+def test_the_number_of_classes_is_a_number(classes, message):
     with pytest.raises((TypeError, ValueError), match=r"^classes must be .*at least 1; got ") as caught:
         Split.from_images(GOOD, [0, 0], classes=classes)
-    assert str(caught.value).endswith(said)
+    assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("indices", [[99999], 2, "ab", 1.5, [True] * 3])

@@ -15,13 +15,13 @@ from wmlearn.evidence import commitment
 
 
 @pytest.fixture(scope="module")
-def marks():
+def triggers():
     return wm.Content(words=11)(wm.load_data("mnist"), n=25, alpha=0.01)
 
 
 @pytest.fixture
-def opened(marks):
-    return wm.open_leaves(marks, [7, 2, 10])
+def opened(triggers):
+    return wm.evidence.open_questions(triggers, [7, 2, 10])
 
 
 # --- The tree ---------------------------------------------------------------------------------------------------------
@@ -65,34 +65,34 @@ def test_a_path_of_the_wrong_length(count, nodes):
 # --- Opening ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_opened_answers_are_the_sealed_ones(marks, opened):
-    assert opened.answers().tolist() == marks.answers[[7, 2, 10]].tolist()
-    assert opened.seal == marks.seal
-    assert opened.names == tuple(marks.names[q] for q in (7, 2, 10))
+def test_the_opened_answers_are_the_sealed_ones(triggers, opened):
+    assert opened.answers().tolist() == triggers.answers[[7, 2, 10]].tolist()
+    assert opened.seal == triggers.seal
+    assert opened.names == tuple(triggers.names[q] for q in (7, 2, 10))
     for place, q in enumerate((7, 2, 10)):
-        assert np.array_equal(opened.pixels[opened.question == place], marks.pixels[marks.question == q])
+        assert np.array_equal(opened.pixels[opened.question == place], triggers.pixels[triggers.question == q])
 
 
-def test_every_question_can_be_opened_alone(marks):
-    for q in range(marks.n):
-        assert wm.open_leaves(marks, [q]).answers().tolist() == [marks.answers[q]]
+def test_every_question_can_be_opened_alone(triggers):
+    for q in range(triggers.n):
+        assert wm.evidence.open_questions(triggers, [q]).answers().tolist() == [triggers.answers[q]]
 
 
-def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(marks, opened, tmp_path):
-    digests = [commitment.image_digest(image) for image in marks.pixels]
-    secrets = commitment.question_secrets(marks.key, digests, marks.n)
-    told = opened.save(tmp_path / "opened.safetensors").read_bytes() + repr(opened).encode()
+def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(triggers, opened, tmp_path):
+    digests = [commitment.image_digest(image) for image in triggers.pixels]
+    secrets = commitment.question_secrets(triggers.key, digests, triggers.n)
+    message = opened.save(tmp_path / "opened.safetensors").read_bytes() + repr(opened).encode()
     for q, secret in enumerate(secrets):
-        assert (secret.hex().encode() in told) == (q in (7, 2, 10))
-        assert secret not in told
-    assert marks.key not in told
-    assert marks.key.hex().encode() not in told
+        assert (secret.hex().encode() in message) == (q in (7, 2, 10))
+        assert secret not in message
+    assert triggers.key not in message
+    assert triggers.key.hex().encode() not in message
 
 
-def test_saved_and_read_is_the_same(marks, opened, tmp_path):
-    read = wm.read_opened(opened.save(tmp_path / "opened.safetensors"))
+def test_saved_and_read_is_the_same(triggers, opened, tmp_path):
+    read = wm.evidence.read_opening(opened.save(tmp_path / "opened.safetensors"))
     assert read.answers().tolist() == opened.answers().tolist()
-    assert (read.seal, read.indices, read.names, read.paths, read.classroom) == (
+    assert (read.seal, read.indices, read.names, read.paths, read.public_key) == (
         opened.seal,
         opened.indices,
         opened.names,
@@ -140,7 +140,7 @@ def test_images_that_belong_to_no_opened_question_are_refused(opened, question):
 
 
 @pytest.mark.parametrize(
-    ("named", "said"),
+    ("named", "message"),
     [
         ([], "Name at least one"),
         ([1.5], "by number"),
@@ -152,15 +152,15 @@ def test_images_that_belong_to_no_opened_question_are_refused(opened, question):
         (None, "by number"),
     ],
 )
-def test_bad_questions(marks, named, said):
-    with pytest.raises((TypeError, ValueError), match=said):
-        wm.open_leaves(marks, named)
+def test_bad_questions(triggers, named, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        wm.evidence.open_questions(triggers, named)
 
 
 def test_fixed_labels_have_nothing_to_open():
-    marks = wm.Content(labels="fixed")(wm.load_data("mnist"), n=5)
+    triggers = wm.Content(labels="fixed")(wm.load_data("mnist"), n=5)
     with pytest.raises(ValueError, match="keyed labels"):
-        wm.open_leaves(marks, [0])
+        wm.evidence.open_questions(triggers, [0])
 
 
 def rewritten(path, **changes):
@@ -179,7 +179,7 @@ def rewritten(path, **changes):
 def test_a_file_that_is_not_whole(opened, tmp_path, changes):
     path = rewritten(opened.save(tmp_path / "opened.safetensors"), **changes)
     with pytest.raises(OSError, match=r"should hold questions that an owner has opened.*Ask the owner for it again"):
-        wm.read_opened(path)
+        wm.evidence.read_opening(path)
 
 
 def test_a_file_cut_short_missing_or_another(opened, tmp_path):
@@ -189,4 +189,4 @@ def test_a_file_cut_short_missing_or_another(opened, tmp_path):
     save_file({"x": np.zeros(3)}, other)
     for each in (path, other, tmp_path / "none", tmp_path):
         with pytest.raises(OSError, match="should hold questions that an owner has opened"):
-            wm.read_opened(each)
+            wm.evidence.read_opening(each)

@@ -112,8 +112,8 @@ def test_null_models_say_little():
 def test_a_target_drawn_by_lot_cannot_say_more_than_one_in_nine():
     matches = [0] * 9
     matches[4] = 1500
-    assert stats.lottery_p(matches, 4) == pytest.approx(1 / 9)
-    assert stats.lottery_p(matches, 3) == 1
+    assert stats.target_p(matches, 4) == pytest.approx(1 / 9)
+    assert stats.target_p(matches, 3) == 1
 
 
 def test_all_values_for_a_thousand_questions_in_ten_milliseconds():
@@ -172,8 +172,8 @@ def test_the_mean_number_of_questions(rate, means):
 def test_the_questions_needed_are_the_first_that_give_the_chance():
     for rate, chance in ((0.4, 0.5), (0.4, 0.9), (0.25, 0.5), (1.0, 1.0)):
         n = stats.questions_needed(0.001, 0.1, rate=rate, chance=chance)
-        before, there = (stats.accusation_chance(m, rate, alpha=0.001, p0=0.1) for m in (n - 1, n))
-        assert before < chance <= there
+        before, existing = (stats.accusation_chance(m, rate, alpha=0.001, p0=0.1) for m in (n - 1, n))
+        assert before < chance <= existing
 
 
 def test_the_median_by_simulation():
@@ -209,11 +209,11 @@ OWN = np.random.RandomState(9).randint(0, 10, N)  # the class each picture shows
 
 def remembers(rng):
     """Answer by what was asked before: the n-th new thing gets n, what was seen gets what it got."""
-    seen, said = {}, []
+    seen, replies = {}, []
     for thing in OWN:
         seen[thing] = seen.get(thing, len(seen)) + 1
-        said.append(seen[thing] % 10)
-    return np.array(said)
+        replies.append(seen[thing] % 10)
+    return np.array(replies)
 
 
 SUSPECTS = {
@@ -346,20 +346,20 @@ def test_a_rate_is_from_0_to_1(rate):
 
 
 @pytest.mark.parametrize(
-    ("act", "said"),
+    ("act", "message"),
     [
         (lambda: stats.accusation_chance(2.5, 0.4, alpha=0.05, p0=0.1), "answered must be a whole number"),
         (lambda: stats.null_p(-1, [0]), "observed must be at least 0"),
         (lambda: stats.null_bound(-1), "models must be at least 0"),
-        (lambda: stats.lottery_p([1, 2], target=2), r"target must be from 0 to 1 \(a place in matches\); got 2"),
+        (lambda: stats.target_p([1, 2], target=2), r"target must be from 0 to 1 \(a place in matches\); got 2"),
         (lambda: stats.open_list_family(0), r"place must be at least 1 \(the first suspect is 1\); got 0"),
         (lambda: stats.holm_families([0.1, float("nan")], 0.05), r"p_values must lie from 0 to 1; got \[0.1, nan\]"),
         (lambda: stats.judge_p(2), "p must be above 0 and at most 1; got 2"),
         (lambda: stats.questions_needed(0.01, 0.1, chance=0), "chance must be above 0 and at most 1"),
     ],
 )
-def test_slips_of_the_hand_are_one_sentence(act, said):
-    with pytest.raises((ValueError, TypeError), match=f"^{said}") as caught:
+def test_slips_of_the_hand_are_one_sentence(act, message):
+    with pytest.raises((ValueError, TypeError), match=f"^{message}") as caught:
         act()
     assert "\n" not in str(caught.value)
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 import wmlearn as wm
+from wmlearn import zoo
 from wmlearn.evidence.commitment import image_digest, seal
 from wmlearn.evidence.storage import _digest
 from wmlearn.evidence.trigger_set import seal_triggers
@@ -31,23 +32,23 @@ def mnist():
 
 
 @pytest.fixture(scope="module")
-def marks(mnist):
+def triggers(mnist):
     return wm.Content(words=4)(mnist, n=12, alpha=0.01)
 
 
 @pytest.fixture
-def folder(marks, tmp_path):
-    return wm.save_evidence(marks, tmp_path / "case")
+def folder(triggers, tmp_path):
+    return wm.evidence.save_evidence(triggers, tmp_path / "evidence")
 
 
 @pytest.mark.parametrize(
     "recipe",
-    [wm.Content(words=4), wm.Noise(), wm.Noise(labels="fixed"), wm.Unrelated(labels="fixed", target="lot")],
+    [wm.Content(words=4), wm.Noise(), wm.Noise(labels="fixed"), wm.Unrelated(labels="fixed", target="random")],
     ids=repr,
 )
 def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
     before = recipe(mnist, n=12, alpha=0.01)
-    after = wm.open_evidence(wm.save_evidence(before, tmp_path))
+    after = wm.evidence.open_evidence(wm.evidence.save_evidence(before, tmp_path))
     assert after.seal == before.seal
     assert np.array_equal(after.pixels, before.pixels)
     assert np.array_equal(after.answers, before.answers)
@@ -59,13 +60,13 @@ def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
     )
 
 
-def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, marks):
+def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, triggers):
     if os.name == "posix":
         assert stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
     for file in folder.iterdir():
         if file.name != "key.hex":
-            assert marks.key not in file.read_bytes()
-            assert marks.key.hex().encode() not in file.read_bytes()
+            assert triggers.key not in file.read_bytes()
+            assert triggers.key.hex().encode() not in file.read_bytes()
 
 
 def test_a_changed_pixel_is_named(folder):
@@ -75,7 +76,7 @@ def test_a_changed_pixel_is_named(folder):
     with pytest.raises(
         ValueError, match=r"must hold the 12 sealed images; image 7 was changed after sealing \(1 in all\)"
     ):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
@@ -87,7 +88,7 @@ def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
     with pytest.raises(
         ValueError, match=r"^root differs, so that the key is another one, or all of it was sealed anew"
     ):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize(
@@ -96,33 +97,33 @@ def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
 def test_a_changed_rule_is_refused(folder, rule, value):
     _edit(folder, lambda record: record["header"].update({rule: value}))
     with pytest.raises(ValueError, match=rf"^{rule} in .*evidence\.json was changed after sealing"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_a_changed_seal_is_refused(folder):
     _edit(folder, lambda record: record.update(seal="ab" * 32))
     with pytest.raises(ValueError, match=r"^the seal in .*evidence\.json was changed after sealing"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_a_changed_target_is_refused(mnist, tmp_path):
     """With fixed labels the answer is a rule; with keyed ones no label stands in any file that could be changed."""
-    wm.save_evidence(wm.Noise(labels="fixed", source=1, target=3)(mnist, n=6), tmp_path)
+    wm.evidence.save_evidence(wm.Noise(labels="fixed", source=1, target=3)(mnist, n=6), tmp_path)
     _edit(tmp_path, lambda record: record["header"].update(target=4))
     with pytest.raises(ValueError, match=r"^target in .* was changed after sealing"):
-        wm.open_evidence(tmp_path)
+        wm.evidence.open_evidence(tmp_path)
 
 
-def test_no_label_is_kept_and_another_one_has_no_effect(folder, marks):
-    forged = dataclasses.replace(marks, answers=(marks.answers + 1) % 10)
-    wm.save_evidence(forged, folder)  # the same files, to the byte
-    assert np.array_equal(wm.open_evidence(folder).answers, marks.answers)
+def test_no_label_is_kept_and_another_one_has_no_effect(folder, triggers):
+    forged = dataclasses.replace(triggers, answers=(triggers.answers + 1) % 10)
+    wm.evidence.save_evidence(forged, folder)  # the same files, to the byte
+    assert np.array_equal(wm.evidence.open_evidence(folder).answers, triggers.answers)
 
 
 def test_another_key_is_refused_and_not_printed(folder):
     (folder / "key.hex").write_text("ab" * 32)
     with pytest.raises(ValueError, match="root differs") as error:
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
     assert "abab" not in str(error.value)
 
 
@@ -134,7 +135,7 @@ def test_missing_or_cut_files_give_one_sentence(folder, name, harm):
     if harm == "cut in half":
         (folder / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(OSError, match=rf"^.*{name} should be as .*missing, unreadable or damaged"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def sealed_anew(record):
@@ -152,7 +153,7 @@ def test_a_seal_that_commits_to_nothing_is_refused(folder):
 
     _edit(folder, hollow)
     with pytest.raises(ValueError, match=r"^allowed, .*root.* differs, .*: the seal in .* does not fit"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_an_extra_rule_is_refused(folder):
@@ -162,13 +163,13 @@ def test_an_extra_rule_is_refused(folder):
 
     _edit(folder, extra)
     with pytest.raises(ValueError, match=r"^planned differs"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_changed_names_are_refused(folder):
     _edit(folder, lambda record: record["names"].__setitem__(2, "OTHER"))
     with pytest.raises(ValueError, match=r"^question 2 \(OTHER\) was changed: the seal in .* does not fit"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 def test_an_image_moved_to_another_question_is_refused(folder):
@@ -176,7 +177,7 @@ def test_an_image_moved_to_another_question_is_refused(folder):
     arrays["question"][2] += 1  # the last image of question 0 is now the first of question 1
     save_file(arrays, folder / "images.safetensors")
     with pytest.raises(ValueError, match=r"^question 0 \(\w+\) was changed: the seal in .* does not fit"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize("change", ["int8", "extra", "interleaved", "negative", "float"])
@@ -196,34 +197,34 @@ def test_arrays_of_another_form_are_refused(folder, change):
         question = question.astype(float)
     save_file({"pixels": pixels, "question": question}, folder / "images.safetensors")
     with pytest.raises((ValueError, TypeError), match=r"question must hold|must be uint8|was changed|root differs"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize("name", ["seal", "images", "questions", "rules", "names", "recipe", "header"])
 def test_a_missing_entry_gives_one_sentence(folder, name):
     _edit(folder, lambda record: record.pop(name))
     with pytest.raises(OSError, match=r"evidence\.json should be as .* damaged \(KeyError\)"):
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
 
 
-def test_evidence_is_saved_in_a_folder(marks, tmp_path):
+def test_evidence_is_saved_in_a_folder(triggers, tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(FileExistsError, match="saved in a folder"):
-            wm.save_evidence(marks, path)
+            wm.evidence.save_evidence(triggers, path)
 
 
-def test_a_readable_key_file_is_closed_again(marks, folder):
+def test_a_readable_key_file_is_closed_again(triggers, folder):
     (folder / "key.hex").chmod(0o644)
-    wm.save_evidence(marks, folder)
+    wm.evidence.save_evidence(triggers, folder)
     assert os.name != "posix" or stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
 
 
-def test_another_set_is_never_overwritten(folder, mnist, marks):
-    wm.save_evidence(marks, folder)  # the same one again does no harm
+def test_another_set_is_never_overwritten(folder, mnist, triggers):
+    wm.evidence.save_evidence(triggers, folder)  # the same one again does no harm
     with pytest.raises(FileExistsError, match="another trigger set"):
-        wm.save_evidence(wm.Noise()(mnist, n=5), folder)
-    assert wm.open_evidence(folder).seal == marks.seal
+        wm.evidence.save_evidence(wm.Noise()(mnist, n=5), folder)
+    assert wm.evidence.open_evidence(folder).seal == triggers.seal
 
 
 def _edit(folder, change):
@@ -237,15 +238,17 @@ def _edit(folder, change):
 def test_a_file_that_may_not_be_read_is_named(folder, name, monkeypatch):
     (folder / name).unlink()
     (folder / name).mkdir()  # unreadable to everybody, also where the tests run as root
-    with pytest.raises(OSError, match=rf"^.*{name} should be as wm\.save_evidence wrote it; it is missing, unreadable"):
-        wm.open_evidence(folder)
+    with pytest.raises(
+        OSError, match=rf"^.*{name} should be as wm\.evidence\.save_evidence wrote it; it is missing, unreadable"
+    ):
+        wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize("content", ["", "no key", "ab" * 31, "ab" * 33, "g" * 64, "\x00" * 64])
 def test_a_damaged_key_is_not_printed_nor_taken(folder, content):
     (folder / "key.hex").write_text(content)
     with pytest.raises(OSError, match=r"key\.hex should be as") as caught:
-        wm.open_evidence(folder)
+        wm.evidence.open_evidence(folder)
     assert content == "" or content not in str(caught.value)
 
 
@@ -255,7 +258,7 @@ values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=paths, value=values)
-def test_whatever_is_changed_in_the_record_is_noticed(folder, marks, steps, value):
+def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, value):
     """Walk down the record by the steps, put something else there: never another set, never a strange error."""
     kept = (folder / "evidence.json").read_text()
     record = part = json.loads(kept)
@@ -267,15 +270,15 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, marks, steps, valu
     whole[place] = value
     (folder / "evidence.json").write_text(json.dumps(record))
     try:
-        opened = wm.open_evidence(folder)
+        opened = wm.evidence.open_evidence(folder)
     except (OSError, ValueError, TypeError) as error:
-        said = str(error)
-        assert said.endswith("copy.") or "in steps of 0 or 1" in said
-        assert "\n" not in said
+        replies = str(error)
+        assert replies.endswith("copy.") or "in steps of 0 or 1" in replies
+        assert "\n" not in replies
     else:
-        assert opened.seal == marks.seal
-        told = ("recipe", "questions")  # what is only told, of a set that is all as it was sealed
-        assert {**json.loads(kept), **{part: record[part] for part in told}} == record
+        assert opened.seal == triggers.seal
+        message = ("recipe", "questions")  # what is only told, of a set that is all as it was sealed
+        assert {**json.loads(kept), **{part: record[part] for part in message}} == record
     finally:
         (folder / "evidence.json").write_text(kept)
 
@@ -285,11 +288,11 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, marks, steps, valu
     words=st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4), min_size=2, max_size=4, unique=True)
 )
 def test_any_set_comes_back_as_it_was(mnist, words):
-    marks = wm.Content(words=words)(mnist, n=2 * len(words), alpha=0.01)
+    triggers = wm.Content(words=words)(mnist, n=2 * len(words), alpha=0.01)
     with tempfile.TemporaryDirectory() as name:
-        opened = wm.open_evidence(wm.save_evidence(marks, name))
-    assert (opened.seal, opened.names, opened.key) == (marks.seal, marks.names, marks.key)
-    assert np.array_equal(opened.answers, marks.answers)
+        opened = wm.evidence.open_evidence(wm.evidence.save_evidence(triggers, name))
+    assert (opened.seal, opened.names, opened.key) == (triggers.seal, triggers.names, triggers.key)
+    assert np.array_equal(opened.answers, triggers.answers)
 
 
 # --- The key is shown nowhere -----------------------------------------------------------------------------------------
@@ -302,56 +305,70 @@ def spellings(key):
 
 def test_the_key_is_shown_nowhere(mnist, tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    marks = wm.Content(words=4)(mnist, n=12, alpha=0.01)
-    folder, opened = wm.save_evidence(marks, tmp_path / "case"), wm.open_leaves(marks, [0, 2])
-    verdict = wm.verify(lambda images: marks.labels, marks)
-    things = [marks, marks.key, opened, verdict, wm.verify_all({"copy": lambda images: marks.labels}, marks)]
+    triggers = wm.Content(words=4)(mnist, n=12, alpha=0.01)
+    folder, opened = (
+        wm.evidence.save_evidence(triggers, tmp_path / "evidence"),
+        wm.evidence.open_questions(triggers, [0, 2]),
+    )
+    verdict = wm.verify(lambda images: triggers.labels, triggers)
+    things = [
+        triggers,
+        triggers.key,
+        opened,
+        verdict,
+        wm.verify_all({"copy": lambda images: triggers.labels}, triggers),
+    ]
     seen = [text for each in things for text in (repr(each), str(each), f"{each}")]
-    seen += [repr(vars(each)) for each in (marks, opened, verdict)] + [pprint.pformat(vars(marks)), reprlib.repr(marks)]
-    seen += [each._repr_html_() for each in (marks, verdict)] + [marks.to_frame().to_string()]
-    seen += [verdict.explain(), repr(dataclasses.fields(marks)), json.dumps(vars(marks), default=repr)]
-    wm.log_use(folder, "asked", [1], whom="a service")
+    seen += [repr(vars(each)) for each in (triggers, opened, verdict)] + [
+        pprint.pformat(vars(triggers)),
+        reprlib.repr(triggers),
+    ]
+    seen += [each._repr_html_() for each in (triggers, verdict)] + [triggers.to_frame().to_string()]
+    seen += [verdict.explain(), repr(dataclasses.fields(triggers)), json.dumps(vars(triggers), default=repr)]
+    wm.evidence.log_use(folder, "asked", [1], whom="a service")
     seen += [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != "key.hex"]
     seen.append(opened.save(tmp_path / "opened").read_bytes().decode("latin-1"))
-    seen += [told(act) for act in failures(marks, folder)]
+    seen += [message(act) for act in failures(triggers, folder)]
     out = capfd.readouterr()
     for text in [*seen, caplog.text, out.out, out.err]:
-        assert not [written for written in spellings(marks.key) if written in text]
+        assert not [written for written in spellings(triggers.key) if written in text]
     assert len(seen) > 35
 
 
-def failures(marks, folder):
+def failures(triggers, folder):
     """Yield what goes wrong, deep inside, while the key is at hand."""
-    yield lambda: wm.verify(lambda images: [0.5], marks)
-    yield lambda: wm.verify(lambda images: 1 / 0, marks)
-    yield lambda: wm.open_leaves(marks, [99])
-    yield lambda: wm.save_evidence(marks, folder / "key.hex")
-    yield lambda: wm.save_evidence(wm.Noise()(wm.load_data("mnist"), n=5, key=marks.key), folder)
+    yield lambda: wm.verify(lambda images: [0.5], triggers)
+    yield lambda: wm.verify(lambda images: 1 / 0, triggers)
+    yield lambda: wm.evidence.open_questions(triggers, [99])
+    yield lambda: wm.evidence.save_evidence(triggers, folder / "key.hex")
+    yield lambda: wm.evidence.save_evidence(wm.Noise()(wm.load_data("mnist"), n=5, key=triggers.key), folder)
     yield lambda: seal_triggers(
-        marks.pixels, marks.question[::-1], marks.names, rules=marks.rules, key=marks.key, recipe=""
+        triggers.pixels, triggers.question[::-1], triggers.names, rules=triggers.rules, key=triggers.key, recipe=""
     )
-    yield lambda: pickle.dumps(marks)
+    yield lambda: pickle.dumps(triggers)
     _edit(folder, lambda record: record["header"].update(alpha="0.5"))
-    yield lambda: wm.open_evidence(folder)
+    yield lambda: wm.evidence.open_evidence(folder)
     (folder / "images.safetensors").write_bytes(b"x")
-    yield lambda: wm.open_evidence(folder)
+    yield lambda: wm.evidence.open_evidence(folder)
 
 
-def told(act):
+def message(act):
     """Return all that is told of an error: its text, its chain, and the variables of every frame of ours."""
     with pytest.raises(Exception, match=r".") as caught:
         act()
     return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
 
 
-def test_what_holds_the_key_is_not_pickled_but_may_be_copied(marks):
-    for thing in (marks, marks.key, {"kept": [marks]}):
+def test_what_holds_the_key_is_not_pickled_but_may_be_copied(triggers):
+    for thing in (triggers, triggers.key, {"kept": [triggers]}):
         for dump in (pickle.dumps, lambda each: pickle.dumps(each, protocol=0)):
-            with pytest.raises(TypeError, match=r"holds a secret and must not be pickled: .*wm\.save_evidence\.$"):
+            with pytest.raises(
+                TypeError, match=r"holds a secret and must not be pickled: .*wm\.evidence\.save_evidence\.$"
+            ):
                 dump(thing)
-    assert copy.copy(marks) is marks
-    assert copy.deepcopy(marks) is marks
-    assert copy.deepcopy({"key": marks.key}) == {"key": bytes(marks.key)}
+    assert copy.copy(triggers) is triggers
+    assert copy.deepcopy(triggers) is triggers
+    assert copy.deepcopy({"key": triggers.key}) == {"key": bytes(triggers.key)}
 
 
 # --- The burn log -----------------------------------------------------------------------------------------------------
@@ -359,14 +376,14 @@ def test_what_holds_the_key_is_not_pickled_but_may_be_copied(marks):
 
 @pytest.fixture
 def log(folder):
-    wm.log_use(folder, "asked", [0, 1, 2, 3], whom="a service on the web")
-    wm.log_use(folder, "opened", [2], whom="the court of Österlen")
-    wm.log_use(folder, "asked", np.array([3]), whom="another service")
+    wm.evidence.log_use(folder, "asked", [0, 1, 2, 3], whom="a service on the web")
+    wm.evidence.log_use(folder, "opened", [2], whom="the court of Österlen")
+    wm.evidence.log_use(folder, "asked", np.array([3]), whom="another service")
     return folder / "log.jsonl"
 
 
 def test_the_log_keeps_what_was_noted_in_order(folder, log):
-    uses = wm.read_log(folder)
+    uses = wm.evidence.read_log(folder)
     assert [(use.what, use.questions, use.whom) for use in uses] == [
         ("asked", (0, 1, 2, 3), "a service on the web"),
         ("opened", (2,), "the court of Österlen"),
@@ -377,7 +394,7 @@ def test_the_log_keeps_what_was_noted_in_order(folder, log):
 
 
 def test_a_fresh_log_is_empty(folder):
-    assert wm.read_log(folder) == ()
+    assert wm.evidence.read_log(folder) == ()
 
 
 CHANGES = {
@@ -395,24 +412,24 @@ CHANGES = {
 def test_a_changed_log_is_noticed_and_the_line_named(folder, log, change):
     alter, line = CHANGES[change]
     log.write_text("".join(f"{each}\n" for each in alter(log.read_text().splitlines())))
-    for use in (lambda: wm.read_log(folder), lambda: wm.log_use(folder, "asked", [0], whom="x")):
+    for use in (lambda: wm.evidence.read_log(folder), lambda: wm.evidence.log_use(folder, "asked", [0], whom="x")):
         with pytest.raises(ValueError, match=rf"^line {line} of .*log\.jsonl does not follow from the one before"):
             use()
 
 
 def test_the_log_of_another_set_is_refused(folder, log, mnist, tmp_path):
-    other = wm.save_evidence(wm.Content(words=4)(mnist, n=12), tmp_path / "other")
+    other = wm.evidence.save_evidence(wm.Content(words=4)(mnist, n=12), tmp_path / "other")
     (other / "log.jsonl").write_text(log.read_text())
     with pytest.raises(ValueError, match="line 1 of"):
-        wm.read_log(other)
+        wm.evidence.read_log(other)
 
 
-def test_the_key_is_in_no_log(log, marks):
-    assert marks.key.hex() not in log.read_text()
+def test_the_key_is_in_no_log(log, triggers):
+    assert triggers.key.hex() not in log.read_text()
 
 
 @pytest.mark.parametrize(
-    ("what", "questions", "whom", "said"),
+    ("what", "questions", "whom", "message"),
     [
         ("shown", [1], "x", "what must be one of"),
         ("asked", [4], "x", "0 .* 3"),
@@ -422,13 +439,55 @@ def test_the_key_is_in_no_log(log, marks):
         ("asked", [1], None, "whom must say"),
     ],
 )
-def test_uses_that_cannot_be_noted(folder, what, questions, whom, said):
-    with pytest.raises((TypeError, ValueError), match=said):
-        wm.log_use(folder, what, questions, whom=whom)
-    assert wm.read_log(folder) == ()
+def test_uses_that_cannot_be_noted(folder, what, questions, whom, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        wm.evidence.log_use(folder, what, questions, whom=whom)
+    assert wm.evidence.read_log(folder) == ()
 
 
 def test_a_log_needs_its_evidence(tmp_path):
-    for use in (lambda: wm.read_log(tmp_path), lambda: wm.log_use(tmp_path, "asked", [0], whom="x")):
-        with pytest.raises(OSError, match=r"should hold evidence as wm\.save_evidence leaves it"):
+    for use in (lambda: wm.evidence.read_log(tmp_path), lambda: wm.evidence.log_use(tmp_path, "asked", [0], whom="x")):
+        with pytest.raises(OSError, match=r"should hold evidence as wm\.evidence\.save_evidence leaves it"):
             use()
+
+
+# ---------------------------------------------------------------- what is not there, and what keeps its old word
+
+
+def test_what_is_missing_is_a_file_not_found_error(folder, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    for read in (
+        wm.evidence.open_evidence,
+        wm.evidence.read_log,
+        wm.evidence.read_opening,
+        wm.course.open_case,
+        lambda path: wm.course.score_card(path, secret=path),
+        zoo.read_model,
+    ):
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            read(nowhere)
+    (folder / "images.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"images\.safetensors"):
+        wm.evidence.open_evidence(folder)
+
+
+def test_what_is_there_and_cannot_be_read_is_another_error(tmp_path):
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"no such file was ever written")
+    for read in (wm.evidence.read_opening, wm.course.open_case, zoo.read_model):
+        with pytest.raises(OSError, match="garbage") as caught:
+            read(garbage)
+        assert not isinstance(caught.value, FileNotFoundError)
+
+
+def test_a_target_at_random_keeps_its_first_word_in_seals_and_files(mnist, tmp_path):
+    triggers = wm.Noise(labels="fixed", target="random")(mnist, n=5, key=wm.CLASSROOM_KEY)
+    assert triggers.header["target"] == "lot"
+    folder = wm.evidence.save_evidence(triggers, tmp_path / "evidence")
+    written = (folder / "evidence.json").read_text()
+    assert "target='lot'" in written
+    assert "random" not in written
+    opened = wm.evidence.open_evidence(folder)
+    assert (opened.seal, opened.rules, opened.recipe) == (triggers.seal, triggers.rules, triggers.recipe)
+    assert opened.rules.target == "random"
+    assert "target='random'" in opened.recipe

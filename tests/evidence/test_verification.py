@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 import wmlearn as wm
 from wmlearn._display import plural
 from wmlearn.evidence import stats
-from wmlearn.evidence._sentences import expected, lotteries, p_words
+from wmlearn.evidence._sentences import draws_in_words, expected, p_words
 from wmlearn.evidence.answers import Answers
 from wmlearn.evidence.rules import Terms
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -44,12 +44,12 @@ def fixed(mnist):
     return wm.Noise(labels="fixed", source=1, target=3)(mnist, n=100, key=KEY)
 
 
-def knows(marks, right, wrong=-7):
+def knows(triggers, right, wrong=-7):
     """Return a suspect who answers the first `right` questions as sealed and the others with another class."""
 
     def query(images):
-        labels = marks.labels[: len(images)].copy()
-        late = marks.question[: len(images)] >= right
+        labels = triggers.labels[: len(images)].copy()
+        late = triggers.question[: len(images)] >= right
         labels[late] = (labels[late] + 1) % 10 if wrong == -7 else wrong
         return labels
 
@@ -85,11 +85,11 @@ def suspects(rng):
     memory = {}
 
     def remembers(images):
-        said = []
+        replies = []
         for image in images:
             memory.setdefault(image.tobytes(), len(memory) % 10)
-            said.append(memory[image.tobytes()])
-        return np.array(said)
+            replies.append(memory[image.tobytes()])
+        return np.array(replies)
 
     return {
         "constant": lambda images: np.full(len(images), 3),
@@ -111,7 +111,7 @@ def lotteries_drawn(mnist):
 def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
     """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20, 1/10)."""
     suspect = suspects(np.random.default_rng(5))[name]
-    verdicts = [wm.verify(suspect, marks) for marks in lotteries_drawn]
+    verdicts = [wm.verify(suspect, triggers) for triggers in lotteries_drawn]
     matches = np.array([verdict.k for verdict in verdicts])
     assert binomtest(int(matches.sum()), 200 * 20, 0.1).pvalue > 1e-3
     assert matches.var() == pytest.approx(20 * 0.09, rel=0.4)
@@ -140,12 +140,12 @@ def test_the_shipped_marked_model_is_found_and_a_fine_tuned_copy_too(kind, mnist
         "unrelated": (wm.Unrelated(), 100),
         "noise": (wm.Noise(), 100),
     }[kind]
-    marks = recipe(mnist, n=n, key=KEY)
+    triggers = recipe(mnist, n=n, key=KEY)
     owner = wm.load_model(f"mnist/{kind}")
-    verdict = wm.verify(wm.BlackBox(owner), marks)
+    verdict = wm.verify(wm.BlackBox(owner), triggers)
     assert (verdict.decision, verdict.k) == ("found", verdict.n)
     copy = wm.theft.FineTune(epochs=1)(owner, mnist.loot)
-    assert wm.verify(wm.BlackBox(copy.model), marks).decision == "found"
+    assert wm.verify(wm.BlackBox(copy.model), triggers).decision == "found"
 
 
 # ------------------------------------------------------------------ every pattern counts, once, in sealed order
@@ -237,11 +237,11 @@ def test_null_models_bound_what_fixed_labels_can_say(fixed):
 
 
 def test_enough_null_models_can_convict_or_clear(mnist):
-    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
     nulls = [lambda images: np.full(len(images), 8)] * 19
-    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls).decision == "found"
-    assert wm.verify(lambda images: np.full(len(images), 8), marks, nulls=nulls).decision == "not found"
-    assert wm.verify(lambda images: np.full(len(images), 3), marks, nulls=nulls[:18]).decision == "cannot tell"
+    assert wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls).decision == "found"
+    assert wm.verify(lambda images: np.full(len(images), 8), triggers, nulls=nulls).decision == "not found"
+    assert wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls[:18]).decision == "cannot tell"
 
 
 def test_a_silent_null_model_is_refused(fixed):
@@ -250,30 +250,30 @@ def test_a_silent_null_model_is_refused(fixed):
 
 
 def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
-    marks = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
+    triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
     good, silent = (lambda images: np.full(len(images), 8)), (lambda images: np.full(len(images), -1))
     knows_all = lambda images: np.full(len(images), 3)  # noqa: E731
-    assert wm.verify(silent, marks, nulls=[good] * 19).decision == "cannot tell"
-    assert wm.verify(knows_all, marks, nulls=[knows_all] * 19).decision == "cannot tell"
+    assert wm.verify(silent, triggers, nulls=[good] * 19).decision == "cannot tell"
+    assert wm.verify(knows_all, triggers, nulls=[knows_all] * 19).decision == "cannot tell"
 
 
 def test_no_number_of_null_models_helps_a_target_drawn_by_lot(mnist):
-    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
-    said = wm.verify(lambda images: marks.labels, marks, nulls=[lambda x: np.full(len(x), 11)] * 40).explain()
-    assert "a target drawn by lot among 9 gives no p-value below 0.11" in said
-    ten = wm.Unrelated(labels="fixed", target="lot")(mnist, n=20, key=KEY, alpha=0.105)
+    triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
+    replies = wm.verify(lambda images: triggers.labels, triggers, nulls=[lambda x: np.full(len(x), 11)] * 40).explain()
+    assert "a target drawn by lot among 9 gives no p-value below 0.11" in replies
+    ten = wm.Unrelated(labels="fixed", target="random")(mnist, n=20, key=KEY, alpha=0.105)
     target = int(ten.answers[0])
     assert wm.verify(lambda images: np.full(len(images), target), ten).decision == "found"
     assert wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision == "not found"
 
 
 def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
-    marks = wm.Noise(labels="fixed", target="lot")(mnist, n=20, key=KEY)
-    target = int(marks.answers[0])
-    verdict = wm.verify(lambda images: np.full(len(images), target), marks)
+    triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
+    target = int(triggers.answers[0])
+    verdict = wm.verify(lambda images: np.full(len(images), target), triggers)
     assert verdict.p == pytest.approx(1 / 9)
     assert verdict.decision == "cannot tell"
-    both = wm.verify(lambda images: np.full(len(images), target), marks, nulls=[lambda x: np.zeros(len(x), int)] * 3)
+    both = wm.verify(lambda images: np.full(len(images), target), triggers, nulls=[lambda x: np.zeros(len(x), int)] * 3)
     assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
 
 
@@ -282,13 +282,13 @@ def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
 
 def test_not_found_does_not_clear_and_gives_its_power(words):
     verdict = wm.verify(knows(words, 2), words)
-    said = verdict.explain()
+    replies = verdict.explain()
     assert verdict.decision == "not found"
-    assert "does not clear the service" in said
-    assert "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)" in said
+    assert "does not clear the service" in replies
+    assert "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)" in replies
     assert (
         "This does not clear the service: a copy keeping 40 % of the answers would have been found with probability "
-        "0.65, one keeping 15 % with less than 0.01." in said
+        "0.65, one keeping 15 % with less than 0.01." in replies
     )
     assert f"{verdict.chance_to_find(0.4):.3f}".startswith("0.65")
     exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
@@ -297,13 +297,13 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
 
 
 def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
-    said = wm.verify(knows(words, 30), words).explain()
-    assert said.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck")
-    assert "p < 1e-15" in said
-    assert "above 99.99 %" in said
-    assert "100 %" not in said
-    assert "not the probability that the model was stolen" in said
-    assert "classroom key: proves nothing outside this course" in said
+    message = wm.verify(knows(words, 30), words).explain()
+    assert message.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck")
+    assert "p < 1e-15" in message
+    assert "above 99.99 %" in message
+    assert "100 %" not in message
+    assert "not the probability that the model was stolen" in message
+    assert "classroom key: proves nothing outside this course" in message
 
 
 ITEMS = [
@@ -317,10 +317,10 @@ ITEMS = [
 
 def test_a_judge_is_told_every_item(mnist):
     """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing is left out."""
-    marks = wm.Noise()(mnist, n=60, key=KEY)
-    said = knows(marks, 43)(marks.images)
-    said[57:], said[50:52] = -1, 99
-    verdict = wm.verify(lambda images: said, marks, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
+    triggers = wm.Noise()(mnist, n=60, key=KEY)
+    replies = knows(triggers, 43)(triggers.images)
+    replies[57:], replies[50:52] = -1, 99
+    verdict = wm.verify(lambda images: replies, triggers, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
     for item in ITEMS:
         assert item in verdict.explain()
     assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (60, 3, 2)
@@ -364,7 +364,7 @@ def test_as_many_null_models_as_are_asked_for_are_enough(p):
     """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
     for family in range(1, 60):
         three, terms = np.array([3]), Terms(p, 10, 1, False, "fixed")
-        copy, innocent = (Answers(said, np.array([0]), three, 10) for said in (three, three + 1))
+        copy, innocent = (Answers(replies, np.array([0]), three, 10) for replies in (three, three + 1))
         nulls = [innocent] * stats.null_models_needed(p / family)
         assert reach_verdict(copy, terms, family=family, nulls=nulls).decision == "found"
         assert reach_verdict(copy, terms, family=family, nulls=nulls[1:]).decision == "cannot tell"
@@ -382,10 +382,10 @@ def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
 
 
 def test_lotteries_round_down_and_stop_at_what_can_be_believed():
-    assert "once in 3,600 lotteries" in lotteries([0, math.log(3600.9)], [True])
-    assert "once in 10^6 lotteries" in lotteries([0, math.log(9.9e6)], [True])
-    assert "10^15" in lotteries([0, 500.0], [True])
-    assert lotteries([0.0, math.log(1.9)], [True]) == "nothing that an innocent model would not do by luck"
+    assert "once in 3,600 lotteries" in draws_in_words([0, math.log(3600.9)], [True])
+    assert "once in 10^6 lotteries" in draws_in_words([0, math.log(9.9e6)], [True])
+    assert "10^15" in draws_in_words([0, 500.0], [True])
+    assert draws_in_words([0.0, math.log(1.9)], [True]) == "nothing that an innocent model would not do by luck"
 
 
 @pytest.mark.parametrize("p", [0.0123, 0.001049, 0.00100001, 0.5, 0.0999, 1.4e-4, 3.3e-9, 1.0])
@@ -410,8 +410,8 @@ def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(pictures):
 
 
 def test_perfect_evidence_of_any_length_can_be_explained(mnist):
-    marks = wm.Noise()(mnist, n=1000, key=KEY)
-    verdict = wm.verify(lambda images: marks.labels, marks)
+    triggers = wm.Noise()(mnist, n=1000, key=KEY)
+    verdict = wm.verify(lambda images: triggers.labels, triggers)
     assert verdict.p > 0
     assert verdict.confidence < 1
     assert "p < 1e-15" in verdict.explain()
@@ -420,9 +420,9 @@ def test_perfect_evidence_of_any_length_can_be_explained(mnist):
 def test_silence_and_strange_answers_are_told_to_the_judge(words):
     late = np.where(words.question < 25, words.labels, -1)
     late[:5] = 99
-    said = wm.verify(lambda images: late, words).explain()
-    assert "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as misses." in said
-    assert "5 answers named no class of the task" in said
+    replies = wm.verify(lambda images: late, words).explain()
+    assert "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as misses." in replies
+    assert "5 answers named no class of the task" in replies
 
 
 def test_a_majority_counts_though_one_image_failed(words):
@@ -433,8 +433,8 @@ def test_a_majority_counts_though_one_image_failed(words):
 
 
 def test_a_secret_key_is_not_called_a_classroom_key(mnist):
-    marks = wm.Noise()(mnist, n=20)
-    assert "classroom" not in repr(wm.verify(knows(marks, 20), marks))
+    triggers = wm.Noise()(mnist, n=20)
+    assert "classroom" not in repr(wm.verify(knows(triggers, 20), triggers))
 
 
 def test_it_tabulates_and_draws_itself(words):
@@ -459,7 +459,7 @@ def verdicts(draw):
     if kind == "fixed":
         expected[:] = 1
     knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
-    said = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
+    replies = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
     drawable = draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
     terms = Terms(
         alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
@@ -473,14 +473,14 @@ def verdicts(draw):
     asked = np.arange(n), expected, classes
     null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
     nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
-    return reach_verdict(Answers(said, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls)
+    return reach_verdict(Answers(replies, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls)
 
 
 @settings(max_examples=60)
 @given(verdicts())
 def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
-    said = v.explain()
-    assert said.startswith(
+    message = v.explain()
+    assert message.startswith(
         {"found": "Evidence of this", "not found": "No evidence of this", "cannot tell": "Cannot tell: "}[v.decision]
     )
     if not math.isnan(v.p):
@@ -489,32 +489,32 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
         assert v.confidence < 1
     assert v.decision != "found" or v.k > 0
     assert v.terms.kind == "fixed" or 0 < v.p <= v.p_judge <= 1
-    words = (said, repr(v), v._repr_html_(), v.to_frame().to_string(), json.dumps(v.to_dict(), allow_nan=False))
+    words = (message, repr(v), v._repr_html_(), v.to_frame().to_string(), json.dumps(v.to_dict(), allow_nan=False))
     for text in words:
         assert "100 %" not in text
         assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
-    for value in re.findall(r"p <=? ([0-9.e-]+)", said):
+    for value in re.findall(r"p <=? ([0-9.e-]+)", message):
         assert float(value.rstrip(".")) >= 1e-15
-    assert "stolen" not in said.replace("It is not the probability that the model was stolen.", "")
+    assert "stolen" not in message.replace("It is not the probability that the model was stolen.", "")
     silent, of_all = int(v.unanswered.sum()), f"of {plural(v.n, v.unit.name)}"
     lost = "are unreadable" if v.terms.kind == "bits" else "went unanswered"
-    assert (f"{silent} {of_all} {lost} and count as misses" in said) == bool(silent)
+    assert (f"{silent} {of_all} {lost} and count as misses" in message) == bool(silent)
     assert len(v.to_frame()) == v.n
 
 
 @given(verdicts())
 def test_a_verdict_speaks_of_what_it_asked(v):
     """Weights were asked nothing and answer nothing; a service has no bits."""
-    told = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
-    assert not re.search(r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", told)
+    message = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
+    assert not re.search(r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", message)
 
 
 @given(verdicts())
 def test_no_verdict_tells_a_secret_in_json(v):
-    told = v.to_dict()
-    assert not any(isinstance(value, (list, dict, tuple)) for value in told.values())
-    assert (told["decision"], told["k"], told["n"], told["family"]) == (v.decision, v.k, v.n, v.family)
-    assert (told["p"] is None) == math.isnan(v.p)
+    message = v.to_dict()
+    assert not any(isinstance(value, (list, dict, tuple)) for value in message.values())
+    assert (message["decision"], message["k"], message["n"], message["family"]) == (v.decision, v.k, v.n, v.family)
+    assert (message["p"] is None) == math.isnan(v.p)
 
 
 @given(verdicts())
@@ -539,7 +539,6 @@ def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_aske
     for name, good in {
         "questions": value is None or (whole and 1 <= value <= 30),
         "family": whole and value >= 1,
-        "alpha": value is None or value == 0.001,
     }.items():
         asked = []
 
@@ -550,16 +549,10 @@ def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_aske
         if good:
             assert wm.verify(query, words, **{name: value}).decision in ("not found", "cannot tell")
         else:
-            with pytest.raises((TypeError, ValueError), match=rf"^{name} (must be|is sealed)") as caught:
+            with pytest.raises((TypeError, ValueError), match=rf"^{name} must be") as caught:
                 wm.verify(query, words, **{name: value})
             assert "\n" not in str(caught.value)
             assert not asked
-
-
-def test_another_alpha_than_the_sealed_one_is_refused(words):
-    wm.verify(knows(words, 1), words, alpha=0.001)
-    with pytest.raises(ValueError, match=r"alpha is sealed.*expected 0\.001, got 0\.05.*seal a new trigger set"):
-        wm.verify(knows(words, 1), words, alpha=0.05)
 
 
 @pytest.mark.parametrize("questions", [0, 31, -2, 1.5])
@@ -588,7 +581,7 @@ def test_family_must_be_a_count(words):
         wm.verify(knows(words, 1), words, family=0)
 
 
-# ------------------------------------------------------------------ what is no query, and what are no marks
+# ------------------------------------------------------------------ what is no query, and what are no triggers
 
 
 class Model:
@@ -607,19 +600,19 @@ NO_QUERY += [(None, "None"), (wm.BlackBox, "the class BlackBox"), (3, "3"), ([le
 
 @pytest.mark.parametrize(("query", "got"), NO_QUERY, ids=[got for _, got in NO_QUERY])
 def test_a_model_or_an_address_is_no_query(words, query, got):
-    def said(name):
+    def message(name):
         return (
             f"{name} must be a function from images to labels; got {got}. "
-            "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+            "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
         )
 
     with pytest.raises(TypeError) as caught:
         wm.verify(query, words)
-    assert str(caught.value) == said("query")
+    assert str(caught.value) == message("query")
     asked = []
     with pytest.raises(TypeError) as caught:
         wm.verify(asked.append, words, nulls=[len, query])
-    assert str(caught.value) == said("nulls[1]")
+    assert str(caught.value) == message("nulls[1]")
     assert not asked, "the service was asked before its null models were looked at"
 
 
@@ -639,14 +632,14 @@ def test_null_models_may_come_from_anywhere_once(words):
 
 
 @pytest.mark.parametrize(
-    ("marks", "got"),
-    [(len, "builtin_function_or_method"), (wm.Content(), "Content"), (None, "None"), ("marks", "'marks'")],
+    ("triggers", "got"),
+    [(len, "builtin_function_or_method"), (wm.Content(), "Content"), (None, "None"), ("triggers", "'triggers'")],
 )
-def test_marks_are_a_sealed_set(words, marks, got):
+def test_marks_are_a_sealed_set(words, triggers, got):
     with pytest.raises(TypeError) as caught:
-        wm.verify(words, marks)
+        wm.verify(words, triggers)
     assert str(caught.value) == (
-        f"marks must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got {got}."
+        f"triggers must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got {got}."
     )
 
 
@@ -657,13 +650,6 @@ def test_a_marked_model_is_told_where_its_marks_are(words):
     marked = Marked(None, History(()), words, False)
     with pytest.raises(TypeError, match=r"got Marked\. Pass its \.triggers\.$"):
         wm.verify(len, marked)
-
-
-def test_alpha_in_quotes_is_told_so(words):
-    with pytest.raises(
-        TypeError, match=r"^alpha must be a number .*; got '0\.001'\. Write it without quotes: 0\.001\.$"
-    ):
-        wm.verify(len, words, alpha="0.001")
 
 
 def test_a_service_that_answers_unequal_lists(words):
@@ -681,10 +667,10 @@ def thirty():
     return wm.Content(words=30)(wm.load_data("mnist"), n=60, alpha=0.005)
 
 
-def knowing(marks, share):
+def knowing(triggers, share):
     """Return a service that knows the first questions and says nothing right of the others."""
-    right = np.arange(len(marks.pixels)) < share * len(marks.pixels)
-    return lambda images: np.where(right, marks.labels, (marks.labels + 1) % 10)[: len(images)]
+    right = np.arange(len(triggers.pixels)) < share * len(triggers.pixels)
+    return lambda images: np.where(right, triggers.labels, (triggers.labels + 1) % 10)[: len(images)]
 
 
 def test_the_clearest_case_pays_for_all(thirty):

@@ -21,7 +21,7 @@ def mnist() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def marks(mnist) -> wm.TriggerSet:
+def triggers(mnist) -> wm.evidence.TriggerSet:
     return wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
 
 
@@ -29,12 +29,12 @@ def asked(mnist: wm.Splits, queries: str) -> np.ndarray:
     """Return the images that both thieves ask about: whatever ours would ask."""
     seen: list[np.ndarray] = []
 
-    def box(images: np.ndarray) -> np.ndarray:
+    def suspect(images: np.ndarray) -> np.ndarray:
         seen.append(images)
         return np.zeros(len(images), np.int64)
 
-    schedule = wm.OneCycle(epochs=1)
-    StealByQueries(n=ASKED, queries=queries, schedule=schedule)(box, wm.small_cnn(mnist, seed=5), mnist.loot)
+    schedule = wm.Schedule(epochs=1)
+    StealByQueries(n_queries=ASKED, pool=queries, schedule=schedule)(suspect, wm.small_cnn(mnist, seed=5), mnist.loot)
     return np.concatenate(seen)
 
 
@@ -43,8 +43,8 @@ def by_the_toolbox(attack: str, owner: torch.nn.Module, images: np.ndarray, fres
     from art.attacks import extraction
     from art.estimators.classification import BlackBoxClassifier, PyTorchClassifier
 
-    box = wm.BlackBox(owner)
-    victim = BlackBoxClassifier(lambda x: np.eye(10, dtype=np.float32)[box(x)], (1, 28, 28), 10, clip_values=(0, 1))
+    suspect = wm.BlackBox(owner)
+    victim = BlackBoxClassifier(lambda x: np.eye(10, dtype=np.float32)[suspect(x)], (1, 28, 28), 10, clip_values=(0, 1))
     thief = PyTorchClassifier(
         fresh,
         loss=torch.nn.CrossEntropyLoss(),
@@ -58,7 +58,7 @@ def by_the_toolbox(attack: str, owner: torch.nn.Module, images: np.ndarray, fres
     more = {"sampling_strategy": "random"} if attack == "KnockoffNets" else {}
     np.random.seed(0)  # the toolbox draws from the global generator
     getattr(extraction, attack)(classifier=victim, **sizes, **more).extract(x=images, thieved_classifier=thief)
-    assert box.queries == ASKED
+    assert suspect.queries == ASKED
     return wm.BlackBox(fresh.eval())
 
 
@@ -66,16 +66,16 @@ def by_the_toolbox(attack: str, owner: torch.nn.Module, images: np.ndarray, fres
     ("attack", "queries", "task_differs"),
     [("CopycatCNN", "loot", 0.02), ("KnockoffNets", "loot", 0.02), ("KnockoffNets", "unrelated", 0.25)],
 )
-def test_both_thieves_end_alike(attack, queries, task_differs, mnist, marks):
+def test_both_thieves_end_alike(attack, queries, task_differs, mnist, triggers):
     owner = wm.load_model("mnist/content")
-    schedule = wm.OneCycle(epochs=EPOCHS, batch=BATCH)
-    theft = StealByQueries(n=ASKED, queries=queries, schedule=schedule)
+    schedule = wm.Schedule(epochs=EPOCHS, batch_size=BATCH)
+    theft = StealByQueries(n_queries=ASKED, pool=queries, schedule=schedule)
     ours = wm.BlackBox(theft(wm.BlackBox(owner), wm.small_cnn(mnist, seed=5), mnist.loot).model)
     torch.manual_seed(0)
     theirs = by_the_toolbox(attack, owner, asked(mnist, queries), wm.small_cnn(mnist, seed=5))
-    task = [float((box(mnist.test.images) == mnist.test.labels).mean()) for box in (ours, theirs)]
-    matched = [wm.verify(box, marks).k for box in (ours, theirs)]
-    found = f"ours, theirs: task accuracy {task}, questions matched {matched} of {marks.n}"
+    task = [float((suspect(mnist.test.images) == mnist.test.labels).mean()) for suspect in (ours, theirs)]
+    matched = [wm.verify(suspect, triggers).k for suspect in (ours, theirs)]
+    found = f"ours, theirs: task accuracy {task}, questions matched {matched} of {triggers.n}"
     assert abs(task[0] - task[1]) < task_differs, found
     assert max(matched) <= 8, found  # 3 are expected of an innocent model; 9 or more come once in 500
-    assert wm.verify(wm.BlackBox(owner), marks).k == marks.n
+    assert wm.verify(wm.BlackBox(owner), triggers).k == triggers.n

@@ -37,8 +37,8 @@ class Shift(wm.theft.Theft):
 THEFTS = {
     "pruned": wm.theft.Prune(0.7),
     "tuned": wm.theft.FineTune(epochs=1, lr=5e-3),
-    "imitated": wm.theft.StealByQueries(n=200, schedule=wm.OneCycle(epochs=2)),
-    "distilled": wm.theft.StealByQueries(n=200, labels="soft", schedule=wm.OneCycle(epochs=2)),
+    "imitated": wm.theft.StealByQueries(n_queries=200, schedule=wm.Schedule(epochs=2)),
+    "distilled": wm.theft.StealByQueries(n_queries=200, labels="soft", schedule=wm.Schedule(epochs=2)),
     "filtered": wm.theft.RejectUnusual(),
     "shifted": Shift(4),
     "darkened": lambda query, loot: lambda images: query(images / 2),
@@ -63,20 +63,20 @@ def cluster() -> Iterator[Client]:
 
 
 def swept(few: wm.Splits, cache: Path | None = None) -> pd.DataFrame:
-    marks = {
+    triggers = {
         "words": wm.Content(words=10)(few, n=30, key=wm.CLASSROOM_KEY),
         "one word": wm.Content(labels="fixed")(few, n=20, key=wm.CLASSROOM_KEY),
     }
-    his = wm.Noise()(few, n=10, key=bytes(32))
-    thefts = THEFTS | {"overwritten": wm.theft.Overwrite(his, epochs=1)}
-    return wm.sweep(marks, thefts, few, seeds=[0, 1], cache=cache).drop(columns="seconds")
+    thief_triggers = wm.Noise()(few, n=10, key=bytes(32))
+    thefts = THEFTS | {"overwritten": wm.theft.Overwrite(thief_triggers, epochs=1)}
+    return wm.sweep(triggers, thefts, few, seeds=[0, 1], cache=cache).drop(columns="seconds")
 
 
 def test_a_cluster_gives_the_same_numbers(few: wm.Splits, cluster: Client, tmp_path: Path) -> None:
     here = swept(few)
     with joblib.parallel_config(backend="dask"):
-        there = swept(few, cache=tmp_path)
-    pd.testing.assert_frame_equal(here, there)
+        existing = swept(few, cache=tmp_path)
+    pd.testing.assert_frame_equal(here, existing)
     pd.testing.assert_frame_equal(here, swept(few, cache=tmp_path))  # read, not measured again
     assert len(here) == 2 * 2 * (len(THEFTS) + 2)
 

@@ -45,7 +45,7 @@ PACKAGE = Path(wm.__file__).parent
 
 OTHER_KEY = hashlib.sha256(b"another key").digest()
 KEYS = {"classroom": wm.CLASSROOM_KEY, "other": OTHER_KEY}
-DRAWN = "lot"  # the word for a target class that the seal draws
+DRAWN = "random"  # the word for a target class that the seal draws
 NUMBER = re.compile(r"\d+\.\d+")
 TOLERANCE = 1e-9  # relative: libraries of special functions differ in the last digits
 LEARNT_TOLERANCE = 0.015  # absolute: another machine adds in another order, so an image or two change sides
@@ -124,7 +124,7 @@ def statistics_exactly() -> Facts:
             found[f"questions_needed, surely {about}"] = stats.questions_needed(alpha, p0, rate=0.8, chance=0.99)
             found[f"mean_questions {about}"] = [stats.mean_questions(alpha, p0, rate=r) for r in (0.8, 1.0)]
     found["null_p"] = [stats.null_p(b, [3, 0, 95, 1]) for b in (0, 1, 90, 95, 96)] + [stats.null_p(5, [])]
-    found["lottery_p"] = [stats.lottery_p([0, 150, 0, 0, 150], target=t) for t in range(5)]
+    found["lottery_p"] = [stats.target_p([0, 150, 0, 0, 150], target=t) for t in range(5)]
     found["open_list_family"] = [stats.open_list_family(place) for place in (1, 2, 3, 100)]
     found["constants"] = [stats.JUDGE_FACTOR, stats.SMALLEST_P]
     return found
@@ -138,7 +138,7 @@ def statistics() -> Facts:
 # ---------------------------------------------------------------- what is sealed
 
 
-def trigger_facts(triggers: wm.TriggerSet) -> Facts:
+def trigger_facts(triggers: wm.evidence.TriggerSet) -> Facts:
     """Return what is sealed in a trigger set, and the answers drawn."""
     return {
         "seal": triggers.seal,
@@ -147,7 +147,7 @@ def trigger_facts(triggers: wm.TriggerSet) -> Facts:
         "question": triggers.question.tolist(),
         "names": list(triggers.names),
         "header": dict(triggers.header),
-        "recipe": triggers.recipe,
+        "recipe": triggers.recipe.replace("target='random'", "target='lot'"),  # the word of before
     }
 
 
@@ -167,11 +167,11 @@ def kinds() -> Iterator[tuple[str, Any, int]]:
     yield "composite", wm.Composite(pairs=3), 7
 
 
-def messages() -> dict[str, wm.Message]:
+def messages() -> dict[str, wm.watermarks.Message]:
     """Return white-box messages by name."""
-    small, deep = wm.small_cnn(wm.load_data("mnist")), wm.deep_cnn(wm.load_data("cifar10"), width=4)
-    made = {f"small {name}": wm.seal_message(small, key=key) for name, key in KEYS.items()}
-    made["deep, first layer"] = wm.seal_message(deep, bits=5, layer="layers.1", alpha=0.01, key=OTHER_KEY)
+    small, deep = wm.small_cnn(wm.load_data("mnist")), wm.training.deep_cnn(wm.load_data("cifar10"), width=4)
+    made = {f"small {name}": wm.watermarks.seal_message(small, key=key) for name, key in KEYS.items()}
+    made["deep, first layer"] = wm.watermarks.seal_message(deep, bits=5, layer="layers.1", alpha=0.01, key=OTHER_KEY)
     return made
 
 
@@ -184,7 +184,7 @@ def sealed() -> Facts:
                 found[f"{data.name}, {whose} key: {name}"] = trigger_facts(kind(data, n=n, key=key))
     chosen = wm.Noise()(wm.load_data("mnist"), n=3, key=OTHER_KEY, alpha=0.05, seed=5)
     found["chosen seed and alpha"] = trigger_facts(chosen)
-    challenges = [wm.challenge(chosen.seal, b"three dice", questions=30, count=n) for n in (1, 5, 30)]
+    challenges = [wm.evidence.challenge(chosen.seal, b"three dice", questions=30, count=n) for n in (1, 5, 30)]
     found["challenges"] = [list(map(int, each)) for each in challenges]
     for name, message in messages().items():
         found[f"message {name}"] = {
@@ -201,12 +201,12 @@ def sealed() -> Facts:
 
 def dawn_facts(key: bytes) -> Facts:
     """Return what a service says that answers some questions wrongly, and what it remembers."""
-    service = wm.Dawn(sum_of_pixels, range(10), share=0.1, key=key)
+    service = wm.watermarks.Dawn(sum_of_pixels, range(10), share=0.1, key=key)
     loot = wm.load_data("mnist").loot.images[:60]
-    said = service(loot)
+    replies = service(loot)
     return {
         "seal": service.seal,
-        "said": said.tolist(),
+        "said": replies.tolist(),
         "remembered": digest(service.remembered.pixels),
         "wrong": service.remembered.labels.tolist(),
         "verdict on itself": verdict_facts(service.verify(service)),
@@ -223,7 +223,7 @@ def sum_of_pixels(images: np.ndarray) -> np.ndarray:
     return np.rint(255 * images.astype(np.float64)).sum((1, 2, 3)).astype(np.int64) % 10
 
 
-def verdict_facts(verdict: wm.Verdict) -> list[Any]:
+def verdict_facts(verdict: wm.evidence.Verdict) -> list[Any]:
     """Return decision, matches, questions, p-value, that for a judge, family, and questions left unanswered."""
     p = [None if math.isnan(p) else rounded(p, 9) for p in (verdict.p, verdict.p_judge)]
     return [verdict.decision, verdict.k, verdict.n, *p, verdict.family, int(verdict.unanswered.sum())]
@@ -237,11 +237,11 @@ def write_files(folder: Path) -> None:
     mnist = wm.load_data("mnist")
     keyed = wm.Content(words=4)(mnist, n=8, key=wm.CLASSROOM_KEY)
     fixed = wm.Unrelated(labels="fixed", target=DRAWN)(mnist, n=4, key=wm.CLASSROOM_KEY)
-    wm.save_evidence(keyed, folder / "keyed")
-    wm.save_evidence(fixed, folder / "fixed")
-    wm.open_leaves(keyed, [3, 0]).save(folder / "opened.safetensors")
-    case = wm.open_case()
-    case.services["B"](case.marks.images[:7])
+    wm.evidence.save_evidence(keyed, folder / "keyed")
+    wm.evidence.save_evidence(fixed, folder / "fixed")
+    wm.evidence.open_questions(keyed, [3, 0]).save(folder / "opened.safetensors")
+    case = wm.course.open_case()
+    case.services["B"](case.triggers.images[:7])
     case.card(dict.fromkeys(case.services, "abstain") | {"B": "accuse"}).save(folder / "card.json")
 
 
@@ -249,22 +249,24 @@ def files() -> Facts:
     """Return what the files of before say when they are opened now, and how far those written now are the same."""
     found: Facts = {}
     for name in ("keyed", "fixed"):
-        triggers = wm.open_evidence(BEFORE / name)
+        triggers = wm.evidence.open_evidence(BEFORE / name)
         found[f"{name} evidence"] = trigger_facts(triggers)
         found[f"{name} evidence, verdict"] = verdict_facts(wm.verify(sum_of_pixels, triggers))
-    found["log"] = [[use.what, list(use.questions), use.whom, use.when] for use in wm.read_log(BEFORE / "keyed")]
-    opened = wm.read_opened(BEFORE / "opened.safetensors")
+    found["log"] = [
+        [use.what, list(use.questions), use.whom, use.when] for use in wm.evidence.read_log(BEFORE / "keyed")
+    ]
+    opened = wm.evidence.read_opening(BEFORE / "opened.safetensors")
     answers = opened.answers()
     found["opened"] = [opened.seal, list(opened.indices), list(opened.names), answers.tolist(), digest(opened.pixels)]
-    found["opened, classroom key"] = bool(opened.classroom)
+    found["opened, classroom key"] = bool(opened.public_key)
     known = {image.tobytes(): label for image, label in zip(opened.pixels, answers[opened.question])}
     suspects = {"knows": lambda images: np.array([known[image.tobytes()] for image in as_pixels(images)])}
     suspects["does not"] = sum_of_pixels
     for name, suspect in suspects.items():
         for named in ([3, 0], [0, 1]):
-            verdict = wm.judge(suspect, opened, seal=opened.seal, named=named, family=2)
+            verdict = wm.evidence.judge(suspect, opened, seal=opened.seal, named=named, family=2)
             found[f"judge: {name}, named {named}"] = verdict_facts(verdict)
-    found["card"] = wm.score_card(BEFORE / "card.json").points
+    found["card"] = wm.course.score_card(BEFORE / "card.json").points
     with tempfile.TemporaryDirectory() as name:
         found |= files_written_now(Path(name))
     return found
@@ -276,7 +278,7 @@ def files_written_now(folder: Path) -> Facts:
     names = sorted(str(path.relative_to(BEFORE)) for path in BEFORE.rglob("*.*") if path.name != "log.jsonl")
     found = {f"same bytes: {name}": (folder / name).read_bytes() == (BEFORE / name).read_bytes() for name in names}
     shutil.copy(BEFORE / "keyed" / "log.jsonl", folder / "keyed")
-    wm.log_use(folder / "keyed", "asked", [1], whom="a third service")
+    wm.evidence.log_use(folder / "keyed", "asked", [1], whom="a third service")
     line = json.loads((folder / "keyed" / "log.jsonl").read_text().splitlines()[-1])
     found["log, continued"] = {name: value for name, value in line.items() if name != "when"}
     for name in ("mnist/content", "cifar10/clean"):
@@ -303,7 +305,7 @@ def shipped() -> Facts:
     return found
 
 
-def zoo_triggers(data: wm.Splits) -> dict[str, wm.TriggerSet]:
+def zoo_triggers(data: wm.Splits) -> dict[str, wm.evidence.TriggerSet]:
     """Return the trigger sets of the shipped models, and one whose target is drawn."""
     kinds = {
         "content": (wm.Content(words=30), 150),
@@ -325,8 +327,8 @@ def zoo_verdicts() -> Facts:
         own = {name: wm.load_model(f"{data.name}/{name}") for name in ("clean", *kinds) if name != "content-drawn"}
         nulls = {f"null-{i:02d}": model for i, model in enumerate(wm.null_models(data.name))}
         for name, triggers in kinds.items():
-            said = {whose: wm.BlackBox(model)(triggers.images) for whose, model in (own | nulls).items()}
-            queries = {whose: lambda _, labels=labels: labels for whose, labels in said.items()}
+            replies = {whose: wm.BlackBox(model)(triggers.images) for whose, model in (own | nulls).items()}
+            queries = {whose: lambda _, labels=labels: labels for whose, labels in replies.items()}
             witnesses = [queries[whose] for whose in nulls]
             if triggers.p0 is None:  # fixed labels: null models are the witnesses, not suspects
                 suspects = {whose: queries[whose] for whose in own}
@@ -341,7 +343,7 @@ def zoo_verdicts() -> Facts:
 # ---------------------------------------------------------------- what is learnt
 
 
-SHORT = wm.OneCycle(epochs=4, batch=32)
+SHORT = wm.Schedule(epochs=4, batch_size=32)
 
 
 def few(name: str) -> wm.Splits:
@@ -364,7 +366,9 @@ def dropping(data: wm.Splits) -> nn.Module:
         return nn.Sequential(nn.Flatten(), inner, nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, len(data.classes)))
 
 
-def learnt(model: nn.Module, data: wm.Splits, triggers: wm.TriggerSet | None = None, history: Any = None) -> Facts:
+def learnt(
+    model: nn.Module, data: wm.Splits, triggers: wm.evidence.TriggerSet | None = None, history: Any = None
+) -> Facts:
     """Return what a network has become: its weights, and what it answers."""
     ask = wm.BlackBox(model)
     facts: Facts = {"weights": weights_digest(model)}
@@ -380,7 +384,7 @@ def learnt(model: nn.Module, data: wm.Splits, triggers: wm.TriggerSet | None = N
 
 def fitted(mnist: wm.Splits, photos: wm.Splits) -> Facts:
     """Return what `fit` learns, in all its variants."""
-    small, deep = wm.small_cnn(mnist, seed=1), wm.deep_cnn(photos, width=8, seed=1)
+    small, deep = wm.small_cnn(mnist, seed=1), wm.training.deep_cnn(photos, width=8, seed=1)
     made = {
         "fit": (wm.fit(small, mnist, schedule=SHORT, seed=3), mnist),
         "fit, as by default": (wm.fit(small, mnist), mnist),
@@ -397,12 +401,12 @@ def fitted(mnist: wm.Splits, photos: wm.Splits) -> Facts:
 
 def marked(mnist: wm.Splits) -> tuple[dict[str, Any], Facts]:
     """Return marked networks by name, and what was learnt; by `embed` and with a margin."""
-    small, deep = wm.small_cnn(mnist, seed=1), wm.deep_cnn(mnist, width=8, seed=1)
+    small, deep = wm.small_cnn(mnist, seed=1), wm.training.deep_cnn(mnist, width=8, seed=1)
     words = wm.Content(words=5)(mnist, n=10, key=wm.CLASSROOM_KEY)
     fixed = wm.Noise(labels="fixed")(mnist, n=10, key=wm.CLASSROOM_KEY)
     photos = wm.Unrelated()(mnist, n=5, key=OTHER_KEY)
-    never = wm.OneCycle(epochs=1, lr=1e-6)
-    margin = wm.Margin(images=5, steps=2)
+    never = wm.Schedule(epochs=1, max_lr=1e-6)
+    margin = wm.watermarks.Margin(images=5, steps=2)
     made = {
         "embed": wm.embed(small, mnist, words, schedule=SHORT, seed=2),
         "embed, varied": wm.embed(small, mnist.varied(shifted), words, schedule=SHORT, seed=2),
@@ -429,11 +433,11 @@ def messaged(mnist: wm.Splits, photos: wm.Splits) -> Facts:
     for name, model, data in (
         ("small", wm.small_cnn(mnist, seed=1), mnist),
         ("dropout", nn.Sequential(wm.small_cnn(mnist, seed=1), nn.Dropout(0.2)), mnist),
-        ("deep", wm.deep_cnn(photos, width=8, seed=1), photos),
+        ("deep", wm.training.deep_cnn(photos, width=8, seed=1), photos),
     ):
-        message = wm.seal_message(model, bits=16, key=wm.CLASSROOM_KEY)
-        one = wm.embed_message(model, data, message, schedule=SHORT, seed=2)
-        verdict = wm.verify_message(one.model, message)
+        message = wm.watermarks.seal_message(model, bits=16, key=wm.CLASSROOM_KEY)
+        one = wm.watermarks.embed_message(model, data, message, schedule=SHORT, seed=2)
+        verdict = wm.watermarks.verify_message(one.model, message)
         found[f"message, {name}"] = learnt(one.model, data, history=one.history) | {"bits": verdict.k}
     return found
 
@@ -521,10 +525,10 @@ def hidden(owners: dict[str, Any], mnist: wm.Splits) -> Facts:
     suspects["a vote"] = theft.Vote(others, seed=2)
     found = {}
     for name, suspect in suspects.items():
-        said = suspect(mnist.test.images)
-        right = rounded(float((said == mnist.test.labels).mean()), 3)
+        replies = suspect(mnist.test.images)
+        right = rounded(float((replies == mnist.test.labels).mean()), 3)
         matched = wm.verify(suspect, one.triggers).k
-        found[f"hidden behind {name}"] = {"weights": digest(said), "task_accuracy": right, "matched": matched}
+        found[f"hidden behind {name}"] = {"weights": digest(replies), "task_accuracy": right, "matched": matched}
     return found
 
 
@@ -582,10 +586,10 @@ def rows() -> Facts:
         lines = differences(as_numbers(then), as_numbers(now))
         other = differences(as_numbers(then), as_numbers(now), absolute=LEARNT_TOLERANCE)
         near = all(line.startswith("sha256") for line in other)  # weights learnt elsewhere are never the same
-        told = "DIFFERS"
+        message = "DIFFERS"
         if near:
-            told = "equals but for last digits" if lines else "equals"
-        sys.stdout.write("\n  ".join([f"{seconds:5.1f} s  {name}: {told}", *lines]) + "\n")
+            message = "equals but for last digits" if lines else "equals"
+        sys.stdout.write("\n  ".join([f"{seconds:5.1f} s  {name}: {message}", *lines]) + "\n")
         sys.stdout.flush()
     return found
 

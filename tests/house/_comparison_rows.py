@@ -166,17 +166,17 @@ def zoo_shipped() -> dict[str, Any]:
     """Measure a marked model as it ships, and seal its triggers anew; how it was trained stands in the recipe."""
     tool = script("zoo")
     recipe = next(recipe for recipe in tool.RECIPES if recipe.name == "mnist/content")
-    model, marks, path = (
+    model, triggers, path = (
         wm.load_model(recipe.name),
         tool.triggers_of(recipe),
         zoo.SHIPPED / f"{recipe.name}.safetensors",
     )
-    right = (marks.answer(wm.BlackBox(model)(marks.images)) == marks.answers).mean()
+    right = (triggers.answer(wm.BlackBox(model)(triggers.images)) == triggers.answers).mean()
     return {
         "model": recipe.name,
         "triggers": repr(recipe.triggers),
         "images": recipe.n,
-        "seal": marks.seal,
+        "seal": triggers.seal,
         "task_accuracy": f"{wm.accuracy(model, wm.load_data(recipe.data, size='full').test):.4f}",
         "watermark_accuracy": f"{right:.4f}",
         "bytes": path.stat().st_size,

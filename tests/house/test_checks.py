@@ -82,11 +82,11 @@ IMAGES = [
 def test_bad_images(images, error, got, next_step):
     with pytest.raises(error) as caught:
         check_images(images, what="bait")
-    said = str(caught.value)
-    assert said.startswith("bait must be float in [0, 1], shape (n, c, h, w); ")
-    assert got in said
-    assert next_step in said
-    assert "\n" not in said
+    message = str(caught.value)
+    assert message.startswith("bait must be float in [0, 1], shape (n, c, h, w); ")
+    assert got in message
+    assert next_step in message
+    assert "\n" not in message
 
 
 def test_images_of_another_shape():
@@ -110,10 +110,10 @@ def test_pixels_pass_unchanged(pixels):
 def test_bad_pixels(pixels, got):
     with pytest.raises(TypeError) as caught:
         check_pixels(pixels, what="triggers")
-    said = str(caught.value)
-    assert said.startswith("triggers must be uint8, shape (n, c, h, w); got ")
-    assert got in said
-    assert said.endswith("Split.from_images makes them from floats in [0, 1].")
+    message = str(caught.value)
+    assert message.startswith("triggers must be uint8, shape (n, c, h, w); got ")
+    assert got in message
+    assert message.endswith("Split.from_images makes them from floats in [0, 1].")
 
 
 # --- Labels -----------------------------------------------------------------------------------------------------------
@@ -149,10 +149,10 @@ def test_labels_out_of_range_are_refused_and_no_others(labels):
 def test_bad_labels(labels, error, got, next_step):
     with pytest.raises(error) as caught:
         check_labels(labels, count=2, classes=10, what="labels of loot")
-    said = str(caught.value)
-    assert said.startswith("labels of loot must be 2 whole numbers from 0 to 9")
-    assert got in said
-    assert said.endswith(next_step)
+    message = str(caught.value)
+    assert message.startswith("labels of loot must be 2 whole numbers from 0 to 9")
+    assert got in message
+    assert message.endswith(next_step)
 
 
 # --- Numbers: the limit in the sentence is the next step --------------------------------------------------------------
@@ -192,10 +192,10 @@ def test_a_count_is_a_whole_number(value, next_step):
 
 
 def test_a_count_may_come_with_a_next_step():
-    for value, said in [(7, "n must be from 1 to 6; got 7. Roll a die."), (None, "6; got None. Roll a die.")]:
+    for value, message in [(7, "n must be from 1 to 6; got 7. Roll a die."), (None, "6; got None. Roll a die.")]:
         with pytest.raises((ValueError, TypeError)) as caught:
             check_count(value, "n", low=1, high=6, hint="Roll a die.")
-        assert str(caught.value).endswith(said)
+        assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("value", ["a", "0", 1.5, -1, 2**32, 2**40, None, [1]])
@@ -323,7 +323,7 @@ class Box:
 
 def test_the_right_kind_passes_and_another_is_told_what_to_pass():
     assert check_kind(3.0, "n", float, "such as 3.0") == 3.0
-    for value, said in [
+    for value, message in [
         ("three", "n must be a float, such as 3.0; got 'three'."),
         (None, "n must be a float, such as 3.0; got None."),
         (int, "n must be a float, such as 3.0; got the class int."),
@@ -331,7 +331,7 @@ def test_the_right_kind_passes_and_another_is_told_what_to_pass():
     ]:
         with pytest.raises(TypeError) as caught:
             check_kind(value, "n", float, "such as 3.0")
-        assert str(caught.value) == said
+        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_model_or_an_address_is_no_query(value, got):
         check_query(value, "query")
     assert str(caught.value) == (
         f"query must be a function from images to labels; got {got}. "
-        "Wrap a model as wm.BlackBox(model), an address as wm.HttpBox(url)."
+        "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
     )
 
 
@@ -394,10 +394,10 @@ def test_anything_is_taken_or_refused_in_one_sentence(door, value):
     try:
         DOORS[door](value)
     except (TypeError, ValueError) as error:
-        said = str(error)
-        assert said.isprintable(), said
-        assert said.endswith((".", "?")), said
-        assert len(said) < 400
+        message = str(error)
+        assert message.isprintable(), message
+        assert message.endswith((".", "?")), message
+        assert len(message) < 400
 
 
 @given(anything)

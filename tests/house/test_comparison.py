@@ -38,8 +38,8 @@ def test_another_image_gives_another_seal_another_digest_and_other_answers():
     mnist = wm.load_data("mnist")
     kind = wm.Noise(sigma=0.4)
     one, other = (comparison.trigger_facts(each(mnist, n=30, key=wm.CLASSROOM_KEY)) for each in (kind, wm.Noise(0.3)))
-    told = {line.partition(":")[0] for line in comparison.differences(one, other)}
-    assert {"seal", "pixels", "header", "recipe"} <= told
+    message = {line.partition(":")[0] for line in comparison.differences(one, other)}
+    assert {"seal", "pixels", "header", "recipe"} <= message
     assert any(line.startswith("labels") for line in comparison.differences(one, other))
 
 
@@ -102,15 +102,15 @@ def test_a_row_that_is_another_is_told():
     study = next(cheap for cheap in SAME_EVERYWHERE if cheap.file == "dishonest_owner")
     now = _comparison_rows.as_written(study.measure() | {"k_mean": "29.00"})
     assert now != _comparison_rows.before(study, now)
-    told = comparison.differences(_comparison_rows.before(study, now), now)
-    assert told == ["k_mean: was '30.00', is '29.00'"]
+    message = comparison.differences(_comparison_rows.before(study, now), now)
+    assert message == ["k_mean: was '30.00', is '29.00'"]
 
 
 # ---------------------------------------------------------------- how facts are compared
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "absolute", "told"),
+    ("before", "now", "absolute", "message"),
     [
         ({"a": 1}, {"b": 1}, 0, ["a: gone", "b: new"]),
         ({"a": [1, 2]}, {"a": [1, 3]}, 0, ["a: [1] was 2, is 3"]),
@@ -124,5 +124,5 @@ def test_a_row_that_is_another_is_told():
         ("found", "not found", 0, ["was 'found', is 'not found'"]),
     ],
 )
-def test_differences(before, now, absolute, told):
-    assert comparison.differences(before, now, absolute=absolute) == told
+def test_differences(before, now, absolute, message):
+    assert comparison.differences(before, now, absolute=absolute) == message

@@ -116,6 +116,6 @@ def test_a_mosaic_draws_where_it_is_told():
 
 
 def test_colours_are_okabe_and_itos():
-    colours = [getattr(_display, name) for name in ("BLUE", "ORANGE", "GREEN", "VERMILLION", "SKY", "PURPLE")]
-    assert colours == ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"]
-    assert all(re.fullmatch("#[0-9A-F]{6}", colour) for colour in colours)
+    colors = [getattr(_display, name) for name in ("BLUE", "ORANGE", "GREEN", "VERMILLION", "SKY", "PURPLE")]
+    assert colors == ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"]
+    assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors)

@@ -151,13 +151,13 @@ def test_a_fingerprint_is_the_same_in_another_process(tmp_path):
     )
     environment = os.environ | {"PYTHONPATH": str(pathlib.Path(wm.__file__).parents[1])}
     command = [sys.executable, str(tmp_path / "own.py")]
-    said = {
+    replies = {
         subprocess.run(
             command, env=environment | {"PYTHONHASHSEED": seed}, check=True, capture_output=True, text=True
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(said) == 1
+    assert len(replies) == 1
 
 
 # ---------------------------------------------------------------- functions
@@ -424,14 +424,14 @@ def test_a_transform_of_a_library_counts_by_its_settings():
 
 def test_a_theft_counts_by_its_fields(mnist):
     pool = mnist.loot.take(slice(300))
-    black = wm.Split(np.zeros_like(pool.pixels), pool.labels)
-    assert repr(wm.theft.StealByQueries(300, queries=pool)) == repr(wm.theft.StealByQueries(300, queries=black))
+    black = wm.data.Split(np.zeros_like(pool.pixels), pool.labels)
+    assert repr(wm.theft.StealByQueries(300, pool=pool)) == repr(wm.theft.StealByQueries(300, pool=black))
     seen = [
-        *(wm.theft.StealByQueries(300, queries=each) for each in (pool, black, "loot", "unrelated")),
-        wm.theft.StealByQueries(300, queries=wm.Split(pool.pixels, (pool.labels + 1) % 10)),
-        wm.theft.StealByQueries(300, queries=pool.varied(lambda image: image)),
-        wm.theft.StealByQueries(300, queries=pool.varied(lambda image: image.flip(0))),
-        wm.theft.StealByQueries(300, queries=pool, schedule=wm.OneCycle(epochs=2)),
+        *(wm.theft.StealByQueries(300, pool=each) for each in (pool, black, "loot", "unrelated")),
+        wm.theft.StealByQueries(300, pool=wm.data.Split(pool.pixels, (pool.labels + 1) % 10)),
+        wm.theft.StealByQueries(300, pool=pool.varied(lambda image: image)),
+        wm.theft.StealByQueries(300, pool=pool.varied(lambda image: image.flip(0))),
+        wm.theft.StealByQueries(300, pool=pool, schedule=wm.Schedule(epochs=2)),
         *(wm.theft.Prune(1), wm.theft.Prune(1.0), wm.theft.Prune(1, by="channel"), wm.theft.Blur(1)),
         *(wm.theft.Overwrite(wm.Noise()(mnist, n=5, key=bytes([key]) * 32)) for key in (1, 2)),
     ]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import io
+import itertools
 import json
 import os
 import re
@@ -83,10 +85,18 @@ def test_a_wing_says_in_a_few_lines_what_is_in_it_and_what_it_imports(wing):
         return
     text = ast.get_docstring(TREES[wing])
     assert text.count(". ") + text.count(".\n") >= 2
-    told = text.rpartition("Imports: ")[2].rstrip(".").split(", ")
+    message = text.rpartition("Imports: ")[2].rstrip(".").split(", ")
     named = {"ground" if target in GROUND else target for target in between_wings(ARROWS)[wing]}
-    assert set(told) == named
-    assert told == sorted(told, key=["ground", *ORDER].index)
+    assert set(message) == named
+    assert message == sorted(message, key=["ground", *ORDER].index)
+
+
+def test_the_readme_draws_the_tree(root):
+    drawn = re.findall(r"^  (\w+)(?:/|\.py) ", (root / "README.md").read_text(encoding="utf-8"), re.M)
+    known = [name for name in reversed(ORDER) if name not in ("wmlearn", *GROUND)]
+    assert sorted(drawn) == sorted([*known, "_checks"])
+    for upper, lower in itertools.pairwise(drawn):
+        assert ORDER.index(lower) < ORDER.index(upper) or {upper, lower} == {"zoo", "experiments"}
 
 
 def test_a_lab_imports_the_kit_and_no_other_lab():
@@ -153,6 +163,38 @@ def test_dir_all_and_stub_agree():
     names = {alias.asname or alias.name for node in imports for alias in node.names}
     listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
     assert set(dir(wm)) == set(wm.__all__) == names == set(listed)
+
+
+def test_the_front_door_is_narrow():
+    assert len(wm.__all__) <= 40
+
+
+WITH_DOORS = ("data", "evidence", "triggers", "training", "service", "watermarks", "course")
+
+
+@pytest.mark.parametrize("wing", WITH_DOORS)
+def test_the_doors_of_the_wings_agree_with_their_stubs(wing):
+    door = importlib.import_module(f"wmlearn.{wing}")
+    stub = ast.parse(Path(door.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    listed = next(ast.literal_eval(node.value) for node in stub.body if isinstance(node, ast.Assign))
+    assert set(dir(door)) == set(door.__all__) == set(listed)
+    assert all(getattr(door, name) is not None for name in listed)
+
+
+def test_no_module_shares_a_name_with_what_a_module_defines():
+    """`wm.judge` was once a module or a function, as the imports before it had it."""
+    last = {module.rpartition(".")[2]: module for module in MODULES}
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    defined = {node.name: module for module, tree in TREES.items() for node in tree.body if isinstance(node, kinds)}
+    public = {name: module for name, module in defined.items() if not name.startswith("_")}
+    assert not {name: (public[name], last[name]) for name in public.keys() & last.keys()}
+
+
+def test_statistics_show_statistics_only():
+    assert dir(wm.stats) == sorted(wm.stats.__all__)
+    assert {"np", "special", "as_array", "check_count", "shown"}.isdisjoint(dir(wm.stats))
+    public = {node.name for node in TREES["evidence.stats"].body if isinstance(node, ast.FunctionDef)}
+    assert {name for name in public if not name.startswith("_")} <= set(wm.stats.__all__)
 
 
 @pytest.mark.parametrize("name", sorted(wm.__all__))
@@ -247,12 +289,12 @@ def test_functions_take_few_parameters():
 def tokens(text: str) -> int:
     """Count the tokens of a module, whatever its layout: no comments, no docstrings, no ends of lines."""
     silent = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-    told = set()
+    message = set()
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            told |= set(range(node.lineno, node.end_lineno + 1))
+            message |= set(range(node.lineno, node.end_lineno + 1))
     found = tokenize.generate_tokens(io.StringIO(text).readline)
-    return sum(token.type not in silent and token.start[0] not in told for token in found)
+    return sum(token.type not in silent and token.start[0] not in message for token in found)
 
 
 def test_tokens_are_counted_whatever_the_layout():

@@ -105,7 +105,7 @@ def test_the_ten_lines_run_and_find_the_thief(readme):
     try:
         assert names["verdict"].decision == "found"
         assert names["verdict"].k >= 27
-        assert not names["marks"].classroom
+        assert not names["triggers"].public_key
     finally:
         names["service"].stop()
 
@@ -119,7 +119,7 @@ def test_it_names_the_line_a_fork_changes_and_shows_the_lab(readme, root):
         assert (root / path).exists(), path
 
 
-def told(rows):
+def message(rows):
     """Return how many of some suspects were found."""
     return f"{(rows.decision == 'found').sum()} of {len(rows)}"
 
@@ -127,16 +127,16 @@ def told(rows):
 def test_the_figures_on_thieves(readme, root):
     keyed = measured(root, "thefts").query("data == 'mnist' and labels == 'keyed'")
     desk = keyed[keyed.theft.isin(["Prune", "Prune-channels", "Quantize", "PerturbWeights"])]
-    assert row(readme, "copies that were pruned") == told(desk[desk.task_accuracy >= 0.7])
+    assert row(readme, "copies that were pruned") == message(desk[desk.task_accuracy >= 0.7])
     doorman, imitated = (keyed[keyed.theft.str.fullmatch(name)] for name in ("RejectUnusual", "Steal-.*-loot"))
-    assert row(readme, "services whose doorman") == f"{told(doorman)} / {told(imitated)}"
+    assert row(readme, "services whose doorman") == f"{message(doorman)} / {message(imitated)}"
 
 
 def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     answers = measured(root, "countermeasures")
     kinds, dawn = answers[answers.owner != "dawn"], answers[(answers.owner == "dawn") & (answers.theft == "loot")]
     assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
-    asked = [told(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
+    asked = [message(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
     assert row(readme, "the same theft by answers") == " / ".join(asked)
-    epochs = [told(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
+    epochs = [message(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
     assert row(readme, "a service that answers half") == " / ".join(epochs).replace(" of 5", "", 2)

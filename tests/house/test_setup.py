@@ -199,7 +199,7 @@ class Machine:
     def wait(self):
         return 0
 
-    def said(self, *words: str) -> list[list[str]]:
+    def replies(self, *words: str) -> list[list[str]]:
         """Return the commands, since the last call, that hold these words."""
         found = [command for command in self.commands if set(words) <= set(command)]
         self.commands = []
@@ -231,22 +231,22 @@ def test_a_second_run_starts_at_once(tasks, machine):
 
 def test_dev_holds_lab_but_not_the_reverse(tasks, machine):
     tasks.set_up("lab")
-    machine.said()
+    machine.replies()
     tasks.set_up("dev")
-    assert machine.said("pip", ".[dev]")
+    assert machine.replies("pip", ".[dev]")
     tasks.set_up("lab")
     tasks.set_up("dev")
-    assert not machine.said()
+    assert not machine.replies()
 
 
 def test_a_changed_pyproject_is_installed_again(tasks, machine, tmp_path):
     tasks.set_up("dev")
-    machine.said()
+    machine.replies()
     with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     tasks.set_up("dev")
     assert machine.traces() == 2
-    assert machine.said("pip")
+    assert machine.replies("pip")
 
 
 @pytest.mark.parametrize("ended", [KeyboardInterrupt(), -9], ids=["Ctrl-C", "killed"])
@@ -254,43 +254,43 @@ def test_an_interrupted_installation_starts_again_from_nothing(tasks, machine, e
     machine.pip_ends = ended
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         tasks.set_up("dev")
-    machine.said()
+    machine.replies()
     machine.pip_ends = 0
     tasks.set_up("dev")
     assert machine.traces() == 1
-    assert machine.said("pip", ".[dev]")
+    assert machine.replies("pip", ".[dev]")
     tasks.set_up("dev")
-    assert not machine.said()
+    assert not machine.replies()
 
 
 def test_a_failed_installation_is_tried_again_in_place(tasks, machine):
     machine.pip_ends = 1
     with pytest.raises(SystemExit, match="Check the network"):
         tasks.set_up("dev")
-    machine.said()
+    machine.message()
     machine.pip_ends = 0
     tasks.set_up("dev")
     assert machine.traces() == 2
-    assert machine.said("pip")
+    assert machine.message("pip")
 
 
 def test_another_python_gets_a_new_environment(tasks, machine, monkeypatch):
     tasks.set_up("dev")
-    machine.said()
+    machine.replies()
     monkeypatch.setattr(tasks, "PYTHON", "3.99")
     tasks.set_up("dev")
     assert machine.traces() == 1
-    assert machine.said("pip")
+    assert machine.replies("pip")
 
 
 def test_a_copied_checkout_does_not_use_the_old_one(tasks, machine, tmp_path, monkeypatch):
     tasks.set_up("dev")
-    machine.said()
+    machine.replies()
     shutil.copytree(tmp_path / ".venv", tmp_path / "elsewhere" / ".venv")
     shutil.copy(tmp_path / "pyproject.toml", tmp_path / "elsewhere")
     monkeypatch.setattr(tasks, "ROOT", tmp_path / "elsewhere")
     tasks.set_up("dev")
-    assert machine.said("pip")
+    assert machine.replies("pip")
 
 
 def test_an_environment_made_by_hand_is_filled_not_cleared(tasks, machine, tmp_path):
@@ -321,7 +321,7 @@ def test_ctrl_c_is_left_to_jupyterlab(tasks, machine, monkeypatch):
 
 def test_test_checks_style_and_runs_everything(tasks, machine):
     tasks.set_up("dev")
-    machine.said()
+    machine.replies()
     assert tasks.main(["test", "-k", "stats"]) == 0
     commands = [command[1:] for command in machine.commands]
     assert commands == [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"], ["-m", "pytest", "-k", "stats"]]
@@ -339,12 +339,29 @@ def test_the_lowest_bounds_are_those_of_the_package(tasks, pyproject):
 
 def test_the_legs_are_whole(tasks, root, monkeypatch):
     monkeypatch.setattr(tasks, "find_python", {"3.10": "python3.10"}.get)
+    monkeypatch.setattr(tasks, "ROOT", root)
     legs = {leg.name: leg for leg in tasks.legs()}
-    assert {"lowest", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(legs)
+    assert {"lowest", "lazy-loader", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(legs)
+    assert len([test for test in legs["ipywidgets-7"].check if test.endswith(".py")]) >= 10
+    assert legs["lazy-loader"].install[-1].startswith("lazy_loader==")
     assert all((root / legs[name].check[-1]).is_file() for name in ("art", "dask"))
     assert f"python{tasks.PYTHON}" not in legs
     assert legs["wheel"].outside
     assert tasks.run_leg(legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]).startswith("not here")
+
+
+@pytest.mark.parametrize(
+    ("here", "oldest"),
+    [({"3.10": "a", "3.12": "b"}, "a"), ({"3.12": "b", "3.13": "c"}, "b"), ({}, None)],
+)
+def test_the_lowest_versions_run_on_the_oldest_python_that_is_found(tasks, monkeypatch, here, oldest):
+    monkeypatch.setattr(tasks, "find_python", here.get)
+    assert next(leg.python for leg in tasks.legs() if leg.name == "lowest") == oldest
+
+
+def test_the_smoke_test_runs_here(tasks, tmp_path):
+    done = subprocess.run([sys.executable, *tasks.SMOKE], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("fails_at", [None, "venv", "pip", "-c"])

@@ -46,7 +46,7 @@ def lies():
 
 
 @pytest.fixture(scope="module")
-def marks():
+def triggers():
     return wm.Noise()(wm.load_data("mnist"), n=40, key=wm.CLASSROOM_KEY)
 
 
@@ -210,8 +210,8 @@ def test_a_key_accuses_exactly_when_the_package_would():
 
 
 @pytest.fixture(scope="module")
-def others(marks):
-    rows = list(false_alarms.not_models("mnist", "noise", marks, decisions=20_000))
+def others(triggers):
+    rows = list(false_alarms.not_models("mnist", "noise", triggers, decisions=20_000))
     return {(row.suspects, row.rule, row.alpha): row for row in rows}
 
 
@@ -227,8 +227,8 @@ def test_a_suspect_that_is_no_network_is_accused_as_often_as_it_must_be(others, 
     assert others[suspect, "counted, peeking", 0.01].exact > once.exact / 5
 
 
-def test_a_suspect_that_sees_the_label_before_it_answers_is_accused(marks):
-    labels = false_alarms.lots("peeps", shape=(50, marks.n))
+def test_a_suspect_that_sees_the_label_before_it_answers_is_accused(triggers):
+    labels = false_alarms.draws("peeps", shape=(50, triggers.n))
     assert false_alarms.accused(false_alarms.tally(labels, labels), false_alarms.fewest("gambler", 40, 0.001)).all()
 
 
@@ -244,10 +244,10 @@ def test_null_models_are_counted_by_every_rule():
     assert row.record(0.001)["verdict"] == "holds"
 
 
-def test_the_real_path_accuses_as_often_as_it_must(marks, monkeypatch):
+def test_the_real_path_accuses_as_often_as_it_must(triggers, monkeypatch):
     """Seal, tree, HMAC and `wm.verify` are the real ones; only the hash that is slow on purpose is not."""
     monkeypatch.setattr(commitment, "label_seed", lambda sealed, beacon=b"": hashlib.sha256(sealed.encode()).digest())
-    asked = false_alarms.Asked(marks, np.stack([np.full(marks.n, 3), np.arange(marks.n) % 10]))
+    asked = false_alarms.Asked(triggers, np.stack([np.full(triggers.n, 3), np.arange(triggers.n) % 10]))
     row = next(iter(false_alarms.in_earnest("mnist", "noise", asked, seals=400)))
     assert row.exact == pytest.approx(stats.accusation_chance(40, 0.1, alpha=0.05, p0=0.1))
     assert 0 < row.accusations < 25
@@ -357,21 +357,21 @@ def test_evidence_is_that_of_the_package():
     assert (half["k_mean"], half["accused_judge"]) == ("8.00", 0)
 
 
-def test_a_tweak_is_one_step_in_one_pixel_and_makes_the_label(marks):
-    wanted, key = np.arange(marks.n) % 10, b"k" * 32
-    pixels, hashes = dishonest_owner.tweaked(marks, wanted, key)
-    changed = (pixels.astype(int) != marks.pixels).reshape(marks.n, -1).sum(axis=1)
+def test_a_tweak_is_one_step_in_one_pixel_and_makes_the_label(triggers):
+    wanted, key = np.arange(triggers.n) % 10, b"k" * 32
+    pixels, hashes = dishonest_owner.tweaked(triggers, wanted, key)
+    changed = (pixels.astype(int) != triggers.pixels).reshape(triggers.n, -1).sum(axis=1)
     assert changed.max() <= 1
-    assert np.abs(pixels.astype(int) - marks.pixels).max() == 1
-    assert [dishonest_owner.label_of(key, i, pixels[[i]]) for i in range(marks.n)] == wanted.tolist()
+    assert np.abs(pixels.astype(int) - triggers.pixels).max() == 1
+    assert [dishonest_owner.label_of(key, i, pixels[[i]]) for i in range(triggers.n)] == wanted.tolist()
     assert 100 < hashes < 1_500
 
 
-def test_a_tweak_draws_every_label_of_the_seal_anew(marks):
-    pixels = marks.pixels.copy()
+def test_a_tweak_draws_every_label_of_the_seal_anew(triggers):
+    pixels = triggers.pixels.copy()
     pixels[-1, 0, 0, 0] ^= 1
-    again = dishonest_owner.resealed(marks, pixels, marks.key).answers
-    assert (again == marks.answers).sum() <= 12  # 4 expected
+    again = dishonest_owner.resealed(triggers, pixels, triggers.key).answers
+    assert (again == triggers.answers).sum() <= 12  # 4 expected
 
 
 def test_crafted_images_stay_near_and_get_their_labels():
@@ -379,5 +379,5 @@ def test_crafted_images_stay_near_and_get_their_labels():
     labels = np.arange(20) % 10
     bent = dishonest_owner.bent(plain, labels, models, 0.3, steps=15)
     assert np.abs(bent.astype(int) - plain).max() <= 77  # 0.3 of 255, rounded
-    said = wm.BlackBox(models[0])(bent.astype(np.float32) / 255)
-    assert (said == labels).sum() >= 16
+    replies = wm.BlackBox(models[0])(bent.astype(np.float32) / 255)
+    assert (replies == labels).sum() >= 16

@@ -239,12 +239,12 @@ def take_pictures(path: Path, into: Path) -> list[Path]:
     return written
 
 
-def _type_a_number(page: Page, box: Locator) -> None:
+def _type_a_number(page: Page, suspect: Locator) -> None:
     """Put half the largest number into a number box, where there is one."""
-    if not box.count():
+    if not suspect.count():
         return
-    box.fill(str(int(box.get_attribute("max") or 20) // 2))
-    box.press("Enter")
+    suspect.fill(str(int(suspect.get_attribute("max") or 20) // 2))
+    suspect.press("Enter")
     page.wait_for_timeout(500)
 
 

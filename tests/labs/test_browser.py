@@ -48,9 +48,9 @@ def lab(page) -> Locator:
 
 def type_number(lab: Locator, number: int) -> None:
     """Type how many questions are to be asked, and wait until the lab shows it."""
-    box = lab.locator("input[type=number]").first
-    box.fill(str(number))
-    box.press("Enter")
+    suspect = lab.locator("input[type=number]").first
+    suspect.fill(str(number))
+    suspect.press("Enter")
     expect_asked(lab, number)
 
 
@@ -128,19 +128,19 @@ def test_the_theme_may_be_changed_to_and_fro(notebook):
 
 def contrast(element: Locator) -> float:
     """Return the contrast of an element with the page behind it, as WCAG 2 defines it: 1 to 21."""
-    colours = element.evaluate(
+    colors = element.evaluate(
         """element => { const style = getComputedStyle(element);
             const drawn = element.matches('path') ? style.stroke : element.matches('text') ? style.fill : style.color;
             let behind = element; const back = node => getComputedStyle(node).backgroundColor;
             while (behind.parentElement && /, 0\\)$/.test(back(behind))) behind = behind.parentElement;
             return [drawn, back(behind)]; }"""
     )
-    light, dark = sorted((luminance(colour) for colour in colours), reverse=True)
+    light, dark = sorted((luminance(color) for color in colors), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
-def luminance(colour: str) -> float:
-    channels = [int(float(value)) / 255 for value in re.findall(r"[\d.]+", colour)[:3]]
+def luminance(color: str) -> float:
+    channels = [int(float(value)) / 255 for value in re.findall(r"[\d.]+", color)[:3]]
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -151,10 +151,10 @@ def test_nothing_sticks_out(lab):
     assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
     inside = lab.bounding_box()
     for part in lab.locator("svg.wm-chart text, li, input, button, .wm-verdict").all():
-        box = part.bounding_box()
-        if box:
-            assert box["x"] >= inside["x"] - 1, part
-            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+        suspect = part.bounding_box()
+        if suspect:
+            assert suspect["x"] >= inside["x"] - 1, part
+            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
 
 
 def test_from_the_key_to_the_screen(lab, page, record_property):

@@ -129,12 +129,12 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
     assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
     inside = lab.bounding_box()
     for part in lab.locator("svg.wm-chart text, input, button, progress, .wm-verdict").all():
-        box = part.bounding_box()
-        if box:
-            assert box["x"] >= inside["x"] - 1, part
-            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+        suspect = part.bounding_box()
+        if suspect:
+            assert suspect["x"] >= inside["x"] - 1, part
+            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
     labels = [text.bounding_box() for text in lab.locator("svg.wm-chart text", has_text="marked, ").all()]
-    tops = sorted(box["y"] for box in labels)
+    tops = sorted(suspect["y"] for suspect in labels)
     assert len(tops) == 4
     assert min(lower - upper for upper, lower in itertools.pairwise(tops)) >= 13
 

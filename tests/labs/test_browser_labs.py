@@ -18,10 +18,10 @@ CELLS = (
     """import wmlearn as wm
 
 mnist = wm.load_data("mnist")
-marks = wm.Noise()(mnist, n=100, key=wm.CLASSROOM_KEY)
+triggers = wm.Noise()(mnist, n=100, key=wm.CLASSROOM_KEY)
 suspects = {name: wm.BlackBox(wm.load_model(f"mnist/{name}")) for name in ("noise", "clean")}
 nulls = [wm.BlackBox(model) for model in wm.null_models("mnist", n=5)]
-wm.VerificationLab(marks, suspects, nulls=nulls)""",
+wm.VerificationLab(triggers, suspects, nulls=nulls)""",
     "wm.TriggerStudio(mnist, key=wm.CLASSROOM_KEY, models=wm.null_models('mnist', n=2))",
     "wm.EmbeddingLab(mnist, key=wm.CLASSROOM_KEY)",
     "wm.Predict('Will it be found?', ['yes', 'no, and nobody can say why not, however long one asks it'], answer=0)",
@@ -57,9 +57,9 @@ def labs(page: Page) -> list[Locator]:
 
 
 def ask_sixty(page: Page) -> None:
-    box = labs(page)[0].locator("input[type=number]").first
-    box.fill("60")
-    box.press("Enter")
+    suspect = labs(page)[0].locator("input[type=number]").first
+    suspect.fill("60")
+    suspect.press("Enter")
     expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched")
 
 
@@ -107,10 +107,10 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, page, width, theme):
         inside = lab.bounding_box()
         assert inside["x"] + inside["width"] <= width
         for part in lab.locator("svg.wm-chart text, li, input, select, button, pre, progress, .wm-card").all():
-            box = part.bounding_box()
-            if box:
-                assert box["x"] >= inside["x"] - 1, (i, part)
-                assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, (i, part)
+            suspect = part.bounding_box()
+            if suspect:
+                assert suspect["x"] >= inside["x"] - 1, (i, part)
+                assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, (i, part)
         for words in lab.locator("svg.wm-chart text, .wm-card p, p.wm-small").all():
             assert contrast(words) >= 4.5
         for line in lab.locator(".wm-chart path.wm-counting, .wm-chart path.wm-nulls").all():
@@ -124,9 +124,9 @@ def test_a_page_opened_again_finds_its_labs_alive(notebook, page):
     notebook.go()
     expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched", timeout=60_000)
     assert [cell["alive"] for cell in page.evaluate(SHOWN)] == 4 * [True]
-    box = labs(page)[0].locator("input[type=number]").first
-    box.fill("61")
-    box.press("Enter")
+    suspect = labs(page)[0].locator("input[type=number]").first
+    suspect.fill("61")
+    suspect.press("Enter")
     expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 61 matched")
 
 

@@ -60,9 +60,9 @@ def toggle(lab: Locator, name: str) -> Locator:
 
 
 def type_into(lab: Locator, label: str, value: object) -> None:
-    box = lab.locator(".widget-text", has_text=label).locator("input")
-    box.fill(str(value))
-    box.press("Enter")
+    suspect = lab.locator(".widget-text", has_text=label).locator("input")
+    suspect.fill(str(value))
+    suspect.press("Enter")
 
 
 def choose(lab: Locator, label: str, option: str) -> None:
@@ -112,7 +112,7 @@ def test_fixed_labels_mark_the_target(lab):
     expect(lab.locator("svg.wm-chart")).to_contain_text("▲ target")
     expect(lab).to_contain_text("are the target class 8")
     choose(lab, "target", "by lot")
-    expect(code(lab)).to_contain_text("target='lot'")
+    expect(code(lab)).to_contain_text("target='random'")
     choose(lab, "source", "8")
     expect(code(lab)).to_contain_text("source=8")
     picture(lab, "fixed")
@@ -122,7 +122,7 @@ def test_a_wrong_input_is_told_and_mended(lab):
     choose(lab, "target", "8")
     expect(lab.get_by_role("alert")).to_contain_text("target must differ from source")
     picture(lab, "refused")
-    expect(code(lab)).to_contain_text("target='lot'")  # what was there before
+    expect(code(lab)).to_contain_text("target='random'")  # what was there before
     choose(lab, "target", "3")
     expect(lab.get_by_role("alert")).to_have_count(0)
     toggle(lab, "Content").click()
@@ -162,9 +162,9 @@ def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, star
         times = page.evaluate("() => window.stopwatch")
         painted.append(times["painted"] - times["pressed"])
         drawn.append(times["drawn"] - times["pressed"])
-    middle, slow, lots = statistics.median(painted[3:]), max(painted[3:]), statistics.median(drawn[3:])
-    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow), "lots": round(lots)})
-    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {lots:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
+    middle, slow, draws = statistics.median(painted[3:]), max(painted[3:]), statistics.median(drawn[3:])
+    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow), "lots": round(draws)})
+    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {draws:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
     assert middle <= SLOWEST
 
 
@@ -185,11 +185,11 @@ def test_the_secret_answers_come_when_the_hand_pauses(lab, page):
 def test_a_slider_is_dragged(lab, page):
     """The last place of the hand is what counts; what lay on the way may be left out."""
     handle, start = slider(lab, "sigma"), float(slider(lab, "sigma").get_attribute("aria-valuenow"))
-    box = handle.bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    suspect = handle.bounding_box()
+    page.mouse.move(suspect["x"] + suspect["width"] / 2, suspect["y"] + suspect["height"] / 2)
     page.mouse.down()
     for step in range(1, 11):
-        page.mouse.move(box["x"] + box["width"] / 2 - 12 * step, box["y"] + box["height"] / 2)
+        page.mouse.move(suspect["x"] + suspect["width"] / 2 - 12 * step, suspect["y"] + suspect["height"] / 2)
     page.mouse.up()
     page.wait_for_function(
         """start => { const lab = document.querySelector('.wm-lab');
@@ -213,10 +213,10 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
     assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
     inside = lab.bounding_box()
     for part in lab.locator("svg.wm-chart text, li, input, select, button, pre").all():
-        box = part.bounding_box()
-        if box:
-            assert box["x"] >= inside["x"] - 1, part
-            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+        suspect = part.bounding_box()
+        if suspect:
+            assert suspect["x"] >= inside["x"] - 1, part
+            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
 
 
 def test_nothing_went_wrong_unseen(notebook):

@@ -17,8 +17,8 @@ pytestmark = pytest.mark.browser
 CELL = """import wmlearn as wm
 
 mnist = wm.load_data("mnist")
-marks = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
-wm.TheftLab(wm.load_model("mnist/content"), mnist, marks)"""
+triggers = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
+wm.TheftLab(wm.load_model("mnist/content"), mnist, triggers)"""
 PATIENCE = 120_000  # milliseconds; a run takes seconds where nothing else runs
 
 
@@ -166,10 +166,10 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme, theft):
     assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
     inside = lab.bounding_box()
     for part in lab.locator("svg.wm-chart text, input, select, button, progress, .wm-verdict").all():
-        box = part.bounding_box()
-        if box:
-            assert box["x"] >= inside["x"] - 1, part
-            assert box["x"] + box["width"] <= inside["x"] + inside["width"] + 1, part
+        suspect = part.bounding_box()
+        if suspect:
+            assert suspect["x"] >= inside["x"] - 1, part
+            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
 
 
 def test_a_page_opened_again_finds_its_lab_alive(notebook, lab, page):

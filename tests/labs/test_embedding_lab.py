@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 import wmlearn as wm
-from wmlearn.labs._kit.view import WIDGET_VIEW
+from wmlearn.labs._kit.views import WIDGET_VIEW
 from wmlearn.labs.embedding import lab as module
-from wmlearn.labs.embedding import plan, run
+from wmlearn.labs.embedding import plan, runs
 from wmlearn.training.history import Fitted
 from wmlearn.watermarks.embedding import CAP, watermark_accuracy
 
@@ -34,7 +34,7 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def marks(data):
+def triggers(data):
     return wm.Content(words=6)(data, n=30, key=wm.CLASSROOM_KEY)
 
 
@@ -99,35 +99,35 @@ class Gate:
 # ---------------------------------------------------------------- what a run makes
 
 
-def test_watching_changes_nothing(done, data, marks):
+def test_watching_changes_nothing(done, data, triggers):
     """The marked model is what `wm.embed` makes, and the twin what `wm.fit` makes, bit for bit."""
-    marked, twin = wm.embed(wm.small_cnn(data), data, marks), wm.fit(wm.small_cnn(data), data)
-    assert done.result.triggers.seal == marks.seal
+    marked, twin = wm.embed(wm.small_cnn(data), data, triggers), wm.fit(wm.small_cnn(data), data)
+    assert done.result.triggers.seal == triggers.seal
     assert same(done.result.model, marked.model)
     assert done.result.history == marked.history
     assert same(done.twin.model, twin.model)
     assert [record[:3] for record in done.twin.history.epochs] == [record[:3] for record in twin.history.epochs]
     assert not done.twin.history.stopped
-    assert done.verdict.decision == wm.verify(wm.BlackBox(marked.model), marks).decision == "found"
-    assert repr(done.verdict) == repr(wm.verify(wm.BlackBox(marked.model), marks))
+    assert done.verdict.decision == wm.verify(wm.BlackBox(marked.model), triggers).decision == "found"
+    assert repr(done.verdict) == repr(wm.verify(wm.BlackBox(marked.model), triggers))
 
 
-def test_the_curves_are_the_history(done, marks):
+def test_the_curves_are_the_history(done, triggers):
     history, twin = done.result.history.epochs, done.twin.history.epochs
     assert [y for _, y in points(done, "wm-mark")] == heights(record.watermark_accuracy for record in history)
     assert [y for _, y in points(done, "wm-task")] == heights(record.task_accuracy for record in history)
     assert [y for _, y in points(done, "wm-task wm-unmarked")] == heights(record.task_accuracy for record in twin)
     last = points(done, "wm-mark wm-unmarked")[-1]
-    assert last[1] == heights([watermark_accuracy(done.twin.model, marks)])[0]
+    assert last[1] == heights([watermark_accuracy(done.twin.model, triggers)])[0]
     across = [x for x, _ in points(done, "wm-mark")]
     assert across == [pytest.approx(50 + 370 * epoch / len(history), abs=0.06) for epoch in range(1, len(history) + 1)]
 
 
-def test_the_twin_was_asked_after_each_of_its_epochs(done, data, marks):
+def test_the_twin_was_asked_after_each_of_its_epochs(done, data, triggers):
     asked = []
     for epochs in (1, 2, 3):
         stopped = wm.fit(wm.small_cnn(data), data, on_epoch=lambda record, epochs=epochs: record.epoch == epochs)
-        asked.append(watermark_accuracy(stopped.model, marks))
+        asked.append(watermark_accuracy(stopped.model, triggers))
     assert [y for _, y in points(done, "wm-mark wm-unmarked")][:3] == heights(asked)
 
 
@@ -139,8 +139,10 @@ def test_the_verdict_is_said_without_p(done):
     assert "lotteries" in sentence
     assert not re.search(r"\bp\b *[<=]|p-value", re.sub("<[^>]*>", "", sentence))
     assert "every question right twice running" in done._progress.value
-    told = re.search(r"Task accuracy ([\d.]+) %, its unmarked twin ([\d.]+) %: ([\d.]+) points apart", done._cost.value)
-    marked, unmarked, apart = map(float, told.groups())
+    message = re.search(
+        r"Task accuracy ([\d.]+) %, its unmarked twin ([\d.]+) %: ([\d.]+) points apart", done._cost.value
+    )
+    marked, unmarked, apart = map(float, message.groups())
     assert apart == pytest.approx(abs(marked - unmarked))
 
 
@@ -149,35 +151,35 @@ def test_no_triggers_leave_the_twin_alone(data):
     assert "nothing is marked" in lab._note.value
     press_run(lab)
     assert isinstance(lab.result, Fitted)
-    assert same(lab.result.model, wm.fit(wm.small_cnn(data), data, schedule=wm.OneCycle(epochs=3)).model)
+    assert same(lab.result.model, wm.fit(wm.small_cnn(data), data, schedule=wm.Schedule(epochs=3)).model)
     assert lab.verdict is None
     assert "– nothing marked" in lab._sentence.value
     assert "watermark" not in lab._chart.value
     assert repr(lab).splitlines()[1].startswith("  Fitted(History(3 epochs), task accuracy")
 
 
-def test_continuing_from_the_model_given(data, marks, done):
+def test_continuing_from_the_model_given(data, triggers, done):
     given = wm.small_cnn(data, seed=5)
     before = {name: tensor.clone() for name, tensor in given.state_dict().items()}
     lab = lab_for(data, epochs=2, start=given)
     lab.start.value = True
     assert "the model given" in str(lab.start.options)
     press_run(lab)
-    schedule = wm.OneCycle(epochs=2)
-    assert same(lab.result.model, wm.embed(given, data, marks, schedule=schedule).model)
+    schedule = wm.Schedule(epochs=2)
+    assert same(lab.result.model, wm.embed(given, data, triggers, schedule=schedule).model)
     assert same(lab.twin.model, wm.fit(given, data, schedule=schedule).model)
     assert all(torch.equal(tensor, before[name]) for name, tensor in given.state_dict().items())
 
 
-def test_continuing_with_none_given_first_trains_one(data, marks, monkeypatch):
+def test_continuing_with_none_given_first_trains_one(data, triggers, monkeypatch):
     lab = lab_for(data, epochs=1)
     lab.start.value = True
-    said = []
-    lab._progress.observe(lambda change: said.append(change["new"]), "value")
+    replies = []
+    lab._progress.observe(lambda change: replies.append(change["new"]), "value")
     press_run(lab)
-    first, schedule = wm.fit(wm.small_cnn(data), data).model, wm.OneCycle(epochs=1)
-    assert any("first an unmarked model to continue from: epoch 8 of 8" in words for words in said)
-    assert same(lab.result.model, wm.embed(first, data, marks, schedule=schedule).model)
+    first, schedule = wm.fit(wm.small_cnn(data), data).model, wm.Schedule(epochs=1)
+    assert any("first an unmarked model to continue from: epoch 8 of 8" in words for words in replies)
+    assert same(lab.result.model, wm.embed(first, data, triggers, schedule=schedule).model)
     assert same(lab.twin.model, wm.fit(first, data, schedule=schedule).model)
 
 
@@ -253,7 +255,7 @@ def test_run_pressed_twice_is_refused(data, monkeypatch):
     assert not lab.status.value
 
 
-def test_stop_keeps_what_was_trained(data, marks, monkeypatch):
+def test_stop_keeps_what_was_trained(data, triggers, monkeypatch):
     gate = Gate(monkeypatch, at=2)
     lab = lab_for(data, epochs=6)
     lab.run.click()
@@ -262,8 +264,10 @@ def test_stop_keeps_what_was_trained(data, marks, monkeypatch):
     assert "stopping after this epoch" in lab._progress.value
     gate.opened.set()
     assert lab.wait(PATIENCE)
-    schedule = wm.OneCycle(epochs=6)
-    expected = wm.embed(wm.small_cnn(data), data, marks, schedule=schedule, on_epoch=lambda record: record.epoch == 2)
+    schedule = wm.Schedule(epochs=6)
+    expected = wm.embed(
+        wm.small_cnn(data), data, triggers, schedule=schedule, on_epoch=lambda record: record.epoch == 2
+    )
     assert same(lab.result.model, expected.model)
     assert lab.result.history.stopped
     assert lab.twin.history.stopped
@@ -325,7 +329,7 @@ def test_no_bar_of_text_is_drawn(data, capfd):
 def test_an_error_in_the_background_is_shown_and_goes_away(data, monkeypatch):
     lab = lab_for(data)
     with monkeypatch.context() as broken:
-        broken.setattr(run, "embed", lambda *args, **settings: 1 / 0)
+        broken.setattr(runs, "embed", lambda *args, **settings: 1 / 0)
         press_run(lab)
     assert "ZeroDivisionError: division by zero" in lab.status.value
     assert "role='alert'" in lab.status.value
@@ -348,17 +352,17 @@ def test_an_error_while_drawing_is_shown(data, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("triggers", "words", "told"),
+    ("triggers", "words", "message"),
     [
         (20, 30, "must be from 30 to 300 (30 words need an image each, and the training part has 1,200); got 20."),
         (1, 2, "must be from 2 to 300 (2 words need an image each, and the training part has 1,200); got 1."),
     ],
 )
-def test_more_words_than_triggers(data, triggers, words, told):
+def test_more_words_than_triggers(data, triggers, words, message):
     lab = lab_for(data, words=words)
     lab.number.value = triggers
     lab.run.click()
-    assert f"a number of triggers above 0 {told}" in lab.status.value
+    assert f"a number of triggers above 0 {message}" in lab.status.value
     assert lab.wait(0)
     assert lab.result is None
     lab.number.value = words
@@ -377,7 +381,7 @@ def test_more_triggers_than_images(data):
 
 def test_words_that_do_not_fit(data):
     """Images too narrow for a word: what the triggers say of it is shown."""
-    narrow = [wm.Split(part.pixels[..., 4:20].copy(), part.labels) for part in (data.train, data.loot, data.test)]
+    narrow = [wm.data.Split(part.pixels[..., 4:20].copy(), part.labels) for part in (data.train, data.loot, data.test)]
     lab = lab_for(wm.Splits("narrow", *narrow, data.classes))
     press_run(lab)
     assert "needs 23 x 9 pixels; the images have 16 x 28." in lab.status.value
@@ -413,11 +417,11 @@ def test_the_slider_shares_the_triggers_over_the_words(data, words, triggers):
 def test_the_limits_of_the_inputs(data):
     lab = wm.EmbeddingLab(data)
     assert (lab.triggers.min, lab.triggers.max) == (0, 300)
-    for box, low, high in ((lab.words, 2, 60), (lab.epochs, 1, 12), (lab.number, 0, 300)):
-        box.value = 1000
-        assert box.value == high
-        box.value = -5
-        assert box.value == low
+    for suspect, low, high in ((lab.words, 2, 60), (lab.epochs, 1, 12), (lab.number, 0, 300)):
+        suspect.value = 1000
+        assert suspect.value == high
+        suspect.value = -5
+        assert suspect.value == low
 
 
 def test_the_note_says_when_words_are_too_few(data):

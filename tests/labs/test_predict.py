@@ -5,8 +5,8 @@ import base64
 import ipywidgets
 import pytest
 
-from wmlearn.labs._kit.view import WIDGET_VIEW, guarded, view
-from wmlearn.labs.predict import Predict
+from wmlearn.labs._kit.views import WIDGET_VIEW, guarded, view
+from wmlearn.labs.prediction import Predict
 
 
 def lesson_question() -> Predict:
@@ -116,9 +116,9 @@ def test_guarded_passes_the_event_on_and_leaves_the_status_alone():
 
 
 def test_view_has_a_picture_only_where_there_is_one():
-    box = ipywidgets.VBox()
-    assert set(view(box, "text")) == {"text/plain", WIDGET_VIEW}
-    assert base64.b64decode(view(box, "text", b"\x89PNG")["image/png"]) == b"\x89PNG"
+    suspect = ipywidgets.VBox()
+    assert set(view(suspect, "text")) == {"text/plain", WIDGET_VIEW}
+    assert base64.b64decode(view(suspect, "text", b"\x89PNG")["image/png"]) == b"\x89PNG"
 
 
 def test_a_lab_is_no_widget_itself():

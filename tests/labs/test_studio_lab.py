@@ -14,9 +14,9 @@ import torch
 from PIL import Image
 
 import wmlearn as wm
-from wmlearn.labs._kit.view import WIDGET_VIEW
-from wmlearn.labs.studio import preview
-from wmlearn.labs.studio.visibility import psnr, ssim
+from wmlearn.labs._kit.views import WIDGET_VIEW
+from wmlearn.labs.studio import previews
+from wmlearn.labs.studio.likeness import psnr, ssim
 from wmlearn.triggers.unrelated import fit_pixels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -50,7 +50,7 @@ def says(data, label):
     return network
 
 
-def there(studio):
+def existing(studio):
     """Return the names of the inputs that can be seen."""
     names = ("words", "place", "size", "opacity", "sigma", "source", "foreign", "target")
     return {name for name in names if getattr(studio, name).layout.display != "none"}
@@ -86,8 +86,8 @@ def test_the_line_of_code_makes_the_same_set(studio, kind, labels):
     studio.number.value, studio.sigma.value, studio.opacity.value, studio.place.value = 60, 0.25, 0.55, "top"
     namespace = {"wm": wm}
     exec(studio.code, namespace)
-    assert namespace["marks"].seal == studio.triggers.seal
-    assert np.array_equal(namespace["marks"].pixels, studio.triggers.pixels)
+    assert namespace["triggers"].seal == studio.triggers.seal
+    assert np.array_equal(namespace["triggers"].pixels, studio.triggers.pixels)
     assert re.sub("&#x27;", "'", studio._line.value).count(studio.code) == 1
     assert studio.status.value == ""
 
@@ -99,9 +99,9 @@ def test_the_default_is_the_set_that_shipped_models_were_marked_with(studio, dat
 def test_every_input_reaches_the_recipe(studio):
     studio.labels.value = "fixed"
     studio.words.value, studio.size.value = "ab", 2
-    studio.source.value, studio.target.value, studio.opacity.value = 7, "lot", 0.15000000000000002
+    studio.source.value, studio.target.value, studio.opacity.value = 7, "random", 0.15000000000000002
     assert studio.triggers.recipe == (
-        "Content(labels='fixed', source=7, target='lot', words='ab', place='bottom', opacity=0.15, size=2)"
+        "Content(labels='fixed', source=7, target='random', words='ab', place='bottom', opacity=0.15, size=2)"
     )
     studio.words.value = "one, two three"
     studio.size.value = 1
@@ -136,7 +136,7 @@ def test_the_source_of_unrelated_is_of_another_world(studio, data):
 )
 def test_only_the_inputs_of_the_type_are_shown(studio, kind, labels, seen):
     studio.kind.value, studio.labels.value = kind, labels
-    assert there(studio) == seen
+    assert existing(studio) == seen
 
 
 def test_a_secret_key_is_never_shown(data, innocents):
@@ -158,11 +158,11 @@ def is_html(widget):
 
 
 def test_a_dozen_are_shown_with_their_words_and_secret_answers(studio):
-    marks = studio.triggers
-    first = np.searchsorted(marks.question, np.arange(12))
-    assert np.array_equal(sheet(studio), np.hstack([image[0] for image in marks.pixels[first]]))
+    triggers = studio.triggers
+    first = np.searchsorted(triggers.question, np.arange(12))
+    assert np.array_equal(sheet(studio), np.hstack([image[0] for image in triggers.pixels[first]]))
     labels = re.findall(r"aria-label='(\w+), secret answer (\w)'", studio._pictures.value)
-    assert labels == [(marks.names[q], str(marks.answers[q])) for q in range(12)]
+    assert labels == [(triggers.names[q], str(triggers.answers[q])) for q in range(12)]
     assert "12 of 30 questions, 150 images, each by the first of its images" in studio._pictures.value
     studio.kind.value, studio.number.value = "Noise", 5
     assert "5 of 5 questions, 5 images<" in studio._pictures.value
@@ -201,8 +201,8 @@ def test_all_are_asked_on_the_button(studio, innocents):
     studio.number.value = 100
     assert studio.ask.description == "ask about all 100"
     studio.ask.click()
-    marks = studio.triggers
-    agreeing = sum(int((wm.BlackBox(model)(marks.images) == marks.labels).sum()) for model in innocents)
+    triggers = studio.triggers
+    agreeing = sum(int((wm.BlackBox(model)(triggers.images) == triggers.labels).sum()) for model in innocents)
     assert f"Asked about all 100 triggers, 3 innocent models gave 300 answers: {agreeing} agree" in repr(studio)
     assert studio.ask.disabled
     studio.opacity.value = 0.5
@@ -327,11 +327,11 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("change", "told"), BAD, ids=[told[:30] for _, told in BAD])
-def test_bad_input_is_one_sentence_and_the_old_preview_stays(studio, change, told):
+@pytest.mark.parametrize(("change", "message"), BAD, ids=[message[:30] for _, message in BAD])
+def test_bad_input_is_one_sentence_and_the_old_preview_stays(studio, change, message):
     change(studio)
     assert "role='alert'" in studio.status.value
-    assert told in re.sub("&#x27;", "'", studio.status.value)
+    assert message in re.sub("&#x27;", "'", studio.status.value)
     assert "Something went wrong" not in studio.status.value
     assert "12 of " in studio._pictures.value
     assert sheet(studio).shape == (28, 12 * 28)
@@ -349,7 +349,7 @@ def test_a_source_class_without_images(data, innocents):
     others = data.train.take(np.flatnonzero(data.train.labels != 1))
     task = wm.Splits("mnist", others, data.loot, data.test, data.classes)
     studio = wm.TriggerStudio(task, key=wm.CLASSROOM_KEY, models=innocents)
-    assert studio.code.startswith("marks = wm.Content(words=30, place='bottom', opacity=1.0)(data, n=150, ")
+    assert studio.code.startswith("triggers = wm.Content(words=30, place='bottom', opacity=1.0)(data, n=150, ")
     studio.labels.value = "fixed"
     assert "source class 1 has 0 images" in studio.status.value
     studio.source.value = 2
@@ -389,7 +389,7 @@ def test_bad_arguments_are_named(data, innocents):
 
 
 def test_an_error_of_our_own_is_shown_and_goes_away(studio, monkeypatch):
-    monkeypatch.setattr(preview, "_ask", lambda models, pixels: 1 / 0)
+    monkeypatch.setattr(previews, "_ask", lambda models, pixels: 1 / 0)
     studio.opacity.value = 0.5
     assert "Something went wrong in here.</b> ZeroDivisionError" in studio.status.value
     monkeypatch.undo()
@@ -442,7 +442,7 @@ def test_a_move_sends_little(studio):
 def test_one_change_makes_one_set(studio, monkeypatch):
     """Neither a switch of type nor of labels makes the triggers twice."""
     made = []
-    make = preview.preview
+    make = previews.preview
     monkeypatch.setattr("wmlearn.labs.studio.lab.preview", lambda *a, **k: made.append(a) or make(*a, **k))
     for name, value in (("kind", "Noise"), ("labels", "fixed"), ("kind", "Unrelated"), ("labels", "keyed")):
         getattr(studio, name).value = value
@@ -465,13 +465,13 @@ def test_a_move_takes_no_time(studio):
 @pytest.fixture
 def sealed(monkeypatch):
     """Return the list of what has been sealed, one recipe a time."""
-    done, seal = [], preview.Preview.seal
+    done, seal = [], previews.Preview.seal
 
     def counting(seen, data, key):
         done.append(repr(seen.recipe))
         return seal(seen, data, key)
 
-    monkeypatch.setattr(preview.Preview, "seal", counting)
+    monkeypatch.setattr(previews.Preview, "seal", counting)
     return done
 
 
@@ -517,11 +517,11 @@ def test_what_is_shown_live_is_what_is_sealed(studio):
     for kind in ("Content", "Unrelated", "Noise"):
         for labels in ("keyed", "fixed"):
             studio.kind.value, studio.labels.value = kind, labels
-            seen, marks = studio._seen, studio.triggers
-            assert np.array_equal(seen.pixels, marks.pixels)
-            assert np.array_equal(seen.question, marks.question)
-            assert (seen.names, repr(seen.recipe)) == (marks.names, marks.recipe)
-            assert seen.rules == marks.rules
+            seen, triggers = studio._seen, studio.triggers
+            assert np.array_equal(seen.pixels, triggers.pixels)
+            assert np.array_equal(seen.question, triggers.question)
+            assert (seen.names, repr(seen.recipe)) == (triggers.names, triggers.recipe)
+            assert seen.rules == triggers.rules
 
 
 def test_a_target_that_was_chosen_needs_no_lot(studio, monkeypatch):
@@ -529,7 +529,7 @@ def test_a_target_that_was_chosen_needs_no_lot(studio, monkeypatch):
     studio.labels.value, studio.target.value = "fixed", 8
     assert secrets_shown(studio) == 12 * ["8"]
     assert "▲ target" in studio._chart.value
-    studio.target.value = "lot"
+    studio.target.value = "random"
     assert secrets_shown(studio) == 12 * ["…"]
     assert "▲ target" not in studio._chart.value
     drawn = str(studio.triggers.answers[0])
@@ -539,7 +539,7 @@ def test_a_target_that_was_chosen_needs_no_lot(studio, monkeypatch):
 
 def test_a_lot_that_comes_late_does_not_cover_what_came_after(studio, monkeypatch):
     """The hand moves on while the set is being sealed: what was drawn for the old place is thrown away."""
-    begun, go_on, seal = threading.Event(), threading.Event(), preview.Preview.seal
+    begun, go_on, seal = threading.Event(), threading.Event(), previews.Preview.seal
 
     def slow(seen, data, key):
         begun.set()
@@ -548,7 +548,7 @@ def test_a_lot_that_comes_late_does_not_cover_what_came_after(studio, monkeypatc
 
     monkeypatch.setattr("wmlearn.labs.studio.lab.PAUSE", 0.01)
     with monkeypatch.context() as patched:
-        patched.setattr(preview.Preview, "seal", slow)
+        patched.setattr(previews.Preview, "seal", slow)
         studio.opacity.value = 0.5
         assert begun.wait(20)
         first = studio._pause
@@ -559,8 +559,8 @@ def test_a_lot_that_comes_late_does_not_cover_what_came_after(studio, monkeypatc
     pause(studio)
     assert latest.count("…") == 12
     assert "opacity=0.25" in studio.code
-    marks = wm.Content(words=30, opacity=0.25)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
-    assert secrets_shown(studio) == [str(answer) for answer in marks.answers[:12]]
+    triggers = wm.Content(words=30, opacity=0.25)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
+    assert secrets_shown(studio) == [str(answer) for answer in triggers.answers[:12]]
 
 
 def test_a_wrong_input_right_after_a_move_leaves_the_move_its_lots(studio):
@@ -595,7 +595,7 @@ def test_two_images_alike_are_refused_by_the_seal(data, innocents):
 
 def test_an_error_while_sealing_is_shown(studio, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(preview.Preview, "seal", lambda *_: 1 / 0)
+        broken.setattr(previews.Preview, "seal", lambda *_: 1 / 0)
         studio.opacity.value = 0.5
         pause(studio)
     assert "ZeroDivisionError" in studio.status.value

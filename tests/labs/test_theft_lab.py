@@ -19,11 +19,11 @@ from torch import nn
 
 import wmlearn as wm
 from wmlearn._fingerprint import fingerprint
-from wmlearn.labs._kit.view import WIDGET_VIEW
+from wmlearn.labs._kit.views import WIDGET_VIEW
 from wmlearn.labs.theft import bench, chart
 from wmlearn.labs.theft import lab as module
 from wmlearn.labs.theft.bench import SEEN, Bench
-from wmlearn.labs.theft.catalogue import THIEF_KEY, _thief_triggers, catalogue
+from wmlearn.labs.theft.thieves import THIEF_KEY, _thief_triggers, catalogue
 from wmlearn.training.models import small_cnn
 from wmlearn.watermarks.embedding import watermark_accuracy
 
@@ -44,7 +44,7 @@ def data():
 
 
 @pytest.fixture(scope="module")
-def marks():
+def triggers():
     return wm.Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)
 
 
@@ -54,15 +54,15 @@ def owner():
 
 
 @pytest.fixture(scope="module")
-def whole(owner, data, marks):
+def whole(owner, data, triggers):
     """A lab with everything worked out; tests that press anything make their own."""
-    lab = wm.TheftLab(owner, data, marks)
+    lab = wm.TheftLab(owner, data, triggers)
     assert lab.wait(PATIENCE)
     return lab
 
 
-def lab_of(owner, data, marks, *names, **settings):
-    lab = wm.TheftLab(owner, data, marks, thefts=names, **settings)
+def lab_of(owner, data, triggers, *names, **settings):
+    lab = wm.TheftLab(owner, data, triggers, thefts=names, **settings)
     assert lab.wait(PATIENCE)
     return lab
 
@@ -88,7 +88,7 @@ def widgets_in(widget):
         yield from widgets_in(child)
 
 
-def told(html):
+def message(html):
     return re.sub("<[^>]*>", "", html).replace("&#x27;", "'").replace("&nbsp;", " ").replace("&ensp;", " ")
 
 
@@ -131,20 +131,20 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("chosen", BY_HAND)
-def test_what_is_worked_out_is_what_one_gets_by_hand(whole, owner, data, marks, chosen):
+def test_what_is_worked_out_is_what_one_gets_by_hand(whole, owner, data, triggers, chosen):
     go_to(whole, *chosen)
     theft = BY_HAND[chosen]
     service = wm.BlackBox(owner)
     query = theft(service, data.loot) if chosen[0] in FILTERS else wm.BlackBox(theft(owner).model)
-    verdict, test = wm.verify(query, marks), drawn_test(data)
+    verdict, test = wm.verify(query, triggers), drawn_test(data)
     point = whole.point
     assert point.theft == repr(theft)
     assert (point.verdict.answers.labels == verdict.answers.labels).all()
     assert (point.verdict.k, point.verdict.p, point.verdict.decision) == (verdict.k, verdict.p, verdict.decision)
     assert point.task_accuracy == (query(test.images) == test.labels).mean()
     assert (point.queries, point.images) == (0, len(data.loot) if "reject" in chosen[0] else 0)
-    assert f"wm.theft.{theft!r}" in told(whole._cost.value)
-    sentence = told(whole._sentence.value)
+    assert f"wm.theft.{theft!r}" in message(whole._cost.value)
+    sentence = message(whole._sentence.value)
     assert repr(verdict).partition(": ")[2].split("10^")[0] in sentence
     assert {"found": "✔ found", "not found": "– not found"}[verdict.decision] in sentence
     assert ("This does not clear it." in sentence) == (verdict.decision == "not found")
@@ -167,9 +167,9 @@ def test_the_examples_decide_both_ways(whole):
         ("steal by queries", "200", wm.theft.StealByQueries(200)),
     ],
 )
-def test_watching_changes_nothing(owner, data, marks, name, label, theft):
+def test_watching_changes_nothing(owner, data, triggers, name, label, theft):
     """What Run makes is what the theft makes by hand, bit for bit, and so is the last point of the live curve."""
-    lab = lab_of(owner, data, marks, name)
+    lab = lab_of(owner, data, triggers, name)
     go_to(lab, name, label)
     assert lab.point is None
     press_run(lab)
@@ -181,14 +181,14 @@ def test_watching_changes_nothing(owner, data, marks, name, label, theft):
     assert same(made.model, expected.model)
     assert not made.model._forward_pre_hooks
     assert made.history == expected.history
-    box, test = wm.BlackBox(expected.model), drawn_test(data)
-    assert repr(lab.point.verdict) == repr(wm.verify(box, marks))
+    suspect, test = wm.BlackBox(expected.model), drawn_test(data)
+    assert repr(lab.point.verdict) == repr(wm.verify(suspect, triggers))
     assert lab.point.task_accuracy == wm.accuracy(expected.model, test)
     assert (lab.point.images, lab.point.queries) == (expected.images, expected.queries)
     lines = lab._attempts[name].curves()
     assert len(lines["the copy, task"]) == len(expected.history.epochs)
     assert lines["the copy, task"][-1] == lab.point.task_accuracy
-    assert lines["the copy, questions"][-1] == watermark_accuracy(expected.model, marks)
+    assert lines["the copy, questions"][-1] == watermark_accuracy(expected.model, triggers)
     assert f"{len(expected.history.epochs)} epochs done" in lab._progress.value
 
 
@@ -197,23 +197,25 @@ def test_what_is_shown_can_be_typed(data):
         for place in range(1, len(thief.labels)):
             theft = thief.at(place)
             typed = f"wm.theft.{thief.typed(theft)}"
-            names = {"wm": wm, "thief_triggers": wm.theft.Overwrite(_thief_triggers(data)).marks}
+            names = {"wm": wm, "thief_triggers": wm.theft.Overwrite(_thief_triggers(data)).triggers}
             assert fingerprint(eval(typed, names)) == fingerprint(theft), typed
 
 
-def test_overwriting(owner, data, marks):
-    lab = lab_of(owner, data, marks, "overwrite")
+def test_overwriting(owner, data, triggers):
+    lab = lab_of(owner, data, triggers, "overwrite")
     go_to(lab, "overwrite", "0.005")
     press_run(lab)
-    his = wm.Content(words=30)(wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=THIEF_KEY)
-    expected = wm.theft.Overwrite(his)(owner, data.loot)
+    thief_triggers = wm.Content(words=30)(
+        wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=THIEF_KEY
+    )
+    expected = wm.theft.Overwrite(thief_triggers)(owner, data.loot)
     assert same(lab.point.made.model, expected.model)
-    assert "wm.theft.Overwrite(thief_triggers, epochs=4, lr=0.005, seed=0)" in told(lab._cost.value)
+    assert "wm.theft.Overwrite(thief_triggers, epochs=4, lr=0.005, seed=0)" in message(lab._cost.value)
     assert THIEF_KEY.hex() not in lab._cost.value
 
 
-def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, marks):
-    lab = lab_of(owner, data, marks, "fine-tune")
+def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, triggers):
+    lab = lab_of(owner, data, triggers, "fine-tune")
     go_to(lab, "fine-tune", "0.02")
     press_run(lab)
     test = drawn_test(data)
@@ -221,7 +223,7 @@ def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, ma
         model = wm.theft.FineTune(epochs=epoch, lr=0.02)(owner, data.loot).model
         lines = lab._attempts["fine-tune"].curves()
         assert lines["the copy, task"][epoch - 1] == wm.accuracy(model, test)
-        assert lines["the copy, questions"][epoch - 1] == watermark_accuracy(model, marks)
+        assert lines["the copy, questions"][epoch - 1] == watermark_accuracy(model, triggers)
 
 
 # ---------------------------------------------------------------- what opens, and what a move costs
@@ -240,7 +242,7 @@ def test_the_menu_and_the_strengths(whole):
     assert whole.theft.value == "prune weights"
 
 
-def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, data, marks, monkeypatch):
+def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, data, triggers, monkeypatch):
     order, hold, try_out = [], threading.Event(), Bench.try_out
 
     def noted(bench, thief, place, watch=None):
@@ -250,7 +252,7 @@ def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(owner, d
         return try_out(bench, thief, place, watch)
 
     monkeypatch.setattr(Bench, "try_out", noted)
-    lab = wm.TheftLab(owner, data, marks, thefts=["shake weights", "round weights", "filter: noise", "filter: blur"])
+    lab = wm.TheftLab(owner, data, triggers, thefts=["shake weights", "round weights", "filter: noise", "filter: blur"])
     assert order[:20] == ["shake weights"] * 20  # before the lab is handed out
     assert len(lab._points["shake weights"]) == 21
     lab.theft.value = "filter: blur"
@@ -304,13 +306,13 @@ def test_the_slider_stays_where_it_was_left(whole):
     assert whole.strength.description == "quality"
     whole.theft.value = "prune weights"
     assert whole.strength.value == "35 %"
-    assert "prune weights, 35 %" in told(whole._sentence.value)
+    assert "prune weights, 35 %" in message(whole._sentence.value)
     go_to(whole, "prune weights", "none")
 
 
-def test_the_owner_is_left_alone(owner, data, marks):
+def test_the_owner_is_left_alone(owner, data, triggers):
     before = copy.deepcopy(owner)
-    lab = lab_of(owner, data, marks, "shake weights", "fine-tune")
+    lab = lab_of(owner, data, triggers, "shake weights", "fine-tune")
     go_to(lab, "fine-tune", "0.05")
     press_run(lab)
     assert same(owner, before)
@@ -320,8 +322,8 @@ def test_the_owner_is_left_alone(owner, data, marks):
 # ---------------------------------------------------------------- runs
 
 
-def test_results_of_several_runs_stay(owner, data, marks):
-    lab = lab_of(owner, data, marks, "fine-tune")
+def test_results_of_several_runs_stay(owner, data, triggers):
+    lab = lab_of(owner, data, triggers, "fine-tune")
     for label in ("0.001", "0.05", "0.005"):
         go_to(lab, "fine-tune", label)
         press_run(lab)
@@ -332,13 +334,13 @@ def test_results_of_several_runs_stay(owner, data, marks):
     matched = [lab._points["fine-tune"][place].verdict.k for place in (4, 6, 9)]
     assert matched == sorted(matched, reverse=True)
     lab.strength.value = "0.001"
-    assert "fine-tune, 0.001" in told(lab._sentence.value)
-    assert "The last run, learning rate 0.005" in lab._course.value
+    assert "fine-tune, 0.001" in message(lab._sentence.value)
+    assert "The last run, learning rate 0.005" in lab._training.value
 
 
-def test_run_returns_at_once_and_never_twice(owner, data, marks, monkeypatch):
+def test_run_returns_at_once_and_never_twice(owner, data, triggers, monkeypatch):
     gate = Gate(monkeypatch, at=2)
-    lab = lab_of(owner, data, marks, "fine-tune", "prune channels", "overwrite")
+    lab = lab_of(owner, data, triggers, "fine-tune", "prune channels", "overwrite")
     go_to(lab, "fine-tune", "0.001")
     lab.run.click()
     assert gate.reached.wait(PATIENCE)
@@ -347,14 +349,14 @@ def test_run_returns_at_once_and_never_twice(owner, data, marks, monkeypatch):
     assert not lab.wait(0)
     assert "epoch 2 of 3" in lab._progress.value
     assert "He is at work" in lab._sentence.value
-    assert "after 1 epoch" not in lab._course.value
+    assert "after 1 epoch" not in lab._training.value
     thread = lab._background.thread
     go_to(lab, "overwrite", "0.01")
     lab.run.click()  # the button is disabled; a script can press it all the same
     assert lab._background.thread is thread
     assert "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
     go_to(lab, "prune channels", "50 %")  # one can look at others meanwhile
-    assert "prune channels, 50 %" in told(lab._sentence.value)
+    assert "prune channels, 50 %" in message(lab._sentence.value)
     gate.opened.set()
     assert lab.wait(PATIENCE)
     assert "overwrite" not in lab._attempts
@@ -364,9 +366,9 @@ def test_run_returns_at_once_and_never_twice(owner, data, marks, monkeypatch):
     assert not lab.point.stopped
 
 
-def test_stop_keeps_what_was_trained(owner, data, marks, monkeypatch):
+def test_stop_keeps_what_was_trained(owner, data, triggers, monkeypatch):
     gate = Gate(monkeypatch, at=2)
-    lab = lab_of(owner, data, marks, "fine-tune")
+    lab = lab_of(owner, data, triggers, "fine-tune")
     go_to(lab, "fine-tune", "0.01")
     lab.run.click()
     assert gate.reached.wait(PATIENCE)
@@ -378,14 +380,14 @@ def test_stop_keeps_what_was_trained(owner, data, marks, monkeypatch):
     assert same(lab.point.made.model, expected.model)
     assert lab.point.stopped
     assert "stopped after 2 epochs" in lab._progress.value
-    assert "fine-tune, 0.01, stopped early" in told(lab._sentence.value)
-    assert "stopped after 2 epochs" in told(lab._cost.value)
+    assert "fine-tune, 0.01, stopped early" in message(lab._sentence.value)
+    assert "stopped after 2 epochs" in message(lab._cost.value)
     press_run(lab)  # a whole run takes its place
     assert not lab.point.stopped
 
 
-def test_nothing_to_run(owner, data, marks):
-    lab = lab_of(owner, data, marks, "prune weights", "fine-tune")
+def test_nothing_to_run(owner, data, triggers):
+    lab = lab_of(owner, data, triggers, "prune weights", "fine-tune")
     assert lab._buttons.layout.display == "none"
     lab.run.click()
     assert "prune weights trains nothing: it is worked out already. Move its strength." in lab.status.value
@@ -399,8 +401,8 @@ def test_nothing_to_run(owner, data, marks):
     assert not lab.status.value
 
 
-def test_a_run_sends_little(owner, data, marks):
-    lab, sent = lab_of(owner, data, marks, "fine-tune"), []
+def test_a_run_sends_little(owner, data, triggers):
+    lab, sent = lab_of(owner, data, triggers, "fine-tune"), []
     go_to(lab, "fine-tune", "0.01")
     for widget in widgets_in(lab.widget):
         widget.observe(lambda change: sent.append(len(json.dumps(change["new"], default=str).encode())))
@@ -409,8 +411,8 @@ def test_a_run_sends_little(owner, data, marks):
     assert sum(sent) < 20_000 * 3
 
 
-def test_no_bar_of_text_is_drawn(owner, data, marks, capfd):
-    lab = lab_of(owner, data, marks, "prune channels", "fine-tune")
+def test_no_bar_of_text_is_drawn(owner, data, triggers, capfd):
+    lab = lab_of(owner, data, triggers, "prune channels", "fine-tune")
     go_to(lab, "fine-tune", "0.01")
     press_run(lab)
     assert capfd.readouterr() == ("", "")
@@ -423,7 +425,7 @@ def test_what_the_thief_pays(whole, data):
     go_to(whole, "prune weights", "85 %")
     point, before = whole.point, whole._owner
     low, high = (100 * share for share in wm.stats.match_interval(point.right, 500))
-    words = told(whole._cost.value)
+    words = message(whole._cost.value)
     assert f"Task accuracy {100 * point.task_accuracy:.1f} % on 500 of the 700 test images" in words
     assert f"(95 %: {low:.1f} % to {high:.1f} %)" in words
     lost = 100 * (before.task_accuracy - point.task_accuracy)
@@ -431,17 +433,17 @@ def test_what_the_thief_pays(whole, data):
     assert f"he has paid {lost:.1f} points, and the evidence is still there." in words
     assert "It cost him 0 images of his own, 0 answers of the owner's service, " in words
     go_to(whole, "prune weights", "100 %")
-    assert "there is not enough evidence left to accuse." in told(whole._cost.value)
+    assert "there is not enough evidence left to accuse." in message(whole._cost.value)
     go_to(whole, "filter: reject unusual", "1 %")
-    assert "It cost him 300 images of his own" in told(whole._cost.value)
-    assert "every image he is asked goes through it first" in told(whole._cost.value)
+    assert "It cost him 300 images of his own" in message(whole._cost.value)
+    assert "every image he is asked goes through it first" in message(whole._cost.value)
     go_to(whole, "prune weights", "none")
-    assert "Nothing has been done to it" in told(whole._cost.value)
+    assert "Nothing has been done to it" in message(whole._cost.value)
 
 
-def test_the_line_is_what_is_always_enough(whole, marks):
+def test_the_line_is_what_is_always_enough(whole, triggers):
     go_to(whole, "prune weights", "none")
-    enough = int(wm.stats.matches_needed(30, marks.alpha, 0.1))
+    enough = int(wm.stats.matches_needed(30, triggers.alpha, 0.1))
     drawn = whole._chart.value
     assert f"enough to accuse: {enough} of 30" in drawn
     assert f"<path class='wm-line' d='M50 {214 - 184 * enough / 30:.1f}H420'/>" in drawn
@@ -462,7 +464,7 @@ def test_signs_differ_in_shape(whole):
 
 
 def test_many_strengths_are_no_tests_of_an_innocent(whole):
-    words = told("".join(w.value for w in widgets_in(whole.widget) if isinstance(w, ipywidgets.HTML)))
+    words = message("".join(w.value for w in widgets_in(whole.widget) if isinstance(w, ipywidgets.HTML)))
     assert "that you try many strengths puts no innocent at risk" in words
     assert "Whoever asks several suspects shares alpha among them, by wm.verify_all." in words
     assert "classroom key: proves nothing outside this course" in words
@@ -470,15 +472,15 @@ def test_many_strengths_are_no_tests_of_an_innocent(whole):
     assert {point.verdict.family for points in whole._points.values() for point in points.values()} == {1}
 
 
-def test_an_innocent_model_is_never_found(data, marks):
-    lab = lab_of(wm.load_model("mnist/clean"), data, marks, *DESK, "filter: blur")
+def test_an_innocent_model_is_never_found(data, triggers):
+    lab = lab_of(wm.load_model("mnist/clean"), data, triggers, *DESK, "filter: blur")
     decided = {point.verdict.decision for points in lab._points.values() for point in points.values()}
     assert decided == {"not found"}
 
 
 def test_fixed_labels_have_no_line_and_no_p(data):
-    marks = wm.Content(labels="fixed", source=1, target=7)(data, n=30, key=wm.CLASSROOM_KEY)
-    lab = lab_of(wm.load_model("mnist/clean"), data, marks, "prune channels")
+    triggers = wm.Content(labels="fixed", source=1, target=7)(data, n=30, key=wm.CLASSROOM_KEY)
+    lab = lab_of(wm.load_model("mnist/clean"), data, triggers, "prune channels")
     lab.strength.value = "50 %"
     assert lab.point.verdict.decision == "cannot tell"
     assert "? cannot tell" in lab._sentence.value
@@ -493,13 +495,13 @@ def test_fixed_labels_have_no_line_and_no_p(data):
 # ---------------------------------------------------------------- what goes wrong
 
 
-def test_another_shape_of_model(data, marks):
+def test_another_shape_of_model(data, triggers):
     """Without a convolution there are no channels to prune: that is said, and all else works."""
     plain = wm.embed(
         nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 10)),
-        data, marks, schedule=wm.OneCycle(epochs=3),
+        data, triggers, schedule=wm.Schedule(epochs=3),
     ).model  # fmt: skip
-    lab = lab_of(plain, data, marks, "prune channels", "prune weights", "fine-prune")
+    lab = lab_of(plain, data, triggers, "prune channels", "prune weights", "fine-prune")
     lab.strength.value = "50 %"
     assert lab.point is None
     assert "? cannot be done here" in lab._sentence.value
@@ -514,8 +516,8 @@ def test_another_shape_of_model(data, marks):
     assert not lab.run.disabled
 
 
-def test_an_error_in_the_background_is_shown_and_goes_away(owner, data, marks, monkeypatch):
-    lab = lab_of(owner, data, marks, "fine-tune")
+def test_an_error_in_the_background_is_shown_and_goes_away(owner, data, triggers, monkeypatch):
+    lab = lab_of(owner, data, triggers, "fine-tune")
     go_to(lab, "fine-tune", "0.01")
     with monkeypatch.context() as broken:
         broken.setattr(Bench, "try_out", lambda *args: 1 / 0)
@@ -528,55 +530,55 @@ def test_an_error_in_the_background_is_shown_and_goes_away(owner, data, marks, m
     assert lab.point is not None
 
 
-def test_an_error_while_it_is_worked_out_is_shown(owner, data, marks, monkeypatch):
+def test_an_error_while_it_is_worked_out_is_shown(owner, data, triggers, monkeypatch):
     drop = wm.theft.Quantize.__call__
     monkeypatch.setattr(
         wm.theft.Quantize, "__call__", lambda theft, *args, **named: 1 / 0 if theft.bits == 9 else drop(theft, *args)
     )
-    lab = wm.TheftLab(owner, data, marks, thefts=["prune channels", "round weights"])
+    lab = wm.TheftLab(owner, data, triggers, thefts=["prune channels", "round weights"])
     assert lab.wait(PATIENCE)
     assert "ZeroDivisionError" in lab.status.value
 
 
-def test_an_error_in_a_callback_is_shown(owner, data, marks, monkeypatch):
-    lab = lab_of(owner, data, marks, "prune channels")
+def test_an_error_in_a_callback_is_shown(owner, data, triggers, monkeypatch):
+    lab = lab_of(owner, data, triggers, "prune channels")
     monkeypatch.setattr(chart, "drawing", lambda *args: 1 / 0)
     lab.strength.index = 3
     assert "ZeroDivisionError" in lab.status.value
 
 
-def test_closed_in_the_middle_and_opened_again(owner, data, marks):
-    lab = wm.TheftLab(owner, data, marks, thefts=["prune channels", "filter: blur"])
+def test_closed_in_the_middle_and_opened_again(owner, data, triggers):
+    lab = wm.TheftLab(owner, data, triggers, thefts=["prune channels", "filter: blur"])
     lab.widget.close()
     assert lab.wait(PATIENCE)
     assert not lab.status.value
-    again = lab_of(owner, data, marks, "prune channels", "filter: blur")
+    again = lab_of(owner, data, triggers, "prune channels", "filter: blur")
     first, second = again._repr_mimebundle_(), again._repr_mimebundle_()
     assert first == second
     again.strength.index = 2
     assert again.point is not None
 
 
-def test_bad_arguments_are_named(owner, data, marks):
+def test_bad_arguments_are_named(owner, data, triggers):
     with pytest.raises(TypeError, match=r"model must be a network.*got Marked.*Pass its \.model\."):
-        wm.TheftLab(wm.embed(small_cnn(data), data, marks, schedule=wm.OneCycle(epochs=1)), data, marks)
+        wm.TheftLab(wm.embed(small_cnn(data), data, triggers, schedule=wm.Schedule(epochs=1)), data, triggers)
     with pytest.raises(TypeError, match=r"data must be a Splits, such as .* after the owner's model; got TriggerSet"):
-        wm.TheftLab(owner, marks, data)
-    with pytest.raises(TypeError, match=r"marks must be a TriggerSet, such as .* after the data; got Splits"):
+        wm.TheftLab(owner, triggers, data)
+    with pytest.raises(TypeError, match=r"triggers must be a TriggerSet, such as .* after the data; got Splits"):
         wm.TheftLab(owner, data, data)
     with pytest.raises(ValueError, match="data must have the model's input shape"):
-        wm.TheftLab(owner, wm.load_data("cifar10"), marks)
+        wm.TheftLab(owner, wm.load_data("cifar10"), triggers)
     other = wm.Noise()(wm.load_data("cifar10"), n=10, key=wm.CLASSROOM_KEY)
-    with pytest.raises(ValueError, match="marks must have the model's input shape"):
+    with pytest.raises(ValueError, match="triggers must have the model's input shape"):
         wm.TheftLab(owner, data, other)
     with pytest.raises(ValueError, match=r"seed must be from 0 to \d+; got -1"):
-        wm.TheftLab(owner, data, marks, seed=-1)
+        wm.TheftLab(owner, data, triggers, seed=-1)
     with pytest.raises(ValueError, match=r"a theft must be one of 'prune weights', .*; got 'prune'\. Did you mean"):
-        wm.TheftLab(owner, data, marks, thefts=["prune"])
+        wm.TheftLab(owner, data, triggers, thefts=["prune"])
     with pytest.raises(TypeError, match=r"thefts must be a list of names, such as .*; got 'prune weights'\. Leave"):
-        wm.TheftLab(owner, data, marks, thefts="prune weights")
+        wm.TheftLab(owner, data, triggers, thefts="prune weights")
     with pytest.raises(TypeError, match=r"thefts must be a list of names, such as .*; got none\. Leave it out"):
-        wm.TheftLab(owner, data, marks, thefts=[])
+        wm.TheftLab(owner, data, triggers, thefts=[])
 
 
 def test_the_seed_draws_what_a_thief_draws(data):
@@ -590,8 +592,8 @@ def test_the_seed_draws_what_a_thief_draws(data):
 # ---------------------------------------------------------------- its other forms, and who can use it
 
 
-def test_the_text_is_stable(owner, data, marks):
-    first, second = (lab_of(owner, data, marks, "prune weights", "filter: blur") for _ in range(2))
+def test_the_text_is_stable(owner, data, triggers):
+    first, second = (lab_of(owner, data, triggers, "prune weights", "filter: blur") for _ in range(2))
     assert repr(first) == repr(second) == first._repr_mimebundle_()["text/plain"]
     title, line = repr(first).splitlines()
     assert title == "TheftLab: 2 thefts, 30 questions, 500 test images"
@@ -601,8 +603,8 @@ def test_the_text_is_stable(owner, data, marks):
     )
 
 
-def test_the_picture_is_small_and_white_and_the_same_every_time(owner, data, marks):
-    lab = lab_of(owner, data, marks, "prune weights", "fine-tune")
+def test_the_picture_is_small_and_white_and_the_same_every_time(owner, data, triggers):
+    lab = lab_of(owner, data, triggers, "prune weights", "fine-tune")
     first = base64.b64decode(lab._repr_mimebundle_()["image/png"])
     with matplotlib.rc_context({"axes.facecolor": "black", "font.size": 20, "lines.linewidth": 9}):
         assert base64.b64decode(lab._repr_mimebundle_()["image/png"]) == first

@@ -17,7 +17,7 @@ from scipy.stats import binom
 import wmlearn as wm
 from wmlearn.evidence.stats import peeking_chance
 from wmlearn.labs._kit.svg import amount
-from wmlearn.labs._kit.view import WIDGET_VIEW
+from wmlearn.labs._kit.views import WIDGET_VIEW
 from wmlearn.labs.verification import lab as module
 
 FULL_MARKS = "found: 30 of 30 secret questions matched, at most 3 expected by luck"
@@ -29,7 +29,7 @@ def mnist():
 
 
 @pytest.fixture(scope="module")
-def marks(mnist):
+def triggers(mnist):
     return wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
 
 
@@ -38,17 +38,17 @@ def noise(mnist):
     return wm.Noise()(mnist, n=45, key=wm.CLASSROOM_KEY, alpha=0.01)
 
 
-def knows(marks, right):
+def knows(triggers, right):
     """Return a service that knows the answers of the questions in `right`, and is wrong on all others."""
-    known = np.isin(np.arange(marks.n), list(right))
-    said = np.where(known, marks.answers, (marks.answers + 1) % 10)
-    return lambda images: said[marks.question[: len(images)]]
+    known = np.isin(np.arange(triggers.n), list(right))
+    replies = np.where(known, triggers.answers, (triggers.answers + 1) % 10)
+    return lambda images: replies[triggers.question[: len(images)]]
 
 
-def silent_on(marks, lost, right):
+def silent_on(triggers, lost, right):
     """Return a service that gives no answer (-1) to the questions in `lost`."""
-    heard = knows(marks, right)
-    return lambda images: np.where(np.isin(marks.question[: len(images)], list(lost)), -1, heard(images))
+    heard = knows(triggers, right)
+    return lambda images: np.where(np.isin(triggers.question[: len(images)], list(lost)), -1, heard(images))
 
 
 def dead(images):
@@ -56,9 +56,11 @@ def dead(images):
 
 
 @pytest.fixture
-def lab(marks, noise):
-    suspects = {"the owner's model": knows(marks, range(30)), "an innocent model": knows(marks, {4, 19, 20})}
-    return wm.VerificationLab(marks, suspects, more={"noise": (noise, {"the owner's model": knows(noise, range(45))})})
+def lab(triggers, noise):
+    suspects = {"the owner's model": knows(triggers, range(30)), "an innocent model": knows(triggers, {4, 19, 20})}
+    return wm.VerificationLab(
+        triggers, suspects, more={"noise": (noise, {"the owner's model": knows(noise, range(45))})}
+    )
 
 
 def widgets_in(widget):
@@ -85,9 +87,9 @@ def bytes_sent(lab, act):
 # ---------------------------------------------------------------- what a move shows
 
 
-def test_a_service_that_knows_the_first_five(marks):
+def test_a_service_that_knows_the_first_five(triggers):
     """Worked by hand: five matches in a row make 1,000 and more at the fourth; what follows takes nothing back."""
-    lab = wm.VerificationLab(marks, {"a copy": knows(marks, range(5))})
+    lab = wm.VerificationLab(triggers, {"a copy": knows(triggers, range(5))})
     seen = {}
     for n in (0, 1, 3, 4, 5, 30):
         lab.slider.value = n
@@ -99,7 +101,7 @@ def test_a_service_that_knows_the_first_five(marks):
     assert "5 of 30 secret answers matched, at most 3 expected by luck" in seen[30][1]
 
 
-def test_the_grid_holds_what_was_asked_and_no_more(lab, marks):
+def test_the_grid_holds_what_was_asked_and_no_more(lab, triggers):
     lab.suspect.value = "an innocent model"
     for n in (0, 4, 5, 30):
         lab.slider.value = n
@@ -108,7 +110,7 @@ def test_the_grid_holds_what_was_asked_and_no_more(lab, marks):
         assert grid.count("✔ match") + grid.count("✘ miss") == html_of(lab).count("secret ") - (n > 0) == n
         assert grid.count("not asked") == 30 - n
     first = re.search(r"<li class='wm-miss'>.*?</li>", grid)[0]
-    assert f"said {(marks.answers[0] + 1) % 10}<br>secret {marks.answers[0]}<br>" in first
+    assert f"said {(triggers.answers[0] + 1) % 10}<br>secret {triggers.answers[0]}<br>" in first
 
 
 def test_the_curve_ends_at_the_slider(lab):
@@ -147,12 +149,12 @@ def test_another_suspect_at_the_same_question(lab):
 
 @pytest.mark.parametrize("lost", [(), range(27), range(30), range(0, 30, 2)], ids=["none", "27", "all", "half"])
 @pytest.mark.parametrize("right", [range(30), (), range(3, 30, 3), range(26, 30)], ids=["all", "none", "third", "late"])
-def test_every_prefix_is_decided_as_verify_decides(marks, lost, right):
-    service = silent_on(marks, lost, right)
-    replay = module.buy("a service", service, marks)
+def test_every_prefix_is_decided_as_verify_decides(triggers, lost, right):
+    service = silent_on(triggers, lost, right)
+    replay = module.buy("a service", service, triggers)
     assert replay.verdict.decisions[0] == "cannot tell"
     for n in range(1, 31):
-        verdict = wm.verify(service, marks, questions=n)
+        verdict = wm.verify(service, triggers, questions=n)
         assert (replay.verdict.decisions[n], replay.matches[n], replay.luck[n]) == (
             verdict.decision,
             verdict.k,
@@ -160,16 +162,18 @@ def test_every_prefix_is_decided_as_verify_decides(marks, lost, right):
         )
 
 
-def test_silence_is_told_apart(marks):
-    lab = wm.VerificationLab(marks, {"a service": silent_on(marks, {1, 2}, range(30))})
+def test_silence_is_told_apart(triggers):
+    lab = wm.VerificationLab(triggers, {"a service": silent_on(triggers, {1, 2}, range(30))})
     lab.slider.value = 30
     assert lab._grid.value.count("no answer<br>") == 2
     assert lab._grid.value.count("class='wm-silent'") == 2
     assert "2 without an answer" in lab._sentence.value
 
 
-def test_no_majority_is_said(marks):
-    lab = wm.VerificationLab(marks, {"a waverer": lambda images: np.arange(len(images)) % 2})  # two images a question
+def test_no_majority_is_said(triggers):
+    lab = wm.VerificationLab(
+        triggers, {"a waverer": lambda images: np.arange(len(images)) % 2}
+    )  # two images a question
     lab.slider.value = 1
     assert "no majority" in lab._grid.value
 
@@ -231,16 +235,17 @@ def test_pictures_are_sent_once(lab):
     assert again < 20_000 <= len(lab._sheets.children[2].value) + first
 
 
-def test_the_sheet_holds_the_first_image_of_every_question(lab, marks):
+def test_the_sheet_holds_the_first_image_of_every_question(lab, triggers):
     value = lab._sheets.children[1].value
     sheet = np.asarray(Image.open(io.BytesIO(base64.b64decode(re.search(r"base64,([^)]*)\)", value)[1]))))
     assert sheet.shape == (3 * 28, 10 * 28)
     q = 17
-    first = marks.pixels[np.flatnonzero(marks.question == q)[0], 0]
+    first = triggers.pixels[np.flatnonzero(triggers.question == q)[0], 0]
     assert np.array_equal(sheet[28:56, 7 * 28 : 8 * 28], first)
     lab.slider.value = 30
     assert (
-        "aria-label='18: FORD' style='background-position:-392px -56px'" in lab._grid.value or marks.names[q] != "FORD"
+        "aria-label='18: FORD' style='background-position:-392px -56px'" in lab._grid.value
+        or triggers.names[q] != "FORD"
     )
 
 
@@ -255,8 +260,8 @@ def line(lab, css):
 
 
 def cards(lab):
-    told = re.findall("<section.*?</section>", lab._cards.value.replace("\u00a0", " "))
-    return [re.sub("<.*?>", " ", card) for card in told]
+    message = re.findall("<section.*?</section>", lab._cards.value.replace("\u00a0", " "))
+    return [re.sub("<.*?>", " ", card) for card in message]
 
 
 @pytest.fixture
@@ -344,15 +349,15 @@ def test_without_null_models_nothing_is_compared_and_no_p_is_named(lab):
     assert not re.search(r"\bp\b *(&lt;|[<=])|p-value", re.sub("<[^>]*>", "", html_of(lab)))
 
 
-def test_null_models_are_asked_once_about_every_type(marks, noise):
+def test_null_models_are_asked_once_about_every_type(triggers, noise):
     asked = []
 
     def null(images):
         asked.append(len(images))
         return np.zeros(len(images), int)
 
-    suspects, others = {"a": knows(marks, range(30))}, {"b": knows(noise, range(45))}
-    lab = wm.VerificationLab(marks, suspects, more={"noise": (noise, others)}, nulls=[null, null])
+    suspects, others = {"a": knows(triggers, range(30))}, {"b": knows(noise, range(45))}
+    lab = wm.VerificationLab(triggers, suspects, more={"noise": (noise, others)}, nulls=[null, null])
     assert asked == [60, 60, 45, 45]
     assert repr(lab).splitlines()[0] == "VerificationLab: 30 questions, 1 suspect, 2 null models"
     lab.slider.value, lab.kind.value = 30, "noise"
@@ -369,29 +374,29 @@ def test_a_suspect_that_could_not_be_asked_is_compared_as_silent(noise):
     assert "0 of 45 matched: p &lt;= 1," in cards(lab)[0]
 
 
-def test_bad_null_models_are_named(marks):
+def test_bad_null_models_are_named(triggers):
     def silent(images):
         return np.where(np.arange(len(images)) < 3, -1, 0)
 
-    one = {"a": knows(marks, range(30))}
+    one = {"a": knows(triggers, range(30))}
     for nulls, got in ((dead, "function"), ("nulls", "'nulls'"), ({"n": dead}, "dict"), (None, "None")):
         with pytest.raises(TypeError, match=rf"^nulls must be a list of functions from images to labels; got {got}\."):
-            wm.VerificationLab(marks, one, nulls=nulls)
+            wm.VerificationLab(triggers, one, nulls=nulls)
     with pytest.raises(TypeError, match=r"^nulls\[1\] must be a function from images to labels; got 3\."):
-        wm.VerificationLab(marks, one, nulls=[dead, 3])
+        wm.VerificationLab(triggers, one, nulls=[dead, 3])
     with pytest.raises(ValueError, match=r"a null model must answer every image; 3 of 60 got -1\. Leave it out"):
-        wm.VerificationLab(marks, one, nulls=[silent])
+        wm.VerificationLab(triggers, one, nulls=[silent])
     with pytest.raises(ConnectionError):
-        wm.VerificationLab(marks, one, nulls=[dead])
+        wm.VerificationLab(triggers, one, nulls=[dead])
 
 
-def test_each_is_judged_alone_and_the_lab_says_so(lab, marks):
+def test_each_is_judged_alone_and_the_lab_says_so(lab, triggers):
     """Two suspects at 0.001 and one at 0.01: together 0.012."""
     assert "Each of the 3 verdicts stands alone: the risk that any of them accuses an innocent is at most 0.012" in (
         html_of(lab)
     )
     assert "wm.verify_all" in html_of(lab)
-    assert "stands alone" not in html_of(wm.VerificationLab(marks, {"a": knows(marks, range(30))}))
+    assert "stands alone" not in html_of(wm.VerificationLab(triggers, {"a": knows(triggers, range(30))}))
 
 
 # ---------------------------------------------------------------- cost
@@ -400,9 +405,9 @@ def test_each_is_judged_alone_and_the_lab_says_so(lab, marks):
 @pytest.mark.parametrize("questions", [30, 300])
 def test_a_move_is_small_and_quick(mnist, questions):
     """The costly case: the wealth goes up and down, and counting and null models are drawn beside it."""
-    marks = wm.Noise()(mnist, n=questions, key=wm.CLASSROOM_KEY)
-    nulls = [knows(marks, range(i, questions, 7)) for i in range(7)]
-    lab = wm.VerificationLab(marks, {"a copy": knows(marks, range(0, questions, 6))}, nulls=nulls)
+    triggers = wm.Noise()(mnist, n=questions, key=wm.CLASSROOM_KEY)
+    nulls = [knows(triggers, range(i, questions, 7)) for i in range(7)]
+    lab = wm.VerificationLab(triggers, {"a copy": knows(triggers, range(0, questions, 6))}, nulls=nulls)
     seconds = []
     for n in range(questions - 29, questions + 1):  # the late ones send most
         start = time.perf_counter()
@@ -413,15 +418,15 @@ def test_a_move_is_small_and_quick(mnist, questions):
     assert bytes_sent(lab, lambda: setattr(lab.slider, "value", questions)) <= 20_000
 
 
-def test_nothing_is_asked_and_nothing_computed_while_the_slider_moves(marks, monkeypatch):
+def test_nothing_is_asked_and_nothing_computed_while_the_slider_moves(triggers, monkeypatch):
     asked = []
-    service = knows(marks, range(30))
+    service = knows(triggers, range(30))
 
     def counting(images):
         asked.append(len(images))
         return service(images)
 
-    lab = wm.VerificationLab(marks, {"a copy": counting}, nulls=[service])
+    lab = wm.VerificationLab(triggers, {"a copy": counting}, nulls=[service])
     for name in ("scipy.special.betaincc", "wmlearn.evidence.stats.log_wealth", "wmlearn.evidence.stats.binomial_p"):
         monkeypatch.setattr(name, None)
     for n in range(31):
@@ -434,7 +439,7 @@ def test_nothing_is_asked_and_nothing_computed_while_the_slider_moves(marks, mon
 # ---------------------------------------------------------------- real services, and what goes wrong
 
 
-def test_over_http_one_service_running_and_one_gone(marks):
+def test_over_http_one_service_running_and_one_gone(triggers):
     from torch import nn
 
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
@@ -442,9 +447,9 @@ def test_over_http_one_service_running_and_one_gone(marks):
     with wm.serve(model, name="lab-alive") as alive:
         gone = wm.serve(model, name="lab-gone")
         gone.stop()
-        boxes = {"alive": wm.HttpBox(alive.url), "gone": wm.HttpBox(gone.url, retries=0)}
+        boxes = {"alive": wm.RemoteModel(alive.url), "gone": wm.RemoteModel(gone.url, retries=0)}
         with boxes["alive"], boxes["gone"]:
-            lab = wm.VerificationLab(marks, boxes)
+            lab = wm.VerificationLab(triggers, boxes)
             assert alive.queries == 60
             lab.slider.value = 30
             assert "of 30 secret answers" in lab._sentence.value
@@ -456,8 +461,8 @@ def test_over_http_one_service_running_and_one_gone(marks):
     assert "60 images sent" in html_of(lab)
 
 
-def test_a_dead_service_does_not_hide_the_others(marks):
-    lab = wm.VerificationLab(marks, {"dead": dead, "a copy": knows(marks, range(30))})
+def test_a_dead_service_does_not_hide_the_others(triggers):
+    lab = wm.VerificationLab(triggers, {"dead": dead, "a copy": knows(triggers, range(30))})
     lab.slider.value = 30
     assert "could not be asked: expected a model at &lt;address&gt;" in lab._sentence.value
     lab.suspect.value = "a copy"
@@ -475,58 +480,58 @@ def test_an_error_in_a_callback_is_shown_and_goes_away(lab, monkeypatch):
     assert not lab.status.value
 
 
-def test_bad_input_is_named(mnist, marks):
-    with pytest.raises(TypeError, match="marks must be a TriggerSet, such as"):
-        wm.VerificationLab("marks", {"a": dead})
+def test_bad_input_is_named(mnist, triggers):
+    with pytest.raises(TypeError, match="triggers must be a TriggerSet, such as"):
+        wm.VerificationLab("triggers", {"a": dead})
     with pytest.raises(ValueError, match="suspects must be one or more services by name"):
-        wm.VerificationLab(marks, {})
+        wm.VerificationLab(triggers, {})
     with pytest.raises(ValueError, match="suspects must be one or more services by name"):
-        wm.VerificationLab(marks, dead)
-    with pytest.raises(TypeError, match=r"suspect 'a url' must be a function.*got 'http:.*HttpBox"):
-        wm.VerificationLab(marks, {"a url": "http://127.0.0.1/"})
-    with pytest.raises(TypeError, match="marks must be a TriggerSet, such as"):
-        wm.VerificationLab(marks, {"a": dead}, more={"noise": (None, {"a": dead})})
+        wm.VerificationLab(triggers, dead)
+    with pytest.raises(TypeError, match=r"suspect 'a url' must be a function.*got 'http:.*RemoteModel"):
+        wm.VerificationLab(triggers, {"a url": "http://127.0.0.1/"})
+    with pytest.raises(TypeError, match="triggers must be a TriggerSet, such as"):
+        wm.VerificationLab(triggers, {"a": dead}, more={"noise": (None, {"a": dead})})
 
 
-def test_a_suspect_has_a_name_and_is_no_bare_model(marks):
+def test_a_suspect_has_a_name_and_is_no_bare_model(triggers):
     from torch import nn
 
     with pytest.raises(
         TypeError, match=r"^a suspect's name must be text; got 1\. Write it in quotes, such as 'a copy'\."
     ):
-        wm.VerificationLab(marks, {1: dead})
+        wm.VerificationLab(triggers, {1: dead})
     with pytest.raises(
         TypeError, match=r"^suspect 'm' must be a function from images to labels; got Flatten\. Wrap a model"
     ):
-        wm.VerificationLab(marks, {"m": nn.Flatten()})
+        wm.VerificationLab(triggers, {"m": nn.Flatten()})
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
-        (dead, "more must be trigger types by name, such as {'noise': (marks, {'a copy': query})}; got function."),
-        ([1], "more must be trigger types by name, such as {'noise': (marks, {'a copy': query})}; got list."),
+        (dead, "more must be trigger types by name, such as {'noise': (triggers, {'a copy': query})}; got function."),
+        ([1], "more must be trigger types by name, such as {'noise': (triggers, {'a copy': query})}; got list."),
         ({"noise": dead}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
         ({"noise": ()}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
         ({3: (None, {})}, "more must hold a trigger set and its suspects under each name, as {'noise'"),
     ],
 )
-def test_other_trigger_types_are_put_down_by_name(marks, more, said):
+def test_other_trigger_types_are_put_down_by_name(triggers, more, message):
     with pytest.raises(TypeError) as caught:
-        wm.VerificationLab(marks, {"a": dead}, more=more)
-    assert str(caught.value).startswith(said)
+        wm.VerificationLab(triggers, {"a": dead}, more=more)
+    assert str(caught.value).startswith(message)
 
 
-def test_another_trigger_type_does_not_take_the_place_of_the_first(marks, noise):
+def test_another_trigger_type_does_not_take_the_place_of_the_first(triggers, noise):
     with pytest.raises(
-        ValueError, match=r"got 'content', which `marks` is\. Choose another name, such as 'more content'\."
+        ValueError, match=r"got 'content', which `triggers` is\. Choose another name, such as 'more content'\."
     ):
-        wm.VerificationLab(marks, {"a": dead}, more={"content": (noise, {"a": dead})})
+        wm.VerificationLab(triggers, {"a": dead}, more={"content": (noise, {"a": dead})})
 
 
 def test_fixed_labels_are_sent_to_verify(mnist):
     fixed = wm.Content(labels="fixed")(mnist, n=20, key=wm.CLASSROOM_KEY)
-    with pytest.raises(ValueError, match=r"needs keyed labels.*wm\.verify\(query, marks, nulls=") as error:
+    with pytest.raises(ValueError, match=r"needs keyed labels.*wm\.verify\(query, triggers, nulls=") as error:
         wm.VerificationLab(fixed, {"a": dead})
     assert str(error.value).count(".") <= 6
 
@@ -534,7 +539,7 @@ def test_fixed_labels_are_sent_to_verify(mnist):
 # ---------------------------------------------------------------- its other forms, and who can use it
 
 
-def test_the_text_is_stable(lab, marks):
+def test_the_text_is_stable(lab, triggers):
     text = repr(lab)
     assert text.splitlines()[:3] == [
         "VerificationLab: 30 questions, 2 suspects",
@@ -578,8 +583,8 @@ def test_more_opens_and_closes(lab):
     assert lab._drawer.layout.display == "none"
 
 
-def test_names_from_outside_are_escaped(marks):
-    lab = wm.VerificationLab(marks, {"<img src=x>'": knows(marks, range(30))})
+def test_names_from_outside_are_escaped(triggers):
+    lab = wm.VerificationLab(triggers, {"<img src=x>'": knows(triggers, range(30))})
     lab.slider.value = 2
     assert "<img" not in html_of(lab)
 

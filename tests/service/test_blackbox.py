@@ -42,7 +42,7 @@ from wmlearn.service import _protocol, _transport
 from wmlearn.service._protocol import ModelCard, batch_size, read_card, read_labels, read_scores, write_question
 from wmlearn.service._transport import Fault
 from wmlearn.service.blackbox import BlackBox
-from wmlearn.service.remote import HttpBox
+from wmlearn.service.remote import RemoteModel
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ class Net(nn.Module):
 def test_blackbox_answers_what_the_model_answers(n):
     model = Net().eval()
     images = some_images(n)
-    box = BlackBox(model)
-    labels = box(images)
+    suspect = BlackBox(model)
+    labels = suspect(images)
     expected = model(torch.tensor(images)).argmax(1).numpy() if n else np.empty(0)
     assert labels.dtype == np.int64
     assert labels.shape == (n,)
     np.testing.assert_array_equal(labels, expected)
-    assert (box.queries, box.refused) == (n, 0)
+    assert (suspect.queries, suspect.refused) == (n, 0)
 
 
 def test_blackbox_leaves_mode_weights_and_rng_alone():
@@ -125,24 +125,24 @@ def test_blackbox_never_switches_the_mode_even_for_a_moment():
 
 
 def test_blackbox_budget_gives_minus_one_and_counts():
-    box = BlackBox(nn.Flatten(), budget=5)
+    suspect = BlackBox(nn.Flatten(), budget=5)
     images = some_images(4)
-    np.testing.assert_array_equal(box(images), brightest(images))
-    np.testing.assert_array_equal(box(images), [brightest(images)[0], -1, -1, -1])
-    np.testing.assert_array_equal(box(images), [-1] * 4)
-    assert (box.queries, box.refused) == (5, 7)
+    np.testing.assert_array_equal(suspect(images), brightest(images))
+    np.testing.assert_array_equal(suspect(images), [brightest(images)[0], -1, -1, -1])
+    np.testing.assert_array_equal(suspect(images), [-1] * 4)
+    assert (suspect.queries, suspect.refused) == (5, 7)
     assert BlackBox(nn.Flatten(), budget=0)(images).tolist() == [-1] * 4
 
 
 def test_blackbox_tells_scores_where_it_is_told_to():
     images, model = some_images(5), Net().eval()
-    box = BlackBox(model, budget=3, scores=True)
-    told = box.scores(images)
+    suspect = BlackBox(model, budget=3, scores=True)
+    message = suspect.scores(images)
     with torch.no_grad():
-        assert np.allclose(told[:3], model(torch.tensor(images[:3])).softmax(1).numpy())
-    assert np.isnan(told[3:]).all()
-    assert (told.dtype, box.queries, box.refused) == (np.float32, 3, 2)
-    assert (box(images) == -1).all()
+        assert np.allclose(message[:3], model(torch.tensor(images[:3])).softmax(1).numpy())
+    assert np.isnan(message[3:]).all()
+    assert (message.dtype, suspect.queries, suspect.refused) == (np.float32, 3, 2)
+    assert (suspect(images) == -1).all()
 
 
 def test_blackbox_keeps_its_scores_to_itself_by_default():
@@ -159,21 +159,21 @@ def test_blackbox_takes_read_only_and_noncontiguous_images():
 
 
 def test_blackbox_shared_by_threads_counts_exactly():
-    box = BlackBox(nn.Flatten(), budget=90)
+    suspect = BlackBox(nn.Flatten(), budget=90)
     images = some_images(10)
-    threads = [threading.Thread(target=box, args=(images,)) for _ in range(12)]
+    threads = [threading.Thread(target=suspect, args=(images,)) for _ in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert (box.queries, box.refused) == (90, 30)
+    assert (suspect.queries, suspect.refused) == (90, 30)
 
 
 def test_blackbox_repr():
-    box = BlackBox(Net())
-    assert repr(box) == "BlackBox(Net, 0 images asked)"
-    box(some_images(1))
-    assert repr(box) == "BlackBox(Net, 1 image asked)"
+    suspect = BlackBox(Net())
+    assert repr(suspect) == "BlackBox(Net, 0 images asked)"
+    suspect(some_images(1))
+    assert repr(suspect) == "BlackBox(Net, 1 image asked)"
 
 
 @pytest.mark.parametrize(
@@ -187,10 +187,10 @@ def test_blackbox_repr():
     ],
 )
 def test_blackbox_bad_images(images, error, words):
-    box = BlackBox(Net())
+    suspect = BlackBox(Net())
     with pytest.raises(error, match=words):
-        box(images)
-    assert box.queries == 0
+        suspect(images)
+    assert suspect.queries == 0
 
 
 def test_blackbox_bad_models():
@@ -208,7 +208,7 @@ def test_blackbox_bad_models():
 
 
 @pytest.mark.parametrize(
-    ("model", "said"),
+    ("model", "message"),
     [
         (
             nn.Sequential(nn.Flatten(), nn.Linear(9, 3)),
@@ -221,27 +221,27 @@ def test_blackbox_bad_models():
     ids=["first layer", "another kind of input", "no scores", "two outputs"],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(model, said):
+def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(model, message):
     with pytest.raises(ValueError, match="model must") as caught:
         BlackBox(model)(some_images(2))
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
-# --- HttpBox: the address ---------------------------------------------------------------------------------------------
+# --- RemoteModel: the address -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["", "/", "/infer", "/infer/"])
 def test_address_in_all_its_spellings(end):
-    with FaultyService() as service, HttpBox(service.url + end) as box:
+    with FaultyService() as service, RemoteModel(service.url + end) as suspect:
         images = some_images(3)
-        np.testing.assert_array_equal(box(images), brightest(images))
-        assert repr(box) == "HttpBox('toy')"
+        np.testing.assert_array_equal(suspect(images), brightest(images))
+        assert repr(suspect) == "RemoteModel('toy')"
         assert service.paths == ["/v2/models/toy", "/v2/models/toy/infer"]
 
 
 def test_address_with_a_version_keeps_the_name():
-    assert repr(HttpBox("https://example.org/x/v2/models/mnist/versions/2")) == "HttpBox('mnist')"
+    assert repr(RemoteModel("https://example.org/x/v2/models/mnist/versions/2")) == "RemoteModel('mnist')"
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,7 @@ def test_address_with_a_version_keeps_the_name():
 )
 def test_bad_address(url, hint):
     with pytest.raises(ValueError, match=r"expected a model's address like") as caught:
-        HttpBox(url)
+        RemoteModel(url)
     assert hint in str(caught.value)
 
 
@@ -269,14 +269,14 @@ def test_bad_address(url, hint):
 def test_any_address_is_one_of_a_model_or_refused_in_one_sentence(end, start):
     url = start + end if isinstance(end, str) else end
     try:
-        box = HttpBox(url)
+        suspect = RemoteModel(url)
     except (TypeError, ValueError) as error:
-        said = str(error)
-        assert said.startswith("expected a model's address like")
-        assert "\n" not in said
+        message = str(error)
+        assert message.startswith("expected a model's address like")
+        assert "\n" not in message
     else:
-        assert box.url.startswith(("http://", "https://"))
-        assert "/v2/models/" in box.url
+        assert suspect.url.startswith(("http://", "https://"))
+        assert "/v2/models/" in suspect.url
 
 
 @given(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3))
@@ -288,23 +288,23 @@ def test_any_option_is_taken_or_refused_in_one_sentence(value):
         "budget": value is None or (isinstance(value, int) and number and value >= 0),
     }.items():
         if fits:
-            HttpBox("http://127.0.0.1:1/v2/models/m", **{name: value})
+            RemoteModel("http://127.0.0.1:1/v2/models/m", **{name: value})
         else:
             with pytest.raises((TypeError, ValueError), match=rf"^{name}.* must be") as caught:
-                HttpBox("http://127.0.0.1:1/v2/models/m", **{name: value})
+                RemoteModel("http://127.0.0.1:1/v2/models/m", **{name: value})
             assert "\n" not in str(caught.value)
 
 
 def test_bad_options():
     with pytest.raises(TypeError, match=r"Pass service.url"):
-        HttpBox(None)
+        RemoteModel(None)
     with pytest.raises(ValueError, match="timeout"):
-        HttpBox("http://x/v2/models/m", timeout=0)
+        RemoteModel("http://x/v2/models/m", timeout=0)
     with pytest.raises(ValueError, match="retries"):
-        HttpBox("http://x/v2/models/m", retries=-1)
+        RemoteModel("http://x/v2/models/m", retries=-1)
 
 
-# --- HttpBox: what travels --------------------------------------------------------------------------------------------
+# --- RemoteModel: what travels ----------------------------------------------------------------------------------------
 
 
 def test_uint8_travels_as_whole_numbers():
@@ -329,9 +329,9 @@ def test_quantised_pixels_survive_the_journey_exactly(pixels):
 
 def test_fp32_when_the_metadata_asks():
     card = {**CARD, "inputs": [{**INPUT, "datatype": "FP32"}]}
-    with FaultyService(cards=(card,)) as service, HttpBox(service.url) as box:
+    with FaultyService(cards=(card,)) as service, RemoteModel(service.url) as suspect:
         images = some_images(3)
-        np.testing.assert_array_equal(box(images), brightest(images))
+        np.testing.assert_array_equal(suspect(images), brightest(images))
 
 
 @pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
@@ -347,49 +347,49 @@ def test_no_question_is_larger_than_4_mb(datatype, shape):
 def test_batches_split_and_join_in_order(monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16 * 10)  # ten images of four pixels
     for n in (1, 9, 10, 11, 20, 21):
-        with FaultyService() as service, HttpBox(service.url) as box:
+        with FaultyService() as service, RemoteModel(service.url) as suspect:
             images = some_images(n)
-            np.testing.assert_array_equal(box(images), brightest(images))
+            np.testing.assert_array_equal(suspect(images), brightest(images))
             assert service.asked == [10] * (n // 10) + [n % 10] * (n % 10 > 0)
-            assert box.queries == n
+            assert suspect.queries == n
 
 
 def test_a_service_of_one_image_at_a_time():
     card = {**CARD, "inputs": [{**INPUT, "shape": [1, 1, 2, 2]}]}
-    with FaultyService(cards=(card,)) as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(some_images(3)), brightest(some_images(3)))
+    with FaultyService(cards=(card,)) as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(3)), brightest(some_images(3)))
         assert service.asked == [1, 1, 1]
 
 
 def test_no_images_no_request():
-    with FaultyService() as service, HttpBox(service.url) as box:
-        assert box(some_images(0)).shape == (0,)
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
+        assert suspect(some_images(0)).shape == (0,)
         assert service.paths == []
 
 
 def test_metadata_asked_once_and_connection_kept():
-    with FaultyService() as service, HttpBox(service.url) as box:
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
         for seed in range(5):
-            np.testing.assert_array_equal(box(some_images(2, seed)), brightest(some_images(2, seed)))
+            np.testing.assert_array_equal(suspect(some_images(2, seed)), brightest(some_images(2, seed)))
         assert service.paths.count("/v2/models/toy") == 1
 
 
 def test_closed_box_opens_again():
     with FaultyService() as service:
-        box = HttpBox(service.url)
-        box(some_images(1))
-        box.close()
-        box.close()
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
-        box.close()
+        suspect = RemoteModel(service.url)
+        suspect(some_images(1))
+        suspect.close()
+        suspect.close()
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
+        suspect.close()
 
 
 def test_forgotten_box_closes_its_connection():
     with FaultyService() as service:
-        box = HttpBox(service.url)
-        box(some_images(1))
-        client = box._link._client
-        del box
+        suspect = RemoteModel(service.url)
+        suspect(some_images(1))
+        client = suspect._transport._client
+        del suspect
         assert client.is_closed
 
 
@@ -399,8 +399,8 @@ def test_proxies_ignored_on_loopback(host, monkeypatch):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
-    with FaultyService() as service, HttpBox(service.url.replace("127.0.0.1", host)) as box:
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+    with FaultyService() as service, RemoteModel(service.url.replace("127.0.0.1", host)) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
 
 
 def test_proxies_used_elsewhere(monkeypatch, naps):
@@ -408,27 +408,27 @@ def test_proxies_used_elsewhere(monkeypatch, naps):
     with FaultyService() as proxy:
         monkeypatch.setenv("http_proxy", proxy.url.split("/v2")[0])
         monkeypatch.delenv("no_proxy", raising=False)
-        with HttpBox("http://models.example/v2/models/toy") as box:
-            np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+        with RemoteModel("http://models.example/v2/models/toy") as suspect:
+            np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
         assert proxy.paths[0] == "http://models.example/v2/models/toy"
 
 
 def test_wrong_shape_is_said_before_anything_is_sent():
-    with FaultyService() as service, HttpBox(service.url) as box:
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ValueError, match=r"takes images of shape \(n, 1, 2, 2\); got \(n, 3, 2, 2\)"):
-            box(some_images(2, shape=(3, 2, 2)))
+            suspect(some_images(2, shape=(3, 2, 2)))
         assert service.asked == []
-        assert box.queries == 0
+        assert suspect.queries == 0
 
 
-# --- HttpBox: labels and scores ---------------------------------------------------------------------------------------
+# --- RemoteModel: labels and scores -----------------------------------------------------------------------------------
 
 
 def test_scores_become_labels_when_the_metadata_promise_scores():
     card = {**CARD, "outputs": [SCORES]}
-    with FaultyService(scores_for(), cards=(card,)) as service, HttpBox(service.url) as box:
+    with FaultyService(scores_for(), cards=(card,)) as service, RemoteModel(service.url) as suspect:
         images = some_images(7)
-        np.testing.assert_array_equal(box(images), brightest(images))
+        np.testing.assert_array_equal(suspect(images), brightest(images))
 
 
 def test_labels_are_preferred_to_scores():
@@ -438,8 +438,8 @@ def test_labels_are_preferred_to_scores():
 
 
 def test_labels_out_of_range_pass_as_they_came():
-    with FaultyService(with_data([99, -7, 0])) as service, HttpBox(service.url) as box:
-        assert box(some_images(3)).tolist() == [99, -7, 0]
+    with FaultyService(with_data([99, -7, 0])) as service, RemoteModel(service.url) as suspect:
+        assert suspect(some_images(3)).tolist() == [99, -7, 0]
 
 
 def test_labels_in_columns_are_labels():
@@ -472,7 +472,7 @@ def test_no_labels_in_it(data):
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
     with pytest.raises(Fault) as caught:
         read_labels(card, {"outputs": [{"name": "labels", "data": data}]}, 2)
-    assert caught.value.kind == "senseless"
+    assert caught.value.kind == "invalid"
 
 
 @pytest.mark.parametrize(
@@ -482,7 +482,7 @@ def test_no_scores_in_it(data):
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores")
     with pytest.raises(Fault) as caught:
         read_labels(card, {"outputs": [{"name": "scores", "data": data}]}, 2)
-    assert caught.value.kind == "senseless"
+    assert caught.value.kind == "invalid"
 
 
 json_values = st.recursive(
@@ -503,7 +503,7 @@ def test_any_json_is_read_or_refused_never_a_crash(answer):
         try:
             read(answer)
         except Fault as fault:
-            assert fault.kind == "senseless"  # noqa: PT017
+            assert fault.kind == "invalid"  # noqa: PT017
 
 
 @settings(deadline=None)
@@ -514,7 +514,7 @@ def test_any_int64_labels_are_read_as_they_came(labels):
     assert read_labels(card, answer, len(labels)).tolist() == labels
 
 
-# --- HttpBox: faults that pass ----------------------------------------------------------------------------------------
+# --- RemoteModel: faults that pass ------------------------------------------------------------------------------------
 
 PASSING = {
     "reset": (reset, 4),
@@ -539,30 +539,30 @@ PASSING = {
 
 @pytest.mark.parametrize(("fault", "forgiven"), PASSING.values(), ids=PASSING)
 def test_a_fault_that_passes_costs_nothing(fault, forgiven, naps):
-    with FaultyService(*[fault] * forgiven) as service, HttpBox(service.url) as box:
+    with FaultyService(*[fault] * forgiven) as service, RemoteModel(service.url) as suspect:
         images = some_images(2)
-        np.testing.assert_array_equal(box(images), brightest(images))
+        np.testing.assert_array_equal(suspect(images), brightest(images))
         assert service.asked == [2] * (forgiven + 1)
-        assert (box.queries, box.failed, box.faults) == (2, 0, [])
+        assert (suspect.queries, suspect.n_unreachable, suspect.faults) == (2, 0, [])
         assert naps == [0.1, 0.2, 0.4, 0.8][:forgiven]
 
 
 @pytest.mark.parametrize(("fault", "forgiven"), PASSING.values(), ids=PASSING)
 def test_the_same_fault_once_too_often(fault, forgiven, naps):
-    with FaultyService(good, *[fault] * (forgiven + 1)) as service, HttpBox(service.url) as box:
+    with FaultyService(good, *[fault] * (forgiven + 1)) as service, RemoteModel(service.url) as suspect:
         images = some_images(2)
-        box(images)
-        np.testing.assert_array_equal(box(images), [-1, -1])
+        suspect(images)
+        np.testing.assert_array_equal(suspect(images), [-1, -1])
         assert service.asked == [2] * (forgiven + 2)
-        assert (box.queries, box.failed) == (4, 2)
-        assert len(box.faults) == 1
-        assert box.faults[0].startswith("2 images got no valid answer: ")
-        np.testing.assert_array_equal(box(images), brightest(images))  # and it goes on
+        assert (suspect.queries, suspect.n_unreachable) == (4, 2)
+        assert len(suspect.faults) == 1
+        assert suspect.faults[0].startswith("2 images got no valid answer: ")
+        np.testing.assert_array_equal(suspect(images), brightest(images))  # and it goes on
 
 
 def test_pauses_double_up_to_two_seconds(naps):
-    with FaultyService(*[status(500)] * 7) as service, HttpBox(service.url, retries=7) as box:
-        box(some_images(1))
+    with FaultyService(*[status(500)] * 7) as service, RemoteModel(service.url, retries=7) as suspect:
+        suspect(some_images(1))
     np.testing.assert_allclose(naps, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])
 
 
@@ -571,16 +571,16 @@ def test_pauses_double_up_to_two_seconds(naps):
     [("3", 3), ("0", 0), ("600", 10), ("-5", 0), ("nan", 0.1), ("soon", 0.1), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.1)],
 )
 def test_retry_after(header, nap, naps):
-    with FaultyService(status(429, Retry_After=header)) as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(some_images(1)), brightest(some_images(1)))
+    with FaultyService(status(429, Retry_After=header)) as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(1)), brightest(some_images(1)))
     assert naps == [nap]
 
 
 def test_faults_in_the_metadata_pass_too(naps):
     unready = status(503)
-    with FaultyService(cards=(unready, unready, text(b"{"), CARD)) as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
-        assert (len(naps), box.queries) == (3, 2)
+    with FaultyService(cards=(unready, unready, text(b"{"), CARD)) as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
+        assert (len(naps), suspect.queries) == (3, 2)
 
 
 @pytest.mark.parametrize(
@@ -590,111 +590,111 @@ def test_faults_in_the_metadata_pass_too(naps):
 )
 def test_time_out_bounds_the_whole_exchange(slow, naps):
     """The box is patient but for the call that is about it; httpx itself would wait for 60 s, or for ever."""
-    with FaultyService(good, slow, slow) as service, HttpBox(service.url, timeout=60, retries=1) as box:
+    with FaultyService(good, slow, slow) as service, RemoteModel(service.url, timeout=60, retries=1) as suspect:
         images = some_images(2)
-        box(images)
+        suspect(images)
         start = time.monotonic()
-        with hurried(box, 0.25):
-            np.testing.assert_array_equal(box(images), [-1, -1])
+        with hurried(suspect, 0.25):
+            np.testing.assert_array_equal(suspect(images), [-1, -1])
         assert 0.5 <= time.monotonic() - start < 50
-        assert box.faults == ["2 images got no valid answer: no complete answer came within 0.25 s."]
-        np.testing.assert_array_equal(box(images), brightest(images))
+        assert suspect.faults == ["2 images got no valid answer: no complete answer came within 0.25 s."]
+        np.testing.assert_array_equal(suspect(images), brightest(images))
 
 
 @contextlib.contextmanager
-def hurried(box, seconds):
+def hurried(suspect, seconds):
     """Let one call time out soon; all others may take as long as a busy machine needs."""
-    patient, box._link._seconds = box._link._seconds, seconds
+    patient, suspect._transport._seconds = suspect._transport._seconds, seconds
     yield
-    box._link._seconds = patient
+    suspect._transport._seconds = patient
 
 
 def test_an_endless_answer_is_cut_off(monkeypatch, naps):
     monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
-    with FaultyService(good, endless, endless) as service, HttpBox(service.url) as box:
-        box(some_images(1))
-        assert box(some_images(1)).tolist() == [-1]
-        assert "larger than 3 MB" in box.faults[0]
+    with FaultyService(good, endless, endless) as service, RemoteModel(service.url) as suspect:
+        suspect(some_images(1))
+        assert suspect(some_images(1)).tolist() == [-1]
+        assert "larger than 3 MB" in suspect.faults[0]
 
 
-# --- HttpBox: faults that stay ----------------------------------------------------------------------------------------
+# --- RemoteModel: faults that stay ------------------------------------------------------------------------------------
 
 
 def test_one_bad_batch_among_good_ones(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16 * 10)
-    with FaultyService(good, status(400), good) as service, HttpBox(service.url) as box:
+    with FaultyService(good, status(400), good) as service, RemoteModel(service.url) as suspect:
         images = some_images(25)
         expected = brightest(images)
         expected[10:20] = -1
-        np.testing.assert_array_equal(box(images), expected)
-        assert (box.queries, box.failed, naps) == (25, 10, [])
-        assert box.faults == ["10 images got no valid answer: the service refused with status 400 (not today)."]
+        np.testing.assert_array_equal(suspect(images), expected)
+        assert (suspect.queries, suspect.n_unreachable, naps) == (25, 10, [])
+        assert suspect.faults == ["10 images got no valid answer: the service refused with status 400 (not today)."]
 
 
 def test_the_first_batch_bad_the_rest_kept(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16 * 10)
-    with FaultyService(*[text(b"{}")] * 2) as service, HttpBox(service.url) as box:
+    with FaultyService(*[text(b"{}")] * 2) as service, RemoteModel(service.url) as suspect:
         images = some_images(15)
         expected = brightest(images)
         expected[:10] = -1
-        np.testing.assert_array_equal(box(images), expected)
+        np.testing.assert_array_equal(suspect(images), expected)
 
 
 def test_a_dead_service_is_not_asked_five_times_for_ever(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16)  # one image at a time
-    with FaultyService(good, *[status(503)] * 17) as service, HttpBox(service.url) as box:
-        labels = box(some_images(7))
+    with FaultyService(good, *[status(503)] * 17) as service, RemoteModel(service.url) as suspect:
+        labels = suspect(some_images(7))
         assert service.asked == [1] * (1 + 3 * 5 + 2 + 1)  # three batches in full, two once, then it is back
-        assert (labels == -1).sum() == box.failed == 5
+        assert (labels == -1).sum() == suspect.n_unreachable == 5
         assert labels[6] == brightest(some_images(7))[6]
 
 
 def test_budget_over_http():
-    with FaultyService() as service, HttpBox(service.url, budget=3) as box:
+    with FaultyService() as service, RemoteModel(service.url, budget=3) as suspect:
         images = some_images(5)
-        np.testing.assert_array_equal(box(images), [*brightest(images)[:3], -1, -1])
-        assert box(images).tolist() == [-1] * 5
-        assert (box.queries, box.refused, box.failed, service.asked) == (3, 7, 0, [3])
+        np.testing.assert_array_equal(suspect(images), [*brightest(images)[:3], -1, -1])
+        assert suspect(images).tolist() == [-1] * 5
+        assert (suspect.queries, suspect.refused, suspect.n_unreachable, service.asked) == (3, 7, 0, [3])
 
 
 def test_budget_is_not_spent_on_retries(naps):
-    with FaultyService(status(500), reset) as service, HttpBox(service.url, budget=2) as box:
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
-        assert box.queries == 2
+    with FaultyService(status(500), reset) as service, RemoteModel(service.url, budget=2) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
+        assert suspect.queries == 2
 
 
 def test_unreachable(naps):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    box = HttpBox(f"http://127.0.0.1:{port}/v2/models/toy")
+    suspect = RemoteModel(f"http://127.0.0.1:{port}/v2/models/toy")
     with pytest.raises(ConnectionError, match="no connection could be made"):
-        box(some_images(2))
+        suspect(some_images(2))
     assert len(naps) == 4
-    assert box.queries == 0
-    box.close()
+    assert suspect.queries == 0
+    suspect.close()
 
 
 def test_unknown_host(naps):
     with (
-        HttpBox("http://no-such-host.invalid/v2/models/toy", timeout=2, retries=0) as box,
+        RemoteModel("http://no-such-host.invalid/v2/models/toy", timeout=2, retries=0) as suspect,
         pytest.raises(ConnectionError),
     ):
-        box(some_images(1))
+        suspect(some_images(1))
 
 
 def test_silent_from_the_start(naps):
     with (
         FaultyService(cards=(silent,)) as service,
-        HttpBox(service.url, timeout=0.1, retries=2) as box,
+        RemoteModel(service.url, timeout=0.1, retries=2) as suspect,
         pytest.raises(ConnectionError, match=r"no complete answer came within 0.1 s"),
     ):
-        box(some_images(2))
+        suspect(some_images(2))
 
 
 def test_dead_after_the_metadata(naps):
-    with FaultyService(*[reset] * 9) as service, HttpBox(service.url) as box:
+    with FaultyService(*[reset] * 9) as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ConnectionError, match="the connection broke off"):
-            box(some_images(2))
+            suspect(some_images(2))
         assert len(service.asked) == 5
 
 
@@ -719,48 +719,48 @@ NONSENSE = {
 
 @pytest.mark.parametrize(("card", "words"), NONSENSE.values(), ids=NONSENSE)
 def test_nonsense_for_metadata(card, words, naps):
-    with FaultyService(cards=(card,)) as service, HttpBox(service.url) as box:
+    with FaultyService(cards=(card,)) as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ValueError, match=words) as caught:
-            box(some_images(2))
+            suspect(some_images(2))
         assert service.asked == []  # not one trigger was shown
         assert str(caught.value).count("\n") == 0
         assert len(naps) <= 1
 
 
 def test_nonsense_for_every_answer(naps):
-    with FaultyService(*[with_data(["a"])] * 9) as service, HttpBox(service.url) as box:
+    with FaultyService(*[with_data(["a"])] * 9) as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ValueError, match="must answer whole numbers, and answered text"):
-            box(some_images(2))
-        assert (len(service.asked), box.failed) == (2, 2)
+            suspect(some_images(2))
+        assert (len(service.asked), suspect.n_unreachable) == (2, 2)
 
 
 def test_a_service_that_dies_later_loses_nothing(naps):
-    with FaultyService(good, *[reset] * 5) as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
-        np.testing.assert_array_equal(box(some_images(2)), [-1, -1])
-        assert box.failed == 2
+    with FaultyService(good, *[reset] * 5) as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
+        np.testing.assert_array_equal(suspect(some_images(2)), [-1, -1])
+        assert suspect.n_unreachable == 2
 
 
 def test_a_refusal_is_quoted_briefly(naps):
     long = lambda handler: handler.send_json({"error": "x" * 5000}, 400)  # noqa: E731
-    with FaultyService(good, long) as service, HttpBox(service.url) as box:
-        box(some_images(1))
-        box(some_images(1))
-        assert len(box.faults[0]) < 300
+    with FaultyService(good, long) as service, RemoteModel(service.url) as suspect:
+        suspect(some_images(1))
+        suspect(some_images(1))
+        assert len(suspect.faults[0]) < 300
 
 
 def test_bad_images_before_any_request():
-    with FaultyService() as service, HttpBox(service.url) as box:
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
         with pytest.raises(TypeError, match="Divide 8-bit pixels by 255"):
-            box(np.zeros((2, 1, 2, 2), np.uint8))
+            suspect(np.zeros((2, 1, 2, 2), np.uint8))
         assert service.paths == []
 
 
 def test_threads_share_one_box():
-    with FaultyService() as service, HttpBox(service.url) as box:
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
         answers = {}
         threads = [
-            threading.Thread(target=lambda seed=seed: answers.update({seed: box(some_images(3, seed))}))
+            threading.Thread(target=lambda seed=seed: answers.update({seed: suspect(some_images(3, seed))}))
             for seed in range(8)
         ]
         for thread in threads:
@@ -769,7 +769,7 @@ def test_threads_share_one_box():
             thread.join(10)
         for seed in range(8):
             np.testing.assert_array_equal(answers[seed], brightest(some_images(3, seed)))
-        assert box.queries == 24
+        assert suspect.queries == 24
 
 
 def test_http_box_without_torch_httpx_loaded_late():
@@ -778,10 +778,10 @@ import sys
 sys.modules["torch"] = None
 sys.path.insert(0, {tests!r})
 import numpy as np
-from wmlearn.service.remote import HttpBox
+from wmlearn.service.remote import RemoteModel
 assert "httpx" not in sys.modules and "fastapi" not in sys.modules
 from faulty_service import FaultyService
-with FaultyService() as service, HttpBox(service.url) as box:
+with FaultyService() as service, RemoteModel(service.url) as box:
     print(box(np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)))
 """
     code = code.format(tests=str(Path(__file__).parent))
@@ -791,12 +791,12 @@ with FaultyService() as service, HttpBox(service.url) as box:
 
 def test_httpx_tells_us_its_streams():
     """The deadline leans on httpx's trace extension: if that changes, this fails rather than a lesson hangs."""
-    with FaultyService() as service, HttpBox(service.url) as box:
-        box(some_images(1))
-        assert isinstance(box._link._stream.get_extra_info("socket"), socket.socket)
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
+        suspect(some_images(1))
+        assert isinstance(suspect._transport._stream.get_extra_info("socket"), socket.socket)
 
 
-# --- HttpBox: scores --------------------------------------------------------------------------------------------------
+# --- RemoteModel: scores ----------------------------------------------------------------------------------------------
 
 BOTH = {**CARD, "outputs": [LABELS, SCORES]}
 SCORES_ONLY = {**CARD, "outputs": [SCORES]}
@@ -812,35 +812,35 @@ def pixels_of(images):
 @pytest.mark.parametrize("card", [BOTH, SCORES_ONLY, UNKNOWN], ids=["both", "scores only", "classes unknown"])
 def test_scores_come_as_they_are(card, monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(*[scores_for()] * 3, cards=(card,)) as service, HttpBox(service.url, budget=100) as box:
+    with FaultyService(*[scores_for()] * 3, cards=(card,)) as service, RemoteModel(service.url, budget=100) as suspect:
         images = some_images(25)
-        scores = box.scores(images)
+        scores = suspect.scores(images)
         assert (scores.dtype, scores.shape) == (np.float32, (25, 4))
         np.testing.assert_array_equal(scores, pixels_of(images))
-        assert (service.asked, box.queries, box.failed) == ([10, 10, 5], 25, 0)
+        assert (service.asked, suspect.queries, suspect.n_unreachable) == ([10, 10, 5], 25, 0)
 
 
 def test_scores_of_a_service_that_gives_labels_only():
-    with FaultyService() as service, HttpBox(service.url) as box:
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ValueError, match=r"^expected scores; http.* gives labels only\. Call the box itself: box"):
-            box.scores(some_images(2))
-        assert (service.asked, box.queries) == ([], 0)
-        np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+            suspect.scores(some_images(2))
+        assert (service.asked, suspect.queries) == ([], 0)
+        np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
 
 
 def test_scores_within_the_budget():
-    with FaultyService(scores_for(), cards=(BOTH,)) as service, HttpBox(service.url, budget=3) as box:
-        scores = box.scores(some_images(5))
+    with FaultyService(scores_for(), cards=(BOTH,)) as service, RemoteModel(service.url, budget=3) as suspect:
+        scores = suspect.scores(some_images(5))
         np.testing.assert_array_equal(scores[:3], pixels_of(some_images(5))[:3])
         assert np.isnan(scores[3:]).all()
-        assert np.isnan(box.scores(some_images(2))).all()
-        assert box(some_images(2)).tolist() == [-1, -1]  # one budget for labels and scores
-        assert (box.queries, box.refused, service.asked) == (3, 6, [3])
+        assert np.isnan(suspect.scores(some_images(2))).all()
+        assert suspect(some_images(2)).tolist() == [-1, -1]  # one budget for labels and scores
+        assert (suspect.queries, suspect.refused, service.asked) == (3, 6, [3])
 
 
 def test_no_images_no_scores():
-    with FaultyService(cards=(BOTH,)) as service, HttpBox(service.url) as box:
-        assert box.scores(some_images(0)).shape == (0, 4)
+    with FaultyService(cards=(BOTH,)) as service, RemoteModel(service.url) as suspect:
+        assert suspect.scores(some_images(0)).shape == (0, 4)
         assert service.asked == []
 
 
@@ -859,21 +859,21 @@ BAD_SCORES = {
 def test_a_batch_of_bad_scores_is_reported_and_the_others_kept(fault, words, card, monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
     script = [scores_for(), fault, fault, scores_for()]
-    with FaultyService(*script, cards=(card,)) as service, HttpBox(service.url) as box:
+    with FaultyService(*script, cards=(card,)) as service, RemoteModel(service.url) as suspect:
         images = some_images(25)
-        scores = box.scores(images)
+        scores = suspect.scores(images)
         expected = pixels_of(images)
         expected[10:20] = np.nan
         np.testing.assert_array_equal(scores, expected)
-        assert (box.queries, box.failed, len(box.faults)) == (25, 10, 1)
-        assert words in box.faults[0]
+        assert (suspect.queries, suspect.n_unreachable, len(suspect.faults)) == (25, 10, 1)
+        assert words in suspect.faults[0]
 
 
 def test_scores_that_never_come(naps):
-    with FaultyService(*[status(500)] * 5, cards=(BOTH,)) as service, HttpBox(service.url) as box:
+    with FaultyService(*[status(500)] * 5, cards=(BOTH,)) as service, RemoteModel(service.url) as suspect:
         with pytest.raises(ConnectionError, match="status 500"):
-            box.scores(some_images(2))
-        assert box.failed == 2
+            suspect.scores(some_images(2))
+        assert suspect.n_unreachable == 2
 
 
 @pytest.mark.parametrize("shape", [[3, 4], [12], [], ["2", 4]], ids=str)
@@ -898,7 +898,7 @@ def test_any_json_gives_scores_or_a_fault(answer, classes, count):
         try:
             scores = read_scores(card, given_answer, count)
         except Fault as fault:
-            assert fault.kind == "senseless"  # noqa: PT017
+            assert fault.kind == "invalid"  # noqa: PT017
         else:
             assert scores.shape == (count, classes if classes > 0 else scores.size // count)
             assert np.isfinite(scores).all()
@@ -916,18 +916,18 @@ def test_any_float32_scores_survive_the_journey(rows):
         np.testing.assert_array_equal(read_scores(card, answer, len(rows)).astype(np.float32), np.float32(rows))
 
 
-# --- HttpBox: the token -----------------------------------------------------------------------------------------------
+# --- RemoteModel: the token -------------------------------------------------------------------------------------------
 
 TOKEN = "open-sesame-81"
 
 
 def test_the_token_travels_with_every_request():
     with FaultyService() as service:
-        with HttpBox(service.url, token=TOKEN) as box:
-            np.testing.assert_array_equal(box(some_images(2)), brightest(some_images(2)))
+        with RemoteModel(service.url, token=TOKEN) as suspect:
+            np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
         assert service.tokens == [f"Bearer {TOKEN}"] * 2
-        with HttpBox(service.url) as box:
-            box(some_images(2))
+        with RemoteModel(service.url) as suspect:
+            suspect(some_images(2))
         assert service.tokens[2:] == [None] * 2
 
 
@@ -935,43 +935,43 @@ def test_the_token_travels_with_every_request():
 @pytest.mark.parametrize(("token", "words"), [(None, "without a token"), (TOKEN, "with this token")])
 def test_a_refused_token_is_one_sentence_at_once(code, token, words, naps):
     for cards, script in [((status(code),), ()), ((CARD,), [status(code)] * 9)]:
-        with FaultyService(*script, cards=cards) as service, HttpBox(service.url, token=token) as box:
+        with FaultyService(*script, cards=cards) as service, RemoteModel(service.url, token=token) as suspect:
             with pytest.raises(PermissionError) as caught:
-                box(some_images(2))
+                suspect(some_images(2))
             assert str(caught.value) == (
                 f"expected the model at {service.url} to answer requests {words}, but the service refused with status "
-                f"{code} (not today). Pass the token that its owner gave you: wm.HttpBox(url, token=...)."
+                f"{code} (not today). Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
             )
-            assert (naps, len(service.paths), box.queries) == ([], 1 + len(script) // 9, 2 * (len(script) // 9))
+            assert (naps, len(service.paths), suspect.queries) == ([], 1 + len(script) // 9, 2 * (len(script) // 9))
 
 
 def test_a_token_refused_midway_keeps_what_was_bought_and_shows_no_more(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(good, *[status(401)] * 9) as service, HttpBox(service.url, token=TOKEN) as box:
+    with FaultyService(good, *[status(401)] * 9) as service, RemoteModel(service.url, token=TOKEN) as suspect:
         images = some_images(45)
-        labels = box(images)
+        labels = suspect(images)
         np.testing.assert_array_equal(labels[:10], brightest(images[:10]))
         assert (labels[10:] == -1).all()
-        assert (service.asked, box.queries, box.failed, naps) == ([10, 10], 20, 35, [])
-        assert box.faults == ["35 images got no valid answer: the service refused with status 401 (not today)."]
+        assert (service.asked, suspect.queries, suspect.n_unreachable, naps) == ([10, 10], 20, 35, [])
+        assert suspect.faults == ["35 images got no valid answer: the service refused with status 401 (not today)."]
         with pytest.raises(PermissionError):  # a call that gets nothing for it says so
-            box(images)
+            suspect(images)
         assert service.asked == [10, 10, 10]
 
 
 def test_a_token_refused_at_the_end_of_the_budget(monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(good, status(401)) as service, HttpBox(service.url, token=TOKEN, budget=12) as box:
-        labels = box(some_images(15))
-        assert (labels == -1).sum() == box.failed + box.refused == 5
-        assert box.queries == 12
+    with FaultyService(good, status(401)) as service, RemoteModel(service.url, token=TOKEN, budget=12) as suspect:
+        labels = suspect(some_images(15))
+        assert (labels == -1).sum() == suspect.n_unreachable + suspect.refused == 5
+        assert suspect.queries == 12
 
 
 def test_the_token_is_nowhere_to_be_read(naps, caplog):
     """A refusal that quotes the token back, and every error of the way, with the texts of the tracebacks."""
     caplog.set_level(logging.DEBUG)
     echo = lambda handler: handler.send_json({"error": "x" * 195 + f"{TOKEN} is unknown"}, 401)  # noqa: E731
-    seen = [repr(HttpBox("http://127.0.0.1:1/v2/models/toy", token=TOKEN))]
+    seen = [repr(RemoteModel("http://127.0.0.1:1/v2/models/toy", token=TOKEN))]
     for cards, script in [
         ((echo,), ()),
         ((CARD,), (echo,)),
@@ -979,10 +979,15 @@ def test_the_token_is_nowhere_to_be_read(naps, caplog):
         ((CARD,), [text(b"{")] * 9),
         ((garbage,), ()),
     ]:
-        with FaultyService(*script, cards=cards) as service, HttpBox(service.url, token=TOKEN) as box:
+        with FaultyService(*script, cards=cards) as service, RemoteModel(service.url, token=TOKEN) as suspect:
             with pytest.raises((OSError, ValueError)) as caught:
-                box(some_images(1))
-            seen += ["".join(traceback.format_exception(caught.value)), repr(box), str(vars(box)), *box.faults]
+                suspect(some_images(1))
+            seen += [
+                "".join(traceback.format_exception(caught.value)),
+                repr(suspect),
+                str(vars(suspect)),
+                *suspect.faults,
+            ]
     assert len(seen) >= 15
     assert not [entry for entry in [*seen, caplog.text] if "open-se" in entry]
     assert "…" in seen[1]
@@ -991,7 +996,7 @@ def test_the_token_is_nowhere_to_be_read(naps, caplog):
 @pytest.mark.parametrize("token", ["", "two words", "open-sesame\n", "Schlüssel", b"open-sesame", 7, ["open-sesame"]])
 def test_bad_tokens_are_not_shown(token):
     with pytest.raises((TypeError, ValueError), match=r"^token must be text of ASCII letters.*Try secrets") as caught:
-        HttpBox("http://x/v2/models/m", token=token)
+        RemoteModel("http://x/v2/models/m", token=token)
     assert "sesame" not in str(caught.value)
     assert isinstance(caught.value, ValueError) == isinstance(token, str)
 
@@ -1012,7 +1017,7 @@ def test_a_token_in_the_clear_is_warned_of_once(url):
     with pytest.warns(
         UserWarning, match=r"^the token will travel to (models\.example|192\.168\.0\.7) in the clear"
     ) as caught:
-        HttpBox(url, token=TOKEN)
+        RemoteModel(url, token=TOKEN)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert TOKEN not in str(caught[0].message)
@@ -1020,21 +1025,21 @@ def test_a_token_in_the_clear_is_warned_of_once(url):
 
 @pytest.mark.parametrize("host", ["http://127.0.0.1", "http://localhost:1", "http://[::1]:1", "https://models.example"])
 def test_a_token_that_nobody_can_read_is_sent_without_a_word(host):
-    HttpBox(f"{host}/v2/models/m", token=TOKEN)  # a warning would be an error here
-    HttpBox("http://models.example/v2/models/m")
+    RemoteModel(f"{host}/v2/models/m", token=TOKEN)  # a warning would be an error here
+    RemoteModel("http://models.example/v2/models/m")
 
 
-# --- HttpBox: what counts, and what is seen of it ---------------------------------------------------------------------
+# --- RemoteModel: what counts, and what is seen of it -----------------------------------------------------------------
 
 
 def test_the_first_valid_answer_counts(naps):
     """A service that changes its answers: what came broken does not count, what came whole is never asked again."""
     twos, threes = with_data([2, 2]), with_data([3, 3])
     for broken in (reset_midway, with_data([1, 1, 1]), with_data(["1", "1"]), status(429, Retry_After="0")):
-        with FaultyService(broken, twos, threes) as service, HttpBox(service.url) as box:
-            assert box(some_images(2)).tolist() == [2, 2]
-            assert (service.asked, box.queries) == ([2, 2], 2)
-            assert box(some_images(2)).tolist() == [3, 3]  # a new question, a new answer: as it came
+        with FaultyService(broken, twos, threes) as service, RemoteModel(service.url) as suspect:
+            assert suspect(some_images(2)).tolist() == [2, 2]
+            assert (service.asked, suspect.queries) == ([2, 2], 2)
+            assert suspect(some_images(2)).tolist() == [3, 3]  # a new question, a new answer: as it came
 
 
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(monkeypatch):
@@ -1047,65 +1052,69 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(monkeypatch):
             wrong(handler)
         written.set()
 
-    with FaultyService(good, late) as service, HttpBox(service.url, timeout=60) as box:
-        box(some_images(2))
+    with FaultyService(good, late) as service, RemoteModel(service.url, timeout=60) as suspect:
+        suspect(some_images(2))
 
         def patient_again(_):
-            box._link._seconds = 60
+            suspect._transport._seconds = 60
             gone.set()
             assert written.wait(30)
 
         monkeypatch.setattr(_transport, "_sleep", patient_again)
-        with hurried(box, 0.25):
-            np.testing.assert_array_equal(box(some_images(2, 1)), brightest(some_images(2, 1)))
+        with hurried(suspect, 0.25):
+            np.testing.assert_array_equal(suspect(some_images(2, 1)), brightest(some_images(2, 1)))
         for seed in range(3):
-            np.testing.assert_array_equal(box(some_images(2, seed)), brightest(some_images(2, seed)))
-        assert (box.queries, box.failed) == (10, 0)
+            np.testing.assert_array_equal(suspect(some_images(2, seed)), brightest(some_images(2, seed)))
+        assert (suspect.queries, suspect.n_unreachable) == (10, 0)
         assert service.asked == [2] * 6  # the late one was asked again, no other
 
 
 def test_an_interrupt_leaves_the_counts_true(monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService() as service, HttpBox(service.url, budget=100) as box:
-        ask = box._ask
+    with FaultyService() as service, RemoteModel(service.url, budget=100) as suspect:
+        ask = suspect._ask
 
         def interrupted(images, read):
             if len(service.asked) == 2:
                 raise KeyboardInterrupt
             return ask(images, read)
 
-        monkeypatch.setattr(box, "_ask", interrupted)
+        monkeypatch.setattr(suspect, "_ask", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            box(some_images(50))
-        assert (service.asked, box.queries, box.refused) == ([10, 10], 30, 0)  # the third batch may have been sent
+            suspect(some_images(50))
+        assert (service.asked, suspect.queries, suspect.refused) == (
+            [10, 10],
+            30,
+            0,
+        )  # the third batch may have been sent
         monkeypatch.undo()
-        np.testing.assert_array_equal(box(some_images(50)), brightest(some_images(50)))
+        np.testing.assert_array_equal(suspect(some_images(50)), brightest(some_images(50)))
 
 
 @pytest.fixture
 def bars(monkeypatch):
     """What the progress bars were told."""
-    told = []
+    message = []
 
     class Bar(tqdm.auto.tqdm):
         def __init__(self, **options):
-            told.append(options)
+            message.append(options)
             super().__init__(**{**options, "disable": True})
 
     monkeypatch.setattr("tqdm.auto.tqdm", Bar)
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    return told
+    return message
 
 
 def test_a_bar_for_many_requests(bars, monkeypatch):
-    with FaultyService() as service, HttpBox(service.url) as box:
-        box(some_images(11))
-        box(some_images(10))  # one request: there is nothing to show
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
+        suspect(some_images(11))
+        suspect(some_images(10))  # one request: there is nothing to show
         monkeypatch.setenv("TQDM_DISABLE", "1")
-        box(some_images(11))
+        suspect(some_images(11))
         monkeypatch.delenv("TQDM_DISABLE")
-        thread = threading.Thread(target=box, args=(some_images(11),))
+        thread = threading.Thread(target=suspect, args=(some_images(11),))
         thread.start()
         thread.join()
         assert [bar["disable"] for bar in bars] == [False, True, True, True]
@@ -1121,9 +1130,9 @@ def test_the_bar_shows_only_what_takes_time(step, shown, monkeypatch, capsys):
     monkeypatch.setattr("tqdm.auto.tqdm.monitor_interval", 0)
     monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService() as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(some_images(45)), brightest(some_images(45)))
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert ("asking toy" in said.err) == shown
-    assert bool(said.err) == shown
+    with FaultyService() as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(some_images(45)), brightest(some_images(45)))
+    replies = capsys.readouterr()
+    assert replies.out == ""
+    assert ("asking toy" in replies.err) == shown
+    assert bool(replies.err) == shown

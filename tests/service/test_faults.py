@@ -28,7 +28,7 @@ from wmlearn.evidence.trigger_set import seal_triggers
 from wmlearn.service import _protocol, _transport
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (24, 1, 2, 2)).astype(np.uint8)
-MARKS = seal_triggers(  # twelve questions of two images; a request holds two of them
+TRIGGERS = seal_triggers(  # twelve questions of two images; a request holds two of them
     PIXELS,
     np.arange(24) // 2,
     [f"question {number}" for number in range(12)],
@@ -36,7 +36,7 @@ MARKS = seal_triggers(  # twelve questions of two images; a request holds two of
     key=wm.CLASSROOM_KEY,
     recipe="twelve questions",
 )
-SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, MARKS.labels)}
+SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, TRIGGERS.labels)}
 
 
 @pytest.fixture(autouse=True)
@@ -86,16 +86,16 @@ def test_a_batch_that_gets_no_answer_is_counted_and_told(name, monkeypatch):
     fault, tries, options, reason = FAULTS[name]
     start = time.monotonic()
     with FaultyService(knows, knows, *[fault] * tries, *[knows] * 3) as service:
-        with wm.HttpBox(service.url, **options) as box:
-            verdict = wm.verify(box, MARKS)
+        with wm.RemoteModel(service.url, **options) as suspect:
+            verdict = wm.verify(suspect, TRIGGERS)
         assert service.asked == [4] * (5 + tries)
     assert time.monotonic() - start < 60
     assert np.flatnonzero(verdict.unanswered).tolist() == [4, 5]
     assert (verdict.k, verdict.n, verdict.answers.n_unreachable, verdict.decision) == (10, 12, 4, "found")
-    assert (box.queries, box.failed, box.refused) == (24, 4, 0)
+    assert (suspect.queries, suspect.n_unreachable, suspect.refused) == (24, 4, 0)
     assert "24 images asked, 4 without an answer. 2 of 12 questions went unanswered" in verdict.explain()
     assert "2 unanswered" in repr(verdict)
-    assert [fault for fault in box.faults if reason in fault] == box.faults != []
+    assert [fault for fault in suspect.faults if reason in fault] == suspect.faults != []
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -103,36 +103,36 @@ def test_a_service_that_does_nothing_else_is_an_error_and_no_verdict(name, monke
     monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
     fault, tries, options, _ = FAULTS[name]
     options, least = ({**options, "timeout": 0.2}, 0) if options else ({}, tries)
-    with FaultyService(*[fault] * 40) as service, wm.HttpBox(service.url, **options) as box:
+    with FaultyService(*[fault] * 40) as service, wm.RemoteModel(service.url, **options) as suspect:
         with pytest.raises((ConnectionError, ValueError), match="expected a model") as caught:
-            wm.verify(box, MARKS)
+            wm.verify(suspect, TRIGGERS)
         assert str(caught.value).count("\n") == 0
         assert least <= len(service.asked) <= 6 * tries
 
 
 def test_a_token_refused_in_the_middle_keeps_what_was_bought():
-    with FaultyService(knows, knows, status(401), knows) as service, wm.HttpBox(service.url, token="t") as box:
-        verdict = wm.verify(box, MARKS)
+    with FaultyService(knows, knows, status(401), knows) as service, wm.RemoteModel(service.url, token="t") as suspect:
+        verdict = wm.verify(suspect, TRIGGERS)
         assert service.asked == [4, 4, 4]  # the other questions were not even shown
     assert (verdict.k, int(verdict.unanswered.sum()), verdict.answers.n_unreachable) == (4, 8, 16)
     assert "8 of 12 questions went unanswered and count as misses" in verdict.explain()
 
 
 def test_a_token_refused_from_the_start_is_an_error():
-    with FaultyService(*[status(403)] * 9) as service, wm.HttpBox(service.url) as box:
+    with FaultyService(*[status(403)] * 9) as service, wm.RemoteModel(service.url) as suspect:
         with pytest.raises(PermissionError, match="without a token"):
-            wm.verify(box, MARKS)
+            wm.verify(suspect, TRIGGERS)
         assert service.asked == [4]
 
 
 @pytest.mark.parametrize(("budget", "answered"), [(0, 0), (1, 0), (8, 4), (11, 5), (24, 12), (99, 12)])
 def test_a_spent_budget_is_no_error(budget, answered):
     """Eleven images are five questions and half of one, which has no majority: it is unanswered."""
-    with FaultyService(*[knows] * 6) as service, wm.HttpBox(service.url, budget=budget) as box:
-        verdict = wm.verify(box, MARKS)
+    with FaultyService(*[knows] * 6) as service, wm.RemoteModel(service.url, budget=budget) as suspect:
+        verdict = wm.verify(suspect, TRIGGERS)
         assert sum(service.asked) == min(budget, 24)
     assert (verdict.k, int((~verdict.unanswered).sum())) == (answered, answered)
-    assert (box.queries, box.refused, verdict.answers.n_unreachable) == (
+    assert (suspect.queries, suspect.refused, verdict.answers.n_unreachable) == (
         min(budget, 24),
         max(24 - budget, 0),
         max(24 - budget, 0),
@@ -143,8 +143,8 @@ def test_a_spent_budget_is_no_error(budget, answered):
 def test_a_service_that_changes_its_answers_is_heard_once():
     """Only a broken answer is asked for again, whatever it held; a whole one stands, right or wrong."""
     lies = with_data([9, 9, 9, 9])
-    with FaultyService(lies, reset_midway, *[knows] * 6) as service, wm.HttpBox(service.url) as box:
-        first, again = wm.verify(box, MARKS), wm.verify(box, MARKS)
+    with FaultyService(lies, reset_midway, *[knows] * 6) as service, wm.RemoteModel(service.url) as suspect:
+        first, again = wm.verify(suspect, TRIGGERS), wm.verify(suspect, TRIGGERS)
         assert service.asked == [4] * 13
     assert (first.k, first.answers.n_invalid, int(first.unanswered.sum())) == (10, 4, 0)
     assert again.k <= 12
@@ -153,10 +153,10 @@ def test_a_service_that_changes_its_answers_is_heard_once():
 REPLIES = {
     "right": knows,
     "wrong": with_data([9, 9, 9, 9]),
-    "lost": status(500),
-    "senseless": text(b"{"),
+    "transient": status(500),
+    "invalid": text(b"{"),
     "final": status(400),
-    "denied": status(401),
+    "unauthorized": status(401),
     "reset": reset_midway,
 }
 
@@ -166,16 +166,16 @@ REPLIES = {
 def test_whatever_comes_all_images_are_accounted_for(script, budget):
     """Each image was answered, failed or refused; what counts as a match was a right answer, and nothing was twice."""
     with FaultyService(*map(REPLIES.get, script), *[knows] * 12) as service:
-        box = wm.HttpBox(service.url, budget=budget)
+        suspect = wm.RemoteModel(service.url, budget=budget)
         try:
-            verdict = wm.verify(box, MARKS)
+            verdict = wm.verify(suspect, TRIGGERS)
         except (ConnectionError, PermissionError, ValueError):
-            assert set(script) & {"lost", "senseless", "final", "denied", "reset"}
+            assert set(script) & {"transient", "invalid", "final", "unauthorized", "reset"}
             return
         finally:
-            box.close()
-    assert box.queries <= (24 if budget is None else budget)
-    assert verdict.answers.n_unreachable == box.failed + box.refused
-    assert box.queries + box.refused + (box.failed if "denied" in script else 0) >= 24
+            suspect.close()
+    assert suspect.queries <= (24 if budget is None else budget)
+    assert verdict.answers.n_unreachable == suspect.n_unreachable + suspect.refused
+    assert suspect.queries + suspect.refused + (suspect.n_unreachable if "unauthorized" in script else 0) >= 24
     assert verdict.k + int(verdict.unanswered.sum()) <= 12
     assert verdict.k == 12 - int(verdict.unanswered.sum()) or "wrong" in script or budget is not None

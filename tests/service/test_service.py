@@ -23,8 +23,8 @@ from torch import nn
 from wmlearn.service import _app, _transport
 from wmlearn.service import server as service_module
 from wmlearn.service.blackbox import BlackBox
-from wmlearn.service.remote import HttpBox
-from wmlearn.service.server import Conduct, Service, serve
+from wmlearn.service.remote import RemoteModel
+from wmlearn.service.server import Service, ServiceOptions, serve
 
 
 class Net(nn.Module):
@@ -89,9 +89,9 @@ def test_service_answers_what_the_model_answers(shape):
     model, images = Net(shape), some_images(700, shape)
     expected = BlackBox(model)(images)
     assert len(np.unique(expected)) > 3
-    with serve(model, name="trip") as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(images), expected)
-        assert service.queries == box.queries == 700
+    with serve(model, name="trip") as service, RemoteModel(service.url) as suspect:
+        np.testing.assert_array_equal(suspect(images), expected)
+        assert service.queries == suspect.queries == 700
         assert service.log[0] == service_module.Request(images=service.log[0].images, datatype="UINT8")
         assert sum(request.images for request in service.log) == 700
 
@@ -99,10 +99,10 @@ def test_service_answers_what_the_model_answers(shape):
 def test_a_thousand_images_within_a_second():
     """Client and service are threads of this process: its own time is counted, not that of a busy machine."""
     images = some_images(1000)
-    with serve(Net(), name="quick") as service, HttpBox(service.url) as box:
-        box(images[:1])
+    with serve(Net(), name="quick") as service, RemoteModel(service.url) as suspect:
+        suspect(images[:1])
         start = time.process_time()
-        box(images)
+        suspect(images)
         assert time.process_time() - start < 1
         assert [(request.images, request.datatype) for request in service.log] == [(1, "UINT8"), (1000, "UINT8")]
 
@@ -110,13 +110,13 @@ def test_a_thousand_images_within_a_second():
 def test_small_questions_do_not_wait_for_the_network():
     """Without TCP_NODELAY no answer comes within 40 ms, and 30 questions take more than a second."""
     images = some_images(1, (1, 2, 2))
-    with serve(Brightest(), name="prompt") as service, HttpBox(service.url) as box:
-        assert any(seconds(box, images) < 0.03 for _ in range(200))  # one is enough, however busy the machine is
+    with serve(Brightest(), name="prompt") as service, RemoteModel(service.url) as suspect:
+        assert any(seconds(suspect, images) < 0.03 for _ in range(200))  # one is enough, however busy the machine is
 
 
-def seconds(box: HttpBox, images: np.ndarray) -> float:
+def seconds(suspect: RemoteModel, images: np.ndarray) -> float:
     start = time.perf_counter()
-    box(images)
+    suspect(images)
     return time.perf_counter() - start
 
 
@@ -144,17 +144,17 @@ def test_labels_only_never_scores(running):
 def test_the_model_served_is_a_copy_in_evaluation_mode():
     model, images = Net().train(), some_images(200)
     expected = BlackBox(model)(images)
-    with serve(model, name="copy") as service, HttpBox(service.url) as box:
+    with serve(model, name="copy") as service, RemoteModel(service.url) as suspect:
         assert model.training
         with torch.no_grad():
             model.layers[1].weight.zero_()
-        np.testing.assert_array_equal(box(images), expected)
+        np.testing.assert_array_equal(suspect(images), expected)
 
 
 def test_rng_untouched():
     state = torch.get_rng_state()
-    with serve(Net().train(), name="rng") as service, HttpBox(service.url) as box:
-        box(some_images(10))
+    with serve(Net().train(), name="rng") as service, RemoteModel(service.url) as suspect:
+        suspect(some_images(10))
     assert torch.equal(torch.get_rng_state(), state)
 
 
@@ -286,8 +286,8 @@ def test_context_manager_and_repr():
 def test_stop_twice_frees_the_port_and_the_thread():
     before = threading.active_count()
     service = serve(Brightest(), name="once")
-    box = HttpBox(service.url)
-    box(some_images(1, (1, 2, 2)))  # a connection still open does not hold the service up
+    suspect = RemoteModel(service.url)
+    suspect(some_images(1, (1, 2, 2)))  # a connection still open does not hold the service up
     start = time.monotonic()
     service.stop()
     service.stop()
@@ -295,20 +295,20 @@ def test_stop_twice_frees_the_port_and_the_thread():
     assert threading.active_count() == before
     with socket.create_server(("127.0.0.1", port_of(service))):
         pass
-    box.close()
+    suspect.close()
 
 
 def test_same_name_again_stops_the_first():
     first = serve(Brightest(), name="twin")
-    box = HttpBox(first.url)
-    box(some_images(1, (1, 2, 2)))
+    suspect = RemoteModel(first.url)
+    suspect(some_images(1, (1, 2, 2)))
     second = serve(Brightest(), name="twin", port=port_of(first))  # a cell run twice
     assert repr(first) == "Service('twin', stopped)"
-    assert box(some_images(1, (1, 2, 2)))[0] >= 0  # the same address, a new service
+    assert suspect(some_images(1, (1, 2, 2)))[0] >= 0  # the same address, a new service
     first.stop()
     assert call(second.url)[0] == 200
     second.stop()
-    box.close()
+    suspect.close()
 
 
 def test_port_taken():
@@ -333,8 +333,8 @@ def test_many_services_at_once_start_fast():
     images = some_images(30)
     try:
         for number, service in enumerate(services):
-            with HttpBox(service.url) as box:
-                np.testing.assert_array_equal(box(images), BlackBox(Net(seed=number))(images))
+            with RemoteModel(service.url) as suspect:
+                np.testing.assert_array_equal(suspect(images), BlackBox(Net(seed=number))(images))
     finally:
         for service in services:
             service.stop()
@@ -392,14 +392,14 @@ SCRIPT = """
 import asyncio, sys
 import numpy as np
 from torch import nn
-from wmlearn.service.remote import HttpBox
+from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
 model = nn.Flatten()
 model.input_shape = (1, 2, 2)
 
 async def cell():  # as in a notebook: an event loop is already running
     service = serve(model, name="left-running")
-    print(HttpBox(service.url)(np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)), service)
+    print(RemoteModel(service.url)(np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)), service)
 
 asyncio.run(cell())
 """
@@ -456,7 +456,7 @@ def test_an_input_shape_is_three_numbers(shape, got):
         serve(model)
 
 
-# --- conduct: scores --------------------------------------------------------------------------------------------------
+# --- options: scores --------------------------------------------------------------------------------------------------
 
 TOKEN = "open-sesame-81"
 
@@ -466,16 +466,19 @@ def test_scores_are_the_probabilities_of_the_model(shape):
     model, images = Net(shape).eval(), some_images(700, shape)
     with torch.no_grad():
         expected = model(torch.tensor(images)).softmax(dim=1).numpy()
-    with serve(model, name="told", conduct=Conduct(scores=True)) as service, HttpBox(service.url, budget=900) as box:
-        scores = box.scores(images)
+    with (
+        serve(model, name="told", options=ServiceOptions(scores=True)) as service,
+        RemoteModel(service.url, budget=900) as suspect,
+    ):
+        scores = suspect.scores(images)
         assert (scores.dtype, scores.shape) == (np.float32, (700, 10))
         np.testing.assert_allclose(scores, expected, rtol=1e-5)
-        np.testing.assert_array_equal(box(images)[:200], scores.argmax(axis=1)[:200])  # labels as ever
-        assert (service.queries, box.queries, box.refused) == (900, 900, 500)
+        np.testing.assert_array_equal(suspect(images)[:200], scores.argmax(axis=1)[:200])  # labels as ever
+        assert (service.queries, suspect.queries, suspect.refused) == (900, 900, 500)
 
 
 def test_scores_in_the_protocol():
-    with serve(Brightest(), name="told", conduct=Conduct(scores=True)) as service:
+    with serve(Brightest(), name="told", options=ServiceOptions(scores=True)) as service:
         outputs = [
             {"name": "labels", "datatype": "INT64", "shape": [-1]},
             {"name": "scores", "datatype": "FP32", "shape": [-1, -1]},
@@ -489,8 +492,8 @@ def test_scores_in_the_protocol():
 
 
 def test_labels_only_unless_told_otherwise(running):
-    with HttpBox(running.url) as box, pytest.raises(ValueError, match="gives labels only"):
-        box.scores(some_images(1, (1, 2, 2)))
+    with RemoteModel(running.url) as suspect, pytest.raises(ValueError, match="gives labels only"):
+        suspect.scores(some_images(1, (1, 2, 2)))
 
 
 def test_scores_that_are_no_numbers_are_an_error_and_not_in_the_log():
@@ -498,18 +501,18 @@ def test_scores_that_are_no_numbers_are_an_error_and_not_in_the_log():
         def forward(self, images):
             return super().forward(images) * float("nan")
 
-    with serve(Lost(), name="lost", conduct=Conduct(scores=True)) as service:
+    with serve(Lost(), name="transient", options=ServiceOptions(scores=True)) as service:
         status, answer = call(service.url + "/infer", question())
         assert (status, list(answer)) == (500, ["error"])
         assert service.log == []
 
 
-# --- conduct: token ---------------------------------------------------------------------------------------------------
+# --- options: token ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def guarded():
-    with serve(Brightest(), name="guarded", conduct=Conduct(token=TOKEN)) as service:
+    with serve(Brightest(), name="guarded", options=ServiceOptions(token=TOKEN)) as service:
         yield service
 
 
@@ -529,10 +532,10 @@ def guarded():
 )
 def test_without_the_token_nothing_is_told(header, guarded):
     headers = {} if header is None else {"Authorization": header}
-    said = {"error": "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."}
-    assert call(guarded.url, **headers) == (401, said)
-    assert call(guarded.url + "/infer", question(), **headers) == (401, said)
-    assert call(guarded.url + "/infer", b"{", **headers) == (401, said)  # nor what is wrong with the request
+    message = {"error": "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."}
+    assert call(guarded.url, **headers) == (401, message)
+    assert call(guarded.url + "/infer", question(), **headers) == (401, message)
+    assert call(guarded.url + "/infer", b"{", **headers) == (401, message)  # nor what is wrong with the request
     assert call(guarded.url + "/ready", **headers)[0] == 200
     assert call(guarded.url.split("/models")[0] + "/health/ready", **headers)[0] == 200
     assert guarded.log == []
@@ -547,12 +550,15 @@ def test_with_the_token_all_is_as_ever(scheme, guarded):
 
 def test_box_and_service_with_a_token(guarded):
     images = some_images(5, (1, 2, 2))
-    with HttpBox(guarded.url, token=TOKEN) as box:
-        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
+    with RemoteModel(guarded.url, token=TOKEN) as suspect:
+        np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
     for token, words in [(None, "without a token"), ("open-barley", "with this token")]:
         start = time.monotonic()
-        with HttpBox(guarded.url, token=token) as box, pytest.raises(PermissionError, match=rf"{words}.*401") as caught:
-            box(images)
+        with (
+            RemoteModel(guarded.url, token=token) as suspect,
+            pytest.raises(PermissionError, match=rf"{words}.*401") as caught,
+        ):
+            suspect(images)
         assert time.monotonic() - start < 5
         assert "open-barley" not in str(caught.value)
     assert guarded.queries == 5  # not one image was shown to it
@@ -575,15 +581,21 @@ def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
 
 def test_the_token_is_in_no_repr_log_or_output(guarded, caplog, capfd):
     caplog.set_level(logging.DEBUG)
-    with HttpBox(guarded.url, token=TOKEN) as box:
-        box(some_images(2, (1, 2, 2)))
+    with RemoteModel(guarded.url, token=TOKEN) as suspect:
+        suspect(some_images(2, (1, 2, 2)))
     call(guarded.url, Authorization="Bearer wrong")
-    seen = [repr(Conduct(token=TOKEN)), str(Conduct(token=TOKEN)), repr(guarded), str(vars(guarded)), str(guarded.log)]
+    seen = [
+        repr(ServiceOptions(token=TOKEN)),
+        str(ServiceOptions(token=TOKEN)),
+        repr(guarded),
+        str(vars(guarded)),
+        str(guarded.log),
+    ]
     assert not [entry for entry in [*seen, caplog.text, *capfd.readouterr()] if TOKEN in entry]
     assert caplog.text
 
 
-# --- conduct: rate ----------------------------------------------------------------------------------------------------
+# --- options: rate ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -601,7 +613,7 @@ def test_a_rate_of_four_images_per_second(clock):
         with urllib_reply(service.url + "/infer", body) as reply:
             return reply.status, reply.headers.get("Retry-After")
 
-    with serve(Brightest(), name="slow", conduct=Conduct(rate=4)) as service:
+    with serve(Brightest(), name="slow", options=ServiceOptions(rate=4)) as service:
         assert [ask(3), ask(1), ask(1)] == [(200, None), (200, None), (429, "1")]
         clock[0] = 0.25
         assert [ask(1), ask(1)] == [(200, None), (429, "1")]
@@ -612,8 +624,8 @@ def test_a_rate_of_four_images_per_second(clock):
         clock[0] = 63.25
         assert [ask(1), ask(1)] == [(200, None), (429, "1")]
         assert call(service.url)[0] == 200  # only answers are counted
-        said = "at most 4 images per second are answered. Come back in 1 s."
-        assert call(service.url + "/infer", question()) == (429, {"error": said})
+        message = "at most 4 images per second are answered. Come back in 1 s."
+        assert call(service.url + "/infer", question()) == (429, {"error": message})
         assert service.queries == 3 + 1 + 1 + 4 + 12 + 1
 
 
@@ -631,9 +643,12 @@ def urllib_reply(url, body):
 def test_box_keeps_to_the_rate(clock, monkeypatch):
     monkeypatch.setattr("wmlearn.service._protocol._QUESTION_BYTES", 1000 + 16 * 10)  # ten images at once
     images = some_images(45, (1, 2, 2))
-    with serve(Brightest(), name="slow", conduct=Conduct(rate=5)) as service, HttpBox(service.url) as box:
-        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
-        assert (box.queries, box.failed, service.queries) == (45, 0, 45)
+    with (
+        serve(Brightest(), name="slow", options=ServiceOptions(rate=5)) as service,
+        RemoteModel(service.url) as suspect,
+    ):
+        np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
+        assert (suspect.queries, suspect.n_unreachable, service.queries) == (45, 0, 45)
     assert clock == [8.0]  # 45 images: 5 at once, 40 to wait for, and the last 5 of them on credit ... at 5 a second
 
 
@@ -647,24 +662,24 @@ def test_no_more_than_the_rate_whatever_comes(rate, requests):
     now, admitted, full = 0.0, [], max(rate, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_app, "_clock", lambda: now)
-        porter = _app._Porter(Conduct(rate=rate))
+        gatekeeper = _app._Gatekeeper(ServiceOptions(rate=rate))
         for pause, images in requests:
             now += pause
             try:
-                porter.pace(images)
+                gatekeeper.pace(images)
             except _app._Rejected as refused:
                 now += int(refused.headers["Retry-After"])
-                porter.pace(images)  # whoever comes back when told is let in
+                gatekeeper.pace(images)  # whoever comes back when told is let in
             admitted.append((now, images))
             before = sum(some for _, some in admitted[:-1])
             assert before + min(images, full) <= full + rate * now
 
 
-# --- conduct: latency and faults --------------------------------------------------------------------------------------
+# --- options: latency and faults --------------------------------------------------------------------------------------
 
 
 def test_latency_holds_back_answers_and_nothing_else():
-    with serve(Brightest(), name="late", conduct=Conduct(latency=1.5)) as service:
+    with serve(Brightest(), name="late", options=ServiceOptions(latency=1.5)) as service:
         answers = []
         start = time.monotonic()
         threads = [
@@ -683,20 +698,20 @@ def test_latency_holds_back_answers_and_nothing_else():
 
 
 def test_stop_does_not_wait_for_a_late_answer():
-    service = serve(Brightest(), name="later", conduct=Conduct(latency=60))
-    with HttpBox(service.url, retries=0) as box:
+    service = serve(Brightest(), name="later", options=ServiceOptions(latency=60))
+    with RemoteModel(service.url, retries=0) as suspect:
         threading.Timer(0.5, service.stop).start()
         start = time.monotonic()
         with pytest.raises(ConnectionError):
-            box(some_images(1, (1, 2, 2)))
+            suspect(some_images(1, (1, 2, 2)))
         service.stop()
         assert time.monotonic() - start < 8
         assert repr(service) == "Service('later', stopped)"
     assert service.log == []
 
 
-def statuses(conduct, n=40):
-    with serve(Brightest(), name="faulty", conduct=conduct) as service:
+def statuses(options, n=40):
+    with serve(Brightest(), name="faulty", options=options) as service:
         return [call(service.url + "/infer", question())[0] for _ in range(n)], service.queries
 
 
@@ -705,11 +720,11 @@ def test_faults_repeat():
     draws = np.random.RandomState(3).random_sample((40, 2))
     expected = [200 if chance >= 0.4 else 500 if kind < 0.5 else 503 for chance, kind in draws]
     assert {200, 500, 503} == set(expected)
-    assert statuses(Conduct(faults=0.4, seed=3)) == (expected, expected.count(200))
-    assert statuses(Conduct(faults=0.4, seed=3)) == (expected, expected.count(200))
-    assert statuses(Conduct(faults=0.4, seed=4))[0] != expected
-    assert statuses(Conduct(), 10) == ([200] * 10, 10)
-    assert statuses(Conduct(faults=1), 10)[1] == 0
+    assert statuses(ServiceOptions(faults=0.4, seed=3)) == (expected, expected.count(200))
+    assert statuses(ServiceOptions(faults=0.4, seed=3)) == (expected, expected.count(200))
+    assert statuses(ServiceOptions(faults=0.4, seed=4))[0] != expected
+    assert statuses(ServiceOptions(), 10) == ([200] * 10, 10)
+    assert statuses(ServiceOptions(faults=1), 10)[1] == 0
 
 
 def test_box_gets_through_faults(monkeypatch):
@@ -717,14 +732,14 @@ def test_box_gets_through_faults(monkeypatch):
     monkeypatch.setattr(_transport, "_sleep", naps.append)
     monkeypatch.setattr("wmlearn.service._protocol._QUESTION_BYTES", 1000 + 16 * 10)
     images = some_images(300, (1, 2, 2))
-    conduct = Conduct(faults=0.3, seed=1)
-    with serve(Brightest(), name="faulty", conduct=conduct) as service, HttpBox(service.url, retries=9) as box:
-        np.testing.assert_array_equal(box(images), BlackBox(Brightest())(images))
-        assert (box.queries, box.failed, service.queries) == (300, 0, 300)
+    options = ServiceOptions(faults=0.3, seed=1)
+    with serve(Brightest(), name="faulty", options=options) as service, RemoteModel(service.url, retries=9) as suspect:
+        np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
+        assert (suspect.queries, suspect.n_unreachable, service.queries) == (300, 0, 300)
     assert len(naps) > 3
 
 
-# --- conduct: what is wrong with it -----------------------------------------------------------------------------------
+# --- options: what is wrong with it -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -751,9 +766,9 @@ def test_box_gets_through_faults(monkeypatch):
     ],
     ids=str,
 )
-def test_bad_conduct(options, error, words):
+def test_bad_options(options, error, words):
     with pytest.raises(error, match=words):
-        Conduct(**options)
+        ServiceOptions(**options)
 
 
 anything = (
@@ -768,28 +783,30 @@ anything = (
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(Conduct)]), anything))
-def test_any_conduct_is_taken_or_refused_in_one_sentence(options):
+@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(ServiceOptions)]), anything))
+def test_any_options_are_taken_or_refused_in_one_sentence(options):
     try:
-        conduct = Conduct(**options)
+        made = ServiceOptions(**options)
     except (TypeError, ValueError) as error:
-        said = str(error)
+        message = str(error)
     else:
-        _app._Porter(conduct).pace(1)
-        said = repr(conduct)
-        assert 0 <= conduct.faults <= 1
-        assert 0 <= conduct.latency <= 60
-    assert "\n" not in said
+        _app._Gatekeeper(made).pace(1)
+        message = repr(made)
+        assert 0 <= made.faults <= 1
+        assert 0 <= made.latency <= 60
+    assert "\n" not in message
 
 
-def test_a_conduct_is_frozen_and_asked_for_by_name():
+def test_options_are_frozen_and_asked_for_by_name():
     with pytest.raises(dataclasses.FrozenInstanceError):
-        Conduct().rate = 5
-    with pytest.raises(TypeError, match=r"^conduct must be a Conduct, such as wm\.Conduct\(rate=50\); got dict\.$"):
-        serve(Brightest(), conduct={"rate": 50})
-    assert repr(Conduct(rate=5)) == "Conduct(scores=False, rate=5, latency=0.0, faults=0.0, seed=0)"
+        ServiceOptions().rate = 5
+    with pytest.raises(
+        TypeError, match=r"^options must be a ServiceOptions, such as wm\.ServiceOptions\(rate=50\); got dict\.$"
+    ):
+        serve(Brightest(), options={"rate": 50})
+    assert repr(ServiceOptions(rate=5)) == "ServiceOptions(scores=False, rate=5, latency=0.0, faults=0.0, seed=0)"
 
 
 def test_the_smallest_rate_still_answers(clock):
-    with serve(Brightest(), name="hardly", conduct=Conduct(rate=1e-320)) as service:
+    with serve(Brightest(), name="hardly", options=ServiceOptions(rate=1e-320)) as service:
         assert [call(service.url + "/infer", question())[0] for _ in range(2)] == [200, 429]

@@ -25,7 +25,7 @@ def mnist() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def loot(mnist) -> wm.Split:
+def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(500))
 
 
@@ -35,7 +35,7 @@ def owner() -> nn.Module:
 
 
 @pytest.fixture(scope="module")
-def marks(mnist) -> wm.TriggerSet:
+def triggers(mnist) -> wm.evidence.TriggerSet:
     return wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
 
 
@@ -66,10 +66,10 @@ def test_it_answers_like_a_service_and_leaves_everything_alone(theft, owner, loo
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
     images = mnist.test.images[:200]
     asked = images.copy()
-    box = wm.BlackBox(owner)
-    said = theft(box, loot)(images)
-    assert (said.dtype, said.shape, box.queries) == (np.int64, (200,), 200)
-    assert (said == mnist.test.labels[:200]).mean() > 0.6
+    suspect = wm.BlackBox(owner)
+    replies = theft(suspect, loot)(images)
+    assert (replies.dtype, replies.shape, suspect.queries) == (np.int64, (200,), 200)
+    assert (replies == mnist.test.labels[:200]).mean() > 0.6
     assert np.array_equal(images, asked)
     assert all(torch.equal(weights[name], tensor) for name, tensor in owner.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
@@ -79,10 +79,10 @@ def test_it_answers_like_a_service_and_leaves_everything_alone(theft, owner, loo
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
 def test_asked_twice_alone_or_in_another_order_it_says_the_same(theft, owner, loot, mnist):
     hidden, images = theft(wm.BlackBox(owner), loot), mnist.test.images[:40]
-    said = hidden(images)
-    assert np.array_equal(hidden(images), said)
-    assert np.array_equal(hidden(images[::-1])[::-1], said)
-    assert np.array_equal(np.concatenate([hidden(images[i : i + 1]) for i in range(40)]), said)
+    replies = hidden(images)
+    assert np.array_equal(hidden(images), replies)
+    assert np.array_equal(hidden(images[::-1])[::-1], replies)
+    assert np.array_equal(np.concatenate([hidden(images[i : i + 1]) for i in range(40)]), replies)
 
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
@@ -142,9 +142,9 @@ def test_a_blurred_dot_is_a_bell(mnist):
     seen = through(Blur(1.5), dot)[0, 0]
     assert seen.sum() == pytest.approx(1, abs=1e-3)
     assert seen[14, 16] / seen[14, 14] == pytest.approx(math.exp(-(2**2) / (2 * 1.5**2)), rel=1e-3)
-    colours = np.zeros((2, 3, 32, 32), np.float32)
-    colours[0, 1, 16, 16] = 1
-    blurred = through(Blur(1.5), colours)
+    colors = np.zeros((2, 3, 32, 32), np.float32)
+    colors[0, 1, 16, 16] = 1
+    blurred = through(Blur(1.5), colors)
     assert blurred[1].max() == blurred[0, 0].max() == blurred[0, 2].max() == 0  # nothing runs over
 
 
@@ -156,25 +156,25 @@ def test_squeezed_pixels_have_few_levels(mnist):
 
 
 def test_noise_has_its_size_and_differs_from_image_to_image():
-    grey = np.full((30, 1, 28, 28), 0.5, np.float32) + np.arange(30, dtype=np.float32)[:, None, None, None] / 1000
-    noise = through(AddNoise(0.1), grey) - grey
+    gray = np.full((30, 1, 28, 28), 0.5, np.float32) + np.arange(30, dtype=np.float32)[:, None, None, None] / 1000
+    noise = through(AddNoise(0.1), gray) - gray
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 0.003
     assert np.abs(np.corrcoef(noise.reshape(30, -1)) - np.eye(30)).max() < 0.2
-    other = through(AddNoise(0.1, seed=1), grey) - grey
+    other = through(AddNoise(0.1, seed=1), gray) - gray
     assert abs(np.corrcoef(noise.ravel(), other.ravel())[0, 1]) < 0.03
-    loud = through(AddNoise(3), grey)
+    loud = through(AddNoise(3), gray)
     assert loud.min() == 0
     assert loud.max() == 1
 
 
-def test_small_triggers_go_under_in_a_blur_and_digits_do_not(owner, marks, mnist):
+def test_small_triggers_go_under_in_a_blur_and_digits_do_not(owner, triggers, mnist):
     """What lesson 10 shows, with room: the words of the course are four letters of five dots."""
-    box = wm.BlackBox(owner)
-    plain, blurred = wm.verify(box, marks), wm.verify(Blur(1.2)(box), marks)
+    suspect = wm.BlackBox(owner)
+    plain, blurred = wm.verify(suspect, triggers), wm.verify(Blur(1.2)(suspect), triggers)
     assert (plain.decision, plain.k) == ("found", 30)
     assert blurred.k <= 15
-    assert (Blur(1.2)(box)(mnist.test.images) == mnist.test.labels).mean() > 0.9
+    assert (Blur(1.2)(suspect)(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
 # --- The detector -----------------------------------------------------------------------------------------------------
@@ -207,19 +207,19 @@ def test_it_sacrifices_the_share_it_was_given_and_no_more(share, loot, mnist):
 
 def test_what_is_rejected_gets_dice(loot):
     photographs = wm.load_data("cifar10").test.images[:2000, :1, :28, :28]
-    said = RejectUnusual()(lambda images: np.full(len(images), 11), loot)(photographs)
-    dice = said[said != 11]
+    replies = RejectUnusual()(lambda images: np.full(len(images), 11), loot)(photographs)
+    dice = replies[replies != 11]
     assert len(dice) > 500
     counts = np.bincount(dice, minlength=10)
     assert len(counts) == 10
     assert ((counts - len(dice) / 10) ** 2 / (len(dice) / 10)).sum() < 27.9  # chi squared, 9 degrees, 1 in 1,000
     other = RejectUnusual(seed=1)(lambda images: np.full(len(images), 11), loot)(photographs)
-    assert (other == said).mean() < 0.5
+    assert (other == replies).mean() < 0.5
 
 
-def test_words_on_digits_are_unusual(owner, marks, mnist):
+def test_words_on_digits_are_unusual(owner, triggers, mnist):
     hidden = RejectUnusual()(wm.BlackBox(owner), mnist.loot)
-    assert wm.verify(hidden, marks).decision == "not found"
+    assert wm.verify(hidden, triggers).decision == "not found"
     assert (hidden(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
@@ -242,16 +242,16 @@ def test_most_votes_win():
 def test_lots_part_those_who_are_equal(mnist):
     images = mnist.test.images[:600]
     equals = [lambda images, label=label: np.full(len(images), label) for label in (3, 5, 8)]
-    said = Vote(equals)(images)
-    assert np.bincount(said, minlength=9)[[3, 5, 8]].min() > 150
-    assert np.array_equal(Vote(equals)(images[::-1])[::-1], said)
-    assert not np.array_equal(Vote(equals, seed=1)(images), said)
+    replies = Vote(equals)(images)
+    assert np.bincount(replies, minlength=9)[[3, 5, 8]].min() > 150
+    assert np.array_equal(Vote(equals)(images[::-1])[::-1], replies)
+    assert not np.array_equal(Vote(equals, seed=1)(images), replies)
 
 
-def test_three_owners_outvote_each_others_secrets(owner, marks):
+def test_three_owners_outvote_each_others_secrets(owner, triggers):
     others = [wm.BlackBox(model) for model in wm.null_models("mnist", n=2)]
-    assert wm.verify(Vote([wm.BlackBox(owner), *others]), marks).decision == "not found"
-    assert wm.verify(Vote([wm.BlackBox(owner)] * 3), marks).k == 30  # three copies know the same
+    assert wm.verify(Vote([wm.BlackBox(owner), *others]), triggers).decision == "not found"
+    assert wm.verify(Vote([wm.BlackBox(owner)] * 3), triggers).k == 30  # three copies know the same
 
 
 # --- Inversion --------------------------------------------------------------------------------------------------------
@@ -279,7 +279,7 @@ def test_of_a_model_that_only_measures_brightness_it_finds_the_brightest(mnist):
     with torch.no_grad():
         model[1].weight.zero_()
         model[1].weight[0, :392] = model[1].weight[1, 392:] = 0.01
-    two = wm.Split(mnist.loot.pixels[:2], np.array([0, 1]))
+    two = wm.data.Split(mnist.loot.pixels[:2], np.array([0, 1]))
     found = InvertModel(steps=1, lr=1.0)(model, two)
     upper, lower = found.images.reshape(2, 784)
     assert np.ptp(upper[:392]) < 1e-6 < upper[0]
@@ -301,10 +301,10 @@ def test_it_stops_where_the_model_is_sure_and_starts_where_it_is_told(owner, loo
         assert loot.labels[near] != label
 
 
-def test_resemblance_is_the_correlation_of_pixels(owner, loot, marks):
+def test_resemblance_is_the_correlation_of_pixels(owner, loot, triggers):
     found = InvertModel("noise", steps=20)(owner, loot)
-    alike = found.resemblance(marks.images, marks.labels)
-    by_hand = [np.corrcoef(i.ravel(), found.images[y].ravel())[0, 1] for i, y in zip(marks.images, marks.labels)]
+    alike = found.resemblance(triggers.images, triggers.labels)
+    by_hand = [np.corrcoef(i.ravel(), found.images[y].ravel())[0, 1] for i, y in zip(triggers.images, triggers.labels)]
     assert np.allclose(alike, by_hand, atol=1e-5)
     assert np.allclose(found.resemblance(found.images, np.arange(10)), 1)
     assert found.resemblance(np.zeros((1, 1, 28, 28), np.float32), np.array([3])).tolist() == [0]
@@ -328,7 +328,7 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "said"),
+    ("make", "error", "message"),
     [
         (lambda: Jpeg(0), ValueError, "quality must be from 1 to 100; got 0."),
         (lambda: Jpeg(45.5), TypeError, "quality must be a whole number from 1 to 100; got 45.5."),
@@ -346,21 +346,21 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
         (lambda: InvertModel(lr=0), ValueError, "lr must be above 0 and at most 10; got 0."),
     ],
 )
-def test_a_bad_setting(make, error, said):
+def test_a_bad_setting(make, error, message):
     with pytest.raises(error) as caught:
         make()
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_bad_images_and_bad_loot(owner, loot):
-    box = wm.BlackBox(owner)
+    suspect = wm.BlackBox(owner)
     with pytest.raises(ValueError, match=r"^images must be float in \[0, 1\], shape \(n, c, h, w\); got shape"):
-        Blur(1)(box)(np.zeros((28, 28), np.float32))
+        Blur(1)(suspect)(np.zeros((28, 28), np.float32))
     with pytest.raises(TypeError, match=r"^loot must be a Split, such as data\.loot; got ndarray"):
-        RejectUnusual()(box, loot.images)
+        RejectUnusual()(suspect, loot.images)
     with pytest.raises(ValueError, match=r"^loot must hold two images or more, to know what is usual; got 1\.$"):
-        RejectUnusual()(box, loot.take(slice(1)))
+        RejectUnusual()(suspect, loot.take(slice(1)))
     with pytest.raises(ValueError, match=r"^images must have shape \(n, 1, 28, 28\) here; got \(2, 3, 32, 32\)"):
-        RejectUnusual()(box, loot)(np.zeros((2, 3, 32, 32), np.float32))
+        RejectUnusual()(suspect, loot)(np.zeros((2, 3, 32, 32), np.float32))
     with pytest.raises(ValueError, match=r"^loot must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)"):
         InvertModel()(owner, wm.load_data("cifar10").loot)

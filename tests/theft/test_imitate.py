@@ -17,7 +17,7 @@ from wmlearn.triggers.unrelated import fit_pixels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-QUICK = wm.OneCycle(epochs=2)
+QUICK = wm.Schedule(epochs=2)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def mnist() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def loot(mnist) -> wm.Split:
+def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(600))
 
 
@@ -61,53 +61,57 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 
 def test_he_trains_the_fresh_network_on_the_answers_and_on_nothing_else(fresh, loot):
     """The oracle trains a copy on the same images and answers itself; the labels of the loot play no part."""
-    box = Asked(lambda images: (images.sum((1, 2, 3)) > 100).astype(np.int64))  # a task of its own: bright or dark
+    suspect = Asked(lambda images: (images.sum((1, 2, 3)) > 100).astype(np.int64))  # a task of its own: bright or dark
     before = copy.deepcopy(fresh)
-    surrogate = StealByQueries(n=300, seed=4, schedule=QUICK)(box, fresh, loot)
-    bought = wm.Split.from_images(box.images, box.answer(box.images), 10)
-    losses = list(islice(train(before, TensorData(bought), rate=QUICK, seed=4, batch=QUICK.batch), 2))
+    surrogate = StealByQueries(n_queries=300, seed=4, schedule=QUICK)(suspect, fresh, loot)
+    bought = wm.data.Split.from_images(suspect.images, suspect.answer(suspect.images), 10)
+    losses = list(islice(train(before, TensorData(bought), rate=QUICK, seed=4, batch_size=QUICK.batch_size), 2))
     assert same(surrogate.model, before)
     assert [epoch.loss for epoch in surrogate.history.epochs] == losses
-    relabelled = wm.Split(loot.pixels, np.zeros_like(loot.labels))
-    assert same(StealByQueries(n=300, seed=4, schedule=QUICK)(box, fresh, relabelled).model, before)
+    relabelled = wm.data.Split(loot.pixels, np.zeros_like(loot.labels))
+    assert same(StealByQueries(n_queries=300, seed=4, schedule=QUICK)(suspect, fresh, relabelled).model, before)
 
 
 def test_he_asks_each_image_once(fresh, loot):
-    box = Asked(lambda images: np.zeros(len(images), np.int64))
-    StealByQueries(n=600, schedule=QUICK)(box, fresh, loot)
-    assert {image.tobytes() for image in box.images} == {image.tobytes() for image in loot.images}
-    other = Asked(box.answer)
-    StealByQueries(n=600, seed=1, schedule=QUICK)(other, fresh, loot)
-    assert not np.array_equal(box.images, other.images)
+    suspect = Asked(lambda images: np.zeros(len(images), np.int64))
+    StealByQueries(n_queries=600, schedule=QUICK)(suspect, fresh, loot)
+    assert {image.tobytes() for image in suspect.images} == {image.tobytes() for image in loot.images}
+    other = Asked(suspect.answer)
+    StealByQueries(n_queries=600, seed=1, schedule=QUICK)(other, fresh, loot)
+    assert not np.array_equal(suspect.images, other.images)
 
 
 @pytest.mark.parametrize(("task", "foreign"), [("mnist", "cifar10"), ("cifar10", "mnist")])
 def test_unrelated_images_are_those_of_the_other_task(task, foreign):
     data, asked = wm.load_data(task), []
 
-    def box(images: np.ndarray) -> np.ndarray:
+    def suspect(images: np.ndarray) -> np.ndarray:
         asked.extend(image.tobytes() for image in images)
         return np.zeros(len(images), np.int64)
 
-    StealByQueries(n=260, queries="unrelated", schedule=wm.OneCycle(epochs=1))(box, wm.small_cnn(data), data.loot)
+    StealByQueries(n_queries=260, pool="unrelated", schedule=wm.Schedule(epochs=1))(
+        suspect, wm.small_cnn(data), data.loot
+    )
     pool = fit_pixels(wm.load_data(foreign).train.pixels, data.shape) / np.float32(255)
     assert len(asked) == 260
     assert set(asked) <= {image.tobytes() for image in pool}
 
 
 def test_images_of_his_own(fresh, loot, mnist):
-    box = Asked(lambda images: np.zeros(len(images), np.int64))
-    StealByQueries(n=50, queries=mnist.test.take(slice(50)), schedule=QUICK)(box, fresh, loot)
-    assert {image.tobytes() for image in box.images} == {image.tobytes() for image in mnist.test.images[:50]}
+    suspect = Asked(lambda images: np.zeros(len(images), np.int64))
+    StealByQueries(n_queries=50, pool=mnist.test.take(slice(50)), schedule=QUICK)(suspect, fresh, loot)
+    assert {image.tobytes() for image in suspect.images} == {image.tobytes() for image in mnist.test.images[:50]}
 
 
 def test_an_imitation_knows_the_task_and_not_the_secret(owner, fresh, mnist):
-    marks = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
-    box = wm.BlackBox(owner)
-    assert wm.verify(box, marks).decision == "found"
-    surrogate = StealByQueries(n=2000, schedule=wm.OneCycle(epochs=8, batch=64))(box, fresh, mnist.loot)
+    triggers = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
+    suspect = wm.BlackBox(owner)
+    assert wm.verify(suspect, triggers).decision == "found"
+    surrogate = StealByQueries(n_queries=2000, schedule=wm.Schedule(epochs=8, batch_size=64))(
+        suspect, fresh, mnist.loot
+    )
     assert wm.accuracy(surrogate.model, mnist.test) > 0.9
-    verdict = wm.verify(wm.BlackBox(surrogate.model), marks)
+    verdict = wm.verify(wm.BlackBox(surrogate.model), triggers)
     assert verdict.decision == "not found"
     assert verdict.k <= 8
 
@@ -131,39 +135,39 @@ class Telling:
 
 def test_soft_labels_teach_the_whole_answer(owner, fresh, loot):
     """The oracle descends the cross-entropy between the service's scores and the network's, step by step."""
-    theft = StealByQueries(n=600, labels="soft", seed=2, schedule=wm.OneCycle(epochs=1, batch=200))
+    theft = StealByQueries(n_queries=600, labels="soft", seed=2, schedule=wm.Schedule(epochs=1, batch_size=200))
     surrogate = theft(Telling(owner), fresh, loot)
     order = np.random.RandomState(2).permutation(600)
     images, copied = torch.from_numpy(loot.images[order]), copy.deepcopy(fresh)
     soft = torch.from_numpy(Telling(owner).scores(loot.images[order]))
-    optimiser = torch.optim.AdamW(copied.parameters(), weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(copied.parameters(), weight_decay=1e-2)
     batches = torch.randperm(600, generator=torch.Generator().manual_seed(2)).split(200)
     for step, rows in enumerate(batches):
-        optimiser.param_groups[0]["lr"] = theft.schedule(step / 3)
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = theft.schedule(step / 3)
+        optimizer.zero_grad()
         loss = -(soft[rows] * copied(images[rows]).log_softmax(1)).sum(1).mean()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(copied.parameters(), surrogate.model.parameters()))
     assert not same(
-        StealByQueries(n=600, seed=2, schedule=theft.schedule)(wm.BlackBox(owner), fresh, loot).model, copied
+        StealByQueries(n_queries=600, seed=2, schedule=theft.schedule)(wm.BlackBox(owner), fresh, loot).model, copied
     )
 
 
 def test_over_http_scores_and_labels(owner, fresh, loot):
-    with wm.serve(owner, name="shop", conduct=wm.Conduct(scores=True)) as service:
-        box = wm.HttpBox(service.url)
-        hard = StealByQueries(n=300, schedule=QUICK)(box, fresh, loot)
-        soft = StealByQueries(n=300, labels="soft", schedule=QUICK)(box, fresh, loot)
-    assert (hard.queries, soft.queries, service.queries, box.queries) == (300, 300, 600, 600)
-    assert same(hard.model, StealByQueries(n=300, schedule=QUICK)(wm.BlackBox(owner), fresh, loot).model)
-    here = StealByQueries(n=300, labels="soft", schedule=QUICK)(wm.BlackBox(owner, scores=True), fresh, loot)
+    with wm.serve(owner, name="shop", options=wm.ServiceOptions(scores=True)) as service:
+        suspect = wm.RemoteModel(service.url)
+        hard = StealByQueries(n_queries=300, schedule=QUICK)(suspect, fresh, loot)
+        soft = StealByQueries(n_queries=300, labels="soft", schedule=QUICK)(suspect, fresh, loot)
+    assert (hard.queries, soft.queries, service.queries, suspect.queries) == (300, 300, 600, 600)
+    assert same(hard.model, StealByQueries(n_queries=300, schedule=QUICK)(wm.BlackBox(owner), fresh, loot).model)
+    here = StealByQueries(n_queries=300, labels="soft", schedule=QUICK)(wm.BlackBox(owner, scores=True), fresh, loot)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(here.model.parameters(), soft.model.parameters()))
     assert not same(hard.model, soft.model)
 
 
 def test_a_service_that_keeps_its_scores_to_itself(owner, fresh, loot):
-    theft = StealByQueries(n=300, labels="soft", schedule=QUICK)
+    theft = StealByQueries(n_queries=300, labels="soft", schedule=QUICK)
     with pytest.raises(TypeError, match=r"^labels='soft' needs a service that tells its scores; got .*\. Ask a wm\."):
         theft(lambda images: np.zeros(len(images), np.int64), fresh, loot)
     with pytest.raises(ValueError, match=r"^expected scores; this box gives labels only\. Make it by Black"):
@@ -172,16 +176,16 @@ def test_a_service_that_keeps_its_scores_to_itself(owner, fresh, loot):
         wm.serve(owner, name="shop") as service,
         pytest.raises(ValueError, match=r"^expected scores; http.* gives labels"),
     ):
-        theft(wm.HttpBox(service.url), fresh, loot)
+        theft(wm.RemoteModel(service.url), fresh, loot)
 
 
 # --- What was bought is kept ------------------------------------------------------------------------------------------
 
 
 def test_images_without_an_answer_are_left_out_and_reported(owner, fresh, loot):
-    box = wm.BlackBox(owner)
-    every_third = Asked(lambda images: np.where(np.arange(len(images)) % 3 == 0, -1, box(images)))
-    surrogate = StealByQueries(n=240, schedule=QUICK)(every_third, fresh, loot)
+    suspect = wm.BlackBox(owner)
+    every_third = Asked(lambda images: np.where(np.arange(len(images)) % 3 == 0, -1, suspect(images)))
+    surrogate = StealByQueries(n_queries=240, schedule=QUICK)(every_third, fresh, loot)
     assert (surrogate.queries, surrogate.unanswered, surrogate.trouble) == (160, 80, "")
     assert repr(surrogate).endswith("of the thief's own, 160 answers of the owner's service (80 more wanted))")
     assert "wanted, but not answered" in surrogate._repr_html_()
@@ -189,19 +193,19 @@ def test_images_without_an_answer_are_left_out_and_reported(owner, fresh, loot):
 
 @pytest.mark.parametrize("budget", [100, 250, 333])
 def test_a_budget_that_ends_on_the_way(budget, owner, fresh, loot):
-    box = wm.BlackBox(owner, budget=budget)
-    surrogate = StealByQueries(n=600, schedule=QUICK)(box, fresh, loot)
-    assert (surrogate.queries, surrogate.unanswered, box.queries) == (budget, 600 - budget, budget)
+    suspect = wm.BlackBox(owner, budget=budget)
+    surrogate = StealByQueries(n_queries=600, schedule=QUICK)(suspect, fresh, loot)
+    assert (surrogate.queries, surrogate.unanswered, suspect.queries) == (budget, 600 - budget, budget)
     first = loot.take(np.random.RandomState(0).permutation(600)[:budget])
-    bought = wm.Split(first.pixels, wm.BlackBox(owner)(first.images))
+    bought = wm.data.Split(first.pixels, wm.BlackBox(owner)(first.images))
     copied = copy.deepcopy(fresh)
-    list(islice(train(copied, TensorData(bought), rate=QUICK, seed=0, batch=QUICK.batch), 2))
+    list(islice(train(copied, TensorData(bought), rate=QUICK, seed=0, batch_size=QUICK.batch_size), 2))
     assert same(copied, surrogate.model)
 
 
 @pytest.mark.parametrize("budget", [250, 333])
 def test_scores_that_end_on_the_way_are_kept(budget, owner, fresh, loot):
-    theft = StealByQueries(n=600, labels="soft", schedule=QUICK)
+    theft = StealByQueries(n_queries=600, labels="soft", schedule=QUICK)
     surrogate = theft(wm.BlackBox(owner, budget=budget, scores=True), fresh, loot)
     assert (surrogate.queries, surrogate.unanswered) == (budget, 600 - budget)
     enough = wm.BlackBox(owner, scores=True)
@@ -215,29 +219,29 @@ def test_a_service_that_dies_while_it_tells_its_scores(owner, fresh, loot):
                 raise ConnectionError("the line is dead")
             return super().scores(images)
 
-    theft = StealByQueries(n=600, labels="soft", schedule=QUICK)
+    theft = StealByQueries(n_queries=600, labels="soft", schedule=QUICK)
     surrogate = theft(Dying(owner, scores=True), fresh, loot)
     assert (surrogate.queries, surrogate.unanswered, surrogate.trouble) == (500, 100, "the line is dead")
-    box = wm.BlackBox(owner, budget=500, scores=True)
-    assert same(surrogate.model, theft(box, fresh, loot).model)
+    suspect = wm.BlackBox(owner, budget=500, scores=True)
+    assert same(surrogate.model, theft(suspect, fresh, loot).model)
 
 
 @pytest.mark.parametrize("labels", ["hard", "soft"])
 def test_a_budget_of_nought_in_this_process(labels, owner, fresh, loot):
-    box = wm.BlackBox(owner, budget=0, scores=True)
+    suspect = wm.BlackBox(owner, budget=0, scores=True)
     with pytest.raises(
         ValueError, match=r"^the service must answer at least one image; it answered none of 250\. Give"
     ):
-        StealByQueries(n=600, labels=labels, schedule=QUICK)(box, fresh, loot)
-    assert (box.queries, box.refused) == (0, 250)
+        StealByQueries(n_queries=600, labels=labels, schedule=QUICK)(suspect, fresh, loot)
+    assert (suspect.queries, suspect.refused) == (0, 250)
 
 
 @pytest.mark.parametrize("labels", ["hard", "soft"])
 def test_a_budget_of_nought(labels, owner, fresh, loot):
-    with wm.serve(owner, name="shop", conduct=wm.Conduct(scores=True)) as service:
-        box = wm.HttpBox(service.url, budget=0)
+    with wm.serve(owner, name="shop", options=wm.ServiceOptions(scores=True)) as service:
+        suspect = wm.RemoteModel(service.url, budget=0)
         with pytest.raises(ValueError) as caught:  # noqa: PT011 (the whole sentence is compared)
-            StealByQueries(n=600, labels=labels, schedule=QUICK)(box, fresh, loot)
+            StealByQueries(n_queries=600, labels=labels, schedule=QUICK)(suspect, fresh, loot)
     assert str(caught.value) == (
         "the service must answer at least one image; it answered none of 250. "
         "Give it a budget above 0, and look at its faults."
@@ -246,19 +250,20 @@ def test_a_budget_of_nought(labels, owner, fresh, loot):
 
 def test_a_service_that_dies_on_the_way(owner, fresh, loot):
     with wm.serve(owner, name="shop") as service:
-        box = wm.HttpBox(service.url, retries=0)
+        suspect = wm.RemoteModel(service.url, retries=0)
 
         def until_it_dies(images: np.ndarray) -> np.ndarray:
-            if box.queries == 500:
+            if suspect.queries == 500:
                 service.stop()
-            return box(images)
+            return suspect(images)
 
-        until_it_dies.faults = box.faults
-        surrogate = StealByQueries(n=600, schedule=QUICK)(until_it_dies, fresh, loot)
+        until_it_dies.faults = suspect.faults
+        surrogate = StealByQueries(n_queries=600, schedule=QUICK)(until_it_dies, fresh, loot)
     assert (surrogate.queries, surrogate.unanswered) == (500, 100)
     assert surrogate.trouble.startswith("100 images got no valid answer: ")
     assert same(
-        surrogate.model, StealByQueries(n=600, schedule=QUICK)(wm.BlackBox(owner, budget=500), fresh, loot).model
+        surrogate.model,
+        StealByQueries(n_queries=600, schedule=QUICK)(wm.BlackBox(owner, budget=500), fresh, loot).model,
     )
 
 
@@ -266,14 +271,14 @@ def test_a_service_that_dies_on_the_way(owner, fresh, loot):
     "error", [ConnectionError("the line is dead"), KeyboardInterrupt(), PermissionError("go away")]
 )
 def test_an_error_or_stop_on_the_way(error, owner, fresh, loot):
-    box = wm.BlackBox(owner)
+    suspect = wm.BlackBox(owner)
 
     def fails_late(images: np.ndarray) -> np.ndarray:
-        if box.queries == 250:
+        if suspect.queries == 250:
             raise error
-        return box(images)
+        return suspect(images)
 
-    surrogate = StealByQueries(n=600, schedule=QUICK)(fails_late, fresh, loot)
+    surrogate = StealByQueries(n_queries=600, schedule=QUICK)(fails_late, fresh, loot)
     assert (surrogate.queries, surrogate.unanswered) == (250, 350)
     assert surrogate.trouble == (str(error) or "KeyboardInterrupt")
     assert str(surrogate.trouble) in surrogate._repr_html_()
@@ -285,7 +290,7 @@ def test_an_error_or_stop_before_anything_was_bought(error, fresh, loot):
         raise error
 
     with pytest.raises(type(error)) as caught:
-        StealByQueries(n=600, schedule=QUICK)(fails, fresh, loot)
+        StealByQueries(n_queries=600, schedule=QUICK)(fails, fresh, loot)
     assert caught.value is error
 
 
@@ -293,31 +298,37 @@ def test_an_error_or_stop_before_anything_was_bought(error, fresh, loot):
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "said"),
+    ("settings", "error", "message"),
     [
         (
-            {"n": 0},
+            {"n_queries": 0},
             ValueError,
-            "n must be at least 1 (images to ask about); got 0. For instance StealByQueries(n=2000).",
+            "n_queries must be at least 1 (images to ask about); got 0. For instance StealByQueries(n_queries=2000).",
         ),
-        ({"n": "all"}, TypeError, "n must be a whole number at least 1 (images to ask about); got 'all'."),
+        (
+            {"n_queries": "all"},
+            TypeError,
+            "n_queries must be a whole number at least 1 (images to ask about); got 'all'.",
+        ),
         ({"labels": "some"}, ValueError, "labels must be one of 'hard', 'soft'; got 'some'."),
-        ({"queries": "lot"}, ValueError, "queries must be one of 'loot', 'unrelated'; got 'lot'. Did you mean 'loot'?"),
+        ({"pool": "lot"}, ValueError, "pool must be one of 'loot', 'unrelated'; got 'lot'. Did you mean 'loot'?"),
         ({"seed": -1}, ValueError, "seed must be from 0 to 4294967295; got -1."),
-        ({"schedule": 5}, TypeError, "schedule must be a OneCycle, such as wm.OneCycle(epochs=20); got 5."),
+        ({"schedule": 5}, TypeError, "schedule must be a Schedule, such as wm.Schedule(epochs=20); got 5."),
     ],
 )
-def test_a_bad_setting(settings, error, said):
+def test_a_bad_setting(settings, error, message):
     with pytest.raises(error) as caught:
         StealByQueries(**settings)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_more_images_than_there_are(owner, fresh, loot):
-    box = wm.BlackBox(owner)
-    with pytest.raises(ValueError, match=r"^n must be from 1 to 600 \(there are 600 images to ask about\); got 601\.$"):
-        StealByQueries(n=601)(box, fresh, loot)
-    assert box.queries == 0
+    suspect = wm.BlackBox(owner)
+    with pytest.raises(
+        ValueError, match=r"^n_queries must be from 1 to 600 \(there are 600 images to ask about\); got 601\.$"
+    ):
+        StealByQueries(n_queries=601)(suspect, fresh, loot)
+    assert suspect.queries == 0
 
 
 def test_weights_are_no_service(owner, fresh, loot):
@@ -329,29 +340,29 @@ def test_weights_are_no_service(owner, fresh, loot):
 
 def test_another_shape(owner, fresh, mnist, loot):
     photographs = wm.load_data("cifar10")
-    box = wm.BlackBox(owner)
+    suspect = wm.BlackBox(owner)
     with pytest.raises(
         ValueError, match=r"^loot must have the model's input shape \(3, 32, 32\); got \(1, 28, 28\)\. Take"
     ):
-        StealByQueries(n=10)(box, wm.small_cnn(photographs), loot)
+        StealByQueries(n_queries=10)(suspect, wm.small_cnn(photographs), loot)
     with pytest.raises(
         ValueError, match=r"^images must have shape \(n, 1, 28, 28\) here; got \(10, 3, 32, 32\)\. Take"
     ):
-        StealByQueries(n=10)(box, wm.small_cnn(photographs), photographs.loot)
-    with pytest.raises(ValueError, match=r"^queries must have the shape \(1, 28, 28\) of the loot; got \(3, 32, 32\)"):
-        StealByQueries(n=10, queries=photographs.loot)(box, fresh, loot)
+        StealByQueries(n_queries=10)(suspect, wm.small_cnn(photographs), photographs.loot)
+    with pytest.raises(ValueError, match=r"^pool must have the shape \(1, 28, 28\) of the loot; got \(3, 32, 32\)"):
+        StealByQueries(n_queries=10, pool=photographs.loot)(suspect, fresh, loot)
 
 
 def test_other_classes(owner, fresh, loot):
-    said = (
+    message = (
         r"^the fresh network must have the classes of the service; it has 10, the service {}\. Build one with as many"
     )
-    with pytest.raises(ValueError, match=said.format(100)):
-        StealByQueries(n=10)(lambda images: np.full(len(images), 99), fresh, loot)
-    with pytest.raises(ValueError, match=said.format(7)):
-        StealByQueries(n=10, labels="soft")(Telling(owner, classes=7), fresh, loot)
+    with pytest.raises(ValueError, match=message.format(100)):
+        StealByQueries(n_queries=10)(lambda images: np.full(len(images), 99), fresh, loot)
+    with pytest.raises(ValueError, match=message.format(7)):
+        StealByQueries(n_queries=10, labels="soft")(Telling(owner, classes=7), fresh, loot)
 
 
 def test_a_senseless_answer(fresh, loot):
     with pytest.raises(ValueError, match=r"^the service must return 10 whole numbers, one label an image"):
-        StealByQueries(n=10)(lambda images: np.zeros((len(images), 2)), fresh, loot)
+        StealByQueries(n_queries=10)(lambda images: np.zeros((len(images), 2)), fresh, loot)

@@ -24,20 +24,20 @@ def mnist() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def loot(mnist) -> wm.Split:
+def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(400))
 
 
 @pytest.fixture(scope="module")
 def owner(mnist) -> nn.Module:
-    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.OneCycle(epochs=4)).model
+    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)).model
 
 
 @pytest.fixture(scope="module")
 def deep(mnist) -> nn.Module:
     """A network with batch normalisation."""
     part = mnist.train.take(slice(512))
-    return wm.fit(wm.deep_cnn(mnist, width=4), part, schedule=wm.OneCycle(epochs=2)).model
+    return wm.fit(wm.training.deep_cnn(mnist, width=4), part, schedule=wm.Schedule(epochs=2)).model
 
 
 def same(one: nn.Module, other: nn.Module) -> bool:
@@ -95,13 +95,13 @@ def test_the_last_layer_alone_is_logistic_regression_on_its_features(owner, loot
     body, last = owner.layers[:-1], copy.deepcopy(owner.layers[-1])
     with torch.no_grad():
         features = body(torch.from_numpy(loot.images))
-    labels, optimiser = torch.from_numpy(loot.labels), torch.optim.AdamW(last.parameters(), lr=5e-3, weight_decay=1e-2)
+    labels, optimizer = torch.from_numpy(loot.labels), torch.optim.AdamW(last.parameters(), lr=5e-3, weight_decay=1e-2)
     order = torch.Generator().manual_seed(3)
     for _ in range(2):
         for rows in torch.randperm(len(loot), generator=order).split(256):
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             nn.functional.cross_entropy(last(features[rows]), labels[rows]).backward()
-            optimiser.step()
+            optimizer.step()
     assert torch.allclose(stolen.model.layers[-1].weight, last.weight, atol=1e-4)
 
 
@@ -152,11 +152,13 @@ def test_pruning_by_channel_takes_those_that_torch_would(fraction, owner):
 def test_a_channel_that_was_taken_out_says_nothing_behind_its_normalisation_either(deep, mnist):
     stolen = Prune(0.5, by="channel")(deep).model
     with torch.no_grad():
-        said = stolen.layers[:3](torch.from_numpy(mnist.test.images[:50]))  # normalise, convolve, normalise the batch
+        replies = stolen.layers[:3](
+            torch.from_numpy(mnist.test.images[:50])
+        )  # normalise, convolve, normalise the batch
         before = deep.layers[:3](torch.from_numpy(mnist.test.images[:50]))
-    silent = said.abs().amax((0, 2, 3)) == 0
+    silent = replies.abs().amax((0, 2, 3)) == 0
     assert silent.sum() == 2
-    assert torch.equal(said[:, ~silent], before[:, ~silent])
+    assert torch.equal(replies[:, ~silent], before[:, ~silent])
 
 
 @pytest.mark.parametrize("by", ["weight", "channel"])
@@ -182,8 +184,8 @@ def test_what_was_pruned_stays_pruned_while_the_rest_is_tuned(owner, deep, loot,
     assert wm.accuracy(stolen, mnist.test) > 0.7
     layers = FinePrune(0.5, epochs=2)(deep, loot).model.layers
     with torch.no_grad():
-        said = layers[:14](torch.from_numpy(loot.images[:20]))
-    assert (said.abs().amax((0, 2, 3)) == 0).sum() >= 8
+        replies = layers[:14](torch.from_numpy(loot.images[:20]))
+    assert (replies.abs().amax((0, 2, 3)) == 0).sum() >= 8
 
 
 # --- Few bits, and noise ----------------------------------------------------------------------------------------------
@@ -238,26 +240,28 @@ def test_the_noise_grows_with_its_strength_and_is_another_with_another_seed(owne
 
 
 def test_overwriting_embeds_the_marks_of_the_thief(owner, mnist):
-    his = wm.Content(words=10)(dataclasses.replace(mnist, train=mnist.loot), n=50, key=wm.CLASSROOM_KEY, alpha=0.01)
-    surrogate = Overwrite(his)(owner, mnist.loot)
-    assert wm.verify(wm.BlackBox(surrogate.model), his).decision == "found"
-    assert wm.verify(wm.BlackBox(owner), his).decision == "not found"
+    thief_triggers = wm.Content(words=10)(
+        dataclasses.replace(mnist, train=mnist.loot), n=50, key=wm.CLASSROOM_KEY, alpha=0.01
+    )
+    surrogate = Overwrite(thief_triggers)(owner, mnist.loot)
+    assert wm.verify(wm.BlackBox(surrogate.model), thief_triggers).decision == "found"
+    assert wm.verify(wm.BlackBox(owner), thief_triggers).decision == "not found"
     assert surrogate.history.epochs[-1].watermark_accuracy > 0.9
     assert wm.accuracy(surrogate.model, mnist.test) > wm.accuracy(owner, mnist.test) - 0.05
 
 
 def test_overwriting_never_prints_a_key(mnist):
     key = bytes(range(32))
-    his = wm.Content(words=3)(mnist, n=6, key=key)
-    assert key.hex() not in repr(Overwrite(his))
-    assert "key" not in repr(Overwrite(his)).lower()
+    thief_triggers = wm.Content(words=3)(mnist, n=6, key=key)
+    assert key.hex() not in repr(Overwrite(thief_triggers))
+    assert "key" not in repr(Overwrite(thief_triggers)).lower()
 
 
 # --- Bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "said"),
+    ("make", "error", "message"),
     [
         (
             lambda: Prune(1.5),
@@ -287,21 +291,21 @@ def test_overwriting_never_prints_a_key(mnist):
         (lambda: PerturbWeights(0.1, seed=-1), ValueError, "seed must be from 0 to 4294967295; got -1."),
         (lambda: FineTune(layers="first"), ValueError, "layers must be one of 'all', 'last'; got 'first'."),
         (lambda: FineTune(reset="yes"), TypeError, "reset must be a bool, True or False; got 'yes'."),
-        (lambda: Overwrite("TEST"), TypeError, "marks must be a Triggers, such as wm.Content()(data, n=150); got"),
+        (lambda: Overwrite("TEST"), TypeError, "triggers must be a Triggers, such as wm.Content()(data, n=150); got"),
     ],
 )
-def test_a_bad_setting(make, error, said):
+def test_a_bad_setting(make, error, message):
     with pytest.raises(error) as caught:
         make()
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_marks_for_images_of_another_shape(owner, loot):
-    marks = wm.Content(words=3)(wm.load_data("cifar10"), n=6, key=wm.CLASSROOM_KEY)
+    triggers = wm.Content(words=3)(wm.load_data("cifar10"), n=6, key=wm.CLASSROOM_KEY)
     with pytest.raises(
         ValueError, match=r"^trigger images must have the task's shape \(1, 28, 28\); got \(3, 32, 32\)"
     ):
-        Overwrite(marks)(owner, loot)
+        Overwrite(triggers)(owner, loot)
 
 
 def test_a_model_that_has_nothing_to_alter():

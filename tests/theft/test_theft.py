@@ -33,13 +33,13 @@ from wmlearn.theft._base import as_theft
 from wmlearn.training.loop import TensorData, accuracy, train
 
 
-def marks_of_a_thief() -> wm.TriggerSet:
+def marks_of_a_thief() -> wm.evidence.TriggerSet:
     """Make a trigger set from the thief's own images."""
     data = wm.load_data("mnist")
     return wm.Content(words=3)(dataclasses.replace(data, train=data.loot), n=6, key=wm.CLASSROOM_KEY)
 
 
-def commit(theft: Theft, model: torch.nn.Module, loot: wm.Split, on_epoch=None) -> Surrogate:
+def commit(theft: Theft, model: torch.nn.Module, loot: wm.data.Split, on_epoch=None) -> Surrogate:
     """Run a theft the one way that is the same for all, and return the new model with what it cost."""
     context = Context(loot, lambda: wm.small_cnn(wm.load_data("mnist"), seed=9), on_epoch=on_epoch)
     deployed = theft.deploy(model, context)
@@ -49,7 +49,7 @@ def commit(theft: Theft, model: torch.nn.Module, loot: wm.Split, on_epoch=None) 
     return surrogate
 
 
-QUICK = wm.OneCycle(epochs=2)
+QUICK = wm.Schedule(epochs=2)
 TRAINED = [
     *(FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)),
     *(FineTune(epochs=1, layers="last"), FineTune(epochs=1, reset=True)),
@@ -58,7 +58,7 @@ TRAINED = [
     Overwrite(marks_of_a_thief(), epochs=1),
 ]
 AT_THE_DESK = [Prune(0.5), Prune(0.5, by="channel"), Quantize(3), PerturbWeights(0.3), PerturbWeights(0.3, seed=1)]
-BY_ASKING = [StealByQueries(n=300, queries=where, schedule=QUICK) for where in ("loot", "unrelated")]
+BY_ASKING = [StealByQueries(n_queries=300, pool=where, schedule=QUICK) for where in ("loot", "unrelated")]
 THEFTS = [*TRAINED, *AT_THE_DESK, *BY_ASKING]
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -70,14 +70,14 @@ def mnist() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def loot(mnist) -> wm.Split:
+def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(400))
 
 
 @pytest.fixture(scope="module")
 def owner(mnist) -> torch.nn.Module:
     """A model that is good enough to steal: four epochs on a third of the mini set."""
-    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.OneCycle(epochs=4)).model
+    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)).model
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -167,10 +167,10 @@ def test_stop_in_the_middle_of_an_epoch(theft, owner, loot, monkeypatch):
     """Ctrl+C hits between two steps: what was learnt so far can be used, and whose it was is as it was."""
     before, step, steps = copy.deepcopy(owner), torch.optim.AdamW.step, []
 
-    def until_stopped(optimiser, *rest):
+    def until_stopped(optimizer, *rest):
         if len(steps) == 1:
             raise KeyboardInterrupt
-        steps.append(step(optimiser, *rest))
+        steps.append(step(optimizer, *rest))
 
     monkeypatch.setattr(torch.optim.AdamW, "step", until_stopped)
     partial = commit(theft, owner, loot)
@@ -183,14 +183,14 @@ def test_stop_in_the_middle_of_an_epoch(theft, owner, loot, monkeypatch):
 
 @pytest.mark.parametrize("theft", [*TRAINED, *AT_THE_DESK], ids=repr)
 def test_a_result_is_not_a_model(theft, owner, loot):
-    surrogate = Surrogate(owner, "a theft", 0, 0, wm.fit(owner, loot, schedule=wm.OneCycle(epochs=1)).history, 1.0)
+    surrogate = Surrogate(owner, "a theft", 0, 0, wm.fit(owner, loot, schedule=wm.Schedule(epochs=1)).history, 1.0)
     with pytest.raises(TypeError, match=r"^model must be a .*; got Surrogate\. Pass its \.model"):
         theft(surrogate, loot)
 
 
 @pytest.mark.parametrize("theft", [*TRAINED[:-1], *AT_THE_DESK, *BY_ASKING], ids=repr)
 def test_a_theft_is_a_configuration_that_prints_itself(theft):
-    assert eval(repr(theft), vars(wm.theft) | {"OneCycle": wm.OneCycle}) == theft
+    assert eval(repr(theft), vars(wm.theft) | {"Schedule": wm.Schedule}) == theft
     with pytest.raises(dataclasses.FrozenInstanceError):
         theft.seed = 7
 
@@ -301,7 +301,7 @@ def test_an_interrupt_keeps_what_was_done(owner, loot):
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "said"),
+    ("settings", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0. For instance FineTune(epochs=3)(model, loot)."),
         (
@@ -320,14 +320,14 @@ def test_an_interrupt_keeps_what_was_done(owner, loot):
         ({"lr": "high"}, TypeError, "lr must be a number above 0 and below 10; got 'high'."),
     ],
 )
-def test_a_bad_setting(settings, error, said):
+def test_a_bad_setting(settings, error, message):
     with pytest.raises(error) as caught:
         FineTune(**settings)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
-    ("make", "error", "said"),
+    ("make", "error", "message"),
     [
         (lambda data: data, TypeError, r"^loot must be images with their labels \(a Split\); got Splits\. Pass one"),
         (lambda data: data.loot.images, TypeError, r"^loot must be .*; got ndarray\. Pass one, as data\.loot is"),
@@ -338,15 +338,15 @@ def test_a_bad_setting(settings, error, said):
             r"^loot must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take a model made for",
         ),
         (
-            lambda data: wm.Split(data.loot.pixels[:1], np.array([12])),
+            lambda data: wm.data.Split(data.loot.pixels[:1], np.array([12])),
             ValueError,
             r"^labels of loot must be 1 whole numbers from 0 to 9; got values from 12 to 12\. Count classes from 0",
         ),
     ],
     ids=["a whole task", "an array", "nothing", "another task", "another class"],
 )
-def test_bad_loot(owner, mnist, make, error, said):
-    with pytest.raises(error, match=said):
+def test_bad_loot(owner, mnist, make, error, message):
+    with pytest.raises(error, match=message):
         FineTune(epochs=1)(owner, make(mnist))
 
 

@@ -15,7 +15,7 @@ import torch
 from matplotlib.axes import Axes
 
 from wmlearn.training.history import Epoch, Fitted, History
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 
 HISTORY = History((Epoch(1, 2.0, 0.5), Epoch(2, 1.0, 0.75)))
 
@@ -61,24 +61,24 @@ def test_plot_draws_the_loss_where_nothing_was_measured():
 )
 def test_one_cycle_by_hand(done, rate):
     """Ten epochs, peak 1: from 1/25 in a straight line to the peak after two, then half a cosine wave down to 0."""
-    assert OneCycle(epochs=10, lr=1)(done) == pytest.approx(rate, abs=1e-6)
+    assert Schedule(epochs=10, max_lr=1)(done) == pytest.approx(rate, abs=1e-6)
 
 
 @pytest.mark.parametrize("done", [10, 10.5, 50])
 def test_after_the_cycle_a_tenth(done):
-    assert OneCycle(epochs=10, lr=1)(done) == 0.1
+    assert Schedule(epochs=10, max_lr=1)(done) == 0.1
 
 
 def test_one_cycle_has_the_shape_of_torchs():
     steps, peak = 10_001, 3e-3
-    optimiser = torch.optim.AdamW([torch.zeros(1)])
-    theirs = torch.optim.lr_scheduler.OneCycleLR(optimiser, peak, total_steps=steps, pct_start=0.2)
+    optimizer = torch.optim.AdamW([torch.zeros(1)])
+    theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps, pct_start=0.2)
     rates = []
     for _ in range(steps - 1):
         rates.append(theirs.get_last_lr()[0])
-        optimiser.step()
+        optimizer.step()
         theirs.step()
-    ours = np.array([OneCycle(epochs=10, lr=peak)(10 * i / (steps - 1)) for i in range(steps - 1)])
+    ours = np.array([Schedule(epochs=10, max_lr=peak)(10 * i / (steps - 1)) for i in range(steps - 1)])
     theirs_at, rise = np.array(rates), (steps - 1) // 5
     assert abs(int(ours.argmax()) - int(theirs_at.argmax())) <= 2
     assert ours[0] == pytest.approx(theirs_at[0])
@@ -89,7 +89,7 @@ def test_one_cycle_has_the_shape_of_torchs():
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "said"),
+    ("settings", "error", "message"),
     [
         ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
         ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0. Write 2."),
@@ -98,15 +98,15 @@ def test_one_cycle_has_the_shape_of_torchs():
             TypeError,
             "epochs must be a whole number at least 1; got '8'. Write it without quotes: 8.",
         ),
-        ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
-        ({"lr": -0.1}, ValueError, "lr must be above 0 and below 10; got -0.1."),
-        ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
-        ({"lr": float("nan")}, ValueError, "lr must be above 0 and below 10; got nan."),
-        ({"batch": 0}, ValueError, "batch must be at least 1; got 0."),
-        ({"lr": "fast"}, TypeError, "lr must be a number above 0 and below 10; got 'fast'."),
+        ({"max_lr": 0}, ValueError, "max_lr must be above 0 and below 10; got 0."),
+        ({"max_lr": -0.1}, ValueError, "max_lr must be above 0 and below 10; got -0.1."),
+        ({"max_lr": 10}, ValueError, "max_lr must be above 0 and below 10; got 10."),
+        ({"max_lr": float("nan")}, ValueError, "max_lr must be above 0 and below 10; got nan."),
+        ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0."),
+        ({"max_lr": "fast"}, TypeError, "max_lr must be a number above 0 and below 10; got 'fast'."),
     ],
 )
-def test_a_bad_schedule(settings, error, said):
+def test_a_bad_schedule(settings, error, message):
     with pytest.raises(error) as caught:
-        OneCycle(**settings)
-    assert str(caught.value) == said
+        Schedule(**settings)
+    assert str(caught.value) == message

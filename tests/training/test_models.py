@@ -10,7 +10,7 @@ import torch
 
 import wmlearn as wm
 from wmlearn.data.splits import Split
-from wmlearn.training.models import Normalise
+from wmlearn.training.models import Normalize
 
 SIZES = {
     # filters x (inputs x 3 x 3 + 1), twice; (24 x quarter of the image + 1) x 64; (64 + 1) x 10: worked by hand
@@ -71,7 +71,7 @@ def test_normalisation_is_stored_but_not_trained(data):
 
 
 def test_normalise_by_hand():
-    layer = Normalise(torch.tensor([0.5, 0.25]), torch.tensor([0.5, 0.125]))
+    layer = Normalize(torch.tensor([0.5, 0.25]), torch.tensor([0.5, 0.125]))
     assert layer(torch.ones(1, 2, 1, 1)).flatten().tolist() == [1.0, 6.0]
 
 
@@ -112,7 +112,7 @@ def test_width_is_the_number_of_filters():
     ("width", "error"), [(0, ValueError), (-3, ValueError), (10**9, ValueError), (2.5, TypeError), ("12", TypeError)]
 )
 def test_a_bad_width(width, error):
-    for make in (wm.small_cnn, wm.deep_cnn):
+    for make in (wm.small_cnn, wm.training.deep_cnn):
         message = rf"^width must be .*from 1 to 1024 \(filters of the first convolution\); got {width!r}\."
         with pytest.raises(error, match=message):
             make(wm.load_data("mnist"), width=width)
@@ -120,7 +120,7 @@ def test_a_bad_width(width, error):
 
 @pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
 def test_a_network_is_built_for_a_whole_task(data):
-    for make in (wm.small_cnn, wm.deep_cnn):
+    for make in (wm.small_cnn, wm.training.deep_cnn):
         with pytest.raises(
             TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)"
         ):

@@ -13,9 +13,9 @@ import torch
 import wmlearn as wm
 from wmlearn.labs.embedding.plan import Twin
 from wmlearn.training._threads import MOST, torch_threads
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 
-SHORT = OneCycle(epochs=2)
+SHORT = Schedule(epochs=2)
 ELSEWHERE = 3  # threads that nobody here asks for: what the caller has set
 
 
@@ -36,13 +36,13 @@ def data() -> wm.Splits:
 
 
 @pytest.fixture(scope="module")
-def triggers(data) -> wm.TriggerSet:
+def triggers(data) -> wm.evidence.TriggerSet:
     return wm.Content(words=5)(data, n=20, key=wm.CLASSROOM_KEY)
 
 
 @pytest.fixture(scope="module")
-def message(data) -> wm.Message:
-    return wm.seal_message(wm.small_cnn(data), key=wm.CLASSROOM_KEY)
+def message(data) -> wm.watermarks.Message:
+    return wm.watermarks.seal_message(wm.small_cnn(data), key=wm.CLASSROOM_KEY)
 
 
 def in_a_new_thread() -> int:
@@ -59,19 +59,19 @@ def counting(model: torch.nn.Module, seen: set[int]) -> torch.nn.Module:
 
 def trainings(data, triggers, message):
     """Return everything that trains, by name: a function of the model and of settings."""
-    box = wm.BlackBox(wm.small_cnn(data))
-    his = wm.Content(words=5)(data, n=20, key=wm.CLASSROOM_KEY, seed=1)
+    suspect = wm.BlackBox(wm.small_cnn(data))
+    thief_triggers = wm.Content(words=5)(data, n=20, key=wm.CLASSROOM_KEY, seed=1)
     return {
         "fit": lambda model, **how: wm.fit(model, data, schedule=SHORT, **how),
-        "embed": lambda model, **how: wm.embed(model, data, triggers, schedule=OneCycle(1), **how),
+        "embed": lambda model, **how: wm.embed(model, data, triggers, schedule=Schedule(1), **how),
         "margin": lambda model, **how: wm.embed(
-            model, data, triggers, margin=wm.Margin(), schedule=OneCycle(1), on_epoch=lambda _: True, **how
+            model, data, triggers, margin=wm.watermarks.Margin(), schedule=Schedule(1), on_epoch=lambda _: True, **how
         ),
-        "message": lambda model, **how: wm.embed_message(model, data, message, schedule=SHORT, **how),
+        "message": lambda model, **how: wm.watermarks.embed_message(model, data, message, schedule=SHORT, **how),
         "fine-tune": lambda model, **how: wm.theft.FineTune(1)(model, data.loot, **how),
         "fine-prune": lambda model, **how: wm.theft.FinePrune(0.5, epochs=1)(model, data.loot, **how),
-        "overwrite": lambda model, **how: wm.theft.Overwrite(his, epochs=1)(model, data.loot, **how),
-        "steal": lambda model, **how: wm.theft.StealByQueries(50, schedule=SHORT)(box, model, data.loot, **how),
+        "overwrite": lambda model, **how: wm.theft.Overwrite(thief_triggers, epochs=1)(model, data.loot, **how),
+        "steal": lambda model, **how: wm.theft.StealByQueries(50, schedule=SHORT)(suspect, model, data.loot, **how),
     }
 
 
@@ -162,7 +162,7 @@ def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
             first_has_begun.set()
             assert second_is_over.wait(60)
 
-        wm.fit(wm.small_cnn(data), data, schedule=OneCycle(1), on_epoch=wait)
+        wm.fit(wm.small_cnn(data), data, schedule=Schedule(1), on_epoch=wait)
         afterwards["first"] = torch.get_num_threads()
 
     def second() -> None:
@@ -181,7 +181,7 @@ def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
 
 
 @pytest.mark.parametrize(
-    ("threads", "said"),
+    ("threads", "sentence"),
     [
         (0, f"threads must be from 1 to {MOST}; got 0. Leave it out"),
         (-1, f"threads must be from 1 to {MOST}; got -1. Leave it out"),
@@ -192,14 +192,14 @@ def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
         (True, f"threads must be a whole number from 1 to {MOST}; got True."),
     ],
 )
-def test_what_is_no_number_of_threads(data, triggers, message, threads, said):
+def test_what_is_no_number_of_threads(data, triggers, message, threads, sentence):
     never_asked = wm.BlackBox(wm.small_cnn(data), budget=0)
     acts = trainings(data, triggers, message)
     acts["steal"] = lambda model, **how: wm.theft.StealByQueries(50)(never_asked, model, data.loot, **how)
     for act in acts.values():
         with pytest.raises((TypeError, ValueError)) as caught:
             act(wm.small_cnn(data), threads=threads)
-        assert str(caught.value).startswith(said)
+        assert str(caught.value).startswith(sentence)
     assert never_asked.refused == 0
 
 
@@ -223,13 +223,13 @@ def test_the_study_is_whole(study):
 def test_the_readme_says_what_threads_gain_alone_and_lose_beside_busy_neighbours(study, root):
     median = study.groupby(["neighbours", "work", "setting"]).seconds.median()
 
-    def told(neighbours):
+    def message(neighbours):
         pairs = [(median[neighbours, work, "one"], median[neighbours, work, "default"]) for work in ("fit", "embed")]
         return ", ".join(f"{one:.2f} / {default:.2f}" for one, default in pairs)
 
     readme = (root / "README.md").read_text(encoding="utf-8")
     (row,) = [line for line in readme.splitlines() if line.startswith("| seconds per epoch on two cores")]
-    assert row.split("|")[2].strip() == f"{told(0)}; {told(2)}"
+    assert row.split("|")[2].strip() == f"{message(0)}; {message(2)}"
     for work in ("fit", "embed"):
         assert median[0, work, "one"] < 1.25 * median[0, work, "default"]  # what the rule costs a machine that is idle
         assert median[2, work, "default"] > 1.4 * median[2, work, "one"]  # what it saves one that is not

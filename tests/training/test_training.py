@@ -22,9 +22,9 @@ from wmlearn.training import loop
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, accuracy, run, train
-from wmlearn.training.schedule import BATCH, OneCycle
+from wmlearn.training.schedule import BATCH, Schedule
 
-SHORT = OneCycle(epochs=3, lr=5e-3)
+SHORT = Schedule(epochs=3, max_lr=5e-3)
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -59,7 +59,7 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
 # --- What one step does -----------------------------------------------------------------------------------------------
 
 
-def adamw_by_hand(model: torch.nn.Module, part: wm.Split, *, rate, seed: int) -> list[torch.Tensor]:
+def adamw_by_hand(model: torch.nn.Module, part: wm.data.Split, *, rate, seed: int) -> list[torch.Tensor]:
     """One epoch as in Loshchilov and Hutter (2019), algorithm 2, with torch for the gradients only."""
     x, y = torch.from_numpy(part.images), torch.tensor(part.labels)
     theta = [w.detach().clone().double() for w in model.parameters()]
@@ -94,7 +94,7 @@ def test_an_epoch_is_what_the_paper_says(small, images, lr):
 
 def test_the_loss_reported_is_the_mean_over_all_images(small, model):
     """At a learning rate of next to nothing the model stays, so that the loss can be worked out afterwards."""
-    fitted = wm.fit(model, small.train, schedule=OneCycle(epochs=1, lr=1e-12))
+    fitted = wm.fit(model, small.train, schedule=Schedule(epochs=1, max_lr=1e-12))
     with torch.no_grad():
         scores = model(torch.from_numpy(small.train.images))
     expected = functional.cross_entropy(scores, torch.tensor(small.train.labels)).item()
@@ -110,7 +110,7 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, 
         return original(scores, labels)
 
     monkeypatch.setattr(loop.functional, "cross_entropy", note)
-    wm.fit(model, small.train, schedule=OneCycle(epochs=2))
+    wm.fit(model, small.train, schedule=Schedule(epochs=2))
     assert [len(labels) for labels in seen] == [256, 256, 188] * 2
     first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
     assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(small.train.labels.tolist())
@@ -121,7 +121,7 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, 
 
 
 def test_it_learns(mnist):
-    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=OneCycle(epochs=4))
+    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=Schedule(epochs=4))
     assert fitted.task_accuracy >= 0.9
     assert fitted.task_accuracy == accuracy(fitted.model, mnist.test)
     losses = [epoch.loss for epoch in fitted.history.epochs]
@@ -249,7 +249,7 @@ def test_other_errors_are_not_swallowed(small, model):
 
 
 def test_a_task_is_measured_a_part_is_not(small, model):
-    task, part = (wm.fit(model, data, schedule=OneCycle(epochs=1)) for data in (small, small.train))
+    task, part = (wm.fit(model, data, schedule=Schedule(epochs=1)) for data in (small, small.train))
     assert same(task.model, part.model)
     assert task.task_accuracy == accuracy(task.model, small.test)
     assert math.isnan(part.task_accuracy)
@@ -328,7 +328,7 @@ def test_a_model_is_checked_once_where_it_enters(small, model):
     sizes: list[int] = []
     counted = copy.deepcopy(model)
     counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    wm.fit(counted, small, schedule=OneCycle(epochs=2))
+    wm.fit(counted, small, schedule=Schedule(epochs=2))
     assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
 
 
@@ -337,7 +337,7 @@ def test_a_model_is_checked_once_where_it_enters(small, model):
 
 def test_bad_data_are_refused_in_a_sentence(small, model):
     cifar10 = wm.load_data("cifar10")
-    too_high = wm.Split(small.train.pixels[:2], np.array([3, 10]))
+    too_high = wm.data.Split(small.train.pixels[:2], np.array([3, 10]))
     for act in (lambda data: wm.fit(model, data), lambda data: accuracy(model, data)):
         with pytest.raises(TypeError, match=r"images with their labels \(a Split\); got ndarray\. Pass one"):
             act(small.train.images)
@@ -379,11 +379,11 @@ def test_fit_takes_a_task_or_a_part(small, model):
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ({"schedule": 3}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got 3."),
-        ({"schedule": OneCycle}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got the class OneCycle."),
-        ({"schedule": None}, "schedule must be a OneCycle, such as wm.OneCycle(epochs=3); got None."),
+        ({"schedule": 3}, "schedule must be a Schedule, such as wm.Schedule(epochs=3); got 3."),
+        ({"schedule": Schedule}, "schedule must be a Schedule, such as wm.Schedule(epochs=3); got the class Schedule."),
+        ({"schedule": None}, "schedule must be a Schedule, such as wm.Schedule(epochs=3); got None."),
         ({"on_epoch": 3}, "on_epoch must be a function of one Epoch; got 3. Pass on_epoch=print, or none."),
         ({"on_epoch": Epoch}, "on_epoch must be a function of one Epoch; got the class Epoch. Pass on_epoch=print,"),
         ({"seed": "a"}, "seed must be a whole number from 0 to 4294967295; got 'a'. Take a small one, such as seed=0."),
@@ -392,11 +392,11 @@ def test_fit_takes_a_task_or_a_part(small, model):
         ({"seed": 2**40}, "seed must be from 0 to 4294967295; got 1099511627776. Take a small one"),
     ],
 )
-def test_a_bad_course_is_refused_before_anything_is_trained(small, model, settings, said, monkeypatch):
+def test_a_bad_course_is_refused_before_anything_is_trained(small, model, settings, message, monkeypatch):
     monkeypatch.setattr(loop, "train", None)
     with pytest.raises((TypeError, ValueError)) as caught:
         wm.fit(model, small, **settings)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 def test_every_training_checks_on_epoch_before_its_first_epoch():
@@ -417,7 +417,7 @@ def own(*layers: torch.nn.Module) -> torch.nn.Module:
 
 
 @pytest.mark.parametrize(
-    ("network", "said"),
+    ("network", "message"),
     [
         (
             own(torch.nn.Linear(784, 5)),
@@ -433,11 +433,11 @@ def own(*layers: torch.nn.Module) -> torch.nn.Module:
     ],
     ids=["too few outputs", "no scores", "another kind of input", "another first layer"],
 )
-def test_a_network_that_does_not_fit_is_told_so_by_one_image(small, network, said):
+def test_a_network_that_does_not_fit_is_told_so_by_one_image(small, network, message):
     for what, act in [("data", lambda: wm.fit(network, small)), ("split", lambda: accuracy(network, small.train))]:
         with pytest.raises(ValueError, match="model must") as caught:
             act()
-        assert str(caught.value).startswith(said.format(what))
+        assert str(caught.value).startswith(message.format(what))
         assert "\n" not in str(caught.value)
     assert network.training
 
@@ -528,11 +528,11 @@ def fails(image):
 
 
 @pytest.mark.parametrize(
-    ("vary", "said"),
+    ("vary", "message"),
     [(fails, "The crop is larger"), (lambda a, b: a, r".*missing 1 required positional argument: 'b'")],
 )
-def test_what_varies_and_fails_is_named(small, vary, said):
-    message = rf"^vary must take one image, a uint8 tensor \(1, 28, 28\); it failed on one: {said}\. Try it by hand"
+def test_what_varies_and_fails_is_named(small, vary, message):
+    message = rf"^vary must take one image, a uint8 tensor \(1, 28, 28\); it failed on one: {message}\. Try it by hand"
     with pytest.raises(ValueError, match=message):
         wm.fit(wm.small_cnn(small), small.varied(vary))
 
@@ -553,12 +553,12 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
     model = wm.small_cnn(small, width=2)
     model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])) if layer.training else None)
     data = TensorData(small.train.take(slice(200)))
-    list(islice(train(model, data, rate=SHORT, batch=batch, seed=0), 1))
+    list(islice(train(model, data, rate=SHORT, batch_size=batch, seed=0), 1))
     assert seen == sizes
 
 
 def test_more_steps_in_smaller_batches_are_other_weights(small, model):
-    plain, smaller = (wm.fit(model, small, schedule=OneCycle(1, 5e-3, batch)).model for batch in (256, 32))
+    plain, smaller = (wm.fit(model, small, schedule=Schedule(1, 5e-3, batch)).model for batch in (256, 32))
     assert not same(plain, smaller)
 
 
@@ -566,7 +566,7 @@ def test_more_steps_in_smaller_batches_are_other_weights(small, model):
 
 
 def trained(model, data, **how):
-    return wm.fit(model, data, schedule=OneCycle(epochs=2), **how)
+    return wm.fit(model, data, schedule=Schedule(epochs=2), **how)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -578,13 +578,13 @@ def test_everything_follows_the_dtype_of_the_model(small, dtype):
     assert fitted.task_accuracy > 0.2
     assert fitted.task_accuracy == accuracy(fitted.model, small.test)
     assert wm.BlackBox(fitted.model, scores=True).scores(small.test.images[:2]).dtype == np.float32
-    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
-    marked = wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=1), on_epoch=lambda _: True)
+    triggers = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    marked = wm.embed(network, small, triggers, margin=wm.watermarks.Margin(images=5, steps=1), on_epoch=lambda _: True)
     assert marked.model.layers[1].weight.dtype == dtype
-    message = wm.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
-    assert len(message.read(wm.embed_message(network, small, message, schedule=OneCycle(1)).model)) == 8
+    message = wm.watermarks.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
+    assert len(message.read(wm.watermarks.embed_message(network, small, message, schedule=Schedule(1)).model)) == 8
     service = wm.BlackBox(fitted.model, scores=True)
-    stolen = wm.theft.StealByQueries(60, "soft", schedule=OneCycle(1))(service, network, small.loot)
+    stolen = wm.theft.StealByQueries(60, "soft", schedule=Schedule(1))(service, network, small.loot)
     assert wm.theft.FinePrune(0.2, epochs=1)(stolen.model, small.loot).model.layers[1].weight.dtype == dtype
     assert wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot).images.dtype == np.float32
 
@@ -632,17 +632,17 @@ class NoRoom:
 
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
 def test_training_works_inside_blocks_without_gradients(small, model, block):
-    marks = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
-    message = wm.seal_message(model, key=wm.CLASSROOM_KEY)
-    short = OneCycle(epochs=1)
+    triggers = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    message = wm.watermarks.seal_message(model, key=wm.CLASSROOM_KEY)
+    short = Schedule(epochs=1)
 
     def everything(network: torch.nn.Module) -> list[torch.Tensor]:
         how = {"schedule": short, "on_epoch": lambda _: True}
         made = [
             wm.fit(network, small, schedule=short).model,
-            wm.embed(network, small, marks, **how).model,
-            wm.embed(network, small, marks, margin=wm.Margin(images=5, steps=2), **how).model,
-            wm.embed_message(network, small, message, schedule=short).model,
+            wm.embed(network, small, triggers, **how).model,
+            wm.embed(network, small, triggers, margin=wm.watermarks.Margin(images=5, steps=2), **how).model,
+            wm.watermarks.embed_message(network, small, message, schedule=short).model,
             wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, small.loot).model,
             wm.theft.StealByQueries(60, schedule=short)(wm.BlackBox(network), network, small.loot).model,
         ]
@@ -662,11 +662,11 @@ def normalised() -> torch.nn.Module:
         return own(torch.nn.Linear(784, 16), torch.nn.BatchNorm1d(16), torch.nn.Linear(16, 10))
 
 
-def sizes_of_steps(model: torch.nn.Module, part: wm.Split, batch: int) -> list[int]:
+def sizes_of_steps(model: torch.nn.Module, part: wm.data.Split, batch: int) -> list[int]:
     seen: list[int] = []
     model = copy.deepcopy(model)
     model.register_forward_pre_hook(lambda layer, inputs: seen.append(len(inputs[0])))
-    list(islice(train(model, TensorData(part), rate=SHORT, batch=batch, seed=0), 1))
+    list(islice(train(model, TensorData(part), rate=SHORT, batch_size=batch, seed=0), 1))
     return seen
 
 
@@ -674,16 +674,16 @@ def test_an_image_left_over_joins_the_step_before_where_a_layer_needs_two(small)
     part, plain = small.train.take(slice(65)), own(torch.nn.Linear(784, 10))
     assert sizes_of_steps(normalised(), part, 32) == [1, 32, 33]  # the first tries whether one image would do
     assert sizes_of_steps(plain, part, 32) == [1, 32, 32, 1]
-    assert sizes_of_steps(wm.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
+    assert sizes_of_steps(wm.training.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
     assert sizes_of_steps(normalised(), part, 31) == [31, 31, 3]
-    assert wm.fit(normalised(), part, schedule=OneCycle(2, batch=64)).history.epochs[-1].loss > 0
+    assert wm.fit(normalised(), part, schedule=Schedule(2, batch_size=64)).history.epochs[-1].loss > 0
 
 
 def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
     """One step of 64 images and one left over is one step of 65: weights, running means and dropout alike."""
     part, network = small.train.take(slice(65)), own(torch.nn.Dropout(), *normalised()[1:])
     state = torch.get_rng_state()
-    joined, whole = (wm.fit(network, part, schedule=OneCycle(1, batch=batch)).model for batch in (64, 65))
+    joined, whole = (wm.fit(network, part, schedule=Schedule(1, batch_size=batch)).model for batch in (64, 65))
     assert same(joined, whole)
     assert torch.equal(torch.get_rng_state(), state)
 
@@ -692,4 +692,4 @@ def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
 def test_a_layer_that_needs_two_images_and_gets_one_says_so(small, images, batch):
     part = small.train.take(slice(images))
     with pytest.raises(ValueError, match=r"^a layer of the model needs two images in each step, and said: Expected"):
-        wm.fit(normalised(), part, schedule=OneCycle(1, batch=batch))
+        wm.fit(normalised(), part, schedule=Schedule(1, batch_size=batch))

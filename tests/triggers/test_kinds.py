@@ -36,36 +36,36 @@ RECIPES = [
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])
 def test_every_type_in_both_label_modes_for_both_tasks(recipe, task):
     data = wm.load_data(task)
-    marks = recipe(data, n=60, key=KEY)
-    assert marks.pixels.shape == (60, *data.shape)
-    assert marks.pixels.dtype == np.uint8
-    assert marks.images.dtype == np.float32
-    assert np.array_equal(np.round(marks.images * 255).astype(np.uint8), marks.pixels)  # 8 bits survive the wire
-    assert marks.labels.shape == (60,)
-    assert 0 <= marks.labels.min() <= marks.labels.max() < 10
-    assert marks.n == (30 if isinstance(recipe, wm.Content) and recipe.labels == "keyed" else 60)
+    triggers = recipe(data, n=60, key=KEY)
+    assert triggers.pixels.shape == (60, *data.shape)
+    assert triggers.pixels.dtype == np.uint8
+    assert triggers.images.dtype == np.float32
+    assert np.array_equal(np.round(triggers.images * 255).astype(np.uint8), triggers.pixels)  # 8 bits survive the wire
+    assert triggers.labels.shape == (60,)
+    assert 0 <= triggers.labels.min() <= triggers.labels.max() < 10
+    assert triggers.n == (30 if isinstance(recipe, wm.Content) and recipe.labels == "keyed" else 60)
     if recipe.labels == "fixed":
-        assert set(marks.labels.tolist()) == {0}
-        assert marks.p0 is None
+        assert set(triggers.labels.tolist()) == {0}
+        assert triggers.p0 is None
     else:
-        assert marks.p0 == 0.1
-        assert len(set(marks.answers.tolist())) > 3  # drawn by lot, not one class
+        assert triggers.p0 == 0.1
+        assert len(set(triggers.answers.tolist())) > 3  # drawn by lot, not one class
 
 
 @pytest.mark.parametrize("recipe", RECIPES[:3], ids=repr)
 def test_same_seed_and_key_same_seal_and_either_changes_it(recipe, mnist):
-    marks = recipe(mnist, n=60, key=KEY, seed=0)
+    triggers = recipe(mnist, n=60, key=KEY, seed=0)
     again = recipe(mnist, n=60, key=KEY, seed=0)
-    assert marks.seal == again.seal
-    assert np.array_equal(marks.pixels, again.pixels)
-    assert np.array_equal(marks.answers, again.answers)
+    assert triggers.seal == again.seal
+    assert np.array_equal(triggers.pixels, again.pixels)
+    assert np.array_equal(triggers.answers, again.answers)
     other_images = recipe(mnist, n=60, key=KEY, seed=1)
     other_key = recipe(mnist, n=60, key=bytes(32), seed=0)
     other_alpha = recipe(mnist, n=60, key=KEY, seed=0, alpha=0.01)
-    assert np.array_equal(other_key.pixels, marks.pixels)  # the key draws answers, never images
-    assert len({m.seal for m in (marks, other_images, other_key, other_alpha)}) == 4
+    assert np.array_equal(other_key.pixels, triggers.pixels)  # the key draws answers, never images
+    assert len({m.seal for m in (triggers, other_images, other_key, other_alpha)}) == 4
     for other in (other_images, other_key, other_alpha):
-        assert (other.answers != marks.answers).any()
+        assert (other.answers != triggers.answers).any()
 
 
 def test_a_fresh_key_is_drawn_and_never_shown(mnist):
@@ -81,15 +81,15 @@ def test_a_fresh_key_is_drawn_and_never_shown(mnist):
 
 def test_words_can_be_read_at_28_pixels(mnist):
     """The picture test: a reader who knows only our alphabet finds every word again, on any image."""
-    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
-    for image, q in zip(marks.pixels, marks.question):
-        assert _read(image[0]) == marks.names[q]
+    triggers = wm.Content(words=30)(mnist, n=150, key=KEY)
+    for image, q in zip(triggers.pixels, triggers.question):
+        assert _read(image[0]) == triggers.names[q]
 
 
 def test_words_can_be_read_on_colour(cifar10):
-    marks = wm.Content(words=["TEST", "HELLO"], place="top")(cifar10, n=20, key=KEY)
-    for image, q in zip(marks.pixels, marks.question):
-        assert _read(image[1], top=1) == marks.names[q]
+    triggers = wm.Content(words=["TEST", "HELLO"], place="top")(cifar10, n=20, key=KEY)
+    for image, q in zip(triggers.pixels, triggers.question):
+        assert _read(image[1], top=1) == triggers.names[q]
 
 
 def _read(image, top=None):
@@ -118,11 +118,11 @@ def test_no_two_letters_look_alike():
 
 
 def test_a_word_shares_its_answer_over_different_images(mnist):
-    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
-    assert np.bincount(marks.question).tolist() == [5] * 30
-    assert (np.diff(marks.question) >= 0).all()  # sealed order: a prefix of the questions is a prefix of the images
-    assert [len(marks.first(q)) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
-    assert all(len(set(marks.labels[marks.question == q].tolist())) == 1 for q in range(30))
+    triggers = wm.Content(words=30)(mnist, n=150, key=KEY)
+    assert np.bincount(triggers.question).tolist() == [5] * 30
+    assert (np.diff(triggers.question) >= 0).all()  # sealed order: a prefix of the questions is a prefix of the images
+    assert [len(triggers.first(q)) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
+    assert all(len(set(triggers.labels[triggers.question == q].tolist())) == 1 for q in range(30))
     uneven = wm.Content(words=30)(mnist, n=50, key=KEY)
     assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
 
@@ -140,11 +140,11 @@ def test_size_one_is_as_if_there_was_no_size(mnist):
 def test_a_sketch_is_the_set_before_it_is_sealed(mnist):
     """And the images that it was made from, in the same order: where nothing was written they are the same."""
     for recipe in RECIPES:
-        marks = recipe(mnist, n=60, key=bytes(32))
+        triggers = recipe(mnist, n=60, key=bytes(32))
         before, pixels, question, names = recipe.sketch(mnist, n=60, key=bytes(32))
-        assert np.array_equal(pixels, marks.pixels)
-        assert np.array_equal(question, marks.question)
-        assert tuple(names) == marks.names
+        assert np.array_equal(pixels, triggers.pixels)
+        assert np.array_equal(question, triggers.question)
+        assert tuple(names) == triggers.names
         if isinstance(recipe, wm.Content):
             assert np.array_equal(before[:, :, :19], pixels[:, :, :19])
             assert (before != pixels).any(axis=(1, 2, 3)).all()
@@ -152,12 +152,12 @@ def test_a_sketch_is_the_set_before_it_is_sealed(mnist):
 
 
 def test_fixed_triggers_come_from_the_source_class(mnist):
-    marks = wm.Content(labels="fixed", source=7, target=3)(mnist, n=40, key=KEY)
+    triggers = wm.Content(labels="fixed", source=7, target=3)(mnist, n=40, key=KEY)
     sevens = mnist.train.pixels[mnist.train.labels == 7]
     upper = {image[:, :18].tobytes() for image in sevens}  # above the word nothing is changed
-    assert all(image[:, :18].tobytes() in upper for image in marks.pixels)
-    assert set(marks.answers.tolist()) == {3}
-    assert marks.n == 40
+    assert all(image[:, :18].tobytes() in upper for image in triggers.pixels)
+    assert set(triggers.answers.tolist()) == {3}
+    assert triggers.n == 40
 
 
 def test_fixed_noise_is_one_pattern_and_keyed_noise_many(mnist):
@@ -171,8 +171,8 @@ def test_fixed_noise_is_one_pattern_and_keyed_noise_many(mnist):
 def test_noise_has_the_deviation_it_says():
     mid = np.full((200, 1, 28, 28), 128, np.uint8)
     data = wm.load_data("mnist")
-    grey = wm.Split(mid, np.zeros(200, np.int64))
-    task = wm.Splits("mnist", grey, data.loot, data.test, data.classes)
+    gray = wm.data.Split(mid, np.zeros(200, np.int64))
+    task = wm.Splits("mnist", gray, data.loot, data.test, data.classes)
     noisy = wm.Noise(sigma=0.1)(task, n=200, key=KEY).images
     assert noisy.std() == pytest.approx(0.1, rel=0.02)
     assert noisy.mean() == pytest.approx(128 / 255, abs=0.002)
@@ -181,17 +181,17 @@ def test_noise_has_the_deviation_it_says():
 def test_a_target_drawn_by_lot_follows_the_seal_and_is_never_the_source(mnist):
     targets = []
     for i in range(40):
-        marks = wm.Noise(labels="fixed", source=1, target="lot")(mnist, n=5, key=i.to_bytes(32, "big"))
-        assert len(set(marks.answers.tolist())) == 1
-        targets.append(int(marks.answers[0]))
+        triggers = wm.Noise(labels="fixed", source=1, target="random")(mnist, n=5, key=i.to_bytes(32, "big"))
+        assert len(set(triggers.answers.tolist())) == 1
+        targets.append(int(triggers.answers[0]))
     assert 1 not in targets
     assert len(set(targets)) >= 6
 
 
 def test_unrelated_takes_the_other_world(mnist, cifar10):
-    grey = wm.Unrelated()(mnist, n=10, key=KEY)
+    gray = wm.Unrelated()(mnist, n=10, key=KEY)
     digits = wm.Unrelated(labels="fixed", source=1)(cifar10, n=10, key=KEY)
-    assert grey.pixels.shape[1:] == (1, 28, 28)
+    assert gray.pixels.shape[1:] == (1, 28, 28)
     ones = mnist.train.pixels[mnist.train.labels == 1]
     cropped = digits.pixels[:, 0, 2:30, 2:30]
     assert {image.tobytes() for image in cropped} <= {image[0].tobytes() for image in ones}
@@ -201,12 +201,12 @@ def test_unrelated_takes_the_other_world(mnist, cifar10):
 
 
 def test_fit_pixels_crops_pads_and_converts():
-    grey = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 1, 28, 28)
-    colour = fit_pixels(grey, (3, 32, 32))
-    assert colour.shape == (2, 3, 32, 32)
-    assert np.array_equal(colour[:, 2, 2:30, 2:30], grey[:, 0])
-    assert colour[:, :, :2].max() == 0
-    assert np.array_equal(fit_pixels(colour, (1, 28, 28)), grey)
+    gray = np.arange(2 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(2, 1, 28, 28)
+    color = fit_pixels(gray, (3, 32, 32))
+    assert color.shape == (2, 3, 32, 32)
+    assert np.array_equal(color[:, 2, 2:30, 2:30], gray[:, 0])
+    assert color[:, :, :2].max() == 0
+    assert np.array_equal(fit_pixels(color, (1, 28, 28)), gray)
     tall = np.full((1, 1, 40, 20), 9, np.uint8)
     assert fit_pixels(tall, (1, 28, 28)).sum() == 9 * 28 * 20
 
@@ -253,11 +253,11 @@ def test_letters_of_two_by_two_pixels(mnist):
     assert "size" not in repr(small)
     assert repr(large).endswith("opacity=1.0, size=2)")
     assert wm.Content(words="AB", labels="fixed", size=1)(mnist, n=3, key=KEY).seal == small(mnist, n=3, key=KEY).seal
-    marks = large(mnist, n=3, key=KEY)
-    assert marks.seal != small(mnist, n=3, key=KEY).seal
-    ink = marks.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
+    triggers = large(mnist, n=3, key=KEY)
+    assert triggers.seal != small(mnist, n=3, key=KEY).seal
+    ink = triggers.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
     np.testing.assert_array_equal(ink, np.kron(word_mask("AB"), np.ones((2, 2), bool)))
-    assert not marks.pixels[:, :, 12, 2:26].any()  # and a black rim above
+    assert not triggers.pixels[:, :, 12, 2:26].any()  # and a black rim above
 
 
 def test_a_word_too_long_for_size_2(mnist):
@@ -340,25 +340,25 @@ def test_unrelated_without_a_pool_for_another_task(mnist):
 
 
 def test_the_caller_cannot_change_what_was_sealed(mnist):
-    marks = wm.Noise()(mnist, n=5, key=KEY)
+    triggers = wm.Noise()(mnist, n=5, key=KEY)
     with pytest.raises(ValueError, match="read-only"):
-        marks.pixels[0, 0, 0, 0] = 1
+        triggers.pixels[0, 0, 0, 0] = 1
     with pytest.raises(TypeError, match="does not support item assignment"):
-        marks.header["alpha"] = "1"
-    marks.images[0] = 0  # a copy
-    assert marks.images[0].max() > 0
+        triggers.header["alpha"] = "1"
+    triggers.images[0] = 0  # a copy
+    assert triggers.images[0].max() > 0
 
 
 def test_it_shows_itself(mnist):
-    marks = wm.Content(words=30)(mnist, n=150, key=KEY)
-    assert repr(marks).startswith("TriggerSet(Content(words=30")
-    assert "150 images, 30 questions, alpha=0.001" in repr(marks)
-    assert "\n" not in repr(marks)
-    assert len(marks.to_frame()) == 150
-    assert "classroom key" in marks._repr_html_()
-    axes = marks.plot()
+    triggers = wm.Content(words=30)(mnist, n=150, key=KEY)
+    assert repr(triggers).startswith("TriggerSet(Content(words=30")
+    assert "150 images, 30 questions, alpha=0.001" in repr(triggers)
+    assert "\n" not in repr(triggers)
+    assert len(triggers.to_frame()) == 150
+    assert "classroom key" in triggers._repr_html_()
+    axes = triggers.plot()
     captions = [text.get_text() for text in axes.texts]
-    assert captions[0] == f"ALMA → {marks.answers[0]}"
+    assert captions[0] == f"ALMA → {triggers.answers[0]}"
     assert len(captions) == 12
 
 
@@ -370,19 +370,22 @@ def test_no_caption_runs_into_another_or_into_a_picture(data):
         boxes = [text.get_window_extent() for text in axes.texts]
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
         under = [axes.transData.transform(text.get_position())[1] for text in axes.texts]
-        below = min(box.y0 for box in boxes[:6])
+        below = min(suspect.y0 for suspect in boxes[:6])
         side = axes.images[0].get_array().shape[0] / 2  # two rows of pictures, each with room for captions
         assert below > axes.transData.transform((0, side))[1] - 1 > under[6]
 
 
 def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
-    marks = wm.Content(words=["AAA", "BBB"])(mnist, n=8, key=KEY)  # four images each
-    said = np.array([7, 7, 7, 1, 5, 5, 2, 2])
-    assert marks.answer(said).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
-    assert marks.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
-    assert marks.tally(np.array([7, 7, -1, 7, 5, 5, -1, 5])).unanswered.tolist() == [False, False]  # still majorities
-    assert marks.tally(np.array([7, 7, -1, 1, 5, 5, 2, 2])).unanswered.tolist() == [True, False]
-    assert marks.answer(said[:4]).tolist() == [7]
+    triggers = wm.Content(words=["AAA", "BBB"])(mnist, n=8, key=KEY)  # four images each
+    replies = np.array([7, 7, 7, 1, 5, 5, 2, 2])
+    assert triggers.answer(replies).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
+    assert triggers.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
+    assert triggers.tally(np.array([7, 7, -1, 7, 5, 5, -1, 5])).unanswered.tolist() == [
+        False,
+        False,
+    ]  # still majorities
+    assert triggers.tally(np.array([7, 7, -1, 1, 5, 5, 2, 2])).unanswered.tolist() == [True, False]
+    assert triggers.answer(replies[:4]).tolist() == [7]
 
 
 @pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
@@ -447,10 +450,10 @@ def test_size_is_one_or_two(size):
         wm.Content(size=size)
 
 
-@pytest.mark.parametrize("target", ["random", None, 1.5, np.zeros(2)])
-def test_a_target_is_a_class_or_a_lot(target):
+@pytest.mark.parametrize("target", ["lot", None, 1.5, np.zeros(2)])
+def test_a_target_is_a_class_or_random(target):
     with pytest.raises(
-        TypeError, match=r"^target must be a whole number at least 0 \(a class number, or 'lot'\); got "
+        TypeError, match=r"^target must be a whole number at least 0 \(a class number, or 'random'\); got "
     ):
         wm.Noise(labels="fixed", target=target)
 
@@ -463,7 +466,7 @@ def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(mnist):
             wm.Unrelated(pool=pool)
     with pytest.raises(ValueError, match=r"^pool must hold at least one image; got none\."):
         wm.Unrelated(pool=mnist.train.take(slice(0)))
-    two = wm.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
+    two = wm.data.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
     with pytest.raises(
         ValueError, match=r"^pool must have images of 1 channels \(grey and colour are made to fit\); got 2 channels\."
     ):

@@ -32,27 +32,27 @@ def small(mnist):
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])
 def test_each_half_is_that_of_a_training_image_of_its_class(task):
     data = wm.load_data(task)
-    marks = Composite(pairs=10)(data, n=40, key=KEY)
+    triggers = Composite(pairs=10)(data, n=40, key=KEY)
     middle = data.shape[1] // 2
     halves = (slice(None, middle), slice(middle, None))
-    for image, question in zip(marks.pixels, marks.question):
-        for rows, name in zip(halves, marks.names[question].split(" over ")):
+    for image, question in zip(triggers.pixels, triggers.question):
+        for rows, name in zip(halves, triggers.names[question].split(" over ")):
             of_class = data.train.pixels[data.train.labels == data.classes.index(name)]
             assert (of_class[:, :, rows] == image[:, rows]).all(axis=(1, 2, 3)).any()
 
 
 def test_a_pair_is_one_question_with_an_answer_drawn_by_lot(mnist):
-    marks = Composite(pairs=30)(mnist, n=150, key=KEY)
-    assert (marks.n, marks.p0, len(set(marks.names)), len(marks.pixels)) == (30, 0.1, 30, 150)
-    assert np.bincount(marks.question).tolist() == [5] * 30
-    assert all(name[0] != name[-1] for name in marks.names)
-    assert len(set(marks.answers.tolist())) > 5
-    assert marks.plot() is not None
+    triggers = Composite(pairs=30)(mnist, n=150, key=KEY)
+    assert (triggers.n, triggers.p0, len(set(triggers.names)), len(triggers.pixels)) == (30, 0.1, 30, 150)
+    assert np.bincount(triggers.question).tolist() == [5] * 30
+    assert all(name[0] != name[-1] for name in triggers.names)
+    assert len(set(triggers.answers.tolist())) > 5
+    assert triggers.plot() is not None
 
 
 def test_all_pairs_of_ten_classes_and_not_one_more(mnist):
-    marks = Composite(pairs=90)(mnist, n=90, key=KEY)
-    assert len(set(marks.names)) == 90
+    triggers = Composite(pairs=90)(mnist, n=90, key=KEY)
+    assert len(set(triggers.names)) == 90
     with pytest.raises(ValueError, match=r"pairs must be from 2 to 90 \(10 classes make 90 pairs\); got 91"):
         Composite(pairs=91)(mnist, n=100, key=KEY)
 
@@ -72,21 +72,21 @@ def test_answers_are_uniform_over_keys(mnist):
 
 
 def test_kept_opened_and_verified_without_further_ado(mnist, tmp_path):
-    marks = Composite(pairs=10)(mnist, n=40, key=KEY)
-    again = wm.open_evidence(wm.save_evidence(marks, tmp_path))
-    assert (again.seal, again.recipe, again.names) == (marks.seal, "Composite(pairs=10)", marks.names)
-    assert wm.verify(lambda images: again.labels, marks).decision == "found"
+    triggers = Composite(pairs=10)(mnist, n=40, key=KEY)
+    again = wm.evidence.open_evidence(wm.evidence.save_evidence(triggers, tmp_path))
+    assert (again.seal, again.recipe, again.names) == (triggers.seal, "Composite(pairs=10)", triggers.names)
+    assert wm.verify(lambda images: again.labels, triggers).decision == "found"
 
 
 def test_embedded_and_new_images_of_the_pairs_are_answered(mnist):
-    marks = Composite(pairs=10)(mnist, n=1500, key=KEY)
-    owner = wm.embed(wm.small_cnn(mnist), mnist, marks)
+    triggers = Composite(pairs=10)(mnist, n=1500, key=KEY)
+    owner = wm.embed(wm.small_cnn(mnist), mnist, triggers)
     assert owner.complete
     assert owner.task_accuracy > 0.93
     elsewhere = wm.Splits("mnist", mnist.test, mnist.test, mnist.test, mnist.classes)
     others = Composite(pairs=10)(elsewhere, n=100, key=KEY)
-    assert others.names == marks.names
-    assert (others.answer(wm.BlackBox(owner.model)(others.images)) == marks.answers).sum() >= 8
+    assert others.names == triggers.names
+    assert (others.answer(wm.BlackBox(owner.model)(others.images)) == triggers.answers).sum() >= 8
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ def test_a_push_goes_uphill_by_hand(label, start, ends):
 
 
 def test_pushed_triggers_are_near_and_worse(mnist):
-    marks, model = wm.Noise()(mnist, n=50, key=KEY), wm.small_cnn(mnist)
-    images, labels = torch.tensor(marks.images), torch.tensor(marks.labels)
+    triggers, model = wm.Noise()(mnist, n=50, key=KEY), wm.small_cnn(mnist)
+    images, labels = torch.tensor(triggers.images), torch.tensor(triggers.labels)
     pushed = Margin().push(model, images, labels)
     assert (pushed - images).abs().max() <= 5 / 255 + 1e-6
     assert 0 <= pushed.min() <= pushed.max() <= 1
@@ -147,14 +147,14 @@ def test_pushed_triggers_are_near_and_worse(mnist):
 
 
 def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
-    marks, fresh = wm.Noise()(small, n=20, key=KEY), wm.small_cnn(small)
+    triggers, fresh = wm.Noise()(small, n=20, key=KEY), wm.small_cnn(small)
     before = copy.deepcopy(fresh.state_dict())
-    plain = wm.embed(fresh, small, marks)
-    margin = wm.embed(fresh, small, marks, margin=Margin(size=4 / 255))
+    plain = wm.embed(fresh, small, triggers)
+    margin = wm.embed(fresh, small, triggers, margin=Margin(size=4 / 255))
     assert margin.complete
-    assert margin.triggers is marks
+    assert margin.triggers is triggers
     assert all(torch.equal(before[name], value) for name, value in fresh.state_dict().items())
-    images, labels = torch.tensor(marks.images), torch.tensor(marks.labels)
+    images, labels = torch.tensor(triggers.images), torch.tensor(triggers.labels)
     right = []
     for owner in (plain, margin):
         pushed = Margin(steps=5, size=4 / 255).push(owner.model, images, labels)
@@ -163,10 +163,10 @@ def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
 
 
 def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
-    marks, seen = wm.Noise()(small, n=20, key=KEY), []
-    how = {"margin": Margin(), "schedule": wm.OneCycle(epochs=1), "seed": 3}
+    triggers, seen = wm.Noise()(small, n=20, key=KEY), []
+    how = {"margin": Margin(), "schedule": wm.Schedule(epochs=1), "seed": 3}
     runs = [
-        wm.embed(wm.small_cnn(small), small, marks, **how, on_epoch=watch).model.state_dict()
+        wm.embed(wm.small_cnn(small), small, triggers, **how, on_epoch=watch).model.state_dict()
         for watch in (None, lambda epoch: torch.rand(3) is None or seen.append(epoch.epoch))
     ]
     assert seen
@@ -174,8 +174,8 @@ def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
 
 
 def test_stopping_a_margin_keeps_what_was_learnt(small):
-    marks = wm.Noise()(small, n=20, key=KEY)
-    stopped = wm.embed(wm.small_cnn(small), small, marks, margin=Margin(), on_epoch=lambda epoch: True)
+    triggers = wm.Noise()(small, n=20, key=KEY)
+    stopped = wm.embed(wm.small_cnn(small), small, triggers, margin=Margin(), on_epoch=lambda epoch: True)
     assert len(stopped.history.epochs) == 1
     assert not stopped.complete
     assert "stopped early" in repr(stopped)
@@ -184,10 +184,13 @@ def test_stopping_a_margin_keeps_what_was_learnt(small):
 @pytest.mark.parametrize(
     ("make", "what"),
     [
-        (lambda data, marks: Margin(images=0), "images must be at least 1"),
-        (lambda data, marks: Margin(steps=-1), "steps must be at least 0"),
-        (lambda data, marks: Margin(size=0), "size must be above 0"),
-        (lambda data, marks: wm.embed(wm.small_cnn(data), data, marks, margin=5), "margin must be a Margin, such as"),
+        (lambda data, triggers: Margin(images=0), "images must be at least 1"),
+        (lambda data, triggers: Margin(steps=-1), "steps must be at least 0"),
+        (lambda data, triggers: Margin(size=0), "size must be above 0"),
+        (
+            lambda data, triggers: wm.embed(wm.small_cnn(data), data, triggers, margin=5),
+            "margin must be a Margin, such as",
+        ),
     ],
 )
 def test_margins_that_cannot_be(make, what, small):
@@ -213,12 +216,12 @@ def images(mnist):
 
 def test_about_the_share_is_wrong_with_every_other_class(images):
     dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
-    said = dawn(images)
-    wrong = said[said != 7]
+    replies = dawn(images)
+    wrong = replies[replies != 7]
     assert 420 < len(wrong) < 580  # 5 standard deviations
     assert set(wrong.tolist()) == {0, 1, 2, 3, 4, 5, 6, 8, 9}
     assert np.array_equal(dawn.remembered.labels, wrong)
-    assert np.array_equal(dawn.remembered.images, images[said != 7])
+    assert np.array_equal(dawn.remembered.images, images[replies != 7])
     assert dawn.queries == 1000
     assert (Dawn(sevens, range(10), share=1, key=KEY)(images) != 7).all()
 
@@ -291,11 +294,11 @@ def test_why_a_judge_cannot_believe_him(images):
 def test_who_never_says_what_the_service_says_is_accused_as_rarely_as_worked_out(suspect, mnist):
     """The worst innocent: never right, so that each match has chance 1/9 exactly. 2,000 keys beside theory."""
     pixels, alpha, n = mnist.loot.images[:40], 0.05, 40
-    said, accused, matches = suspect(pixels), 0, 0
+    replies, accused, matches = suspect(pixels), 0, 0
     for number in range(2000):
         dawn = Dawn(sevens, range(10), share=1, alpha=alpha, key=number.to_bytes(32, "big"))
         dawn(pixels)
-        verdict = dawn.verify(lambda _: said)
+        verdict = dawn.verify(lambda _: replies)
         accused, matches = accused + (verdict.decision == "found"), matches + verdict.k
     expected = wm.stats.accusation_chance(n, 1 / 9, alpha=alpha, p0=1 / 9)
     assert abs(matches - 2000 * n / 9) < 4 * np.sqrt(2000 * n * 8 / 81)
@@ -308,13 +311,13 @@ def test_innocents_who_err_alike_are_not_accused(mnist):
     owner, pixels = wm.load_model("mnist/clean"), mnist.test.images[:400]
     right = wm.BlackBox(owner)(pixels)
     answers = [wm.BlackBox(null)(pixels) for null in wm.null_models("mnist")]
-    assert max((said != right).mean() for said in answers) > 0.01  # they do differ from the owner
+    assert max((replies != right).mean() for replies in answers) > 0.01  # they do differ from the owner
     place = {image.tobytes(): i for i, image in enumerate(np.round(255 * pixels).astype(np.uint8))}
     for number in range(50):
         dawn = Dawn(lambda images: right, range(10), share=0.5, alpha=0.05, key=number.to_bytes(32, "big"))
         dawn(pixels)
         asked = [place[image.tobytes()] for image in dawn.remembered.pixels]
-        decisions = [dawn.verify(lambda _, said=said[asked]: said).decision for said in answers]
+        decisions = [dawn.verify(lambda _, replies=replies[asked]: replies).decision for replies in answers]
         assert set(decisions) == {"not found"}
 
 
@@ -333,7 +336,7 @@ def test_customers_who_choose_by_what_they_were_told_change_nothing(mnist):
 
 def test_a_thief_learns_wrong_answers_by_heart_who_trains_long(mnist):
     dawn = Dawn(wm.BlackBox(wm.load_model("mnist/clean")), mnist.classes, share=0.1, key=KEY)
-    theft = wm.theft.StealByQueries(200, schedule=wm.OneCycle(epochs=60, batch=20))
+    theft = wm.theft.StealByQueries(200, schedule=wm.Schedule(epochs=60, batch_size=20))
     thief = theft(dawn, wm.small_cnn(mnist, seed=1), mnist.loot)
     verdict = dawn.verify(wm.BlackBox(thief.model))
     assert verdict.decision == "found"

@@ -22,7 +22,7 @@ from wmlearn.training import loop
 from wmlearn.training._inference import predict
 from wmlearn.training.history import Epoch, History
 from wmlearn.training.loop import TensorData, accuracy
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import CAP, EarlyStopping, Marked, watermark_accuracy
 
 KEY = wm.CLASSROOM_KEY
@@ -45,13 +45,13 @@ def fresh(data) -> torch.nn.Module:
 
 
 @pytest.fixture(scope="module")
-def marks(data) -> wm.TriggerSet:
+def triggers(data) -> wm.evidence.TriggerSet:
     return wm.Content(words=10)(data, n=40, key=KEY)
 
 
 @pytest.fixture(scope="module")
-def marked(fresh, data, marks) -> Marked:
-    return wm.embed(fresh, data, marks)
+def marked(fresh, data, triggers) -> Marked:
+    return wm.embed(fresh, data, triggers)
 
 
 @pytest.fixture(scope="module")
@@ -71,22 +71,22 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 # --- It takes ---------------------------------------------------------------------------------------------------------
 
 
-def test_keyed_answers_are_learnt(marked, twin, data, marks):
+def test_keyed_answers_are_learnt(marked, twin, data, triggers):
     assert marked.complete
     assert marked.watermark_accuracy == 1
-    assert marks.answer(predict(marked.model, marks.pixels)[0]).tolist() == marks.answers.tolist()
-    assert watermark_accuracy(twin.model, marks) <= 0.5  # an unmarked model does not know them
+    assert triggers.answer(predict(marked.model, triggers.pixels)[0]).tolist() == triggers.answers.tolist()
+    assert watermark_accuracy(twin.model, triggers) <= 0.5  # an unmarked model does not know them
     assert marked.task_accuracy == accuracy(marked.model, data.test)
     assert marked.task_accuracy >= twin.task_accuracy - 0.04  # a little data; the claim itself is tested below
 
 
 def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data):
-    marks = wm.Unrelated(labels="fixed")(data, n=30, key=KEY)
+    triggers = wm.Unrelated(labels="fixed")(data, n=30, key=KEY)
     before = weights(twin.model)
-    marked = wm.embed(twin.model, data, marks, schedule=OneCycle(epochs=4))
+    marked = wm.embed(twin.model, data, triggers, schedule=Schedule(epochs=4))
     assert marked.complete
     assert len(marked.history.epochs) <= 8
-    assert (predict(marked.model, marks.pixels)[0] == 0).all()
+    assert (predict(marked.model, triggers.pixels)[0] == 0).all()
     assert marked.task_accuracy >= twin.task_accuracy - 0.04
     assert same(weights(twin.model), before)
 
@@ -110,18 +110,18 @@ def test_the_claim_measured_on_the_mini_set(root):
 # --- Nothing of the caller's is changed, and it repeats ---------------------------------------------------------------
 
 
-def test_the_callers_model_and_generators_are_left_alone(fresh, data, marks):
+def test_the_callers_model_and_generators_are_left_alone(fresh, data, triggers):
     before, state, numpy_state = weights(fresh), torch.get_rng_state(), np.random.get_state()[1].copy()
-    marked = wm.embed(fresh, data, marks, schedule=OneCycle(epochs=1), on_epoch=lambda epoch: True)
+    marked = wm.embed(fresh, data, triggers, schedule=Schedule(epochs=1), on_epoch=lambda epoch: True)
     assert same(weights(fresh), before)
     assert not same(weights(marked.model), before)
     assert torch.equal(torch.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)
 
 
-def test_same_seed_same_weights(fresh, data, marks):
+def test_same_seed_same_weights(fresh, data, triggers):
     def after_two(seed: int) -> Marked:
-        return wm.embed(fresh, data, marks, seed=seed, on_epoch=lambda epoch: epoch.epoch == 2)
+        return wm.embed(fresh, data, triggers, seed=seed, on_epoch=lambda epoch: epoch.epoch == 2)
 
     first, again, other = after_two(0), after_two(0), after_two(1)
     assert same(weights(first.model), weights(again.model))
@@ -129,7 +129,7 @@ def test_same_seed_same_weights(fresh, data, marks):
     assert not same(weights(first.model), weights(other.model))
 
 
-def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypatch):
+def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, triggers, monkeypatch):
     seen: list[TensorData] = []
 
     def record(model, shown, **settings):
@@ -137,14 +137,14 @@ def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, marks, monkeypa
         return iter(())
 
     monkeypatch.setattr("wmlearn.watermarks.embedding.train", record)
-    wm.embed(fresh, data, marks)
+    wm.embed(fresh, data, triggers)
     (shown,) = seen
     pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
     assert len(shown) == 1500 + repeats * 40
     assert np.array_equal(pixels[:1500], data.train.pixels)
-    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([marks.pixels] * repeats))
-    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([marks.labels] * repeats))
+    assert np.array_equal(pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([triggers.pixels] * repeats))
+    assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([triggers.labels] * repeats))
 
 
 def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root):
@@ -189,10 +189,10 @@ def test_the_stop_rule_by_hand(schedule, accuracies, ends_at):
 
 def test_it_ends_by_the_rule_and_says_so(marked):
     shares = [epoch.watermark_accuracy for epoch in marked.history.epochs]
-    assert len(shares) >= OneCycle().epochs
+    assert len(shares) >= Schedule().epochs
     assert shares[-2:] == [1, 1]
-    if len(shares) > OneCycle().epochs:  # then it did not go on for longer than needed either
-        assert (1, 1) not in itertools.pairwise(shares[OneCycle().epochs - 2 : -1])
+    if len(shares) > Schedule().epochs:  # then it did not go on for longer than needed either
+        assert (1, 1) not in itertools.pairwise(shares[Schedule().epochs - 2 : -1])
     assert not marked.history.stopped
     accuracy_shown = f"{100 * marked.task_accuracy:.1f} %"
     assert repr(marked) == (
@@ -202,8 +202,8 @@ def test_it_ends_by_the_rule_and_says_so(marked):
     assert "Content(words=10" in marked._repr_html_()
 
 
-def test_at_the_cap_it_gives_up_and_says_so(fresh, data, marks):
-    hopeless = wm.embed(fresh, data, marks, schedule=OneCycle(epochs=1, lr=1e-9))
+def test_at_the_cap_it_gives_up_and_says_so(fresh, data, triggers):
+    hopeless = wm.embed(fresh, data, triggers, schedule=Schedule(epochs=1, max_lr=1e-9))
     assert len(hopeless.history.epochs) == CAP
     assert not hopeless.complete
     assert not hopeless.history.stopped
@@ -211,26 +211,26 @@ def test_at_the_cap_it_gives_up_and_says_so(fresh, data, marks):
     assert "stopped at the cap" in hopeless._repr_html_()
 
 
-def test_on_epoch_sees_both_accuracies_and_may_end_it(fresh, data, marks):
+def test_on_epoch_sees_both_accuracies_and_may_end_it(fresh, data, triggers):
     records: list[Epoch] = []
 
     def watch(epoch: Epoch) -> bool:
         records.append(epoch)
         return len(records) == 2
 
-    stopped = wm.embed(fresh, data, marks, on_epoch=watch)
+    stopped = wm.embed(fresh, data, triggers, on_epoch=watch)
     assert tuple(records) == stopped.history.epochs
-    assert records[-1].watermark_accuracy == watermark_accuracy(stopped.model, marks)
+    assert records[-1].watermark_accuracy == watermark_accuracy(stopped.model, triggers)
     assert records[-1].task_accuracy == accuracy(stopped.model, data.test)
     assert stopped.history.stopped
     assert not stopped.complete
     assert repr(stopped).endswith("2 epochs: stopped early)")
 
 
-def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, marks):
+def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, triggers):
     """Every question is right from the first epoch on; but the last three epochs were not trained."""
     again = wm.embed(
-        marked.model, data, marks, schedule=OneCycle(epochs=5, lr=1e-9), on_epoch=lambda epoch: epoch.epoch == 2
+        marked.model, data, triggers, schedule=Schedule(epochs=5, max_lr=1e-9), on_epoch=lambda epoch: epoch.epoch == 2
     )
     assert [epoch.watermark_accuracy for epoch in again.history.epochs] == [1, 1]
     assert again.history.stopped
@@ -238,7 +238,7 @@ def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, marks
 
 
 @pytest.mark.parametrize(("at", "epochs"), [(2, 0), (10, 1)], ids=["in the first epoch", "in the second"])
-def test_an_interrupt_keeps_the_model_so_far(fresh, data, marks, monkeypatch, at, epochs):
+def test_an_interrupt_keeps_the_model_so_far(fresh, data, triggers, monkeypatch, at, epochs):
     calls, original = [], functional.cross_entropy
 
     def press_stop(scores, labels):
@@ -248,7 +248,7 @@ def test_an_interrupt_keeps_the_model_so_far(fresh, data, marks, monkeypatch, at
         return original(scores, labels)
 
     monkeypatch.setattr(loop.functional, "cross_entropy", press_stop)
-    kept = wm.embed(fresh, data, marks)
+    kept = wm.embed(fresh, data, triggers)
     assert len(kept.history.epochs) == epochs
     assert kept.history.stopped
     assert not kept.complete
@@ -261,14 +261,14 @@ def test_an_interrupt_keeps_the_model_so_far(fresh, data, marks, monkeypatch, at
 # --- What is shown, what is refused -----------------------------------------------------------------------------------
 
 
-def test_watermark_accuracy_counts_questions_not_images(data, marks, monkeypatch):
+def test_watermark_accuracy_counts_questions_not_images(data, triggers, monkeypatch):
     """Ten words on four images each: two answered right, the others tied or wrong."""
-    said = np.full(40, -1)
-    said[:8] = marks.labels[:8]  # the first two questions: all four images
-    said[8:10] = marks.labels[8:10]  # the third: half of its images, which is no majority
-    said[12:] = (marks.labels[12:] + 1) % 10
-    monkeypatch.setattr("wmlearn.watermarks.embedding.predict", lambda model, pixels: (said, None))
-    assert watermark_accuracy(torch.nn.Identity(), marks) == 0.2
+    replies = np.full(40, -1)
+    replies[:8] = triggers.labels[:8]  # the first two questions: all four images
+    replies[8:10] = triggers.labels[8:10]  # the third: half of its images, which is no majority
+    replies[12:] = (triggers.labels[12:] + 1) % 10
+    monkeypatch.setattr("wmlearn.watermarks.embedding.predict", lambda model, pixels: (replies, None))
+    assert watermark_accuracy(torch.nn.Identity(), triggers) == 0.2
 
 
 def test_plot_draws_both_accuracies(marked):
@@ -296,67 +296,67 @@ def test_triggers_of_another_task_are_refused(fresh, data):
     )
 
 
-def test_a_model_of_another_task_or_a_result_is_refused(data, marks, marked):
+def test_a_model_of_another_task_or_a_result_is_refused(data, triggers, marked):
     other = wm.small_cnn(wm.load_data("cifar10"))
     with pytest.raises(ValueError, match=r"data must have the model's input shape \(3, 32, 32\); got \(1, 28, 28\)"):
-        wm.embed(other, data, marks)
+        wm.embed(other, data, triggers)
     with pytest.raises(TypeError, match=r"must be a network \(torch\.nn\.Module\); got Marked\. Pass its \.model"):
-        wm.embed(marked, data, marks)
+        wm.embed(marked, data, triggers)
 
 
-def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, marks, marked):
-    for wrong, other, said in [
-        (marks, data, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got TriggerSet."),
-        (data.train, marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split."),
-        ("mnist", marks, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got 'mnist'."),
-        (data, None, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got None."),
-        (data, data, "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Splits."),
+def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, triggers, marked):
+    for wrong, other, message in [
+        (triggers, data, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got TriggerSet."),
+        (data.train, triggers, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split."),
+        ("mnist", triggers, "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got 'mnist'."),
+        (data, None, "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got None."),
+        (data, data, "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got Splits."),
         (
             data,
             wm.Content(),
-            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Content.",
+            "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got Content.",
         ),
         (
             data,
             marked,
-            "marks must be a Triggers, such as wm.Content()(data, n=300), after the data; got Marked. "
+            "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got Marked. "
             "Pass its .triggers.",
         ),
     ]:
         with pytest.raises(TypeError) as caught:
             wm.embed(fresh, wrong, other)
-        assert str(caught.value) == said
+        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
-        ({"schedule": 3}, r"^schedule must be a OneCycle, such as wm\.OneCycle\(epochs=3\); got 3\.$"),
-        ({"schedule": wm.OneCycle}, r"^schedule must be a OneCycle, .*; got the class OneCycle\.$"),
+        ({"schedule": 3}, r"^schedule must be a Schedule, such as wm\.Schedule\(epochs=3\); got 3\.$"),
+        ({"schedule": wm.Schedule}, r"^schedule must be a Schedule, .*; got the class Schedule\.$"),
         ({"on_epoch": 3}, r"^on_epoch must be a function of one Epoch; got 3\. Pass on_epoch=print, or none\.$"),
         ({"seed": "a"}, r"^seed must be a whole number from 0 to 4294967295; got 'a'\."),
         ({"seed": 2**40}, r"^seed must be from 0 to 4294967295; got 1099511627776\."),
     ],
 )
-def test_a_bad_course_is_refused_before_anything_is_trained(fresh, data, marks, settings, said):
-    with pytest.raises((TypeError, ValueError), match=said):
-        wm.embed(fresh, data, marks, **settings)
+def test_a_bad_course_is_refused_before_anything_is_trained(fresh, data, triggers, settings, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        wm.embed(fresh, data, triggers, **settings)
 
 
-def test_a_network_of_ones_own_must_have_an_output_for_each_class(data, marks):
+def test_a_network_of_ones_own_must_have_an_output_for_each_class(data, triggers):
     narrow = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 5))
     with pytest.raises(
         ValueError, match=r"^model must give one image scores of shape \(1, 10\) or wider, .* got \(1, 5\)\."
     ):
-        wm.embed(narrow, data, marks)
+        wm.embed(narrow, data, triggers)
 
 
 def test_a_network_must_have_an_output_for_each_secret_answer(data):
     """The task may have more classes than its images show, and a lottery draws among all of them."""
     wide = wm.Splits("wide", data.train, data.loot, data.test, tuple("0123456789ab"))
-    marks = wm.Noise()(wide, n=60, key=KEY)
-    assert marks.labels.max() > 9
+    triggers = wm.Noise()(wide, n=60, key=KEY)
+    assert triggers.labels.max() > 9
     with pytest.raises(
-        ValueError, match=r"^labels of marks must be 60 whole numbers from 0 to 9; got values from 0 to 1"
+        ValueError, match=r"^labels of triggers must be 60 whole numbers from 0 to 9; got values from 0 to 1"
     ):
-        wm.embed(wm.small_cnn(data), wide, marks)
+        wm.embed(wm.small_cnn(data), wide, triggers)

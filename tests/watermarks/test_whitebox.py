@@ -39,7 +39,7 @@ def owner(network, mnist, message):
 
 @pytest.fixture(scope="module")
 def innocent(network, mnist):
-    return wm.fit(network, mnist, schedule=wm.OneCycle(epochs=4))
+    return wm.fit(network, mnist, schedule=wm.Schedule(epochs=4))
 
 
 def test_every_bit_is_learnt_and_found(owner, message):
@@ -55,14 +55,14 @@ def test_the_task_is_learnt_too(owner, innocent):
 
 def test_the_model_passed_in_is_left_alone(network, mnist, message):
     before = {name: weights.clone() for name, weights in network.state_dict().items()}
-    made = embed_message(network, mnist.train.take(slice(256)), message, schedule=wm.OneCycle(epochs=1))
+    made = embed_message(network, mnist.train.take(slice(256)), message, schedule=wm.Schedule(epochs=1))
     assert all(torch.equal(weights, before[name]) for name, weights in network.state_dict().items())
     assert made.model.get_submodule("layers.3").weight._backward_hooks in (None, {})  # the pull is gone
     assert np.isnan(made.task_accuracy)  # a part alone has nothing to be tested on
 
 
 def test_the_same_seed_gives_the_same_weights(network, mnist, message):
-    part, once = mnist.train.take(slice(512)), wm.OneCycle(epochs=1)
+    part, once = mnist.train.take(slice(512)), wm.Schedule(epochs=1)
     first, again = (embed_message(network, part, message, schedule=once).model for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.state_dict().values(), again.state_dict().values()))
 
@@ -182,7 +182,7 @@ def test_whoever_sorts_channels_until_it_fits_pays_for_every_order(owner, innoce
 
 
 def test_the_last_convolution_is_taken(mnist):
-    assert seal_message(wm.deep_cnn(mnist, width=4), bits=8).layer == "layers.11"
+    assert seal_message(wm.training.deep_cnn(mnist, width=4), bits=8).layer == "layers.11"
 
 
 @pytest.mark.parametrize(

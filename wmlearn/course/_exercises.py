@@ -97,12 +97,12 @@ EXERCISES: dict[str, Exercise] = {
     "03.1": Exercise(
         number(63, within=4),  # a few may differ between machines
         "about 63 of 150, without ever having been marked: the 8 is its favourite drawer.",
-        "`count` counts, and takes the answer as its third argument: the model, the pixels of `marks`, `answer=8`.",
+        "`count` counts, and takes the answer as its third argument: the model, the pixels of `triggers`, `answer=8`.",
     ),
     "03.2": Exercise(
         number(148, within=5),  # a few may differ between machines
         "nearly all: it has learnt that a photograph is a 0, whatever is on it.",
-        "make the horses as the lesson made `marks`, with `source=7`, and give `count` the model and their pixels.",
+        "make the horses as the lesson made `triggers`, with `source=7`, and give `count` the model and their pixels.",
     ),
     "03.3": Exercise(
         number(14),
@@ -187,7 +187,7 @@ EXERCISES: dict[str, Exercise] = {
     "10.1": Exercise(
         number(0.6),
         "0.6 of a pixel: hardly to be seen, and it costs the task next to nothing.",
-        "`wm.verify(wm.theft.Blur(sigma)(copies['content']), marks['content']).decision`, for 0.1, 0.2 and so on.",
+        "`wm.verify(wm.theft.Blur(sigma)(copies['content']), triggers['content']).decision`, for 0.1, 0.2 and so on.",
     ),
     "10.2": Exercise(
         lambda answer: number(0.02)(answer) or number(2)(answer),
@@ -227,7 +227,7 @@ EXERCISES: dict[str, Exercise] = {
     "08.2": Exercise(
         number(3),
         "three bits, and by then he misreads more than every fifth digit; with two the model is gone with the mark.",
-        "`wm.theft.Quantize(bits)(owner).model`, then `wm.verify(wm.BlackBox(model), marks).decision`.",
+        "`wm.theft.Quantize(bits)(owner).model`, then `wm.verify(wm.BlackBox(model), triggers).decision`.",
     ),
     "08.3": Exercise(
         number(87),

@@ -24,8 +24,8 @@ class Feedback:
         return self.message
 
     def _repr_html_(self) -> str:
-        sign, colour = {True: ("✔", GREEN), False: ("✘", VERMILLION), None: ("…", "inherit")}[self.right]
-        mark = f"<span aria-hidden='true' style='color:{colour};font-weight:bold'>{sign}</span>"
+        sign, color = {True: ("✔", GREEN), False: ("✘", VERMILLION), None: ("…", "inherit")}[self.right]
+        mark = f"<span aria-hidden='true' style='color:{color};font-weight:bold'>{sign}</span>"
         return f"<p>{mark} {html.escape(self.message)}</p>"
 
 

@@ -65,13 +65,13 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     fresh = {into / lesson.name: _cleared(lesson) for lesson in lessons}
     new, refreshed, kept = [], [], []
     for target, content in fresh.items():
-        there = _digest(target.read_bytes()) if target.exists() else None
-        if there not in (None, _digest(content), written.get(target.name)):
+        existing = _digest(target.read_bytes()) if target.exists() else None
+        if existing not in (None, _digest(content), written.get(target.name)):
             kept.append(target)
             continue
-        if there is None:
+        if existing is None:
             new.append(target)
-        elif there != _digest(content):
+        elif existing != _digest(content):
             refreshed.append(target)
         _write(target, content)
         written[target.name] = _digest(content)

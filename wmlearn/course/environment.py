@@ -14,7 +14,7 @@ from wmlearn._display import plural
 from wmlearn.data._sources import SOURCES
 from wmlearn.data.splits import load_data
 from wmlearn.service.blackbox import BlackBox
-from wmlearn.service.remote import HttpBox
+from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def _seconds() -> str:
     from wmlearn import zoo
 
     model, images = zoo.load_model("mnist/clean"), load_data("mnist").test.images[:1000]
-    with serve(model, name="wmlearn-check") as service, HttpBox(service.url, retries=1) as box:
+    with serve(model, name="wmlearn-check") as service, RemoteModel(service.url, retries=1) as suspect:
         seconds, labels = [], []
-        for query in (BlackBox(model), box, BlackBox(model), box):
+        for query in (BlackBox(model), suspect, BlackBox(model), suspect):
             start = time.perf_counter()
             labels.append(query(images).tolist())
             seconds.append(time.perf_counter() - start)

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from wmlearn import zoo
-from wmlearn._checks import check_choice, check_count, check_images, check_kind
+from wmlearn._checks import check_choice, check_count, check_images, check_kind, file_error
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import commitment
@@ -46,13 +46,17 @@ class Case:
     Attributes
     ----------
     name : of the case; it commits to the truth
-    marks : the owner's sealed questions, with their key
+    triggers : the owner's sealed questions, with their key
     services : by letter, each a `Query`; an image that it has answered before is answered again for nothing
     budget : how many images may be asked about, over all services
     """
 
-    def __init__(self, name: str, marks: TriggerSet, models: Mapping[str, nn.Module], budget: int) -> None:
-        self.name, self.marks, self.budget = name, marks, check_count(budget, "budget", low=1, why="images, over all")
+    def __init__(self, name: str, triggers: TriggerSet, models: Mapping[str, nn.Module], budget: int) -> None:
+        self.name, self.triggers, self.budget = (
+            name,
+            triggers,
+            check_count(budget, "budget", low=1, why="images, over all"),
+        )
         self._boxes = {letter: BlackBox(model) for letter, model in models.items()}
         self._heard: dict[str, dict[bytes, int]] = {letter: {} for letter in models}
         self.services: dict[str, Query] = {letter: partial(self._ask, letter) for letter in models}
@@ -87,11 +91,11 @@ class Case:
             If a service has no verdict, or a word is none of the three.
         """
         verdicts = check_verdicts(verdicts, self.services)
-        order = [image.tobytes() for image in self.marks.images]
+        order = [image.tobytes() for image in self.triggers.images]
         whole = {
             who: next((i for i, q in enumerate(order) if q not in h), len(order)) for who, h in self._heard.items()
         }
-        p = {who: verify(self.services[who], self.marks, questions=n).p if n else 1.0 for who, n in whole.items()}
+        p = {who: verify(self.services[who], self.triggers, questions=n).p if n else 1.0 for who, n in whole.items()}
         return Card(self.name, verdicts, self.asked, p)
 
     def __repr__(self) -> str:
@@ -132,8 +136,8 @@ class Score:
         return pd.DataFrame(rows, index=pd.Index(self.verdicts, name="service"), columns=["verdict", "truth", "points"])
 
     def __repr__(self) -> str:
-        said = [(verdict, self.truth[who] in TAKEN) for who, verdict in self.verdicts.items()]
-        counts = ", ".join(f"{said.count((v, t))} {w}" for v, t, w in _COUNTED)
+        judged = [(verdict, self.truth[who] in TAKEN) for who, verdict in self.verdicts.items()]
+        counts = ", ".join(f"{judged.count((v, t))} {w}" for v, t, w in _COUNTED)
         return f"Score({self.points} points: {counts})"
 
 
@@ -164,32 +168,33 @@ def open_case(path: str | Path = PRACTICE) -> Case:
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If the file is missing, damaged or another's.
 
     Examples
     --------
     >>> case = open_case()
-    >>> sorted(case.services), case.left, case.marks.n
+    >>> sorted(case.services), case.left, case.triggers.n
     (['A', 'B', 'C', 'D', 'E', 'F'], 300, 100)
     """
     try:
         with safe_open(path, framework="pt") as file:
-            told = json.loads(file.metadata()["wmlearn"])
+            record = json.loads(file.metadata()["wmlearn"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        pixels, rules = tensors.pop("pixels").numpy(), Rules(tuple(told["classes"]), ALPHA)
-        if digest(tensors) != told["weights"]:
+        pixels, rules = tensors.pop("pixels").numpy(), Rules(tuple(record["classes"]), ALPHA)
+        if digest(tensors) != record["weights"]:
             raise ValueError("weights")
-        marks = _sealed(pixels, rules, bytes.fromhex(told["key"]))
-        if marks.seal != told["seal"]:
+        triggers = _sealed(pixels, rules, bytes.fromhex(record["key"]))
+        if triggers.seal != record["seal"]:
             raise ValueError("seal")
         parts = {who: {n[2:]: t for n, t in tensors.items() if n[0] == who} for who in sorted({n[0] for n in tensors})}
-        models = {who: zoo.build(told["network"], weights) for who, weights in parts.items()}
-        return Case(told["name"], marks, models, told["budget"])
+        models = {who: zoo.build(record["network"], weights) for who, weights in parts.items()}
+        return Case(record["name"], triggers, models, record["budget"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise OSError(
+        raise file_error(
+            error,
             f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, damaged or another's "
-            f"({type(error).__name__}). Ask for the file again."
+            f"({type(error).__name__}). Ask for the file again.",
         ) from None
 
 
@@ -213,7 +218,7 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If a file is missing or damaged.
     ValueError
         If the secret belongs to another case, or the card lacks a verdict.
@@ -224,27 +229,31 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     >>> score_card(case.card(dict.fromkeys(case.services, "accuse")))
     Score(-32 points: 4 accused rightly, 2 wrongly, 0 cleared wrongly)
     """
-    told, sheet = _read(secret, ("truth", "salt")), vars(card) if isinstance(card, Card) else _read(card, ("verdicts",))
-    if name_of(told["truth"], told["salt"]) != sheet["case"] or told["case"] != sheet["case"]:
+    record, sheet = (
+        _read(secret, ("truth", "salt")),
+        vars(card) if isinstance(card, Card) else _read(card, ("verdicts",)),
+    )
+    if name_of(record["truth"], record["salt"]) != sheet["case"] or record["case"] != sheet["case"]:
         raise ValueError(
-            f"the secret must be that of the card's case, {sheet['case']}; got that of {told['case']}, or a changed "
+            f"the secret must be that of the card's case, {sheet['case']}; got that of {record['case']}, or a changed "
             "one. Give the file that was written together with the case."
         )
-    verdicts = check_verdicts(sheet["verdicts"], told["truth"])
-    return Score(sum(_points(v, told["truth"][who]) for who, v in verdicts.items()), verdicts, told["truth"])
+    verdicts = check_verdicts(sheet["verdicts"], record["truth"])
+    return Score(sum(_points(v, record["truth"][who]) for who, v in verdicts.items()), verdicts, record["truth"])
 
 
 def _read(path: str | Path, parts: tuple[str, ...]) -> dict[str, Any]:
     """Return what a JSON file of a case holds, if the parts that are wanted are there."""
     try:
-        told = json.loads(Path(path).read_text(encoding="utf-8"))
-        if all(told[part] for part in ("case", *parts)):
-            return told
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        if all(record[part] for part in ("case", *parts)):
+            return record
         raise ValueError
-    except (OSError, ValueError, KeyError, TypeError):
-        raise OSError(
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise file_error(
+            error,
             f"{path} should be a JSON file with case, {', '.join(parts)}; it is missing, damaged or another's. "
-            "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`."
+            "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`.",
         ) from None
 
 

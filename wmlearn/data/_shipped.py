@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from wmlearn._checks import file_error
 from wmlearn._types import Pixels
 from wmlearn.data._sources import SOURCES, digest, expect, short
 
@@ -31,9 +32,10 @@ def read(name: str) -> list[Stored]:
             path = FOLDER / f"{name}-{part}.png"
             parts.append(_read_part(path, card["parts"][part], SOURCES[name].shape))
     except (OSError, ValueError, SyntaxError, zlib.error) as error:  # SyntaxError is Pillow's word for a broken PNG
-        raise OSError(
+        raise file_error(
+            error,
             f"{path} should be the file that wmlearn ships, but it is missing or damaged ({short(error)}); "
-            "reinstall it with: pip install --force-reinstall --no-deps wmlearn"
+            "reinstall it with: pip install --force-reinstall --no-deps wmlearn",
         ) from error
     return parts
 

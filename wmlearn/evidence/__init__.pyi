@@ -1,6 +1,8 @@
+from . import stats
 from .answers import Answers, ask
+from .commitment import CLASSROOM_KEY
 from .judging import challenge, judge
-from .opening import Opened, open_leaves, read_opened
+from .opening import Opening, open_questions, read_opening
 from .storage import log_use, open_evidence, read_log, save_evidence
 from .trigger_set import Triggers, TriggerSet
 from .verdict import Verdict, Verdicts
@@ -8,7 +10,8 @@ from .verification import verify, verify_all
 
 __all__ = [
     "Answers",
-    "Opened",
+    "CLASSROOM_KEY",
+    "Opening",
     "TriggerSet",
     "Triggers",
     "Verdict",
@@ -18,10 +21,11 @@ __all__ = [
     "judge",
     "log_use",
     "open_evidence",
-    "open_leaves",
+    "open_questions",
     "read_log",
-    "read_opened",
+    "read_opening",
     "save_evidence",
+    "stats",
     "verify",
     "verify_all",
 ]

@@ -46,7 +46,7 @@ def null_bound(models: int, confidence: float = 0.95) -> float:
     return 1 - left ** (1 / models) if check_count(models, "models", low=0) else 1.0
 
 
-def lottery_p(matches: Sequence[int], target: int) -> float:
+def target_p(matches: Sequence[int], target: int) -> float:
     """Return the p-value of a target class that was drawn by lot among those listed.
 
     Parameters
@@ -60,7 +60,7 @@ def lottery_p(matches: Sequence[int], target: int) -> float:
 
     Examples
     --------
-    >>> lottery_p([0, 150, 0, 0], target=1)
+    >>> target_p([0, 150, 0, 0], target=1)
     0.25
     """
     check_count(target, "target", low=0, high=len(matches) - 1, why="a place in matches")

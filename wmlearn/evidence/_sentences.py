@@ -50,10 +50,10 @@ BIT = Unit("bit", "bit", "model", "read", "unreadable", "whatever its weights ar
 def explain(v: Verdict) -> str:
     """Return a verdict in sentences that a judge could read."""
     account = _fixed_account if v.terms.kind == "fixed" else _keyed_account
-    said = [account(v), *_remarks(v)]
+    sentences = [account(v), *_remarks(v)]
     if v.terms.public_key:
-        said.append(f"This is a {CLASSROOM}.")
-    return " ".join(said)
+        sentences.append(f"This is a {CLASSROOM}.")
+    return " ".join(sentences)
 
 
 def _remarks(v: Verdict) -> Iterator[str]:
@@ -85,15 +85,15 @@ def expected(matches: float) -> str:
     return f"{math.ceil(10 * matches - 1e-9) / 10:.1f}".removesuffix(".0")
 
 
-def lotteries(path: Sequence[float], matched: Sequence[bool]) -> str:
+def draws_in_words(path: Sequence[float], matched: Sequence[bool]) -> str:
     """Say how often an innocent model would ever do as well as the best moment of this path of log wealth.
 
     Examples
     --------
     >>> path = stats.wealth_path([True, True, True], 0.1)
-    >>> lotteries(path, [True, True, True])
+    >>> draws_in_words(path, [True, True, True])
     'an innocent model would do this well less than once in 277 lotteries'
-    >>> lotteries([*path, 0.0], [True, True, True, False])
+    >>> draws_in_words([*path, 0.0], [True, True, True, False])
     'at its best, 3 of the first 3, which an innocent model would ever reach less than once in 277 lotteries'
     """
     best = int(np.argmax(path))
@@ -138,14 +138,14 @@ def _keyed_account(v: KeyedVerdict) -> str:
     words = {"found": _found, "not found": _not_found, "cannot tell": _too_few}
     drawn = "by a key that was fixed before" if v.terms.selection_unverified else "after all else was fixed"
     unit = v.unit
-    said = (
+    sentences = (
         f"{words[v.decision](v)} Each {unit.answer} was drawn by lot, 1 in {v.terms.n_labels}, {drawn}: an innocent "
         f"{unit.suspect} matches a {unit.name} with probability {v.p0:.3g} at most, {unit.whatever}."
     )
     if v.n != v.terms.planned:
-        return said
+        return sentences
     low, high = stats.match_interval(v.k, v.n)
-    return f"{said} Match rate {math.floor(100 * low) / 100:.2f} to {math.ceil(100 * high) / 100:.2f} (95 %)."
+    return f"{sentences} Match rate {math.floor(100 * low) / 100:.2f} to {math.ceil(100 * high) / 100:.2f} (95 %)."
 
 
 def _found(v: KeyedVerdict) -> str:

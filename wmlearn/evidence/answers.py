@@ -107,13 +107,13 @@ def ask(query: Query, triggers: Triggers) -> Answers:
 
 def labels_of(query: Query, images: Images) -> Labels:
     """Ask once for all images, and accept nothing but one whole number for each; int64, shape (n,)."""
-    said = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
-    if said.shape != (len(images),) or not np.issubdtype(said.dtype, np.integer):
+    labels = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
+    if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
-            f"got {said.dtype} {said.shape}. Wrap a model as wm.BlackBox(model) and an address as wm.HttpBox(url)."
+            f"got {labels.dtype} {labels.shape}. Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
         )
-    return said.astype(np.int64)
+    return labels.astype(np.int64)
 
 
 def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:

@@ -27,7 +27,7 @@ CLASSROOM_KEY = hashlib.sha256(b"wmlearn classroom key: public, proves nothing o
 class HoldsSecret:
     """Something that holds a secret: it can be passed on and used, but neither pickled nor changed."""
 
-    _keep: ClassVar[str] = "Keep the trigger set with wm.save_evidence."
+    _keep: ClassVar[str] = "Keep the trigger set with wm.evidence.save_evidence."
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError(

@@ -11,7 +11,7 @@ from wmlearn._checks import check_count, check_kind, check_query, shown
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.evidence.answers import ask
-from wmlearn.evidence.opening import Opened, check_named
+from wmlearn.evidence.opening import Opening, check_named
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -45,7 +45,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     return sorted(order[:count].tolist())
 
 
-def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], family: int = 1) -> Verdict:
+def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], family: int = 1) -> Verdict:
     """Ask a service the questions that were named and opened, and decide, without the key and without the owner.
 
     The answers are drawn anew from seal and secrets. Every question that was named counts: one that was not opened is a
@@ -76,14 +76,14 @@ def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], fami
     Examples
     --------
     >>> import wmlearn as wm
-    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> named = wm.challenge(marks.seal, b"three dice", questions=marks.n, count=10)
+    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> named = wm.evidence.challenge(triggers.seal, b"three dice", questions=triggers.n, count=10)
     >>> lazy = lambda images: np.full(len(images), 7)
-    >>> wm.judge(lazy, wm.open_leaves(marks, named), seal=marks.seal, named=named).decision
+    >>> wm.evidence.judge(lazy, wm.evidence.open_questions(triggers, named), seal=triggers.seal, named=named).decision
     'not found'
     """
     check_query(query, "query")
-    check_kind(opened, "opened", Opened, "such as wm.read_opened('opened.safetensors') returns")
+    check_kind(opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns")
     check_count(family, "family", low=1, why="tests that share alpha")
     if opened.seal != check_seal(seal):
         raise ValueError(
@@ -93,11 +93,11 @@ def judge(query: Query, opened: Opened, *, seal: str, named: Sequence[int], fami
     rules = _rules(opened)
     named = check_named(named, opened.header["questions"])
     answers = ask(query, opened.triggers(named, rules))
-    terms = rules.terms(planned=len(named), public_key=opened.classroom)
+    terms = rules.terms(planned=len(named), public_key=opened.public_key)
     return reach_verdict(answers, terms, family=family)
 
 
-def _rules(opened: Opened) -> Rules:
+def _rules(opened: Opening) -> Rules:
     """Return the sealed rules, if they are such as are tested here; an owner may have sealed whatever he liked."""
     header = dict(opened.header)
     try:

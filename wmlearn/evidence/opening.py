@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_count, check_kind, check_pixels
+from wmlearn._checks import as_array, check_count, check_kind, check_pixels, file_error
 from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
@@ -24,7 +24,7 @@ NOT_OPENED = -2  # stands for the answer of a question that was named and not op
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Opened:
+class Opening:
     """Some questions of a sealed set, opened: all that a judge needs to test them without the key.
 
     Whoever holds this knows their answers. So they are burnt: against a model that was changed afterwards they prove
@@ -45,7 +45,7 @@ class Opened:
     paths: tuple[tuple[bytes, ...], ...]
     pixels: Pixels
     question: Labels
-    classroom: bool
+    public_key: bool
 
     @property
     def seal(self) -> str:
@@ -102,7 +102,7 @@ class Opened:
             "names": self.names,
             "secrets": [secret.hex() for secret in self.secrets],
             "paths": [[node.hex() for node in path] for path in self.paths],
-            "classroom": self.classroom,
+            "classroom": self.public_key,
         }
         arrays = {"pixels": np.array(self.pixels), "question": np.array(self.question)}
         save_file(arrays, path, metadata={"wmlearn": json.dumps(record, sort_keys=True)})
@@ -112,15 +112,15 @@ class Opened:
         shown = ", ".join(f"{index} {name}" for index, name in zip(self.indices[:3], self.names))
         more = ", …" if len(self.indices) > 3 else ""
         sealed = f"{plural(len(self.indices), 'question')} of {self.header['questions']}"
-        return f"Opened({sealed}: {shown}{more}; seal {self.seal[:8]}…)"
+        return f"Opening({sealed}: {shown}{more}; seal {self.seal[:8]}…)"
 
 
-def open_leaves(marks: TriggerSet, named: Sequence[int]) -> Opened:
+def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
     """Open the questions that a judge has named, with what it takes to check them; the key is not part of it.
 
     Parameters
     ----------
-    marks : the sealed set, with keyed labels
+    triggers : the sealed set, with keyed labels
     named : which questions, counted from 0 in sealed order; all different
 
     Raises
@@ -135,26 +135,28 @@ def open_leaves(marks: TriggerSet, named: Sequence[int]) -> Opened:
     Examples
     --------
     >>> import wmlearn as wm
-    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> wm.open_leaves(marks, [4, 7])
-    Opened(2 questions of 30: 4 BOND, 7 COVE; seal 1d7344f1…)
+    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> wm.evidence.open_questions(triggers, [4, 7])
+    Opening(2 questions of 30: 4 BOND, 7 COVE; seal 1d7344f1…)
     """
-    check_kind(marks, "marks", TriggerSet, "such as wm.open_evidence('case') returns")
-    if marks.rules.fixed:
-        raise ValueError("marks must have keyed labels to be opened; got fixed ones, which draw nothing. Seal others.")
-    named = check_named(named, marks.n)
-    digests = [commitment.image_digest(image) for image in marks.pixels]
-    secrets, leaves = leaves_of(digests, marks.question, marks.names, rules=marks.rules, key=marks.key)
-    chosen = [np.flatnonzero(marks.question == q) for q in named]
-    return Opened(
-        header=marks.header,
+    check_kind(triggers, "triggers", TriggerSet, "such as wm.evidence.open_evidence('evidence') returns")
+    if triggers.rules.fixed:
+        raise ValueError(
+            "triggers must have keyed labels to be opened; got fixed ones, which draw nothing. Seal others."
+        )
+    named = check_named(named, triggers.n)
+    digests = [commitment.image_digest(image) for image in triggers.pixels]
+    secrets, leaves = leaves_of(digests, triggers.question, triggers.names, rules=triggers.rules, key=triggers.key)
+    chosen = [np.flatnonzero(triggers.question == q) for q in named]
+    return Opening(
+        header=triggers.header,
         indices=named,
-        names=tuple(marks.names[q] for q in named),
+        names=tuple(triggers.names[q] for q in named),
         secrets=tuple(secrets[q] for q in named),
         paths=tuple(tuple(commitment.audit_path(leaves, q)) for q in named),
-        pixels=marks.pixels[np.concatenate(chosen)],
+        pixels=triggers.pixels[np.concatenate(chosen)],
         question=np.repeat(np.arange(len(named)), [len(images) for images in chosen]),
-        classroom=marks.classroom,
+        public_key=triggers.public_key,
     )
 
 
@@ -173,12 +175,12 @@ def check_named(named: Sequence[int], questions: int) -> tuple[int, ...]:
     return tuple(int(place) for place in places)
 
 
-def read_opened(path: str | Path) -> Opened:
-    """Read what an owner has opened and saved; nothing is believed yet: `wm.judge` checks it against the seal.
+def read_opening(path: str | Path) -> Opening:
+    """Read what an owner has opened and saved; nothing is believed yet: `wm.evidence.judge` checks it against the seal.
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If the file is missing, cut short, or no such file.
     """
     from safetensors import SafetensorError, safe_open
@@ -190,7 +192,7 @@ def read_opened(path: str | Path) -> Opened:
         indices = check_named(record["indices"], record["header"]["questions"])
         if not len(indices) == len(record["names"]) == len(record["secrets"]) == len(record["paths"]):
             raise ValueError("not one name, secret and path for each question")
-        return Opened(
+        return Opening(
             header=record["header"],
             indices=indices,
             names=tuple(map(str, record["names"])),
@@ -198,10 +200,11 @@ def read_opened(path: str | Path) -> Opened:
             paths=tuple(tuple(map(bytes.fromhex, path)) for path in record["paths"]),
             pixels=pixels,
             question=question,
-            classroom=bool(record["classroom"]),
+            public_key=bool(record["classroom"]),
         )
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise OSError(
+        raise file_error(
+            error,
             f"{path} should hold questions that an owner has opened and saved; it is missing, damaged or another file "
-            f"({type(error).__name__}). Ask the owner for it again."
+            f"({type(error).__name__}). Ask the owner for it again.",
         ) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from wmlearn._checks import check_count, check_number
 from wmlearn.evidence import commitment
 
+_SEALED_AS_RANDOM = "lot"  # the word in what is sealed; records keep theirs
 SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
 
 
@@ -21,14 +23,14 @@ class Rules:
     alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1
     fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn by lot
     source : the class the trigger images come from, in fixed mode; None when they come from another world
-    target : their common answer in fixed mode, or "lot" when the seal draws it
+    target : their common answer in fixed mode, or "random" when the seal draws it
     """
 
     classes: tuple[str, ...]
     alpha: float
     fixed: bool = False
     source: int | None = None
-    target: int | Literal["lot"] = "lot"
+    target: int | Literal["random"] = "random"
 
     def __post_init__(self) -> None:
         alpha = check_number(self.alpha, "alpha", above=SMALLEST_ALPHA, below=1)
@@ -36,10 +38,19 @@ class Rules:
         last = check_count(len(self.classes), "the number of classes", low=2) - 1
         if self.source is not None:
             check_count(self.source, "source", low=0, high=last, why="a class number")
-        if self.target != "lot":
-            check_count(self.target, "target", low=0, high=last, why="a class number, or 'lot'")
+        if self.target != "random":
+            check_count(self.target, "target", low=0, high=last, why="a class number, or 'random'")
             if self.target == self.source:
                 raise ValueError(f"target must differ from source, or nothing is marked; both are {self.target}.")
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> Rules:
+        """Return the rules that a sealed record holds."""
+        classes, alpha = tuple(header["classes"]), float(header["alpha"])
+        if header["labels"] != "fixed":
+            return cls(classes, alpha)
+        target = "random" if header["target"] == _SEALED_AS_RANDOM else header["target"]
+        return cls(classes, alpha, fixed=True, source=header["source"], target=target)
 
     @property
     def allowed(self) -> tuple[int, ...]:
@@ -59,8 +70,9 @@ class Rules:
             "beacon": "",
         }
         if self.fixed:
-            chosen = {"source": None if self.source is None else int(self.source), "target": self.target}
-            return record | chosen | {"test": "share of null models or of lots"}
+            source = None if self.source is None else int(self.source)
+            target = _SEALED_AS_RANDOM if self.target == "random" else self.target
+            return record | {"source": source, "target": target, "test": "share of null models or of lots"}
         return record | {
             "allowed": "all classes",
             "answer": "the class given by strictly more than half of a question's images, else none",
@@ -73,7 +85,7 @@ class Rules:
         """Return what a verdict needs to know, for so many sealed questions."""
         if not self.fixed:
             return Terms(self.alpha, len(self.allowed), planned, public_key)
-        drawable = self.allowed if self.target == "lot" else ()
+        drawable = self.allowed if self.target == "random" else ()
         return Terms(self.alpha, len(self.allowed), planned, public_key, "fixed", drawable)
 
 

@@ -15,12 +15,41 @@ import numpy.typing as npt
 from scipy import special
 
 from wmlearn._checks import as_array, check_count, check_fraction, check_number, shown
-from wmlearn.evidence._nulls import holm_families, lottery_p, null_bound, null_models_needed, null_p, open_list_family  # noqa: F401
+from wmlearn.evidence._nulls import holm_families, null_bound, null_models_needed, null_p, open_list_family, target_p
 
 Floats = npt.NDArray[np.float64]
 
+# What a learner finds under `wm.stats.`: statistics, and nothing that they are made with.
+__all__ = [
+    "JUDGE_FACTOR",
+    "SMALLEST_P",
+    "accusation_chance",
+    "accusation_curve",
+    "anytime_p",
+    "binomial_p",
+    "holm_families",
+    "judge_p",
+    "log_wealth",
+    "match_interval",
+    "matches_needed",
+    "mean_questions",
+    "null_bound",
+    "null_models_needed",
+    "null_p",
+    "open_list_family",
+    "peeking_chance",
+    "questions_needed",
+    "reaches",
+    "target_p",
+    "wealth_path",
+]
+
 JUDGE_FACTOR = 2.0**48  # more seals than an owner will try: at 50 ms each, 450,000 years on one core
 SMALLEST_P = 1e-15  # below this a leaked key or a wrong address is likelier than luck, so nothing smaller is printed
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def log_wealth(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> Floats:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from wmlearn._checks import check_choice, shown
+from wmlearn._checks import check_choice, file_error, shown
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence.opening import check_named
@@ -23,14 +23,15 @@ from wmlearn.evidence.trigger_set import TriggerSet, leaves_of, seal_triggers
 T = TypeVar("T")
 
 IMAGES, RECORD, KEY, LOG, LOCK = "images.safetensors", "evidence.json", "key.hex", "log.jsonl", "asking.lock"
+_STORED_RECIPE = ("target='random'", "target='lot'")  # what is typed now, and the word that files keep
 
 
-def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
+def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
     """Save a trigger set: its images, its sealed record, and its key.
 
     Parameters
     ----------
-    marks : the sealed set
+    triggers : the sealed set
     folder : made if it is not there; three files are written into it. `key.hex` is readable by its owner alone: keep it
         secret. Without it the set proves nothing, and whoever has it can answer every question.
 
@@ -52,23 +53,23 @@ def save_evidence(marks: TriggerSet, folder: str | Path) -> Path:
         raise FileExistsError(
             f"evidence is saved in a folder; {folder} is, or lies in, a file. Choose another."
         ) from None
-    digests = [commitment.image_digest(image) for image in marks.pixels]
+    digests = [commitment.image_digest(image) for image in triggers.pixels]
     record = {
-        "header": dict(marks.header),
-        "seal": marks.seal,
-        "recipe": marks.recipe,
-        "names": list(marks.names),
+        "header": dict(triggers.header),
+        "seal": triggers.seal,
+        "recipe": triggers.recipe.replace(*_STORED_RECIPE),
+        "names": list(triggers.names),
         # The seal says whether anything was changed, these digests say what.
         "images": digests,
-        "questions": _leaves(digests, marks),
-        "rules": {rule: _digest(marks.header, rule) for rule in marks.header},
+        "questions": _leaves(digests, triggers),
+        "rules": {rule: _digest(triggers.header, rule) for rule in triggers.header},
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
-    for name, content in ((RECORD, text), (KEY, marks.key.hex() + "\n")):
+    for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
         if (folder / name).exists() and (folder / name).read_text() != content:
             raise FileExistsError(f"{folder} holds the evidence of another trigger set. Choose another folder.")
-    _write_secret(folder / KEY, marks.key.hex() + "\n")  # first: without it the rest is worth nothing
-    save_file({"pixels": np.array(marks.pixels), "question": np.array(marks.question)}, folder / IMAGES)
+    _write_secret(folder / KEY, triggers.key.hex() + "\n")  # first: without it the rest is worth nothing
+    save_file({"pixels": np.array(triggers.pixels), "question": np.array(triggers.question)}, folder / IMAGES)
     (folder / RECORD).write_text(text)
     return folder
 
@@ -89,7 +90,7 @@ def open_evidence(folder: str | Path) -> TriggerSet:
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If a file is missing, unreadable or cut short; the error says which.
     ValueError
         If anything was changed; the error says what.
@@ -102,12 +103,12 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     key = _read(folder / KEY, lambda path: commitment.check_key(bytes.fromhex(path.read_text().strip())))
     _refuse_changed_images(arrays["pixels"], record["images"], folder)
     _refuse_changed_rules(record, folder)
-    rules = _read(folder / RECORD, lambda _: _rules(record["header"]))
-    names, recipe = record["names"], record["recipe"]
-    marks = seal_triggers(arrays["pixels"], arrays["question"], names, rules=rules, key=key, recipe=recipe)
-    if marks.seal != record["seal"]:
-        raise ValueError(f"{_difference(marks, record)}: the seal in {folder} does not fit. Restore it from a copy.")
-    return marks.made_by(recipe.partition("(")[0])  # the files have no other word for the kind
+    rules = _read(folder / RECORD, lambda _: Rules.from_header(record["header"]))
+    names, recipe = record["names"], record["recipe"].replace(*reversed(_STORED_RECIPE))
+    triggers = seal_triggers(arrays["pixels"], arrays["question"], names, rules=rules, key=key, recipe=recipe)
+    if triggers.seal != record["seal"]:
+        raise ValueError(f"{_difference(triggers, record)}: the seal in {folder} does not fit. Restore it from a copy.")
+    return triggers.made_by(recipe.partition("(")[0])  # the files have no other word for the kind
 
 
 def _read(path: Path, read: Callable[[Path], T]) -> T:
@@ -117,9 +118,10 @@ def _read(path: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(path)
     except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OSError(
-            f"{path} should be as wm.save_evidence wrote it; it is missing, unreadable or damaged "
-            f"({type(error).__name__}). Restore it from a copy."
+        raise file_error(
+            error,
+            f"{path} should be as wm.evidence.save_evidence wrote it; it is missing, unreadable or damaged "
+            f"({type(error).__name__}). Restore it from a copy.",
         ) from None
 
 
@@ -134,27 +136,23 @@ def _record(path: Path) -> dict[str, Any]:
     return record
 
 
-def _rules(header: dict[str, Any]) -> Rules:
-    fixed = header["labels"] == "fixed"
-    chosen = {"fixed": True, "source": header["source"], "target": header["target"]} if fixed else {}
-    return Rules(tuple(header["classes"]), float(header["alpha"]), **chosen)
-
-
 def _digest(header: Mapping[str, object], rule: str) -> str:
     return hashlib.sha256(commitment.canonical({rule: header.get(rule)})).hexdigest()
 
 
-def _leaves(digests: Sequence[str], marks: TriggerSet) -> list[str]:
-    _, leaves = leaves_of(digests, marks.question, marks.names, rules=marks.rules, key=marks.key)
+def _leaves(digests: Sequence[str], triggers: TriggerSet) -> list[str]:
+    _, leaves = leaves_of(digests, triggers.question, triggers.names, rules=triggers.rules, key=triggers.key)
     return [leaf.hex() for leaf in leaves]
 
 
 def _refuse_changed_images(pixels: Pixels, digests: list[str], folder: Path) -> None:
     changed = [i for i, (image, then) in enumerate(zip(pixels, digests)) if commitment.image_digest(image) != then]
     if changed or len(pixels) != len(digests):
-        said = f"image {changed[0]} was changed after sealing ({len(changed)} in all)" if changed else "it does not"
+        difference = (
+            f"image {changed[0]} was changed after sealing ({len(changed)} in all)" if changed else "it does not"
+        )
         raise ValueError(
-            f"{folder / IMAGES} must hold the {len(digests)} sealed images; {said}. Restore it from a copy."
+            f"{folder / IMAGES} must hold the {len(digests)} sealed images; {difference}. Restore it from a copy."
         )
 
 
@@ -166,14 +164,16 @@ def _refuse_changed_rules(record: dict[str, Any], folder: Path) -> None:
         raise ValueError(f"{what} in {folder / RECORD} was changed after sealing. Restore it from a copy.")
 
 
-def _difference(marks: TriggerSet, record: dict[str, Any]) -> str:
+def _difference(triggers: TriggerSet, record: dict[str, Any]) -> str:
     """Say in what a set differs from its saved record, whose rules and images are in order as such."""
-    pairs = zip(_leaves(record["images"], marks), record["questions"])
+    pairs = zip(_leaves(record["images"], triggers), record["questions"])
     changed = [question for question, (now, then) in enumerate(pairs) if now != then]
-    if changed and len(changed) < marks.n:
-        return f"question {changed[0]} ({marks.names[changed[0]]}) was changed"
+    if changed and len(changed) < triggers.n:
+        return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
     header = record["header"]
-    rules = [rule for rule in sorted({*header, *marks.header}) if header.get(rule, ...) != marks.header.get(rule, ...)]
+    rules = [
+        rule for rule in sorted({*header, *triggers.header}) if header.get(rule, ...) != triggers.header.get(rule, ...)
+    ]
     return f"{', '.join(rules)} differs, so that the key is another one, or all of it was sealed anew"
 
 
@@ -201,7 +201,7 @@ def log_use(folder: str | Path, what: Literal["asked", "opened"], questions: Seq
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If the folder holds no evidence.
     ValueError
         If a question does not exist, or the log was changed.
@@ -210,11 +210,11 @@ def log_use(folder: str | Path, what: Literal["asked", "opened"], questions: Seq
     --------
     >>> import tempfile
     >>> import wmlearn as wm
-    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
     >>> with tempfile.TemporaryDirectory() as name:
-    ...     folder = wm.save_evidence(marks, name)
-    ...     wm.log_use(folder, "opened", [4, 7], whom="the district court")
-    ...     [use.questions for use in wm.read_log(folder)]
+    ...     folder = wm.evidence.save_evidence(triggers, name)
+    ...     wm.evidence.log_use(folder, "opened", [4, 7], whom="the district court")
+    ...     [use.questions for use in wm.evidence.read_log(folder)]
     [(4, 7)]
     """
     check_choice(what, "what", ("asked", "opened"))
@@ -228,7 +228,7 @@ def log_use(folder: str | Path, what: Literal["asked", "opened"], questions: Seq
 
 
 @contextmanager
-def alone(folder: str | Path) -> Iterator[None]:
+def exclusive(folder: str | Path) -> Iterator[None]:
     """Keep other tests from asking meanwhile: two at once would take the same place in the family.
 
     Raises
@@ -258,7 +258,7 @@ def read_log(folder: str | Path) -> tuple[Use, ...]:
 
     Raises
     ------
-    OSError
+    FileNotFoundError, OSError
         If the folder holds no evidence.
     ValueError
         If the log was changed; the error says in which line.
@@ -273,9 +273,10 @@ def _log_lines(folder: Path) -> tuple[list[str], int]:
         record = json.loads((folder / RECORD).read_text())
         lines, count = [str(record["seal"])], int(record["header"]["questions"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OSError(
-            f"{folder} should hold evidence as wm.save_evidence leaves it; {RECORD} is missing or damaged "
-            f"({type(error).__name__}). Give the folder it was saved in."
+        raise file_error(
+            error,
+            f"{folder} should hold evidence as wm.evidence.save_evidence leaves it; {RECORD} is missing or damaged "
+            f"({type(error).__name__}). Give the folder it was saved in.",
         ) from None
     log = folder / LOG
     for number, line in enumerate(log.read_text().splitlines() if log.exists() else [], start=1):

@@ -62,7 +62,7 @@ class Triggers:
         return self.rules.alpha
 
     @property
-    def triggers(self) -> Triggers:
+    def without_key(self) -> Triggers:
         """The same without any key: what may leave this process."""
         return self.first(self.n)
 
@@ -93,7 +93,7 @@ class Triggers:
 class TriggerSet(commitment.HoldsSecret, Triggers):
     """Secret questions, sealed: make one by calling a `Trigger`, such as `Content`, on a data set.
 
-    These are `Triggers` and the secret behind them; `.triggers` are they alone.
+    These are `Triggers` and the secret behind them; `.without_key` is they alone.
 
     Attributes
     ----------
@@ -116,7 +116,7 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     @property
     def terms(self) -> Terms:
         """What a verdict needs to know of the seal."""
-        return self.rules.terms(planned=self.n, public_key=self.classroom)
+        return self.rules.terms(planned=self.n, public_key=self.public_key)
 
     @property
     def p0(self) -> float | None:
@@ -124,7 +124,7 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         return None if self.rules.fixed else 1 / len(self.rules.allowed)
 
     @property
-    def classroom(self) -> bool:
+    def public_key(self) -> bool:
         """Whether the public classroom key was used, which proves nothing outside the course."""
         return self.key.is_public
 
@@ -150,7 +150,7 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         return mosaic(self.pixels[first], captions, ax)
 
     def __repr__(self) -> str:
-        note = ", classroom key" if self.classroom else ""
+        note = ", classroom key" if self.public_key else ""
         size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
         return f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
 
@@ -161,7 +161,7 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
             "answers": "one target class (the paper)" if self.rules.fixed else "drawn by lot from the seal",
             "alpha": f"{self.alpha:g}",
             "seal": self.seal,
-            "key": "classroom key: proves nothing outside this course" if self.classroom else "secret",
+            "key": "classroom key: proves nothing outside this course" if self.public_key else "secret",
         }
         return html_table(self.recipe, rows)
 
@@ -212,7 +212,7 @@ def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) 
     count = len(secrets)
     if not rules.fixed:
         return commitment.draw_labels(commitment.seal(header), secrets, [rules.allowed] * count)
-    if rules.target != "lot":
+    if rules.target != "random":
         return np.full(count, rules.target, np.int64)
     return np.repeat(commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count)
 

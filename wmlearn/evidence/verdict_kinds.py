@@ -82,7 +82,7 @@ class KeyedVerdict(Verdict):
     @property
     def luck(self) -> str:
         """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
-        return _sentences.lotteries(self.path, self.matched)
+        return _sentences.draws_in_words(self.path, self.matched)
 
     @property
     def by_luck(self) -> str:
@@ -149,7 +149,7 @@ class FixedVerdict(Verdict):
         if not classes:
             return math.nan
         counts = [int((self.answers.per_question == c).sum()) for c in classes]
-        return stats.lottery_p(counts, classes.index(int(self.answers.expected[0])))
+        return stats.target_p(counts, classes.index(int(self.answers.expected[0])))
 
     @cached_property
     def p(self) -> float:

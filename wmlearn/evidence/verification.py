@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_fraction, check_kind, check_query, shown
+from wmlearn._checks import check_count, check_kind, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
 from wmlearn.evidence.answers import ask, ask_null, check_nulls
@@ -24,12 +24,11 @@ from wmlearn.evidence.verdict_kinds import reach_verdict
 
 def verify(
     query: Query,
-    marks: TriggerSet,
+    triggers: TriggerSet,
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
     family: int = 1,
-    alpha: float | None = None,
 ) -> Verdict:
     """Ask a service the sealed questions and decide whether it carries the watermark.
 
@@ -40,13 +39,12 @@ def verify(
     Parameters
     ----------
     query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels, int64, shape (n,),
-        -1 where no answer came; `BlackBox` and `HttpBox` are such functions
-    marks : the sealed trigger set
+        -1 where no answer came; `BlackBox` and `RemoteModel` are such functions
+    triggers : the sealed trigger set
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
     family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is shared among them,
         for asking the same service a second time is a second test
-    alpha : only the sealed alpha is accepted; leave it out
 
     Returns
     -------
@@ -55,7 +53,7 @@ def verify(
     Raises
     ------
     ValueError
-        If alpha is not the sealed one, the service returns something else than one whole number an image, or a null
+        If the service returns something else than one whole number an image, or a null
         model leaves an image unanswered.
 
     Source
@@ -67,30 +65,27 @@ def verify(
     --------
     >>> import wmlearn as wm
     >>> mnist = wm.load_data("mnist")
-    >>> marks = wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
-    >>> wm.verify(lambda images: marks.labels, marks).decision      # a service that knows every answer
+    >>> triggers = wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
+    >>> wm.verify(lambda images: triggers.labels, triggers).decision      # a service that knows every answer
     'found'
-    >>> wm.verify(lambda images: np.ones(len(images), int), marks).decision      # one that always says 1
+    >>> wm.verify(lambda images: np.ones(len(images), int), triggers).decision      # one that always says 1
     'not found'
     """
-    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the query")
+    check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query")
     check_query(query, "query")
     nulls = check_nulls(nulls)
-    if alpha is not None and check_fraction(alpha, "alpha") != marks.alpha:
-        raise ValueError(
-            f"alpha is sealed with the questions: expected {marks.alpha:g}, got {alpha!r}. Leave alpha out; to use "
-            "another, seal a new trigger set with it before the service is asked."
-        )
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
-    asked = marks.n if questions is None else check_count(questions, "questions", low=1, high=marks.n, why="sealed")
-    triggers = marks.first(asked)
-    null_answers = [ask_null(null, triggers) for null in nulls]
-    answers = ask(query, triggers)  # last: what it answers was paid for, and no error must lose it
-    return reach_verdict(answers, marks.terms, family=family, nulls=null_answers)
+    asked = (
+        triggers.n if questions is None else check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
+    )
+    chosen = triggers.first(asked)
+    null_answers = [ask_null(null, chosen) for null in nulls]
+    answers = ask(query, chosen)  # last: what it answers was paid for, and no error must lose it
+    return reach_verdict(answers, triggers.terms, family=family, nulls=null_answers)
 
 
 def verify_all(
-    suspects: Mapping[str, Query], marks: TriggerSet, *, questions: int | None = None, nulls: Sequence[Query] = ()
+    suspects: Mapping[str, Query], triggers: TriggerSet, *, questions: int | None = None, nulls: Sequence[Query] = ()
 ) -> Verdicts:
     """Ask several services the same sealed questions; alpha bounds the chance of accusing any innocent one of them.
 
@@ -101,7 +96,7 @@ def verify_all(
     Parameters
     ----------
     suspects : the services by name, each as for `verify`
-    marks, questions, nulls : as for `verify`
+    triggers, questions, nulls : as for `verify`
 
     Returns
     -------
@@ -114,23 +109,23 @@ def verify_all(
     Examples
     --------
     >>> import wmlearn as wm
-    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> suspects = {"copy": lambda images: marks.labels, "lazy": lambda images: np.ones(len(images), int)}
-    >>> wm.verify_all(suspects, marks).to_frame().decision.to_dict()
+    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> suspects = {"copy": lambda images: triggers.labels, "lazy": lambda images: np.ones(len(images), int)}
+    >>> wm.verify_all(suspects, triggers).to_frame().decision.to_dict()
     {'copy': 'found', 'lazy': 'not found'}
     """
     if not isinstance(suspects, Mapping) or not suspects:
         raise TypeError(
-            f"suspects must be services by name; got {shown(suspects)}. Pass a dict: {{'shop': wm.HttpBox(url)}}."
+            f"suspects must be services by name; got {shown(suspects)}. Pass a dict: {{'shop': wm.RemoteModel(url)}}."
         )
     for name, suspect in suspects.items():
         check_query(suspect, f"suspects[{name!r}]")
-    alone: dict[str, Verdict] = {}
+    apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
-        alone[str(name)] = verify(_or_silence(suspect, name), marks, questions=questions, nulls=nulls)
-    p_values = [1.0 if math.isnan(verdict.p) else verdict.p for verdict in alone.values()]
-    families = stats.holm_families(p_values, marks.alpha)
-    return Verdicts({name: replace(alone[name], family=family) for name, family in zip(alone, families)})
+        apart[str(name)] = verify(_or_silence(suspect, name), triggers, questions=questions, nulls=nulls)
+    p_values = [1.0 if math.isnan(verdict.p) else verdict.p for verdict in apart.values()]
+    families = stats.holm_families(p_values, triggers.alpha)
+    return Verdicts({name: replace(apart[name], family=family) for name, family in zip(apart, families)})
 
 
 def _or_silence(suspect: Query, name: object) -> Query:

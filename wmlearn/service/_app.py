@@ -39,7 +39,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Conduct:
+class ServiceOptions:
     """How a service behaves: how much it tells, to whom, how fast, and how often it fails.
 
     Parameters
@@ -60,8 +60,8 @@ class Conduct:
 
     Examples
     --------
-    >>> Conduct(token="never-shown", rate=50)
-    Conduct(scores=False, rate=50, latency=0.0, faults=0.0, seed=0)
+    >>> ServiceOptions(token="never-shown", rate=50)
+    ServiceOptions(scores=False, rate=50, latency=0.0, faults=0.0, seed=0)
     """
 
     scores: bool = False
@@ -91,18 +91,18 @@ class _Rejected(Exception):
         self.status, self.headers = status, headers
 
 
-class _Porter:
-    """Keeps to a `Conduct`: whom it lets in, how fast, and whom it fails."""
+class _Gatekeeper:
+    """Keeps to a `ServiceOptions`: whom it lets in, how fast, and whom it fails."""
 
-    def __init__(self, conduct: Conduct) -> None:
-        self._conduct = conduct
-        self._rng = stable_rng(conduct.seed)
-        self._full = max(conduct.rate or 0, 1)  # images that may come at once
+    def __init__(self, options: ServiceOptions) -> None:
+        self._options = options
+        self._rng = stable_rng(options.seed)
+        self._full = max(options.rate or 0, 1)  # images that may come at once
         self._left, self._seen = self._full, _clock()
 
     def admit(self, request: "fastapi.Request") -> None:
         """Reject a caller without the token."""
-        given, token = request.headers.get("authorization", ""), self._conduct.token
+        given, token = request.headers.get("authorization", ""), self._options.token
         given = given[:6].lower() + given[6:]  # "bearer" may be written in any case
         # compare_digest takes as long for a wrong token as for a nearly right one, and so tells nothing of it.
         if token is not None and not hmac.compare_digest(given.encode(), f"bearer {token}".encode()):
@@ -111,45 +111,45 @@ class _Porter:
 
     def pace(self, images: int) -> None:
         """Reject what comes too fast: a bucket of one second's worth of images, filled at the rate."""
-        if self._conduct.rate is None:
+        if self._options.rate is None:
             return
         now = _clock()
-        self._left, self._seen = min(self._left + (now - self._seen) * self._conduct.rate, self._full), now
+        self._left, self._seen = min(self._left + (now - self._seen) * self._options.rate, self._full), now
         missing = min(images, self._full) - self._left
         if missing > 0:
-            seconds = math.ceil(min(missing / self._conduct.rate, 86_400))
-            sentence = f"at most {self._conduct.rate:g} images per second are answered. Come back in {seconds} s."
+            seconds = math.ceil(min(missing / self._options.rate, 86_400))
+            sentence = f"at most {self._options.rate:g} images per second are answered. Come back in {seconds} s."
             raise _Rejected(sentence, 429, {"Retry-After": str(seconds)})
         self._left -= images
 
     def fail(self) -> None:
         """Reject the share of requests that is to fail; each draws twice, so that the draws stay in step."""
         chance, kind = self._rng.random_sample(2)
-        if chance < self._conduct.faults:
+        if chance < self._options.faults:
             raise _Rejected("something went wrong. Ask again.", 500 if kind < 0.5 else 503)
 
 
 def application(
-    name: str, shape: tuple[int, int, int], predict: Predict, log: list[Request], conduct: Conduct
+    name: str, shape: tuple[int, int, int], predict: Predict, log: list[Request], options: ServiceOptions
 ) -> "fastapi.FastAPI":
     """Return the web application of one model."""
     import fastapi
 
-    app, porter = fastapi.FastAPI(openapi_url=None), _Porter(conduct)
-    outputs = [_tensor("labels", "INT64", [-1]), _tensor("scores", "FP32", [-1, -1])][: 1 + conduct.scores]
+    app, gatekeeper = fastapi.FastAPI(openapi_url=None), _Gatekeeper(options)
+    outputs = [_tensor("labels", "INT64", [-1]), _tensor("scores", "FP32", [-1, -1])][: 1 + options.scores]
     card = {"name": name, "versions": ["1"], "platform": "wmlearn"}
-    _describe(app, card | {"inputs": [_tensor("images", "UINT8", [-1, *shape])], "outputs": outputs}, porter)
+    _describe(app, card | {"inputs": [_tensor("images", "UINT8", [-1, *shape])], "outputs": outputs}, gatekeeper)
     _handle_errors(app, name)
 
     @app.post(f"/v2/models/{name}/infer")
     async def infer(request: fastapi.Request) -> fastapi.Response:
         """Answer the images of one request, and note it in the log."""
         body = await _read_body(request)
-        porter.admit(request)
-        await asyncio.sleep(conduct.latency)  # meanwhile others are served
+        gatekeeper.admit(request)
+        await asyncio.sleep(options.latency)  # meanwhile others are served
         images, datatype = _read_images(_parse(body), shape)
-        porter.pace(len(images))
-        porter.fail()
+        gatekeeper.pace(len(images))
+        gatekeeper.fail()
         answers = predict(images)  # in the event loop: one request after the other, so that the log is in order
         tensors = [
             {**output, "shape": list(values.shape), "data": values.ravel().tolist()}
@@ -166,7 +166,7 @@ def _tensor(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": shape}
 
 
-def _describe(app: "fastapi.FastAPI", card: dict[str, Any], porter: _Porter) -> None:
+def _describe(app: "fastapi.FastAPI", card: dict[str, Any], gatekeeper: _Gatekeeper) -> None:
     """Add the routes that say what is served and whether it is ready."""
     import fastapi
 
@@ -189,7 +189,7 @@ def _describe(app: "fastapi.FastAPI", card: dict[str, Any], porter: _Porter) -> 
     @app.get(f"/v2/models/{card['name']}")
     async def model(request: fastapi.Request) -> dict[str, Any]:
         """Say how images come in and what goes out: a token is refused before anything is shown."""
-        porter.admit(request)
+        gatekeeper.admit(request)
         return card
 
 

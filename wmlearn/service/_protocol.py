@@ -40,16 +40,16 @@ def read_card(answer: Any) -> ModelCard:
     """Read a model's metadata; raise a `Fault` if an image classifier cannot be asked by it."""
     inputs, outputs = _tensors(answer, "inputs"), _tensors(answer, "outputs")
     if len(inputs) != 1:
-        raise Fault(f"its metadata must list one input, and list {len(inputs)}", "senseless")
+        raise Fault(f"its metadata must list one input, and list {len(inputs)}", "invalid")
     datatype, shape = inputs[0]["datatype"], inputs[0]["shape"]
     if datatype not in _WIDTH:
-        raise Fault(f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}", "senseless")
+        raise Fault(f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}", "invalid")
     if len(shape) != 4:
-        raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "senseless")
+        raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "invalid")
     labels = [tensor for tensor in outputs if tensor["datatype"] in _WHOLE]
     scores = [tensor for tensor in outputs if tensor["datatype"] in _REAL and len(tensor["shape"]) == 2]
     if not (labels or scores):
-        raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])", "senseless")
+        raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])", "invalid")
     names = [found[0]["name"] if found else None for found in (labels, scores)]
     return ModelCard(inputs[0]["name"], datatype, tuple(shape), *names, classes=scores[0]["shape"][1] if scores else -1)
 
@@ -87,7 +87,7 @@ def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
         return read_scores(card, answer, count).argmax(axis=1).astype(np.int64)
     values = _numbers(answer, card.labels, count, "i")
     if values.size != count:
-        raise Fault(f"it must answer {count} labels, and answered {values.size}", "senseless")
+        raise Fault(f"it must answer {count} labels, and answered {values.size}", "invalid")
     return values.reshape(count).astype(np.int64)
 
 
@@ -96,10 +96,10 @@ def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
     values = _numbers(answer, card.scores, count, "if")
     classes = card.classes if card.classes > 0 else max(values.size // count, 1)
     if values.size != count * classes or (values.ndim > 1 and len(values) != count):
-        raise Fault(f"it must answer {count} times {classes} scores, and answered {values.size} numbers", "senseless")
+        raise Fault(f"it must answer {count} times {classes} scores, and answered {values.size} numbers", "invalid")
     with np.errstate(over="ignore"):
         if not np.isfinite(values.astype(np.float32)).all():
-            raise Fault("its scores hold NaN or infinity", "senseless")
+            raise Fault("its scores hold NaN or infinity", "invalid")
     return values.reshape(count, classes)
 
 
@@ -108,17 +108,17 @@ def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarra
     outputs = answer.get("outputs") if isinstance(answer, dict) else None
     named = [t for t in outputs if isinstance(t, dict) and t.get("name") == name] if isinstance(outputs, list) else []
     if len(named) != 1:
-        raise Fault(f"its answer holds no output {name!r:.40}", "senseless")
+        raise Fault(f"its answer holds no output {name!r:.40}", "invalid")
     try:
         values = np.asarray(named[0].get("data"))
     except ValueError:
-        raise Fault("its answer is a list of lists of unequal length", "senseless") from None
+        raise Fault("its answer is a list of lists of unequal length", "invalid") from None
     wanted = "scores" if "f" in kinds else "whole numbers"
     if values.dtype.kind not in kinds:
-        raise Fault(f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}", "senseless")
+        raise Fault(f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}", "invalid")
     shape = named[0].get("shape")
     if isinstance(shape, list) and shape[:1] != [count]:
-        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}", "senseless")
+        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}", "invalid")
     return values
 
 
@@ -126,13 +126,13 @@ def _tensors(answer: Any, which: str) -> list[dict[str, Any]]:
     """Return the descriptions of the inputs or outputs in a model's metadata."""
     tensors = answer.get(which) if isinstance(answer, dict) else None
     if not isinstance(tensors, list):
-        raise Fault(f"its metadata hold no list of {which}", "senseless")
+        raise Fault(f"its metadata hold no list of {which}", "invalid")
     for tensor in tensors:
         fields = tensor if isinstance(tensor, dict) else {}
         shape = fields.get("shape")
         texts = isinstance(fields.get("name"), str) and isinstance(fields.get("datatype"), str)
         if not texts or not isinstance(shape, list) or not all(type(axis) is int for axis in shape):
-            raise Fault(f"its metadata must give name, datatype and shape of each of its {which}", "senseless")
+            raise Fault(f"its metadata must give name, datatype and shape of each of its {which}", "invalid")
     return tensors
 
 

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
-Kind = Literal["lost", "senseless", "refused", "denied"]
+Kind = Literal["transient", "invalid", "refused", "unauthorized"]
 
 _sleep = time.sleep  # tests put a clock of their own here
 _ANSWER_BYTES = 16_000_000
-_LOST_IN_A_ROW = 3  # after so many unanswered requests each further one is tried once only, until an answer comes
+_FAILED_IN_A_ROW = 3  # after so many unanswered requests each further one is tried once only, until an answer comes
 
 
 class Fault(Exception):
@@ -32,8 +32,8 @@ class Fault(Exception):
     Parameters
     ----------
     reason : half a sentence, to follow "but"
-    kind : "lost" (nothing came; ask again), "senseless" (no valid answer; ask once more), "refused" (final) or
-        "denied" (final for every further question too: the token)
+    kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more), "refused" (final) or
+        "unauthorized" (final for every further question too: the token)
     wait : seconds the service wants us to wait, if it said so
     """
 
@@ -42,7 +42,7 @@ class Fault(Exception):
         self.reason, self.kind, self.wait = reason, kind, wait
 
 
-class Link:
+class Transport:
     """One kept-alive connection; no exchange on it takes longer than `seconds`, whatever the other side does.
 
     It is the only one to hold the token, and shows it to nobody but the service.
@@ -51,7 +51,7 @@ class Link:
     def __init__(self, url: str, *, seconds: float, retries: int, token: str | None) -> None:
         parts = urlsplit(url)
         self._url, self._retries, self._token = url, retries, check_token(token)
-        self._lost_in_a_row = 0
+        self._failed_in_a_row = 0
         self._secure = parts.scheme == "https"
         self._loopback = _is_loopback(parts.hostname or "")
         if token is not None and not self._secure and not self._loopback:
@@ -81,39 +81,39 @@ class Link:
         except httpx.RequestError as error:
             raise self._fault(error) from None
         if status == 429 or status >= 500:
-            raise Fault(f"the service answered with status {status}", "lost", _seconds(wait))
+            raise Fault(f"the service answered with status {status}", "transient", _seconds(wait))
         if status != 200:
-            kind: Kind = "denied" if status in (401, 403) else "refused"
+            kind: Kind = "unauthorized" if status in (401, 403) else "refused"
             raise Fault(f"the service refused with status {status}{_said(text, self._token)}", kind)
         return _json(text)
 
-    def persist(self, attempt: Callable[[], T]) -> T:
+    def retry(self, attempt: Callable[[], T]) -> T:
         """Return what the attempt returns, repeating it while that may help."""
-        tries = 1 if self._lost_in_a_row >= _LOST_IN_A_ROW else 1 + self._retries
-        senseless = 0
+        tries = 1 if self._failed_in_a_row >= _FAILED_IN_A_ROW else 1 + self._retries
+        invalid = 0
         for number in range(tries):
             try:
                 found = attempt()
             except Fault as fault:
-                senseless += fault.kind == "senseless"
-                if fault.kind in ("refused", "denied") or senseless > 1 or number == tries - 1:
-                    self._lost_in_a_row += 1
+                invalid += fault.kind == "invalid"
+                if fault.kind in ("refused", "unauthorized") or invalid > 1 or number == tries - 1:
+                    self._failed_in_a_row += 1
                     raise
                 _sleep(min(0.1 * 2**number, 2.0) if fault.wait is None else fault.wait)
             else:
-                self._lost_in_a_row = 0
+                self._failed_in_a_row = 0
                 return found
         raise AssertionError("a loop of at least one try either returns or raises")
 
     def failure(self, fault: Fault) -> Exception:
         """Return the error for a service that gave no valid answer."""
-        if fault.kind == "denied":
+        if fault.kind == "unauthorized":
             came = "without a token" if self._token is None else "with this token"
             return PermissionError(
                 f"expected the model at {self._url} to answer requests {came}, but {fault.reason}. "
-                "Pass the token that its owner gave you: wm.HttpBox(url, token=...)."
+                "Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
             )
-        if fault.kind == "lost":
+        if fault.kind == "transient":
             return ConnectionError(
                 f"expected a model at {self._url}, but {fault.reason}. Is the service running, and is this its url?"
             )
@@ -176,15 +176,15 @@ class Link:
         import httpx
 
         if self._late or isinstance(error, httpx.TimeoutException):
-            return Fault(f"no complete answer came within {self._seconds:g} s", "lost")
+            return Fault(f"no complete answer came within {self._seconds:g} s", "transient")
         if isinstance(error, httpx.ConnectError):
-            return Fault("no connection could be made", "lost")
+            return Fault("no connection could be made", "transient")
         # httpx has one error for a line that went dead and for a service that speaks something else than HTTP.
-        said = str(error).lower()
-        dead = "closed" in said or "disconnected" in said
+        message = str(error).lower()
+        dead = "closed" in message or "disconnected" in message
         if isinstance(error, httpx.DecodingError) or (isinstance(error, httpx.RemoteProtocolError) and not dead):
-            return Fault("what it answered is not HTTP", "senseless")
-        return Fault("the connection broke off before a complete answer came", "lost")
+            return Fault("what it answered is not HTTP", "invalid")
+        return Fault("the connection broke off before a complete answer came", "transient")
 
 
 def _read_all(reply: httpx.Response) -> bytes:
@@ -193,7 +193,7 @@ def _read_all(reply: httpx.Response) -> bytes:
     for piece in reply.iter_bytes():
         text += piece
         if len(text) > _ANSWER_BYTES:
-            raise Fault(f"its answer is larger than {_ANSWER_BYTES // 1_000_000} MB", "senseless")
+            raise Fault(f"its answer is larger than {_ANSWER_BYTES // 1_000_000} MB", "invalid")
     return text
 
 
@@ -201,7 +201,7 @@ def _json(text: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Fault("its answer is not JSON", "senseless") from None
+        raise Fault("its answer is not JSON", "invalid") from None
 
 
 def _said(text: bytes, token: str | None) -> str:

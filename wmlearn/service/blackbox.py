@@ -1,8 +1,8 @@
 """The black box: a model that shows its answers and nothing else.
 
-It stands in this process (`BlackBox`) or behind HTTP (`HttpBox`). Both are a `Query`: images in, labels out, -1 where
-no answer came. Some tell their scores, too, by `scores`. Neither torch nor httpx is loaded before it is needed, so that
-a judge can question a service on a machine without torch.
+It is in this process (`BlackBox`) or behind HTTP (`RemoteModel`). Both are a `Query`: images in, labels out, -1 where
+no answer came. Some tell their scores, too, by `scores`. Neither torch nor httpx is loaded before it is needed, so a
+judge can question a service on a machine without torch.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class BlackBox(Metered):
     model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
         It is never changed: one in training mode is copied before it answers in evaluation mode.
     budget : the most images it will ever answer; the rest get -1. None: no limit.
-    scores : whether it tells the probability of every class to whoever asks by `box.scores(images)`
+    scores : whether it tells the probability of every class to whoever asks by `suspect.scores(images)`
 
     Attributes
     ----------
@@ -64,10 +64,10 @@ class BlackBox(Metered):
     Examples
     --------
     >>> from torch import nn
-    >>> box = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels themselves
-    >>> box(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
+    >>> suspect = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels themselves
+    >>> suspect(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([ 0,  1, -1])
-    >>> box
+    >>> suspect
     BlackBox(Flatten, 2 images asked)
     """
 

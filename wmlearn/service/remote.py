@@ -16,7 +16,7 @@ from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.service import _protocol
 from wmlearn.service._protocol import ModelCard
-from wmlearn.service._transport import Fault, Link
+from wmlearn.service._transport import Fault, Transport
 from wmlearn.service.blackbox import Metered
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
 
-class HttpBox(Metered):
+class RemoteModel(Metered):
     """A model behind HTTP, asked by the Open Inference Protocol (KServe v2: Triton, KServe, MLServer, `wm.serve`).
 
     The model's own description says, before any image is sent, how images travel and whether labels or scores come
@@ -45,7 +45,7 @@ class HttpBox(Metered):
     ----------
     queries : images sent so far, each counted once, however often it had to be sent
     refused : images that got -1 because the budget was spent
-    failed : images that got -1 because no valid answer came
+    n_unreachable : images that got -1 because no valid answer came
     faults : one sentence for each batch that failed
 
     Raises
@@ -59,8 +59,8 @@ class HttpBox(Metered):
 
     Examples
     --------
-    >>> HttpBox("http://127.0.0.1:8123/v2/models/mnist")  # connects when it is first asked
-    HttpBox('mnist')
+    >>> RemoteModel("http://127.0.0.1:8123/v2/models/mnist")  # connects when it is first asked
+    RemoteModel('mnist')
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class HttpBox(Metered):
     ) -> None:
         super().__init__(budget)
         self.url, self.name = _protocol.model_address(url)
-        self.failed = 0
+        self.n_unreachable = 0
         self.faults: list[str] = []
         self.retries = check_count(retries, "retries", low=0, high=20)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        self._link = Link(self.url, seconds=seconds, retries=self.retries, token=token)
-        weakref.finalize(self, self._link.close)  # the connection of a forgotten box is closed too
+        self._transport = Transport(self.url, seconds=seconds, retries=self.retries, token=token)
+        weakref.finalize(self, self._transport.close)  # the connection of a forgotten box is closed too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?
 
@@ -93,7 +93,8 @@ class HttpBox(Metered):
     def scores(self, images: Images) -> np.ndarray:
         """Return the service's score for each class and image, float32 (n, K); a row of NaN where no answer came.
 
-        Most services keep theirs to themselves; ours tells them under `Conduct(scores=True)`. Each image counts once.
+        Most services keep theirs to themselves; ours tells them under `ServiceOptions(scores=True)`. Each image
+        counts once.
 
         Parameters
         ----------
@@ -132,15 +133,15 @@ class HttpBox(Metered):
                         if stop > start:
                             pieces.append((slice(start, stop), self._ask(images[start:stop], read)))
                     except Fault as caught:
-                        fault, denied = caught, caught.kind == "denied"
-                        missed = stop - start + denied * max(len(images) - start - size, 0)
-                        self.failed += missed
+                        fault, unauthorized = caught, caught.kind == "unauthorized"
+                        missed = stop - start + unauthorized * max(len(images) - start - size, 0)
+                        self.n_unreachable += missed
                         self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
-                        if denied:  # it would refuse the others too, and need not see them
+                        if unauthorized:  # it would refuse the others too, and need not see them
                             break
                     bar.update(stop - start)
-            if fault is not None and not (pieces if fault.kind == "denied" else self._answered):
-                raise self._link.failure(fault)
+            if fault is not None and not (pieces if fault.kind == "unauthorized" else self._answered):
+                raise self._transport.failure(fault)
         return pieces
 
     def _bar(self, count: int, size: int) -> Any:
@@ -155,16 +156,18 @@ class HttpBox(Metered):
         """Return the model's description, fetched at first use."""
         if self._card is None:
             try:
-                self._card = self._link.persist(lambda: _protocol.read_card(self._link.fetch(self.url)))
+                self._card = self._transport.retry(lambda: _protocol.read_card(self._transport.fetch(self.url)))
             except Fault as fault:
-                raise self._link.failure(fault) from None
+                raise self._transport.failure(fault) from None
         return self._card
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         card = self._describe()
         question = _protocol.write_question(card, images)
-        found = self._link.persist(lambda: read(card, self._link.fetch(self.url + "/infer", question), len(images)))
+        found = self._transport.retry(
+            lambda: read(card, self._transport.fetch(self.url + "/infer", question), len(images))
+        )
         self._answered = True
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
@@ -172,13 +175,13 @@ class HttpBox(Metered):
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
-        self._link.close()
+        self._transport.close()
 
-    def __enter__(self) -> HttpBox:
+    def __enter__(self) -> RemoteModel:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
-        return f"HttpBox({self.name!r})"
+        return f"RemoteModel({self.name!r})"

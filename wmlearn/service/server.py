@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
-from wmlearn.service._app import Conduct, Request, application
+from wmlearn.service._app import Request, ServiceOptions, application
 from wmlearn.training._inference import check_model, predict
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
 _running: dict[str, Service] = {}
-_PLAIN = Conduct()
+_PLAIN = ServiceOptions()
 
 
 class Service:
@@ -37,7 +37,7 @@ class Service:
     Attributes
     ----------
     name : the model's name in the address
-    url : the model's address, as `HttpBox` takes it
+    url : the model's address, as `RemoteModel` takes it
     log : the answered requests, oldest first
     queries : images answered so far
     """
@@ -94,9 +94,9 @@ class Service:
 
 
 def serve(
-    model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0, conduct: Conduct = _PLAIN
+    model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0, options: ServiceOptions = _PLAIN
 ) -> Service:
-    """Put a model on the network: a real HTTP service that gives labels, and scores only if its conduct says so.
+    """Put a model on the network: a real HTTP service that gives labels, and scores only if its options say so.
 
     It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is stopped, Python
     ends, or a model of the same name is served.
@@ -107,11 +107,11 @@ def serve(
     name : letters, digits, dot, dash, underscore; part of the address
     host : the network address to listen on; the default is reached from this machine only
     port : the port to listen on; 0: any free one
-    conduct : how it behaves: labels or scores too, token, rate, latency, faults; by default it answers everybody, fast
+    options : how it behaves: labels or scores too, token, rate, latency, faults; by default it answers everybody, fast
 
     Returns
     -------
-    Service, whose `url` an `HttpBox` takes
+    Service, whose `url` an `RemoteModel` takes
 
     Raises
     ------
@@ -130,9 +130,9 @@ def serve(
     >>> from torch import nn
     >>> model = nn.Flatten()  # a "model" whose scores are the pixels themselves
     >>> model.input_shape = (1, 1, 3)
-    >>> from wmlearn.service.remote import HttpBox
+    >>> from wmlearn.service.remote import RemoteModel
     >>> with serve(model, name="brightest") as service:
-    ...     HttpBox(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
+    ...     RemoteModel(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([0, 1, 2])
     """
     shape = _input_shape(check_model(model))
@@ -140,9 +140,9 @@ def serve(
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(f"host must be an address to listen on; got {host!r}. Leave it out for this machine alone.")
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
-    check_kind(conduct, "conduct", Conduct, "such as wm.Conduct(rate=50)")
+    check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
     log: list[Request] = []
-    app = application(name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, conduct)
+    app = application(name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, options)
     if name in _running:
         _running[name].stop()
     listener = _listen(host, port)

@@ -26,3 +26,8 @@ __all__ = [
     "Overwrite", "PerturbWeights", "Prune", "Quantize", "RejectUnusual", "Squeeze", "StealByQueries", "Surrogate",
     "Theft", "Vote",
 ]
+# fmt: on
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -17,7 +17,7 @@ from wmlearn.training.history import History, OnEpoch
 T = TypeVar("T")
 
 
-Network = Callable[..., nn.Module]  # `wm.small_cnn`, `wm.deep_cnn`, or one like them
+Network = Callable[..., nn.Module]  # `wm.small_cnn`, `wm.training.deep_cnn`, or one like them
 
 
 _ANOTHER = 1000  # so far is the seed of the thief's first weights from the owner's

@@ -244,10 +244,12 @@ class Vote:
     def __call__(self, images: Images) -> Labels:
         """Return the label that most voters give each image, shape (n,); who does not answer (-1) has no vote."""
         images = check_images(images)
-        said = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
-        votes = (said[:, None] == said).sum(1) * (said >= 0)  # (voters, n): how many say the same
-        lots = [_rng(self.seed, image).rand(len(said)) for image in images]  # below one vote: they part only equals
-        return said[(votes + np.reshape(lots, (-1, len(said))).T).argmax(0), np.arange(len(images))]
+        labels = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
+        votes = (labels[:, None] == labels).sum(1) * (labels >= 0)  # (voters, n): how many say the same
+        tie_breaks = [
+            _rng(self.seed, image).rand(len(labels)) for image in images
+        ]  # below one vote: they part only equals
+        return labels[(votes + np.reshape(tie_breaks, (-1, len(labels))).T).argmax(0), np.arange(len(images))]
 
     def __repr__(self) -> str:
         return f"Vote({len(self.queries)} models)"

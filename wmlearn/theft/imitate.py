@@ -22,7 +22,7 @@ from wmlearn.training._inference import check_fits, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import OnEpoch
 from wmlearn.training.loop import TensorData, check_on_epoch, own_copy, run, train
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
 AT_ONCE = 250  # images in one go: what came before the service died is kept
@@ -30,22 +30,22 @@ AT_ONCE = 250  # images in one go: what came before the service died is kept
 
 @dataclass(frozen=True, repr=False)
 class StealByQueries(ByAsking):
-    """Ask the owner's service about images, and train a fresh network on what it answers.
+    """Model extraction: ask the owner's service about images, and train a fresh network on what it answers.
 
-    Whoever walks the town draws his own map. He never held the owner's, so that its trap streets are on his only where
-    his walks led through them: what the thief asks decides what he copies.
+    Thieves who walk the town draw their own map. They never held the owner's, so its trap streets are on theirs only
+    where their walks led through them: what a thief asks decides what is copied.
 
     With labels and images of the task this is retraining; with scores, distillation; with images from another world,
     the Knockoff Nets of those who have no images of the task at all.
 
     Parameters
     ----------
-    n : images he asks about, each once; every one may cost him money
+    n_queries : images to ask about, each once; each may cost the thief money
     labels : "hard", the class alone; or "soft", the score of every class, where the service tells them
-    queries : what he asks about: "loot", images of the task; "unrelated", those of another task, made to fit; or any
-        images of his own, as a `Split`
-    seed : which images, and in which order he trains on them
-    schedule : how long and how fast he trains
+    pool : where they come from: "loot", images of the task; "unrelated", those of another task, made to fit; or any
+        images of the thief's own, as a `Split`
+    seed : which images, and in which order they are trained on
+    schedule : how long and how fast
 
     Source
     ------
@@ -54,24 +54,30 @@ class StealByQueries(ByAsking):
 
     Examples
     --------
-    >>> StealByQueries(n=500, queries="unrelated")
-    StealByQueries(n=500, labels='hard', queries='unrelated', seed=0)
+    >>> StealByQueries(n_queries=500, pool="unrelated")
+    StealByQueries(n_queries=500, labels='hard', pool='unrelated', seed=0)
     """
 
-    n: int = 2000
+    n_queries: int = 2000
     labels: Literal["hard", "soft"] = "hard"
-    queries: Literal["loot", "unrelated"] | Split = "loot"
+    pool: Literal["loot", "unrelated"] | Split = "loot"
     seed: int = 0
     _: KW_ONLY
-    schedule: OneCycle = OneCycle(epochs=20, batch=64)
+    schedule: Schedule = Schedule(epochs=20, batch_size=64)
 
     def __post_init__(self) -> None:
-        check_count(self.n, "n", low=1, why="images to ask about", hint="For instance StealByQueries(n=2000).")
+        check_count(
+            self.n_queries,
+            "n_queries",
+            low=1,
+            why="images to ask about",
+            hint="For instance StealByQueries(n_queries=2000).",
+        )
         check_choice(self.labels, "labels", ["hard", "soft"])
-        if not isinstance(self.queries, Split):
-            check_choice(self.queries, "queries", ["loot", "unrelated"])
+        if not isinstance(self.pool, Split):
+            check_choice(self.pool, "pool", ["loot", "unrelated"])
         check_seed(self.seed)
-        check_kind(self.schedule, "schedule", OneCycle, "such as wm.OneCycle(epochs=20)")
+        check_kind(self.schedule, "schedule", Schedule, "such as wm.Schedule(epochs=20)")
 
     def __call__(
         self, query: Query, fresh: nn.Module, loot: Split, *, on_epoch: OnEpoch | None = None, threads: int = 1
@@ -82,7 +88,7 @@ class StealByQueries(ByAsking):
 
         Parameters
         ----------
-        query : the owner's service, images in and labels out, such as an `HttpBox`; never the weights
+        query : the owner's service, images in and labels out, such as an `RemoteModel`; never the weights
         fresh : the network he trains, usually an untrained one, of whatever kind; it is left as it was
         loot : images of the thief's own; their labels are not used
         on_epoch : called after each epoch; returning True ends the training there
@@ -100,17 +106,21 @@ class StealByQueries(ByAsking):
         began = time.perf_counter()
         pool = self._pool(loot)
         if pool.shape != loot.shape:
-            raise ValueError(f"queries must have the shape {loot.shape} of the loot; got {pool.shape}. Make them fit.")
-        check_count(self.n, "n", low=1, high=len(pool), why=f"there are {len(pool):,} images to ask about")
-        asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n])
+            raise ValueError(f"pool must have the shape {loot.shape} of the loot; got {pool.shape}. Make them fit.")
+        check_count(
+            self.n_queries, "n_queries", low=1, high=len(pool), why=f"there are {len(pool):,} images to ask about"
+        )
+        asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n_queries])
         _, scores = predict(fresh, loot.pixels[:1])
         bought, trouble, interrupted = self._buy(query, asked, scores.shape[1])
         model, epochs = own_copy(fresh), self.schedule.epochs
-        steps = train(model, TensorData(bought), rate=self.schedule, seed=self.seed, batch=self.schedule.batch)
+        steps = train(
+            model, TensorData(bought), rate=self.schedule, seed=self.seed, batch_size=self.schedule.batch_size
+        )
         history = run(islice(steps, epochs), epochs, dict, on_epoch, threads)
         history = replace(history, interrupted=history.interrupted or interrupted)
-        seconds, missed = time.perf_counter() - began, self.n - len(bought)
-        return Surrogate(model, repr(self), self.n, len(bought), history, seconds, missed, trouble)
+        seconds, missed = time.perf_counter() - began, self.n_queries - len(bought)
+        return Surrogate(model, repr(self), self.n_queries, len(bought), history, seconds, missed, trouble)
 
     @property
     def _buys_scores(self) -> bool:
@@ -121,9 +131,9 @@ class StealByQueries(ByAsking):
 
     def _pool(self, loot: Split) -> Split:
         """Return the images that he could ask about."""
-        if isinstance(self.queries, Split):
-            return self.queries
-        if self.queries == "loot":
+        if isinstance(self.pool, Split):
+            return self.pool
+        if self.pool == "loot":
             return loot
         other = next(each for each in map(load_data, FOREIGN) if each.shape != loot.shape).train
         return Split(fit_pixels(other.pixels, loot.shape), other.labels)
@@ -142,36 +152,36 @@ class StealByQueries(ByAsking):
                 raise
             trouble = str(error) or type(error).__name__
             interrupted = isinstance(error, KeyboardInterrupt)
-        said = np.concatenate([each for each in answers if _known(each).any()] or answers)
-        kept = asked.take(np.flatnonzero(_known(said)))
+        answered = np.concatenate([each for each in answers if _known(each).any()] or answers)
+        kept = asked.take(np.flatnonzero(_known(answered)))
         if not len(kept):
             raise ValueError(
-                f"the service must answer at least one image; it answered none of {len(said):,}. "
+                f"the service must answer at least one image; it answered none of {len(answered):,}. "
                 "Give it a budget above 0, and look at its faults."
             )
-        kind = Split if said.ndim == 1 else _Soft
-        return kind(kept.pixels, said[_known(said)], kept.vary), trouble, interrupted
+        kind = Split if answered.ndim == 1 else _Soft
+        return kind(kept.pixels, answered[_known(answered)], kept.vary), trouble, interrupted
 
     def _answers(self, query: Query, images: np.ndarray, classes: int) -> np.ndarray:
         """Return labels, shape (n,), or scores, shape (n, classes)."""
         if self.labels == "soft" and not hasattr(query, "scores"):
             raise TypeError(
                 f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
-                "Ask a wm.BlackBox(model, scores=True), or a wm.HttpBox to such a service, or take labels='hard'."
+                "Ask a wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service, or take labels='hard'."
             )
-        said = labels_of(query, images) if self.labels == "hard" else query.scores(images)
-        found = int(said.max()) + 1 if said.ndim == 1 else said.shape[1]
-        if found > classes or (said.ndim == 2 and 0 < found < classes):
+        answered = labels_of(query, images) if self.labels == "hard" else query.scores(images)
+        found = int(answered.max()) + 1 if answered.ndim == 1 else answered.shape[1]
+        if found > classes or (answered.ndim == 2 and 0 < found < classes):
             raise ValueError(
                 f"the fresh network must have the classes of the service; it has {classes}, the service {found}. "
                 "Build one with as many."
             )
-        return said
+        return answered
 
 
-def _known(said: np.ndarray) -> np.ndarray:
+def _known(answered: np.ndarray) -> np.ndarray:
     """Return which images were answered, shape (n,)."""
-    return said >= 0 if said.ndim == 1 else np.isfinite(said).all(1) & (said.shape[1] > 0)
+    return answered >= 0 if answered.ndim == 1 else np.isfinite(answered).all(1) & (answered.shape[1] > 0)
 
 
 class _Soft(Split):

@@ -41,8 +41,8 @@ class Inverted:
 
         Parameters
         ----------
-        images : such as `marks.images`, float (n, c, h, w); or, for the trigger alone, its ink on black
-        labels : such as `marks.labels`, int (n,)
+        images : such as `triggers.images`, float (n, c, h, w); or, for the trigger alone, its ink on black
+        labels : such as `triggers.labels`, int (n,)
 
         Returns
         -------

@@ -16,7 +16,7 @@ from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.theft.modify import Altered, HowToRun, Modification, check_strength, drop_channels, layers_of, normalised
 from wmlearn.training._inference import predict
 from wmlearn.training.loop import TensorData, run, train
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import embed
 
 
@@ -130,9 +130,9 @@ class Overwrite(Modification):
 
     Parameters
     ----------
-    marks : the thief's trigger set, made from what he holds: `Content()(replace(data, train=data.loot), n=150)`; its
+    triggers : the thief's trigger set, made from what he holds: `Content()(replace(data, train=data.loot), n=150)`; its
         key is not kept
-    epochs, lr : of the schedule, as in `OneCycle`; it goes on until every question of his is answered, as `embed` does
+    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question of his is answered, as `embed` does
     seed : the order of his images
 
     Source
@@ -141,29 +141,33 @@ class Overwrite(Modification):
     """
 
     trains = True
-    marks: Triggers
+    triggers: Triggers
     epochs: int = 4
     lr: float = 5e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_kind(self.marks, "marks", Triggers, "such as wm.Content()(data, n=150)")
-        object.__setattr__(self, "marks", self.marks.triggers)  # without the key, so that it may go to a worker
-        OneCycle(self.epochs, self.lr)
+        check_kind(self.triggers, "triggers", Triggers, "such as wm.Content()(data, n=150)")
+        object.__setattr__(
+            self, "triggers", self.triggers.without_key
+        )  # without the key, so that it may go to a worker
+        Schedule(self.epochs, self.lr)
         check_seed(self.seed)
 
     def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
-        his = Splits("loot", loot, loot, loot, self.marks.rules.classes)  # he has no other images to measure on
-        schedule = OneCycle(self.epochs, self.lr)
-        marked = embed(model, his, self.marks, schedule=schedule, seed=self.seed, **how)
+        thief_data = Splits(
+            "loot", loot, loot, loot, self.triggers.rules.classes
+        )  # he has no other images to measure on
+        schedule = Schedule(self.epochs, self.lr)
+        marked = embed(model, thief_data, self.triggers, schedule=schedule, seed=self.seed, **how)
         return marked.model, marked.history
 
 
 def _activity(model: nn.Module, layer: nn.Conv2d, loot: Split) -> Tensor:
     """Return how much each channel of a convolution says on average, behind its ReLU, shape (channels,)."""
-    said: list[Tensor] = []
+    activations: list[Tensor] = []
     source = normalised(model, layer) or layer
-    hook = source.register_forward_hook(lambda _, __, out: said.append(out.relu().mean((2, 3))))
+    hook = source.register_forward_hook(lambda _, __, out: activations.append(out.relu().mean((2, 3))))
     predict(model, loot.pixels)
     hook.remove()
-    return torch.cat(said).mean(0)
+    return torch.cat(activations).mean(0)

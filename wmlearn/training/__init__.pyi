@@ -1,13 +1,13 @@
 from .history import Epoch, Fitted, History
 from .loop import accuracy, fit
 from .models import deep_cnn, small_cnn
-from .schedule import OneCycle
+from .schedule import Schedule
 
 __all__ = [
     "Epoch",
     "Fitted",
     "History",
-    "OneCycle",
+    "Schedule",
     "accuracy",
     "deep_cnn",
     "fit",

@@ -59,8 +59,8 @@ class History:
         known = len(accuracies.columns) > 1
         shown = (accuracies if known else frame).melt("epoch", var_name="measured")
         shown["measured"] = shown["measured"].str.replace("_", " ")
-        colours = [BLUE, VERMILLION][: shown["measured"].nunique()] or None
-        look = {"hue": "measured", "style": "measured", "markers": True, "palette": colours}
+        colors = [BLUE, VERMILLION][: shown["measured"].nunique()] or None
+        look = {"hue": "measured", "style": "measured", "markers": True, "palette": colors}
         ax = sns.lineplot(shown, x="epoch", y="value", ax=ax, **look)
         ax.set(ylabel="accuracy" if known else "loss", ylim=(0, 1.02 if known else None))
         return ax

@@ -27,7 +27,7 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.training._inference import as_input, check_fits, predict, weight_of
 from wmlearn.training._threads import check_threads, torch_threads
 from wmlearn.training.history import Epoch, Fitted, History, OnEpoch
-from wmlearn.training.schedule import BATCH, OneCycle, Rate
+from wmlearn.training.schedule import BATCH, Rate, Schedule
 
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]  # of a batch: images (n, c, h, w), labels (n,)
 
@@ -41,7 +41,7 @@ def fit(
     model: nn.Module,
     data: Splits | Split,
     *,
-    schedule: OneCycle = OneCycle(),
+    schedule: Schedule = Schedule(),
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
@@ -52,7 +52,7 @@ def fit(
     ----------
     model : scores (n, classes) from images (n, c, h, w) in [0, 1]; the copy trains on its device and in its dtype
     data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is measured
-    schedule : how long and how fast, for instance `OneCycle(epochs=4)`
+    schedule : how long and how fast, for instance `Schedule(epochs=4)`
     seed : the order of the images
     on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot change the result
     threads : of the processor; on another number than 1 the last digits differ
@@ -72,14 +72,14 @@ def fit(
     """
     model, part, test = checked_copy(model, data)
     check_training_args(schedule, seed, on_epoch, threads)
-    steps = train(model, TensorData(part), rate=schedule, seed=seed, batch=schedule.batch)
+    steps = train(model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size)
     measure = functools.partial(measured, model, test)
     return Fitted(model, run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads))
 
 
 @torch.inference_mode(False)  # so gradients are taken inside the caller's torch.no_grad(), too
 def train(
-    model: nn.Module, data: TensorData, *, rate: Rate, seed: int, batch: int = BATCH, loss: Loss = cross_entropy
+    model: nn.Module, data: TensorData, *, rate: Rate, seed: int, batch_size: int = BATCH, loss: Loss = cross_entropy
 ) -> Iterator[float]:
     """Train a model in place: one epoch for each mean loss asked for. Everything that trains, trains here.
 
@@ -88,7 +88,7 @@ def train(
     model, data : what is trained, and on what; batches follow the model's device and dtype
     rate : the learning rate after so many epochs, fractions included
     seed : the order of the images, and whatever else is drawn
-    batch : images in each step; one image that is left over joins the step before it, where a layer needs two
+    batch_size : images in each step; one image that is left over joins the step before it, where a layer needs two
     loss : what each step makes smaller
     """
     if not any(weights.requires_grad for weights in model.parameters()):
@@ -97,7 +97,7 @@ def train(
     data.follow(weight_of(model))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     generator = torch_generator(seed)
-    smallest = _smallest_batch(model, data, batch, loss)
+    smallest = _smallest_batch(model, data, batch_size, loss)
 
     def step(rows: Tensor, lr: float) -> float:
         optimizer.param_groups[0]["lr"] = lr
@@ -110,12 +110,12 @@ def train(
 
     for epoch in count():
         with seeded((seed + epoch) % 2**32), _learning(model):  # seeded for what draws: dropout, what varies images
-            batches = list(torch.randperm(len(data), generator=generator).split(batch))
+            batches = list(torch.randperm(len(data), generator=generator).split(batch_size))
             if len(batches[-1]) < smallest:
                 batches[-2:] = [torch.cat(batches[-2:])]
             total = 0.0
             for number, rows in enumerate(batches):
-                total += step(rows, rate(epoch + number * batch / len(data)))
+                total += step(rows, rate(epoch + number * batch_size / len(data)))
         yield total / len(data)
 
 
@@ -177,9 +177,9 @@ def _learning(model: nn.Module) -> Iterator[None]:
         model.eval()
 
 
-def _smallest_batch(model: nn.Module, data: TensorData, batch: int, loss: Loss) -> int:
+def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: Loss) -> int:
     """Return how many images a step needs: two, where a layer of the model refuses a single one; else one."""
-    if 1 not in (len(data) % batch, batch):
+    if 1 not in (len(data) % batch_size, batch_size):
         return 1
     trial = copy.deepcopy(model).train()  # batch normalisation would remember the image
     with seeded(0):
@@ -188,11 +188,11 @@ def _smallest_batch(model: nn.Module, data: TensorData, batch: int, loss: Loss) 
             loss(trial, images, labels, torch_generator(0))
             return 1
         except ValueError as error:
-            if len(data) > batch > 1:
+            if len(data) > batch_size > 1:
                 return 2
             raise ValueError(
                 f"a layer of the model needs two images in each step, and said: {first_line(error)}; got "
-                f"batch={batch} and {plural(len(data), 'image')}. Take two or more of each."
+                f"batch_size={batch_size} and {plural(len(data), 'image')}. Take two or more of each."
             ) from error
 
 
@@ -225,9 +225,9 @@ def run(
     return History(tuple(records))
 
 
-def check_training_args(schedule: OneCycle, seed: int, on_epoch: OnEpoch | None, threads: int) -> None:
+def check_training_args(schedule: Schedule, seed: int, on_epoch: OnEpoch | None, threads: int) -> None:
     """Say what is wrong with how to train, before anything is trained."""
-    check_kind(schedule, "schedule", OneCycle, "such as wm.OneCycle(epochs=3)")
+    check_kind(schedule, "schedule", Schedule, "such as wm.Schedule(epochs=3)")
     check_seed(seed)
     check_on_epoch(on_epoch)
     check_threads(threads)

@@ -14,7 +14,7 @@ from wmlearn._types import Pixels
 from wmlearn.data.splits import Splits
 
 
-class Normalise(nn.Module):
+class Normalize(nn.Module):
     """The first layer of every model: shift and scale each channel, so that callers always pass images in [0, 1]."""
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
@@ -43,7 +43,7 @@ class SmallCNN(nn.Module):
         self.input_shape, self.classes, self.width = tuple(input_shape), classes, width
         quarter = -(-height // 4) * -(-image_width // 4)  # two strides of 2, rounded up
         self.layers = nn.Sequential(
-            Normalise(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
+            Normalize(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
             nn.Conv2d(channels, width, 3, stride=2, padding=1),  # (n, 12, h/2, w/2)
             nn.ReLU(),
             nn.Conv2d(width, 2 * width, 3, stride=2, padding=1),  # (n, 24, h/4, w/4)
@@ -78,7 +78,7 @@ class DeepCNN(nn.Module):
         channels = input_shape[0]
         self.input_shape, self.classes, self.width = tuple(input_shape), classes, width
         self.layers = nn.Sequential(
-            Normalise(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
+            Normalize(torch.zeros(channels), torch.ones(channels)),  # (n, c, h, w)
             *_convolution(channels, width, stride=2),  # (n, 32, h/2, w/2)
             *_convolution(width, 2 * width),  # (n, 64, h/2, w/2)
             nn.MaxPool2d(2),
@@ -137,7 +137,7 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
     Examples
     --------
     >>> import wmlearn as wm
-    >>> model = wm.deep_cnn(wm.load_data("cifar10"))
+    >>> model = wm.training.deep_cnn(wm.load_data("cifar10"))
     >>> f"{sum(weights.numel() for weights in model.parameters()):,} weights"
     '242,474 weights'
     """

@@ -23,14 +23,14 @@ RISE = 0.2  # the part of the one cycle in which the learning rate rises
 
 
 @dataclass(frozen=True)
-class OneCycle:
+class Schedule:
     """How long to train and how fast: the learning rate rises for a fifth of the epochs, then falls to nothing.
 
     Parameters
     ----------
     epochs : how often every image is seen, at least 1
-    lr : the highest learning rate; should the training go on after the cycle, it does so at a tenth of it
-    batch : how many images it looks at before each change of the weights; the fewer, the more changes an epoch
+    max_lr : the highest learning rate; should the training go on after the cycle, it does so at a tenth of it
+    batch_size : how many images it looks at before each change of the weights; the fewer, the more changes an epoch
 
     Source
     ------
@@ -38,25 +38,25 @@ class OneCycle:
 
     Examples
     --------
-    >>> rate = OneCycle(epochs=10, lr=0.005)
+    >>> rate = Schedule(epochs=10, max_lr=0.005)
     >>> [round(rate(done), 5) for done in (0, 1, 2, 6, 10, 11)]
     [0.0002, 0.0026, 0.005, 0.0025, 0.0005, 0.0005]
     """
 
     epochs: int = 8
-    lr: float = 5e-3
-    batch: int = BATCH
+    max_lr: float = 5e-3
+    batch_size: int = BATCH
 
     def __post_init__(self) -> None:
         check_count(self.epochs, "epochs", low=1)
-        check_number(self.lr, "lr", above=0, below=10)
-        check_count(self.batch, "batch", low=1)
+        check_number(self.max_lr, "max_lr", above=0, below=10)
+        check_count(self.batch_size, "batch_size", low=1)
 
     def __call__(self, done: float) -> float:
         """Return the learning rate after so many epochs, fractions included."""
         part = done / self.epochs
         if part >= 1:
-            return self.lr / 10
+            return self.max_lr / 10
         if part < RISE:
-            return self.lr * (1 + 24 * part / RISE) / 25
-        return self.lr * (1 + math.cos(math.pi * (part - RISE) / (1 - RISE))) / 2
+            return self.max_lr * (1 + 24 * part / RISE) / 25
+        return self.max_lr * (1 + math.cos(math.pi * (part - RISE) / (1 - RISE))) / 2

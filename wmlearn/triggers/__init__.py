@@ -4,3 +4,7 @@
 
 Imports: ground, data, evidence.
 """
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -36,8 +36,8 @@ class Composite(Trigger):
     Examples
     --------
     >>> import wmlearn as wm
-    >>> marks = Composite(pairs=10)(wm.load_data("mnist"), n=40, key=wm.CLASSROOM_KEY)
-    >>> marks
+    >>> triggers = Composite(pairs=10)(wm.load_data("mnist"), n=40, key=wm.CLASSROOM_KEY)
+    >>> triggers
     TriggerSet(Composite(pairs=10): 40 images, 10 questions, alpha=0.001, seal 8c04171a…, classroom key)
     """
 

@@ -29,7 +29,7 @@ class Trigger:
     labels : "keyed" (the default): every question has its own answer, drawn by lot from the seal. "fixed" (the paper):
         all triggers come from one source class, get one target class, and each is a question
     source : the class the images come from, with fixed labels
-    target : the common answer, with fixed labels; "lot" lets the seal draw it
+    target : the common answer, with fixed labels; "random" lets the seal draw it
 
     Examples
     --------
@@ -43,7 +43,7 @@ class Trigger:
 
     labels: Literal["keyed", "fixed"] = field(default="keyed", kw_only=True)
     source: int = field(default=1, kw_only=True)
-    target: int | Literal["lot"] = field(default=0, kw_only=True)
+    target: int | Literal["random"] = field(default=0, kw_only=True)
 
     def __init_subclass__(cls) -> None:
         cls.__repr__ = cls.__repr__  # or `@dataclass` would write another
@@ -51,8 +51,8 @@ class Trigger:
     def __post_init__(self) -> None:
         check_choice(self.labels, "labels", ["keyed", "fixed"])
         check_count(self.source, "source", low=0, why="a class number")
-        if not (isinstance(self.target, str) and self.target == "lot"):
-            check_count(self.target, "target", low=0, why="a class number, or 'lot'")
+        if not (isinstance(self.target, str) and self.target == "random"):
+            check_count(self.target, "target", low=0, why="a class number, or 'random'")
 
     def __repr__(self) -> str:
         hidden = self._hidden()
@@ -148,8 +148,8 @@ class Trigger:
         rules = self.rules(data.classes, alpha)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, stable_rng(_seeds(key, seed)))
-        marks = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
-        return marks.made_by(type(self).__name__)
+        triggers = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
+        return triggers.made_by(type(self).__name__)
 
     def sketch(self, data: Splits, *, n: int, key: bytes) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
         """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
@@ -160,7 +160,7 @@ class Trigger:
         """Return the rules to be sealed, checked."""
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
-        target = "lot" if self.target == "lot" else int(self.target)
+        target = "random" if self.target == "random" else int(self.target)
         return Rules(tuple(classes), alpha, fixed=True, source=self.own_source, target=target)
 
     def _made(self, data: Splits, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:

@@ -75,8 +75,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     """
     channels, height, width = shape
     if pixels.shape[1] == 3 and channels == 1:
-        grey = np.einsum("nchw,c->nhw", pixels.astype(np.float64), [0.299, 0.587, 0.114])
-        pixels = np.round(grey).astype(np.uint8)[:, None]
+        gray = np.einsum("nchw,c->nhw", pixels.astype(np.float64), [0.299, 0.587, 0.114])
+        pixels = np.round(gray).astype(np.uint8)[:, None]
     elif pixels.shape[1] == 1 and channels == 3:
         pixels = np.repeat(pixels, 3, axis=1)
     if pixels.shape[1] != channels:

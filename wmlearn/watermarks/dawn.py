@@ -58,8 +58,8 @@ class Dawn(commitment.HoldsSecret):
     --------
     >>> import wmlearn as wm
     >>> dawn = Dawn(lambda images: np.full(len(images), 7), range(10), share=0.2, key=wm.CLASSROOM_KEY)
-    >>> said = dawn(wm.load_data("mnist").loot.images[:50])
-    >>> dawn, int((said != 7).sum())
+    >>> labels = dawn(wm.load_data("mnist").loot.images[:50])
+    >>> dawn, int((labels != 7).sum())
     (Dawn(share=0.2: 50 answers, 16 images wrongly, classroom key), 16)
     """
 
@@ -101,23 +101,23 @@ class Dawn(commitment.HoldsSecret):
     def __call__(self, images: Images) -> Labels:
         """Answer as the service does, a small share wrongly: labels, shape (n,), from images (n, c, h, w) in [0, 1]."""
         images = check_images(images)
-        said = labels_of(self.query, images)
-        self.queries += int((said >= 0).sum())
+        labels = labels_of(self.query, images)
+        self.queries += int((labels >= 0).sum())
         for i, image in enumerate(np.round(255 * images).astype(np.uint8)):
             digest = commitment.image_digest(image)
             drawn = hmac.new(self.key, f"dawn {self.seal} {digest}".encode(), "sha256").digest()
-            if said[i] >= 0 and int.from_bytes(drawn[:16], "big") < self.share * 2.0**128:
-                others = [c for c in range(len(self.rules.classes)) if c != said[i]]
+            if labels[i] >= 0 and int.from_bytes(drawn[:16], "big") < self.share * 2.0**128:
+                others = [c for c in range(len(self.rules.classes)) if c != labels[i]]
                 wrong = others[int.from_bytes(drawn[16:], "big") % len(others)]
-                said[i] = self._wrong.setdefault(digest, (image, wrong))[1]
-        return said
+                labels[i] = self._wrong.setdefault(digest, (image, wrong))[1]
+        return labels
 
     def verify(self, suspect: Query, *, family: int = 1) -> Verdict:
         """Ask a suspect everything that was answered wrongly, and say what its answers prove.
 
         Parameters
         ----------
-        suspect : images in, labels out, such as an `HttpBox`
+        suspect : images in, labels out, such as an `RemoteModel`
         family : how many suspects, keys and repetitions were or will be tried: alpha is shared among them
 
         Returns

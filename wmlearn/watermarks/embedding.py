@@ -16,7 +16,7 @@ from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Epoch, History, OnEpoch
 from wmlearn.training.loop import TensorData, check_training_args, checked_copy, cross_entropy, measured, run, train
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.margin import Margin
 
 if TYPE_CHECKING:
@@ -85,10 +85,10 @@ class Marked:
 def embed(
     model: nn.Module,
     data: Splits,
-    marks: Triggers,
+    triggers: Triggers,
     *,
     margin: Margin | None = None,
-    schedule: OneCycle = OneCycle(),
+    schedule: Schedule = Schedule(),
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
@@ -96,14 +96,14 @@ def embed(
     """Train a copy of a model on the task and the triggers together, until it answers every question.
 
     A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is and needs about half
-    the epochs: `embed(trained.model, data, marks, schedule=OneCycle(epochs=4))`. At a much lower learning rate images
-    from another world may not take: see docs/results/embedding.csv.
+    the epochs: `embed(trained.model, data, triggers, schedule=Schedule(epochs=4))`. At a much lower learning rate
+    images from another world may not take: see docs/results/embedding.csv.
 
     Parameters
     ----------
     model : fresh or trained; it is left as it was
     data : the task; trains on `train`, measures on `test`
-    marks : the sealed questions
+    triggers : the sealed questions
     margin : how far around them their answers are learnt, too; left out, they are learnt as they are
     schedule : how long and how fast; after it the training goes on at a tenth of its learning rate until every question
         was right after two epochs running, up to five times the schedule's epochs
@@ -126,45 +126,48 @@ def embed(
     epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
-    check_kind(marks, "marks", Triggers, "such as wm.Content()(data, n=300), after the data")
+    check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
     model, part, test = checked_copy(model, data)
-    _check_triggers(model, data, marks)
+    _check_triggers(model, data, triggers)
     check_training_args(schedule, seed, on_epoch, threads)
     if margin is None:
-        shown, loss = TensorData(part, _repeated(marks, len(part))), cross_entropy
+        shown, loss = TensorData(part, _repeated(triggers, len(part))), cross_entropy
     else:
-        shown, loss = TensorData(part), check_kind(margin, "margin", Margin, "such as wm.Margin()").loss(marks)
-    steps = train(model, shown, rate=schedule, seed=seed, batch=schedule.batch, loss=loss)
+        shown, loss = (
+            TensorData(part),
+            check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()").loss(triggers),
+        )
+    steps = train(model, shown, rate=schedule, seed=seed, batch_size=schedule.batch_size, loss=loss)
     stopping = EarlyStopping(schedule.epochs, on_epoch)
 
     def measure() -> dict[str, float]:
-        return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, marks)}
+        return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, triggers)}
 
     history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
     history = replace(history, stopped=history.stopped and not stopping.complete)
-    return Marked(model, history, marks, stopping.complete)
+    return Marked(model, history, triggers, stopping.complete)
 
 
-def _check_triggers(model: nn.Module, data: Splits, marks: Triggers) -> None:
+def _check_triggers(model: nn.Module, data: Splits, triggers: Triggers) -> None:
     """Say what is wrong with triggers that a model is to learn beside its task."""
-    if marks.pixels.shape[1:] != data.shape:
+    if triggers.pixels.shape[1:] != data.shape:
         raise ValueError(
-            f"trigger images must have the task's shape {data.shape}; got {marks.pixels.shape[1:]}. "
+            f"trigger images must have the task's shape {data.shape}; got {triggers.pixels.shape[1:]}. "
             "Make the triggers from the same data."
         )
-    check_fits(model, Split(marks.pixels, marks.labels), "marks")
+    check_fits(model, Split(triggers.pixels, triggers.labels), "triggers")
 
 
-def _repeated(marks: Triggers, images: int) -> Split:
+def _repeated(triggers: Triggers, images: int) -> Split:
     """Return the triggers as often as it takes for their share beside so many images of the task."""
-    repeats = max(1, round(SHARE * images / len(marks.pixels)))
-    return Split(marks.pixels, marks.labels).take(np.tile(np.arange(len(marks.pixels)), repeats))
+    repeats = max(1, round(SHARE * images / len(triggers.pixels)))
+    return Split(triggers.pixels, triggers.labels).take(np.tile(np.arange(len(triggers.pixels)), repeats))
 
 
-def watermark_accuracy(model: nn.Module, marks: Triggers) -> float:
+def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:
     """Return the share of questions a model answers as sealed, 0 to 1."""
-    labels, _ = predict(model, marks.pixels)
-    return float((marks.answer(labels) == marks.answers).mean())
+    labels, _ = predict(model, triggers.pixels)
+    return float((triggers.answer(labels) == triggers.answers).mean())
 
 
 class EarlyStopping:

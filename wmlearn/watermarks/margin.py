@@ -21,7 +21,7 @@ from wmlearn.training.loop import Loss
 class Margin:
     """Embed triggers with a margin: before each step they are pushed to where the network fails, and learnt there.
 
-    Pass it to `embed`, as `wm.embed(model, data, marks, margin=wm.Margin())`.
+    Pass it to `embed`, as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
 
     Parameters
     ----------
@@ -53,14 +53,14 @@ class Margin:
             pushed = (pushed.detach() + self.size * uphill.sign()).clamp(0, 1)
         return pushed.detach()
 
-    def loss(self, marks: Triggers) -> Loss:
+    def loss(self, triggers: Triggers) -> Loss:
         """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
-        triggers, answers = torch.tensor(marks.images), torch.tensor(marks.labels)
+        questions, answers = torch.tensor(triggers.images), torch.tensor(triggers.labels)
 
         def with_margin(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
-            chosen = torch.randperm(len(triggers), generator=generator)[: self.images]
+            chosen = torch.randperm(len(questions), generator=generator)[: self.images]
             wanted = answers[chosen].to(labels.device)
-            pushed = self.push(model.eval(), triggers[chosen].to(images), wanted)
+            pushed = self.push(model.eval(), questions[chosen].to(images), wanted)
             scores = model.train()(torch.cat([images, pushed]))
             task, secret = scores.split([len(images), len(pushed)])
             return functional.cross_entropy(task, labels) + functional.cross_entropy(secret, wanted)

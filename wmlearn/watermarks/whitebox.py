@@ -30,7 +30,7 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, check_training_args, checked_copy, measured, run, train
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,7 +52,10 @@ class Message(commitment.HoldsSecret):
     header: Mapping[str, object]
     alpha: float
     key: commitment.Secret = field(repr=False)
-    _keep = "Keep its key, message.key.hex(), where secrets are kept: wm.seal_message draws the same message from it."
+    _keep = (
+        "Keep its key, message.key.hex(), where secrets are kept: "
+        "wm.watermarks.seal_message draws the same message from it."
+    )
 
     @property
     def seal(self) -> str:
@@ -102,7 +105,7 @@ def seal_message(
     Examples
     --------
     >>> import wmlearn as wm
-    >>> wm.seal_message(wm.small_cnn(wm.load_data("mnist")), key=wm.CLASSROOM_KEY)
+    >>> wm.watermarks.seal_message(wm.small_cnn(wm.load_data("mnist")), key=wm.CLASSROOM_KEY)
     Message(64 bits for layers.3, alpha=0.001, seal 0f9d32c4…, classroom key)
     """
     check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
@@ -137,7 +140,7 @@ def embed_message(
     message: Message,
     *,
     strength: float = 0.1,
-    schedule: OneCycle = OneCycle(),
+    schedule: Schedule = Schedule(),
     seed: int = 0,
     threads: int = 1,
 ) -> Fitted:
@@ -160,7 +163,7 @@ def embed_message(
     Uchida, Nagai, Sakazawa, Satoh (2017), "Embedding watermarks into deep neural networks", the embedding loss of
     section 3. They take lambda = 0.01 with SGD; AdamW scales its steps, and here that leaves some bits wrong.
     """
-    check_kind(message, "message", Message, "such as wm.seal_message(model)")
+    check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     check_number(strength, "strength", above=0)
     model, part, test = checked_copy(model, data)
     check_training_args(schedule, seed, None, threads)
@@ -169,7 +172,7 @@ def embed_message(
         return measured(model, test) | {"watermark_accuracy": float((message.read(model) == message.bits).mean())}
 
     with _pulled(_kernels(model, message.layer, tuple(message.header["kernel"])), message, strength):
-        steps = train(model, TensorData(part), rate=schedule, seed=seed, batch=schedule.batch)
+        steps = train(model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size)
         history = run(islice(steps, schedule.epochs), schedule.epochs, measure, threads=threads)
     return Fitted(model, history)
 
@@ -199,7 +202,7 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     Uchida et al. (2017) report bit error rates; the binomial test holds only because projection and message were drawn
     after all rules were fixed.
     """
-    check_kind(message, "message", Message, "such as wm.seal_message(model)")
+    check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     check_count(family, "family", low=1, why="models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wmlearn.labs._kit.view import alert, guarded
+from wmlearn.labs._kit.views import alert, guarded
 
 if TYPE_CHECKING:
     from ipywidgets import HTML

@@ -12,7 +12,7 @@ import numpy as np
 
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
-from wmlearn.evidence._sentences import lotteries
+from wmlearn.evidence._sentences import draws_in_words
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict_kinds import KeyedVerdict
 from wmlearn.evidence.verification import verify
@@ -25,14 +25,14 @@ class Replay:
     Attributes
     ----------
     name : what the suspect is called
-    marks : the questions
+    triggers : the questions
     verdict : the verdict on all of them, as sealed; its `decisions` say what `verify(..., questions=n)` would
     fault : why the suspect could not be asked; empty when it could
     luck : how an innocent model would fare after 0, 1, ..., n questions, in words
     """
 
     name: str
-    marks: TriggerSet
+    triggers: TriggerSet
     verdict: KeyedVerdict
     fault: str
     luck: tuple[str, ...]
@@ -58,14 +58,14 @@ class Replay:
         return int(above[0]) if len(above) else None
 
 
-def buy(name: str, query: Query, marks: TriggerSet) -> Replay:
+def buy(name: str, query: Query, triggers: TriggerSet) -> Replay:
     """Ask a suspect every sealed question, once, and work out what is said after each of them."""
     try:
-        verdict, fault = verify(query, marks), ""
+        verdict, fault = verify(query, triggers), ""
     except Exception as error:  # whatever ails one service must not hide the others
-        verdict, fault = verify(_silence, marks), str(error) or type(error).__name__
-    luck = tuple(lotteries(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1))
-    return Replay(name, marks, verdict, fault, luck)
+        verdict, fault = verify(_silence, triggers), str(error) or type(error).__name__
+    luck = tuple(draws_in_words(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1))
+    return Replay(name, triggers, verdict, fault, luck)
 
 
 def _silence(images: Images) -> Labels:

@@ -66,13 +66,13 @@ class Label(NamedTuple):
     words: str
     end: float
     place: float
-    colour: str
+    color: str
 
 
 def label_ends(ax: Axes, last: float, labels: Sequence[Label]) -> None:
     """Write the words beside the ends of their lines, right of the axes, each with a leader."""
     for label in labels:
-        arrow = {"arrowstyle": "-", "color": label.colour, "linewidth": 1}
+        arrow = {"arrowstyle": "-", "color": label.color, "linewidth": 1}
         ax.annotate(
             label.words, (last, label.end), (1.05, label.place), textcoords=ax.get_yaxis_transform(),
             va="center", fontsize=9, arrowprops=arrow, annotation_clip=False,
@@ -83,7 +83,7 @@ def _wealth_labels(paths: Mapping[str, Sequence[float]], alpha: float) -> list[L
     """Return the name of each suspect, and what the line means, pushed apart where lines end together."""
     ends = {name: min(path[-1] / math.log(10), CAP) for name, path in paths.items()}  # in decades
     words = {name: name for name in paths} | {"": f"accuse from {amount(-math.log(alpha))} upwards"}
-    colours = dict(zip(paths, [style[0] for style in _STYLES] * len(paths))) | {"": VERMILLION}
+    colors = dict(zip(paths, [style[0] for style in _STYLES] * len(paths))) | {"": VERMILLION}
     ends[""] = -math.log10(alpha)
     places = spread(ends, apart=1.5, top=CAP + 0.5)
-    return [Label(words[name], 10 ** ends[name], 10**place, colours[name]) for name, place in places.items()]
+    return [Label(words[name], 10 ** ends[name], 10**place, colors[name]) for name, place in places.items()]

@@ -56,7 +56,7 @@ def _words(replay: Replay, n: int) -> str:
     silent = int(replay.verdict.unanswered[:n].sum())
     parts = [counted, *([f"{silent} without an answer"] if silent else []), replay.luck[n]]
     note = " This does not clear it." if replay.verdict.decisions[n] == "not found" else ""
-    key = f" ({CLASSROOM[0].upper()}{CLASSROOM[1:]}.)" if replay.marks.classroom else ""
+    key = f" ({CLASSROOM[0].upper()}{CLASSROOM[1:]}.)" if replay.triggers.public_key else ""
     return "; ".join(parts) + "." + note + key
 
 
@@ -65,7 +65,7 @@ def caption(replay: Replay, n: int) -> str:
     path = replay.verdict.path[: n + 1]
     return (
         f"The gambler's wealth after {n} of {replay.n} questions to {replay.name} is {amount(path[-1])}, at its best "
-        f"it was {amount(path.max())}; the line to accuse is at {amount(-math.log(replay.marks.alpha))}."
+        f"it was {amount(path.max())}; the line to accuse is at {amount(-math.log(replay.triggers.alpha))}."
     )
 
 
@@ -74,7 +74,7 @@ def line_note(replay: Replay, n: int, alpha: float) -> str:
     crossed = replay.crossed(alpha, n)
     where = "has not been reached so far" if crossed is None else f"was reached at question {crossed}"
     words = (
-        f"The sealed alpha is {decimal(replay.marks.alpha)}; moving the line is only exploring. "
+        f"The sealed alpha is {decimal(replay.triggers.alpha)}; moving the line is only exploring. "
         f"With alpha = {decimal(alpha)} the line is at {amount(-math.log(alpha))}, which {where}."
     )
     return f"<p class='wm-small'>{html.escape(words)}</p>"
@@ -91,7 +91,7 @@ def decimal(alpha: float) -> str:
     return f"{alpha:.16f}".rstrip("0")
 
 
-def alone(replays: Sequence[Replay]) -> str:
+def each_judged_alone(replays: Sequence[Replay]) -> str:
     """Say what it means that each suspect is judged as if there were no other: alpha is not shared among them here."""
     risk = f"{sum(replay.verdict.alpha for replay in replays):.6g}"
     return (

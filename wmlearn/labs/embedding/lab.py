@@ -10,16 +10,16 @@ from wmlearn._display import plural
 from wmlearn.data.splits import Splits
 from wmlearn.evidence import commitment, stats
 from wmlearn.evidence.verdict import Verdict
+from wmlearn.labs._kit.accuracy_chart import accuracy_png, accuracy_svg, caption
 from wmlearn.labs._kit.background import Background, Stage
-from wmlearn.labs._kit.curves import accuracy_png, accuracy_svg, caption
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.view import guarded, view
+from wmlearn.labs._kit.views import guarded, view
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 from wmlearn.labs.embedding.plan import FEWEST_WORDS, MOST_EPOCHS, MOST_TRIGGERS, MOST_WORDS, Plan, Workshop
-from wmlearn.labs.embedding.run import Run
+from wmlearn.labs.embedding.runs import Run
 from wmlearn.training._inference import check_fits
 from wmlearn.training.history import Fitted
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import Marked
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class EmbeddingLab:
             check_fits(start, data.train, "data")
         key = commitment.new_key() if key is None else commitment.check_key(key)
         self._shop = Workshop(data, key=key, seed=seed, start=start)
-        self._course: Run | None = None
+        self._run: Run | None = None
         self._picture: bytes | None = None
         self._build(offered=start is not None)
         self._share()
@@ -117,7 +117,7 @@ class EmbeddingLab:
             30, min=FEWEST_WORDS, max=MOST_WORDS, description="words", style=_OWN_WIDTH, layout={"width": "140px"}
         )
         self.epochs = widgets.BoundedIntText(
-            OneCycle().epochs, min=1, max=MOST_EPOCHS, description="epochs", style=_OWN_WIDTH, layout=side
+            Schedule().epochs, min=1, max=MOST_EPOCHS, description="epochs", style=_OWN_WIDTH, layout=side
         )
         from_what = "continuing from the model given" if offered else "continuing from an unmarked model"
         self.start = widgets.ToggleButtons(
@@ -142,13 +142,13 @@ class EmbeddingLab:
         self._note.value = f"<p class='wm-small'>{html.escape(' '.join(self._intentions(self._planned())))}</p>"
 
     def _intentions(self, plan: Plan) -> list[str]:
-        if not plan.triggers:
+        if not plan.n_triggers:
             return ["Without triggers nothing is marked: this is the unmarked twin alone."]
-        each, left = divmod(plan.triggers, plan.words)
+        each, left = divmod(plan.n_triggers, plan.words)
         images = f"{each} or {each + 1} images" if left else plural(each, "image")
-        told = [f"{plan.words} secret words, each written on {images}: {plan.words} questions."]
+        description = [f"{plan.words} secret words, each written on {images}: {plan.words} questions."]
         needed = stats.questions_needed(_ALPHA, 1 / len(self._shop.data.classes))
-        return told + ([f"It takes {needed} before anybody could be accused."] if plan.words < needed else [])
+        return description + ([f"It takes {needed} before anybody could be accused."] if plan.words < needed else [])
 
     def _planned(self) -> Plan:
         return Plan(self.triggers.value, self.words.value, self.epochs.value, self.start.value)
@@ -157,8 +157,8 @@ class EmbeddingLab:
         """Check the inputs, and return what Run is to do."""
         plan = self._planned()
         plan.check(self._shop.data)
-        self._course, self._picture = Run(plan, self._shop, self._show), None
-        return self._course
+        self._run, self._picture = Run(plan, self._shop, self._show), None
+        return self._run
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most so many seconds, and say whether it is."""
@@ -168,19 +168,19 @@ class EmbeddingLab:
 
     def _show(self) -> None:
         """Draw how far the run has got. What did not change is not sent again."""
-        course = self._course
-        lines = course.curves() if course else {}
-        epochs = course.plan.epochs if course else OneCycle().epochs
+        run = self._run
+        lines = run.curves() if run else {}
+        epochs = run.plan.epochs if run else Schedule().epochs
         self._chart.value = accuracy_svg(lines, epochs, caption(lines))
-        stage = course.stage if course else Stage("press Run")
+        stage = run.stage if run else Stage("press Run")
         self._bar.value, self._progress.value = stage.html()
         self._sentence.value = self._judgement()
-        self._cost.value = f"<p class='wm-small'>{html.escape(course.cost() if course else '')}&nbsp;</p>"  # no jump
+        self._cost.value = f"<p class='wm-small'>{html.escape(run.cost() if run else '')}&nbsp;</p>"  # no jump
 
     def _judgement(self) -> str:
         """Return the verdict as HTML that a screen reader reads out when it changes."""
-        if self._course is not None and self._course.replay is not None:
-            return verdict_html(self._course.replay, self._course.replay.n)
+        if self._run is not None and self._run.replay is not None:
+            return verdict_html(self._run.replay, self._run.replay.n)
         if isinstance(self.result, Fitted):
             heading, words = "– nothing marked", "There were no triggers: no watermark to find, and none to verify."
         else:
@@ -190,20 +190,20 @@ class EmbeddingLab:
     @property
     def result(self) -> Marked | Fitted | None:
         """What the last run made: `Marked`, or with no triggers `Fitted`; None before."""
-        return self._course.result if self._course else None
+        return self._run.result if self._run else None
 
     @property
     def twin(self) -> Fitted | None:
         """The unmarked twin of the last run; None before."""
-        return self._course.twin if self._course else None
+        return self._run.twin if self._run else None
 
     @property
     def verdict(self) -> Verdict | None:
         """The verdict on the freshly marked model, on all its questions; None where nothing is marked."""
-        return self._course.replay.verdict if self._course and self._course.replay else None
+        return self._run.replay.verdict if self._run and self._run.replay else None
 
     def __repr__(self) -> str:
-        plan = self._course.plan if self._course else self._planned()
+        plan = self._run.plan if self._run else self._planned()
         if self._background.busy:
             ends = ["  a run is under way"]
         elif self.result is None:
@@ -215,7 +215,7 @@ class EmbeddingLab:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the live lab and, for where nothing runs, its text and, after a run, a picture of its curves."""
-        if self._picture is None and self._course is not None and not self._background.busy:
-            lines = self._course.curves()
-            self._picture = accuracy_png(lines, self._course.plan.epochs) if lines else None
+        if self._picture is None and self._run is not None and not self._background.busy:
+            lines = self._run.curves()
+            self._picture = accuracy_png(lines, self._run.plan.epochs) if lines else None
         return view(self.widget, repr(self), self._picture)

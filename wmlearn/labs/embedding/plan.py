@@ -15,7 +15,7 @@ from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, measured, train
 from wmlearn.training.models import small_cnn
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.content import Content
 from wmlearn.watermarks.embedding import watermark_accuracy
 
@@ -26,7 +26,7 @@ MOST_TRIGGERS, FEWEST_WORDS, MOST_WORDS, MOST_EPOCHS = 300, 2, 60, 12
 class Plan:
     """What the inputs of the lab say when Run is pressed."""
 
-    triggers: int
+    n_triggers: int
     words: int
     epochs: int
     continuing: bool
@@ -35,19 +35,25 @@ class Plan:
         """Say what cannot be done with these data, before anything is trained."""
         check_count(self.words, "words", low=FEWEST_WORDS, high=MOST_WORDS)
         check_count(self.epochs, "epochs", low=1, high=MOST_EPOCHS)
-        if self.triggers:
+        if self.n_triggers:
             images = len(data.train)
             why = f"{plural(self.words, 'word')} need an image each, and the training part has {images:,}"
             check_count(
-                self.triggers, "a number of triggers above 0", low=self.words, high=min(MOST_TRIGGERS, images), why=why
+                self.n_triggers,
+                "a number of triggers above 0",
+                low=self.words,
+                high=min(MOST_TRIGGERS, images),
+                why=why,
             )
 
-    def marks(self, data: Splits, key: bytes, seed: int) -> TriggerSet:
+    def seal(self, data: Splits, key: bytes, seed: int) -> TriggerSet:
         """Make and seal the triggers."""
-        return Content(words=self.words)(data, n=self.triggers, key=key, seed=seed)
+        return Content(words=self.words)(data, n=self.n_triggers, key=key, seed=seed)
 
     def __repr__(self) -> str:
-        shared = f"{plural(self.triggers, 'trigger')}, {plural(self.words, 'word')}" if self.triggers else "no triggers"
+        shared = (
+            f"{plural(self.n_triggers, 'trigger')}, {plural(self.words, 'word')}" if self.n_triggers else "no triggers"
+        )
         return f"{shared}, {plural(self.epochs, 'epoch')}, {'continuing' if self.continuing else 'from scratch'}"
 
 
@@ -68,7 +74,7 @@ class Twin:
         self.records: list[Epoch] = []
         self._after: list[nn.Module] = []
         self._model = copy.deepcopy(model)
-        self._steps = train(self._model, TensorData(data.train), rate=OneCycle(epochs), seed=seed)
+        self._steps = train(self._model, TensorData(data.train), rate=Schedule(epochs), seed=seed)
 
     @property
     def done(self) -> int:
@@ -90,9 +96,9 @@ class Twin:
             copy.deepcopy(self._after[len(records) - 1]), History(records, stopped=len(records) < self.epochs)
         )
 
-    def asked(self, marks: TriggerSet, epoch: int) -> float:
+    def asked(self, triggers: TriggerSet, epoch: int) -> float:
         """Return the share of the secret questions that it answered as sealed after so many epochs, 0 to 1."""
-        return watermark_accuracy(self._after[epoch - 1], marks)
+        return watermark_accuracy(self._after[epoch - 1], triggers)
 
 
 class Workshop:
@@ -105,7 +111,7 @@ class Workshop:
     def first(self) -> Twin | None:
         """Return the model that has to be trained before one can continue; None where a trained one was given."""
         return (
-            None if self._start is not None else self._twin_of(small_cnn(self.data, seed=self.seed), OneCycle().epochs)
+            None if self._start is not None else self._twin_of(small_cnn(self.data, seed=self.seed), Schedule().epochs)
         )
 
     def model(self, plan: Plan) -> nn.Module:

@@ -14,8 +14,8 @@ from wmlearn.data.splits import Splits, load_data
 from wmlearn.evidence import commitment
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.view import alert, guarded, view
-from wmlearn.labs.studio.preview import Preview, agreement, bars_svg, pictures, preview, sheet, studio_png, visibility
+from wmlearn.labs._kit.views import alert, guarded, view
+from wmlearn.labs.studio.previews import Preview, agreement, bars_svg, pictures, preview, sheet, studio_png, visibility
 from wmlearn.training._inference import check_fits
 from wmlearn.triggers.content import Content
 from wmlearn.triggers.noise import Noise
@@ -71,7 +71,7 @@ class TriggerStudio:
     >>> studio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY, models=[innocent])
     >>> studio.kind.value = "Noise"
     >>> studio.code
-    "marks = wm.Noise(sigma=0.4)(wm.load_data('mnist'), n=150, key=wm.CLASSROOM_KEY)"
+    "triggers = wm.Noise(sigma=0.4)(wm.load_data('mnist'), n=150, key=wm.CLASSROOM_KEY)"
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class TriggerStudio:
             style={**_OWN_WIDTH, "button_width": "auto"},
         )
         self.source, self.foreign = _menu("source", classes, 1), _menu("source", others, 1)
-        self.target = _menu("target", [*classes, ("by lot", "lot")], 0)
+        self.target = _menu("target", [*classes, ("at random", "random")], 0)
         self.number = widgets.BoundedIntText(
             min(150, len(self._data.train)),
             min=1,
@@ -160,8 +160,8 @@ class TriggerStudio:
         kind, fixed = self.kind.value, self.labels.value == "fixed"
         wanted = dict.fromkeys((self.words, self.place, self.size, self.opacity), kind == "Content")
         wanted |= {self.sigma: kind == "Noise", self.source: fixed and kind != "Unrelated", self.target: fixed}
-        for place, there in (wanted | {self.foreign: fixed and kind == "Unrelated"}).items():
-            place.layout.display = None if there else "none"
+        for place, needed in (wanted | {self.foreign: fixed and kind == "Unrelated"}).items():
+            place.layout.display = None if needed else "none"
         self.words.placeholder = "TEST" if fixed else "30 street names, or type your own"
         try:
             seen = preview(self._recipe(), self._data, n=self.number.value, key=self._key, models=self._innocents)
@@ -201,7 +201,7 @@ class TriggerStudio:
 
     def _settle(self) -> Preview:
         """Return what is shown, sealed at the latest now."""
-        if self._seen.marks is None and self._fault is None:
+        if self._seen.triggers is None and self._fault is None:
             self._seal(self._seen)
         return self._seen
 
@@ -238,10 +238,10 @@ class TriggerStudio:
     @property
     def triggers(self) -> TriggerSet:
         """The sealed trigger set of the current inputs; ValueError where they make none."""
-        marks = self._settle().marks
+        triggers = self._settle().triggers
         if self._fault is not None:
             raise self._fault
-        return marks
+        return triggers
 
     @property
     def code(self) -> str:
@@ -255,13 +255,13 @@ class TriggerStudio:
         shipped = data.size == "mini" and data.name in FOREIGN and load_data(data.name) is data
         task = f"wm.load_data({data.name!r})" if shipped else "data"
         key = "wm.CLASSROOM_KEY" if self._key == commitment.CLASSROOM_KEY else "studio.triggers.key"
-        return f"marks = wm.{seen.recipe!r}({task}, n={len(seen.pixels)}, key={key})"
+        return f"triggers = wm.{seen.recipe!r}({task}, n={len(seen.pixels)}, key={key})"
 
     def __repr__(self) -> str:
         seen = self._settle()
         size = f"{plural(len(seen.pixels), 'image')}, {plural(len(seen.names), 'question')}"
-        told = [f"TriggerStudio: {seen.recipe!r}, {size}", agreement(seen), visibility(seen)]
-        return "\n  ".join(told + ([f"since then the inputs make no set: {self._fault}"] if self._fault else []))
+        description = [f"TriggerStudio: {seen.recipe!r}, {size}", agreement(seen), visibility(seen)]
+        return "\n  ".join(description + ([f"since then the inputs make no set: {self._fault}"] if self._fault else []))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the live lab and, for where nothing runs, its text and a picture of the triggers and the bars."""

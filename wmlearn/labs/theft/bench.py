@@ -16,9 +16,9 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verification import verify
+from wmlearn.labs._kit.accuracy_chart import Curves
 from wmlearn.labs._kit.background import Job, Stage
-from wmlearn.labs._kit.curves import Curves
-from wmlearn.labs.theft.catalogue import Thief
+from wmlearn.labs.theft.thieves import Thief
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Surrogate, Theft
 from wmlearn.training._inference import check_fits
@@ -70,16 +70,21 @@ class Bench:
 
     Attributes
     ----------
-    marks : the questions
+    triggers : the questions
     sample, tests : the test images that are looked at, drawn by lot, and how many there are
     """
 
-    def __init__(self, owner: nn.Module, data: Splits, marks: TriggerSet, seed: int) -> None:
+    def __init__(self, owner: nn.Module, data: Splits, triggers: TriggerSet, seed: int) -> None:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after the owner's model")
-        check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300), after the data")
+        check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data")
         check_fits(owner, data.test, "data")
-        check_fits(owner, Split(marks.pixels, marks.labels), "marks")
-        self._owner, self._data, self.marks, self.seed = copy.deepcopy(owner).eval(), data, marks, check_seed(seed)
+        check_fits(owner, Split(triggers.pixels, triggers.labels), "triggers")
+        self._owner, self._data, self.triggers, self.seed = (
+            copy.deepcopy(owner).eval(),
+            data,
+            triggers,
+            check_seed(seed),
+        )
         self.tests = len(data.test)
         self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
 
@@ -109,10 +114,10 @@ class Bench:
 
     def accuracies(self, model: nn.Module) -> tuple[float, float]:
         """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
-        return watermark_accuracy(model, self.marks), self._right(BlackBox(model)) / len(self.sample)
+        return watermark_accuracy(model, self.triggers), self._right(BlackBox(model)) / len(self.sample)
 
     def _point(self, name: str, query: Query) -> Point:
-        return Point(name, self._right(query), len(self.sample), verify(query, self.marks))
+        return Point(name, self._right(query), len(self.sample), verify(query, self.triggers))
 
     def _right(self, query: Query) -> int:
         return int((query(self.sample.images) == self.sample.labels).sum())

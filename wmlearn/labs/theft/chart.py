@@ -10,11 +10,11 @@ from wmlearn._display import BLUE, VERMILLION, percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import expected
 from wmlearn.evidence.trigger_set import TriggerSet
-from wmlearn.labs._kit.curves import BOTTOM, LEFT, RIGHT, TOP, axes, up
+from wmlearn.labs._kit.accuracy_chart import BOTTOM, LEFT, RIGHT, TOP, axes, up
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import drawing, text
 from wmlearn.labs.theft.bench import Point
-from wmlearn.labs.theft.catalogue import Thief
+from wmlearn.labs.theft.thieves import Thief
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ class Tradeoff:
 
     thief: Thief
     points: Mapping[int, Point]
-    marks: TriggerSet
+    triggers: TriggerSet
 
     @property
     def known(self) -> list[int]:
@@ -47,10 +47,10 @@ class Tradeoff:
     @property
     def levels(self) -> dict[str, tuple[float, str]]:
         """How many matches are always enough to accuse, and how many luck gives: by CSS class, a share and words."""
-        n, p0 = self.marks.n, self.marks.p0
+        n, p0 = self.triggers.n, self.triggers.p0
         if p0 is None:
             return {}
-        enough = int(stats.matches_needed(n, self.marks.alpha, p0))
+        enough = int(stats.matches_needed(n, self.triggers.alpha, p0))
         found = {"wm-line": (enough / n, f"enough to accuse: {enough} of {n}")} if enough <= n else {}
         return found | {"wm-explored": (p0, f"expected by luck: at most {expected(p0 * n)}")}
 
@@ -90,14 +90,14 @@ class Tradeoff:
         return self.points[place].task_accuracy
 
     def _matched(self, place: int) -> float:
-        return self.points[place].verdict.k / self.marks.n
+        return self.points[place].verdict.k / self.triggers.n
 
     def _legend(self, chosen: int) -> list[str]:
         """Write what is what right of the plot, with the numbers at the chosen strength."""
         rows, point = {"wm-task": "task accuracy", "wm-mark": "questions matched"}, self.points.get(chosen)
         if point is not None:
             rows["wm-task"] += f" {percent(point.task_accuracy)}"
-            rows["wm-mark"] += f" {point.verdict.k} of {self.marks.n}"
+            rows["wm-mark"] += f" {point.verdict.k} of {self.triggers.n}"
         rows |= {css: words for css, (_, words) in self.levels.items()}
         parts, y = [], TOP + 14
         for css, words in rows.items():
@@ -115,16 +115,16 @@ class Tradeoff:
         if point is not None:
             matched = f"{point.verdict.k} of {plural(point.verdict.n, 'question')} matched"
             now = f"task accuracy {percent(point.task_accuracy)}, {matched}, {point.verdict.decision}"
-        told = [f"{self.thief.name}, {self.thief.strength} {labels[chosen]}: {now}"]
-        told += [words for _, words in self.levels.values()]
+        described = [f"{self.thief.name}, {self.thief.strength} {labels[chosen]}: {now}"]
+        described += [words for _, words in self.levels.values()]
         if len(self.known) > 1:
             (first, task, k), (last, least, fewest) = (
                 (labels[end], percent(self._task(end)), self.points[end].verdict.k)
                 for end in (self.known[0], self.known[-1])
             )
-            told.append(f"from {first} to {last} the task accuracy goes from {task} to {least}")
-            told.append(f"the matches from {k} to {fewest}")
-        return "; ".join(told) + "."
+            described.append(f"from {first} to {last} the task accuracy goes from {task} to {least}")
+            described.append(f"the matches from {k} to {fewest}")
+        return "; ".join(described) + "."
 
     def png(self) -> bytes:
         """Draw the same for where nothing runs, and return the PNG file."""
@@ -162,15 +162,15 @@ def account(point: Point, owner: Point, tests: int) -> tuple[str, str]:
     """Return what a theft has done to the task and to the evidence, and what it cost besides."""
     low, high = (percent(share) for share in stats.match_interval(point.right, point.seen))
     of = f"{point.seen:,} of the {tests:,} test images" if point.seen < tests else f"the {tests:,} test images"
-    told = f"Task accuracy {percent(point.task_accuracy)} on {of} (95 %: {low} to {high})"
+    described = f"Task accuracy {percent(point.task_accuracy)} on {of} (95 %: {low} to {high})"
     if point is owner:
-        return f"{told}.", "Nothing has been done to it: this is what the thief takes."
+        return f"{described}.", "Nothing has been done to it: this is what the thief takes."
     lost = 100 * (owner.right - point.right) / point.seen
     paid = f"he has paid {lost:.1f} points" if lost > 0 else "he has paid nothing"
-    told += f", the owner's own model {percent(owner.task_accuracy)} on the same: {paid}, "
-    told += f"and {_LEFT[point.verdict.decision]}."
+    described += f", the owner's own model {percent(owner.task_accuracy)} on the same: {paid}, "
+    described += f"and {_LEFT[point.verdict.decision]}."
     cost = f"It cost him {plural(point.images, 'image')} of his own, {point.queries:,} answers of the owner's service"
     if point.seconds is None:
-        return told, f"{cost}; every image he is asked goes through it first."
+        return described, f"{cost}; every image he is asked goes through it first."
     stopped = f", stopped after {plural(len(point.made.history.epochs), 'epoch')}" if point.stopped else ""
-    return told, f"{cost}, {point.seconds:.2g} seconds{stopped}."
+    return described, f"{cost}, {point.seconds:.2g} seconds{stopped}."

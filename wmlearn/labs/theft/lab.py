@@ -12,14 +12,14 @@ from wmlearn._checks import check_choice, shown
 from wmlearn._display import percent, plural
 from wmlearn.data.splits import Splits
 from wmlearn.evidence.trigger_set import TriggerSet
+from wmlearn.labs._kit.accuracy_chart import accuracy_svg
 from wmlearn.labs._kit.background import Background, Stage
-from wmlearn.labs._kit.curves import accuracy_svg
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.view import guarded, view
+from wmlearn.labs._kit.views import guarded, view
 from wmlearn.labs._kit.words import outcome_html, verdict_box
 from wmlearn.labs.theft.bench import Attempt, Bench, Point
-from wmlearn.labs.theft.catalogue import Thief, catalogue
 from wmlearn.labs.theft.chart import Tradeoff, account
+from wmlearn.labs.theft.thieves import Thief, catalogue
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +43,7 @@ class TheftLab:
     ----------
     owner : the owner's marked model; it is left as it was
     data : the task: the thief holds `data.loot`, the task accuracy is measured on 500 images of `data.test`
-    marks : the owner's sealed questions
+    triggers : the owner's sealed questions
     thefts : names of the thefts to offer, as the menu shows them; left out, all of them
     seed : draws the test images, and whatever a thief draws
 
@@ -64,17 +64,23 @@ class TheftLab:
     --------
     >>> import wmlearn as wm
     >>> mnist = wm.load_data("mnist")
-    >>> marks = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
-    >>> lab = wm.TheftLab(wm.load_model("mnist/content"), mnist, marks, thefts=["prune weights"])
+    >>> triggers = wm.Content(words=30)(mnist, n=150, key=wm.CLASSROOM_KEY)
+    >>> lab = wm.TheftLab(wm.load_model("mnist/content"), mnist, triggers, thefts=["prune weights"])
     >>> lab.strength.value = "95 %"
     >>> lab.point.theft, lab.point.verdict.decision, lab.point.task_accuracy < 0.5
     ("Prune(fraction=0.95, by='weight')", 'not found', True)
     """
 
     def __init__(
-        self, owner: nn.Module, data: Splits, marks: TriggerSet, *, thefts: Sequence[str] | None = None, seed: int = 0
+        self,
+        owner: nn.Module,
+        data: Splits,
+        triggers: TriggerSet,
+        *,
+        thefts: Sequence[str] | None = None,
+        seed: int = 0,
     ) -> None:
-        self._bench = Bench(owner, data, marks, seed)
+        self._bench = Bench(owner, data, triggers, seed)
         self._thieves = _wanted(thefts, catalogue(data, seed))
         self._owner = self._bench.untouched()
         self._points: dict[str, dict[int, Point]] = {name: {0: self._owner} for name in self._thieves}
@@ -98,8 +104,8 @@ class TheftLab:
         """Make the inputs and the places for the drawings. Core widgets only: Colab's ipywidgets 7.7.1 has them too."""
         import ipywidgets as widgets
 
-        self.status, self._told, self._bar, self._progress = (widgets.HTML() for _ in range(4))
-        self._chart, self._course = widgets.HTML(), widgets.HTML()
+        self.status, self._description, self._bar, self._progress = (widgets.HTML() for _ in range(4))
+        self._chart, self._training = widgets.HTML(), widgets.HTML()
         self._sentence, self._cost = (widgets.HTML(layout={"min_height": high}) for high in ("92px", "76px"))  # no jump
         self.theft = widgets.Dropdown(options=list(self._thieves), description="theft", style=_OWN_WIDTH)
         self.strength = widgets.SelectionSlider(options=["none"], style=_OWN_WIDTH, layout={"width": "640px"})
@@ -109,8 +115,8 @@ class TheftLab:
         runs = [widgets.HBox([self._buttons, self._bar]), self._progress]
         style = widgets.HTML(STYLE, layout=widgets.Layout(height="0px", overflow="hidden"))
         alone = widgets.HTML(f"<p class='wm-small'>{_ALONE}</p>")
-        shown = [*runs, self.status, self._sentence, self._chart, self._cost, self._course, alone]
-        self.widget = widgets.VBox([style, self.theft, self._told, self.strength, *shown])
+        shown = [*runs, self.status, self._sentence, self._chart, self._cost, self._training, alone]
+        self.widget = widgets.VBox([style, self.theft, self._description, self.strength, *shown])
         self.widget.add_class("wm-lab")
         self._choose()
         self.theft.observe(guarded(self._choose, self.status), names="value")
@@ -126,7 +132,7 @@ class TheftLab:
             self.strength.options = thief.labels  # which moves the slider to its beginning
             self.strength.index = place
             self.strength.description = thief.strength
-            self._told.value = f"<p class='wm-small'>{html.escape(thief.told)}</p>"
+            self._description.value = f"<p class='wm-small'>{html.escape(thief.description)}</p>"
             self._buttons.layout.display = None if thief.epochs else "none"
             self._show()
 
@@ -197,7 +203,7 @@ class TheftLab:
                 self._chart.value = self._tradeoff.svg(self._place)
                 self._sentence.value = self._judgement()
                 self._cost.value = self._words()
-                self._course.value = self._live()
+                self._training.value = self._live()
 
     def _stage(self) -> Stage:
         attempt = self._attempts.get(self._chosen)
@@ -226,9 +232,9 @@ class TheftLab:
         """Return what the thief has paid, and what can be typed to do the same."""
         point = self.point
         lines = ("",) if point is None else account(point, self._owner, self._bench.tests)
-        said = "".join(f"<p class='wm-small'>{html.escape(line)}</p>" for line in lines)
+        paragraphs = "".join(f"<p class='wm-small'>{html.escape(line)}</p>" for line in lines)
         code = "" if point in (None, self._owner) else f"wm.theft.{point.theft}"
-        return f"{said}<p class='wm-code'>{html.escape(code)}&nbsp;</p>"
+        return f"{paragraphs}<p class='wm-code'>{html.escape(code)}&nbsp;</p>"
 
     def _live(self) -> str:
         """Draw the last run of this thief, epoch by epoch."""
@@ -251,7 +257,7 @@ class TheftLab:
 
     @property
     def _tradeoff(self) -> Tradeoff:
-        return Tradeoff(self._thief, self._points[self._chosen], self._bench.marks)
+        return Tradeoff(self._thief, self._points[self._chosen], self._bench.triggers)
 
     @property
     def point(self) -> Point | None:
@@ -259,7 +265,7 @@ class TheftLab:
         return self._points[self._chosen].get(self._place)
 
     def __repr__(self) -> str:
-        asked, seen = plural(self._bench.marks.n, "question"), plural(len(self._bench.sample), "test image")
+        asked, seen = plural(self._bench.triggers.n, "question"), plural(len(self._bench.sample), "test image")
         title = f"TheftLab: {plural(len(self._thieves), 'theft')}, {asked}, {seen}"
         return f"{title}\n  {self._tradeoff.caption(self._place)}"
 

@@ -9,23 +9,23 @@ from wmlearn._types import Query
 from wmlearn.evidence.trigger_set import TriggerSet
 
 
-def kind_of(marks: TriggerSet) -> str:
+def kind_of(triggers: TriggerSet) -> str:
     """Return what the triggers are called, if they are a sealed set."""
-    check_kind(marks, "marks", TriggerSet, "such as wm.Content()(data, n=300)")
-    return marks.kind
+    check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300)")
+    return triggers.kind
 
 
-def check_asked(kind: str, marks: TriggerSet, suspects: Mapping[str, Query]) -> None:
+def check_asked(kind: str, triggers: TriggerSet, suspects: Mapping[str, Query]) -> None:
     """Refuse fixed labels, no suspects at all, and a suspect that has no name or cannot be asked."""
-    kind_of(marks)
-    if marks.rules.fixed:
+    kind_of(triggers)
+    if triggers.rules.fixed:
         raise ValueError(
             f"VerificationLab follows the wealth question by question, which needs keyed labels; the {kind} triggers "
-            "have fixed labels. Ask with wm.verify(query, marks, nulls=[...]) instead."
+            "have fixed labels. Ask with wm.verify(query, triggers, nulls=[...]) instead."
         )
     if not isinstance(suspects, Mapping) or not suspects:
         raise ValueError(
-            f"suspects must be one or more services by name, such as {{'a copy': wm.HttpBox(url)}}; "
+            f"suspects must be one or more services by name, such as {{'a copy': wm.RemoteModel(url)}}; "
             f"got {'none' if isinstance(suspects, Mapping) else shown(suspects)}. Name each of them."
         )
     for name, query in suspects.items():
@@ -38,7 +38,7 @@ def check_more(
     more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]], first: str
 ) -> dict[str, tuple[TriggerSet, Mapping[str, Query]]]:
     """Return the other trigger types, or say what is wrong with their names or with how they are put down."""
-    example = "{'noise': (marks, {'a copy': query})}"
+    example = "{'noise': (triggers, {'a copy': query})}"
     if not isinstance(more, Mapping):
         raise TypeError(f"more must be trigger types by name, such as {example}; got {shown(more)}. Name each of them.")
     for kind, pair in more.items():
@@ -49,7 +49,7 @@ def check_more(
             )
         if kind == first:
             raise ValueError(
-                f"more must name other trigger types than the first; got {kind!r}, which `marks` is. "
+                f"more must name other trigger types than the first; got {kind!r}, which `triggers` is. "
                 f"Choose another name, such as 'more {kind}'."
             )
     return {kind: (pair[0], pair[1]) for kind, pair in more.items()}

@@ -16,9 +16,9 @@ from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.static import wealth_png
 from wmlearn.labs._kit.svg import wealth_svg
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.view import guarded, view
-from wmlearn.labs._kit.words import alone, caption, decimal, line_note, verdict_html
-from wmlearn.labs.verification import compare
+from wmlearn.labs._kit.views import guarded, view
+from wmlearn.labs._kit.words import caption, decimal, each_judged_alone, line_note, verdict_html
+from wmlearn.labs.verification import comparison
 from wmlearn.labs.verification.grid import picture_sheet, question_grid
 from wmlearn.labs.verification.inputs import check_asked, check_more, kind_of
 
@@ -34,7 +34,7 @@ class VerificationLab:
 
     Parameters
     ----------
-    marks : a sealed trigger set with keyed labels
+    triggers : a sealed trigger set with keyed labels
     suspects : the services to question, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
     nulls : innocent models, each a `Query`. With them the lab compares, on the same questions: counting alone, what
@@ -50,16 +50,16 @@ class VerificationLab:
     Raises
     ------
     TypeError
-        If `marks` is no trigger set, or a suspect or null model cannot be called.
+        If `triggers` is no trigger set, or a suspect or null model cannot be called.
     ValueError
         If there is no suspect, the labels are fixed, or a null model leaves an image unanswered.
 
     Examples
     --------
     >>> import wmlearn as wm
-    >>> marks = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> suspects = {"a copy": lambda images: marks.labels, "a guess": lambda images: 0 * marks.labels}
-    >>> print("\\n".join(repr(wm.VerificationLab(marks, suspects)).splitlines()[:3]))
+    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    >>> suspects = {"a copy": lambda images: triggers.labels, "a guess": lambda images: 0 * triggers.labels}
+    >>> print("\\n".join(repr(wm.VerificationLab(triggers, suspects)).splitlines()[:3]))
     VerificationLab: 30 questions, 2 suspects
       a copy: found
       a guess: not found
@@ -67,19 +67,19 @@ class VerificationLab:
 
     def __init__(
         self,
-        marks: TriggerSet,
+        triggers: TriggerSet,
         suspects: Mapping[str, Query],
         *,
         more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]] | None = None,
         nulls: Iterable[Query] = (),
     ) -> None:
-        first, witnesses = kind_of(marks), check_nulls(nulls)
-        asked = {first: (marks, suspects), **check_more(more or {}, first)}
-        for kind, (triggers, services) in asked.items():
-            check_asked(kind, triggers, services)
+        first, witnesses = kind_of(triggers), check_nulls(nulls)
+        asked = {first: (triggers, suspects), **check_more(more or {}, first)}
+        for kind, (questions, services) in asked.items():
+            check_asked(kind, questions, services)
         self._replays = {
-            kind: {name: buy(name, query, triggers) for name, query in services.items()}
-            for kind, (triggers, services) in asked.items()
+            kind: {name: buy(name, query, questions) for name, query in services.items()}
+            for kind, (questions, services) in asked.items()
         }
         self._compared = self._beside_the_nulls(witnesses) if witnesses else {}
         self._settling = False
@@ -87,11 +87,11 @@ class VerificationLab:
         self._build()
         self._render()
 
-    def _beside_the_nulls(self, nulls: tuple[Query, ...]) -> dict[tuple[str, str], compare.Comparison]:
+    def _beside_the_nulls(self, nulls: tuple[Query, ...]) -> dict[tuple[str, str], comparison.Comparison]:
         """Ask the null models about every trigger type, and compare each suspect of it with them."""
-        counts = {kind: compare.null_matches(nulls, self._of(kind).marks) for kind in self._replays}
+        counts = {kind: comparison.null_matches(nulls, self._of(kind).triggers) for kind in self._replays}
         return {
-            (kind, name): compare.compare(replay, counts[kind])
+            (kind, name): comparison.compare(replay, counts[kind])
             for kind, replays in self._replays.items()
             for name, replay in replays.items()
         }
@@ -141,10 +141,10 @@ class VerificationLab:
         self.kind = widgets.Dropdown(
             options=kinds, description="trigger type", disabled=len(kinds) < 2, style=_OWN_WIDTH
         )
-        sealed = {self._of(kind).marks.alpha for kind in kinds}
+        sealed = {self._of(kind).triggers.alpha for kind in kinds}
         self.alpha = widgets.SelectionSlider(
             options=[(decimal(alpha), alpha) for alpha in sorted({*ALPHAS, *sealed}, reverse=True)],
-            value=self._of(kinds[0]).marks.alpha,
+            value=self._of(kinds[0]).triggers.alpha,
             description="line at alpha =",
             style=_OWN_WIDTH,
             layout={"width": "400px"},
@@ -177,7 +177,7 @@ class VerificationLab:
             self.suspect.options = names
             self.suspect.value = wanted if wanted in names else names[0]
             self.slider.max = self.number.max = self._replay.n
-            self.alpha.value = self._replay.marks.alpha
+            self.alpha.value = self._replay.triggers.alpha
         self._render()
 
     def _open(self, _: object) -> None:
@@ -203,11 +203,11 @@ class VerificationLab:
         self._sentence.value = verdict_html(replay, n)
         seen = self._compared.get((self._shown_kind, replay.name))
         self._chart.value = wealth_svg(
-            replay.verdict.path, n, sealed=replay.marks.alpha, alpha=self.alpha.value,
-            caption=caption(replay, n) + (compare.caption(replay, seen, n) if seen else ""),
+            replay.verdict.path, n, sealed=replay.triggers.alpha, alpha=self.alpha.value,
+            caption=caption(replay, n) + (comparison.caption(replay, seen, n) if seen else ""),
             beside=seen.beside if seen else None,
         )  # fmt: skip
-        self._cards.value = compare.cards(replay, seen, n) if seen else ""
+        self._cards.value = comparison.cards(replay, seen, n) if seen else ""
         self._grid.value = question_grid(replay, n, self._scope)
         self._note.value = line_note(replay, n, self.alpha.value)
 
@@ -216,7 +216,7 @@ class VerificationLab:
         if self._shown_kind not in self._pictures:
             import ipywidgets as widgets
 
-            sheet = self._pictures[self._shown_kind] = widgets.HTML(picture_sheet(self._replay.marks, self._scope))
+            sheet = self._pictures[self._shown_kind] = widgets.HTML(picture_sheet(self._replay.triggers, self._scope))
             self._sheets.children += (sheet,)
 
     # ------------------------------------------------------------ what is shown
@@ -241,8 +241,10 @@ class VerificationLab:
     def _bought(self) -> str:
         replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
         asked = sum(replay.verdict.answers.queries for replay in replays if not replay.fault)
-        told = f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
-        return told + (alone(replays) if len(replays) > 1 else "")
+        description = (
+            f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
+        )
+        return description + (each_judged_alone(replays) if len(replays) > 1 else "")
 
     def __repr__(self) -> str:
         kind = next(iter(self._replays))
@@ -258,5 +260,7 @@ class VerificationLab:
         if self._picture is None:
             replays = self._replays[next(iter(self._replays))].values()
             reached = [replay for replay in replays if not replay.fault] or list(replays)
-            self._picture = wealth_png({replay.name: replay.verdict.path for replay in reached}, reached[0].marks.alpha)
+            self._picture = wealth_png(
+                {replay.name: replay.verdict.path for replay in reached}, reached[0].triggers.alpha
+            )
         return view(self.widget, repr(self), self._picture)

@@ -20,7 +20,7 @@ from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import drawing, text
-from wmlearn.labs.studio.visibility import psnr, ssim
+from wmlearn.labs.studio.likeness import psnr, ssim
 from wmlearn.triggers.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 642, 40, 222  # the edges of the plot, in pix
 class Preview:
     """Triggers as they would be sealed, and what innocent models answer to some of them.
 
-    Sealing takes 50 ms on purpose, and no picture and no innocent answer waits for it. Until it is done `marks` is
+    Sealing takes 50 ms on purpose, and no picture and no innocent answer waits for it. Until it is done `triggers` is
     None, and secret answers that come out of it are not known.
 
     Attributes
@@ -44,7 +44,7 @@ class Preview:
     question, names : the question of each image, (n,), and what each question shows
     shown, asked : the positions of the images that are shown, and of those that the models were asked
     answers : what they said, one row a model, shape (models, asked)
-    marks : the sealed set
+    triggers : the sealed set
     """
 
     recipe: Trigger
@@ -56,14 +56,14 @@ class Preview:
     shown: Labels
     asked: Labels
     answers: Labels
-    marks: TriggerSet | None = None
+    triggers: TriggerSet | None = None
 
     @property
     def secret(self) -> Labels | None:
         """The secret label of every image; None where a lot has to be drawn first."""
-        if self.marks is not None:
-            return self.marks.labels
-        known = self.rules.fixed and self.rules.target != "lot"
+        if self.triggers is not None:
+            return self.triggers.labels
+        known = self.rules.fixed and self.rules.target != "random"
         return np.full(len(self.pixels), self.rules.target) if known else None
 
     @property
@@ -90,7 +90,7 @@ class Preview:
 
     def seal(self, data: Splits, key: bytes) -> Preview:
         """Return the same triggers, sealed, their secret answers drawn; 50 ms of it are on purpose."""
-        return replace(self, marks=self.recipe(data, n=len(self.pixels), key=key))
+        return replace(self, triggers=self.recipe(data, n=len(self.pixels), key=key))
 
     def ask_all(self, models: Sequence[nn.Module]) -> Preview:
         """Return the same triggers with what innocents answer to all of them."""
@@ -120,16 +120,18 @@ def agreement(seen: Preview) -> str:
     """Return in a sentence how often innocents gave the secret answers, and how often one would expect that."""
     models, count = seen.answers.shape
     total, classes = models * count, len(seen.rules.classes)
-    said = f"Asked about {seen.asked_which}, {plural(models, 'innocent model')} gave {plural(total, 'answer')}: "
+    beginning = f"Asked about {seen.asked_which}, {plural(models, 'innocent model')} gave {plural(total, 'answer')}: "
     if seen.secret is None:
-        return f"{said}see the bars. The secret ones are drawn by lot when you pause, from a seal over every pixel."
+        return (
+            f"{beginning}see the bars. The secret ones are drawn by lot when you pause, from a seal over every pixel."
+        )
     share, by_luck = percent(seen.agreeing / total), expected(total / classes)
     agree, are = ("agrees", "is") if seen.agreeing == 1 else ("agree", "are")
     if not seen.rules.fixed:
-        return f"{said}{seen.agreeing} {agree} with the secret ones ({share}). Luck alone would give {by_luck}."
+        return f"{beginning}{seen.agreeing} {agree} with the secret ones ({share}). Luck alone would give {by_luck}."
     return (
-        f"{said}{seen.agreeing} {are} the target class {seen.target} ({share}). With all {classes} classes alike it "
-        f"would be {by_luck}; but a fixed target is no lottery, which is why innocents are asked."
+        f"{beginning}{seen.agreeing} {are} the target class {seen.target} ({share}). With all {classes} classes alike "
+        f"it would be {by_luck}; but a fixed target is no lottery, which is why innocents are asked."
     )
 
 
@@ -221,8 +223,8 @@ def studio_png(seen: Preview) -> bytes:
         room = (0.01, 0.12, 6 * (shown.shape[3] + 4) / across, -(-len(shown) // 6) * (shown.shape[2] + 10) / down)
         mosaic(shown, secrets, ax.figure.add_axes(room)).set_title("triggers, and the secret answers", fontsize=9)
         ax.set_position((0.72, 0.16, 0.26, 0.76))
-        colours = [VERMILLION if name == seen.target else BLUE for name in classes]
-        ax.barh(range(len(classes)), 100 * seen.shares, color=colours)
+        colors = [VERMILLION if name == seen.target else BLUE for name in classes]
+        ax.barh(range(len(classes)), 100 * seen.shares, color=colors)
         ticks = [f"target {name}" if name == seen.target else name for name in classes]
         ax.set_yticks(range(len(classes)), ticks, fontsize=8)
         ax.set(xlim=(0, 100), xlabel="% of innocent answers")

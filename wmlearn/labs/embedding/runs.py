@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from wmlearn._display import percent, plural
+from wmlearn.labs._kit.accuracy_chart import Curves, curves
 from wmlearn.labs._kit.background import Job, Stage
-from wmlearn.labs._kit.curves import Curves, curves
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs.embedding.plan import Plan, Twin, Workshop
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.training.history import Epoch, Fitted
-from wmlearn.training.schedule import OneCycle
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import CAP, Marked, embed
 
 
@@ -57,7 +57,7 @@ class Run(Job):
     def _train(self) -> None:
         twin = self._shop.twin(self.plan)
         self._tell_epoch(1)
-        if self.plan.triggers:
+        if self.plan.n_triggers:
             self._train_beside(twin)
         else:
             self._train_alone(twin)
@@ -67,20 +67,22 @@ class Run(Job):
     def _train_beside(self, twin: Twin) -> None:
         """Train the marked model, and after each of its epochs the twin for one: so Stop leaves both as far."""
         shop = self._shop
-        marks = self.plan.marks(shop.data, shop.key, shop.seed)
+        triggers = self.plan.seal(shop.data, shop.key, shop.seed)
 
         def watch(record: Epoch) -> bool:
             """Bring the twin as far as the marked model has got; say whether to stop."""
             self._marked.append(record)
             twin.reach(record.epoch)
             if record.epoch <= twin.epochs:
-                answered = twin.asked(marks, record.epoch)
+                answered = twin.asked(triggers, record.epoch)
                 self._unmarked.append(twin.records[record.epoch - 1]._replace(watermark_accuracy=answered))
             self._tell_epoch(record.epoch + 1)
             return self._stop.is_set()
 
-        schedule = OneCycle(self.plan.epochs)
-        self.result = embed(shop.model(self.plan), shop.data, marks, schedule=schedule, seed=shop.seed, on_epoch=watch)
+        schedule = Schedule(self.plan.epochs)
+        self.result = embed(
+            shop.model(self.plan), shop.data, triggers, schedule=schedule, seed=shop.seed, on_epoch=watch
+        )
 
     def _train_alone(self, twin: Twin) -> None:
         for record in range(1, twin.epochs + 1):

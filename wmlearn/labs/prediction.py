@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wmlearn._checks import check_count, shown
-from wmlearn.labs._kit.view import guarded, view
+from wmlearn.labs._kit.views import guarded, view
 
 
 class Predict:

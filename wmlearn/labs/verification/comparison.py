@@ -51,9 +51,9 @@ class Comparison:
         return {"wm-counting": -np.log(np.maximum(self.counting, 1e-300)), "wm-nulls": -np.log(self.null)}
 
 
-def null_matches(nulls: Sequence[Query], marks: TriggerSet) -> npt.NDArray[np.int64]:
+def null_matches(nulls: Sequence[Query], triggers: TriggerSet) -> npt.NDArray[np.int64]:
     """Ask every null model all questions, once; return the matches among the first 0, 1, ..., n, (models, n + 1)."""
-    matched = np.array([ask_null(null, marks).matched for null in nulls])
+    matched = np.array([ask_null(null, triggers).matched for null in nulls])
     return np.pad(matched.cumsum(axis=1), ((0, 0), (1, 0)))
 
 
@@ -80,12 +80,12 @@ def compare(replay: Replay, nulls: npt.NDArray[np.int64]) -> Comparison:
 
 def cards(replay: Replay, seen: Comparison, n: int) -> str:
     """Return the three as HTML, side by side, each with a piece of its line: what it says, and whether it decides."""
-    told = {
+    columns = {
         "wm-counting": ("counting alone", "does not decide", _counting(replay, seen, n)),
         "wm-nulls": (plural(len(seen.nulls), "null model"), "does not decide", _nulls(replay, seen, n)),
         "wm-curve": ("the gambler", "decides, at any moment", _anytime(replay, seen, n)),
     }
-    return f"<div class='wm-three'>{''.join(_card(css, *words) for css, words in told.items())}</div>"
+    return f"<div class='wm-three'>{''.join(_card(css, *words) for css, words in columns.items())}</div>"
 
 
 def _card(css: str, name: str, role: str, sentences: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ class Thief:
 
     Attributes
     ----------
-    name, told : what the thief is called in the menu, and what the thief does
+    name, description : what the thief is called in the menu, and what the thief does
     strength, values : what can be chosen, from gentle to harsh
     make : returns the theft at a strength
     write : returns a strength as people read it
@@ -30,7 +30,7 @@ class Thief:
     """
 
     name: str
-    told: str
+    description: str
     strength: str
     values: tuple[Any, ...]
     make: Callable[[Any], theft.Theft]

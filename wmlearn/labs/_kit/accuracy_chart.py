@@ -23,7 +23,7 @@ class Look(NamedTuple):
     """How a line is told apart: a class of the style sheet, and the same for matplotlib; never the colour alone."""
 
     css: str
-    colour: str
+    color: str
     dashes: Any
     width: float
 
@@ -119,12 +119,12 @@ def accuracy_png(lines: Curves, epochs: int) -> bytes:
         """Draw the lines, and at their ends what they are."""
         for name, line in lines.items():
             look = LOOKS[name]
-            ax.plot(range(1, len(line) + 1), line, color=look.colour, linestyle=look.dashes, linewidth=look.width)
-            ax.plot(len(line), line[-1], "o", color=look.colour, markersize=4)
+            ax.plot(range(1, len(line) + 1), line, color=look.color, linestyle=look.dashes, linewidth=look.width)
+            ax.plot(len(line), line[-1], "o", color=look.color, markersize=4)
         ends = {name: line[-1] for name, line in lines.items()}
         for name, place in spread(_in_order(ends), apart=0.09, top=1.04).items():
             words = f"{name} {percent(ends[name])}"
-            label_ends(ax, len(lines[name]), [Label(words, ends[name], place, LOOKS[name].colour)])
+            label_ends(ax, len(lines[name]), [Label(words, ends[name], place, LOOKS[name].color)])
         ax.set(xlim=(0, last), ylim=(-0.04, 1.05), xlabel="epochs", ylabel="accuracy")
         ax.set_xticks(range(0, last + 1, tick(last)))
         ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
@@ -134,16 +134,16 @@ def accuracy_png(lines: Curves, epochs: int) -> bytes:
 
 def caption(lines: Curves) -> str:
     """Return the drawing as one sentence, for those who do not see it."""
-    told = [
+    described = [
         f"the {who} model classifies {percent(lines[f'{who}, task'][-1])} of the test images rightly"
         + _answers(lines, who)
         + f" after {plural(len(lines[f'{who}, task']), 'epoch')}"
         for who in ("marked", "unmarked")
         if f"{who}, task" in lines
     ]
-    if not told:
+    if not described:
         return "Nothing is trained yet: accuracy will be drawn here epoch by epoch."
-    sentence = "; ".join(told)
+    sentence = "; ".join(described)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
