@@ -21,7 +21,7 @@ HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cel
 
 # What Google Colab has installed, of the packages this project may ever ask for (googlecolab/backend-info, pip freeze
 # of June 2026). These are never installed over: an upgraded numpy or ipywidgets breaks the running session.
-COLAB_SHIPS = {"fastapi", "httpx", "ipywidgets", "joblib", "lazy-loader", "matplotlib", "numpy", "pandas", "pillow"}
+COLAB_SHIPS = {"starlette", "httpx", "ipywidgets", "joblib", "lazy-loader", "matplotlib", "numpy", "pandas", "pillow"}
 COLAB_SHIPS |= {"platformdirs", "safetensors", "scikit-learn", "scipy", "seaborn", "torch", "torchvision", "tqdm"}
 COLAB_SHIPS |= {"uvicorn"}
 COLAB_SETUP = """\

@@ -35,7 +35,7 @@ ABOVE = ["zoo", "experiments", "course", "labs", "cli", "wmlearn"]  # the last i
 ORDER = [*WINGS, *ABOVE]
 
 WITHOUT_TORCH = ("data", "evidence", "triggers", "service")  # every file of these wings
-HEAVY = ("torch", "matplotlib", "scipy.stats", "fastapi", "ipywidgets")
+HEAVY = ("torch", "matplotlib", "scipy.stats", "starlette", "ipywidgets")
 
 MAY_PRINT = {"course.copies", "cli"}  # command lines
 MAY_SEND_TO_WORKERS = {"experiments": {"joblib"}}  # to processes of its own; no file that somebody else made is read
@@ -215,6 +215,23 @@ def test_every_public_function_and_class_has_a_docstring():
         if module not in MAY_PRINT or node.name != "main"
     ]
     assert not without
+
+
+def written_names(root: Path) -> Iterator[tuple[str, str]]:
+    """Yield ('verify', 'README.md') for each `wm.verify` in pages, lessons and the package."""
+    pages = [root / "README.md", *(root / "docs").glob("*.md"), *(root / "notebooks").glob("*.ipynb")]
+    for path in [*pages, *MODULES.values()]:
+        for found in re.finditer(r"\bwm\.(\w+(?:\.\w+)?)", path.read_text(encoding="utf-8")):
+            yield found[1], path.name
+
+
+def test_every_name_that_is_written_exists(root):
+    for name, where in sorted(set(written_names(root))):
+        first, _, second = name.partition(".")
+        assert first in wm.__all__, f"wm.{name} in {where}"
+        door = getattr(wm, first)
+        if second and inspect.ismodule(door):
+            assert second in door.__all__, f"wm.{name} in {where}"
 
 
 def test_every_public_name_is_taught(root):

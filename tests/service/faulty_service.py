@@ -1,4 +1,4 @@
-"""A small service that misbehaves by script: what `RemoteModel` must survive, without torch or FastAPI."""
+"""A small service that misbehaves by script: what `RemoteModel` must survive, without torch or Starlette."""
 
 from __future__ import annotations
 

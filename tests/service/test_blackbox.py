@@ -779,7 +779,7 @@ sys.modules["torch"] = None
 sys.path.insert(0, {tests!r})
 import numpy as np
 from wmlearn.service.remote import RemoteModel
-assert "httpx" not in sys.modules and "fastapi" not in sys.modules
+assert "httpx" not in sys.modules and "starlette" not in sys.modules
 from faulty_service import FaultyService
 with FaultyService() as service, RemoteModel(service.url) as box:
     print(box(np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)))

@@ -3,14 +3,15 @@
 Source: "Open Inference Protocol", KServe, version 2, https://github.com/kserve/open-inference-protocol
 """
 
-# No `from __future__ import annotations` here: FastAPI reads the annotations of the functions inside `application`.
+from __future__ import annotations
+
 import asyncio
 import hmac
 import importlib.metadata
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,12 @@ from wmlearn._types import Images, Labels
 from wmlearn.service._transport import check_token
 
 if TYPE_CHECKING:
-    import fastapi
+    from starlette.applications import Starlette
+    from starlette.requests import Request as HttpRequest
+    from starlette.responses import Response
+    from starlette.routing import Route
 
+Handler = Callable[..., Awaitable["Response"]]  # async, or Starlette would run it in another thread
 Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,) and probabilities (n, classes)
 
 _clock = time.monotonic  # tests put a clock of their own here
@@ -100,7 +105,7 @@ class _Gatekeeper:
         self._full = max(options.rate or 0, 1)  # images that may come at once
         self._left, self._seen = self._full, _clock()
 
-    def admit(self, request: "fastapi.Request") -> None:
+    def admit(self, request: HttpRequest) -> None:
         """Reject a caller without the token."""
         given, token = request.headers.get("authorization", ""), self._options.token
         given = given[:6].lower() + given[6:]  # "bearer" may be written in any case
@@ -131,18 +136,18 @@ class _Gatekeeper:
 
 def application(
     name: str, shape: tuple[int, int, int], predict: Predict, log: list[Request], options: ServiceOptions
-) -> "fastapi.FastAPI":
+) -> Starlette:
     """Return the web application of one model."""
-    import fastapi
+    from starlette.applications import Starlette
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
 
-    app, gatekeeper = fastapi.FastAPI(openapi_url=None), _Gatekeeper(options)
-    outputs = [_tensor("labels", "INT64", [-1]), _tensor("scores", "FP32", [-1, -1])][: 1 + options.scores]
-    card = {"name": name, "versions": ["1"], "platform": "wmlearn"}
-    _describe(app, card | {"inputs": [_tensor("images", "UINT8", [-1, *shape])], "outputs": outputs}, gatekeeper)
-    _handle_errors(app, name)
+    gatekeeper = _Gatekeeper(options)
+    outputs = [_tensor("labels", "INT64", [-1])]
+    if options.scores:
+        outputs.append(_tensor("scores", "FP32", [-1, -1]))
 
-    @app.post(f"/v2/models/{name}/infer")
-    async def infer(request: fastapi.Request) -> fastapi.Response:
+    async def infer(request: HttpRequest) -> Response:
         """Answer the images of one request, and note it in the log."""
         body = await _read_body(request)
         gatekeeper.admit(request)
@@ -150,72 +155,73 @@ def application(
         images, datatype = _read_images(_parse(body), shape)
         gatekeeper.pace(len(images))
         gatekeeper.fail()
-        answers = predict(images)  # in the event loop: one request after the other, so that the log is in order
-        tensors = [
-            {**output, "shape": list(values.shape), "data": values.ravel().tolist()}
-            for output, values in zip(outputs, answers)
-        ]
-        answer = fastapi.responses.JSONResponse({"model_name": name, "model_version": "1", "outputs": tensors})
+        answers = predict(images)  # in the event loop: one request after the other, so the log is in order
+        tensors = []
+        for output, values in zip(outputs, answers):
+            tensors.append(output | {"shape": list(values.shape), "data": values.ravel().tolist()})
+        answer = JSONResponse({"model_name": name, "model_version": "1", "outputs": tensors})
         log.append(Request(len(images), datatype))
         return answer
 
-    return app
+    card = {"name": name, "versions": ["1"], "platform": "wmlearn"}
+    card |= {"inputs": [_tensor("images", "UINT8", [-1, *shape])], "outputs": outputs}
+    routes = _descriptions(card, gatekeeper)
+    routes.append(Route(f"/v2/models/{name}/infer", infer, methods=["POST"]))
+    return Starlette(routes=routes, exception_handlers=_error_handlers(name))
 
 
 def _tensor(name: str, datatype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "datatype": datatype, "shape": shape}
 
 
-def _describe(app: "fastapi.FastAPI", card: dict[str, Any], gatekeeper: _Gatekeeper) -> None:
-    """Add the routes that say what is served and whether it is ready."""
-    import fastapi
+def _descriptions(card: dict[str, Any], gatekeeper: _Gatekeeper) -> list[Route]:
+    """Return the routes that say what is served and whether it is ready."""
+    from starlette.responses import JSONResponse
+    from starlette.routing import Route
 
-    @app.get("/v2")
-    async def server() -> dict[str, Any]:
-        return {"name": "wmlearn", "version": importlib.metadata.version("wmlearn"), "extensions": []}
+    def saying(content: dict[str, Any]) -> Handler:
+        async def say(request: HttpRequest) -> Response:
+            return JSONResponse(content)
 
-    @app.get("/v2/health/live")
-    async def live() -> dict[str, bool]:
-        return {"live": True}
+        return say
 
-    @app.get("/v2/health/ready")
-    async def ready() -> dict[str, bool]:
-        return {"ready": True}
-
-    @app.get(f"/v2/models/{card['name']}/ready")
-    async def model_ready() -> dict[str, Any]:
-        return {"name": card["name"], "ready": True}
-
-    @app.get(f"/v2/models/{card['name']}")
-    async def model(request: fastapi.Request) -> dict[str, Any]:
+    async def model(request: HttpRequest) -> Response:
         """Say how images come in and what goes out: a token is refused before anything is shown."""
         gatekeeper.admit(request)
-        return card
+        return JSONResponse(card)
+
+    name, version = card["name"], importlib.metadata.version("wmlearn")
+    return [
+        Route("/v2", saying({"name": "wmlearn", "version": version, "extensions": []})),
+        Route("/v2/health/live", saying({"live": True})),
+        Route("/v2/health/ready", saying({"ready": True})),
+        Route(f"/v2/models/{name}/ready", saying({"name": name, "ready": True})),
+        Route(f"/v2/models/{name}", model),
+    ]
 
 
-def _handle_errors(app: "fastapi.FastAPI", name: str) -> None:
+def _error_handlers(name: str) -> dict[Any, Handler]:
     """Let every error be {"error": one sentence}, as the protocol wants it."""
-    import fastapi
     from starlette.exceptions import HTTPException
+    from starlette.responses import JSONResponse
 
-    def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> fastapi.Response:
-        return fastapi.responses.JSONResponse({"error": sentence}, status_code=status, headers=headers)
+    def answer(status: int, sentence: str, headers: dict[str, str] | None = None) -> Response:
+        return JSONResponse({"error": sentence}, status_code=status, headers=headers)
 
-    @app.exception_handler(_Rejected)
-    async def rejected(_: fastapi.Request, error: _Rejected) -> fastapi.Response:
+    async def rejected(_: HttpRequest, error: _Rejected) -> Response:
         return answer(error.status, str(error), error.headers)
 
-    @app.exception_handler(HTTPException)
-    async def no_route(request: fastapi.Request, error: HTTPException) -> fastapi.Response:
+    async def no_route(request: HttpRequest, error: HTTPException) -> Response:
         asked = f"{request.method} {request.url.path}"
         return answer(error.status_code, f"expected POST /v2/models/{name}/infer or its siblings; got {asked}.")
 
-    @app.exception_handler(Exception)
-    async def failed(_: fastapi.Request, error: Exception) -> fastapi.Response:
+    async def failed(_: HttpRequest, error: Exception) -> Response:
         return answer(500, f"the model failed on these images ({type(error).__name__}).")
 
+    return {_Rejected: rejected, HTTPException: no_route, Exception: failed}
 
-async def _read_body(request: "fastapi.Request") -> bytes:
+
+async def _read_body(request: HttpRequest) -> bytes:
     """Return the body; one that is too large is read to its end, so that the sender hears the answer, but not kept."""
     body, size = bytearray(), 0
     async for piece in request.stream():

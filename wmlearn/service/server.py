@@ -22,8 +22,8 @@ from wmlearn.service._app import Request, ServiceOptions, application
 from wmlearn.training._inference import check_model, predict
 
 if TYPE_CHECKING:
-    import fastapi
     import uvicorn
+    from starlette.applications import Starlette
     from torch import nn
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
@@ -75,7 +75,7 @@ class Service:
         state = "running" if self._thread is not None and self._thread.is_alive() else "stopped"
         return f"Service({self.name!r}, {state})"
 
-    def _start(self, app: fastapi.FastAPI, listener: socket.socket) -> None:
+    def _start(self, app: Starlette, listener: socket.socket) -> None:
         """Run the server in a thread with an event loop of its own, and wait until it answers."""
         self._server = _server(app)
         serving = self._server.serve(sockets=[listener])
@@ -214,7 +214,7 @@ def _address(listener: socket.socket, name: str) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{name}"
 
 
-def _server(app: fastapi.FastAPI) -> uvicorn.Server:
+def _server(app: Starlette) -> uvicorn.Server:
     """Return a uvicorn server that leaves the process alone: its logging, its signals, its event loop."""
     import logging
 
