@@ -199,7 +199,7 @@ class Machine:
     def wait(self):
         return 0
 
-    def replies(self, *words: str) -> list[list[str]]:
+    def commanded(self, *words: str) -> list[list[str]]:
         """Return the commands, since the last call, that hold these words."""
         found = [command for command in self.commands if set(words) <= set(command)]
         self.commands = []
@@ -231,22 +231,22 @@ def test_a_second_run_starts_at_once(tasks, machine):
 
 def test_dev_holds_lab_but_not_the_reverse(tasks, machine):
     tasks.set_up("lab")
-    machine.replies()
+    machine.commanded()
     tasks.set_up("dev")
-    assert machine.replies("pip", ".[dev]")
+    assert machine.commanded("pip", ".[dev]")
     tasks.set_up("lab")
     tasks.set_up("dev")
-    assert not machine.replies()
+    assert not machine.commanded()
 
 
 def test_a_changed_pyproject_is_installed_again(tasks, machine, tmp_path):
     tasks.set_up("dev")
-    machine.replies()
+    machine.commanded()
     with (tmp_path / "pyproject.toml").open("a", encoding="utf-8") as file:
         file.write("# changed\n")
     tasks.set_up("dev")
     assert machine.traces() == 2
-    assert machine.replies("pip")
+    assert machine.commanded("pip")
 
 
 @pytest.mark.parametrize("ended", [KeyboardInterrupt(), -9], ids=["Ctrl-C", "killed"])
@@ -254,43 +254,43 @@ def test_an_interrupted_installation_starts_again_from_nothing(tasks, machine, e
     machine.pip_ends = ended
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         tasks.set_up("dev")
-    machine.replies()
+    machine.commanded()
     machine.pip_ends = 0
     tasks.set_up("dev")
     assert machine.traces() == 1
-    assert machine.replies("pip", ".[dev]")
+    assert machine.commanded("pip", ".[dev]")
     tasks.set_up("dev")
-    assert not machine.replies()
+    assert not machine.commanded()
 
 
 def test_a_failed_installation_is_tried_again_in_place(tasks, machine):
     machine.pip_ends = 1
     with pytest.raises(SystemExit, match="Check the network"):
         tasks.set_up("dev")
-    machine.message()
+    machine.commanded()
     machine.pip_ends = 0
     tasks.set_up("dev")
     assert machine.traces() == 2
-    assert machine.message("pip")
+    assert machine.commanded("pip")
 
 
 def test_another_python_gets_a_new_environment(tasks, machine, monkeypatch):
     tasks.set_up("dev")
-    machine.replies()
+    machine.commanded()
     monkeypatch.setattr(tasks, "PYTHON", "3.99")
     tasks.set_up("dev")
     assert machine.traces() == 1
-    assert machine.replies("pip")
+    assert machine.commanded("pip")
 
 
 def test_a_copied_checkout_does_not_use_the_old_one(tasks, machine, tmp_path, monkeypatch):
     tasks.set_up("dev")
-    machine.replies()
+    machine.commanded()
     shutil.copytree(tmp_path / ".venv", tmp_path / "elsewhere" / ".venv")
     shutil.copy(tmp_path / "pyproject.toml", tmp_path / "elsewhere")
     monkeypatch.setattr(tasks, "ROOT", tmp_path / "elsewhere")
     tasks.set_up("dev")
-    assert machine.replies("pip")
+    assert machine.commanded("pip")
 
 
 def test_an_environment_made_by_hand_is_filled_not_cleared(tasks, machine, tmp_path):
@@ -321,7 +321,7 @@ def test_ctrl_c_is_left_to_jupyterlab(tasks, machine, monkeypatch):
 
 def test_test_checks_style_and_runs_everything(tasks, machine):
     tasks.set_up("dev")
-    machine.replies()
+    machine.commanded()
     assert tasks.main(["test", "-k", "stats"]) == 0
     commands = [command[1:] for command in machine.commands]
     assert commands == [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"], ["-m", "pytest", "-k", "stats"]]

@@ -111,7 +111,7 @@ def test_fixed_labels_mark_the_target(lab):
     expect(lab.locator("path.wm-target")).to_have_count(1)
     expect(lab.locator("svg.wm-chart")).to_contain_text("▲ target")
     expect(lab).to_contain_text("are the target class 8")
-    choose(lab, "target", "by lot")
+    choose(lab, "target", "at random")
     expect(code(lab)).to_contain_text("target='random'")
     choose(lab, "source", "8")
     expect(code(lab)).to_contain_text("source=8")

@@ -209,7 +209,7 @@ def test_scores_that_end_on_the_way_are_kept(budget, owner, fresh, loot):
     surrogate = theft(wm.BlackBox(owner, budget=budget, scores=True), fresh, loot)
     assert (surrogate.queries, surrogate.unanswered) == (budget, 600 - budget)
     enough = wm.BlackBox(owner, scores=True)
-    assert same(surrogate.model, dataclasses.replace(theft, n=budget)(enough, fresh, loot).model)
+    assert same(surrogate.model, dataclasses.replace(theft, n_queries=budget)(enough, fresh, loot).model)
 
 
 def test_a_service_that_dies_while_it_tells_its_scores(owner, fresh, loot):

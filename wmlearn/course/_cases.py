@@ -38,7 +38,7 @@ SHORT = Schedule(epochs=12, batch_size=64)
 def new_case(
     out: str | Path, secret: str | Path, *, budget: int = BUDGET, key: bytes | None = None, seed: int | None = None
 ) -> str:
-    """Train an owner, his thieves and two innocents, and write the case and its truth into two new files.
+    """Train an owner, their thieves and two innocents, and write the case and its truth into two new files.
 
     Parameters
     ----------

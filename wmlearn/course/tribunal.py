@@ -1,6 +1,6 @@
 """The tribunal: six anonymous services, one budget of questions, and a price on accusing an innocent.
 
-A case is a file for the students, who act for the owner and so hold his evidence with its key; the truth is another,
+A case is a file for the students, who act for the owner and so hold the evidence with its key; the truth is another,
 for the teacher. The name of the case is a salted hash of the truth, so that nobody can change it afterwards. Whoever
 takes the file apart can compare weights, as with any exam that is handed out.
 """

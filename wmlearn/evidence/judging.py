@@ -1,4 +1,4 @@
-"""What a judge does himself: name questions, check what is opened, ask the service, and test, all without the key."""
+"""What judges do themselves: name questions, check what is opened, ask the service, and test, all without the key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     Parameters
     ----------
     seal : the published seal, hexadecimal
-    nonce : bytes that the owner could not know when he sealed, for instance `secrets.token_bytes(16)`
+    nonce : bytes that the owner could not know when sealing, for instance `secrets.token_bytes(16)`
     questions : how many questions the sealed set has
     count : how many to name
 
@@ -98,7 +98,7 @@ def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], fam
 
 
 def _rules(opened: Opening) -> Rules:
-    """Return the sealed rules, if they are such as are tested here; an owner may have sealed whatever he liked."""
+    """Return the sealed rules, if they are such as are tested here; an owner may have sealed anything."""
     header = dict(opened.header)
     try:
         rules = Rules(tuple(header["classes"]), float(header["alpha"]))

@@ -66,7 +66,7 @@ class Rules:
             "classes": list(self.classes),
             "labels": "fixed" if self.fixed else "keyed",
             "alpha": repr(self.alpha),
-            "declared_key_draw": 1,  # the owner's word that he threw no key away; hence the judge's factor
+            "declared_key_draw": 1,  # the owner's word that no key was thrown away; hence the judge's factor
             "beacon": "",
         }
         if self.fixed:

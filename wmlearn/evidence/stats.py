@@ -55,8 +55,8 @@ def __dir__() -> list[str]:
 def log_wealth(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> Floats:
     """Return the log wealth of a gambler who bet on a copy, after k of n questions matched.
 
-    He starts with 1 and spreads it evenly over all match rates above p0; each bet is fair when the service is
-    innocent. His wealth E is the likelihood ratio of a uniform mixture::
+    They start with 1 and spread it evenly over all match rates above p0; each bet is fair when the service is
+    innocent. Their wealth E is the likelihood ratio of a uniform mixture::
 
         E = integral from p0 to 1 of  p^k (1-p)^(n-k) / (p0^k (1-p0)^(n-k))  dp / (1-p0)
 
@@ -115,7 +115,7 @@ def binomial_p(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> float | Floats:
 
 
 def judge_p(p: float) -> float:
-    """Return what a judge may believe who does not trust the owner: p times the seals he could have tried."""
+    """Return what a judge may believe who does not trust the owner: p times the seals they could have tried."""
     return min(1.0, check_number(p, "p", above=0, at_most=1) * JUDGE_FACTOR)
 
 

@@ -161,14 +161,15 @@ class AddNoise(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class RejectUnusual(ByAsking):
-    """Answer at random whatever does not look like the task: a secret question rarely does.
+    """An out-of-distribution query detector: answer at random whatever does not look like the task.
 
-    Unusual is an image whose nearest neighbour among the thief's own is farther away, in pixels, than it is for all but
-    a share of these themselves. That share of honest customers gets dice, too, and does not know.
+    A secret question rarely does. Unusual is an image whose nearest neighbour among the thief's own is farther away, in
+    pixels, than it is for all but a share of these themselves. That share of honest customers gets dice, too, and does
+    not know.
 
     Parameters
     ----------
-    share : of the thief's own images that he is ready to count as unusual, 0 to 1; 0 changes nothing
+    share : of the thief's own images that may count as unusual, 0 to 1; 0 changes nothing
     seed : draws the answers, together with the image: asked twice, it says the same
 
     Source

@@ -84,12 +84,12 @@ class StealByQueries(ByAsking):
     ) -> Surrogate:
         """Return a copy of the fresh network, trained on the service's answers.
 
-        Stop while he asks, and he trains on what he has so far; stop while he trains, and what he has learnt is kept.
+        Stop while it asks, and it trains on what it has so far; stop while it trains, and what it has learnt is kept.
 
         Parameters
         ----------
         query : the owner's service, images in and labels out, such as an `RemoteModel`; never the weights
-        fresh : the network he trains, usually an untrained one, of whatever kind; it is left as it was
+        fresh : the network to train, usually an untrained one, of whatever kind; it is left as it was
         loot : images of the thief's own; their labels are not used
         on_epoch : called after each epoch; returning True ends the training there
         threads : of the processor, for the training; as for `wm.fit`
@@ -97,7 +97,7 @@ class StealByQueries(ByAsking):
         Raises
         ------
         ValueError
-            If there are fewer images than he wants to ask about, or none was answered.
+            If there are fewer images than are to be asked about, or none was answered.
         """
         check_query(query, "query")
         check_fits(fresh, loot, "loot")
@@ -130,7 +130,7 @@ class StealByQueries(ByAsking):
         return self(service, context.fresh(), context.loot, on_epoch=context.on_epoch)
 
     def _pool(self, loot: Split) -> Split:
-        """Return the images that he could ask about."""
+        """Return the images that could be asked about."""
         if isinstance(self.pool, Split):
             return self.pool
         if self.pool == "loot":

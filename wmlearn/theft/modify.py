@@ -40,7 +40,7 @@ class Modification(Theft):
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot : the images and labels he holds, for instance `data.loot`; whoever does not train needs none
+        loot : the images and labels that the thief holds, for instance `data.loot`; whoever does not train needs none
         on_epoch : called after each epoch; returning True ends the theft there, and what was done is kept
         threads : of the processor, where it trains; as for `wm.fit`
         """

@@ -30,9 +30,9 @@ class FineTune(Modification):
 
     Parameters
     ----------
-    epochs : how often he shows it his images, at least 1
+    epochs : how often it is shown the thief's images, at least 1
     lr : the learning rate, constant; it decides what survives
-    seed : the order of his images, and what a new layer starts from
+    seed : the order of the images, and what a new layer starts from
     layers : "all", or only the "last"
     reset : whether the last layer is drawn anew first
 
@@ -85,7 +85,7 @@ class FinePrune(Modification):
     """Take out the channels that sleep on ordinary images, then fine-tune: the thief who knows about backdoors.
 
     A trigger must be recognised somewhere, perhaps by channels that nothing else wakes. So the thief shows the model
-    his own images, notes which channels of the last convolution stay silent, and removes the sleepiest.
+    their own images, notes which channels of the last convolution stay silent, and removes the sleepiest.
 
     Parameters
     ----------
@@ -124,16 +124,16 @@ class FinePrune(Modification):
 
 @dataclass(frozen=True, repr=False)
 class Overwrite(Modification):
-    """Embed a watermark of the thief's own over the owner's, so that each can show his in the same model.
+    """Embed a watermark of the thief's own over the owner's, so each can show theirs in the same model.
 
     Whether the first one is still there is measured; who was first, no watermark can say: it takes a dated seal.
 
     Parameters
     ----------
-    triggers : the thief's trigger set, made from what he holds: `Content()(replace(data, train=data.loot), n=150)`; its
-        key is not kept
-    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question of his is answered, as `embed` does
-    seed : the order of his images
+    triggers : the thief's trigger set, made from the loot: `Content()(replace(data, train=data.loot), n=150)`; its key
+        is not kept
+    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question is answered, as `embed` does
+    seed : the order of the images
 
     Source
     ------
@@ -157,7 +157,7 @@ class Overwrite(Modification):
     def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
         thief_data = Splits(
             "loot", loot, loot, loot, self.triggers.rules.classes
-        )  # he has no other images to measure on
+        )  # the thief has no other images to measure on
         schedule = Schedule(self.epochs, self.lr)
         marked = embed(model, thief_data, self.triggers, schedule=schedule, seed=self.seed, **how)
         return marked.model, marked.history

@@ -124,7 +124,7 @@ class Dawn(commitment.HoldsSecret):
         -------
         Verdict. A wrong answer is one of K - 1 classes, drawn by the key: a suspect that does not depend on the key
         gives it with probability at most p0 = 1 / (K - 1), whatever customers asked. That they did, a judge has only
-        from the owner, who could have asked what he liked; so `p_judge` is 1.
+        from the owner, who could have asked whatever they liked; so `p_judge` is 1.
 
         Raises
         ------

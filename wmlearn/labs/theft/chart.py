@@ -1,4 +1,4 @@
-"""What a thief pays and what he removes, over all strengths: a live drawing, a picture, and sentences."""
+"""What a thief pays and removes, over all strengths: a live drawing, a picture, and sentences."""
 
 from __future__ import annotations
 

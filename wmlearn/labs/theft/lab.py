@@ -1,4 +1,4 @@
-"""`TheftLab`: let a thief at the owner's model, and see together what he removes and what he pays."""
+"""`TheftLab`: let a thief at the owner's model, and see together what that removes and what it costs."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class TheftLab:
     # ------------------------------------------------------------ what the inputs do
 
     def _choose(self, _: object = None) -> None:
-        """Show another thief, at the strength where he was left."""
+        """Show another thief, at the strength where it was left."""
         with self._turn:
             self._chosen = self.theft.value
             thief, place = self._thief, self._place
