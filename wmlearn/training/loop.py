@@ -100,6 +100,7 @@ def train(
     smallest = _smallest_batch(model, data, batch_size, loss)
 
     def step(rows: Tensor, lr: float) -> float:
+        """Change the weights once; return the loss, summed over these rows."""
         optimizer.param_groups[0]["lr"] = lr
         images, labels = data.batch(rows)
         mean = loss(model, images, labels, generator)

@@ -58,6 +58,7 @@ class Margin:
         questions, answers = torch.tensor(triggers.images), torch.tensor(triggers.labels)
 
         def with_margin(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+            """Return the loss of the batch plus that of the pushed triggers."""
             chosen = torch.randperm(len(questions), generator=generator)[: self.images]
             wanted = answers[chosen].to(labels.device)
             pushed = self.push(model.eval(), questions[chosen].to(images), wanted)
