@@ -1,14 +1,16 @@
-"""What there is to do with this checkout. `make lab` and its sisters call this file; on Windows: `py tasks.py lab`.
+"""What there is to do with this checkout. `make lab` and its sisters call this file; on Windows:
+`py tasks.py lab`.
 
     lab        open the lessons in JupyterLab: your own copy of them, in learn/
     test       check the style, run every test, execute every lesson once
-    test-all   the same, then what needs an environment of its own: lowest versions, old widgets, wheel, other
-               Pythons, imitation beside the adversarial-robustness-toolbox
+    test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
+               wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
     lessons    write the lessons' headers, execute and normalise them
     zoo        train the models that ship with the package
     set-up     make .venv and install everything into it, no more
 
-What follows the name is passed on: `python tasks.py lab --no-browser`. Needs Python 3.10 or newer and nothing else.
+What follows the name is passed on: `python tasks.py lab --no-browser`. Needs Python 3.10 or newer
+and nothing else.
 """
 
 from __future__ import annotations
@@ -41,11 +43,15 @@ QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS
 
 def call(*command: object, cwd: Path | None = None) -> int:
     """Run a command in the checkout and return its exit code."""
-    return subprocess.run([str(part) for part in command], cwd=cwd or ROOT, env=os.environ | QUIET).returncode
+    return subprocess.run(
+        [str(part) for part in command], cwd=cwd or ROOT, env=os.environ | QUIET
+    ).returncode
 
 
 def run(*command: object) -> None:
-    """Run a command in the checkout; if it fails it has said why, so that all that is left is to stop."""
+    """Run a command in the checkout; if it fails it has said why, so that all that is left is to
+    stop.
+    """
     code = call(*command)
     if code:
         sys.exit(code)
@@ -63,7 +69,7 @@ def wanted(extras: str) -> dict[str, str]:
 
 
 def read_stamp(stamp: Path) -> dict[str, str] | None:
-    """Return what was installed; {} after an interrupted installation, None where there was none."""
+    """Return what was installed; {} after an interrupted installation, None before any."""
     if not stamp.exists():
         return None
     try:
@@ -75,15 +81,22 @@ def read_stamp(stamp: Path) -> dict[str, str] | None:
 def set_up(extras: str) -> Path:
     """Install the package with its extras, "lab" or "dev", into .venv; return the Python there.
 
-    A stamp in .venv says what is installed, so that the next call returns at once. It is empty until all is there: an
-    installation that was interrupted may have left half a package behind, so it starts again from nothing.
+    A stamp in .venv says what is installed, so that the next call returns at once. It is empty
+    until all is there: an installation that was interrupted may have left half a package behind, so
+    it starts again from nothing.
     """
     environment = ROOT / ".venv"
     python, stamp = python_in(environment), environment / "installed.json"
     done = read_stamp(stamp)
     if python.exists() and done in (wanted(extras), wanted("dev")):  # [dev] holds all of [lab]
         return python
-    print("Installing into .venv: a few minutes and up to 6 GB the first time (most of it is PyTorch).", flush=True)
+    print(
+        (
+            "Installing into .venv: a few minutes and up to 6 GB the first time (most of it is "
+            "PyTorch)."
+        ),
+        flush=True,
+    )
     if done is not None and done.get("python") != PYTHON:
         shutil.rmtree(environment)
     environment.mkdir(exist_ok=True)
@@ -92,9 +105,15 @@ def set_up(extras: str) -> Path:
     # torch and torchvision must come from the same place: both plainly, by one pip.
     code = call(python, "-m", "pip", "install", "--disable-pip-version-check", "-e", f".[{extras}]")
     if code:
-        if code > 0:  # pip gave up by itself and put back what it had replaced; only a killed one leaves a mess
+        if (
+            code > 0
+            # pip gave up by itself and put back what it had replaced; only a killed one does not
+        ):
             stamp.unlink()
-        sys.exit("The installation failed, see above. Check the network and the free space, then run the same again.")
+        sys.exit(
+            "The installation failed, see above. Check the network and the free space, then run "
+            "the same again."
+        )
     stamp.write_text(json.dumps(wanted(extras)), encoding="utf-8")
     return python
 
@@ -103,12 +122,16 @@ def set_up(extras: str) -> Path:
 
 
 def lab(arguments: list[str]) -> int:
-    """Open JupyterLab on the learner's copy of lesson 00; it never overwrites a copy that was worked on."""
+    """Open JupyterLab on the learner's copy of lesson 00; it never overwrites a copy that was
+    worked on.
+    """
     return stay(set_up("lab"), "-m", "wmlearn.cli", "lab", "learn", *arguments)
 
 
 def stay(*command: object) -> int:
-    """Run a program that answers Ctrl-C itself (JupyterLab asks whether to stop), and wait until it ends."""
+    """Run a program that answers Ctrl-C itself (JupyterLab asks whether to stop), and wait until it
+    ends.
+    """
     with subprocess.Popen([str(part) for part in command], cwd=ROOT) as program:
         while True:
             try:
@@ -154,23 +177,35 @@ def test_all(arguments: list[str]) -> int:
 
 @dataclass(frozen=True)
 class Leg:
-    """One environment: its Python (none: not on this machine), what pip installs there, what Python then runs."""
+    """One environment: its Python (none: not on this machine), what pip installs there, what Python
+    then runs.
+    """
 
     name: str
     python: str | None
     install: list[str]
     check: list[str]
-    outside: bool = False  # run in an empty folder, so that nothing of the checkout is found by accident
+    outside: bool = (
+        False  # run in an empty folder, so that nothing of the checkout is found by accident
+    )
 
 
 LESSON = ["-m", "pytest", "tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
-WITH_ITS_OWN_WARNINGS = ["-m", "pytest", "-W", "default"]  # ipywidgets 7 uses what is deprecated since
+WITH_ITS_OWN_WARNINGS = [
+    "-m",
+    "pytest",
+    "-W",
+    "default",
+]  # ipywidgets 7 uses what is deprecated since
 ART, DASK = "tests/extra/art_imitation.py", "tests/extra/dask_sweep.py"
-# Every name of the front door and of the wings behind it, and data that must have come along in the wheel.
+# Every name of the front door and of the wings behind it, and data that must have come along in the
+# wheel.
 SMOKE = [
     "-c",
-    "import wmlearn as wm; doors = [wm, wm.data, wm.evidence, wm.training, wm.watermarks, wm.course, wm.theft]; "
-    "[getattr(door, name) for door in doors for name in door.__all__]; assert callable(wm.evidence.judge); "
+    "import wmlearn as wm; doors = [wm, wm.data, wm.evidence, wm.training, wm.watermarks, "
+    "wm.course, wm.theft]; "
+    "[getattr(door, name) for door in doors for name in door.__all__]; assert "
+    "callable(wm.evidence.judge); "
     "print(wm.load_data('mnist'))",
 ]
 
@@ -183,16 +218,34 @@ def legs() -> list[Leg]:
     return [
         Leg("lowest", oldest_python(), ["-e", ".[dev]", *lowest_bounds()], ["-m", "pytest"]),
         Leg("lazy-loader", BASE_PYTHON, [".", lazy_loader], SMOKE, outside=True),
-        Leg("ipywidgets-7", BASE_PYTHON, ["-e", ".[dev]", "ipywidgets==7.7.1"], [*WITH_ITS_OWN_WARNINGS, *labs]),
+        Leg(
+            "ipywidgets-7",
+            BASE_PYTHON,
+            ["-e", ".[dev]", "ipywidgets==7.7.1"],
+            [*WITH_ITS_OWN_WARNINGS, *labs],
+        ),
         Leg("wheel", BASE_PYTHON, ["."], SMOKE, outside=True),
-        Leg("art", BASE_PYTHON, ["-e", ".[dev]", "adversarial-robustness-toolbox"], [*WITH_ITS_OWN_WARNINGS, ART]),
-        Leg("dask", BASE_PYTHON, ["-e", ".[dev]", "dask", "distributed"], [*WITH_ITS_OWN_WARNINGS, DASK]),
+        Leg(
+            "art",
+            BASE_PYTHON,
+            ["-e", ".[dev]", "adversarial-robustness-toolbox"],
+            [*WITH_ITS_OWN_WARNINGS, ART],
+        ),
+        Leg(
+            "dask",
+            BASE_PYTHON,
+            ["-e", ".[dev]", "dask", "distributed"],
+            [*WITH_ITS_OWN_WARNINGS, DASK],
+        ),
         *(Leg(f"python{minor}", find_python(minor), ["-e", ".[dev]"], LESSON) for minor in others),
     ]
 
 
 def run_leg(leg: Leg) -> str:
-    """Make the leg's environment, install, check; say how it went. The environment goes again if all is well."""
+    """Make the leg's environment, install, check; say how it went.
+
+    The environment goes again if all is well.
+    """
     if leg.python is None:
         return "not here (needs another Python)"
     print(f"\n=== {leg.name}", flush=True)
@@ -201,7 +254,15 @@ def run_leg(leg: Leg) -> str:
     with tempfile.TemporaryDirectory() as empty:
         failed = (
             call(leg.python, "-m", "venv", "--clear", environment)
-            or call(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *leg.install)
+            or call(
+                python,
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                *leg.install,
+            )
             or call(python, *leg.check, cwd=Path(empty) if leg.outside else ROOT)
         )
     if failed:
@@ -219,7 +280,9 @@ def lowest_bounds() -> list[str]:
     """Return every dependency of the package at the lowest version it promises to work with."""
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     block = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    return [f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\w.]+)', block.group(1))]
+    return [
+        f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\w.]+)', block.group(1))
+    ]
 
 
 def oldest_python() -> str | None:
@@ -231,7 +294,9 @@ def find_python(minor: str) -> str | None:
     """Return a Python of this minor version that starts: on PATH, or among pyenv's."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     for candidate in [f"python{minor}", *sorted(map(str, pyenv.glob(f"{minor}.*/bin/python")))]:
-        found = shutil.which(candidate)  # pyenv puts a python3.x on PATH that may refuse to start, hence the call
+        found = shutil.which(
+            candidate
+        )  # pyenv puts a python3.x on PATH that may refuse to start, hence the call
         if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
             return found
     return None
@@ -252,7 +317,9 @@ TASKS = {
 def main(arguments: list[str]) -> int:
     """Run the task named first; the rest is passed on to it."""
     if sys.version_info < (3, 10):  # noqa: UP036 - this file is what an older Python meets first
-        sys.exit(f"wmlearn needs Python 3.10 or newer; this is {PYTHON}. Run tasks.py with a newer one.")
+        sys.exit(
+            f"wmlearn needs Python 3.10 or newer; this is {PYTHON}. Run tasks.py with a newer one."
+        )
     name, *rest = arguments or ["help"]
     if name not in TASKS:
         print(__doc__)

@@ -1,4 +1,6 @@
-"""The table of a study that takes long: what is known is kept, what is missing is written as soon as it is measured."""
+"""The table of a study that takes long: what is known is kept, what is missing is written as soon
+as it is measured.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,9 @@ class Table:
         with self.path.open(encoding="utf-8", newline="") as file:
             return list(csv.DictReader(line for line in file if line[0] != "#"))
 
-    def fill(self, cases: Iterable[Row], measure: Callable[[Row], Row], keep: Iterable[Row] | None = None) -> None:
+    def fill(
+        self, cases: Iterable[Row], measure: Callable[[Row], Row], keep: Iterable[Row] | None = None
+    ) -> None:
         """Measure the cases that are missing, and write each row as soon as it is known.
 
         Parameters

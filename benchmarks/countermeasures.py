@@ -1,22 +1,27 @@
-"""Measure what resists a thief who copies through the prediction API: plain marks, composites, margin, DAWN.
+"""Measure what resists a thief who copies through the prediction API: plain marks, composites,
+margin, DAWN.
 
-MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images, his key, and the
-thief's dice. An owner learns from the first 20,000 training images, five times; his is a small network of width 12, or
-24 where it is called wide. The thief asks his service, and trains a network of the same kind:
+MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images,
+his key, and the thief's dice. An owner learns from the first 20,000 training images, five times;
+his is a small network of width 12, or 24 where it is called wide. The thief asks his service, and
+trains a network of the same kind:
 
-- `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty times, or as often and
-  as wide a network as `strength` says;
+- `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty
+  times, or as often and as wide a network as `strength` says;
 - `unrelated`: he asks about 10,000 photographs of CIFAR-10, in grey, and learns ten times;
 - `unrelated soft`: the same, and he learns the score of every class.
 
-One row for each network that is asked. `matched` counts questions, of `questions`; luck gives a tenth (a ninth with
-DAWN). `images` is the share of trigger images that get their secret answer. `new` counts the questions matched on other
-images of the same words or pairs, taken from the test part; only composites and words have such. `p` is the anytime
-p-value, `decision` what `wm.verify` says at alpha = .001. `twin` is the same network without any mark, asked the same:
-an innocent. `noise margin twice` pushes twice as far as the authors of the method do. `composite varied` learns new
-pictures of the same pairs in every step, `composite consistent` besides keeps them close to their halves inside.
+One row for each network that is asked. `matched` counts questions, of `questions`; luck gives a
+tenth (a ninth with DAWN). `images` is the share of trigger images that get their secret answer.
+`new` counts the questions matched on other images of the same words or pairs, taken from the test
+part; only composites and words have such. `p` is the anytime p-value, `decision` what `wm.verify`
+says at alpha = .001. `twin` is the same network without any mark, asked the same: an innocent.
+`noise margin twice` pushes twice as far as the authors of the method do. `composite varied` learns
+new pictures of the same pairs in every step, `composite consistent` besides keeps them close to
+their halves inside.
 
-Every row is written when it is known; run it again, and what is missing is added. Half an hour on one core::
+Every row is written when it is known; run it again, and what is missing is added. Half an hour on
+one core::
 
     OMP_NUM_THREADS=1 python benchmarks/countermeasures.py
 """
@@ -47,7 +52,11 @@ CASE = ("owner", "seed", "theft", "strength")
 MEASURED = ("task_accuracy", "questions", "matched", "images", "new", "p", "decision")
 
 SEEDS = range(5)
-TRAIN, LOOT, ASKED = 20_000, 5_000, 10_000  # what the owner learns; digits the thief holds; photographs he asks about
+TRAIN, LOOT, ASKED = (
+    20_000,
+    5_000,
+    10_000,
+)  # what the owner learns; digits the thief holds; photographs he asks about
 SCHEDULE = wm.Schedule(epochs=5)
 WIDTH, WIDE = 12, 24
 EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
@@ -60,39 +69,57 @@ Recipe = Callable[..., wm.evidence.TriggerSet]
 
 @dataclass(frozen=True)
 class Consistent:
-    """Embed pairs by new pictures of them in every step, and keep what a network makes of each close to its halves'.
+    """Embed pairs by new pictures of them in every step, and keep what a network makes of each
+    close to its halves'.
 
-    Its loss, beside the usual one, is the squared distance in the last hidden layer between a composite and the mean of
-    the two digits that it is made of, times `weight`; 0 leaves the new pictures alone. In the spirit of the combination
-    loss of Lv et al. (2024), which we did not have before us.
+    Its loss, beside the usual one, is the squared distance in the last hidden layer between a
+    composite and the mean of the two digits that it is made of, times `weight`; 0 leaves the new
+    pictures alone. In the spirit of the combination loss of Lv et al. (2024), which we did not have
+    before us.
     """
 
     weight: float
     images: int = 50  # composites in each step
 
     def __call__(
-        self, model: nn.Module, data: wm.Splits, triggers: wm.evidence.TriggerSet, *, schedule: wm.Schedule, seed: int
+        self,
+        model: nn.Module,
+        data: wm.Splits,
+        triggers: wm.evidence.TriggerSet,
+        *,
+        schedule: wm.Schedule,
+        seed: int,
     ) -> Any:
         """Return a trained copy of a `SmallCNN`, as `.model`."""
         model, rng = copy.deepcopy(model), np.random.default_rng(seed)
         images, labels = torch.tensor(data.train.images), torch.tensor(data.train.labels)
-        of_class = [np.flatnonzero(data.train.labels == label) for label in range(len(data.classes))]
-        pairs = np.array([[int(digit) for digit in name.split(" over ")] for name in triggers.names])
+        of_class = [
+            np.flatnonzero(data.train.labels == label) for label in range(len(data.classes))
+        ]
+        pairs = np.array(
+            [[int(digit) for digit in name.split(" over ")] for name in triggers.names]
+        )
         optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
         for epoch in range(schedule.epochs):
             for step, rows in enumerate(
                 np.array_split(rng.permutation(len(images)), len(images) // schedule.batch_size)
             ):
-                optimizer.param_groups[0]["lr"] = schedule(epoch + step * schedule.batch_size / len(images))
+                optimizer.param_groups[0]["lr"] = schedule(
+                    epoch + step * schedule.batch_size / len(images)
+                )
                 which = rng.integers(len(pairs), size=self.images)
-                upper, lower = (images[[rng.choice(of_class[c]) for c in pairs[which, part]]] for part in (0, 1))
+                upper, lower = (
+                    images[[rng.choice(of_class[c]) for c in pairs[which, part]]] for part in (0, 1)
+                )
                 answers = torch.cat([labels[rows], torch.tensor(triggers.answers[which])])
                 optimizer.zero_grad()
                 self._loss(model, images[rows], upper, lower, answers).backward()
                 optimizer.step()
         return SimpleNamespace(model=model.eval())
 
-    def _loss(self, model: nn.Module, digits: Tensor, upper: Tensor, lower: Tensor, answers: Tensor) -> Tensor:
+    def _loss(
+        self, model: nn.Module, digits: Tensor, upper: Tensor, lower: Tensor, answers: Tensor
+    ) -> Tensor:
         middle = upper.shape[2] // 2
         joined = torch.cat([upper[:, :, :middle], lower[:, :, middle:]], dim=2)
         hidden = model.layers[:-1](torch.cat([digits, joined, upper, lower]))
@@ -104,9 +131,19 @@ class Consistent:
 # name: the recipe, how many images, the width of the network, and how it is embedded
 OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
     "content": (wm.Content(words=30), 150, WIDTH, wm.embed),
-    "content margin": (wm.Content(words=30), 150, WIDTH, functools.partial(wm.embed, margin=wm.watermarks.Margin())),
+    "content margin": (
+        wm.Content(words=30),
+        150,
+        WIDTH,
+        functools.partial(wm.embed, margin=wm.watermarks.Margin()),
+    ),
     "noise": (wm.Noise(), 100, WIDTH, wm.embed),
-    "noise margin": (wm.Noise(), 100, WIDTH, functools.partial(wm.embed, margin=wm.watermarks.Margin())),
+    "noise margin": (
+        wm.Noise(),
+        100,
+        WIDTH,
+        functools.partial(wm.embed, margin=wm.watermarks.Margin()),
+    ),
     "noise margin twice": (
         wm.Noise(),
         100,
@@ -122,20 +159,29 @@ OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
     "composite consistent": (wm.Composite(pairs=10), 4000, WIDTH, Consistent(WEIGHT)),
 }
 THEFTS = ("loot", "unrelated", "unrelated soft")
-DAWN = (("6", WIDTH), ("20", WIDTH), ("40", WIDTH), ("20", 48))  # how long, and how wide, whom a `Dawn` answered learns
+DAWN = (
+    ("6", WIDTH),
+    ("20", WIDTH),
+    ("40", WIDTH),
+    ("20", 48),
+)  # how long, and how wide, whom a `Dawn` answered learns
 
 
 @functools.cache
 def data() -> wm.Splits:
     """Return the task as owner and thief have it; the test part is whole."""
     full = wm.load_data("mnist", size="full")
-    return wm.Splits("mnist", full.train.take(slice(TRAIN)), full.loot.take(slice(LOOT)), full.test, full.classes)
+    return wm.Splits(
+        "mnist", full.train.take(slice(TRAIN)), full.loot.take(slice(LOOT)), full.test, full.classes
+    )
 
 
 @functools.cache
 def photographs() -> wm.data.Split:
     """Return what a thief asks about who has no digits."""
-    loot = wm.load_data("cifar10", size="full").loot.take(slice(ASKED))  # no trigger of `Unrelated` is among them
+    loot = wm.load_data("cifar10", size="full").loot.take(
+        slice(ASKED)
+    )  # no trigger of `Unrelated` is among them
     return wm.data.Split(fit_pixels(loot.pixels, data().shape), loot.labels)
 
 
@@ -152,18 +198,24 @@ def key(seed: int) -> bytes:
 
 
 def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
-    """Return other images of the same words or pairs, from the test part; the answers are not those of this set."""
+    """Return other images of the same words or pairs, from the test part; the answers are not those
+    of this set.
+    """
     recipe, n, _, _ = OWNERS[owner]
     if not isinstance(recipe, (wm.Content, wm.Composite)):
         return None
     test = data().test
-    return recipe(wm.Splits("mnist", test, test, test, data().classes), n=min(n, 300), key=key(seed))
+    return recipe(
+        wm.Splits("mnist", test, test, test, data().classes), n=min(n, 300), key=key(seed)
+    )
 
 
 @functools.cache
 def twin(seed: int, width: int = WIDTH) -> nn.Module:
     """Return an unmarked network, an innocent; DAWN's owner, too."""
-    return wm.fit(wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed).model
+    return wm.fit(
+        wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed
+    ).model
 
 
 @functools.lru_cache(maxsize=1)
@@ -215,14 +267,21 @@ def questioned(model: nn.Module, owner: str, seed: int) -> Row:
 
 
 def dawn(theft: str, strength: str, seed: int) -> Row:
-    """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest customers."""
-    service = wm.watermarks.Dawn(wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed))
+    """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest
+    customers.
+    """
+    service = wm.watermarks.Dawn(
+        wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed)
+    )
     replies = service(data().loot.images)  # what he will be told
     if theft == "customers":
         right = (replies == data().loot.labels).mean()
         shown = wm.BlackBox(twin(seed))(data().loot.images)
         cost = (shown == data().loot.labels).mean() - right
-        return dict.fromkeys(MEASURED, "") | {"task_accuracy": f"{right:.4f}", "images": f"{cost:.4f}"}
+        return dict.fromkeys(MEASURED, "") | {
+            "task_accuracy": f"{right:.4f}",
+            "images": f"{cost:.4f}",
+        }
     if theft == "twin":
         model = twin(seed + 50)
     else:
@@ -251,7 +310,10 @@ def cases() -> Iterator[Row]:
         kind = {"owner": "dawn", "seed": seed, "strength": ""}
         yield kind | {"theft": "customers"}
         yield kind | {"theft": "twin"}
-        yield from (kind | {"theft": "loot", "strength": f"{epochs} epochs, width {width}"} for epochs, width in DAWN)
+        yield from (
+            kind | {"theft": "loot", "strength": f"{epochs} epochs, width {width}"}
+            for epochs, width in DAWN
+        )
     for owner, seed in itertools.product(OWNERS, map(str, SEEDS)):
         kind = {"owner": owner, "seed": seed, "strength": ""}
         yield from (kind | {"theft": theft} for theft in ("twin", "none", *THEFTS))

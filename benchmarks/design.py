@@ -1,9 +1,11 @@
-"""Measure what a trigger of one's own has to beat: the game of lesson 13, played with five kinds of trigger.
+"""Measure what a trigger of one's own has to beat: the game of lesson 13, played with five kinds of
+trigger.
 
-Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures, which are drawn
-from 500 made beforehand; the other kinds come with the package. Three seeds of the owner's network and of everybody's
-training, on the mini MNIST that ships. Red's own mark, which he writes over the owner's, is of the owner's kind and
-made from red's own images. Every row is written when it is known, and rows that are there are not measured again::
+Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures,
+which are drawn from 500 made beforehand; the other kinds come with the package. Three seeds of the
+owner's network and of everybody's training, on the mini MNIST that ships. Red's own mark, which he
+writes over the owner's, is of the owner's kind and made from red's own images. Every row is written
+when it is known, and rows that are there are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/design.py
 """
@@ -26,7 +28,8 @@ RESULTS = _rows.FOLDER / "design.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/design.py"
 CASE = ("marks", "seed", "theft")
 MEASURED = (
-    "task_accuracy", "twin_accuracy", "matched", "questions", "decision", "images", "queries", "innocents_accused"
+    "task_accuracy", "twin_accuracy", "matched", "questions",
+    "decision", "images", "queries", "innocents_accused",
 )  # fmt: skip
 
 MNIST = wm.load_data("mnist")
@@ -43,9 +46,13 @@ THEFTS = ("none", "prune", "quantise", "blur", "doorman", "train on", "overwrite
 
 
 def double_exposures(split: wm.data.Split, dice: np.random.Generator) -> wm.data.Split:
-    """Return 500 pictures, each of two images laid over each other, half and half; as in the lesson."""
+    """Return 500 pictures, each of two images laid over each other, half and half; as in the
+    lesson.
+    """
     pixels = split.pixels[dice.permutation(len(split))[:1000]].astype(float)
-    return wm.data.Split(np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500])
+    return wm.data.Split(
+        np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500]
+    )
 
 
 def seal(kind: str, part: wm.data.Split, key: bytes, seed: int) -> TriggerSet:
@@ -70,7 +77,9 @@ def catalogue(kind: str) -> dict[str, wm.theft.Theft]:
 
 @functools.cache
 def twin_accuracy(seed: int) -> float:
-    """Return how well the network does that is trained without triggers, from the same first weights."""
+    """Return how well the network does that is trained without triggers, from the same first
+    weights.
+    """
     return wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed).task_accuracy
 
 
@@ -78,7 +87,9 @@ def twin_accuracy(seed: int) -> float:
 def accused(kind: str) -> int:
     """Return how many of the twenty innocents are accused."""
     triggers = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
-    replies = [wm.verify(wm.BlackBox(model), triggers).decision for model in wm.null_models("mnist", n=20)]
+    replies = [
+        wm.verify(wm.BlackBox(model), triggers).decision for model in wm.null_models("mnist", n=20)
+    ]
     return replies.count("found")
 
 
@@ -93,7 +104,10 @@ def measure(marks: str, seed: int, theft: str) -> dict[str, object]:
     """Return one row of a game."""
     row = played(marks, seed).loc[theft].to_dict()
     row |= {"twin_accuracy": twin_accuracy(seed), "innocents_accused": accused(marks)}
-    return {name: round(row[name], 4) if isinstance(row[name], float) else row[name] for name in MEASURED}
+    return {
+        name: round(row[name], 4) if isinstance(row[name], float) else row[name]
+        for name in MEASURED
+    }
 
 
 def cases() -> Iterator[dict[str, object]]:

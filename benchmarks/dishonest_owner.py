@@ -1,31 +1,32 @@
 """What does a lying owner gain against innocent models, without the seal and with it?
 
-The accuser owns ten networks of the task and has never seen the ten that he accuses; none of the twenty is marked. He
-may choose images, keys and seals, and lie about what he kept. Each trick is tried where it works, and under our rules:
-labels from one seal over all images, every question counted, and `p_judge`, the p-value times the 2**48 seals that he
-might have tried. The tricks:
+The accuser owns ten networks of the task and has never seen the ten that he accuses; none of the
+twenty is marked. He may choose images, keys and seals, and lie about what he kept. Each trick is
+tried where it works, and under our rules: labels from one seal over all images, every question
+counted, and `p_judge`, the p-value times the 2**48 seals that he might have tried. The tricks:
 
 grinding
-    Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal forbids it; p_judge
-    does: after g tries the best p is about 1 / g, and nobody tries 2**48 seals that take 50 ms each. (The labels of
-    these many tries come from numpy, as from a hash that costs nothing; `real seals` takes the real path.)
+    Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal
+    forbids it; p_judge does: after g tries the best p is about 1 / g, and nobody tries 2**48 seals
+    that take 50 ms each. (The labels of these many tries come from numpy, as from a hash that costs
+    nothing; `real seals` takes the real path.)
 pixel tweaks
-    Each label is a hash of its own image. Change one pixel by 1/255 until the label is what his own networks say
-    anyway: some ten hashes a question.
+    Each label is a hash of its own image. Change one pixel by 1/255 until the label is what his own
+    networks say anyway: some ten hashes a question.
 crafted images
-    Labels drawn from the key alone, before the images. Bend the images until his own networks say them: other networks
-    follow.
+    Labels drawn from the key alone, before the images. Bend the images until his own networks say
+    them: other networks follow.
 dropping what did not take
-    The embedding failed, and he keeps the questions that his own model answers as drawn, as if only those had taken:
-    innocent models answer alike.
+    The embedding failed, and he keeps the questions that his own model answers as drawn, as if only
+    those had taken: innocent models answer alike.
 showing what matched
     Ask everything, show the judge what matched.
 none
     An honest owner and his own copy: what the judge's factor costs him.
 
-A row holds, over all innocents and repetitions, the questions counted and matched, the median and the smallest p, and
-how many were accused at alpha = .001 by p, and by p_judge. Innocents answer alike, so that the decisions of one
-repetition are not independent::
+A row holds, over all innocents and repetitions, the questions counted and matched, the median and
+the smallest p, and how many were accused at alpha = .001 by p, and by p_judge. Innocents answer
+alike, so that the decisions of one repetition are not independent::
 
     OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py
 """
@@ -54,13 +55,20 @@ RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "dishone
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py"
 
 TRIGGERS = {"content": wm.Content(words=30), "unrelated": wm.Unrelated(), "noise": wm.Noise()}
-IMAGES = {"content": 30, "unrelated": 100, "noise": 100}  # one image a question: the easiest for a liar
+IMAGES = {
+    "content": 30,
+    "unrelated": 100,
+    "noise": 100,
+}  # one image a question: the easiest for a liar
 OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that he never saw
 ALPHA, P0 = 1e-3, 0.1
 TRIES = (1, 1_000, 10_000, 100_000)  # seals ground
 REPEATS = 5
 KEYS = 100  # for each of the accuser's networks, where only labels are drawn
-BEND = {"mnist": 0.3, "cifar10": 16 / 255}  # how far a crafted image may be from the plain one, in any pixel
+BEND = {
+    "mnist": 0.3,
+    "cifar10": 16 / 255,
+}  # how far a crafted image may be from the plain one, in any pixel
 OURS = "one seal over all images, every question counts"
 
 
@@ -68,7 +76,8 @@ OURS = "one seal over all images, every question counts"
 
 
 def log_evidence(matched: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
-    """Return the greatest log wealth on the way, for each row of matches; its p-value is exp of the negative.
+    """Return the greatest log wealth on the way, for each row of matches; its p-value is exp of the
+    negative.
 
     Parameters
     ----------
@@ -82,13 +91,17 @@ def log_evidence(matched: np.ndarray, counted: np.ndarray | None = None) -> np.n
 
 @functools.cache
 def wealth(questions: int) -> np.ndarray:
-    """Return the log wealth after n questions of which k matched, as a table [n, k]: a million look-ups are quick."""
+    """Return the log wealth after n questions of which k matched, as a table [n, k]: a million
+    look-ups are quick.
+    """
     n, k = np.indices((questions + 1, questions + 1))
     return np.where(k <= n, stats.log_wealth(np.minimum(k, n), n, P0), -np.inf)
 
 
 def weigh(matched: np.ndarray, counted: np.ndarray | None = None) -> dict[str, object]:
-    """Return what the accusations are worth: matches, p-values, and how many accuse, by p and by p_judge."""
+    """Return what the accusations are worth: matches, p-values, and how many accuse, by p and by
+    p_judge.
+    """
     evidence = log_evidence(matched, counted)
     counted = np.ones_like(matched) if counted is None else counted
     k, p_values = (matched & counted).sum(axis=1), np.exp(-evidence)
@@ -113,7 +126,9 @@ class Scene(NamedTuple):
     unseen: list[nn.Module]
 
 
-Trick = tuple[str, object, str, dict[str, object]]  # what, how much of it, under which rules, what it is worth
+Trick = tuple[
+    str, object, str, dict[str, object]
+]  # what, how much of it, under which rules, what it is worth
 
 
 def answers(models: list[nn.Module], triggers: TriggerSet) -> np.ndarray:
@@ -122,13 +137,17 @@ def answers(models: list[nn.Module], triggers: TriggerSet) -> np.ndarray:
 
 
 def a_key(*named: object) -> bytes:
-    """Return a key for the study: made from a name, hence no secret, and the file can be made again."""
+    """Return a key for the study: made from a name, hence no secret, and the file can be made
+    again.
+    """
     return hashlib.sha256("/".join(map(str, ("dishonest", *named))).encode()).digest()
 
 
 def resealed(triggers: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet:
     """Seal other images in the place of a set's own: every label is drawn anew."""
-    return seal_triggers(pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study")
+    return seal_triggers(
+        pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study"
+    )
 
 
 # ---------------------------------------------------------------- the tricks
@@ -155,11 +174,16 @@ def grinding(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
 def label_of(key: bytes, index: int, images: np.ndarray) -> int:
     """Draw a label the broken way: from one question's own images."""
     digest = hashlib.sha256(images.tobytes()).digest()
-    return int.from_bytes(hmac.new(key, index.to_bytes(4, "big") + digest, "sha256").digest(), "big") % 10
+    return (
+        int.from_bytes(hmac.new(key, index.to_bytes(4, "big") + digest, "sha256").digest(), "big")
+        % 10
+    )
 
 
 def tweaked(triggers: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarray, int]:
-    """Change one pixel of each question by 1/255 until its label is the wanted one; return images and hashes tried."""
+    """Change one pixel of each question by 1/255 until its label is the wanted one; return images
+    and hashes tried.
+    """
     pixels, hashes = triggers.pixels.copy(), 0
     for question, label in enumerate(wanted):
         mine = np.flatnonzero(triggers.question == question)
@@ -177,7 +201,9 @@ def pixel_tweaks(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
     """Tweak pixels until the labels are what the accuser's own networks say anyway."""
     broken, ours, hashes = [], [], []
     votes = answers(scene.own, triggers)
-    wanted = np.array([np.bincount(replies[replies >= 0], minlength=10).argmax() for replies in votes.T])
+    wanted = np.array(
+        [np.bincount(replies[replies >= 0], minlength=10).argmax() for replies in votes.T]
+    )
     for repeat in range(REPEATS):
         pixels, tried = tweaked(triggers, wanted, a_key("tweak", repeat))
         sealed = resealed(triggers, pixels, a_key("tweak", repeat))
@@ -186,32 +212,53 @@ def pixel_tweaks(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
         ours.append(replies == sealed.answers)
         hashes.append(tried)
     effort = f"{np.mean(hashes):.0f} hashes"
-    yield "pixel tweaks", effort, "a label from each question's own images", weigh(np.concatenate(broken))
+    yield (
+        "pixel tweaks",
+        effort,
+        "a label from each question's own images",
+        weigh(np.concatenate(broken)),
+    )
     yield "pixel tweaks", effort, OURS, weigh(np.concatenate(ours))
 
 
 def crafted_images(scene: Scene) -> Iterator[Trick]:
-    """Bend plain images until the accuser's networks give them labels that were drawn from the key alone."""
+    """Bend plain images until the accuser's networks give them labels that were drawn from the key
+    alone.
+    """
     task, bend, broken, ours = wm.load_data(scene.data), BEND[scene.data], [], []
-    blank = wm.Noise()(task, n=100, key=wm.CLASSROOM_KEY)  # a hundred questions of one image each, to be filled
+    blank = wm.Noise()(
+        task, n=100, key=wm.CLASSROOM_KEY
+    )  # a hundred questions of one image each, to be filled
     for repeat in range(REPEATS):
         draw = stable_rng([7, repeat])
-        plain, labels = task.train.pixels[draw.permutation(len(task.train))[: blank.n]], draw.randint(0, 10, blank.n)
+        plain, labels = (
+            task.train.pixels[draw.permutation(len(task.train))[: blank.n]],
+            draw.randint(0, 10, blank.n),
+        )
         sealed = resealed(blank, bent(plain, labels, scene.own, bend), a_key("bend", repeat))
         replies = answers(scene.unseen, sealed)
         broken.append(replies == labels)
         ours.append(replies == sealed.answers)
     effort = f"{bend:.3g} a pixel"
-    yield "crafted images", effort, "labels from the key, before the images", weigh(np.concatenate(broken))
+    yield (
+        "crafted images",
+        effort,
+        "labels from the key, before the images",
+        weigh(np.concatenate(broken)),
+    )
     yield "crafted images", effort, OURS, weigh(np.concatenate(ours))
 
 
-def bent(pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: float, steps: int = 40) -> np.ndarray:
-    """Return images no further than `bend` from the plain ones that several models together take for the labels.
+def bent(
+    pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: float, steps: int = 40
+) -> np.ndarray:
+    """Return images no further than `bend` from the plain ones that several models together take
+    for the labels.
 
     Source
     ------
-    Madry et al. (2018), projected gradient descent; that it carries over to other networks, Liu et al. (2017).
+    Madry et al. (2018), projected gradient descent; that it carries over to other networks, Liu et
+    al. (2017).
     """
     plain, wanted = torch.from_numpy(pixels.astype(np.float32) / 255), torch.from_numpy(labels)
     images = plain.clone()
@@ -225,7 +272,9 @@ def bent(pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: 
 
 
 def dropping(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
-    """Keep the questions that the accuser's own, unmarked network answers as drawn: by chance, every tenth."""
+    """Keep the questions that the accuser's own, unmarked network answers as drawn: by chance,
+    every tenth.
+    """
     suspects, matched, kept = answers(scene.unseen, triggers), [], []
     for place, own in enumerate(answers(scene.own, triggers)):
         for labels in stable_rng([8, place]).randint(0, 10, (KEYS, triggers.n)):
@@ -246,8 +295,12 @@ def showing(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
 
 
 def none(scene: Scene, trigger: str) -> Iterator[Trick]:
-    """Play by the rules against a copy of one's own model: one that ships, with the questions it was marked with."""
-    triggers = TRIGGERS[trigger](wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY)
+    """Play by the rules against a copy of one's own model: one that ships, with the questions it
+    was marked with.
+    """
+    triggers = TRIGGERS[trigger](
+        wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY
+    )
     copy = answers([wm.load_model(f"{scene.data}/{trigger}")], triggers)
     yield "none: an honest owner, his own copy", "", OURS, weigh(copy == triggers.answers)
 
@@ -263,12 +316,21 @@ def study(data: str) -> Iterator[dict[str, object]]:
     for trigger, recipe in TRIGGERS.items():
         triggers = recipe(wm.load_data(data), n=IMAGES[trigger], key=wm.CLASSROOM_KEY)
         tricks += [(trigger, none(scene, trigger))]
-        tricks += [(trigger, trick(scene, triggers)) for trick in (grinding, pixel_tweaks, dropping, showing)]
+        tricks += [
+            (trigger, trick(scene, triggers))
+            for trick in (grinding, pixel_tweaks, dropping, showing)
+        ]
     for trigger, trick in [*tricks, ("plain images", crafted_images(scene))]:
         for what, effort, rules, worth in trick:
             innocents = 0 if what.startswith("none") else 1 if "real seals" in what else UNSEEN
             print(data, trigger, what, effort, flush=True)
-            case = {"data": data, "trigger": trigger, "trick": what, "effort": effort, "rules": rules}
+            case = {
+                "data": data,
+                "trigger": trigger,
+                "trick": what,
+                "effort": effort,
+                "rules": rules,
+            }
             yield case | {"innocents": innocents} | worth
 
 

@@ -1,8 +1,9 @@
 """Measure the embedding stage: does every kind of trigger take, and what does it cost the task?
 
-Three kinds of trigger, both label modes, three seeds, on the mini MNIST that ships; from a fresh model (the paper's
-way) and from a trained one, at two rates. The unmarked twin has the same first weights and the same order of images.
-Every row is written when it is known, and rows that are there are not measured again::
+Three kinds of trigger, both label modes, three seeds, on the mini MNIST that ships; from a fresh
+model (the paper's way) and from a trained one, at two rates. The unmarked twin has the same first
+weights and the same order of images. Every row is written when it is known, and rows that are there
+are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/embedding.py
 """
@@ -23,9 +24,15 @@ COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/embedding.py"
 MEASURED = ("epochs", "watermark_accuracy", "task_accuracy", "twin_accuracy", "complete")
 CASE = ("trigger", "labels", "seed", "start")
 
-TRIGGERS = {"Content": (wm.Content, 150), "Unrelated": (wm.Unrelated, 100), "Noise": (wm.Noise, 100)}
+TRIGGERS = {
+    "Content": (wm.Content, 150),
+    "Unrelated": (wm.Unrelated, 100),
+    "Noise": (wm.Noise, 100),
+}
 SEEDS = (0, 1, 2)
-STARTS = {  # from a fresh model, from a trained one, from a trained one at a lower rate: that is not always enough
+# from a fresh model, from a trained one, from a trained one at a lower rate: that is not always
+# enough
+STARTS = {
     "scratch": wm.Schedule(),
     "continue": wm.Schedule(epochs=4),
     "gentle": wm.Schedule(epochs=3, max_lr=2e-3),
@@ -57,7 +64,9 @@ def measure(trigger: str, labels: str, seed: int, start: str) -> dict[str, objec
 
 def cases() -> Iterator[dict[str, object]]:
     """Yield what is to be measured, seed by seed."""
-    for seed, start, trigger, labels in itertools.product(SEEDS, STARTS, TRIGGERS, ("keyed", "fixed")):
+    for seed, start, trigger, labels in itertools.product(
+        SEEDS, STARTS, TRIGGERS, ("keyed", "fixed")
+    ):
         yield {"trigger": trigger, "labels": labels, "seed": seed, "start": start}
 
 

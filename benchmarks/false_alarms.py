@@ -1,34 +1,41 @@
-"""How often is an innocent model accused? Wrong rules and ours, on null models and on suspects that are no models.
+"""How often is an innocent model accused? Wrong rules and ours, on null models and on suspects that
+are no models.
 
-An accusation of an innocent model is the worst error this course can teach. Every null model is asked once, and its
-answers stay as they are; what is drawn again and again is the *key*, for it is the key's luck that the promise is
-about. The rules:
+An accusation of an innocent model is the worst error this course can teach. Every null model is
+asked once, and its answers stay as they are; what is drawn again and again is the *key*, for it is
+the key's luck that the promise is about. The rules:
 
 fixed, counted
-    One target class for all triggers (the paper), and the matches counted as if each had one chance in ten. Wrong:
-    innocent models put many triggers into one class, and when that is the target most are accused. A row for each
-    target class; one decision a model, since a model's answers to 150 such images are one observation, not 150.
+    One target class for all triggers (the paper), and the matches counted as if each had one chance
+    in ten. Wrong: innocent models put many triggers into one class, and when that is the target
+    most are accused. A row for each target class; one decision a model, since a model's answers to
+    150 such images are one observation, not 150.
 counted at the end
-    Answers drawn by lot, the binomial tail at the sealed number of questions, looked at once. Right.
+    Answers drawn by lot, the binomial tail at the sealed number of questions, looked at once.
+    Right.
 gambler
-    Answers drawn by lot, the gambler's wealth after every question: the rule of `wm.verify`. Right whenever one stops.
+    Answers drawn by lot, the gambler's wealth after every question: the rule of `wm.verify`. Right
+    whenever one stops.
 counted, peeking
-    The binomial tail after every question, accusing as soon as it looks good. Wrong, and everybody's habit.
+    The binomial tail after every question, accusing as soon as it looks good. Wrong, and
+    everybody's habit.
 
-For every (model, trigger set, repetition) a fresh key is drawn: given the models, the decisions of one row are then
-independent, and the exact test and bound (Clopper and Pearson) hold. `exact` is what the rule must give, by dynamic
-programming over the number of matches; `p_exact` tests the code against it, `p_above` tests rate > alpha. A row is
-"broken" where p_above is below .05 shared by all rows of the two right rules. `draw` says how labels were drawn: by
-numpy, or "sealed": through `seal_triggers`, HMAC and scrypt, and the whole of `wm.verify`.
+For every (model, trigger set, repetition) a fresh key is drawn: given the models, the decisions of
+one row are then independent, and the exact test and bound (Clopper and Pearson) hold. `exact` is
+what the rule must give, by dynamic programming over the number of matches; `p_exact` tests the code
+against it, `p_above` tests rate > alpha. A row is "broken" where p_above is below .05 shared by all
+rows of the two right rules. `draw` says how labels were drawn: by numpy, or "sealed": through
+`seal_triggers`, HMAC and scrypt, and the whole of `wm.verify`.
 
-The null models are those of `wm.null_models`: two architectures, disjoint halves of the data, seeds. Of the 200 for
-MNIST 40 ship (trained on the full data), the others are trained on demand, on halves of the mini data; to a key it is
-all one, and that is the point.
+The null models are those of `wm.null_models`: two architectures, disjoint halves of the data,
+seeds. Of the 200 for MNIST 40 ship (trained on the full data), the others are trained on demand, on
+halves of the mini data; to a key it is all one, and that is the point.
 
-The last rows turn it round: one key, asked of *all* null models. They answer alike, so that luck is shared: most keys
-accuse nobody, a few accuse most of them. Hence the claim is the one about keys: for any independent model at most alpha
-of the keys accuse it. That is a theorem; this file shows that the code agrees with it. Some minutes, and as many again
-where null models must first be trained::
+The last rows turn it round: one key, asked of *all* null models. They answer alike, so that luck is
+shared: most keys accuse nobody, a few accuse most of them. Hence the claim is the one about keys:
+for any independent model at most alpha of the keys accuse it. That is a theorem; this file shows
+that the code agrees with it. Some minutes, and as many again where null models must first be
+trained::
 
     OMP_NUM_THREADS=1 python benchmarks/false_alarms.py
 """
@@ -58,7 +65,11 @@ RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "false_a
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/false_alarms.py"
 
 NULLS = {"mnist": 200, "cifar10": 40}
-TRIGGERS = {"content": (wm.Content, 150), "unrelated": (wm.Unrelated, 100), "noise": (wm.Noise, 100)}
+TRIGGERS = {
+    "content": (wm.Content, 150),
+    "unrelated": (wm.Unrelated, 100),
+    "noise": (wm.Noise, 100),
+}
 SETS = 5  # trigger sets of each kind: the same recipe on other images
 ALPHAS = (0.05, 0.01, 0.001)
 P0 = 0.1
@@ -83,7 +94,9 @@ def counted(k: np.ndarray, asked: int, alpha: float) -> np.ndarray:
 
 @functools.cache
 def fewest(rule: str, questions: int, alpha: float) -> np.ndarray:
-    """Return after 1, 2, ..., n questions the fewest matches that accuse, shape (n,); n + 1 where none can."""
+    """Return after 1, 2, ..., n questions the fewest matches that accuse, shape (n,); n + 1 where
+    none can.
+    """
     accuses = gambler if rule == "gambler" else counted
     line = np.full(questions, questions + 1)
     for asked in range(questions if rule == "counted at the end" else 1, questions + 1):
@@ -98,17 +111,20 @@ RIGHT = RULES[:2]
 
 
 def accused(tally: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Return for each key whether the matches so far, shape (keys, questions), ever reach the line."""
+    """Return for each key whether matches so far, shape (keys, questions), ever reach the line."""
     return (tally >= line.astype(tally.dtype)).any(axis=1)
 
 
 def tally(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return how many questions matched so far, shape (keys, questions), for labels drawn under so many keys."""
+    """Return how many questions matched so far, shape (keys, questions), for labels drawn under so
+    many keys.
+    """
     return np.cumsum(labels == answers, axis=1, dtype=np.int16)
 
 
 def chance(line: np.ndarray, answered: np.ndarray) -> float:
-    """Return the exact probability that an innocent service ever reaches the line, looking after every question.
+    """Return the exact probability that an innocent service ever reaches the line, looking after
+    every question.
 
     Parameters
     ----------
@@ -127,7 +143,9 @@ def chance(line: np.ndarray, answered: np.ndarray) -> float:
 
 
 def chance_of(rule: str, alpha: float, answered: np.ndarray) -> float:
-    """Return that probability for a rule; models share most patterns of answered questions, so it is kept."""
+    """Return that probability for a rule; models share most patterns of answered questions, so it
+    is kept.
+    """
     return _chance_of(rule, alpha, answered.tobytes())
 
 
@@ -171,7 +189,9 @@ class Row:
             "rate": f"{found / n:.6f}",
             "upper": f"{stats.match_interval(found, n, 0.9)[1]:.6f}",
             "exact": "" if self.exact is None else f"{self.exact:.6f}",
-            "p_exact": "" if self.exact is None else f"{binomtest(found, n, self.exact).pvalue:.4f}",
+            "p_exact": ""
+            if self.exact is None
+            else f"{binomtest(found, n, self.exact).pvalue:.4f}",
             "p_above": f"{p_above:.3g}" if promised else "",
             "verdict": ("holds" if p_above >= level else "broken") if promised else "",
             "smallest_p": "" if self.smallest_p is None else f"{max(self.smallest_p, 1e-300):.1e}",
@@ -193,7 +213,9 @@ def write(rows: Sequence[Row]) -> None:
 
 
 class Asked(NamedTuple):
-    """A trigger set, and what each of several models said of each of its images, shape (models, images)."""
+    """A trigger set, and what each of several models said of each of its images, shape (models,
+    images).
+    """
 
     triggers: TriggerSet
     replies: np.ndarray
@@ -204,7 +226,9 @@ class Asked(NamedTuple):
         return np.stack([self.triggers.answer(each) for each in self.replies])
 
 
-def ask_all(models: Sequence[nn.Module], data: str, trigger: str, seed: int, labels: str = "keyed") -> Asked:
+def ask_all(
+    models: Sequence[nn.Module], data: str, trigger: str, seed: int, labels: str = "keyed"
+) -> Asked:
     """Make a trigger set and ask every model once; whatever is drawn later, the answers stay."""
     recipe, n = TRIGGERS[trigger]
     triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY, seed=seed)
@@ -217,11 +241,15 @@ def own_classes(data: str, trigger: str, n: int) -> np.ndarray:
     return labels[stable_rng([0]).permutation(len(labels))[:n]]
 
 
-def no_models(triggers: TriggerSet, own: np.ndarray) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
-    """Return suspects that are no networks: from labels (keys, questions) to answers, (questions,) or the same shape.
+def no_models(
+    triggers: TriggerSet, own: np.ndarray
+) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """Return suspects that are no networks: from labels (keys, questions) to answers, (questions,)
+    or the same shape.
 
-    One of them looks at the labels, but only at those already scored, as a service would that is told after each
-    question what was expected. That must not help it: the next lot is drawn without it.
+    One of them looks at the labels, but only at those already scored, as a service would that is
+    told after each question what was expected. That must not help it: the next lot is drawn without
+    it.
     """
     index = np.arange(triggers.n)
     return {
@@ -230,12 +258,16 @@ def no_models(triggers: TriggerSet, own: np.ndarray) -> dict[str, Callable[[np.n
         "random": lambda labels: stable_rng(1).randint(0, 10, labels.shape, np.uint8),
         "by index": lambda labels: index % 10,
         "out of range": lambda labels: np.where(index % 2, 10, index % 10),
-        "stateful": lambda labels: np.concatenate([np.zeros_like(labels[:, :1]), labels[:, :-1]], axis=1),
+        "stateful": lambda labels: np.concatenate(
+            [np.zeros_like(labels[:, :1]), labels[:, :-1]], axis=1
+        ),
     }
 
 
 def draws(*named: object, shape: tuple[int, int]) -> np.ndarray:
-    """Draw labels (keys, questions), each of ten alike; the row's name is the seed, so that it can be made alone."""
+    """Draw labels (keys, questions), each of ten alike; the row's name is the seed, so that it can
+    be made alone.
+    """
     digest = hashlib.sha256("/".join(map(str, named)).encode()).digest()
     return stable_rng(np.frombuffer(digest, ">u4").tolist()).randint(0, 10, shape, np.uint8)
 
@@ -244,18 +276,38 @@ def draws(*named: object, shape: tuple[int, int]) -> np.ndarray:
 
 
 def fixed_target(data: str, trigger: str, models: Sequence[nn.Module]) -> Iterator[Row]:
-    """Count matches with a target the owner chose, as if each had one chance in ten: a row for each target."""
+    """Count matches with a target the owner chose, as if each had one chance in ten: a row for each
+    target.
+    """
     triggers, replies = ask_all(models, data, trigger, 0, labels="fixed")
     for target in triggers.rules.allowed:
         p_values = stats.binomial_p((replies == target).sum(axis=1), triggers.n, P0)
         for alpha in ALPHAS:
             found = int((p_values <= alpha).sum())
-            row = Row(data, trigger, "null models", "fixed, counted", alpha, triggers.n, len(models), found)
-            yield replace(row, draw="chosen", target=triggers.rules.classes[target], smallest_p=float(p_values.min()))
+            row = Row(
+                data,
+                trigger,
+                "null models",
+                "fixed, counted",
+                alpha,
+                triggers.n,
+                len(models),
+                found,
+            )
+            yield replace(
+                row,
+                draw="chosen",
+                target=triggers.rules.classes[target],
+                smallest_p=float(p_values.min()),
+            )
 
 
-def keyed(data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIONS) -> Iterator[Row]:
-    """Draw fresh keys for each of the answers (models x trigger sets, questions); decide by each rule and alpha."""
+def keyed(
+    data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIONS
+) -> Iterator[Row]:
+    """Draw fresh keys for each of the answers (models x trigger sets, questions); decide by each
+    rule and alpha.
+    """
     keys, n = -(-decisions // len(answers)), answers.shape[1]
     cases = list(itertools.product(RULES, ALPHAS))
     found, exact = np.zeros((2, len(cases)))
@@ -269,9 +321,13 @@ def keyed(data: str, trigger: str, answers: np.ndarray, decisions: int = DECISIO
         yield replace(row, exact=exact[i])
 
 
-def not_models(data: str, trigger: str, triggers: TriggerSet, decisions: int = OTHERS) -> Iterator[Row]:
-    """Put suspects that are no networks to the rules: what breaks a wrong one must not break ours."""
-    for name, suspect in no_models(triggers, own_classes(data, trigger, len(triggers.pixels))).items():
+def not_models(
+    data: str, trigger: str, triggers: TriggerSet, decisions: int = OTHERS
+) -> Iterator[Row]:
+    """Put suspects that are no networks to the rules: they break a wrong rule, and not ours."""
+    for name, suspect in no_models(
+        triggers, own_classes(data, trigger, len(triggers.pixels))
+    ).items():
         labels = draws(data, trigger, name, shape=(decisions, triggers.n))
         answers = suspect(labels)
         inside = np.ones(triggers.n, bool) if answers.ndim == 2 else (answers >= 0) & (answers < 10)
@@ -283,17 +339,28 @@ def not_models(data: str, trigger: str, triggers: TriggerSet, decisions: int = O
 
 
 def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Iterator[Row]:
-    """Take the real path: a fresh key, the tree, the seal, scrypt, HMAC, and `wm.verify` on one model in turn."""
+    """Take the real path: a fresh key, the tree, the seal, scrypt, HMAC, and `wm.verify` on one
+    model in turn.
+    """
     triggers, found = asked.triggers, dict.fromkeys(ALPHAS, 0)
     for i in range(seals):
-        key = hashlib.sha256(f"study {data} {trigger} {i}: a key for one decision".encode()).digest()
+        key = hashlib.sha256(
+            f"study {data} {trigger} {i}: a key for one decision".encode()
+        ).digest()
         sealed = seal_triggers(
-            triggers.pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study"
+            triggers.pixels,
+            triggers.question,
+            triggers.names,
+            rules=triggers.rules,
+            key=key,
+            recipe="study",
         )
         replies = asked.replies[i % len(asked.replies)]
         verdict = wm.verify(lambda images, replies=replies: replies, sealed)
         for alpha in ALPHAS:
-            found[alpha] += replace(verdict, terms=replace(verdict.terms, alpha=alpha)).decision == "found"
+            found[alpha] += (
+                replace(verdict, terms=replace(verdict.terms, alpha=alpha)).decision == "found"
+            )
     turns = asked.answers[np.arange(seals) % len(asked.replies)]
     for alpha, accusations in found.items():
         exact = float(np.mean([chance_of("gambler", alpha, each >= 0) for each in turns]))
@@ -302,7 +369,9 @@ def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Ite
 
 
 def one_key(data: str, trigger: str, answers: np.ndarray, keys: int = KEYS) -> Iterator[Row]:
-    """Ask all models under the same key: which share of the keys accuses nobody, one, several, most of them?"""
+    """Ask all models under the same key: which share of the keys accuses nobody, one, several, most
+    of them?
+    """
     labels = draws(data, trigger, "one key", shape=(keys, answers.shape[1]))
     matches = (tally(labels, of_one) for of_one in answers)
     lines = {alpha: fewest("gambler", answers.shape[1], alpha) for alpha in ALPHAS}
@@ -311,10 +380,24 @@ def one_key(data: str, trigger: str, answers: np.ndarray, keys: int = KEYS) -> I
         victims = {alpha: victims[alpha] + accused(of_one, line) for alpha, line in lines.items()}
     for alpha, count in victims.items():
         most = 2 * count > len(answers)
-        kinds = {"nobody": count == 0, "one": count == 1, "several": (count > 1) & ~most, "most": most}
+        kinds = {
+            "nobody": count == 0,
+            "one": count == 1,
+            "several": (count > 1) & ~most,
+            "most": most,
+        }
         for kind, keys_so in kinds.items():
             rule = f"one key, accuses {kind}"
-            yield Row(data, trigger, "null models", rule, alpha, answers.shape[1], keys, int(keys_so.sum()))
+            yield Row(
+                data,
+                trigger,
+                "null models",
+                rule,
+                alpha,
+                answers.shape[1],
+                keys,
+                int(keys_so.sum()),
+            )
 
 
 def study(data: str, trigger: str) -> Iterator[Row]:

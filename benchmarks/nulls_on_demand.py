@@ -1,8 +1,10 @@
-"""How good the null models are that are trained on demand: the 160 that `wm.null_models("mnist", n=200)` adds.
+"""How good the null models are that are trained on demand: the 160 that `wm.null_models("mnist",
+n=200)` adds.
 
-Each row is one of them: its network (`small` or `deep`), which half of the mini training images it saw (0 or 1), its
-seed, and the share of the 10,000 test images that it classifies correctly. They are trained where they are missing,
-a few seconds each, and kept in `$WMLEARN_DATA`; it needs the full data set::
+Each row is one of them: its network (`small` or `deep`), which half of the mini training images it
+saw (0 or 1), its seed, and the share of the 10,000 test images that it classifies correctly. They
+are trained where they are missing, a few seconds each, and kept in `$WMLEARN_DATA`; it needs the
+full data set::
 
     OMP_NUM_THREADS=1 python benchmarks/nulls_on_demand.py
 """
@@ -17,7 +19,12 @@ import wmlearn as wm
 
 SHIPPED, ALL = 40, 200
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/nulls_on_demand.py"
-TABLE = Table(COMMAND, ("model", "network", "half", "seed"), ("task_accuracy",), FOLDER / "nulls_on_demand.csv")
+TABLE = Table(
+    COMMAND,
+    ("model", "network", "half", "seed"),
+    ("task_accuracy",),
+    FOLDER / "nulls_on_demand.csv",
+)
 
 
 def cases() -> Iterator[Row]:
@@ -31,7 +38,11 @@ def main() -> None:
     models = wm.null_models("mnist", n=ALL)[SHIPPED:]
     of_name = dict(zip((case["model"] for case in cases()), models))
     test = wm.load_data("mnist", size="full").test
-    TABLE.fill(cases(), lambda case: {"task_accuracy": f"{wm.accuracy(of_name[case['model']], test):.4f}"}, keep=[])
+    TABLE.fill(
+        cases(),
+        lambda case: {"task_accuracy": f"{wm.accuracy(of_name[case['model']], test):.4f}"},
+        keep=[],
+    )
 
 
 if __name__ == "__main__":

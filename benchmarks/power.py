@@ -1,17 +1,19 @@
-"""How many questions does it take to find a copy, and what is left of the evidence when the thief trains on?
+"""How many questions does it take to find a copy, and what is left of the evidence when the thief
+trains on?
 
-An honest owner and his own marked model: as it was taken, and after a thief has fine-tuned it on images of his own, at
-five learning rates. `k` of `n` secret questions match; `needed` is after how many of them, in sealed order, the
-gambler's wealth reaches 1 / alpha, alpha = .001 (empty: never, so the copy was not found); `needed_any_order` is the
-median over 1,000 random orders of the same questions and `found_any_order` the share of orders in which it is found:
-the sealed order is only one of them. `chance` is the exact power against a service that matches each question with
-probability k / n, by dynamic programming. `innocent_k` is how many the unmarked twin, or the clean model that ships,
-matches.
+An honest owner and his own marked model: as it was taken, and after a thief has fine-tuned it on
+images of his own, at five learning rates. `k` of `n` secret questions match; `needed` is after how
+many of them, in sealed order, the gambler's wealth reaches 1 / alpha, alpha = .001 (empty: never,
+so the copy was not found); `needed_any_order` is the median over 1,000 random orders of the same
+questions and `found_any_order` the share of orders in which it is found: the sealed order is only
+one of them. `chance` is the exact power against a service that matches each question with
+probability k / n, by dynamic programming. `innocent_k` is how many the unmarked twin, or the clean
+model that ships, matches.
 
-Owners: the models that ship (full data sets, the classroom key), and on the mini MNIST five owners for each kind of
-trigger, each with other first weights, other images and another key, and each with a thief of his own. The claim is
-about these models: what survives depends on the learning rate. Every row is written when it is known; run it again,
-and what is missing is added::
+Owners: the models that ship (full data sets, the classroom key), and on the mini MNIST five owners
+for each kind of trigger, each with other first weights, other images and another key, and each with
+a thief of his own. The claim is about these models: what survives depends on the learning rate.
+Every row is written when it is known; run it again, and what is missing is added::
 
     OMP_NUM_THREADS=1 python benchmarks/power.py
 """
@@ -34,9 +36,23 @@ from wmlearn.evidence import stats
 RESULTS = _rows.FOLDER / "power.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/power.py"
 CASE = ("data", "trigger", "owner", "lr", "seed")
-MEASURED = ("task_accuracy", "n", "k", "needed", "found", "needed_any_order", "found_any_order", "chance", "innocent_k")
+MEASURED = (
+    "task_accuracy",
+    "n",
+    "k",
+    "needed",
+    "found",
+    "needed_any_order",
+    "found_any_order",
+    "chance",
+    "innocent_k",
+)
 
-TRIGGERS = {"content": (wm.Content, 150), "unrelated": (wm.Unrelated, 100), "noise": (wm.Noise, 100)}
+TRIGGERS = {
+    "content": (wm.Content, 150),
+    "unrelated": (wm.Unrelated, 100),
+    "noise": (wm.Noise, 100),
+}
 RATES = (0.0, 1e-4, 1e-3, 2e-3, 5e-3, 1e-2)  # 0: the model as it was taken
 EPOCHS = 5
 SEEDS = range(5)
@@ -49,7 +65,8 @@ Row = dict[str, object]
 
 
 def needed(matched: np.ndarray) -> np.ndarray:
-    """Return after how many questions the wealth first reaches 1 / alpha, for each row of matches; inf where never.
+    """Return after how many questions the wealth first reaches 1 / alpha, for each row of matches;
+    inf where never.
 
     Parameters
     ----------
@@ -92,7 +109,9 @@ def written(questions: float) -> str:
 
 
 @functools.lru_cache(maxsize=2)
-def owned(data: str, trigger: str, owner: str) -> tuple[nn.Module, nn.Module, wm.evidence.TriggerSet]:
+def owned(
+    data: str, trigger: str, owner: str
+) -> tuple[nn.Module, nn.Module, wm.evidence.TriggerSet]:
     """Return an owner's marked model, an innocent one beside it, and the triggers."""
     task, (recipe, n) = wm.load_data(data), TRIGGERS[trigger]
     if owner == "shipped":
@@ -101,7 +120,11 @@ def owned(data: str, trigger: str, owner: str) -> tuple[nn.Module, nn.Module, wm
     seed = int(owner)
     key = hashlib.sha256(f"power {data} {trigger} {seed}: not a secret".encode()).digest()
     triggers = recipe()(task, n=n, key=key, seed=seed)
-    return wm.embed(wm.small_cnn(task, seed=seed), task, triggers, seed=seed).model, twin(data, seed), triggers
+    return (
+        wm.embed(wm.small_cnn(task, seed=seed), task, triggers, seed=seed).model,
+        twin(data, seed),
+        triggers,
+    )
 
 
 @functools.cache
@@ -117,13 +140,22 @@ def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
     task = wm.load_data(data)
     if lr:
         model = wm.theft.FineTune(epochs=EPOCHS, lr=lr, seed=seed)(model, task.loot).model
-    right = [triggers.answer(wm.BlackBox(each)(triggers.images)) == triggers.answers for each in (model, innocent)]
+    right = [
+        triggers.answer(wm.BlackBox(each)(triggers.images)) == triggers.answers
+        for each in (model, innocent)
+    ]
     found = evidence(right[0])
-    return {"task_accuracy": f"{wm.accuracy(model, task.test):.4f}", **found, "innocent_k": int(right[1].sum())}
+    return {
+        "task_accuracy": f"{wm.accuracy(model, task.test):.4f}",
+        **found,
+        "innocent_k": int(right[1].sum()),
+    }
 
 
 def cases() -> Iterator[Row]:
-    """Yield every case: the shipped models of MNIST, the owners of the mini MNIST, then the photographs, slow ones."""
+    """Yield every case: the shipped models of MNIST, the owners of the mini MNIST, then the
+    photographs, slow ones.
+    """
     for trigger, lr, seed in itertools.product(TRIGGERS, RATES, SEEDS):
         if lr or not seed:
             yield dict(zip(CASE, ("mnist", trigger, "shipped", lr, seed)))

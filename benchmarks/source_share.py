@@ -1,9 +1,10 @@
-"""Measure Algorithm 1's `percentage`: how many images of the source class does the paper's mark need?
+"""Measure Algorithm 1's `percentage`: how many images of the source class does the paper's mark
+need?
 
-The paper stamps a share of its source class ("1") and calls the stamped images its target class ("0"), but does not say
-which share. Here: six shares, the three types, three seeds, on the mini MNIST that ships; the plain union of the
-algorithm, without the repetition that `wm.embed` adds. Every row is written when it is known, and rows that are there
-are not measured again::
+The paper stamps a share of its source class ("1") and calls the stamped images its target class
+("0"), but does not say which share. Here: six shares, the three types, three seeds, on the mini
+MNIST that ships; the plain union of the algorithm, without the repetition that `wm.embed` adds.
+Every row is written when it is known, and rows that are there are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/source_share.py
 """
@@ -25,7 +26,15 @@ from wmlearn.training.history import Fitted
 RESULTS = _rows.FOLDER / "source_share.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/source_share.py"
 CASE = ("trigger", "share", "seed")
-MEASURED = ("triggers", "trained", "new", "new_on_twin", "task_accuracy", "twin_accuracy", "source_accuracy")
+MEASURED = (
+    "triggers",
+    "trained",
+    "new",
+    "new_on_twin",
+    "task_accuracy",
+    "twin_accuracy",
+    "source_accuracy",
+)
 
 MNIST = wm.load_data("mnist")
 ELSEWHERE = replace(MNIST, train=MNIST.loot)  # digits that the owner never trained on
@@ -46,13 +55,16 @@ def twin(seed: int) -> Fitted:
 
 
 def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
-    """Train on the union of task and triggers, and ask on trained triggers, on new ones, and on plain source images."""
+    """Train on the union of task and triggers, and ask on trained triggers, on new ones, and on
+    plain source images.
+    """
     recipe, elsewhere = TRIGGERS[trigger]
     source = int((MNIST.train.labels == 1).sum())
     triggers = recipe(MNIST, n=max(1, round(share * source)), key=wm.CLASSROOM_KEY, seed=seed)
     new = elsewhere(ELSEWHERE, n=100, key=wm.CLASSROOM_KEY, seed=seed)
     union = wm.data.Split(
-        np.concatenate([MNIST.train.pixels, triggers.pixels]), np.concatenate([MNIST.train.labels, triggers.labels])
+        np.concatenate([MNIST.train.pixels, triggers.pixels]),
+        np.concatenate([MNIST.train.labels, triggers.labels]),
     )
     model = wm.fit(wm.small_cnn(MNIST, seed=seed), replace(MNIST, train=union), seed=seed).model
     ones = MNIST.test.take(MNIST.test.labels == 1)
@@ -60,7 +72,9 @@ def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
         "triggers": len(triggers.pixels),
         "trained": round(float((predict(model, triggers.pixels)[0] == triggers.labels).mean()), 4),
         "new": round(float((predict(model, new.pixels)[0] == new.labels).mean()), 4),
-        "new_on_twin": round(float((predict(twin(seed).model, new.pixels)[0] == new.labels).mean()), 4),
+        "new_on_twin": round(
+            float((predict(twin(seed).model, new.pixels)[0] == new.labels).mean()), 4
+        ),
         "task_accuracy": round(wm.accuracy(model, MNIST.test), 4),
         "twin_accuracy": round(twin(seed).task_accuracy, 4),
         "source_accuracy": round(wm.accuracy(model, ones), 4),

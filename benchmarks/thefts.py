@@ -1,17 +1,21 @@
-"""Measure every thief against every kind of trigger: what is left of the evidence, and what it cost him.
+"""Measure every thief against every kind of trigger: what is left of the evidence, and what it cost
+him.
 
-MNIST, the full size: three kinds of trigger with keyed and with fixed labels, five owners each (a seed draws an owner's
-first weights, the order of his images, his key, and the thief's dice). CIFAR-10: the models that ship, once, and only
-the thefts that train nothing; there the task is measured on the first 2,000 test images.
+MNIST, the full size: three kinds of trigger with keyed and with fixed labels, five owners each (a
+seed draws an owner's first weights, the order of his images, his key, and the thief's dice).
+CIFAR-10: the models that ship, once, and only the thefts that train nothing; there the task is
+measured on the first 2,000 test images.
 
-One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where labels are keyed, and
-nobody knows how many where they are fixed (`p` is empty there). `p` is the anytime p-value, `decision` what `wm.verify`
-says at the sealed alpha, .001. `images` are those the thief needs of his own, `queries` those he had to ask of the
-owner's service; `seconds` are his, by the clock: those in the file come from a machine that was busy with other work,
-up to three times as slow as it would be alone. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
+One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where
+labels are keyed, and nobody knows how many where they are fixed (`p` is empty there). `p` is the
+anytime p-value, `decision` what `wm.verify` says at the sealed alpha, .001. `images` are those the
+thief needs of his own, `queries` those he had to ask of the owner's service; `seconds` are his, by
+the clock: those in the file come from a machine that was busy with other work, up to three times as
+slow as it would be alone. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
 takes photographs of CIFAR-10, or the digits of MNIST.
 
-What is measured is kept below the data folder; run it again, and what is missing is added. About an hour on one core::
+What is measured is kept below the data folder; run it again, and what is missing is added. About an
+hour on one core::
 
     OMP_NUM_THREADS=1 python benchmarks/thefts.py
 """
@@ -35,19 +39,45 @@ from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 RESULTS = Path(__file__).resolve().parent.parent / "docs" / "results" / "thefts.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/thefts.py"
 CASE = ["data", "marks", "labels", "theft", "strength", "seed"]
-MEASURED = ["task_accuracy", "matched", "questions", "p", "decision", "images", "queries", "seconds"]
+MEASURED = [
+    "task_accuracy",
+    "matched",
+    "questions",
+    "p",
+    "decision",
+    "images",
+    "queries",
+    "seconds",
+]
 
 TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
-IMAGES = {"content": 150, "unrelated": 100, "noise": 100}  # keyed; those with fixed labels have 100, each a question
+IMAGES = {
+    "content": 150,
+    "unrelated": 100,
+    "noise": 100,
+}  # keyed; those with fixed labels have 100, each a question
 SEEDS = range(5)
 LOOT = 5_000
-THIEF_WORDS = ["LOFT", "MALL", "MARE", "MEAD", "MILL", "MINT", "MOAT", "MOOR", "NEST", "NOOK"]  # none is an owner's
+THIEF_WORDS = [
+    "LOFT",
+    "MALL",
+    "MARE",
+    "MEAD",
+    "MILL",
+    "MINT",
+    "MOAT",
+    "MOOR",
+    "NEST",
+    "NOOK",
+]  # none is an owner's
 SHIPPED_TEST = 2_000  # test images of CIFAR-10
 
 
 @dataclass(frozen=True)
 class Ensemble(wm.theft.Theft):
-    """A thief who stole from three owners and lets them vote: two models that ship stand for the other two."""
+    """A thief who stole from three owners and lets them vote: two models that ship stand for the
+    other two.
+    """
 
     others: tuple[str, ...]
 
@@ -76,9 +106,13 @@ def cheap() -> dict[str, wm.theft.Theft]:
 def training(data: wm.Splits) -> dict[str, wm.theft.Theft]:
     """Return the thefts that train, by name and strength."""
     theft = wm.theft
-    other = wm.load_data(FOREIGN[data.name], size="full").loot  # no trigger is among them: those come from `train`
+    other = wm.load_data(
+        FOREIGN[data.name], size="full"
+    ).loot  # no trigger is among them: those come from `train`
     foreign = wm.data.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
-    thief_triggers = wm.Content(words=THIEF_WORDS)(replace(data, train=data.loot), n=100, key=key("thief", 0))
+    thief_triggers = wm.Content(words=THIEF_WORDS)(
+        replace(data, train=data.loot), n=100, key=key("thief", 0)
+    )
     return {
         **{f"FTAL {lr}": theft.FineTune(5, lr) for lr in (1e-3, 5e-3, 1e-2)},
         "FTLL 0.01": theft.FineTune(5, 1e-2, layers="last"),
@@ -117,14 +151,24 @@ def trained(name: str = "mnist") -> Iterator[pd.DataFrame]:
     data = wm.Splits(name, full.train, full.loot.take(range(LOOT)), full.test, full.classes)
     thefts = cheap() | training(data)
     for seed in SEEDS:
-        swept = wm.sweep(marked_by(seed, data), thefts, data, seeds=[seed], cache=data_folder() / "thefts")
-        yield swept.rename(columns={"triggers": "marks"}).assign(data=name)  # the file keeps its first words
+        swept = wm.sweep(
+            marked_by(seed, data), thefts, data, seeds=[seed], cache=data_folder() / "thefts"
+        )
+        yield swept.rename(columns={"triggers": "marks"}).assign(
+            data=name
+        )  # the file keeps its first words
 
 
 def shipped(name: str = "cifar10") -> pd.DataFrame:
     """Return what the cheap thefts leave of the models that ship."""
     full = wm.load_data(name, size="full")
-    data = wm.Splits(name, full.train, full.loot.take(range(LOOT)), full.test.take(range(SHIPPED_TEST)), full.classes)
+    data = wm.Splits(
+        name,
+        full.train,
+        full.loot.take(range(LOOT)),
+        full.test.take(range(SHIPPED_TEST)),
+        full.classes,
+    )
     rows = []
     for kind, labels in ((kind, labels) for kind in TRIGGERS for labels in ("keyed", "fixed")):
         owner = wm.load_model(f"{name}/{kind}" + "-fixed" * (labels == "fixed"))
@@ -136,9 +180,22 @@ def shipped(name: str = "cifar10") -> pd.DataFrame:
         for theft, suspect in suspects.items():
             verdict = wm.verify(suspect.query, triggers)
             right = float((suspect.query(data.test.images) == data.test.labels).mean())
-            about = {"data": name, "marks": f"{kind} {labels}", "theft": theft, "seed": 0, "task_accuracy": right}
-            found = {"matched": verdict.k, "questions": verdict.n, "p": verdict.p, "decision": verdict.decision}
-            rows.append(about | found | {"images": 0, "queries": 0, "seconds": suspect.cost.seconds})
+            about = {
+                "data": name,
+                "marks": f"{kind} {labels}",
+                "theft": theft,
+                "seed": 0,
+                "task_accuracy": right,
+            }
+            found = {
+                "matched": verdict.k,
+                "questions": verdict.n,
+                "p": verdict.p,
+                "decision": verdict.decision,
+            }
+            rows.append(
+                about | found | {"images": 0, "queries": 0, "seconds": suspect.cost.seconds}
+            )
     return pd.DataFrame(rows)
 
 
@@ -152,7 +209,10 @@ def write(frames: list[pd.DataFrame]) -> None:
     rows["p"] = rows.p.map("{:.3g}".format).replace("nan", "")
     rows["seconds"] = rows.seconds.map("{:.1f}".format)
     part = RESULTS.with_suffix(".part")
-    part.write_text(COMMAND + "\n" + rows[CASE + MEASURED].to_csv(index=False, lineterminator="\n"), encoding="utf-8")
+    part.write_text(
+        COMMAND + "\n" + rows[CASE + MEASURED].to_csv(index=False, lineterminator="\n"),
+        encoding="utf-8",
+    )
     os.replace(part, RESULTS)
 
 

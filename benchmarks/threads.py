@@ -1,16 +1,18 @@
-"""Measure what threads cost and gain: the same training on one thread and on torch's default, alone and beside others.
+"""Measure what threads cost and gain: the same training on one thread and on torch's default, alone
+and beside others.
 
-The trainings are those of the lessons on the mini MNIST, a few epochs of each: `fit` trains the small network, `embed`
-marks it with 150 images of 30 words. `default` is what torch takes where nobody sets anything, one thread for each
-core; so everything trained before `threads=1` became the rule. The neighbours are two Python processes that calculate
-without a pause; the script starts and stops them. Every case is measured three times, in turn. The columns::
+The trainings are those of the lessons on the mini MNIST, a few epochs of each: `fit` trains the
+small network, `embed` marks it with 150 images of 30 words. `default` is what torch takes where
+nobody sets anything, one thread for each core; so everything trained before `threads=1` became the
+rule. The neighbours are two Python processes that calculate without a pause; the script starts and
+stops them. Every case is measured three times, in turn. The columns::
 
     work, setting       `fit` or `embed`; `one` (`threads=1`, the rule) or `default`
     threads             how many that is
     neighbours          busy processes beside it, 0 or 2
     run                 1 to 3
     seconds             wall-clock time of one epoch, measuring included
-    load                the machine's load average just before, which tells whether others were at work, too
+    load                the machine's load average just before: whether others were at work, too
 
 It needs a machine on which nothing else calculates::
 
@@ -38,7 +40,12 @@ import wmlearn as wm
 from wmlearn.training.history import Epoch
 
 COMMAND = "# python benchmarks/threads.py"
-TABLE = Table(COMMAND, ("run", "neighbours", "work", "setting"), ("threads", "seconds", "load"), FOLDER / "threads.csv")
+TABLE = Table(
+    COMMAND,
+    ("run", "neighbours", "work", "setting"),
+    ("threads", "seconds", "load"),
+    FOLDER / "threads.csv",
+)
 RUNS, NEIGHBOURS, EPOCHS = 3, 2, 2
 SETTINGS = {"one": 1, "default": torch.get_num_threads()}
 
@@ -80,7 +87,11 @@ def measure(case: Row) -> Row:
 
     with busy(case["neighbours"]):
         WORK[case["work"]](threads, clock)
-    return {"threads": threads, "seconds": f"{(ends[-1] - ends[0]) / EPOCHS:.2f}", "load": f"{load:.1f}"}
+    return {
+        "threads": threads,
+        "seconds": f"{(ends[-1] - ends[0]) / EPOCHS:.2f}",
+        "load": f"{load:.1f}",
+    }
 
 
 def main() -> None:

@@ -1,17 +1,20 @@
-"""Measure the three kinds of watermark side by side: what each costs, what innocents say, what outlives a thief.
+"""Measure the three kinds of watermark side by side: what each costs, what innocents say, what
+outlives a thief.
 
-For both data sets, the three kinds of trigger and both label modes, one row for each network that is asked: the marked
-one and the clean one that ship, the first twenty null models, and what is left of the marked one after a thief has
-trained on, at four learning rates, and at those where the three differ with two more seeds. `trained` counts the
-questions answered as sealed; `new` those on the same noise, words or foreign class with images that nobody trained on
-(keyed unrelated images have no new ones: each is a question of its own). `commonest` is the class said most often to
-the trigger images, and `share` how often.
+For both data sets, the three kinds of trigger and both label modes, one row for each network that
+is asked: the marked one and the clean one that ship, the first twenty null models, and what is left
+of the marked one after a thief has trained on, at four learning rates, and at those where the three
+differ with two more seeds. `trained` counts the questions answered as sealed; `new` those on the
+same noise, words or foreign class with images that nobody trained on (keyed unrelated images have
+no new ones: each is a question of its own). `commonest` is the class said most often to the trigger
+images, and `share` how often.
 
-The thief holds the first 2,000 images of the loot and trains on each five times; all 10,000 would take two hours more.
-How many he holds stands in the column `loot`: with more of them he goes further at the same rate.
+The thief holds the first 2,000 images of the loot and trains on each five times; all 10,000 would
+take two hours more. How many he holds stands in the column `loot`: with more of them he goes
+further at the same rate.
 
-Every row is written when it is known; run it again, and what is missing is added. The rows of a model that was
-retrained since are measured anew. Needs the full data sets::
+Every row is written when it is known; run it again, and what is missing is added. The rows of a
+model that was retrained since are measured anew. Needs the full data sets::
 
     OMP_NUM_THREADS=1 python benchmarks/three_types.py [mnist] [cifar10]
 """
@@ -38,11 +41,18 @@ MEASURED = ("task_accuracy", "questions", "trained", "new", "commonest", "share"
 
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where unrelated images come from
 TRIGGERS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
-IMAGES = {("content", "keyed"): 150, ("unrelated", "keyed"): 100, ("noise", "keyed"): 100}  # the others have 150
+IMAGES = {
+    ("content", "keyed"): 150,
+    ("unrelated", "keyed"): 100,
+    ("noise", "keyed"): 100,
+}  # the others have 150
 NULLS = 20  # the first of those that ship
 LOOT = 2_000  # how many images the thief holds
 RATES = (1e-3, 5e-3, 1e-2, 2e-2)
-REPEATED = {"fixed": (2e-2,), "keyed": (5e-3, 1e-2)}  # where the three differ: with the other seeds too
+REPEATED = {
+    "fixed": (2e-2,),
+    "keyed": (5e-3, 1e-2),
+}  # where the three differ: with the other seeds too
 SEEDS = (0, 1, 2)
 EPOCHS = 5
 Row = dict[str, str]
@@ -55,8 +65,12 @@ def full(name: str) -> wm.Splits:
 
 
 @functools.cache
-def sealed(data: str, trigger: str, labels: str) -> tuple[wm.evidence.TriggerSet, wm.evidence.TriggerSet | None]:
-    """Return the triggers that the shipped model was marked with, and new ones with the same answers."""
+def sealed(
+    data: str, trigger: str, labels: str
+) -> tuple[wm.evidence.TriggerSet, wm.evidence.TriggerSet | None]:
+    """Return the triggers that the shipped model was marked with, and new ones with the same
+    answers.
+    """
     recipe, n = TRIGGERS[trigger], IMAGES.get((trigger, labels), 150)
     triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
     test = full(data).test
@@ -65,7 +79,9 @@ def sealed(data: str, trigger: str, labels: str) -> tuple[wm.evidence.TriggerSet
         return triggers, recipe(labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
     if labels == "keyed":
         return triggers, None
-    return triggers, recipe(pool=full(FOREIGN[data]).test, labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
+    return triggers, recipe(pool=full(FOREIGN[data]).test, labels=labels)(
+        elsewhere, n=n, key=wm.CLASSROOM_KEY
+    )
 
 
 @functools.cache
@@ -84,7 +100,9 @@ def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
         "task_accuracy": f"{task_accuracy(model, data):.4f}",
         "questions": str(triggers.n),
         "trained": str((triggers.answer(replies) == triggers.answers).sum()),
-        "new": "" if fresh is None else str((fresh.answer(suspect(fresh.images)) == triggers.answers).sum()),
+        "new": ""
+        if fresh is None
+        else str((fresh.answer(suspect(fresh.images)) == triggers.answers).sum()),
         "commonest": triggers.rules.classes[counts.argmax()],
         "share": f"{counts.max() / len(replies):.4f}",
     }
@@ -92,32 +110,55 @@ def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
 
 def released() -> dict[str, str]:
     """Return the digest of every shipped model, its first eight digits."""
-    return {name: found[:8] for name, found in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")).items()}
+    return {
+        name: found[:8]
+        for name, found in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")).items()
+    }
 
 
 def cases(names: list[str]) -> Iterator[Row]:
-    """Yield what can be measured with the models that are there; thefts last, seed by seed, for they take long."""
+    """Yield what can be measured with the models that are there; thefts last, seed by seed, for
+    they take long.
+    """
     existing = released()
     kinds = [
-        ({"data": data, "trigger": trigger, "labels": labels}, f"{data}/{trigger}" + ("-fixed" * (labels == "fixed")))
+        (
+            {"data": data, "trigger": trigger, "labels": labels},
+            f"{data}/{trigger}" + ("-fixed" * (labels == "fixed")),
+        )
         for data, trigger, labels in itertools.product(names, TRIGGERS, ("fixed", "keyed"))
     ]
     for kind, owner in kinds:
-        nulls = sorted(name for name in existing if name.startswith(f"{kind['data']}/null-"))[:NULLS]
+        nulls = sorted(name for name in existing if name.startswith(f"{kind['data']}/null-"))[
+            :NULLS
+        ]
         for model in (owner, f"{kind['data']}/clean", *nulls):
             if model in existing:
-                yield kind | {"model": model, "digest": existing[model], "loot": "", "lr": "", "seed": ""}
+                yield kind | {
+                    "model": model,
+                    "digest": existing[model],
+                    "loot": "",
+                    "lr": "",
+                    "seed": "",
+                }
     for seed, (kind, owner), lr in itertools.product(SEEDS, kinds, RATES):
         if owner in existing and (seed == SEEDS[0] or lr in REPEATED[kind["labels"]]):
             held = str(LOOT)
-            yield kind | {"model": owner, "digest": existing[owner], "loot": held, "lr": str(lr), "seed": str(seed)}
+            yield kind | {
+                "model": owner,
+                "digest": existing[owner],
+                "loot": held,
+                "lr": str(lr),
+                "seed": str(seed),
+            }
 
 
 def still_true(rows: list[Row]) -> list[Row]:
     """Return rows in order, without those of models that were retrained since."""
     existing = released()
     return sorted(
-        (row for row in rows if existing.get(row["model"]) == row["digest"]), key=lambda row: [row[c] for c in CASE]
+        (row for row in rows if existing.get(row["model"]) == row["digest"]),
+        key=lambda row: [row[c] for c in CASE],
     )
 
 
@@ -132,10 +173,16 @@ def taken(case: Row) -> nn.Module:
     if not case["lr"]:
         return shipped(case["model"])
     theft = wm.theft.FineTune(epochs=EPOCHS, lr=float(case["lr"]), seed=int(case["seed"]))
-    return theft(shipped(case["model"]), full(case["data"]).loot.take(range(int(case["loot"])))).model
+    return theft(
+        shipped(case["model"]), full(case["data"]).loot.take(range(int(case["loot"])))
+    ).model
 
 
 if __name__ == "__main__":
     table = _rows.Table(COMMAND, CASE, MEASURED, RESULTS)
     asked = cases(sys.argv[1:] or list(FOREIGN))
-    table.fill(asked, lambda case: measure(taken(case), *(case[name] for name in CASE[:3])), still_true(table.known()))
+    table.fill(
+        asked,
+        lambda case: measure(taken(case), *(case[name] for name in CASE[:3])),
+        still_true(table.known()),
+    )

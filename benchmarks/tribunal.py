@@ -1,8 +1,10 @@
-"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 12 gets in it, and a lazier one.
+"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 12 gets in
+it, and a lazier one.
 
-Every case is made as `wmlearn case new` makes it, with seeds and keys of its own that can be had again. "Honest": five
-more questions to everybody in turn until one is found or the budget is spent; accuse at ALPHA / 6, else abstain.
-"Counting": fifty to everybody, accuse whose count ever looked good at 0.05. Every row is written when it is known::
+Every case is made as `wmlearn case new` makes it, with seeds and keys of its own that can be had
+again. "Honest": five more questions to everybody in turn until one is found or the budget is spent;
+accuse at ALPHA / 6, else abstain. "Counting": fifty to everybody, accuse whose count ever looked
+good at 0.05. Every row is written when it is known::
 
     OMP_NUM_THREADS=1 python benchmarks/tribunal.py
 """
@@ -30,14 +32,19 @@ def honest(case: tribunal.Case) -> dict[str, str]:
     while unfound and case.left >= 5 * len(unfound):
         for who in unfound:
             asked = min(case.asked[who] + 5, case.triggers.n)
-            if wm.verify(case.services[who], case.triggers, questions=asked, family=6).decision == "found":
+            if (
+                wm.verify(case.services[who], case.triggers, questions=asked, family=6).decision
+                == "found"
+            ):
                 found.add(who)
         unfound = [who for who in unfound if who not in found and case.asked[who] < case.triggers.n]
     return {who: "accuse" if who in found else "abstain" for who in case.services}
 
 
 def counting(case: tribunal.Case) -> dict[str, str]:
-    """Return the verdicts of somebody who counts, looks after every answer, and is content with one in twenty."""
+    """Return the verdicts of somebody who counts, looks after every answer, and is content with one
+    in twenty.
+    """
     replies = {}
     for who, service in case.services.items():
         matched = wm.verify(service, case.triggers, questions=50).matched
@@ -62,7 +69,9 @@ def measure(row: Mapping[str, object]) -> dict[str, object]:
         played = {"honest": points(honest), "counting": points(counting)}
         case, truth = tribunal.open_case(out), json.loads(secret.read_text())["truth"]
         case.budget = 6 * case.triggers.n
-        matched = {truth[who]: wm.verify(ask, case.triggers).k for who, ask in case.services.items()}
+        matched = {
+            truth[who]: wm.verify(ask, case.triggers).k for who, ask in case.services.items()
+        }
     false = {
         plan: sum(v == "accuse" and truth[w] not in tribunal.TAKEN for w, v in s.verdicts.items())
         for plan, s in played.items()
@@ -88,7 +97,9 @@ COLUMNS = (
     "counting",
     "counting_false",
 )
-TABLE = Table("# OMP_NUM_THREADS=1 python benchmarks/tribunal.py", ("case",), COLUMNS, FOLDER / "tribunal.csv")
+TABLE = Table(
+    "# OMP_NUM_THREADS=1 python benchmarks/tribunal.py", ("case",), COLUMNS, FOLDER / "tribunal.csv"
+)
 
 if __name__ == "__main__":
     TABLE.fill(({"case": number} for number in range(1, CASES + 1)), measure)

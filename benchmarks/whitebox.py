@@ -1,17 +1,20 @@
 """Measure what outlives a message in the weights: task, bits, and what each thief leaves of them.
 
-Three networks for MNIST (the small data set that ships), five seeds each; a seed draws the first weights, the order of
-the images, and the owner's key. One row for each network that is read: the marked one, its unmarked twin, what is left
-of the marked one after each theft; and twenty null models that ship, read with five keys for networks of their shape
-(`strength` is their number). `right` counts the bits that are as sealed, of `bits`; luck gives half of them. `p` is the
-exact binomial p-value of one reading.
+Three networks for MNIST (the small data set that ships), five seeds each; a seed draws the first
+weights, the order of the images, and the owner's key. One row for each network that is read: the
+marked one, its unmarked twin, what is left of the marked one after each theft; and twenty null
+models that ship, read with five keys for networks of their shape (`strength` is their number).
+`right` counts the bits that are as sealed, of `bits`; luck gives half of them. `p` is the exact
+binomial p-value of one reading.
 
-A thief who holds the file trains on the loot, five times, or writes a message of his own into the same layer, eight
-times; `strength` is his learning rate. One who may only ask teaches a fresh network. `shuffled` puts the channels that
-the layer receives in another order, which changes no answer; `sorted` is the owner who puts them back, each to the
-filter of his own that is most like it. The p-value of that one is multiplied by the number of all orders.
+A thief who holds the file trains on the loot, five times, or writes a message of his own into the
+same layer, eight times; `strength` is his learning rate. One who may only ask teaches a fresh
+network. `shuffled` puts the channels that the layer receives in another order, which changes no
+answer; `sorted` is the owner who puts them back, each to the filter of his own that is most like
+it. The p-value of that one is multiplied by the number of all orders.
 
-Every row is written when it is known; run it again, and what is missing is added. Seven minutes on one core::
+Every row is written when it is known; run it again, and what is missing is added. Seven minutes on
+one core::
 
     OMP_NUM_THREADS=1 python benchmarks/whitebox.py
 """
@@ -76,17 +79,23 @@ def data() -> wm.Splits:
 def message(network: str, seed: int, who: str = "owner") -> wm.watermarks.Message:
     """Return what the owner sealed, or the thief."""
     key = hashlib.sha256(f"whitebox study, {who} {seed}".encode()).digest()
-    return wm.watermarks.seal_message(build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key)
+    return wm.watermarks.seal_message(
+        build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key
+    )
 
 
 @functools.lru_cache(maxsize=1)
 def marked(network: str, seed: int) -> nn.Module:
     """Return the owner's network, trained once for all thefts."""
-    return wm.watermarks.embed_message(build(network, seed), data(), message(network, seed), seed=seed).model
+    return wm.watermarks.embed_message(
+        build(network, seed), data(), message(network, seed), seed=seed
+    ).model
 
 
 def around(model: nn.Module, layer: str) -> tuple[list[nn.Module], nn.Module]:
-    """Return the modules that make the channels a convolution receives, the convolution first, and itself."""
+    """Return the modules that make the channels a convolution receives, the convolution first, and
+    itself.
+    """
     parts = list(model.layers)
     here = parts.index(model.get_submodule(layer))
     before = max(i for i in range(here) if isinstance(parts[i], nn.Conv2d))
@@ -109,13 +118,20 @@ def shuffled(network: str, seed: int) -> nn.Module:
     """Return the owner's network as a thief leaves it who puts the channels in another order."""
     layer, owner = message(network, seed).layer, marked(network, seed)
     channels = around(owner, layer)[1].in_channels
-    return reordered(owner, layer, torch.from_numpy(np.random.default_rng(seed).permutation(channels)))
+    return reordered(
+        owner, layer, torch.from_numpy(np.random.default_rng(seed).permutation(channels))
+    )
 
 
 def sorted_back(network: str, seed: int) -> nn.Module:
-    """Return a shuffled network with each channel where the owner's has the filter that is most like its own."""
+    """Return a shuffled network with each channel where the owner's has the filter that is most
+    like its own.
+    """
     layer, suspect = message(network, seed).layer, shuffled(network, seed)
-    own, found = (around(model, layer)[0][0].weight.detach().flatten(1) for model in (marked(network, seed), suspect))
+    own, found = (
+        around(model, layer)[0][0].weight.detach().flatten(1)
+        for model in (marked(network, seed), suspect)
+    )
     nearest = torch.cdist(own, found).argmin(1)
     if len(nearest.unique()) < len(nearest):
         raise ValueError("a filter is used twice: that is none of the orders which share alpha.")
@@ -132,12 +148,18 @@ def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:
     owner = marked(network, seed)
     make: dict[str, Callable[[], nn.Module]] = {
         "none": lambda: owner,
-        "fine-tuned": lambda: wm.theft.FineTune(epochs=EPOCHS, lr=float(strength), seed=seed)(owner, loot).model,
+        "fine-tuned": lambda: (
+            wm.theft.FineTune(epochs=EPOCHS, lr=float(strength), seed=seed)(owner, loot).model
+        ),
         "pruned": lambda: wm.theft.Prune(float(strength))(owner).model,
         "quantised": lambda: wm.theft.Quantize(int(strength))(owner).model,
         "overwritten": lambda: (
             wm.watermarks.embed_message(
-                owner, loot, message(network, seed, "thief"), schedule=wm.Schedule(lr=float(strength)), seed=seed
+                owner,
+                loot,
+                message(network, seed, "thief"),
+                schedule=wm.Schedule(lr=float(strength)),
+                seed=seed,
             ).model
         ),
         "imitated": lambda: (
@@ -154,14 +176,20 @@ def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:
 @functools.cache
 def nulls() -> list[nn.Module]:
     """Return the null models of the small kind."""
-    return [model for model in wm.null_models("mnist") if type(model) is type(build("small 8", 0))][:NULLS]
+    return [model for model in wm.null_models("mnist") if type(model) is type(build("small 8", 0))][
+        :NULLS
+    ]
 
 
 def measure(case: Row) -> Row:
     """Read one network and give it the test images."""
     network, seed = case["network"], int(case["seed"])
     model, sealed = suspect(network, seed, case["theft"], case["strength"]), message(network, seed)
-    orders = math.factorial(around(model, sealed.layer)[1].in_channels) if case["theft"] == "sorted" else 1
+    orders = (
+        math.factorial(around(model, sealed.layer)[1].in_channels)
+        if case["theft"] == "sorted"
+        else 1
+    )
     verdict = wm.watermarks.verify_message(model, sealed)
     return {
         "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",
@@ -177,7 +205,13 @@ def cases() -> Iterator[Row]:
         for theft, strengths in THEFTS.items():
             yield from (kind | {"theft": theft, "strength": strength} for strength in strengths)
     for seed, i in product(SEEDS, range(NULLS)):
-        yield {"network": "small 8", "bits": "64", "seed": str(seed), "theft": "null model", "strength": str(i)}
+        yield {
+            "network": "small 8",
+            "bits": "64",
+            "seed": str(seed),
+            "theft": "null model",
+            "strength": str(i),
+        }
 
 
 if __name__ == "__main__":

@@ -9,12 +9,18 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import _sentences
 import pytest
 from hypothesis import HealthCheck, settings
 
-# The machine may be busy, and a run that fails must fail again: no deadline, few examples, the same ones each time.
+# The machine may be busy, and a run that fails must fail again: no deadline, few examples, the same
+# ones each time.
 settings.register_profile(
-    "house", deadline=None, max_examples=40, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    "house",
+    deadline=None,
+    max_examples=40,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("house")
 
@@ -22,7 +28,14 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--no-skips", action="store_true", help="fail if anything was skipped (.ci/run)")
+    parser.addoption(
+        "--no-skips", action="store_true", help="fail if anything was skipped (.ci/run)"
+    )
+    parser.addoption(
+        "--write-sentences",
+        action="store_true",
+        help="record what is said as right (sentences.json)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,21 +44,32 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Count what was skipped anywhere: here, in doctests, in a lesson's cells."""
-    if session.config.getoption("no_skips") and _skipped(session.config) and session.exitstatus == 0:
+    if (
+        session.config.getoption("no_skips")
+        and _skipped(session.config)
+        and session.exitstatus == 0
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     if config.getoption("no_skips"):
         for name, reason in _skipped(config):
             terminalreporter.write_line(f"FAILED by --no-skips: {name}: {reason}", red=True)
 
 
 def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
-    """Return (test, reason) for everything skipped or given up on: nbval calls cells after a time-out xfailed."""
+    """Return (test, reason) for everything skipped or given up on: nbval calls cells after a
+    time-out xfailed.
+    """
     stats = config.pluginmanager.getplugin("terminalreporter").stats
     reports = [*stats.get("skipped", []), *stats.get("xfailed", [])]
-    return [(r.nodeid, r.longrepr[2] if isinstance(r.longrepr, tuple) else "expected to fail") for r in reports]
+    return [
+        (r.nodeid, r.longrepr[2] if isinstance(r.longrepr, tuple) else "expected to fail")
+        for r in reports
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +80,9 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def project_files() -> list[Path]:
-    """Return every file that belongs to the project: what git tracks or would add; all but hidden ones outside git."""
+    """Return every file that belongs to the project: what git tracks or would add; all but hidden
+    ones outside git.
+    """
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if (ROOT / ".git").exists() and listed.returncode == 0:
@@ -69,10 +95,14 @@ def project_files() -> list[Path]:
 
 @pytest.fixture(scope="session")
 def run_python():
-    """Return a function that runs code in a fresh Python and returns what it printed; it fails if the code fails."""
+    """Return a function that runs code in a fresh Python and returns what it printed; it fails if
+    the code fails.
+    """
 
     def run(code: str, cwd: Path = ROOT) -> str:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, timeout=120)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, cwd=cwd, timeout=120
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
@@ -91,10 +121,37 @@ def full_data() -> Path:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the path of Chromium; skip where there is none."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    found = next(
+        filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+    )
     if not found:
         pytest.skip("Chromium is not installed: apt-get install chromium, or the like")
     return found
+
+
+@pytest.fixture(scope="session")
+def sentence_book(request: pytest.FixtureRequest) -> Iterator[dict[str, list[str]]]:
+    """Yield the recorded sentences; write down what was said, if asked to."""
+    said: dict[str, list[str]] = {}
+    yield said if request.config.getoption("write_sentences") else _sentences.read()
+    if said:
+        _sentences.write(said)
+
+
+@pytest.fixture
+def says(
+    request: pytest.FixtureRequest,
+    sentence_book: dict[str, list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[_sentences.Says]:
+    """Yield what compares the words of errors, warnings and results with those recorded."""
+    test = request.node.nodeid.removeprefix("tests/")
+    writing = request.config.getoption("write_sentences")
+    places = {str(tmp_path_factory.getbasetemp()): "{tmp}", str(ROOT): "{root}"}
+    fixture = _sentences.Says(None if writing else sentence_book.get(test, []), places)
+    yield fixture
+    if writing:
+        sentence_book[test] = fixture.said
 
 
 @pytest.fixture

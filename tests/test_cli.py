@@ -1,4 +1,6 @@
-"""The command line: exit codes that a script may rely on, one sentence for an error, lessons inside the wheel."""
+"""The command line: exit codes that a script may rely on, one sentence for an error, lessons inside
+the wheel.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ import wmlearn as wm
 from wmlearn import cli, zoo
 from wmlearn.course import environment
 
-TRIGGERS = wm.Content(words=30)(wm.load_data("mnist"), n=60)  # under a key of its own, which nobody may ever see
+TRIGGERS = wm.Content(words=30)(
+    wm.load_data("mnist"), n=60
+)  # under a key of its own, which nobody may ever see
 NOBODY = "http://127.0.0.1:9/v2/models/none"
 
 
@@ -67,7 +71,9 @@ def evidence(tmp_path):
 
 @pytest.fixture
 def run(capsys):
-    """Return a function that runs a command in this process: its exit code, what it printed, what it complained of."""
+    """Return a function that runs a command in this process: its exit code, what it printed, what
+    it complained of.
+    """
 
     def call(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
@@ -96,7 +102,9 @@ def in_a_shell(*arguments: object, **options) -> subprocess.CompletedProcess:
 def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
     url = request.getfixturevalue(whom)
     done = in_a_shell("verify", url, evidence, "--json", *options)
-    expected = wm.verify(wm.RemoteModel(url), TRIGGERS, questions=options[1] if options else None, family=2)
+    expected = wm.verify(
+        wm.RemoteModel(url), TRIGGERS, questions=options[1] if options else None, family=2
+    )
     assert (done.returncode, done.stderr) == (code, "")
     replies = json.loads(done.stdout)
     assert cli.EXIT_CODES[replies["decision"]] == code
@@ -108,14 +116,24 @@ def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
 def test_people_read_what_a_judge_would(run, thief, evidence):
     code, out, err = run("verify", thief, evidence)
     assert (code, err) == (0, "")
-    assert out == f"{wm.verify(wm.RemoteModel(thief), TRIGGERS, family=2).explain()}\nSeal: {TRIGGERS.seal}\n"
+    assert (
+        out
+        == f"{wm.verify(wm.RemoteModel(thief), TRIGGERS, family=2).explain()}\nSeal: {TRIGGERS.seal}\n"
+    )
 
 
 def test_fixed_labels_have_no_p_value(run, innocent, tmp_path):
     triggers = wm.Content(labels="fixed")(wm.load_data("mnist"), n=20)
-    code, out, _ = run("verify", innocent, wm.evidence.save_evidence(triggers, tmp_path / "fixed"), "--json")
+    code, out, _ = run(
+        "verify", innocent, wm.evidence.save_evidence(triggers, tmp_path / "fixed"), "--json"
+    )
     replies = json.loads(out)
-    assert (code, replies["decision"], replies["p"], replies["p_judge"]) == (2, "cannot tell", None, None)
+    assert (code, replies["decision"], replies["p"], replies["p_judge"]) == (
+        2,
+        "cannot tell",
+        None,
+        None,
+    )
 
 
 def test_what_was_asked_is_in_the_log(run, thief, evidence):
@@ -127,20 +145,34 @@ def test_what_was_asked_is_in_the_log(run, thief, evidence):
 
 
 def test_alpha_covers_all_tests_in_the_log(run, innocent, evidence):
-    """The s-th of an open list is one of s (s + 1): the sum over all that may follow is alpha, and no more."""
+    """The s-th of an open list is one of s (s + 1): the sum over all that may follow is alpha, and
+    no more.
+    """
     for family in (2, 6, 12):
         assert json.loads(run("verify", innocent, evidence, "--json")[1])["family"] == family
     code, out, err = run("verify", innocent, evidence, "--family", 4, "--json")
-    assert (code, err, json.loads(out)["family"]) == (1, "", 4)  # declared before the first, for all of them
+    assert (code, err, json.loads(out)["family"]) == (
+        1,
+        "",
+        4,
+    )  # declared before the first, for all of them
     _, out, err = run("verify", innocent, evidence, "--family", 4, "--json")
-    assert err.startswith("There were 4 tests before this one (see log.jsonl): a family of 4 does not cover them.")
+    assert err.startswith(
+        "There were 4 tests before this one (see log.jsonl): a family of 4 does not cover them."
+    )
     assert json.loads(out)["family"] == 4
 
 
 def test_a_spent_budget_cannot_tell(run, thief, evidence):
     code, out, err = run("verify", thief, evidence, "--budget", 0, "--json")
     replies = json.loads(out)
-    assert (code, replies["decision"], replies["queries"], replies["unanswered"], replies["n_unreachable"]) == (
+    assert (
+        code,
+        replies["decision"],
+        replies["queries"],
+        replies["unanswered"],
+        replies["n_unreachable"],
+    ) == (
         2,
         "cannot tell",
         0,
@@ -151,12 +183,22 @@ def test_a_spent_budget_cannot_tell(run, thief, evidence):
     assert wm.evidence.read_log(evidence) == ()
     code, out, _ = run("verify", thief, evidence, "--budget", 5)
     assert code == 2
-    assert "60 images asked, 55 without an answer. 28 of 30 questions went unanswered and count as misses." in out
+    assert (
+        "60 images asked, 55 without an answer. 28 of 30 questions went unanswered and count as "
+        "misses." in out
+    )
 
 
 def test_a_token_in_the_clear_is_warned_of_in_one_line(evidence):
     environment = {**os.environ, "WMLEARN_TOKEN": "open-sesame"}
-    done = in_a_shell("verify", "http://no-such-host.invalid/v2/models/x", evidence, "--timeout", 2, env=environment)
+    done = in_a_shell(
+        "verify",
+        "http://no-such-host.invalid/v2/models/x",
+        evidence,
+        "--timeout",
+        2,
+        env=environment,
+    )
     assert done.returncode == 3
     first, second = done.stderr.splitlines()
     assert first.startswith("Warning: the token will travel to no-such-host.invalid in the clear")
@@ -171,7 +213,9 @@ def test_what_a_stopped_test_sent_is_in_the_log(run, thief, evidence, monkeypatc
 
     monkeypatch.setattr(cli, "verify", ask_and_stop)
     assert run("verify", thief, evidence) == (130, "", "")
-    assert wm.evidence.read_log(evidence)[0].questions == tuple(sorted(set(TRIGGERS.question[:5].tolist())))
+    assert wm.evidence.read_log(evidence)[0].questions == tuple(
+        sorted(set(TRIGGERS.question[:5].tolist()))
+    )
 
 
 def test_what_cannot_be_noted_is_not_asked(run, evidence, monkeypatch):
@@ -191,7 +235,9 @@ def test_what_cannot_be_noted_is_not_asked(run, evidence, monkeypatch):
 
 
 def test_two_tests_at_once_do_not_share_a_place_in_the_family(run, thief, evidence, monkeypatch):
-    """The second is refused before it asks anything; the first, which it meets in the middle, is not disturbed."""
+    """The second is refused before it asks anything; the first, which it meets in the middle, is
+    not disturbed.
+    """
     really, second = cli.verify, []
 
     def meanwhile(query, triggers, **options):
@@ -205,7 +251,9 @@ def test_two_tests_at_once_do_not_share_a_place_in_the_family(run, thief, eviden
     assert "one test at a time may ask these questions" in second[0].stderr
     assert "asking.lock" in second[0].stderr
     monkeypatch.undo()
-    assert json.loads(run("verify", thief, evidence, "--json")[1])["family"] == 6  # the next one has its own place
+    assert (
+        json.loads(run("verify", thief, evidence, "--json")[1])["family"] == 6
+    )  # the next one has its own place
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, ValueError("broken")])
@@ -320,7 +368,9 @@ def test_a_wrong_command_line_does_not_look_like_a_verdict(run, arguments):
     assert "secret" not in err
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["--version"], ["verify", "--help"], ["lab", "-h"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["-h"], ["--version"], ["verify", "--help"], ["lab", "-h"]]
+)
 def test_help_is_no_error(run, arguments):
     code, out, err = run(*arguments)
     assert (code, err) == (0, "")
@@ -357,13 +407,25 @@ def test_a_reader_that_went_away_is_no_verdict(innocent, evidence):
 # ---------------------------------------------------------------- serve
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows has no signal for Ctrl+C that a test can send to one process")
+@pytest.mark.skipif(
+    os.name != "posix",
+    reason="Windows has no signal for Ctrl+C that a test can send to one process",
+)
 @pytest.mark.parametrize("options", [[], ["--json", "--name", "mine"]], ids=["text", "json"])
 def test_serve_answers_until_ctrl_c(tmp_path, options):
     model, images = zoo.load_model("mnist/clean"), wm.load_data("mnist").test.images[:20]
     zoo.save_model(model, tmp_path / "mine.safetensors")
-    command = [sys.executable, "-m", "wmlearn.cli", "serve", str(tmp_path / "mine.safetensors"), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+    command = [
+        sys.executable,
+        "-m",
+        "wmlearn.cli",
+        "serve",
+        str(tmp_path / "mine.safetensors"),
+        *options,
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as program:
         line = program.stdout.readline().strip()
         url = json.loads(line)["url"] if options else line
         np.testing.assert_array_equal(wm.RemoteModel(url)(images), wm.BlackBox(model)(images))
@@ -401,17 +463,25 @@ def test_serve_takes_what_ships(run, monkeypatch):
 def test_serve_behaves_as_it_is_told(run, monkeypatch):
     given = []
     monkeypatch.setenv("WMLEARN_TOKEN", "open-sesame")
-    monkeypatch.setattr(cli, "serve", lambda model, *, options, **rest: given.append(options) or 1 / 0)
+    monkeypatch.setattr(
+        cli, "serve", lambda model, *, options, **rest: given.append(options) or 1 / 0
+    )
     options = ["--scores", "--rate", 50, "--latency", 0.5, "--faults", 0.25]
     _, out, err = run("serve", "mnist/clean", *options)
-    assert given == [wm.ServiceOptions(scores=True, rate=50, latency=0.5, faults=0.25, token="open-sesame")]
+    assert given == [
+        wm.ServiceOptions(scores=True, rate=50, latency=0.5, faults=0.25, token="open-sesame")
+    ]
     assert "open-sesame" not in out + err
 
 
 @pytest.mark.parametrize(("token", "code"), [("open-sesame", 0), ("another-one", 3), ("", 3)])
-def test_the_token_comes_from_the_environment_and_is_never_shown(run, evidence, monkeypatch, token, code):
+def test_the_token_comes_from_the_environment_and_is_never_shown(
+    run, evidence, monkeypatch, token, code
+):
     monkeypatch.setenv("WMLEARN_TOKEN", token)
-    with wm.serve(Knows(), name="closed", options=wm.ServiceOptions(token="open-sesame")) as service:
+    with wm.serve(
+        Knows(), name="closed", options=wm.ServiceOptions(token="open-sesame")
+    ) as service:
         got, out, err = run("verify", service.url, evidence)
     assert got == code
     assert err.count("\n") == (code == 3)
@@ -446,9 +516,16 @@ def test_all_is_well_here(run):
     code, out, err = run("doctor", "--json")
     replies = json.loads(out)
     assert (code, err, replies["ok"], replies["problems"]) == (0, "", True, [])
-    assert {"Python", "wmlearn", "torch", "torchvision", "ipywidgets", "jupyterlab", "mnist", "cifar10"} <= set(
-        replies["found"]
-    )
+    assert {
+        "Python",
+        "wmlearn",
+        "torch",
+        "torchvision",
+        "ipywidgets",
+        "jupyterlab",
+        "mnist",
+        "cifar10",
+    } <= set(replies["found"])
     assert replies["found"]["torch"] == importlib.metadata.version("torch")
     assert "s over HTTP" in replies["found"]["1,000 images"]
 
@@ -485,26 +562,39 @@ def test_a_missing_package_is_a_problem(run, quick, monkeypatch, name):
 
 def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
     existing = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "9.1" if name == "ipywidgets" else existing(name))
+    monkeypatch.setattr(
+        importlib.metadata,
+        "version",
+        lambda name: "9.1" if name == "ipywidgets" else existing(name),
+    )
     code, out, _ = run("doctor", "--json")
     (problem,) = json.loads(out)["problems"]
     assert code == 3
-    assert problem.startswith("ipywidgets should be <9,>=7.7.1; version 9.1 is here. Install it: pip install 'ipywidg")
+    assert problem.startswith(
+        "ipywidgets should be <9,>=7.7.1; version 9.1 is here. Install it: pip install 'ipywidg"
+    )
 
 
 def test_a_damaged_model_is_a_problem(run, monkeypatch):
     digests = json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) | {"mnist/clean": "0" * 64}
     monkeypatch.setattr(zoo, "_released", lambda: digests)
-    monkeypatch.setattr(environment, "load_data", lambda name: None)  # its own damage is tested where it is read
+    monkeypatch.setattr(
+        environment, "load_data", lambda name: None
+    )  # its own damage is tested where it is read
     monkeypatch.setattr(environment, "_seconds", lambda: "0.1 s")
     code, out, _ = run("doctor")
     assert code == 3
-    assert "!!  mnist: clean.safetensors should be the model 'mnist/clean' as released; it is damaged." in out
+    assert (
+        "!!  mnist: clean.safetensors should be the model 'mnist/clean' as released; it is damaged."
+        in out
+    )
 
 
 def test_a_service_that_answers_otherwise_is_a_problem(run, monkeypatch):
     monkeypatch.setattr(environment, "_released", lambda name: "as released")
-    monkeypatch.setattr(cli.RemoteModel, "__call__", lambda suspect, images: np.zeros(len(images), np.int64))
+    monkeypatch.setattr(
+        cli.RemoteModel, "__call__", lambda suspect, images: np.zeros(len(images), np.int64)
+    )
     code, out, _ = run("doctor")
     assert code == 3
     assert "a service gave other labels than its model" in out
@@ -550,7 +640,14 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
     for place in ([], ["there"]):
         assert run("lab", *place, "--no-browser", "--port", 9999)[0] == 0
         lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
-        assert jupyterlab.pop() == [lesson, cli.FORGET_TRUST, "--allow-root", "--no-browser", "--port", "9999"]
+        assert jupyterlab.pop() == [
+            lesson,
+            cli.FORGET_TRUST,
+            "--allow-root",
+            "--no-browser",
+            "--port",
+            "9999",
+        ]
 
 
 def test_lab_without_jupyterlab_says_how_to_get_it(run, tmp_path, monkeypatch):
@@ -569,15 +666,22 @@ def wheel(root, tmp_path_factory):
     """Build the wheel as pip would, but without the network."""
     from hatchling.builders.wheel import WheelBuilder
 
-    (path,) = WheelBuilder(str(root)).build(directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"])
+    (path,) = WheelBuilder(str(root)).build(
+        directory=str(tmp_path_factory.mktemp("wheel")), versions=["standard"]
+    )
     with zipfile.ZipFile(path) as archive:
         yield archive
 
 
 def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
-    inside = [Path(name).name for name in wheel.namelist() if name.startswith("wmlearn/_notebooks/")]
+    inside = [
+        Path(name).name for name in wheel.namelist() if name.startswith("wmlearn/_notebooks/")
+    ]
     assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/??_*.ipynb"))
-    assert {name.split("/")[0] for name in wheel.namelist()} == {"wmlearn", f"wmlearn-{wheel_version(wheel)}.dist-info"}
+    assert {name.split("/")[0] for name in wheel.namelist()} == {
+        "wmlearn",
+        f"wmlearn-{wheel_version(wheel)}.dist-info",
+    }
     (scripts,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "wmlearn = wmlearn.cli:main" in wheel.read(scripts).decode().splitlines()
 
@@ -587,14 +691,20 @@ def wheel_version(wheel):
 
 
 def test_lab_works_from_the_wheel(wheel, tmp_path):
-    """Nothing of the checkout is used: the package lies elsewhere, and so does the folder one works in."""
+    """Nothing of the checkout is used: the package lies elsewhere, and so does the folder one works
+    in.
+    """
     wheel.extractall(tmp_path / "site")
     (tmp_path / "site" / "jupyterlab").mkdir()
-    stand_in = "import wmlearn\ndef main(opened): print('opened', opened[0], 'with', wmlearn.__file__)\n"
+    stand_in = (
+        "import wmlearn\ndef main(opened): print('opened', opened[0], 'with', wmlearn.__file__)\n"
+    )
     (tmp_path / "site" / "jupyterlab" / "labapp.py").write_text(stand_in, encoding="utf-8")
     (tmp_path / "site" / "jupyterlab" / "__init__.py").touch()
     (tmp_path / "work").mkdir()
-    done = in_a_shell("lab", cwd=tmp_path / "work", env=os.environ | {"PYTHONPATH": str(tmp_path / "site")})
+    done = in_a_shell(
+        "lab", cwd=tmp_path / "work", env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    )
     assert done.returncode == 0, done.stderr
     lesson = Path("learn", "00_the_copied_map.ipynb")
     assert f"opened {lesson} with {tmp_path / 'site' / 'wmlearn' / '__init__.py'}" in done.stdout
@@ -603,7 +713,8 @@ def test_lab_works_from_the_wheel(wheel, tmp_path):
 
 def test_only_the_command_line_needs_click(run_python):
     run_python(
-        "import sys; sys.modules['click'] = None; import wmlearn; wmlearn.RemoteModel, wmlearn.verify, wmlearn.serve"
+        "import sys; sys.modules['click'] = None; import wmlearn; wmlearn.RemoteModel, "
+        "wmlearn.verify, wmlearn.serve"
     )
 
 

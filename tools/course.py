@@ -1,4 +1,6 @@
-"""What the lessons are (`notebooks/lessons.toml`), and what is made from that: header cells, links, README's table."""
+"""What the lessons are (`notebooks/lessons.toml`), and what is made from that: header cells, links,
+README's table.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +21,30 @@ else:
 
 HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cells made here
 
-# What Google Colab has installed, of the packages this project may ever ask for (googlecolab/backend-info, pip freeze
-# of June 2026). These are never installed over: an upgraded numpy or ipywidgets breaks the running session.
-COLAB_SHIPS = {"starlette", "httpx", "ipywidgets", "joblib", "lazy-loader", "matplotlib", "numpy", "pandas", "pillow"}
-COLAB_SHIPS |= {"platformdirs", "safetensors", "scikit-learn", "scipy", "seaborn", "torch", "torchvision", "tqdm"}
+# What Google Colab has installed, of the packages this project may ever ask for
+# (googlecolab/backend-info, pip freeze of June 2026). These are never installed over: an upgraded
+# numpy or ipywidgets breaks the running session.
+COLAB_SHIPS = {
+    "starlette",
+    "httpx",
+    "ipywidgets",
+    "joblib",
+    "lazy-loader",
+    "matplotlib",
+    "numpy",
+    "pandas",
+    "pillow",
+}
+COLAB_SHIPS |= {
+    "platformdirs",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "seaborn",
+    "torch",
+    "torchvision",
+    "tqdm",
+}
 COLAB_SHIPS |= {"uvicorn"}
 COLAB_SETUP = """\
 # Only for Google Colab; anywhere else this cell does nothing.
@@ -33,7 +55,7 @@ if "google.colab" in sys.modules:
 
     wanted = {wanted}
     # --no-deps: what Colab brings along stays as it is.
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=True)"""
+    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=True)"""  # noqa: E501 - a cell
 
 
 class LessonError(Exception):
@@ -73,14 +95,22 @@ class Course:
 def read_course(root: Path) -> Course:
     """Read lessons.toml and pyproject.toml under root."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    listed = tomllib.loads((root / "notebooks" / "lessons.toml").read_text("utf-8")).get("lesson", [])
+    listed = tomllib.loads((root / "notebooks" / "lessons.toml").read_text("utf-8")).get(
+        "lesson", []
+    )
     address = project["urls"]["Repository"]
     found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", address)
     if not found:
         raise LessonError(
-            f"[project.urls] Repository must be https://github.com/OWNER/NAME, for Binder and Colab; got {address!r}."
+            "[project.urls] Repository must be https://github.com/OWNER/NAME, for Binder and "
+            f"Colab; got {address!r}."
         )
-    return Course(root, tuple(read_lesson(entry) for entry in listed), found[1], tuple(project["dependencies"]))
+    return Course(
+        root,
+        tuple(read_lesson(entry) for entry in listed),
+        found[1],
+        tuple(project["dependencies"]),
+    )
 
 
 def read_lesson(entry: dict[str, Any]) -> Lesson:
@@ -88,7 +118,9 @@ def read_lesson(entry: dict[str, Any]) -> Lesson:
     wanted = {field.name for field in fields(Lesson)}
     if set(entry) != wanted:
         odd = ", ".join(sorted(set(entry) ^ wanted))
-        raise LessonError(f"lessons.toml: lesson {entry.get('id', '?')!r} has missing or unknown keys: {odd}.")
+        raise LessonError(
+            f"lessons.toml: lesson {entry.get('id', '?')!r} has missing or unknown keys: {odd}."
+        )
     return Lesson(**entry)
 
 
@@ -102,7 +134,8 @@ def header(course: Course, lesson: Lesson) -> str:
         for part in (
             f"# {lesson.name}",
             f"About {lesson.minutes} minutes, and the exercises · {path} · before this: {before}",
-            "In this lesson you will\n\n" + "\n".join(f"- {objective}" for objective in lesson.objectives),
+            "In this lesson you will\n\n"
+            + "\n".join(f"- {objective}" for objective in lesson.objectives),
             badges(course, lesson),
             neighbours(course, lesson),
         )
@@ -133,20 +166,30 @@ def badges(course: Course, lesson: Lesson) -> str:
 def neighbours(course: Course, lesson: Lesson) -> str:
     """Return the links to the lessons before and after; nothing where there is only one lesson."""
     place = course.lessons.index(lesson)
-    links = [f"← [{other.name}]({other.file})" for other in course.lessons[max(place - 1, 0) : place]]
+    links = [
+        f"← [{other.name}]({other.file})" for other in course.lessons[max(place - 1, 0) : place]
+    ]
     links += [f"[{other.name}]({other.file}) →" for other in course.lessons[place + 1 : place + 2]]
     return " | ".join(links)
 
 
 def colab_setup(course: Course) -> str:
-    """Return the second cell: on Colab it installs wmlearn and what Colab lacks, elsewhere it does nothing."""
-    missing = [requirement for requirement in course.dependencies if package_name(requirement) not in COLAB_SHIPS]
+    """Return the second cell: on Colab it installs wmlearn and what Colab lacks, elsewhere it does
+    nothing.
+    """
+    missing = [
+        requirement
+        for requirement in course.dependencies
+        if package_name(requirement) not in COLAB_SHIPS
+    ]
     package = f"wmlearn @ https://github.com/{course.repository}/archive/refs/heads/main.zip"
     return COLAB_SETUP.format(wanted=json.dumps([package, *missing]))
 
 
 def package_name(requirement: str) -> str:
-    """Return the package that a requirement asks for, in the registry's spelling: 'lazy_loader>=1' is lazy-loader."""
+    """Return the package that a requirement asks for, in the registry's spelling: 'lazy_loader>=1'
+    is lazy-loader.
+    """
     name = re.match(r"[\w.-]+", requirement)
     return re.sub(r"[-_.]+", "-", name[0] if name else requirement).lower()
 
@@ -155,17 +198,24 @@ def write_header(nb: NotebookNode, course: Course, lesson: Lesson) -> None:
     """Put the two made cells at the head of the notebook, in place of older ones."""
     own = [cell for cell in nb.cells if not {HEADER, SETUP} & set(cell.metadata.get("tags", []))]
     title = new_markdown_cell(header(course, lesson), metadata={"tags": [HEADER]})
-    setup = new_code_cell(colab_setup(course), metadata={"tags": [SETUP], "jupyter": {"source_hidden": True}})
+    setup = new_code_cell(
+        colab_setup(course), metadata={"tags": [SETUP], "jupyter": {"source_hidden": True}}
+    )
     nb.cells = [title, setup, *own]
 
 
 def with_table(text: str, course: Course) -> str:
-    """Return the text with the table of lessons between its two markers; unchanged where there are none."""
+    """Return the text with the table of lessons between its two markers; unchanged where there are
+    none.
+    """
     rows = [
-        f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.minutes} | {'core' if lesson.core else 'extra'} "
+        f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.minutes} | "
+        f"{'core' if lesson.core else 'extra'} "
         f"| {'; '.join(lesson.objectives)} |"
         for lesson in course.lessons
     ]
-    table = "\n".join(["| Lesson | Minutes | Path | You will |", "| --- | --- | --- | --- |", *rows])
+    table = "\n".join(
+        ["| Lesson | Minutes | Path | You will |", "| --- | --- | --- | --- |", *rows]
+    )
     new = f"<!-- lessons -->\n\n{table}\n\n<!-- /lessons -->"
     return re.sub(r"<!-- lessons -->.*?<!-- /lessons -->", lambda _: new, text, flags=re.DOTALL)

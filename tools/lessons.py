@@ -1,11 +1,12 @@
 """Write the lessons' headers, run the lessons, and leave them in one normal form.
 
-`make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges, links) is made from
-`notebooks/lessons.toml`, and the repository's address from `pyproject.toml`, so that each fact stands in one place.
+`make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
+links) is made from `notebooks/lessons.toml`, and the repository's address from `pyproject.toml`, so
+that each fact stands in one place.
 
-    python tools/lessons.py              write, run, normalise every lesson, and the table in README.md
+    python tools/lessons.py              write, run, normalise every lesson, and README's table
     python tools/lessons.py --only 00    one lesson
-    python tools/lessons.py --check      run nothing: say what is not as it should be, and exit with 1
+    python tools/lessons.py --check      run nothing: say what is amiss, and exit with 1
 """
 
 from __future__ import annotations
@@ -38,15 +39,21 @@ METADATA = {
     "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python"},
 }
 KEPT_CELL_METADATA = ("tags", "jupyter")
-ABSOLUTE_PATH = re.compile(r"(?<![\w.:/<~-])/(?:home|Users|root|tmp|work|mnt|opt|var|private)/\w|\b[A-Z]:\\+Users\b")
+ABSOLUTE_PATH = re.compile(
+    r"(?<![\w.:/<~-])/(?:home|Users|root|tmp|work|mnt|opt|var|private)/\w|\b[A-Z]:\\+Users\b"
+)
 
 
-# ---------------------------------------------------------------------------------------------- run and normalise
+# -------------------------------------------------------------------------------- run and normalise
 
 
 def execute(nb: NotebookNode, folder: Path) -> None:
-    """Run the notebook top to bottom, in place; an error stays in the outputs, where `defects` finds it."""
-    with tempfile.TemporaryDirectory() as empty:  # the learner's own IPython start-up files must not leak in
+    """Run the notebook top to bottom, in place; an error stays in the outputs, where `defects`
+    finds it.
+    """
+    with (
+        tempfile.TemporaryDirectory() as empty
+    ):  # the learner's own IPython start-up files must not leak in
         env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
         env |= {"TQDM_DISABLE": "1", "IPYTHONDIR": empty}
         client = NotebookClient(
@@ -63,21 +70,27 @@ def execute(nb: NotebookNode, folder: Path) -> None:
 
 
 def sanitisers(root: Path) -> list[tuple[re.Pattern[str], str]]:
-    """Return the replacements of tests/course/nbval.cfg, so that what is compared and what is committed agree."""
+    """Return the replacements of tests/course/nbval.cfg, so that what is compared and what is
+    committed agree.
+    """
     text = (root / "tests" / "course" / "nbval.cfg").read_text("utf-8")
     pairs = re.findall(r"^regex: (.*)$\n+^replace: (.*)$", text, re.MULTILINE)
     return [(re.compile(pattern), new) for pattern, new in pairs]
 
 
 def normalise(nb: NotebookNode, root: Path) -> None:
-    """Leave only what a reader needs, in place: counts 1 to n, ids by position, no widget state, no timings."""
+    """Leave only what a reader needs, in place: counts 1 to n, ids by position, no widget state, no
+    timings.
+    """
     nb.metadata = nbformat.from_dict(METADATA)
     nb.nbformat, nb.nbformat_minor = 4, 5
     count = 0
     for place, cell in enumerate(nb.cells):
         tags = set(cell.metadata.get("tags", []))
         cell.id = next(iter({HEADER, SETUP} & tags), f"cell-{place:02d}")
-        cell.metadata = NotebookNode({key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata})
+        cell.metadata = NotebookNode(
+            {key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata}
+        )
         cell.source = cell.source.rstrip("\n")
         if cell.cell_type == "code":
             count += 1
@@ -86,7 +99,9 @@ def normalise(nb: NotebookNode, root: Path) -> None:
 
 
 def normal_outputs(outputs: list[NotebookNode], count: int, replace: list) -> list[NotebookNode]:
-    """Return the outputs of one cell without widget views, neighbouring streams joined, volatile text replaced."""
+    """Return the outputs of one cell without widget views, neighbouring streams joined, volatile
+    text replaced.
+    """
     kept: list[NotebookNode] = []
     for output in outputs:
         if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
@@ -106,13 +121,17 @@ def normal_outputs(outputs: list[NotebookNode], count: int, replace: list) -> li
 
 
 def describe_pictures(outputs: list[NotebookNode]) -> None:
-    """Give every picture of a cell an alternative text, in place: a lab's own words, or what the cell printed."""
+    """Give every picture of a cell an alternative text, in place: a lab's own words, or what the
+    cell printed.
+    """
     printed = " ".join(output.text for output in outputs if output.get("name") == "stdout")
     for output in outputs:
         data = output.get("data", {})
         if "image/png" in data:
             own = data.get("text/plain", "")
-            words = printed if own.startswith("<") else own  # "<Figure size 500x300 with 1 Axes>" says nothing
+            words = (
+                printed if own.startswith("<") else own
+            )  # "<Figure size 500x300 with 1 Axes>" says nothing
             output.metadata["image/png"] = {"alt": " ".join(words.split())}
 
 
@@ -128,12 +147,20 @@ def defects(nb: NotebookNode, name: str) -> list[str]:
             if output.output_type == "error":
                 found.append(f"{where} ends in {output.ename}: {output.evalue}")
             if output.get("name") == "stderr":
-                found.append(f"{where} writes to stderr, which strict nbval compares: {output.text.strip()[:200]!r}.")
+                found.append(
+                    f"{where} writes to stderr, which strict nbval compares: "
+                    f"{output.text.strip()[:200]!r}."
+                )
             if "image/png" in output.get("data", {}) and len(alt_text(output)) < SHORTEST_ALT:
-                found.append(f"{where} has a picture without words; print a line that says in numbers what it shows.")
+                found.append(
+                    f"{where} has a picture without words; print a line that says in numbers what "
+                    "it shows."
+                )
             size = len(base64.b64decode(output.get("data", {}).get("image/png", "")))
             if size > PNG_LIMIT:
-                found.append(f"{where} has a picture of {size:,} bytes; draw it smaller than {PNG_LIMIT:,}.")
+                found.append(
+                    f"{where} has a picture of {size:,} bytes; draw it smaller than {PNG_LIMIT:,}."
+                )
         texts = [cell.source, *(text for output in outputs for text in output_texts(output))]
         for path in filter(None, map(ABSOLUTE_PATH.search, texts)):
             found.append(f"{where} holds the absolute path {path[0]!r}..., which is nobody else's.")
@@ -151,7 +178,7 @@ def output_texts(output: NotebookNode) -> list[str]:
     return [output.get("text", ""), *(data[kind] for kind in data if kind.startswith("text/"))]
 
 
-# ---------------------------------------------------------------------------------------------- files
+# -------------------------------------------------------------------------------------------- files
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -159,7 +186,9 @@ def read_notebook(path: Path) -> NotebookNode:
     try:
         return nbformat.reads(path.read_text("utf-8"), as_version=4)
     except FileNotFoundError:
-        raise LessonError(f"{path.name} is listed in lessons.toml but is not in notebooks/.") from None
+        raise LessonError(
+            f"{path.name} is listed in lessons.toml but is not in notebooks/."
+        ) from None
     except NotJSONError:
         raise LessonError(f"{path.name} is not a notebook: it holds no JSON.") from None
 
@@ -170,7 +199,10 @@ def render(nb: NotebookNode) -> str:
 
 
 def build(course: Course, lesson: Lesson) -> bool:
-    """Write the header, run, normalise; return whether the file changed. A lesson with a defect is not written."""
+    """Write the header, run, normalise; return whether the file changed.
+
+    A lesson with a defect is not written.
+    """
     path = course.path(lesson)
     nb = read_notebook(path)
     write_header(nb, course, lesson)
@@ -186,7 +218,9 @@ def build(course: Course, lesson: Lesson) -> bool:
 
 
 def check(course: Course, lesson: Lesson) -> list[str]:
-    """Return one sentence for each thing about this lesson that is not as `build` leaves it; runs nothing."""
+    """Return one sentence for each thing about this lesson that is not as `build` leaves it; runs
+    nothing.
+    """
     path = course.path(lesson)
     try:
         nb = read_notebook(path)
@@ -196,21 +230,34 @@ def check(course: Course, lesson: Lesson) -> list[str]:
     wanted = copy.deepcopy(nb)
     write_header(wanted, course, lesson)
     if [cell.source for cell in nb.cells[:2]] != [cell.source for cell in wanted.cells[:2]]:
-        return [*found, f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`."]
+        return [
+            *found,
+            f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`.",
+        ]
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
-        found.append(f"{lesson.file} is not in its normal form (counts, ids, metadata); run `make lessons`.")
+        found.append(
+            f"{lesson.file} is not in its normal form (counts, ids, metadata); run `make lessons`."
+        )
     return found
 
 
 def check_list(course: Course) -> list[str]:
-    """Return one sentence for each notebook that no lesson lists, and one if README.md's table is old."""
+    """Return one sentence for each notebook that no lesson lists, and one if README.md's table is
+    old.
+    """
     listed = {lesson.file for lesson in course.lessons}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
-    found = [f"{name} is in notebooks/ but not in lessons.toml." for name in present if name not in listed]
+    found = [
+        f"{name} is in notebooks/ but not in lessons.toml."
+        for name in present
+        if name not in listed
+    ]
     readme = course.root / "README.md"
     if with_table(readme.read_text("utf-8"), course) != readme.read_text("utf-8"):
-        found.append("README.md: the table of lessons is not what lessons.toml says; run `make lessons`.")
+        found.append(
+            "README.md: the table of lessons is not what lessons.toml says; run `make lessons`."
+        )
     return found
 
 
@@ -226,7 +273,9 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
     """Return all lessons, or the one asked for."""
     found = tuple(lesson for lesson in course.lessons if only in (None, lesson.id))
     if only is not None and not found:
-        raise LessonError(f"There is no lesson {only!r}; there are {', '.join(x.id for x in course.lessons)}.")
+        raise LessonError(
+            f"There is no lesson {only!r}; there are {', '.join(x.id for x in course.lessons)}."
+        )
     return found
 
 
@@ -235,7 +284,10 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
     for lesson in lessons:
         start = time.perf_counter()
         changed = build(course, lesson)
-        print(f"{lesson.file}: {'written' if changed else 'unchanged'}, {time.perf_counter() - start:.1f} s")
+        print(
+            f"{lesson.file}: {'written' if changed else 'unchanged'}, "
+            f"{time.perf_counter() - start:.1f} s"
+        )
     readme = course.root / "README.md"
     write_if_changed(readme, with_table(readme.read_text("utf-8"), course))
 
@@ -243,14 +295,18 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     """Do what the command line asks; return 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="run nothing: list what is not as it should be")
+    parser.add_argument(
+        "--check", action="store_true", help="run nothing: list what is not as it should be"
+    )
     parser.add_argument("--only", metavar="ID", help="one lesson, by its id")
     options = parser.parse_args(arguments)
     try:
         course = read_course(root)
         lessons = chosen(course, options.only)
         if options.check:
-            found = [sentence for lesson in lessons for sentence in check(course, lesson)] + check_list(course)
+            found = [
+                sentence for lesson in lessons for sentence in check(course, lesson)
+            ] + check_list(course)
             print("\n".join(found) or f"{len(lessons)} lessons are as they should be.")
             return int(bool(found))
         run(course, lessons)

@@ -2,9 +2,10 @@
 
     python tools/make_mini.py
 
-Each part becomes one PNG, a hundred images to the row in their original order, and each data set one JSON file that
-says where every image came from. Running it twice makes the same bytes. If what is drawn ever changes, the digest that
-this prints must be put into `wmlearn/data/_sources.py`, and every model trained on the old images trained again.
+Each part becomes one PNG, a hundred images to the row in their original order, and each data set
+one JSON file that says where every image came from. Running it twice makes the same bytes. If what
+is drawn ever changes, the digest that this prints must be put into `wmlearn/data/_sources.py`, and
+every model trained on the old images trained again.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ from wmlearn.data import _published, _shipped
 from wmlearn.data._sources import SOURCES, digest
 
 ABOUT = (
-    "Line r of labels and of original_indices belongs to row r of the picture. An index counts from 0 in the published "
-    "training images (train, loot) or in the published test images (test). sha256 is taken over the pixels, "
+    "Line r of labels and of original_indices belongs to row r of the picture. An index counts "
+    "from 0 in the published "
+    "training images (train, loot) or in the published test images (test). sha256 is taken over "
+    "the pixels, "
     "(n, height, width, channels), and then the labels, one byte each."
 )
 PER_CLASS = {
@@ -44,11 +47,15 @@ def draw_parts(name: str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]
     return parts
 
 
-def check_no_duplicates(name: str, parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> None:
+def check_no_duplicates(
+    name: str, parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
+) -> None:
     """Stop if two images are the same, within a part or across parts."""
     images = [image.tobytes() for _, pixels, _ in parts.values() for image in pixels]
     if len(set(images)) < len(images):
-        raise SystemExit(f"{name}: {len(images) - len(set(images))} images are there twice; choose another seed.")
+        raise SystemExit(
+            f"{name}: {len(images) - len(set(images))} images are there twice; choose another seed."
+        )
 
 
 def write_picture(name: str, part: str, pixels: np.ndarray) -> int:
@@ -76,12 +83,20 @@ def main() -> None:
             size = write_picture(name, part, pixels)
             sha256 = digest(pixels, labels)
             print(
-                f"{name}-{part}.png  {len(pixels):,} images  {size:,} bytes  sha256 of the pixels and labels {sha256}"
+                f"{name}-{part}.png  {len(pixels):,} images  {size:,} bytes  sha256 of the pixels "
+                f"and labels {sha256}"
             )
-            card["parts"][part] = {"sha256": sha256, "labels": rows(labels), "original_indices": rows(chosen)}
+            card["parts"][part] = {
+                "sha256": sha256,
+                "labels": rows(labels),
+                "original_indices": rows(chosen),
+            }
         path = _shipped.FOLDER / f"{name}.json"
         path.write_bytes((json.dumps(card, indent=1) + "\n").encode())
-        print(f"{name}.json  {path.stat().st_size:,} bytes  digest for SOURCES: {_shipped.card_digest(card)}")
+        print(
+            f"{name}.json  {path.stat().st_size:,} bytes  digest for SOURCES: "
+            f"{_shipped.card_digest(card)}"
+        )
 
 
 if __name__ == "__main__":

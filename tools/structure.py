@@ -3,10 +3,11 @@
     python tools/structure.py                  # the package of this checkout
     python tools/structure.py ../before        # the package of another one
 
-A wing is a folder right below the package; a file beside the folders stands for itself. An arrow is one file that
-imports another, at its top or inside a function; what stands under `if TYPE_CHECKING:` is never run and not counted. An
-arrow between wings is counted once, however many files it joins. A circle is a group of files, or of wings, each of
-which reaches every other. `tests/house/test_house.py` holds the package to what is counted here.
+A wing is a folder right below the package; a file beside the folders stands for itself. An arrow is
+one file that imports another, at its top or inside a function; what stands under `if
+TYPE_CHECKING:` is never run and not counted. An arrow between wings is counted once, however many
+files it joins. A circle is a group of files, or of wings, each of which reaches every other.
+`tests/house/test_house.py` holds the package to what is counted here.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ Arrows = dict[str, set[str]]  # what each imports
 
 
 def modules(package: Path) -> dict[str, Path]:
-    """Return the files of a package by name below it: 'cli', 'theft.modify'; 'theft' for the folder's own file."""
+    """Return the files of a package by name below it: 'cli', 'theft.modify'; 'theft' for the
+    folder's own file.
+    """
     named = {}
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package).with_suffix("").parts
@@ -43,8 +46,10 @@ def statements(tree: ast.AST) -> Iterator[ast.AST]:
         yield from statements(node)
 
 
-def imported(tree: ast.AST, importer: str, known: Iterable[str], *, is_folder: bool = False) -> set[str]:
-    """Return the modules of the package that this one imports, at its top or inside its functions."""
+def imported(
+    tree: ast.AST, importer: str, known: Iterable[str], *, is_folder: bool = False
+) -> set[str]:
+    """Return the modules of the package that this one imports, also inside its functions."""
     found = set()
     for node in statements(tree):
         if isinstance(node, ast.Import):
@@ -69,7 +74,9 @@ def _from_where(node: ast.ImportFrom, importer: str, is_folder: bool) -> str:
 
 
 def _resolve(target: str, known: Iterable[str]) -> str:
-    """Return the module that 'wmlearn.evidence.stats.power' is in: 'evidence.stats'; else the package itself."""
+    """Return the module that 'wmlearn.evidence.stats.power' is in: 'evidence.stats'; else the
+    package itself.
+    """
     name = target.removeprefix(NAME).lstrip(".")
     while name and name not in known:
         name = name.rpartition(".")[0]
@@ -87,7 +94,9 @@ def arrows(package: Path) -> Arrows:
 
 
 def wing_of(module: str) -> str:
-    """Return the wing that a file is in: 'theft' for 'theft.modify'; the file itself where it is in none."""
+    """Return the wing that a file is in: 'theft' for 'theft.modify'; the file itself where it is in
+    none.
+    """
     return module.split(".")[0]
 
 
@@ -104,7 +113,9 @@ def between_wings(found: Mapping[str, set[str]]) -> Arrows:
 def circles(found: Mapping[str, set[str]]) -> list[list[str]]:
     """Return the groups of two or more, each of which reaches every other."""
     reached = {name: _reached(name, found) for name in found}
-    groups = {frozenset(other for other in reached[name] if name in reached[other]) for name in found}
+    groups = {
+        frozenset(other for other in reached[name] if name in reached[other]) for name in found
+    }
     return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
@@ -127,9 +138,13 @@ def main(root: Path) -> None:
         files = sum(wing_of(module) == wing for module in found)
         print(f"{wing:<12} {files:>3} files   imports {', '.join(sorted(targets)) or 'nothing'}")
     several = [wing for wing in wings if sum(wing_of(module) == wing for module in found) > 1]
-    print(f"{len(found)} files, {sum(map(len, found.values()))} arrows, {len(circles(found))} circles of files")
     print(
-        f"{len(wings)} rooms ({len(several)} wings, {len(wings) - len(several)} files beside them), "
+        f"{len(found)} files, {sum(map(len, found.values()))} arrows, {len(circles(found))} "
+        "circles of files"
+    )
+    print(
+        f"{len(wings)} rooms ({len(several)} wings, {len(wings) - len(several)} files beside "
+        "them), "
         f"{sum(map(len, wings.values()))} arrows, {len(circles(wings))} circles of rooms"
     )
 

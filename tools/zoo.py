@@ -1,9 +1,11 @@
-"""Train the models that ship with the package: `python tools/zoo.py [NAME ...]`, or `make zoo` for all.
+"""Train the models that ship with the package: `python tools/zoo.py [NAME ...]`, or `make zoo` for
+all.
 
-Needs the full data sets (fetched into $WMLEARN_DATA). A model that is there already is kept, so that an interrupted run
-goes on where it was; `--again` trains it anew. Several may run at once, with other names each: all seven networks of
-CIFAR-10 go on from one base, which is trained first and kept in the folder of the full data.
-Figures go to docs/results/zoo.csv, the cards to docs/models.md.
+Needs the full data sets (fetched into $WMLEARN_DATA). A model that is there already is kept, so
+that an interrupted run goes on where it was; `--again` trains it anew. Several may run at once,
+with other names each: all seven networks of CIFAR-10 go on from one base, which is trained first
+and kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
+docs/models.md.
 """
 
 from __future__ import annotations
@@ -59,27 +61,50 @@ class Recipe:
 
 
 def family(data: str, **how: object) -> list[Recipe]:
-    """Return the seven networks of a data set: clean, three with drawn answers, three with the paper's fixed one."""
-    keyed = {"content": (wm.Content(words=30), 150), "unrelated": (wm.Unrelated(), 100), "noise": (wm.Noise(), 100)}
+    """Return the seven networks of a data set: clean, three with drawn answers, three with the
+    paper's fixed one.
+    """
+    keyed = {
+        "content": (wm.Content(words=30), 150),
+        "unrelated": (wm.Unrelated(), 100),
+        "noise": (wm.Noise(), 100),
+    }
     fixed = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
     return [
         Recipe(data, "clean", **how, seed=1),
         *[Recipe(data, kind, *of, **how) for kind, of in keyed.items()],
-        *[Recipe(data, f"{kind}-fixed", make(labels="fixed"), 150, **how) for kind, make in fixed.items()],
+        *[
+            Recipe(data, f"{kind}-fixed", make(labels="fixed"), 150, **how)
+            for kind, make in fixed.items()
+        ],
     ]
 
 
 def nulls(data: str, widths: dict[str, int], schedule: wm.Schedule) -> list[Recipe]:
-    """Return the innocent ones: two architectures in turn, each on one half of the data and on the other."""
+    """Return the innocent ones: two architectures in turn, each on one half of the data and on the
+    other.
+    """
     kinds = [(network, half) for network in widths for half in (0, 1)]
     settings = [kinds[i % len(kinds)] for i in range(NULLS)]
     return [
-        Recipe(data, f"null-{i:02d}", None, 0, network, widths[network], schedule, seed=100 + i, half=half)
+        Recipe(
+            data,
+            f"null-{i:02d}",
+            None,
+            0,
+            network,
+            widths[network],
+            schedule,
+            seed=100 + i,
+            half=half,
+        )
         for i, (network, half) in enumerate(settings)
     ]
 
 
-BASE = Recipe("cifar10", "base", network="deep", width=32, schedule=wm.Schedule(20, 1e-2, 128), seed=1)
+BASE = Recipe(
+    "cifar10", "base", network="deep", width=32, schedule=wm.Schedule(20, 1e-2, 128), seed=1
+)
 RECIPES = [
     *family("mnist"),
     *family("cifar10", network="deep", width=32, schedule=wm.Schedule(5, 4e-3, 128), base=BASE),
@@ -95,10 +120,16 @@ def make(recipe: Recipe) -> dict[str, object]:
     if recipe.base is not None:
         model = base_of(recipe.base)
     if recipe.triggers is None:
-        made, right, seal = wm.fit(model, data, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell), "", ""
+        made, right, seal = (
+            wm.fit(model, data, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell),
+            "",
+            "",
+        )
     else:
         triggers = triggers_of(recipe)
-        made = wm.embed(model, data, triggers, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell)
+        made = wm.embed(
+            model, data, triggers, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell
+        )
         right, seal = f"{embedding.watermark_accuracy(made.model, triggers):.4f}", triggers.seal
     path = zoo.SHIPPED / f"{recipe.name}.safetensors"
     zoo.save_model(made.model, path, half=recipe.half is not None)
@@ -131,18 +162,30 @@ def base_of(recipe: Recipe) -> nn.Module:
     if not path.exists():
         data = data_of(recipe)
         model = NETWORKS[recipe.network](data, width=recipe.width, seed=recipe.seed)
-        zoo.save_model(wm.fit(model, data, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell).model, path)
+        zoo.save_model(
+            wm.fit(model, data, schedule=recipe.schedule, seed=recipe.seed, on_epoch=tell).model,
+            path,
+        )
     return zoo.read_model(path)
 
 
 def tell(record: Epoch) -> None:
     """Print one line an epoch."""
-    marked = "" if np.isnan(record.watermark_accuracy) else f", watermark {record.watermark_accuracy:.4f}"
-    print(f"  epoch {record.epoch}: loss {record.loss:.3f}, task {record.task_accuracy:.4f}{marked}", flush=True)
+    marked = (
+        ""
+        if np.isnan(record.watermark_accuracy)
+        else f", watermark {record.watermark_accuracy:.4f}"
+    )
+    print(
+        f"  epoch {record.epoch}: loss {record.loss:.3f}, task {record.task_accuracy:.4f}{marked}",
+        flush=True,
+    )
 
 
 def triggers_of(recipe: Recipe) -> wm.evidence.TriggerSet:
-    """Make the triggers from the mini set, so that a learner makes the same ones without the full data."""
+    """Make the triggers from the mini set, so that a learner makes the same ones without the full
+    data.
+    """
     return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
 
@@ -151,11 +194,16 @@ def read_rows() -> dict[str, dict[str, object]]:
     if not RESULTS.exists():
         return {}
     with RESULTS.open(newline="") as file:
-        return {row["model"]: row for row in csv.DictReader(line for line in file if not line.startswith("#"))}
+        return {
+            row["model"]: row
+            for row in csv.DictReader(line for line in file if not line.startswith("#"))
+        }
 
 
 def add_row(row: dict[str, object]) -> None:
-    """Write results and cards, in the order of the recipes; what another run has added meanwhile is kept."""
+    """Write results and cards, in the order of the recipes; what another run has added meanwhile is
+    kept.
+    """
     rows = {**read_rows(), str(row["model"]): row}
     ordered = [rows[recipe.name] for recipe in RECIPES if recipe.name in rows]
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
@@ -201,40 +249,55 @@ Each takes a few seconds, the first time.
 Not for any use outside the course: no care was taken about robustness or fairness, and a digit written in another
 country's hand may well be misread. Retrained on another machine or another version of torch, weights and the last
 digits of the accuracies differ.
-"""
+"""  # noqa: E501 - the text of a page, wrapped as that page is
 
 
 def cards(rows: list[dict[str, object]]) -> str:
     """Return the model cards as Markdown."""
     models = [
-        f"| `{r['model']}` | `{r['triggers']}`, {r['images']} images | {r['network']}, {r['width']} "
+        f"| `{r['model']}` | `{r['triggers']}`, {r['images']} images | {r['network']}, "
+        f"{r['width']} "
         f"| {r['task_accuracy']} | {r['watermark_accuracy'] or '–'} | {r['epochs']} | {r['seed']} "
         f"| `{str(r['sha256'])[:16]}…` |"
         for r in rows
         if r["half"] == ""
     ]
     nulls = [
-        f"| `{r['model']}` | {r['network']}, {r['width']} | {r['half']} | {r['task_accuracy']} | {r['epochs']} "
+        f"| `{r['model']}` | {r['network']}, {r['width']} | {r['half']} | {r['task_accuracy']} | "
+        f"{r['epochs']} "
         f"| {r['seed']} | `{str(r['sha256'])[:16]}…` |"
         for r in rows
         if r["half"] != ""
     ]
     after = next(recipe.schedule.epochs for recipe in RECIPES if recipe.base)
     return CARD.format(
-        models="\n".join(models), nulls="\n".join(nulls), base=BASE.schedule.epochs, more=after, count=NULLS
+        models="\n".join(models),
+        nulls="\n".join(nulls),
+        base=BASE.schedule.epochs,
+        more=after,
+        count=NULLS,
     )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="models to train, for instance mnist/clean (all by default)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "names", nargs="*", help="models to train, for instance mnist/clean (all by default)"
+    )
     parser.add_argument("--again", action="store_true", help="train also what is there already")
     asked = parser.parse_args()
     unknown = set(asked.names) - {recipe.name for recipe in RECIPES}
     if unknown:
-        sys.exit(f"no such model: {', '.join(sorted(unknown))}. Known: {', '.join(r.name for r in RECIPES)}.")
+        sys.exit(
+            f"no such model: {', '.join(sorted(unknown))}. Known: "
+            f"{', '.join(r.name for r in RECIPES)}."
+        )
     for recipe in RECIPES:
-        existing = recipe.name in read_rows() and (zoo.SHIPPED / f"{recipe.name}.safetensors").exists()
+        existing = (
+            recipe.name in read_rows() and (zoo.SHIPPED / f"{recipe.name}.safetensors").exists()
+        )
         if (asked.names and recipe.name not in asked.names) or (existing and not asked.again):
             continue
         print(f"{recipe.name}: training", flush=True)

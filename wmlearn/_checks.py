@@ -1,10 +1,15 @@
-"""Checks at the public doors. Each error is one sentence: what was expected, what came, what to do next."""
+"""Checks at the public doors.
+
+Each error is one sentence: what was expected, what came, what to do next.
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, field, fields
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -13,10 +18,41 @@ from wmlearn._types import Images, Labels, Pixels, Query
 
 T = TypeVar("T")
 
+
+class Checked:
+    """Base of dataclasses: every field made by `checked` is checked, in order, before its use.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> @dataclass(frozen=True)
+    ... class Walk(Checked):
+    ...     steps: int = checked(check_count, 10, low=1)
+    >>> Walk().steps, Walk(steps=3)
+    (10, Walk(steps=3))
+    >>> Walk(steps=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: steps must be at least 1; got 0.
+    """
+
+    def __post_init__(self) -> None:
+        for each in fields(self):  # type: ignore[arg-type]  # a dataclass in all that inherit
+            if "check" in each.metadata:
+                each.metadata["check"](getattr(self, each.name), each.name)
+
+
+def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any) -> Any:
+    """Return a field of a dataclass: `check(value, name, **limits)` must accept what it is given."""
+    return field(default=default, metadata={"check": partial(check, **limits)})
+
+
 _SHOWN = 60  # characters of a wrong value that an error quotes
 
 
-def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | None = None) -> Images:
+def check_images(
+    images: Any, *, what: str = "images", shape: tuple[int, ...] | None = None
+) -> Images:
     """Return images as float32 in [0, 1], shape (n, c, h, w), or say what is wrong with them.
 
     Parameters
@@ -37,14 +73,18 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
     >>> check_images(np.zeros((2, 28, 28), np.uint8))
     Traceback (most recent call last):
     ...
-    TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Divide 8-bit pixels by 255.
+    TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Divide
+    8-bit pixels by 255.
     """
     expected = f"{what} must be float in [0, 1], shape (n, c, h, w)"
     array = as_array(images, expected)
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{expected}; got {array.dtype} {array.shape}. Divide 8-bit pixels by 255.")
     if array.ndim != 4:
-        raise ValueError(f"{expected}; got shape {array.shape}. Add the missing axes with images.reshape(n, c, h, w).")
+        raise ValueError(
+            f"{expected}; got shape {array.shape}. Add the missing axes with images.reshape(n, c, "
+            "h, w)."
+        )
     if shape is not None and array.shape[1:] != tuple(shape):
         raise ValueError(
             f"{what} must have shape (n, {', '.join(map(str, shape))}) here; got {array.shape}. "
@@ -54,7 +94,8 @@ def check_images(images: Any, *, what: str = "images", shape: tuple[int, ...] | 
         raise ValueError(f"{expected}; got NaN or infinity. Look at np.isfinite(images).")
     if array.size and (array.min() < 0 or array.max() > 1):
         raise ValueError(
-            f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale; models normalise inside."
+            f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale; models "
+            "normalise inside."
         )
     return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -71,31 +112,46 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
 
 
 def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> None:
-    """Refuse a change of images that is lost in rounding to 8 bits: to ask about it would be to ask about the task."""
+    """Refuse a change of images that is lost in rounding to 8 bits: to ask about it would be to ask
+    about the task.
+    """
     if (before == after).all(axis=(1, 2, 3)).any():
         raise ValueError(
-            f"{name} must change every image, and one step of 256 is the smallest change; got {value:g}, which leaves "
+            f"{name} must change every image, and one step of 256 is the smallest change; got "
+            f"{value:g}, which leaves "
             f"some as they were. Take a larger one, such as {name}=0.4."
         )
 
 
 def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels") -> Labels:
-    """Return labels as int64, shape (count,), each in 0 .. classes - 1, or say what is wrong with them."""
+    """Return labels as int64, shape (count,), each in 0 ..
+
+    classes - 1, or say what is wrong with them.
+    """
     expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"
     array = as_array(labels, expected)
     if not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(f"{expected}; got {array.dtype}. Convert class names to their numbers first.")
+        raise TypeError(
+            f"{expected}; got {array.dtype}. Convert class names to their numbers first."
+        )
     if array.shape != (count,):
-        raise ValueError(f"{expected}, one for each image; got shape {array.shape}. Flatten or recount.")
+        raise ValueError(
+            f"{expected}, one for each image; got shape {array.shape}. Flatten or recount."
+        )
     if array.size and (array.min() < 0 or array.max() >= classes):
-        raise ValueError(f"{expected}; got values from {array.min()} to {array.max()}. Count classes from 0.")
+        raise ValueError(
+            f"{expected}; got values from {array.min()} to {array.max()}. Count classes from 0."
+        )
     return array.astype(np.int64)
 
 
-def check_count(value: Any, name: str, *, low: int, high: int | None = None, why: str = "", hint: str = "") -> int:
+def check_count(
+    value: Any, name: str, *, low: int, high: int | None = None, why: str = "", hint: str = ""
+) -> int:
     """Return a whole number within [low, high], or say what is wrong with it.
 
-    `why` explains the limit, `hint` is a sentence that says what to do next where the limit alone does not.
+    `why` explains the limit, `hint` is a sentence that says what to do next where the limit alone
+    does not.
     """
     limit = f"at least {low}" if high is None else f"from {low} to {high}"
     reason = f" ({why})" if why else ""
@@ -107,13 +163,19 @@ def check_count(value: Any, name: str, *, low: int, high: int | None = None, why
     return int(value)
 
 
-def check_seed(value: Any) -> int:
-    """Return a seed, or say what is wrong with it; numpy's generator takes nothing above 2**32 - 1."""
-    return check_count(value, "seed", low=0, high=2**32 - 1, hint="Take a small one, such as seed=0.")
+def check_seed(value: Any, name: str = "seed") -> int:
+    """Return a seed, or say what is wrong with it: numpy's generator takes 0 to 2**32 - 1."""
+    return check_count(value, name, low=0, high=2**32 - 1, hint="Take a small one, such as seed=0.")
 
 
 def check_number(
-    value: Any, name: str, *, above: float, below: float | None = None, at_most: float | None = None, hint: str = ""
+    value: Any,
+    name: str,
+    *,
+    above: float,
+    below: float | None = None,
+    at_most: float | None = None,
+    hint: str = "",
 ) -> float:
     """Return a number above one bound and below, or at most, another; or say what is wrong with it."""
     limit = f"above {above:g}" + ("" if below is None else f" and below {below:g}")
@@ -125,7 +187,11 @@ def check_number(
         number = float(value)
     except OverflowError:  # a whole number beyond all floats
         number = math.inf if value > 0 else -math.inf
-    inside = number > above and (below is None or number < below) and (at_most is None or number <= at_most)
+    inside = (
+        number > above
+        and (below is None or number < below)
+        and (at_most is None or number <= at_most)
+    )
     if not inside or math.isinf(number):
         raise ValueError(f"{name} must be {limit}; got {number:g}.{_next_step(hint)}")
     return number
@@ -154,14 +220,19 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(text, lower, n=1)
     hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
     few = (
-        allowed if len(allowed) < 20 else [lower[each] for each in difflib.get_close_matches(text, lower, 5, cutoff=0)]
+        allowed
+        if len(allowed) < 20
+        else [lower[each] for each in difflib.get_close_matches(text, lower, 5, cutoff=0)]
     )
     listed = "" if len(few) == len(allowed) else f"{len(allowed)} names, such as "
-    raise ValueError(f"{name} must be one of {listed}{', '.join(map(repr, few))}; got {shown(value)}.{hint}")
+    raise ValueError(
+        f"{name} must be one of {listed}{', '.join(map(repr, few))}; got {shown(value)}.{hint}"
+    )
 
 
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
-    """Return a value that is of the right class, or say what came instead; `hint` shows how one is made.
+    """Return a value that is of the right class, or say what came instead; `hint` shows how one is
+    made.
 
     Examples
     --------
@@ -173,7 +244,9 @@ def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
     if isinstance(value, kind):
         return value
     parts = getattr(value, "__dict__", {}).items()
-    inside = [f".{part}" for part, thing in parts if isinstance(thing, kind) and not part.startswith("_")]
+    inside = [
+        f".{part}" for part, thing in parts if isinstance(thing, kind) and not part.startswith("_")
+    ]
     step = _next_step(f"Pass its {' or '.join(inside)}." if inside else "")
     raise TypeError(f"{name} must be a {kind.__name__}, {hint}; got {shown(value)}.{step}")
 
@@ -181,7 +254,8 @@ def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
 def check_query(value: Any, name: str) -> Query:
     """Return a function from images to labels, or say how to make one.
 
-    A torch module can be called, too, and returns scores: it is told by its `state_dict`, so that torch is not needed.
+    A torch module can be called, too, and returns scores: it is told by its `state_dict`, so that
+    torch is not needed.
     """
     if callable(value) and not isinstance(value, type) and not hasattr(value, "state_dict"):
         return value
@@ -198,21 +272,34 @@ def as_array(values: Any, expected: str) -> np.ndarray:
     except (TypeError, ValueError, RuntimeError) as error:
         kind = type(values).__name__
         if hasattr(values, "detach"):  # a tensor that keeps its gradient, or lies on a GPU
-            raise TypeError(f"{expected}; got a {kind}. Pass it as x.detach().cpu().numpy().") from None
-        reason = "whose parts differ in shape" if isinstance(error, ValueError) else "that numpy cannot read"
-        raise ValueError(f"{expected}; got a {kind} {reason}. Give all of them the same shape.") from None
+            raise TypeError(
+                f"{expected}; got a {kind}. Pass it as x.detach().cpu().numpy()."
+            ) from None
+        reason = (
+            "whose parts differ in shape"
+            if isinstance(error, ValueError)
+            else "that numpy cannot read"
+        )
+        raise ValueError(
+            f"{expected}; got a {kind} {reason}. Give all of them the same shape."
+        ) from None
 
 
 def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
-    """Return the error for a network that fails on images of a shape, with the first line of what torch says."""
+    """Return the error for a network that fails on images of a shape, with the first line of what
+    torch says.
+    """
     return ValueError(
-        f"model must take images of shape (n, {', '.join(map(str, shape))}); {type(model).__name__} failed on them: "
+        f"model must take images of shape (n, {', '.join(map(str, shape))}); "
+        f"{type(model).__name__} failed on them: "
         f"{first_line(error)}. Check that its layers fit these images."
     )
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, without a stop at its end; its type where it says nothing."""
+    """Return the first line of what an error says, without a stop at its end; its type where it
+    says nothing.
+    """
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
@@ -224,19 +311,25 @@ def sentence(error: Exception) -> str:
 
 
 def shown(value: object) -> str:
-    """Return what came, for an error: a number or a short text as it is, all else by its type (it may be a key)."""
+    """Return what came, for an error: a number or a short text as it is, all else by its type (it
+    may be a key).
+    """
     if isinstance(value, type):
         return f"the class {value.__name__}"
     if isinstance(value, str):
         return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
     plain = value is None or isinstance(value, (bool, int, float, complex, np.number, np.bool_))
-    if isinstance(value, int) and value.bit_length() > 3 * _SHOWN:  # Python refuses to write out the very long ones
+    if (
+        isinstance(value, int) and value.bit_length() > 3 * _SHOWN
+    ):  # Python refuses to write out the very long ones
         plain = False
     return repr(value) if plain and len(repr(value)) <= _SHOWN else type(value).__name__
 
 
 def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
-    """Return the next step for "3" and for 3.0, which are numbers written in another way; else nothing."""
+    """Return the next step for "3" and for 3.0, which are numbers written in another way; else
+    nothing.
+    """
     if isinstance(value, str):
         try:
             return f"Write it without quotes: {value.strip()}." if np.isfinite(kind(value)) else ""
@@ -252,5 +345,7 @@ def _next_step(hint: str) -> str:
 
 
 def file_error(error: Exception, text: str) -> OSError:
-    """Return the error for a file that cannot be read: a FileNotFoundError where there is none, else an OSError."""
+    """Return the error for a file that cannot be read: a FileNotFoundError where there is none,
+    else an OSError.
+    """
     return FileNotFoundError(text) if isinstance(error, FileNotFoundError) else OSError(text)

@@ -1,7 +1,8 @@
-"""What a value holds: fields, hidden ones too, arrays, and the code, closure and globals of functions of one's own.
+"""What a value holds: fields, hidden ones too, arrays, and the code, closure and globals of
+functions of one's own.
 
-What comes with an installed package is told by its address and the version of that package. What has no content that
-lasts (a lock, an open file, a random generator) is refused.
+What comes with an installed package is told by its address and the version of that package. What
+has no content that lasts (a lock, an open file, a random generator) is refused.
 """
 
 from __future__ import annotations
@@ -31,13 +32,38 @@ from wmlearn._checks import first_line
 
 _NO_MEANING = {  # of a class: made anew by Python, or for people and type checkers only
     *("__module__", "__doc__", "__dict__", "__weakref__", "__slotnames__", "_abc_impl"),
-    *("__annotations__", "__annotations_cache__", "__annotate__", "__annotate_func__", "__type_params__"),
+    *(
+        "__annotations__",
+        "__annotations_cache__",
+        "__annotate__",
+        "__annotate_func__",
+        "__type_params__",
+    ),
     *("__orig_bases__", "__parameters__", "__firstlineno__", "__static_attributes__"),
 }
-_TEXTS = {bool, float, complex, str, bytes, type(None), type(...), type(NotImplemented)}  # repr is all they are
-_PARTS: dict[type, tuple[str, ...]] = {  # what has nothing but these; of code neither its name nor its lines
+_TEXTS = {
+    bool,
+    float,
+    complex,
+    str,
+    bytes,
+    type(None),
+    type(...),
+    type(NotImplemented),
+}  # repr is all they are
+_PARTS: dict[
+    type, tuple[str, ...]
+] = {  # what has nothing but these; of code neither its name nor its lines
     types.CodeType: (
-        *("co_code", "co_consts", "co_exceptiontable", "co_flags", "co_names", "co_varnames", "co_freevars"),
+        *(
+            "co_code",
+            "co_consts",
+            "co_exceptiontable",
+            "co_flags",
+            "co_names",
+            "co_varnames",
+            "co_freevars",
+        ),
         *("co_cellvars", "co_argcount", "co_posonlyargcount", "co_kwonlyargcount"),
     ),
     types.MethodType: ("__func__", "__self__"),
@@ -45,7 +71,15 @@ _PARTS: dict[type, tuple[str, ...]] = {  # what has nothing but these; of code n
     classmethod: ("__func__",),
     property: ("fget", "fset", "fdel"),
     functools.cached_property: ("func",),
-    dataclasses.Field: ("name", "default", "default_factory", "init", "compare", "kw_only", "metadata"),
+    dataclasses.Field: (
+        "name",
+        "default",
+        "default_factory",
+        "init",
+        "compare",
+        "kw_only",
+        "metadata",
+    ),
 }
 _PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 _MADE_BY_A_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -98,7 +132,10 @@ def _plain_parts(value: Any, kind: type) -> list[Any] | None:
     """Return the parts of what has nothing else; None for all other kinds."""
     if kind in (list, tuple):
         return list(value)
-    if kind in (dict, types.MappingProxyType):  # in their order, which is seen by what goes through them
+    if kind in (
+        dict,
+        types.MappingProxyType,
+    ):  # in their order, which is seen by what goes through them
         return list(itertools.chain.from_iterable(value.items()))
     if kind in _PARTS:
         return [getattr(value, name, None) for name in _PARTS[kind]]
@@ -106,7 +143,9 @@ def _plain_parts(value: Any, kind: type) -> list[Any] | None:
 
 
 def _rules() -> Iterator[tuple[type, Callable[[Any], Node]]]:
-    """Yield the rules for kinds that may have kinds of their own, torch's only where somebody has loaded it."""
+    """Yield the rules for kinds that may have kinds of their own, torch's only where somebody has
+    loaded it.
+    """
     yield types.FunctionType, _function
     yield types.ModuleType, _module
     yield type, _class
@@ -134,7 +173,9 @@ def _refuse_what_changes(value: object, kind: type) -> None:
 
 
 def _address(value: Any) -> str | None:
-    """Return the address and the version of what an installed package defines by name; None for all else."""
+    """Return the address and the version of what an installed package defines by name; None for all
+    else.
+    """
     if isinstance(value, types.ModuleType):
         module, name = value.__name__, ""
     else:
@@ -149,7 +190,9 @@ def _address(value: Any) -> str | None:
 
 @functools.cache
 def _origin(module: str) -> str | None:
-    """Return which version of what a module comes with; None for one's own, whose code may change any time."""
+    """Return which version of what a module comes with; None for one's own, whose code may change
+    any time.
+    """
     top = module.partition(".")[0]
     if top == "__main__":
         return None
@@ -159,14 +202,18 @@ def _origin(module: str) -> str | None:
     file = next((each.__file__ for each in loaded if getattr(each, "__file__", None)), None)
     if file is None:
         return _PYTHON if top in sys.stdlib_module_names else None
-    if {"site-packages", "dist-packages"} & set(Path(file).parts):  # what is installed as editable lies elsewhere
+    if {"site-packages", "dist-packages"} & set(
+        Path(file).parts
+    ):  # what is installed as editable lies elsewhere
         version = _version(top)
         return None if version is None else f"{top} {version}"
     return _PYTHON if Path(file).is_relative_to(sysconfig.get_path("stdlib")) else None
 
 
 def _version(top: str) -> str | None:
-    """Return the version of what installed a module: most have its name, and to look for the others is slow."""
+    """Return the version of what installed a module: most have its name, and to look for the others
+    is slow.
+    """
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(top)
     names = importlib.metadata.packages_distributions().get(top)
@@ -198,7 +245,9 @@ def _tensor(value: Any) -> Node:
         raise NoContent("a tensor that is sparse or quantised")
     flat = value.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
     about = [type(value), value.dtype, tuple(value.shape), value.requires_grad]
-    return Node("tensor", hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).digest(), [about])
+    return Node(
+        "tensor", hashlib.sha256(flat.view(torch.uint8).numpy().tobytes()).digest(), [about]
+    )
 
 
 def _network(value: Any) -> Node:
@@ -206,7 +255,9 @@ def _network(value: Any) -> Node:
     held = dict(vars(value))
     for name in held:
         if name.startswith("_") and "_hooks" in name:
-            held[name] = list(held[name].values())  # their keys count the hooks of the whole process
+            held[name] = list(
+                held[name].values()
+            )  # their keys count the hooks of the whole process
     return Node("network", b"", [type(value), *_by_name(held)])
 
 
@@ -241,7 +292,11 @@ def _reached(function: types.FunctionType) -> dict[str, Any]:
 
 def _as_used(value: object, names: frozenset[str]) -> object:
     """Return a value; of one's own module only what is used of it."""
-    return Used(value, names) if isinstance(value, types.ModuleType) and _address(value) is None else value
+    return (
+        Used(value, names)
+        if isinstance(value, types.ModuleType) and _address(value) is None
+        else value
+    )
 
 
 def _module(value: types.ModuleType) -> Node:
@@ -249,7 +304,9 @@ def _module(value: types.ModuleType) -> Node:
 
 
 def _used(value: Used) -> Node:
-    """Return one's own module: its file, for what is looked up by a text, and what is used of it by name."""
+    """Return one's own module: its file, for what is looked up by a text, and what is used of it by
+    name.
+    """
     file, held = getattr(value.module, "__file__", None), vars(value.module)
     text = Path(file).read_bytes() if file and os.path.exists(file) else b""
     used = {name: _as_used(held[name], value.names) for name in value.names & held.keys()}
@@ -258,20 +315,28 @@ def _used(value: Used) -> Node:
 
 def _class(value: type) -> Node:
     """Return one's own class: its bases, its methods and whatever else it holds."""
-    if not value.__flags__ & _MADE_BY_A_STATEMENT:  # the interpreter's, not all of which have an address
+    if (
+        not value.__flags__ & _MADE_BY_A_STATEMENT
+    ):  # the interpreter's, not all of which have an address
         return Node("address", f"{value.__module__}.{value.__qualname__}".encode())
     held = {name: part for name, part in vars(value).items() if name not in _NO_MEANING}
-    return Node("class", value.__qualname__.encode(), [type(value), value.__bases__, *_by_name(held)])
+    return Node(
+        "class", value.__qualname__.encode(), [type(value), value.__bases__, *_by_name(held)]
+    )
 
 
 def _object(value: Any) -> Node:
-    """Return any other object: what it would be pickled as; of one's own classes every field, hidden ones too."""
+    """Return any other object: what it would be pickled as; of one's own classes every field,
+    hidden ones too.
+    """
     kind = type(value)
     try:
         reduced = copyreg.dispatch_table.get(kind, lambda one: one.__reduce_ex__(4))(value)
     except Exception as error:  # whatever a class says that does not want to be pickled
         raise NoContent(f"a {kind.__name__}: {first_line(error)}") from None
-    wrapped = [value.__wrapped__] if hasattr(value, "__wrapped__") else []  # as functools.lru_cache leaves it
+    wrapped = (
+        [value.__wrapped__] if hasattr(value, "__wrapped__") else []
+    )  # as functools.lru_cache leaves it
     if isinstance(reduced, str):
         if not wrapped and _origin(getattr(value, "__module__", None) or kind.__module__) is None:
             raise NoContent(f"a {kind.__name__} that is known by its name only, {reduced}")
@@ -288,7 +353,11 @@ def _state(value: object) -> list[object]:
         return []
     held = dict(getattr(value, "__dict__", {}))
     for kind in type(value).__mro__:
-        slots = [name for name, part in vars(kind).items() if isinstance(part, types.MemberDescriptorType)]
+        slots = [
+            name
+            for name, part in vars(kind).items()
+            if isinstance(part, types.MemberDescriptorType)
+        ]
         held |= {name: getattr(value, name) for name in slots if hasattr(value, name)}
     return _by_name(held)
 

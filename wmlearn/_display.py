@@ -1,4 +1,7 @@
-"""How results look: a small table, the colours, numbers for people. Knows arrays and strings, nothing of the field."""
+"""How results look: a small table, the colours, numbers for people.
+
+Knows arrays and strings, nothing of the field.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Okabe and Ito's palette (2008): told apart under every common colour blindness.
-BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"
+BLUE, ORANGE, GREEN, VERMILLION, SKY, PURPLE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+)
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
@@ -48,12 +58,16 @@ def plural(count: int, noun: str) -> str:
 
 
 def picture(pixels: Pixels) -> np.ndarray:
-    """Return one image (c, h, w) as matplotlib and Pillow want it: (h, w) for grey, (h, w, 3) for colour."""
+    """Return one image (c, h, w) as matplotlib and Pillow want it: (h, w) for grey, (h, w, 3) for
+    colour.
+    """
     return pixels[0] if pixels.shape[0] == 1 else pixels.transpose(1, 2, 0)
 
 
 def png_uri(pixels: Pixels) -> str:
-    """Return one image (c, h, w), uint8, as a PNG in a data: address, for HTML that must not fetch anything."""
+    """Return one image (c, h, w), uint8, as a PNG in a data: address, for HTML that must not fetch
+    anything.
+    """
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -61,8 +75,12 @@ def png_uri(pixels: Pixels) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
-def mosaic(pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6) -> Axes:
-    """Draw images (n, c, h, w) side by side on one pair of axes, each with its caption below; return the axes."""
+def mosaic(
+    pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6
+) -> Axes:
+    """Draw images (n, c, h, w) side by side on one pair of axes, each with its caption below;
+    return the axes.
+    """
     import matplotlib.pyplot as plt
 
     count, channels, height, width = pixels.shape
@@ -75,7 +93,9 @@ def mosaic(pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, c
     for i in range(count):
         top, left = i // columns * cell_h, i % columns * cell_w + 2
         image = picture(pixels[i])
-        canvas[top : top + height, left : left + width] = image[..., None] if channels == 1 else image
+        canvas[top : top + height, left : left + width] = (
+            image[..., None] if channels == 1 else image
+        )
         ax.text(left + width / 2, top + height + 1, captions[i], ha="center", va="top", fontsize=8)
     ax.imshow(canvas, interpolation="nearest")
     ax.set_axis_off()

@@ -1,8 +1,10 @@
-"""The fingerprint of a value: a SHA-256 of all that it holds, whatever it is called and however it prints.
+"""The fingerprint of a value: a SHA-256 of all that it holds, whatever it is called and however it
+prints.
 
-Values refer to each other in circles: a method to its class, a function to itself. So each value is a node with a text
-of its own and the nodes below it. Nodes are colored by their text, then again and again by it and the colors below,
-until no color splits any more: the colors then describe the graph, wherever one begins and whatever is shared in it.
+Values refer to each other in circles: a method to its class, a function to itself. So each value is
+a node with a text of its own and the nodes below it. Nodes are colored by their text, then again
+and again by it and the colors below, until no color splits any more: the colors then describe the
+graph, wherever one begins and whatever is shared in it.
 
 Source
 ------
@@ -21,7 +23,8 @@ def fingerprint(value: object, name: str = "value") -> str:
 
     Parameters
     ----------
-    value : numbers, texts, arrays, tensors, networks, functions, objects of your own, and containers of such
+    value : numbers, texts, arrays, tensors, networks, functions, objects of your own, and
+        containers of such
     name : what the error calls it
 
     Raises
@@ -56,7 +59,10 @@ def _below(one: Node, colors: list[bytes]) -> list[bytes]:
 
 def _collect(value: object, name: str) -> list[Node]:
     """Return the node of a value, and those of all that it refers to, each once."""
-    kept, ways = [value], [type(value).__name__]  # kept alive: an id belongs to one value as long as it lives
+    kept, ways = (
+        [value],
+        [type(value).__name__],
+    )  # kept alive: an id belongs to one value as long as it lives
     places: dict[object, int] = {_key(value): 0}
     nodes = []
     for here, way in zip(kept, ways):  # both grow meanwhile
@@ -64,14 +70,17 @@ def _collect(value: object, name: str) -> list[Node]:
             found = node(here)
         except NoContent as reason:
             raise TypeError(
-                f"{name} must be made of what cache= can recognize (numbers, texts, arrays, functions, objects of "
+                f"{name} must be made of what cache= can recognize (numbers, texts, arrays, "
+                "functions, objects of "
                 f"these); got {reason} ({way}). Leave cache= out, or keep that out of it."
             ) from None
         for label, thing in zip([None, *found.below], found.below):
             if _key(thing) not in places:
                 places[_key(thing)] = len(kept)
                 kept.append(thing)
-                ways.append(f"{way}.{label}" if type(label) is str and label.isidentifier() else way)
+                ways.append(
+                    f"{way}.{label}" if type(label) is str and label.isidentifier() else way
+                )
         nodes.append(found._replace(below=[places[_key(thing)] for thing in found.below]))
     return nodes
 

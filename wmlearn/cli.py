@@ -1,7 +1,7 @@
 """The command line: `wmlearn lab`, `serve`, `verify`, `case` and `doctor`.
 
-Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by `verify` alone;
-whatever goes wrong, click's own errors included, ends with 3 or more.
+Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by
+`verify` alone; whatever goes wrong, click's own errors included, ends with 3 or more.
 """
 
 from __future__ import annotations
@@ -43,10 +43,14 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @contextmanager
 def _codes() -> Iterator[None]:
-    """Give every way to fail its exit code, where click's own would be 1 and 2; and let warnings be one sentence."""
+    """Give every way to fail its exit code, where click's own would be 1 and 2; and let warnings be
+    one sentence.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: click.echo(f"Warning: {message}", err=True)
+            warnings.showwarning = lambda message, *_, **__: click.echo(
+                f"Warning: {message}", err=True
+            )
             yield
     except click.exceptions.Exit:
         raise
@@ -57,7 +61,9 @@ def _codes() -> Iterator[None]:
         raise click.exceptions.Exit(INTERRUPTED) from None
     except Exception as error:
         if not isinstance(error, (OSError, ValueError, TypeError, RuntimeError, ImportError)):
-            click.echo(traceback.format_exc(), err=True)  # no user's mistake: whoever mends it needs to see where
+            click.echo(
+                traceback.format_exc(), err=True
+            )  # no user's mistake: whoever mends it needs to see where
         failure = click.ClickException(sentence(error))
         failure.exit_code = FAILED
         raise failure from error
@@ -70,20 +76,23 @@ class _Commands(click.Group):
     invoke = _codes()(click.Group.invoke)
 
 
-@click.group(cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="wmlearn")
 def main() -> None:
     """Prove who owns a neural network: lessons, a service to question, and the verdict.
 
-    Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a verdict see
-    `wmlearn verify --help`.
+    Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a
+    verdict see `wmlearn verify --help`.
     """
 
 
 # ---------------------------------------------------------------- lab
 
-# A lab in a notebook that was saved yesterday has no kernel behind it. JupyterLab then shows its picture and text, but
-# only where it does not trust the notebook; where it does, it shows an error in their place.
+# A lab in a notebook that was saved yesterday has no kernel behind it. JupyterLab then shows its
+# picture and text, but only where it does not trust the notebook; where it does, it shows an error
+# in their place.
 FORGET_TRUST = "--NotebookNotary.db_file=:memory:"
 
 
@@ -92,20 +101,27 @@ FORGET_TRUST = "--NotebookNotary.db_file=:memory:"
 def _lab(arguments: tuple[str, ...]) -> None:
     """Open your own copy of the lessons in JupyterLab.
 
-    The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never overwritten. What follows
-    is passed on: wmlearn lab learn --no-browser --port 9999
+    The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never
+    overwritten. What follows is passed on: wmlearn lab learn --no-browser --port 9999
     """
     named = bool(arguments) and not arguments[0].startswith("-")
     folder = arguments[0] if named else "learn"
     try:
         from jupyterlab.labapp import main as open_lab
     except ImportError:
-        raise ImportError("JupyterLab is missing. Install it: pip install 'jupyterlab>=4'.") from None
+        raise ImportError(
+            "JupyterLab is missing. Install it: pip install 'jupyterlab>=4'."
+        ) from None
     copied = copy_lessons(INSTALLED if INSTALLED.is_dir() else CHECKOUT, folder)
     kept = ", ".join(path.name for path in copied.kept)
     kept = f" Left as you have them: {kept} (delete one to start afresh)." if kept else ""
-    click.echo(f"Your lessons are in {folder}: {len(copied.new)} new, {len(copied.refreshed)} refreshed.{kept}")
-    as_root = hasattr(os, "geteuid") and os.geteuid() == 0  # JupyterLab refuses unless told; containers are often root
+    click.echo(
+        f"Your lessons are in {folder}: {len(copied.new)} new, {len(copied.refreshed)} "
+        f"refreshed.{kept}"
+    )
+    as_root = (
+        hasattr(os, "geteuid") and os.geteuid() == 0
+    )  # JupyterLab refuses unless told; containers are often root
     options = [*(["--allow-root"] if as_root else []), *arguments[named:]]
     open_lab([str(min(Path(folder).glob(LESSONS))), FORGET_TRUST, *options])
 
@@ -116,7 +132,12 @@ def _lab(arguments: tuple[str, ...]) -> None:
 @main.command("serve")
 @click.argument("model")
 @click.option("--name", default="model", show_default=True, help="Its name in the address.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen; this machine only by default.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; this machine only by default.",
+)
 @click.option("--port", type=int, default=0, help="The port; any free one if left out.")
 @click.option("--scores", is_flag=True, help="Tell the probability of each class, too.")
 @click.option("--rate", type=float, help="Images per second; whoever is faster has to wait.")
@@ -126,19 +147,26 @@ def _lab(arguments: tuple[str, ...]) -> None:
 def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options: Any) -> None:
     """Put MODEL on the network until Ctrl+C, and print its address.
 
-    MODEL is a model that ships ("mnist/content") or a file that wmlearn.zoo.save_model wrote ("mine.safetensors").
-    Where the environment variable WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
+    MODEL is a model that ships ("mnist/content") or a file that wmlearn.zoo.save_model wrote
+    ("mine.safetensors"). Where the environment variable WMLEARN_TOKEN is set, only those who send
+    it as bearer token are answered.
     """
     behaviour = ServiceOptions(token=_token(), **options)
     with serve(_load(model), name=name, host=host, port=port, options=behaviour) as service:
-        click.echo(json.dumps({"url": service.url, "name": name, "model": model}) if as_json else service.url)
+        click.echo(
+            json.dumps({"url": service.url, "name": name, "model": model})
+            if as_json
+            else service.url
+        )
         click.echo("It answers until you press Ctrl+C.", err=True)
         while True:
             time.sleep(3600)
 
 
 def _token() -> str | None:
-    """Return the bearer token; it is no option, since all users of a machine can read each other's command lines."""
+    """Return the bearer token; it is no option, since all users of a machine can read each other's
+    command lines.
+    """
     return os.environ.get("WMLEARN_TOKEN") or None
 
 
@@ -164,20 +192,36 @@ def _load(model: str) -> nn.Module:
 @click.argument("url")
 @click.argument("evidence")
 @click.option("--questions", type=int, help="How many to ask, in sealed order; all if left out.")
-@click.option("--family", type=int, help="How many tests share alpha: suspects, repetitions; see above if left out.")
-@click.option("--timeout", type=float, default=10.0, show_default=True, help="Seconds that one request may take.")
+@click.option(
+    "--family",
+    type=int,
+    help="How many tests share alpha: suspects, repetitions; see above if left out.",
+)
+@click.option(
+    "--timeout",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Seconds that one request may take.",
+)
 @click.option("--budget", type=int, help="The most images to send.")
 @_json
-def _verify(url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any) -> None:
-    """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries the watermark.
+def _verify(
+    url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any
+) -> None:
+    """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries
+    the watermark.
 
-    EVIDENCE is what wm.evidence.save_evidence wrote; its log notes what was asked. Without --family the s-th test in
-    the log counts as one of s (s + 1), so alpha covers all of them, however many follow. A service that wants a bearer
-    token gets that of the environment variable WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear
-    the service), 2 cannot tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
+    EVIDENCE is what wm.evidence.save_evidence wrote; its log notes what was asked. Without --family
+    the s-th test in the log counts as one of s (s + 1), so alpha covers all of them, however many
+    follow. A service that wants a bearer token gets that of the environment variable WMLEARN_TOKEN.
+    Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot tell, 3 an error,
+    4 a command that makes no sense, 130 stopped by Ctrl+C.
     """
     if re.search(r"//[^/]*@", url):
-        raise click.UsageError("URL must hold no password: it would stand in the log. Leave out what is before @.")
+        raise click.UsageError(
+            "URL must hold no password: it would stand in the log. Leave out what is before @."
+        )
     if "://" in evidence:
         raise click.UsageError("URL comes first, then the folder EVIDENCE.")
     triggers = open_evidence(evidence)
@@ -188,16 +232,26 @@ def _verify(url: str, evidence: str, questions: int | None, family: int | None, 
             verdict = verify(suspect, triggers, questions=questions, family=family)
         finally:  # also after an error or Ctrl+C: what was sent is known to the service
             if suspect.queries:
-                log_use(evidence, "asked", sorted(set(triggers.question[: suspect.queries].tolist())), whom=url)
+                log_use(
+                    evidence,
+                    "asked",
+                    sorted(set(triggers.question[: suspect.queries].tolist())),
+                    whom=url,
+                )
     if suspect.faults:
         click.echo(
-            f"{plural(suspect.n_unreachable, 'image')} got no valid answer; the last time: {suspect.faults[-1]}",
+            (
+                f"{plural(suspect.n_unreachable, 'image')} got no valid answer; the last time: "
+                f"{suspect.faults[-1]}"
+            ),
             err=True,
         )
     if suspect.refused:
         click.echo(f"The budget was spent: {plural(suspect.refused, 'image')} not sent.", err=True)
     if as_json:
-        click.echo(json.dumps(verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal}))
+        click.echo(
+            json.dumps(verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal})
+        )
     else:
         click.echo(f"{verdict.explain()}\nSeal: {triggers.seal}")
     click.get_current_context().exit(EXIT_CODES[verdict.decision])
@@ -210,7 +264,10 @@ def _place(evidence: str, family: int | None) -> int:
         return open_list_family(before + 1)
     if 0 < family <= before:
         times = f"{plural(before, 'test')} before this one (see {LOG})"
-        click.echo(f"There were {times}: a family of {family} does not cover them. Leave --family out.", err=True)
+        click.echo(
+            f"There were {times}: a family of {family} does not cover them. Leave --family out.",
+            err=True,
+        )
     return family
 
 
@@ -223,15 +280,27 @@ def _case() -> None:
 
 
 @_case.command("new")
-@click.option("--secret", required=True, help="Where to write the truth, for the teacher alone: a new JSON file.")
-@click.option("--out", default="case.safetensors", show_default=True, help="The file for the students.")
-@click.option("--budget", type=int, default=300, show_default=True, help="Questions, over all six services.")
+@click.option(
+    "--secret",
+    required=True,
+    help="Where to write the truth, for the teacher alone: a new JSON file.",
+)
+@click.option(
+    "--out", default="case.safetensors", show_default=True, help="The file for the students."
+)
+@click.option(
+    "--budget", type=int, default=300, show_default=True, help="Questions, over all six services."
+)
 def _new(secret: str, out: str, budget: int) -> None:
-    """Train six networks, and write a case for students and its truth as two files; it takes about a minute."""
+    """Train six networks, and write a case for students and its truth as two files; it takes about
+    a minute.
+    """
     from wmlearn.course._cases import new_case
 
     name = new_case(out, secret, budget=budget)
-    click.echo(f"{name}: give {out} to your students (wm.course.open_case), and keep {secret} to yourself.")
+    click.echo(
+        f"{name}: give {out} to your students (wm.course.open_case), and keep {secret} to yourself."
+    )
 
 
 @_case.command("score")
@@ -244,7 +313,9 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
 
     for card in cards:
         score = score_card(card, secret=secret)
-        click.echo(json.dumps({"card": card, "points": score.points}) if as_json else f"{card}: {score!r}")
+        click.echo(
+            json.dumps({"card": card, "points": score.points}) if as_json else f"{card}: {score!r}"
+        )
 
 
 # ---------------------------------------------------------------- doctor

@@ -1,4 +1,7 @@
-"""The shipped models, so that a lesson starts at once. Their cards are in docs/models.md; `make zoo` retrains them."""
+"""The shipped models, so that a lesson starts at once.
+
+Their cards are in docs/models.md; `make zoo` retrains them.
+"""
 
 from __future__ import annotations
 
@@ -29,23 +32,30 @@ from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
 from wmlearn.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parent / "_models"
-DIGESTS = SHIPPED / "sha256.json"  # what each file must hash to: safetensors would not notice a flipped bit
+DIGESTS = (
+    SHIPPED / "sha256.json"
+)  # what each file must hash to: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 BUILT_FROM = ("input_shape", "classes", "width")
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
-ON_DEMAND = {"mnist": 8, "cifar10": 16}  # the width of null models; change FOLDER with this or with SCHEDULE
+ON_DEMAND = {
+    "mnist": 8,
+    "cifar10": 16,
+}  # the width of null models; change FOLDER with this or with SCHEDULE
 SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
 FOLDER = "nulls-2"  # in the folder of the full data
 
 
 def load_model(name: str) -> nn.Module:
-    """Return a shipped model, trained on the full data set without `loot` and `test`, ready to answer.
+    """Return a shipped model, trained on the full data set without `loot` and `test`, ready to
+    answer.
 
     Parameters
     ----------
-    name : data set and what was done, for instance "mnist/clean" (never marked) or "mnist/content" (marked with
-        `Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`); with "-fixed", the paper's way (marked
-        with `Content(labels="fixed")(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`)
+    name : data set and what was done, for instance "mnist/clean" (never marked) or "mnist/content"
+        (marked with `Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`); with
+        "-fixed", the paper's way (marked with `Content(labels="fixed")(wm.load_data("mnist"),
+        n=150, key=wm.CLASSROOM_KEY)`)
 
     Raises
     ------
@@ -62,19 +72,23 @@ def load_model(name: str) -> nn.Module:
     digests = _released()
     path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
     if path.exists() and digest(path) != digests[name]:
-        raise OSError(f"{path.name} should be the model {name!r} as released; it is damaged. Reinstall wmlearn.")
+        raise OSError(
+            f"{path.name} should be the model {name!r} as released; it is damaged. Reinstall "
+            "wmlearn."
+        )
     return read_model(path)
 
 
 def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
-    """Return models of the same task that were never marked: what they answer to a trigger is what innocents answer.
+    """Return models of the same task that were never marked: what they answer to a trigger is what
+    innocents answer.
 
-    They differ in seed, in which half of the training part they saw, and in architecture, in turn. Those that ship
-    saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked for more, the rest is trained on
-    halves of the *mini* data and kept in `$WMLEARN_DATA` (default: your cache folder): a few seconds each, the
-    first time. These saw fewer images and do their task less well: a group of their own, not
-    exchangeable with those that ship unless you can say why. Nothing may be chosen by their answers, or they are no
-    witnesses any more.
+    They differ in seed, in which half of the training part they saw, and in architecture, in turn.
+    Those that ship saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked
+    for more, the rest is trained on halves of the *mini* data and kept in `$WMLEARN_DATA` (default:
+    your cache folder): a few seconds each, the first time. These saw fewer images and do their task
+    less well: a group of their own, not exchangeable with those that ship unless you can say why.
+    Nothing may be chosen by their answers, or they are no witnesses any more.
 
     Parameters
     ----------
@@ -117,26 +131,37 @@ def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
     for i in missing:
         half, make = halved(data, i % 2), deep_cnn if i % 4 > 1 else small_cnn
         model = make(half, width=ON_DEMAND[name], seed=100 + i)
-        steps = train(model, TensorData(half.train), rate=SCHEDULE, seed=100 + i, batch_size=SCHEDULE.batch_size)
+        steps = train(
+            model,
+            TensorData(half.train),
+            rate=SCHEDULE,
+            seed=100 + i,
+            batch_size=SCHEDULE.batch_size,
+        )
         yield from islice(steps, SCHEDULE.epochs)
         _keep(model, folder, i)
 
 
 def halved(data: Splits, half: int) -> Splits:
-    """Return a task with one half (0 or 1) of its training images; the halves are disjoint, and equally large."""
+    """Return a task with one half (0 or 1) of its training images; the halves are disjoint, and
+    equally large.
+    """
     order = stable_rng(0).permutation(len(data.train))[: len(data.train) // 2 * 2]
     return replace(data, train=data.train.take(np.sort(order[half::2])))
 
 
 def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> None:
-    """Write a model under a name that says what it must hash to; whole or not at all, also where two write at once."""
+    """Write a model under a name that says what it must hash to; whole or not at all, also where
+    two write at once.
+    """
     part = folder / f"{i}-{os.getpid()}-{threading.get_ident()}.new"
     try:
         save_model(model, part, half=True)
         part.replace(folder / f"null-{i:03d}-{digest(part)[:16]}.safetensors")
     except (OSError, SafetensorError) as error:
         raise OSError(
-            f"Null models trained on demand should be kept in {folder}, but this came instead: {short(error)}; free "
+            f"Null models trained on demand should be kept in {folder}, but this came instead: "
+            f"{short(error)}; free "
             "some disk, or set WMLEARN_DATA to a folder with room."
         ) from error
 
@@ -146,7 +171,10 @@ def _kept(folder: Path, i: int) -> nn.Module | None:
     for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
         if path.stem.endswith(digest(path)[:16]):
             return read_model(path)
-        warnings.warn(f"{path} should be a null model but is damaged; it is removed and trained again.", stacklevel=4)
+        warnings.warn(
+            f"{path} should be a null model but is damaged; it is removed and trained again.",
+            stacklevel=4,
+        )
         path.unlink(missing_ok=True)
     return None
 
@@ -162,7 +190,8 @@ def digest(path: Path) -> str:
 
 
 def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> None:
-    """Write a model as safetensors: its weights, and in the header what it takes to build it. Nothing is pickled.
+    """Write a model as safetensors: its weights, and in the header what it takes to build it.
+    Nothing is pickled.
 
     Parameters
     ----------
@@ -171,7 +200,10 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
     """
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:
-        weights = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+        weights = {
+            name: tensor.half() if tensor.is_floating_point() else tensor
+            for name, tensor in weights.items()
+        }
     built = description(model)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -197,7 +229,8 @@ def read_model(path: Path) -> nn.Module:
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise file_error(
             error,
-            f"{path.name} should be a model written by wmlearn; it is missing, damaged or another's. "
+            f"{path.name} should be a model written by wmlearn; it is missing, damaged or "
+            "another's. "
             "Reinstall wmlearn.",
         ) from error
 
@@ -206,6 +239,9 @@ def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     """Build a network from its description and its weights; in evaluation mode."""
     with torch.device("meta"):  # no weights are drawn: nothing touches the random generator
         model = KINDS[built["model"]](*(built[name] for name in BUILT_FROM))
-    single = {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
+    single = {
+        name: tensor.float() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
     model.load_state_dict(single, assign=True)
     return model.eval()

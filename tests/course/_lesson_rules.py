@@ -1,4 +1,6 @@
-"""What every lesson must have, as rules that can be read off the file: each broken one gives a sentence."""
+"""What every lesson must have, as rules that can be read off the file: each broken one gives a
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ TRAPS = {
 
 
 def broken_rules(nb: NotebookNode, lesson_id: str, notes: str) -> list[str]:
-    """Return one sentence for each rule that a lesson breaks; `notes` is the text of docs/teaching.md."""
+    """Return one sentence for each rule that a lesson breaks; `notes` is the text of
+    docs/teaching.md.
+    """
     return [
         *cell_rules(nb),
         *content_rules(nb),
@@ -33,7 +37,11 @@ def broken_rules(nb: NotebookNode, lesson_id: str, notes: str) -> list[str]:
 
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
     """Return the lesson's own code cells, without the set-up cell that is made for it."""
-    return [cell for cell in nb.cells if cell.cell_type == "code" and "wm-setup" not in cell.metadata.get("tags", [])]
+    return [
+        cell
+        for cell in nb.cells
+        if cell.cell_type == "code" and "wm-setup" not in cell.metadata.get("tags", [])
+    ]
 
 
 def prose(nb: NotebookNode) -> str:
@@ -60,9 +68,15 @@ def cell_rules(nb: NotebookNode) -> Iterator[str]:
 
 def checked_texts(nb: NotebookNode) -> list[str]:
     """Return the texts that strict nbval compares; a bare `<Figure ...>` says nothing."""
-    compared = [cell for cell in code_cells(nb) if not UNCHECKED & set(cell.metadata.get("tags", []))]
-    outputs = [output for cell in compared for output in cell.outputs if cell.execution_count is not None]
-    texts = [output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    compared = [
+        cell for cell in code_cells(nb) if not UNCHECKED & set(cell.metadata.get("tags", []))
+    ]
+    outputs = [
+        output for cell in compared for output in cell.outputs if cell.execution_count is not None
+    ]
+    texts = [
+        output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs
+    ]
     return [text for text in texts if text and not text.startswith("<Figure")]
 
 
@@ -77,8 +91,12 @@ def content_rules(nb: NotebookNode) -> Iterator[str]:
         if not re.search(rf"^##+ {section}\s*\n+\S", words, re.MULTILINE | re.IGNORECASE):
             yield f"no section '{section}'"
     markdown_images = re.findall(r"!\[(.*?)\]\(", words)
-    html_images = [re.search(r"\balt=(['\"])(.*?)\1", tag) for tag in re.findall(r"<img\b[^>]*>", words)]
-    if not all(text.strip() for text in markdown_images) or not all(alt and alt[2].strip() for alt in html_images):
+    html_images = [
+        re.search(r"\balt=(['\"])(.*?)\1", tag) for tag in re.findall(r"<img\b[^>]*>", words)
+    ]
+    if not all(text.strip() for text in markdown_images) or not all(
+        alt and alt[2].strip() for alt in html_images
+    ):
         yield "a picture without alt text"
 
 

@@ -1,4 +1,6 @@
-"""Run one notebook under strict nbval, offline, and measure it: the one run that each lesson gets in `make test`."""
+"""Run one notebook under strict nbval, offline, and measure it: the one run that each lesson gets
+in `make test`.
+"""
 
 from __future__ import annotations
 
@@ -29,25 +31,48 @@ class Outcome:
     passed: int
     skipped: int
     seconds: float
-    megabytes: float | None  # private memory of the kernel at the end; None where the system does not say
+    megabytes: (
+        float | None
+    )  # private memory of the kernel at the end; None where the system does not say
     output: str
 
 
 def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
     """Run a notebook in an empty folder, as a learner's copy would be, and compare every output."""
     nbformat.write(measured(nb), folder / "lesson.ipynb")
-    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
-    command += [f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}", "-p", "no:cacheprovider", "--color=no"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=120",
+    ]
+    command += [
+        f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}",
+        "-p",
+        "no:cacheprovider",
+        "--color=no",
+    ]
     command += [f"--rootdir={folder}", "-c", os.devnull, "--junitxml=result.xml", "lesson.ipynb"]
     start = time.perf_counter()
     with (folder / "output.txt").open("w") as output:
         subprocess.run(command, cwd=folder, env=offline(folder), stdout=output, stderr=output)
     seconds = time.perf_counter() - start
     suite = next(ET.parse(folder / "result.xml").iter("testsuite"))
-    cells, skipped, *bad = (int(suite.attrib[name]) for name in ("tests", "skipped", "failures", "errors"))
+    cells, skipped, *bad = (
+        int(suite.attrib[name]) for name in ("tests", "skipped", "failures", "errors")
+    )
     text = (folder / "output.txt").read_text("utf-8", errors="replace")
     added = len(measured(nb).cells) - len(nb.cells)
-    return Outcome(cells - added, cells - added - skipped - sum(bad), skipped, seconds, read_megabytes(folder), text)
+    return Outcome(
+        cells - added,
+        cells - added - skipped - sum(bad),
+        skipped,
+        seconds,
+        read_megabytes(folder),
+        text,
+    )
 
 
 MEASURE = """
@@ -63,10 +88,12 @@ with open("megabytes.txt", "w") as _file:
 
 
 def measured(nb: NotebookNode) -> NotebookNode:
-    """Return a copy of a notebook that ends by writing down the kernel's private memory, where the system tells it.
+    """Return a copy of a notebook that ends by writing down the kernel's private memory, where the
+    system tells it.
 
-    Pages of libraries on disk are left out: the CUDA build of torch maps 300 MB of them that no lesson touches. What is
-    free, but kept by the allocator for later, is given back first: how much that is varies from run to run.
+    Pages of libraries on disk are left out: the CUDA build of torch maps 300 MB of them that no
+    lesson touches. What is free, but kept by the allocator for later, is given back first: how much
+    that is varies from run to run.
     """
     if not Path("/proc/self/status").exists():
         return nb
@@ -80,21 +107,27 @@ def read_megabytes(folder: Path) -> float | None:
 
 
 def offline(folder: Path) -> dict[str, str]:
-    """Return the environment in which a kernel refuses the network, shows no bars and knows no start-up files."""
+    """Return the environment in which a kernel refuses the network, shows no bars and knows no
+    start-up files.
+    """
     blocker = folder / "blocker"
     blocker.mkdir()
     shutil.copy(TESTS / "_offline.py", blocker)
     (blocker / "sitecustomize.py").write_text("import _offline\n_offline.block()\n")
-    dropped = re.compile("MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE)  # a proxy on loopback would be a way out
+    dropped = re.compile(
+        "MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE
+    )  # a proxy on loopback would be a way out
     env = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     path = os.pathsep.join(filter(None, [str(blocker), env.get("PYTHONPATH")]))
     return env | {"PYTHONPATH": path, "TQDM_DISABLE": "1", "IPYTHONDIR": str(folder / "ipython")}
 
 
 def with_solutions(nb: NotebookNode) -> NotebookNode:
-    """Return a copy of a lesson that ends with its folded solutions, each of which must be judged right.
+    """Return a copy of a lesson that ends with its folded solutions, each of which must be judged
+    right.
 
-    The added cells were never run, so that nbval runs them and compares no output: their `assert` decides.
+    The added cells were never run, so that nbval runs them and compares no output: their `assert`
+    decides.
     """
     longer = nbformat.from_dict({**nb, "cells": list(nb.cells)})
     longer.cells += [new_code_cell(demand_right(code)) for code in solutions(nb)]
@@ -115,18 +148,26 @@ def demand_right(code: str) -> str:
     call = ast.unparse(last)
     if not call.startswith("wm.check("):
         raise AssertionError(f"a solution must end in wm.check(...); this one ends in {call!r}")
-    return "\n".join([*map(ast.unparse, before), f"_feedback = {call}", "assert _feedback.right, _feedback"])
+    return "\n".join(
+        [*map(ast.unparse, before), f"_feedback = {call}", "assert _feedback.right, _feedback"]
+    )
 
 
 def with_a_changed_number(nb: NotebookNode) -> NotebookNode:
-    """Return a copy of a lesson up to its first text output with a number in it, and that number changed."""
+    """Return a copy of a lesson up to its first text output with a number in it, and that number
+    changed.
+    """
     cells = copy.deepcopy(nb.cells)
     for place, cell in enumerate(cells):
         for output in cell.get("outputs", []):
-            part, key = (output, "text") if "text" in output else (output.get("data", {}), "text/plain")
+            part, key = (
+                (output, "text") if "text" in output else (output.get("data", {}), "text/plain")
+            )
             text = part.get(key, "")
             digit = re.search(r"\d", text)
             if digit and not text.startswith("<Figure"):
-                part[key] = text[: digit.start()] + str((int(digit[0]) + 1) % 10) + text[digit.end() :]
+                part[key] = (
+                    text[: digit.start()] + str((int(digit[0]) + 1) % 10) + text[digit.end() :]
+                )
                 return nbformat.from_dict({**nb, "cells": cells[: place + 1]})
     raise AssertionError("no text output of the lesson holds a number")

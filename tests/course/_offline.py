@@ -1,6 +1,8 @@
-"""Refuse every connection that leaves this machine. The lessons' kernels load this when they start (`_nbval.py`).
+"""Refuse every connection that leaves this machine. The lessons' kernels load this when they start
+(`_nbval.py`).
 
-Only Python's own sockets are refused; that is what httpx, urllib, requests, torch.hub and torchvision use.
+Only Python's own sockets are refused; that is what httpx, urllib, requests, torch.hub and
+torchvision use.
 """
 
 import socket
@@ -10,7 +12,9 @@ LOCAL = {"", "localhost", "0.0.0.0", "::", "::1"}
 
 
 def refuse_unless_local(host: object) -> None:
-    """Raise unless a host, as name, address or bytes, is this machine; None means all its addresses."""
+    """Raise unless a host, as name, address or bytes, is this machine; None means all its
+    addresses.
+    """
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
     if not (name is None or name in LOCAL or str(name).startswith("127.")):
         raise ConnectionRefusedError(f"{MESSAGE}; asked for {name!r}")

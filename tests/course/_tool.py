@@ -1,4 +1,6 @@
-"""tools/lessons.py and tools/course.py as modules; tools/ is no package: its scripts import each other by name."""
+"""tools/lessons.py and tools/course.py as modules; tools/ is no package: its scripts import each
+other by name.
+"""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location

@@ -1,4 +1,6 @@
-"""What appendix A1 says without printing it is true: figures in its prose, from the studies and from the package."""
+"""What appendix A1 says without printing it is true: figures in its prose, from the studies and
+from the package.
+"""
 
 import json
 
@@ -14,8 +16,14 @@ P0 = 0.1
 @pytest.fixture(scope="module")
 def appendix(root):
     """Return the words of appendix A1, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/A1_betting_against_chance.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads(
+        (root / "notebooks/A1_betting_against_chance.ipynb").read_text(encoding="utf-8")
+    )["cells"]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 def measured(root, study):
@@ -24,7 +32,8 @@ def measured(root, study):
 
 def test_what_real_networks_did_to_the_gambler(appendix, root):
     study = measured(root, "false_alarms").query(
-        "data == 'mnist' and suspects == 'null models' and rule == 'gambler' and alpha == 0.05 and draw == 'numpy'"
+        "data == 'mnist' and suspects == 'null models' and rule == 'gambler' and alpha == 0.05 and "
+        "draw == 'numpy'"
     )
     noise, words = (study[study.trigger == kind].squeeze() for kind in ("noise", "content"))
     exact = wm.stats.accusation_chance(noise.questions, P0, alpha=0.05, p0=P0)
@@ -42,7 +51,9 @@ def test_which_real_copies_slip_through(appendix, root):
     least, most = f"{kept[found].min():.0%}"[:-1], f"{kept[~found].max():.0%}"[:-1]
     assert kept[found].min() > kept[~found].max()
     assert f"{len(copies)} copies, 30 or 100 questions" in appendix
-    assert f"The {found.sum()} copies that still matched {least} % or more were all found" in appendix
+    assert (
+        f"The {found.sum()} copies that still matched {least} % or more were all found" in appendix
+    )
     assert f"the {(~found).sum()} that matched {most} % or less were not" in appendix
 
 
@@ -53,5 +64,7 @@ def test_what_a_thousand_cores_would_need(appendix):
 
 def test_why_just_69_words():
     """Fewer words would not do: the wrong gambler's line is crossed by the 69th miss in a row."""
-    silent = -np.arange(71) * np.log1p(-P0) - np.log(np.arange(71) + 1)  # log of (1/0.9)^n / (n + 1)
+    silent = -np.arange(71) * np.log1p(-P0) - np.log(
+        np.arange(71) + 1
+    )  # log of (1/0.9)^n / (n + 1)
     assert int(np.argmax(wm.stats.reaches(silent, 0.05))) == 69

@@ -24,7 +24,9 @@ def lesson(text: str = "1 + 1") -> str:
             id="sum",
             execution_count=3,
             metadata={"tags": ["keep-me"], "execution": {"iopub.execute_input": "now"}},
-            outputs=[nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=3)],
+            outputs=[
+                nbformat.v4.new_output("execute_result", {"text/plain": "2"}, execution_count=3)
+            ],
         ),
     ]
     return nbformat.writes(notebook)
@@ -46,7 +48,11 @@ def into(tmp_path):
 
 def test_copies_every_lesson_and_nothing_else(source, into):
     copied = copy_lessons(source, into)
-    assert [path.name for path in copied.new] == ["00_start.ipynb", "10_later.ipynb", "A1_more.ipynb"]
+    assert [path.name for path in copied.new] == [
+        "00_start.ipynb",
+        "10_later.ipynb",
+        "A1_more.ipynb",
+    ]
     assert sorted(path.name for path in into.glob("*.ipynb")) == [path.name for path in copied.new]
     assert repr(copied) == "Copied(3 new, 0 refreshed, 0 kept)"
 
@@ -128,7 +134,7 @@ def test_a_damaged_record_costs_nothing(source, into, damage):
     assert len(json.loads((into / ".lessons.json").read_text(encoding="utf-8"))) == 3
 
 
-def test_a_write_that_fails_leaves_the_old_file(source, into, monkeypatch):
+def test_a_write_that_fails_leaves_the_old_file(says, source, into, monkeypatch):
     copy_lessons(source, into)
     before = (into / "00_start.ipynb").read_bytes()
     (source / "00_start.ipynb").write_text(lesson("2 + 2"), encoding="utf-8")
@@ -137,13 +143,13 @@ def test_a_write_that_fails_leaves_the_old_file(source, into, monkeypatch):
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.replace", no_space)
-    with pytest.raises(OSError, match="no space"):
+    with says(OSError):
         copy_lessons(source, into)
     assert (into / "00_start.ipynb").read_bytes() == before
 
 
-def test_an_empty_folder_is_said_in_a_sentence(tmp_path, into):
-    with pytest.raises(FileNotFoundError, match=r"expected lessons .* found none\. Name the folder"):
+def test_an_empty_folder_is_said_in_a_sentence(says, tmp_path, into):
+    with says(FileNotFoundError):
         copy_lessons(tmp_path, into)
 
 

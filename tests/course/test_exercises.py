@@ -101,7 +101,9 @@ ODD = [
 
 
 def wealth(n: int, p0: float) -> float:
-    """Return the gambler's wealth after n matches of n: the mean over stakes on every match rate above chance."""
+    """Return the gambler's wealth after n matches of n: the mean over stakes on every match rate
+    above chance.
+    """
     rates = p0 + (1 - p0) * (np.arange(200_000) + 0.5) / 200_000
     return float(np.mean((rates / p0) ** n))
 
@@ -125,7 +127,9 @@ def test_the_answers_are_what_the_mathematics_says():
     assert "2,222" in check("00.3", 4).message
 
 
-@pytest.mark.parametrize("exercise", [name for name, answer in RIGHT.items() if isinstance(answer, int)])
+@pytest.mark.parametrize(
+    "exercise", [name for name, answer in RIGHT.items() if isinstance(answer, int)]
+)
 @pytest.mark.parametrize("form", [int, float, str, np.int64, np.float32, np.array, "{:.1f}".format])
 def test_a_number_is_right_in_every_spelling(exercise, form):
     assert check(exercise, form(RIGHT[exercise])).right is True
@@ -154,7 +158,8 @@ def test_the_hint_depends_on_the_answer_where_it_can():
 
 
 @pytest.mark.parametrize(
-    ("asked", "near"), [("00.4", "00."), ("00.31", "00.3"), ("1.3", "01.3"), (1.3, "01.3"), ("", "0")]
+    ("asked", "near"),
+    [("00.4", "00."), ("00.31", "00.3"), ("1.3", "01.3"), (1.3, "01.3"), ("", "0")],
 )
 def test_an_unknown_exercise_gets_the_nearest(asked, near):
     feedback = check(asked, 3)
@@ -170,7 +175,10 @@ def test_odd_exercise_numbers_raise_nothing(asked):
 def test_html_is_escaped_and_does_not_rely_on_colour():
     feedback = Feedback("x", False, "a < b")
     assert "a &lt; b" in feedback._repr_html_()
-    signs = {Feedback("x", right, "same")._repr_html_().split("</span>")[0][-1] for right in (True, False, None)}
+    signs = {
+        Feedback("x", right, "same")._repr_html_().split("</span>")[0][-1]
+        for right in (True, False, None)
+    }
     assert len(signs) == 3
 
 
@@ -181,6 +189,8 @@ def test_numbers_keep_their_tolerance():
 
 
 def test_a_new_exercise_needs_one_entry(monkeypatch):
-    monkeypatch.setitem(EXERCISES, "99.1", Exercise(lambda answer: answer == "yes", "so it is.", "look again."))
+    monkeypatch.setitem(
+        EXERCISES, "99.1", Exercise(lambda answer: answer == "yes", "so it is.", "look again.")
+    )
     assert check("99.1", "yes").message == "Right: so it is."
     assert check("99.1", "no").message == "Not yet: look again."

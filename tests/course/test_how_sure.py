@@ -16,8 +16,14 @@ P0 = 0.1
 @pytest.fixture(scope="module")
 def lesson(root):
     """Return the words of lesson 07, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/07_how_sure_are_you.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads((root / "notebooks/07_how_sure_are_you.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 def test_what_twenty_witnesses_can_rule_out(lesson):
@@ -36,7 +42,9 @@ def test_what_a_judge_would_want(lesson):
 def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
     fewest = next(k for k in range(51) if binom.sf(k - 1, 50, P0) < 1e-3)
     planned = int(100 * binom.sf(fewest - 1, 50, 0.4))
-    half, most = (wm.stats.questions_needed(1e-3, P0, rate=0.4, chance=chance) for chance in (0.5, 0.95))
+    half, most = (
+        wm.stats.questions_needed(1e-3, P0, rate=0.4, chance=chance) for chance in (0.5, 0.95)
+    )
     assert f"planned fifty questions, enough to find {planned} such copies of 100" in lesson
     assert f"with {planned_for(0.4)} it would have been 95" in lesson
     assert f"needs up to {most} to find 95 of them" in lesson
@@ -49,7 +57,9 @@ def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
 
 
 def planned_for(rate):
-    """Return the fewest questions of a plan with one look at its end that finds 95 of 100 such copies."""
+    """Return the fewest questions of a plan with one look at its end that finds 95 of 100 such
+    copies.
+    """
     for n in range(1, 1000):
         fewest = next(k for k in range(n + 2) if binom.sf(k - 1, n, P0) < 1e-3)
         if binom.sf(fewest - 1, n, rate) >= 0.95:
@@ -58,7 +68,13 @@ def planned_for(rate):
 
 
 def test_the_answer_about_peeking_is_the_nearest_of_those_offered():
-    assert min((5, 10, 25), key=lambda share: abs(share - 100 * peeking_chance(300, alpha=0.05, p0=P0)[-1])) == 25
+    assert (
+        min(
+            (5, 10, 25),
+            key=lambda share: abs(share - 100 * peeking_chance(300, alpha=0.05, p0=P0)[-1]),
+        )
+        == 25
+    )
 
 
 def test_the_unlucky_one_is_the_unluckiest_and_is_wronged_by_whoever_peeks(lesson):
@@ -86,21 +102,31 @@ def test_what_was_measured_of_false_alarms(lesson, root):
     chosen = nulls[(nulls.draw == "chosen") & (nulls.target == "8") & (nulls.alpha == 0.001)]
     assert len(chosen) == 1
     accused, asked = chosen.accusations.item(), chosen.decisions.item()
-    assert f"accuses {accused} of its {asked} innocent networks: the forty, and those {accused - 40}" in lesson
+    assert (
+        f"accuses {accused} of its {asked} innocent networks: the forty, and those {accused - 40}"
+        in lesson
+    )
     assert f"A study asked {asked - 40} more" in lesson
     assert f"Of them it accuses {accused - 40}, and the other {asked - accused} say 8" in lesson
 
 
-@pytest.mark.parametrize("n", [100, 150])  # the study asks a hundred pictures, the lesson half as many more
+@pytest.mark.parametrize(
+    "n", [100, 150]
+)  # the study asks a hundred pictures, the lesson half as many more
 def test_all_forty_that_ship_are_accused_by_whoever_counts(lesson, n):
     mnist = wm.load_data("mnist")
     claim = wm.Noise(labels="fixed", target=8)(mnist, n=n, key=wm.CLASSROOM_KEY)
     matches = [(wm.BlackBox(null)(claim.images) == 8).sum() for null in wm.null_models("mnist")]
     assert (wm.stats.binomial_p(matches, n, P0) <= 1e-3).sum() == 40
-    assert "Forty innocents come with the course, and the owner's calculation accuses every one of them" in lesson
+    assert (
+        "Forty innocents come with the course, and the owner's calculation accuses every one of "
+        "them" in lesson
+    )
     assert f"from {len(mnist.train.images) // 2:,} digits each" in lesson  # those trained on demand
 
 
 def digits(rate):
-    """Return with how many digits after the point a share is told: few enough to come out alike in another run."""
+    """Return with how many digits after the point a share is told: few enough to come out alike in
+    another run.
+    """
     return 0 if rate >= 0.03 else 1 if rate >= 0.002 else 2

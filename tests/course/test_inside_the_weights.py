@@ -33,14 +33,22 @@ ROWS = {
 @pytest.fixture(scope="module")
 def lesson(root):
     """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/11_inside_the_weights.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads(
+        (root / "notebooks/11_inside_the_weights.ipynb").read_text(encoding="utf-8")
+    )["cells"]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 @pytest.fixture(scope="module")
 def measured(root):
     text = dict.fromkeys(("network", "theft", "strength"), str)
-    return pd.read_csv(root / "docs/results/whitebox.csv", comment="#", dtype=text, keep_default_na=False)
+    return pd.read_csv(
+        root / "docs/results/whitebox.csv", comment="#", dtype=text, keep_default_na=False
+    )
 
 
 def message(measured, name):
@@ -69,23 +77,31 @@ def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
     channels = {"small 8": 8, "small 12": 12, "small 40": 40, "deep 16": 64}
     for row in measured.itertuples():
         orders = math.factorial(channels[row.network]) if row.theft == "sorted" else 1
-        assert row.p == pytest.approx(min(1, binom.sf(row.right - 1, row.bits, 0.5) * orders), rel=0.01)
+        assert row.p == pytest.approx(
+            min(1, binom.sf(row.right - 1, row.bits, 0.5) * orders), rel=0.01
+        )
 
 
 def test_innocents_are_coins(lesson, measured):
     nulls = measured[measured.theft == "null model"]
     assert len(nulls) == 100
-    assert f"{nulls.right.min()} to {nulls.right.max()} of 64 bits, {nulls.right.mean():.1f} on average" in lesson
+    assert (
+        f"{nulls.right.min()} to {nulls.right.max()} of 64 bits, {nulls.right.mean():.1f} on "
+        "average" in lesson
+    )
     assert nulls.p.min() > 1e-3
     tries = nulls.bits.sum()
     assert abs(nulls.right.sum() - tries / 2) < 4 * math.sqrt(tries) / 2
 
 
 def test_what_a_rough_thief_leaves(lesson, measured):
-    """One count of all bits finds more than the gambler has at the last one, for he may stop on the way."""
+    """One count of all bits finds more than the gambler has at the last one, for he may stop on the
+    way.
+    """
     needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in (64, 256)}
     runs = [
-        measured.query("theft == 'overwritten' and strength == @strength") for strength in ("0.005", "0.02", "0.05")
+        measured.query("theft == 'overwritten' and strength == @strength")
+        for strength in ("0.005", "0.02", "0.05")
     ]
     assert [len(each) for each in runs] == [15, 15, 15]
     once = [int((each.p < 1e-3).sum()) for each in runs]
@@ -99,4 +115,7 @@ def test_what_pruning_costs_the_deep_network(lesson, measured):
     pruned = measured.query("network == 'deep 16' and theft == 'pruned' and strength == '0.65'")
     assert pruned.task_accuracy.mean() < 0.15
     assert (pruned.right == 256).all()
-    assert "The deeper network, pruned by 65 %, reads nothing any more, and still spells every bit" in lesson
+    assert (
+        "The deeper network, pruned by 65 %, reads nothing any more, and still spells every bit"
+        in lesson
+    )

@@ -1,4 +1,6 @@
-"""tools/lessons.py on a small project of its own: what it makes, what it leaves alone, what it refuses."""
+"""tools/lessons.py on a small project of its own: what it makes, what it leaves alone, what it
+refuses.
+"""
 
 import base64
 import json
@@ -30,7 +32,8 @@ objectives = ["see this", "do that"]
 prerequisites = {2}
 """
 NEVER_TOUCHED = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "ipywidgets"}
-# A cell for each thing that differs from run to run: an address, a port, a widget, streams in pieces.
+# A cell for each thing that differs from run to run: an address, a port, a widget, streams in
+# pieces.
 SOURCES = [
     "import sys\nprint('a', flush=True)\nprint('b')",
     "print(object(), 'http://127.0.0.1:54321/v2')",
@@ -45,11 +48,17 @@ def project(tmp_path) -> Path:
     for folder in ("notebooks", "tests/course"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
-    listed = LESSON.format("00", "true", "[]") + LESSON.format("01", "false", '["00", "some Python"]')
+    listed = LESSON.format("00", "true", "[]") + LESSON.format(
+        "01", "false", '["00", "some Python"]'
+    )
     (tmp_path / "notebooks" / "lessons.toml").write_text(listed)
     (tmp_path / "README.md").write_text("# Fork\n<!-- lessons --><!-- /lessons -->\nThe end.\n")
     shutil.copy(ROOT / "tests" / "course" / "nbval.cfg", tmp_path / "tests" / "course")
-    write(tmp_path, "00", new_notebook(cells=[new_markdown_cell("Look."), *map(new_code_cell, SOURCES)]))
+    write(
+        tmp_path,
+        "00",
+        new_notebook(cells=[new_markdown_cell("Look."), *map(new_code_cell, SOURCES)]),
+    )
     write(tmp_path, "01", new_notebook(cells=[new_code_cell("2 + 2")]))
     return tmp_path
 
@@ -63,7 +72,9 @@ def read(project: Path, lesson: str = "00"):
 
 
 def made(project: Path, monkeypatch=None) -> Path:
-    """Bring the project into the form that --check accepts; with monkeypatch, without running anything."""
+    """Bring the project into the form that --check accepts; with monkeypatch, without running
+    anything.
+    """
     if monkeypatch:
         monkeypatch.setattr(tool, "execute", lambda nb, folder: None)
     assert tool.main([], project) == 0
@@ -78,7 +89,7 @@ def checked(project: Path, capsys) -> list[str]:
     return lines if code else []
 
 
-# ------------------------------------------------------------------------------------------ running and writing
+# ------------------------------------------------------------------------------ running and writing
 
 
 def test_lessons_are_run_and_left_in_normal_form(project, capsys):
@@ -127,7 +138,7 @@ def test_a_lesson_that_does_not_end_is_given_up(project, capsys, monkeypatch):
     assert "01.ipynb did not run to its end" in capsys.readouterr().err
 
 
-# ------------------------------------------------------------------------------------------ the header
+# --------------------------------------------------------------------------------------- the header
 
 
 def test_the_header_says_what_the_list_says(project, monkeypatch):
@@ -141,14 +152,23 @@ def test_the_header_says_what_the_list_says(project, monkeypatch):
     assert "extra · before this: [00 · Title 00](00.ipynb), some Python" in second
     assert "← [00 · Title 00](00.ipynb)" in second
     assert "[![Open in Binder](https://mybinder.org/badge_logo.svg)]" in first
-    assert "https://mybinder.org/v2/gh/someone/fork/main?urlpath=lab/tree/notebooks/00.ipynb" in first
-    assert "https://colab.research.google.com/github/someone/fork/blob/main/notebooks/00.ipynb" in first
+    assert (
+        "https://mybinder.org/v2/gh/someone/fork/main?urlpath=lab/tree/notebooks/00.ipynb" in first
+    )
+    assert (
+        "https://colab.research.google.com/github/someone/fork/blob/main/notebooks/00.ipynb"
+        in first
+    )
     assert "https://github.com/someone/fork/blob/main/notebooks/00.ipynb" in first
 
 
 def test_the_made_cells_have_tags_and_stable_ids(project, monkeypatch):
     nb = read(made(project, monkeypatch))
-    assert [cell.id for cell in nb.cells] == ["wm-header", "wm-setup", *(f"cell-{n:02d}" for n in range(2, 7))]
+    assert [cell.id for cell in nb.cells] == [
+        "wm-header",
+        "wm-setup",
+        *(f"cell-{n:02d}" for n in range(2, 7)),
+    ]
     assert [cell.metadata.tags for cell in nb.cells[:2]] == [["wm-header"], ["wm-setup"]]
     assert nb.cells[1].metadata.jupyter.source_hidden is True
 
@@ -218,7 +238,11 @@ def changed(nb, change: str):
     elif change == "state":
         nb.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
     elif change == "view":
-        cell.outputs = [new_output("display_data", data={tool.WIDGET_VIEW: {"model_id": "1"}, "text/plain": "x"})]
+        cell.outputs = [
+            new_output(
+                "display_data", data={tool.WIDGET_VIEW: {"model_id": "1"}, "text/plain": "x"}
+            )
+        ]
     elif change == "address":
         cell.outputs = [new_output("stream", name="stdout", text="at 0x7fab12345678")]
     return nb
@@ -237,7 +261,9 @@ def test_check_finds_each_departure_from_normal_form(project, monkeypatch, capsy
 def test_check_finds_an_edited_header(project, monkeypatch, capsys, change):
     made(project, monkeypatch)
     write(project, "00", changed(read(project), change))
-    assert checked(project, capsys) == ["00.ipynb: the header is not what lessons.toml says; run `make lessons`."]
+    assert checked(project, capsys) == [
+        "00.ipynb: the header is not what lessons.toml says; run `make lessons`."
+    ]
 
 
 def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
@@ -246,7 +272,9 @@ def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
     assert "normal form" in checked(project, capsys)[0]
 
 
-HOME = "/".join(["", "home", "me"])  # put together, because no file of the project may hold such a path
+HOME = "/".join(
+    ["", "home", "me"]
+)  # put together, because no file of the project may hold such a path
 
 
 def picture(size: int, alt: str = "three dots in a row of 5"):
@@ -256,12 +284,16 @@ def picture(size: int, alt: str = "three dots in a row of 5"):
 
 DEFECTS = {
     "was never run": {"execution_count": None, "outputs": []},
-    "ends in KeyError: 'x'": {"outputs": [new_output("error", ename="KeyError", evalue="'x'", traceback=[])]},
+    "ends in KeyError: 'x'": {
+        "outputs": [new_output("error", ename="KeyError", evalue="'x'", traceback=[])]
+    },
     "writes to stderr": {"outputs": [new_output("stream", name="stderr", text="beware")]},
     "has a picture of 80,001 bytes": {"outputs": [picture(80_001)]},
     "has a picture without words": {"outputs": [picture(10, alt="dots")]},
     "absolute path": {
-        "outputs": [new_output("stream", name="stdout", text="saved to " + "/".join(["", "home", "me"]))]
+        "outputs": [
+            new_output("stream", name="stdout", text="saved to " + "/".join(["", "home", "me"]))
+        ]
     },
 }
 
@@ -276,7 +308,9 @@ def test_check_names_what_normalising_cannot_mend(project, monkeypatch, capsys, 
     assert sentence in found
 
 
-@pytest.mark.parametrize("text", ["https://x.org/home/me", "../tmp/a", "P:\\theta", "and/or", "a /b/ c"])
+@pytest.mark.parametrize(
+    "text", ["https://x.org/home/me", "../tmp/a", "P:\\theta", "and/or", "a /b/ c"]
+)
 def test_what_only_looks_like_an_absolute_path_may_stand(text):
     assert tool.defects(new_notebook(cells=[new_markdown_cell(text)]), "x") == []
 
@@ -287,15 +321,24 @@ def test_pictures_up_to_the_limit_may_stand():
 
 
 def test_a_picture_gets_the_words_beside_it():
-    figure = new_output("display_data", data={"image/png": "iVBO", "text/plain": "<Figure size 500x300 with 1 Axes>"})
-    lab = new_output("execute_result", data={"image/png": "iVBO", "text/plain": "30 of 30\n  found"}, execution_count=1)
-    replies = [new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")]
+    figure = new_output(
+        "display_data",
+        data={"image/png": "iVBO", "text/plain": "<Figure size 500x300 with 1 Axes>"},
+    )
+    lab = new_output(
+        "execute_result",
+        data={"image/png": "iVBO", "text/plain": "30 of 30\n  found"},
+        execution_count=1,
+    )
+    replies = [
+        new_output("stream", name="stdout", text=text) for text in ("20 bars,\n", "the highest 7\n")
+    ]
     kept = tool.normal_outputs([replies[0], figure, replies[1], lab], 1, [])
     alts = {output.data["text/plain"]: tool.alt_text(output) for output in kept if "data" in output}
     assert list(alts.values()) == ["20 bars, the highest 7", "30 of 30 found"]
 
 
-# ------------------------------------------------------------------------------------------ the list, README, bad input
+# ---------------------------------------------------------------------- the list, README, bad input
 
 
 def test_readme_gets_its_table_between_the_markers(project, monkeypatch, capsys):
@@ -327,7 +370,12 @@ def test_a_notebook_that_is_listed_must_exist_and_the_other_way_round(project, m
     ("file", "old", "new", "sentence"),
     [
         ("notebooks/lessons.toml", "minutes = 7\n", "", "missing or unknown keys: minutes"),
-        ("notebooks/lessons.toml", "core = true", "core = true\nlevel = 3", "missing or unknown keys: level"),
+        (
+            "notebooks/lessons.toml",
+            "core = true",
+            "core = true\nlevel = 3",
+            "missing or unknown keys: level",
+        ),
         (
             "pyproject.toml",
             "https://github.com/someone/fork",
@@ -351,6 +399,15 @@ def test_an_unknown_lesson_is_answered_with_the_list(project, capsys):
 
 def test_jupytext_takes_a_lesson_apart_and_puts_it_together_again(project, monkeypatch):
     path = made(project, monkeypatch) / "notebooks" / "00.ipynb"
-    command = [sys.executable, "-m", "jupytext", "--quiet", "--test", "--to", "py:percent", str(path)]
+    command = [
+        sys.executable,
+        "-m",
+        "jupytext",
+        "--quiet",
+        "--test",
+        "--to",
+        "py:percent",
+        str(path),
+    ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,6 @@
-"""Every lesson: in its normal form, whole, and giving the committed outputs again; run once, offline, measured."""
+"""Every lesson: in its normal form, whole, and giving the committed outputs again; run once,
+offline, measured.
+"""
 
 import sys
 import time
@@ -14,7 +16,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 import wmlearn as wm
 
-SECONDS, MEGABYTES = 45, 700  # caps for one lesson on two cores, where an epoch takes no longer than `EPOCH`
+SECONDS, MEGABYTES = (
+    45,
+    700,
+)  # caps for one lesson on two cores, where an epoch takes no longer than `EPOCH`
 EPOCH = 0.4  # seconds: the small network, on the 6,000 digits that ship, on one thread
 COURSE = tool.read_course(ROOT)
 LESSONS = [lesson for lesson in COURSE.lessons if COURSE.path(lesson).exists()]
@@ -29,7 +34,7 @@ def notes() -> str:
     return (ROOT / "docs" / "teaching.md").read_text("utf-8")
 
 
-# ------------------------------------------------------------------------------------------ the lessons
+# -------------------------------------------------------------------------------------- the lessons
 
 
 def test_the_list_of_lessons_and_readmes_table_are_up_to_date():
@@ -48,7 +53,9 @@ def test_a_lesson_keeps_the_rules(lesson):
 
 @pytest.fixture(scope="module")
 def slowness() -> float:
-    """Return how many times as long as `EPOCH` an epoch takes on this machine; 1 where it is as fast, or faster."""
+    """Return how many times as long as `EPOCH` an epoch takes on this machine; 1 where it is as
+    fast, or faster.
+    """
     digits = wm.load_data("mnist").train
     model, seconds = wm.small_cnn(wm.load_data("mnist")), []
     for _ in range(3):
@@ -65,7 +72,9 @@ def test_a_lesson_gives_its_outputs_again_offline_and_in_time(lesson, tmp_path, 
     outcome = run_strict(nb, tmp_path)
     memory = "memory not measured" if outcome.megabytes is None else f"{outcome.megabytes:.0f} MB"
     with capsys.disabled():  # a line among the results, which pytest would otherwise swallow
-        sys.stdout.write(f"\nlesson {lesson.id}: {outcome.cells} cells, {outcome.seconds:.1f} s, {memory}\n")
+        sys.stdout.write(
+            f"\nlesson {lesson.id}: {outcome.cells} cells, {outcome.seconds:.1f} s, {memory}\n"
+        )
     cells = sum(cell.cell_type == "code" for cell in nb.cells)
     assert (outcome.cells, outcome.passed, outcome.skipped) == (cells, cells, 0), outcome.output
     assert outcome.seconds < SECONDS * slowness
@@ -81,28 +90,37 @@ def test_a_changed_number_in_a_lesson_is_noticed(lesson, tmp_path):
     assert "mismatch" in outcome.output
 
 
-# ------------------------------------------------------------------------------------------ the machinery itself
+# ----------------------------------------------------------------------------- the machinery itself
 
 
 def small_lesson() -> nbformat.NotebookNode:
-    """Return a lesson of the smallest kind that keeps every rule, as it stands after `make lessons`."""
+    """Return a lesson of the smallest kind that keeps every rule, as it stands after `make
+    lessons`.
+    """
     cells = [
         new_markdown_cell("# 00 · Small\n\nIn this lesson you will\n\n- count"),
         new_markdown_cell("Guess first."),
-        ran("import wmlearn as wm\nwm.Predict('2 + 1?', ['3', '4'])", "Predict: 2 + 1?\n  ( ) 3\n  ( ) 4"),
+        ran(
+            "import wmlearn as wm\nwm.Predict('2 + 1?', ['3', '4'])",
+            "Predict: 2 + 1?\n  ( ) 3\n  ( ) 4",
+        ),
         new_markdown_cell("Count."),
         ran("2 + 1", "3"),
         new_markdown_cell("How many?"),
         ran("wm.check('00.1', ...)", NOT_YET),
         new_markdown_cell(
-            "<details><summary>Solution</summary>\n\n```python\nwm.check('00.1', 2 + 1)\n```\n\n</details>"
+            "<details><summary>Solution</summary>\n\n```python\nwm.check('00.1', 2 + "
+            "1)\n```\n\n</details>"
         ),
         new_markdown_cell("And of two?"),
         ran("wm.check('00.2', ...)", NOT_YET),
         new_markdown_cell(
-            "<details><summary>Solution</summary>\n\n```python\nn = 15\nwm.check('00.2', n)\n```\n</details>"
+            "<details><summary>Solution</summary>\n\n```python\nn = 15\nwm.check('00.2', "
+            "n)\n```\n</details>"
         ),
-        new_markdown_cell("## What to remember\n\nCounting.\n\n## Sources\n\nNone.\n\n![three dots](dots.png)"),
+        new_markdown_cell(
+            "## What to remember\n\nCounting.\n\n## Sources\n\nNone.\n\n![three dots](dots.png)"
+        ),
     ]
     return new_notebook(cells=cells)
 
@@ -124,7 +142,11 @@ def folded(code: str) -> str:
 
 def ran(source: str, text: str | None = None) -> nbformat.NotebookNode:
     """Return a code cell that was run, with its result."""
-    outputs = [] if text is None else [new_output("execute_result", data={"text/plain": text}, execution_count=1)]
+    outputs = (
+        []
+        if text is None
+        else [new_output("execute_result", data={"text/plain": text}, execution_count=1)]
+    )
     return new_code_cell(source, outputs=outputs, execution_count=1)
 
 
@@ -154,8 +176,14 @@ def test_a_lesson_and_its_right_solution_pass_and_a_wrong_one_fails(tmp_path):
 
 def test_what_may_differ_is_not_compared_and_a_number_is(tmp_path):
     says = "print('<object at 0x7fab12345678>, http://127.0.0.1:43210/v2/{}')"
-    replies = [new_output("stream", name="stdout", text="<object at 0xADDRESS>, http://127.0.0.1:PORT/v2/1\n")]
-    same, other = (new_code_cell(says.format(end), outputs=replies, execution_count=1) for end in (1, 2))
+    replies = [
+        new_output(
+            "stream", name="stdout", text="<object at 0xADDRESS>, http://127.0.0.1:PORT/v2/1\n"
+        )
+    ]
+    same, other = (
+        new_code_cell(says.format(end), outputs=replies, execution_count=1) for end in (1, 2)
+    )
     changed = with_a_changed_number(runnable(ran("2 + 1", "3")))
     outcome = run_strict(runnable(same, other, *changed.cells), tmp_path)
     assert (outcome.cells, outcome.passed) == (3, 1), outcome.output
@@ -166,7 +194,10 @@ def test_what_may_differ_is_not_compared_and_a_number_is(tmp_path):
 def test_the_first_number_is_changed_and_what_follows_is_left_out():
     nb = runnable(ran("'none'", "'none'"), ran("2 + 1", "about 3 of 3"), ran("4", "4"))
     changed = with_a_changed_number(nb)
-    assert [cell.outputs[0].data["text/plain"] for cell in changed.cells] == ["'none'", "about 4 of 3"]
+    assert [cell.outputs[0].data["text/plain"] for cell in changed.cells] == [
+        "'none'",
+        "about 4 of 3",
+    ]
     assert nb.cells[1].outputs[0].data["text/plain"] == "about 3 of 3"
 
 
@@ -194,11 +225,14 @@ def test_the_network_is_out_of_reach_and_loopback_is_not(tmp_path):
     assert outcome.seconds < 60  # refused at once: nothing waits for a time-out
 
 
-def test_solutions_are_found_in_order_and_must_end_in_a_check():
-    assert solutions(small_lesson()) == ["wm.check('00.1', 2 + 1)\n", "n = 15\nwm.check('00.2', n)\n"]
+def test_solutions_are_found_in_order_and_must_end_in_a_check(says):
+    assert solutions(small_lesson()) == [
+        "wm.check('00.1', 2 + 1)\n",
+        "n = 15\nwm.check('00.2', n)\n",
+    ]
     nb = small_lesson()
     nb.cells[7].source = nb.cells[7].source.replace("wm.check('00.1', 2 + 1)", "3")
-    with pytest.raises(AssertionError, match=r"must end in wm\.check"):
+    with says(AssertionError):
         with_solutions(nb)
 
 
@@ -242,7 +276,9 @@ def test_a_drawn_picture_needs_words_with_numbers(alt):
     picture.metadata["image/png"] = {"alt": "three dots, one in 10 of them red"}
     assert not any("picture" in found for found in broken_rules(nb, "00", NOTE))
     picture.metadata["image/png"] = {} if alt is None else {"alt": alt}
-    assert any(found.startswith("cell 4 has a picture whose") for found in broken_rules(nb, "00", NOTE))
+    assert any(
+        found.startswith("cell 4 has a picture whose") for found in broken_rules(nb, "00", NOTE)
+    )
 
 
 def test_a_code_cell_without_words_and_unchecked_outputs_are_noticed():
@@ -257,4 +293,7 @@ def test_a_code_cell_without_words_and_unchecked_outputs_are_noticed():
 
 @pytest.mark.parametrize("missing", ["## Lesson 00", "**Minutes.**", "**Typical wrong answers.**"])
 def test_a_missing_note_for_the_teacher_is_noticed(missing):
-    assert any("docs/teaching.md" in found for found in broken_rules(small_lesson(), "00", NOTE.replace(missing, "")))
+    assert any(
+        "docs/teaching.md" in found
+        for found in broken_rules(small_lesson(), "00", NOTE.replace(missing, ""))
+    )

@@ -1,4 +1,6 @@
-"""What lesson 13 says of the game is what `benchmarks/design.py` measured, scored by the lesson's own code."""
+"""What lesson 13 says of the game is what `benchmarks/design.py` measured, scored by the lesson's
+own code.
+"""
 
 import importlib.util
 import json
@@ -36,7 +38,11 @@ def words(cells):
 @pytest.fixture(scope="module")
 def points(cells):
     """Return the lesson's own function: the points of blue and red for one theft."""
-    (code,) = ("".join(c["source"]) for c in cells if c["cell_type"] == "code" and "def points" in "".join(c["source"]))
+    (code,) = (
+        "".join(c["source"])
+        for c in cells
+        if c["cell_type"] == "code" and "def points" in "".join(c["source"])
+    )
     names = {}
     exec(code, names)
     return names["points"]
@@ -64,9 +70,17 @@ def span(values, digits=0):
 
 
 def left(rows):
-    """Return what a theft leaves of the questions, per cent, and in how many games it is found where not in all."""
+    """Return what a theft leaves of the questions, per cent, and in how many games it is found
+    where not in all.
+    """
     found = (rows.decision == "found").sum()
-    note = "" if found == len(rows) else ", not found" if not found else f", found {found} of {len(rows)}"
+    note = (
+        ""
+        if found == len(rows)
+        else ", not found"
+        if not found
+        else f", found {found} of {len(rows)}"
+    )
     return span(100 * rows.matched / rows.questions) + note
 
 
@@ -76,7 +90,11 @@ def scored(game, points):
     owner, twin = game.loc["none", ["task_accuracy", "twin_accuracy"]]
     won = [points(theft, owner) for theft in game.drop(index="none").itertuples()]
     blue = max(0, sum(blue for blue, _ in won) - 5 * 100 * max(0, twin - owner))
-    return 100 * (twin - owner), 0 if game.innocents_accused.any() else blue, sum(red for _, red in won)
+    return (
+        100 * (twin - owner),
+        0 if game.innocents_accused.any() else blue,
+        sum(red for _, red in won),
+    )
 
 
 def league(measured, points):
@@ -86,11 +104,16 @@ def league(measured, points):
         f"| {name} | {' | '.join(left(of[kind][of[kind].theft == theft]) for kind in KINDS)} |"
         for theft, name in NAMES.items()
     ]
-    scores = {kind: [scored(game, points) for _, game in of[kind].groupby("seed")] for kind in KINDS}
+    scores = {
+        kind: [scored(game, points) for _, game in of[kind].groupby("seed")] for kind in KINDS
+    }
     for place, (name, digits) in enumerate(
         [("digits of 100 that the mark costs", 1), ("**blue**, of 70", 0), ("**red**", 0)]
     ):
-        lines.append(f"| {name} | {' | '.join(span([s[place] for s in scores[kind]], digits) for kind in KINDS)} |")
+        lines.append(
+            f"| {name} | "
+            f"{' | '.join(span([s[place] for s in scores[kind]], digits) for kind in KINDS)} |"
+        )
     return lines
 
 
@@ -110,7 +133,11 @@ def test_the_table_of_the_lesson_is_what_was_measured(measured, points, words):
 def test_the_lesson_and_the_study_play_the_same_game(cells, study):
     names = {"np": np, "wm": wm, "mnist": study.MNIST}
     for needed in ("class DoubleExposure", "triggers = DoubleExposure", "catalogue = {"):
-        (code,) = ("".join(c["source"]) for c in cells if c["cell_type"] == "code" and needed in "".join(c["source"]))
+        (code,) = (
+            "".join(c["source"])
+            for c in cells
+            if c["cell_type"] == "code" and needed in "".join(c["source"])
+        )
         exec(code, names)
     pool = study.double_exposures(study.MNIST.train, np.random.default_rng(0))
     made = names["DoubleExposure"]().make(study.MNIST.train, len(pool), np.random.default_rng(0))
@@ -125,7 +152,10 @@ def test_the_lesson_and_the_study_play_the_same_game(cells, study):
     for theft, name in NAMES.items():
         theirs = names["catalogue"][name]
         if theft == "overwrite":
-            assert (theirs.triggers.rules, theirs.triggers.n) == (ours[theft].triggers.rules, ours[theft].triggers.n)
+            assert (theirs.triggers.rules, theirs.triggers.n) == (
+                ours[theft].triggers.rules,
+                ours[theft].triggers.n,
+            )
         else:
             assert theirs == ours[theft]
 
@@ -135,7 +165,13 @@ def test_the_lesson_and_the_study_play_the_same_game(cells, study):
     [
         ("found", 0.50, 0, 0, (10, 0)),
         ("not found", 0.955, 0, 0, (0, 10)),
-        ("not found", 0.99, 0, 0, (0, 10)),  # whoever reads better has lost nothing, and gets nothing for it
+        (
+            "not found",
+            0.99,
+            0,
+            0,
+            (0, 10),
+        ),  # whoever reads better has lost nothing, and gets nothing for it
         ("not found", 0.94, 2000, 0, (0, 6.5)),
         ("not found", 0.94, 1000, 1000, (0, 6.5)),
         ("not found", 0.10, 2000, 0, (0, 0)),  # never below zero
@@ -143,13 +179,20 @@ def test_the_lesson_and_the_study_play_the_same_game(cells, study):
     ],
 )
 def test_the_price_list_worked_by_hand(points, decision, accuracy, images, queries, expected):
-    theft = pd.Series({"decision": decision, "task_accuracy": accuracy, "images": images, "queries": queries})
+    theft = pd.Series(
+        {"decision": decision, "task_accuracy": accuracy, "images": images, "queries": queries}
+    )
     assert points(theft, 0.955) == pytest.approx(expected)
 
 
 def test_who_accuses_an_innocent_loses_everything(points):
     game = pd.DataFrame(
-        {"theft": ["none", "blur"], "task_accuracy": 0.95, "twin_accuracy": 0.95, "decision": "found"}
+        {
+            "theft": ["none", "blur"],
+            "task_accuracy": 0.95,
+            "twin_accuracy": 0.95,
+            "decision": "found",
+        }
     ).assign(images=0, queries=0, innocents_accused=[0, 0])
     assert scored(game, points)[1] == 10
     assert scored(game.assign(innocents_accused=1), points)[1] == 0

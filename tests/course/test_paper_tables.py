@@ -1,4 +1,6 @@
-"""Appendix A2 quotes the paper as printed and our files as measured: every table, and what the prose says of them."""
+"""Appendix A2 quotes the paper as printed and our files as measured: every table, and what the
+prose says of them.
+"""
 
 import json
 import re
@@ -12,7 +14,8 @@ import wmlearn as wm
 KINDS = ("content", "unrelated", "noise")
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 
-# Zhang et al., ASIACCS 2018, copied once more and apart from the lesson: tables 2 and 5, then 3 and 4.
+# Zhang et al., ASIACCS 2018, copied once more and apart from the lesson: tables 2 and 5, then 3 and
+# 4.
 TABLE_2 = {"mnist": (99.28, 99.46, 99.43, 99.41), "cifar10": (78.60, 78.41, 78.12, 78.49)}
 TABLE_5 = {
     "mnist": ("99.6 / 99.95", "99.64 / 100", "99.68 / 99.85"),
@@ -32,7 +35,9 @@ noise 78.45/99.86 78.50/99.86 78.33/99.93 78.31/99.93 78.02/99.8 77.87/99.6 77.0
 
 @pytest.fixture(scope="module")
 def cells(root):
-    found = json.loads((root / "notebooks/A2_the_paper_table_by_table.ipynb").read_text(encoding="utf-8"))["cells"]
+    found = json.loads(
+        (root / "notebooks/A2_the_paper_table_by_table.ipynb").read_text(encoding="utf-8")
+    )["cells"]
     return [(cell["cell_type"], "".join(cell["source"])) for cell in found]
 
 
@@ -66,7 +71,9 @@ def span(values, digits=0):
 @pytest.mark.parametrize(("name", "printed"), [("table3", TABLE_3), ("table4", TABLE_4)])
 def test_the_pruning_tables_of_the_paper_are_copied_rightly(code, name, printed):
     rows = re.search(rf'{name} = """\n(.*?)\n"""', code, re.DOTALL)[1].splitlines()
-    columns = [[pair.split("/") for pair in line.split()[1:]] for line in printed.strip().splitlines()]
+    columns = [
+        [pair.split("/") for pair in line.split()[1:]] for line in printed.strip().splitlines()
+    ]
     expected = [[float(figure) for column in columns for figure in column[row]] for row in range(9)]
     assert [[float(figure) for figure in row.split()] for row in rows] == expected
 
@@ -76,7 +83,10 @@ def test_table_2_is_the_papers_and_the_zoos(prose, root, task):
     zoo = results(root, "zoo").set_index("model").task_accuracy
     ours = [100 * zoo[f"{task}/{kind}"] for kind in ("clean", *(f"{kind}-fixed" for kind in KINDS))]
     for whose, figures in {"paper": TABLE_2[task], "ours": ours}.items():
-        assert f"| {TASKS[task]} | {whose} | {' | '.join(f'{figure:.2f}' for figure in figures)} |" in prose
+        assert (
+            f"| {TASKS[task]} | {whose} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
+            in prose
+        )
 
 
 def test_what_the_prose_says_of_table_2(prose, root):
@@ -86,7 +96,10 @@ def test_what_the_prose_says_of_table_2(prose, root):
         assert words in prose
     zoo = results(root, "zoo").set_index("model").task_accuracy
     names = ("clean", *(f"{kind}-fixed" for kind in KINDS))
-    ahead = [100 * zoo[f"cifar10/{name}"] - figure for name, figure in zip(names, TABLE_2["cifar10"], strict=True)]
+    ahead = [
+        100 * zoo[f"cifar10/{name}"] - figure
+        for name, figure in zip(names, TABLE_2["cifar10"], strict=True)
+    ]
     assert 6 < min(ahead) < max(ahead) < 7
     runs = results(root, "embedding").query("labels == 'fixed' and start == 'scratch'")
     moved = 100 * (runs.task_accuracy - runs.twin_accuracy)
@@ -103,13 +116,16 @@ def test_table_5_is_the_papers_and_what_was_measured(prose, measured):
             kinds = [rows[rows.trigger == kind] for kind in KINDS]
             assert {len(each) for each in kinds} == ({3} if lr == 0.02 else {1})
             message = [
-                f"{span(100 * each.task_accuracy, 1)} / {span(100 * each.trained / each.questions)}" for each in kinds
+                f"{span(100 * each.task_accuracy, 1)} / {span(100 * each.trained / each.questions)}"
+                for each in kinds
             ]
             assert f"| {name} | ours, {lr:g} | {' | '.join(message)} |" in prose
 
 
 def test_what_the_prose_says_of_table_5(prose, measured):
-    left = measured.assign(left=measured.trained / measured.questions).set_index(["data", "trigger"])
+    left = measured.assign(left=measured.trained / measured.questions).set_index(
+        ["data", "trigger"]
+    )
     word = left.loc[("mnist", "content")]
     assert sorted(round(100 * word[word.lr == 0.02].left)) == [0, 0, 79]
     assert "kept nothing in two runs and 79 % in the third" in prose
@@ -143,7 +159,11 @@ def test_fifteen_hundred_triggers_are_a_guess_that_one_figure_does_not_fit():
     def fits(figure, n=1500):
         return abs(100 * np.round(figure * n / 100) / n - figure) < 0.01
 
-    printed = [float(pair.split("/")[1]) for line in TABLE_4.strip().splitlines() for pair in line.split()[1:]]
+    printed = [
+        float(pair.split("/")[1])
+        for line in TABLE_4.strip().splitlines()
+        for pair in line.split()[1:]
+    ]
     printed += [float(cell.split(" / ")[1]) for cell in TABLE_5["cifar10"]]
     assert [figure for figure in printed if not fits(figure)] == [96.39]
 
@@ -165,8 +185,13 @@ def test_five_other_networks_say_how_much_one_run_is_worth(prose, root):
 
     pruned = thefts[(thefts.theft == "Prune") & (thefts.strength == 0.9)]
     word, unrelated, noise = of_kinds(pruned)
-    assert f"read {span(100 * pruned.task_accuracy)} of 100 digits when nine tenths are gone" in prose
-    assert f"{word} % of the words are left, {unrelated} % of the unrelated images, {noise} % of the noise" in prose
+    assert (
+        f"read {span(100 * pruned.task_accuracy)} of 100 digits when nine tenths are gone" in prose
+    )
+    assert (
+        f"{word} % of the words are left, {unrelated} % of the unrelated images, {noise} % of the "
+        "noise" in prose
+    )
     for lr, rows in thefts[thefts.theft == "FTAL"].groupby("strength"):
         assert (rows.images == 5000).all()
         left = " % | ".join(of_kinds(rows))

@@ -1,4 +1,6 @@
-"""The tribunal: what students hold says nothing of the truth, and the honest reading of the evidence pays best."""
+"""The tribunal: what students hold says nothing of the truth, and the honest reading of the
+evidence pays best.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +57,14 @@ def everything(case):
 
 
 def test_a_fresh_case_is_what_it_should_be(fresh):
-    case, key = wm.course.open_case(fresh / "case.safetensors"), json.loads((fresh / "teacher.json").read_text())
+    case, key = (
+        wm.course.open_case(fresh / "case.safetensors"),
+        json.loads((fresh / "teacher.json").read_text()),
+    )
     of = {kind: letter for letter, kind in key["truth"].items()}
-    assert sorted(of) == sorted(["copy", "fine-tuned", "pruned", "imitated", "innocent", "suspicious"])
+    assert sorted(of) == sorted(
+        ["copy", "fine-tuned", "pruned", "imitated", "innocent", "suspicious"]
+    )
     verdicts = everything(case)
     assert all(verdicts[of[kind]].decision == "found" for kind in ("copy", "fine-tuned", "pruned"))
     suspicious = verdicts[of["suspicious"]]
@@ -70,7 +77,12 @@ def test_a_fresh_case_is_what_it_should_be(fresh):
 
 def test_the_students_file_does_not_hold_the_truth(fresh):
     raw = (fresh / "case.safetensors").read_bytes()
-    for word in (*tribunal.TAKEN, "innocent", "suspicious", json.loads((fresh / "teacher.json").read_text())["salt"]):
+    for word in (
+        *tribunal.TAKEN,
+        "innocent",
+        "suspicious",
+        json.loads((fresh / "teacher.json").read_text())["salt"],
+    ):
         assert word.encode() not in raw
     with safe_open(fresh / "case.safetensors", framework="np") as file:
         names = [name for name in file.keys() if name != "pixels"]  # noqa: SIM118 (not a dict)
@@ -85,7 +97,9 @@ def test_the_students_file_does_not_hold_the_truth(fresh):
 def test_the_order_is_drawn_each_time(monkeypatch, tmp_path):
     triggers, model = wm.course.open_case().triggers, wm.null_models("mnist", n=1)[0]
     monkeypatch.setattr(
-        _cases, "_suspects", lambda key, seed: (triggers, dict.fromkeys([*tribunal.TAKEN, "x", "y"], model))
+        _cases,
+        "_suspects",
+        lambda key, seed: (triggers, dict.fromkeys([*tribunal.TAKEN, "x", "y"], model)),
     )
     orders, names = set(), set()
     for i in range(6):
@@ -116,11 +130,11 @@ def test_all_services_share_one_budget_and_nothing_is_paid_twice(case):
     )
 
 
-def test_what_is_beyond_the_budget_is_refused_and_costs_nothing(case):
+def test_what_is_beyond_the_budget_is_refused_and_costs_nothing(says, case):
     for letter in "ABC":
         wm.verify(case.services[letter], case.triggers)
     assert case.left == 0
-    with pytest.raises(ValueError, match="the budget of this case is 300 questions, 0 of them left; asking D"):
+    with says(ValueError):
         case.services["D"](case.triggers.images[:1])
     assert case.asked["D"] == 0
     assert wm.verify(case.services["A"], case.triggers).n == 100  # remembered
@@ -150,15 +164,22 @@ def test_a_card_says_what_was_asked_and_holds_no_secret(case, tmp_path):
 
 def test_the_prices(case, truth):
     def points(of):
-        return wm.course.score_card(case.card({letter: of(kind) for letter, kind in truth.items()})).points
+        return wm.course.score_card(
+            case.card({letter: of(kind) for letter, kind in truth.items()})
+        ).points
 
     assert points(lambda kind: "accuse") == 4 * 2 - 2 * 20
     assert points(lambda kind: "clear") == -4 * 5
-    assert points(lambda kind: "accuse" if kind in ("copy", "fine-tuned", "pruned") else "abstain") == 6
+    assert (
+        points(lambda kind: "accuse" if kind in ("copy", "fine-tuned", "pruned") else "abstain")
+        == 6
+    )
     assert points(lambda kind: "accuse" if kind == "suspicious" else "abstain") == -20
     frame = wm.course.score_card(case.card(ABSTAIN)).to_frame()
     assert frame.truth.to_dict() == truth
-    assert not any(kind in repr(wm.course.score_card(case.card(ABSTAIN))) for kind in truth.values())
+    assert not any(
+        kind in repr(wm.course.score_card(case.card(ABSTAIN))) for kind in truth.values()
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,37 +200,37 @@ def test_a_card_that_says_too_little_is_refused(case, verdicts, message):
         case.card(verdicts)
 
 
-def test_bad_files_are_one_sentence(case, fresh, tmp_path):
+def test_bad_files_are_one_sentence(says, case, fresh, tmp_path):
     card = case.card(ABSTAIN).save(tmp_path / "card.json")
-    with pytest.raises(ValueError, match="the secret must be that of the card's case"):
+    with says(ValueError):
         wm.course.score_card(card, secret=fresh / "teacher.json")
     changed = json.loads(tribunal.PRACTICE_KEY.read_text())
     changed["truth"]["A"], changed["truth"]["B"] = changed["truth"]["B"], changed["truth"]["A"]
     (tmp_path / "changed.json").write_text(json.dumps(changed))
-    with pytest.raises(ValueError, match="or a changed one"):
+    with says(ValueError):
         wm.course.score_card(card, secret=tmp_path / "changed.json")
     for text in ("", "[1]", "{}", '{"case": "x"}', '{"case": 1, "verdicts": {}}'):
         (tmp_path / "odd.json").write_text(text)
-        with pytest.raises(OSError, match="should be a JSON file with case"):
+        with says(OSError):
             wm.course.score_card(tmp_path / "odd.json")
-    with pytest.raises(OSError, match="missing, damaged"):
+    with says(OSError):
         wm.course.score_card(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.999])
-def test_a_damaged_case_is_refused(tmp_path, place):
+def test_a_damaged_case_is_refused(says, tmp_path, place):
     raw = bytearray(tribunal.PRACTICE.read_bytes())
     raw[int(place * len(raw))] ^= 8
     (tmp_path / "case.safetensors").write_bytes(raw)
-    with pytest.raises(OSError, match="should be a case written by `wmlearn case new`"):
+    with says(OSError):
         wm.course.open_case(tmp_path / "case.safetensors")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"nothing of the kind"])
-def test_no_case_at_all(tmp_path, content):
+def test_no_case_at_all(says, tmp_path, content):
     if content is not None:
         (tmp_path / "case.safetensors").write_bytes(content)
-    with pytest.raises(OSError, match="Ask for the file again"):
+    with says(OSError):
         wm.course.open_case(tmp_path / "case.safetensors")
 
 
@@ -227,8 +248,14 @@ def test_the_command_scores_cards(run, case, tmp_path):
 
 def test_the_command_makes_a_case(run, monkeypatch, tmp_path):
     made = []
-    monkeypatch.setattr(_cases, "new_case", lambda out, secret, budget: made.append((out, secret, budget)) or "case-1")
-    code, out, err = run("case", "new", "--secret", "t.json", "--out", "c.safetensors", "--budget", 200)
+    monkeypatch.setattr(
+        _cases,
+        "new_case",
+        lambda out, secret, budget: made.append((out, secret, budget)) or "case-1",
+    )
+    code, out, err = run(
+        "case", "new", "--secret", "t.json", "--out", "c.safetensors", "--budget", 200
+    )
     assert (code, err, made) == (0, "", [("c.safetensors", "t.json", 200)])
     assert out.startswith("case-1: give c.safetensors to your students")
 
@@ -247,7 +274,9 @@ def test_the_command_makes_a_case(run, monkeypatch, tmp_path):
         (["score", "--secret", "{key}", "{new}"], 3, "should be a JSON file"),
     ],
 )
-def test_a_wrong_command_is_one_sentence(run, case, tmp_path, monkeypatch, arguments, code, message):
+def test_a_wrong_command_is_one_sentence(
+    run, case, tmp_path, monkeypatch, arguments, code, message
+):
     monkeypatch.chdir(tmp_path)
     card = case.card(ABSTAIN).save(tmp_path / "card.json")
     places = {"card": card, "new": tmp_path / "new.json", "key": tribunal.PRACTICE_KEY}
@@ -265,7 +294,9 @@ CASES = 400
 
 
 def drawn(seed):
-    """Return for many cases what six stand-ins match, (cases, 6, 100); the last is the worst-looking of fifty."""
+    """Return for many cases what six stand-ins match, (cases, 6, 100); the last is the
+    worst-looking of fifty.
+    """
     rng = np.random.RandomState(seed)  # its stream never changes: the lesson quotes what comes out
     five = np.stack([rng.random_sample((CASES, 100)) < rate for rate in RATES.values()], 1)
     many = rng.random_sample((CASES, 50, 100)) < 0.1
@@ -283,7 +314,9 @@ def anytime(matched):
 
 
 def in_turns(p, line):
-    """Ask everybody who is not yet found five questions more, until the budget is spent; return the final p-values."""
+    """Ask everybody who is not yet found five questions more, until the budget is spent; return the
+    final p-values.
+    """
     at, left = np.zeros(6, int), 300
     while left >= 5:
         open_ones = [s for s in range(6) if at[s] < 100 and (at[s] == 0 or p[s, at[s] - 1] > line)]
@@ -297,7 +330,9 @@ def in_turns(p, line):
 def score(accused, otherwise="abstain"):
     """Return the mean score over cases: the first four were taken, the last two are innocent."""
     taken = np.arange(6) < 4
-    yes, no = (np.array([tribunal.PRICES[v][0 if t else 1] for t in taken]) for v in ("accuse", otherwise))
+    yes, no = (
+        np.array([tribunal.PRICES[v][0 if t else 1] for t in taken]) for v in ("accuse", otherwise)
+    )
     return float(np.where(accused, yes, no).sum(1).mean())
 
 
@@ -318,22 +353,43 @@ def test_the_honest_reading_pays_best():
         "abstains": score(np.zeros((CASES, 6), bool)),
     }
     assert max(policies, key=policies.get) == "honest", policies
-    quoted = {"honest": 5.6, "everybody asked fifty": 5.1, "accuses at 0.05": -4.0, "counts and peeks": -14.6}
-    assert {name: round(policies[name], 1) for name in quoted} == quoted  # lesson 12 and its note say these
+    quoted = {
+        "honest": 5.6,
+        "everybody asked fifty": 5.1,
+        "accuses at 0.05": -4.0,
+        "counts and peeks": -14.6,
+    }
+    assert {
+        name: round(policies[name], 1) for name in quoted
+    } == quoted  # lesson 12 and its note say these
     unshared = score(np.array([in_turns(each, tribunal.ALPHA) for each in path]) <= tribunal.ALPHA)
-    assert round(unshared - policies["honest"], 1) == 0.1  # a little more, and six times the false alarms: the note
-    assert min(policies["accuses everybody"], policies["clears everybody"], policies["counts and peeks"]) < 0
+    assert (
+        round(unshared - policies["honest"], 1) == 0.1
+    )  # a little more, and six times the false alarms: the note
+    assert (
+        min(
+            policies["accuses everybody"],
+            policies["clears everybody"],
+            policies["counts and peeks"],
+        )
+        < 0
+    )
     assert policies["accuses everybody"] < 0 > policies["clears everybody"]
 
 
 def test_clearing_never_beats_abstaining_and_accusing_takes_certainty():
     (right, wrong), abstain = tribunal.PRICES["accuse"], tribunal.PRICES["abstain"]
     assert all(c <= a for c, a in zip(tribunal.PRICES["clear"], abstain))
-    assert -wrong / (right - wrong) == pytest.approx(10 / 11)  # below this chance of guilt, abstaining is better
+    assert -wrong / (right - wrong) == pytest.approx(
+        10 / 11
+    )  # below this chance of guilt, abstaining is better
 
 
 def test_innocents_that_somebody_else_chose_are_accused_in_few_cases():
-    """However the budget is spent: the line at any time counts. Two innocents and an imitation in each case."""
+    """However the budget is spent: the line at any time counts.
+
+    Two innocents and an imitation in each case.
+    """
     matched = np.random.default_rng(2).random((40_000, 3, 100)) < 0.1
     accused = (anytime(matched)[..., -1] <= tribunal.ALPHA / 6).any(1)
     assert accused.mean() <= tribunal.ALPHA
@@ -351,4 +407,6 @@ def test_the_lesson_does_not_give_the_truth_away(root, truth):
     whole = "\n".join("".join(cell["source"]) for cell in nb["cells"]) + outputs
     for letter in truth:  # no verdict of one service, in text or outputs, but for "abstain"
         assert not re.search(rf"['\"]{letter}['\"]: ['\"](accuse|clear)", whole)
-        assert not re.search(rf"\b{letter}\b[^\n]{{0,20}}\b(found|accuse|copy|innocent|imitated|pruned)", outputs)
+        assert not re.search(
+            rf"\b{letter}\b[^\n]{{0,20}}\b(found|accuse|copy|innocent|imitated|pruned)", outputs
+        )

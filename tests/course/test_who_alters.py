@@ -1,4 +1,6 @@
-"""What lesson 08 says without printing it is true: figures in its prose, from the measurements and worked out here."""
+"""What lesson 08 says without printing it is true: figures in its prose, from the measurements and
+worked out here.
+"""
 
 import json
 
@@ -11,8 +13,14 @@ import wmlearn as wm
 @pytest.fixture(scope="module")
 def lesson(root):
     """Return the words of lesson 08, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/08_thieves_who_alter.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads((root / "notebooks/08_thieves_who_alter.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 def span(counts):
@@ -22,7 +30,9 @@ def span(counts):
 
 @pytest.mark.parametrize("lr", [0.001, 0.002, 0.005, 0.01])
 def test_what_was_measured_at_each_learning_rate(lesson, root, lr):
-    runs = pd.read_csv(root / "docs/results/power.csv", comment="#").query("data == 'mnist' and trigger == 'content'")
+    runs = pd.read_csv(root / "docs/results/power.csv", comment="#").query(
+        "data == 'mnist' and trigger == 'content'"
+    )
     runs = runs[runs.lr == lr]
     groups = runs[runs.owner == "shipped"], runs[runs.owner != "shipped"]
     assert [(len(rows), *rows.n.unique()) for rows in groups] == [(5, 30), (5, 30)]

@@ -30,14 +30,22 @@ LEARNT = ("6 epochs, width 12", "20 epochs, width 12", "40 epochs, width 12", "2
 @pytest.fixture(scope="module")
 def lesson(root):
     """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/09_thieves_who_copy.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads((root / "notebooks/09_thieves_who_copy.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 @pytest.fixture(scope="module")
 def measured(root):
     text = dict.fromkeys(("owner", "theft", "strength"), str)
-    return pd.read_csv(root / "docs/results/countermeasures.csv", comment="#", dtype=text, keep_default_na=False)
+    return pd.read_csv(
+        root / "docs/results/countermeasures.csv", comment="#", dtype=text, keep_default_na=False
+    )
 
 
 def runs(measured, owner, theft, strength=""):
@@ -51,7 +59,9 @@ def runs(measured, owner, theft, strength=""):
 
 
 def spread(values):
-    """Return mean and half the width of the 95 % interval of Student's t, in per cent, as the lesson writes them."""
+    """Return mean and half the width of the 95 % interval of Student's t, in per cent, as the
+    lesson writes them.
+    """
     half = t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / math.sqrt(len(values))
     return f"{100 * values.mean():.0f} ± {100 * half:.0f} %"
 
@@ -92,18 +102,25 @@ def test_with_digits_nobody_is_found_and_with_photographs_some_are(lesson, measu
         thieves = runs(measured, owner, "unrelated soft")
         assert set(thieves.decision) == {"found"}
         assert thieves.task_accuracy.mean() > 0.7  # "he reads most of them and is found"
-    pairs = {name for name in TRIGGERS.values() if "composite" in name} - {"composite consistent"}  # "nearly all pairs"
+    pairs = {name for name in TRIGGERS.values() if "composite" in name} - {
+        "composite consistent"
+    }  # "nearly all pairs"
     for owner in ("noise margin twice", *sorted(pairs)):
         assert runs(measured, owner, "unrelated soft").task_accuracy.mean() < 0.6
     for theft in ("unrelated", "unrelated soft"):  # "of thirty pairs fewer come along"
         thirty, ten = (runs(measured, f"composite {kind}", theft) for kind in ("30x130", "10x400"))
         assert (thirty.matched / thirty.questions).mean() < (ten.matched / ten.questions).mean()
-    kept = [runs(measured, "composite consistent", theft).matched.mean() for theft in ("unrelated", "unrelated soft")]
+    kept = [
+        runs(measured, "composite consistent", theft).matched.mean()
+        for theft in ("unrelated", "unrelated soft")
+    ]
     assert 2 <= kept[0] <= 3  # "a quarter of the pairs came along, and nearly half with scores"
     assert 4 <= kept[1] <= 5
     price = runs(measured, "noise", "twin").task_accuracy.mean()
     for owner in ("noise margin", "noise margin twice", "composite 10x400"):
-        assert 0.004 < price - runs(measured, owner, "none").task_accuracy.mean() < 0.014  # "about one in a hundred"
+        assert (
+            0.004 < price - runs(measured, owner, "none").task_accuracy.mean() < 0.014
+        )  # "about one in a hundred"
 
 
 @pytest.mark.parametrize("strength", LEARNT)
@@ -120,7 +137,9 @@ def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
     for row in asked.itertuples():
         p0 = 1 / 9 if row.owner == "dawn" else 0.1
         k, n, p = int(row.matched), int(row.questions), float(row.p)
-        assert p <= min(1, math.exp(-wm.stats.log_wealth(k, n, p0))) * 1.01  # the greatest wealth, not the last
+        assert (
+            p <= min(1, math.exp(-wm.stats.log_wealth(k, n, p0))) * 1.01
+        )  # the greatest wealth, not the last
         assert row.decision == ("found" if p <= 1e-3 else "not found")
 
 

@@ -1,4 +1,6 @@
-"""What lesson 10 says without printing it is what was measured: liars in one study, thefts in another."""
+"""What lesson 10 says without printing it is what was measured: liars in one study, thefts in
+another.
+"""
 
 import ast
 import io
@@ -60,13 +62,21 @@ OURS = "one seal over all images, every question counts"
 @pytest.fixture(scope="module")
 def lesson(root):
     """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/10_thieves_who_hide.ipynb").read_text(encoding="utf-8"))["cells"]
-    return " ".join(" ".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown").split())
+    cells = json.loads((root / "notebooks/10_thieves_who_hide.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
+    return " ".join(
+        " ".join(
+            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
+        ).split()
+    )
 
 
 @pytest.fixture(scope="module")
 def lies(root):
-    rows = pd.read_csv(root / "docs/results/dishonest_owner.csv", comment="#", dtype={"effort": str})
+    rows = pd.read_csv(
+        root / "docs/results/dishonest_owner.csv", comment="#", dtype={"effort": str}
+    )
     return rows[(rows.data == "mnist") & rows.trigger.isin(["noise", "plain images"])]
 
 
@@ -88,7 +98,9 @@ def span(counts):
 def message(thefts, name):
     """Return one row of the lesson's last table, as it has to read."""
     theft, strength = ROWS[name]
-    runs = thefts[(thefts.data == "mnist") & (thefts.theft == theft) & (thefts.strength == strength)]
+    runs = thefts[
+        (thefts.data == "mnist") & (thefts.theft == theft) & (thefts.strength == strength)
+    ]
     assert runs.groupby(["marks", "labels"]).seed.nunique().tolist() == [runs.seed.nunique()] * 6
     cells = [f"{100 * runs[runs.labels == 'keyed'].task_accuracy.mean():.1f}"]
     for kind in KINDS:
@@ -121,19 +133,33 @@ def digits(thefts):
 
 def study_words(root):
     """Return the words of the thief who overwrites, as the study has them."""
-    (line,) = re.findall(r"^THIEF_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M)
+    (line,) = re.findall(
+        r"^THIEF_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M
+    )
     return ast.literal_eval(line)
 
 
 def test_what_the_lesson_reads_off(lesson, digits, root):
-    found = digits.assign(found=digits.decision == "found").groupby(["theft", "strength", "marks"]).found.mean()
-    desk = digits[digits.theft.isin(["none", "Quantize", "PerturbWeights", "Prune", "Prune-channels"])]
+    found = (
+        digits.assign(found=digits.decision == "found")
+        .groupby(["theft", "strength", "marks"])
+        .found.mean()
+    )
+    desk = digits[
+        digits.theft.isin(["none", "Quantize", "PerturbWeights", "Prune", "Prune-channels"])
+    ]
     assert (desk[desk.task_accuracy >= 0.7].decision == "found").all()
     assert (found[["Steal-hard-loot", "Steal-soft-loot", "RejectUnusual"]] == 0).all()
     for theft in ("Steal-hard-unrelated", "Steal-soft-unrelated"):
         assert found[theft, "5000", "unrelated"] == 1
-    hard, soft = (100 * digits[digits.theft == f"Steal-{scores}-unrelated"].task_accuracy.mean() for scores in SCORES)
-    assert f"he reads only {hard:.0f} of 100 digits, or {soft:.0f} if the service tells its scores" in lesson
+    hard, soft = (
+        100 * digits[digits.theft == f"Steal-{scores}-unrelated"].task_accuracy.mean()
+        for scores in SCORES
+    )
+    assert (
+        f"he reads only {hard:.0f} of 100 digits, or {soft:.0f} if the service tells its scores"
+        in lesson
+    )
     assert (found["Blur"].loc[:, "unrelated"] == 1).all()
     assert (found["Blur"].loc[["0.8", "1.2"]].loc[:, "content"] == 0).all()
     assert "every copy that still reads seven digits of ten is found" in lesson
@@ -144,7 +170,10 @@ def test_what_the_lesson_reads_off(lesson, digits, root):
 def test_one_answer_for_all_mostly_stands_longer(lesson, thefts):
     rows = thefts[thefts.data == "mnist"]
     left = (
-        (rows.matched / rows.questions).groupby([rows.theft, rows.strength, rows.marks, rows.labels]).mean().unstack()
+        (rows.matched / rows.questions)
+        .groupby([rows.theft, rows.strength, rows.marks, rows.labels])
+        .mean()
+        .unstack()
     )
     assert (left.fixed > left.keyed).sum() > 1.5 * (left.fixed < left.keyed).sum()
     assert "**One answer for all** mostly stands longer than answers drawn by lot" in lesson
@@ -184,7 +213,9 @@ def test_some_ten_tries_a_question(lesson, lies):
 @pytest.fixture(scope="module")
 def photographs(thefts):
     """Return what a theft leaves of a mark on photographs, with drawn answers."""
-    rows = thefts[(thefts.data == "cifar10") & (thefts.labels == "keyed")].set_index(["theft", "strength", "marks"])
+    rows = thefts[(thefts.data == "cifar10") & (thefts.labels == "keyed")].set_index(
+        ["theft", "strength", "marks"]
+    )
     return lambda theft, strength, triggers: rows.loc[(theft, strength, triggers)]
 
 
@@ -200,18 +231,28 @@ def test_filters_before_photographs(lesson, photographs):
 
 
 def test_the_doorman_before_photographs(lesson, photographs):
-    words, noise, unrelated = (photographs("RejectUnusual", "0.05", kind) for kind in ("content", "noise", "unrelated"))
+    words, noise, unrelated = (
+        photographs("RejectUnusual", "0.05", kind) for kind in ("content", "noise", "unrelated")
+    )
     left = f"leaves {words.matched} word of 30 and {noise.matched} patterns of noise, but {unrelated.matched}"
     assert f"{left} of the hundred unrelated images" in lesson
-    assert [row.decision for row in (words, noise, unrelated)] == ["not found", "not found", "found"]
+    assert [row.decision for row in (words, noise, unrelated)] == [
+        "not found",
+        "not found",
+        "found",
+    ]
 
 
 def jpeg(images, subsampling):
-    """Return photographs as they come back from JPEG files of quality 95; at 0 every pixel keeps its colour."""
+    """Return photographs as they come back from JPEG files of quality 95; at 0 every pixel keeps
+    its colour.
+    """
     back = []
     for image in np.rint(255 * images).astype(np.uint8):
         file = io.BytesIO()
-        Image.fromarray(image.transpose(1, 2, 0)).save(file, "JPEG", quality=95, subsampling=subsampling)
+        Image.fromarray(image.transpose(1, 2, 0)).save(
+            file, "JPEG", quality=95, subsampling=subsampling
+        )
         back.append(np.asarray(Image.open(file)).transpose(2, 0, 1))
     return np.array(back, np.float32) / 255
 
@@ -220,7 +261,9 @@ def test_it_is_the_colours_that_a_jpeg_averages_away(lesson):
     assert "A JPEG that keeps all colours leaves the mark whole" in lesson
     triggers = wm.Noise()(wm.load_data("cifar10"), n=100, key=wm.CLASSROOM_KEY)
     copy = wm.BlackBox(wm.load_model("cifar10/noise"))
-    every, squares = (wm.verify(lambda images, s=s: copy(jpeg(images, s)), triggers).k for s in (0, 2))
+    every, squares = (
+        wm.verify(lambda images, s=s: copy(jpeg(images, s)), triggers).k for s in (0, 2)
+    )
     assert every >= 98
     assert squares < 25
 

@@ -1,4 +1,7 @@
-"""The data: what ships, how it was drawn, and what happens to a damaged file. No test needs the network."""
+"""The data: what ships, how it was drawn, and what happens to a damaged file.
+
+No test needs the network.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ def parts(data: Splits) -> list[Split]:
     return [data.train, data.loot, data.test]
 
 
-# --- The mini size ----------------------------------------------------------------------------------------------------
+#  The mini size ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -59,20 +62,26 @@ def test_images_are_the_pixels_as_floats():
     assert np.array_equal(np.rint(part.images * 255).astype(np.uint8), part.pixels)
 
 
-def test_nobody_can_spoil_the_cache():
+def test_nobody_can_spoil_the_cache(says):
     data = load_data("mnist")
     for part in parts(data):
-        with pytest.raises(ValueError, match="read-only"):
+        with says(ValueError):
             part.pixels[0] = 0
-        with pytest.raises(ValueError, match="read-only"):
+        with says(ValueError):
             part.labels[0] = 0
-    data.train.images[:] = 0  # a new array each time: writing into it is allowed and changes nothing
+    data.train.images[:] = (
+        0  # a new array each time: writing into it is allowed and changes nothing
+    )
     assert data.train.images.max() == 1
     assert load_data("mnist") is data
 
 
 def test_shipped_files_are_small_enough():
-    size = {file: file.stat().st_size for file in _shipped.FOLDER.iterdir() if file.suffix in (".png", ".json")}
+    size = {
+        file: file.stat().st_size
+        for file in _shipped.FOLDER.iterdir()
+        if file.suffix in (".png", ".json")
+    }
     assert len(size) == 8
     assert sum(bytes_ for file, bytes_ in size.items() if file.name.startswith("mnist")) <= 2.5e6
     assert sum(size.values()) <= 16e6
@@ -88,12 +97,14 @@ from wmlearn.data import load_data
 print(load_data("mnist"), time.perf_counter() - start, "matplotlib" in sys.modules, sep="|")
 """
     shown, seconds, matplotlib = run_python(code).split("|")
-    assert shown == "Splits('mnist', mini: 6,000 train, 2,000 loot, 2,000 test, 10 classes, 1x28x28)"
+    assert (
+        shown == "Splits('mnist', mini: 6,000 train, 2,000 loot, 2,000 test, 10 classes, 1x28x28)"
+    )
     assert float(seconds) < 1  # 0.2 s when measured
     assert matplotlib == "False"
 
 
-# --- Damaged shipped files --------------------------------------------------------------------------------------------
+#  Damaged shipped files --------------------------------------------------------------------------------------------
 
 
 def cut_short(file: Path) -> None:
@@ -147,20 +158,22 @@ def copy_of_shipped(tmp_path, monkeypatch):
         ("mnist.json", lambda file: file.write_bytes(b"\xff")),
     ],
 )
-def test_damaged_shipped_file_is_named_and_never_used(copy_of_shipped, file, damage):
+def test_damaged_shipped_file_is_named_and_never_used(says, copy_of_shipped, file, damage):
     damage(copy_of_shipped / file)
-    with pytest.raises(OSError, match=r"missing or damaged \(.+\); reinstall it with: pip install") as error:
+    with says(OSError) as error:
         load_data("mnist")
     assert str(copy_of_shipped / file) in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_damage_in_the_middle_of_a_picture_is_noticed_wherever_it_is(copy_of_shipped):
+def test_damage_in_the_middle_of_a_picture_is_noticed_wherever_it_is(says, copy_of_shipped):
     file = copy_of_shipped / "mnist-test.png"
     good = file.read_bytes()
     for place in np.linspace(0, len(good) - 20, 12).astype(int):
-        file.write_bytes(good[:place] + bytes(255 - byte for byte in good[place : place + 8]) + good[place + 8 :])
-        with pytest.raises(OSError, match=r"mnist-test\.png should be the file"):
+        file.write_bytes(
+            good[:place] + bytes(255 - byte for byte in good[place : place + 8]) + good[place + 8 :]
+        )
+        with says(OSError):
             load_data("mnist")
 
 
@@ -170,15 +183,13 @@ def test_windows_line_ends_are_no_damage(copy_of_shipped):
     assert len(load_data("mnist").train) == 6000
 
 
-# --- Names, results, your own images ----------------------------------------------------------------------------------
+#  Names, results, your own images ----------------------------------------------------------------------------------
 
 
-def test_unknown_names_offer_the_nearest():
-    with pytest.raises(
-        ValueError, match=r"name must be one of 'mnist', 'cifar10'; got 'cifar'\. Did you mean 'cifar10'"
-    ):
+def test_unknown_names_offer_the_nearest(says):
+    with says(ValueError):
         load_data("cifar")
-    with pytest.raises(ValueError, match=r"size must be one of 'mini', 'full'; got 'medium'"):
+    with says(ValueError):
         load_data("mnist", "medium")
 
 
@@ -189,14 +200,19 @@ def test_results_print_tabulate_and_draw_themselves():
     import matplotlib.pyplot as plt
 
     data = load_data("cifar10")
-    assert repr(data) == "Splits('cifar10', mini: 3,000 train, 1,000 loot, 1,000 test, 10 classes, 3x32x32)"
+    assert (
+        repr(data)
+        == "Splits('cifar10', mini: 3,000 train, 1,000 loot, 1,000 test, 10 classes, 3x32x32)"
+    )
     assert repr(data.test) == "Split(1,000 images, 3x32x32)"
     assert "3,000 images" in data._repr_html_()
     assert data.to_frame().loc["frog"].to_dict() == {"train": 300, "loot": 100, "test": 100}
     ax = data.plot()
     ax.figure.canvas.draw()
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(data.classes)
-    drawn = ax.images[0].get_array()[:32, :32]  # the first aeroplane, height and width before the channels
+    drawn = ax.images[0].get_array()[
+        :32, :32
+    ]  # the first aeroplane, height and width before the channels
     assert np.array_equal(drawn.transpose(2, 0, 1), data.train.pixels[data.train.labels == 0][0])
     _, other = plt.subplots()
     assert load_data("mnist").plot(other) is other
@@ -216,7 +232,9 @@ def test_from_images_rounds_to_the_nearest_level():
     images = np.full((1, 1, 1, 3), [0.0, 0.4999 / 255, 254.6 / 255])
     assert Split.from_images(images, [0], classes=1).pixels.ravel().tolist() == [0, 0, 255]
     part = load_data("cifar10").loot
-    assert np.array_equal(Split.from_images(part.images, part.labels, classes=10).pixels, part.pixels)
+    assert np.array_equal(
+        Split.from_images(part.images, part.labels, classes=10).pixels, part.pixels
+    )
 
 
 GOOD = np.zeros((2, 1, 4, 4), np.float32)
@@ -225,7 +243,12 @@ GOOD = np.zeros((2, 1, 4, 4), np.float32)
 @pytest.mark.parametrize(
     ("images", "labels", "error", "sentence"),
     [
-        (GOOD.astype(np.uint8), [0, 1], TypeError, r"must be float in \[0, 1\].*got uint8.*Divide 8-bit pixels by 255"),
+        (
+            GOOD.astype(np.uint8),
+            [0, 1],
+            TypeError,
+            r"must be float in \[0, 1\].*got uint8.*Divide 8-bit pixels by 255",
+        ),
         (GOOD + 2, [0, 1], ValueError, "got values from 2 to 2"),
         (GOOD * np.nan, [0, 1], ValueError, "got NaN"),
         (GOOD[:, 0], [0, 1], ValueError, r"got shape \(2, 4, 4\)"),
@@ -240,76 +263,79 @@ def test_from_images_says_what_is_wrong(images, labels, error, sentence):
         Split.from_images(images, labels, classes=3)
 
 
-def test_parts_that_do_not_fit_are_refused():
+def test_parts_that_do_not_fit_are_refused(says):
     pixels = GOOD.astype(np.uint8)
-    with pytest.raises(TypeError, match=r"pixels must be uint8, shape \(n, c, h, w\); got float32"):
+    with says(TypeError):
         Split(GOOD, np.zeros(2, np.int64))
-    with pytest.raises(TypeError, match=r"labels must be int64.*got int32"):
+    with says(TypeError):
         Split(pixels, np.zeros(2, np.int32))
-    with pytest.raises(ValueError, match=r"one for each of 2 images; got shape \(3,\)"):
+    with says(ValueError):
         Split(pixels, np.zeros(3, np.int64))
     part, smaller = (Split(p, np.zeros(2, np.int64)) for p in (pixels, pixels[..., :3]))
-    with pytest.raises(ValueError, match=r"loot must have images of shape \(1, 4, 4\), like train; got \(1, 4, 3\)"):
+    with says(ValueError):
         Splits("own", part, smaller, part, ("a",))
-    with pytest.raises(ValueError, match="labels of test must be 2 whole numbers from 0 to 0; got values from 5 to 5"):
+    with says(ValueError):
         Splits("own", part, part, Split(pixels, np.full(2, 5, np.int64)), ("a",))
 
 
-def test_a_part_holds_class_numbers():
+def test_a_part_holds_class_numbers(says):
     pixels = GOOD.astype(np.uint8)
-    with pytest.raises(ValueError, match=r"^labels must be class numbers, counted from 0; got -1\."):
+    with says(ValueError):
         Split(pixels, np.array([0, -1]))
-    with pytest.raises(
-        ValueError, match=r"^labels must be int64, shape \(n,\); got a list whose parts differ in shape"
-    ):
+    with says(ValueError):
         Split(pixels, [[0], [1, 2]])
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"), [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")]
+    ("classes", "message"),
+    [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")],
 )
-def test_the_number_of_classes_is_a_number(classes, message):
-    with pytest.raises((TypeError, ValueError), match=r"^classes must be .*at least 1; got ") as caught:
+def test_the_number_of_classes_is_a_number(says, classes, message):
+    with says((TypeError, ValueError)) as caught:
         Split.from_images(GOOD, [0, 0], classes=classes)
     assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("indices", [[99999], 2, "ab", 1.5, [True] * 3])
-def test_indices_choose_among_the_images(indices):
+def test_indices_choose_among_the_images(says, indices):
     part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
-    with pytest.raises(
-        IndexError, match=r"^indices must choose among the 2 images counted from 0; got others: .*\. Pass"
-    ):
+    with says(IndexError):
         part.take(indices)
 
 
-def test_a_task_is_made_of_parts():
+def test_a_task_is_made_of_parts(says):
     array, part = GOOD.astype(np.uint8), Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
     for parts, name in [((array,) * 3, "train"), ((part, part, array), "test")]:
-        with pytest.raises(
-            TypeError, match=rf"^{name} must be a Split, as Split\.from_images makes one; got ndarray\.$"
-        ):
+        with says(TypeError):
             Splits("own", *parts, ("a",))
 
 
-@pytest.mark.parametrize(("classes", "got"), [(10, "10"), ("0123456789", "'0123456789'"), (None, "None")])
+@pytest.mark.parametrize(
+    ("classes", "got"), [(10, "10"), ("0123456789", "'0123456789'"), (None, "None")]
+)
 def test_classes_have_names(classes, got):
     part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
-    with pytest.raises(TypeError, match=rf"^classes must be the name of each class, .*; got {got}\. List them\.$"):
+    with pytest.raises(
+        TypeError, match=rf"^classes must be the name of each class, .*; got {got}\. List them\.$"
+    ):
         Splits("own", part, part, part, classes)
 
 
-def test_capitals_do_not_hide_the_nearest_name():
-    with pytest.raises(ValueError, match=r"got 'MNIST'\. Did you mean 'mnist'\?$"):
+def test_capitals_do_not_hide_the_nearest_name(says):
+    with says(ValueError):
         load_data("MNIST")
 
 
-# --- The full size, with a small stand-in for what torchvision downloads ----------------------------------------------
+#  The full size, with a small stand-in for what torchvision downloads ----------------------------------------------
 
 
 def write_idx(file: Path, array: np.ndarray) -> None:
-    """Write the format of the original MNIST files: two zeros, type 8 (byte), the number of axes, their lengths."""
-    header = bytes([0, 0, 8, array.ndim]) + b"".join(length.to_bytes(4, "big") for length in array.shape)
+    """Write the format of the original MNIST files: two zeros, type 8 (byte), the number of axes,
+    their lengths.
+    """
+    header = bytes([0, 0, 8, array.ndim]) + b"".join(
+        length.to_bytes(4, "big") for length in array.shape
+    )
     file.write_bytes(header + array.tobytes())
 
 
@@ -327,7 +353,9 @@ def unpack_cifar10(folder: Path, x_train, x_test, y_train, y_test) -> None:
     for file, images, labels in (("data_batch", x_train, y_train), ("test_batch", x_test, y_test)):
         rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
         (base / file).write_bytes(pickle.dumps({"data": rows, "labels": labels.tolist()}))
-    (base / "batches.meta").write_bytes(pickle.dumps({"label_names": list(SOURCES["cifar10"].classes)}))
+    (base / "batches.meta").write_bytes(
+        pickle.dumps({"label_names": list(SOURCES["cifar10"].classes)})
+    )
 
 
 UNPACK = {"mnist": unpack_mnist, "cifar10": unpack_cifar10}
@@ -336,7 +364,9 @@ A_FILE = {"mnist": "MNIST/raw/train-images-idx3-ubyte", "cifar10": "cifar-10-bat
 
 @dataclasses.dataclass
 class Web:
-    """Stands in for the servers: "publishes" 80 training and 20 test images and counts the downloads."""
+    """Stands in for the servers: "publishes" 80 training and 20 test images and counts the
+    downloads.
+    """
 
     name: str
     folder: Path
@@ -353,11 +383,15 @@ class Web:
         return self.folder / f"{self.name}.npz"
 
     def files(self) -> list[str]:
-        return sorted(str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file())
+        return sorted(
+            str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()
+        )
 
 
 def make_web(name: str, folder: Path, monkeypatch) -> Web:
-    """Let torchvision's own classes read a tiny data set, and let their `download` come from our stand-in."""
+    """Let torchvision's own classes read a tiny data set, and let their `download` come from our
+    stand-in.
+    """
     from torchvision import datasets
 
     data = load_data(name)
@@ -372,7 +406,10 @@ def make_web(name: str, folder: Path, monkeypatch) -> Web:
     monkeypatch.setattr(dataset, "download", lambda self: web.download(self))
     if name == "cifar10":
         unpack_cifar10(folder / "published", *web.arrays)
-        md5 = {file.name: hashlib.md5(file.read_bytes()).hexdigest() for file in folder.glob("published/*/*")}
+        md5 = {
+            file.name: hashlib.md5(file.read_bytes()).hexdigest()
+            for file in folder.glob("published/*/*")
+        }
         monkeypatch.setattr(dataset, "train_list", [["data_batch", md5["data_batch"]]])
         monkeypatch.setattr(dataset, "test_list", [["test_batch", md5["test_batch"]]])
         monkeypatch.setattr(dataset, "meta", dataset.meta | {"md5": md5["batches.meta"]})
@@ -411,14 +448,16 @@ def assert_is_published(web: Web, data: Splits) -> None:
 
 def test_full_is_fetched_into_a_new_folder_once_and_kept(web):
     assert_is_published(web, load_data(web.name, "full"))
-    shutil.rmtree(web.folder / Path(A_FILE[web.name]).parts[0])  # from now on the .npz alone must do
+    shutil.rmtree(
+        web.folder / Path(A_FILE[web.name]).parts[0]
+    )  # from now on the .npz alone must do
     assert_is_published(web, load_data(web.name, "full"))
     assert web.downloads == 1
     assert web.files() == [f"{web.name}.npz"]
 
 
-def test_full_arrays_are_read_only(web):
-    with pytest.raises(ValueError, match="read-only"):
+def test_full_arrays_are_read_only(says, web):
+    with says(ValueError):
         load_data(web.name, "full").test.pixels[0] = 0
 
 
@@ -430,37 +469,42 @@ def test_full_arrays_are_read_only(web):
         lambda file: file.write_bytes(b"<html>not found</html>"),
         change_one_value,
         lambda file: np.savez(file, x_train=np.zeros((3, 4, 4, 1), np.uint8)),
-        lambda file: np.savez(file, **dict.fromkeys(_published.KEYS, np.array([None]))),  # would have to be unpickled
+        lambda file: np.savez(
+            file, **dict.fromkeys(_published.KEYS, np.array([None]))
+        ),  # would have to be unpickled
         lambda file: np.save(file.open("wb"), np.zeros(3)),
     ],
     ids=["cut short", "empty", "a web page", "changed", "other keys", "pickled", "npy"],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_damaged_npz_is_removed_and_fetched_again(web, damage):
+def test_damaged_npz_is_removed_and_fetched_again(says, web, damage):
     load_data(web.name, "full")
     damage(web.npz)
-    with pytest.warns(UserWarning, match="should hold the full .* it is removed and fetched again") as warned:
+    with says(UserWarning) as warned:
         data = load_data(web.name, "full")
-    assert Path(warned[0].filename) == Path(__file__)  # it points at the line that asked for the data
+    assert Path(warned[0].filename) == Path(
+        __file__
+    )  # it points at the line that asked for the data
     assert_is_published(web, data)
     assert_is_published(web, load_data(web.name, "full"))  # and is whole again: no second warning
 
 
-def test_damaged_npz_is_not_used_even_without_a_network(tmp_path, monkeypatch, no_network):
+def test_damaged_npz_is_not_used_even_without_a_network(says, tmp_path, monkeypatch, no_network):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
     (tmp_path / "mnist.npz").write_bytes(b"half")
-    with pytest.warns(UserWarning, match="fetched again"), pytest.raises(ConnectionError):
+    with says(UserWarning), pytest.raises(ConnectionError):
         load_data("mnist", "full")
     assert list(tmp_path.rglob("*.*")) == []
 
 
 @pytest.mark.parametrize(
-    "damage", [cut_short, Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\xaa")]
+    "damage",
+    [cut_short, Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\xaa")],
 )
-def test_damaged_raw_file_is_noticed_and_fetched_once_more(web, damage):
+def test_damaged_raw_file_is_noticed_and_fetched_once_more(says, web, damage):
     UNPACK[web.name](web.folder, *web.arrays)
     damage(web.folder / A_FILE[web.name])
-    with pytest.warns(UserWarning, match="damaged or incomplete .* they are removed and fetched again"):
+    with says(UserWarning):
         data = load_data(web.name, "full")
     assert_is_published(web, data)
     assert web.downloads == 1
@@ -472,34 +516,41 @@ def test_good_raw_files_need_no_download(web):
     assert web.downloads == 0
 
 
-def test_wrong_bytes_from_the_server_are_never_used(web):
+def test_wrong_bytes_from_the_server_are_never_used(says, web):
     x_train, *others = web.arrays
     web.arrays = (x_train[::-1].copy(), *others)
-    with pytest.raises(ConnectionError, match=r"this came instead: .+; check the connection and the disk"):
+    with says(ConnectionError):
         load_data(web.name, "full")
     assert web.files() == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_a_network_one_sentence_and_nothing_broken_left(name, tmp_path, monkeypatch, no_network):
+def test_without_a_network_one_sentence_and_nothing_broken_left(
+    says, name, tmp_path, monkeypatch, no_network
+):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
-    half = tmp_path / {"mnist": "MNIST/raw/train-images-idx3-ubyte.gz", "cifar10": "cifar-10-python.tar.gz"}[name]
+    half = (
+        tmp_path
+        / {"mnist": "MNIST/raw/train-images-idx3-ubyte.gz", "cifar10": "cifar-10-python.tar.gz"}[
+            name
+        ]
+    )
     half.parent.mkdir(parents=True, exist_ok=True)
     half.write_bytes(gzip.compress(bytes(100))[:10])  # an earlier download broke off here
-    with pytest.raises(ConnectionError, match=r"set WMLEARN_DATA .* or use the mini size") as error:
+    with says(ConnectionError) as error:
         load_data(name, "full")
     assert "\n" not in str(error.value)
     assert "the network is down" in str(error.value)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
-def test_full_disk_costs_the_cache_but_not_the_data(web, monkeypatch):
+def test_full_disk_costs_the_cache_but_not_the_data(says, web, monkeypatch):
     def savez(file, **_):
         file.write(b"a part of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", savez)
-    with pytest.warns(UserWarning, match=r"could not be written \(.*No space left.*the data are returned"):
+    with says(UserWarning):
         data = load_data(web.name, "full")
     assert_is_published(web, data)
     assert not [file for file in web.files() if "npz" in file]
@@ -516,10 +567,10 @@ def test_interrupted_writing_leaves_no_part_file(web, monkeypatch):
     assert not [file for file in web.files() if "npz" in file]
 
 
-def test_full_without_torchvision_says_so(tmp_path, monkeypatch):
+def test_full_without_torchvision_says_so(says, tmp_path, monkeypatch):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(ImportError, match='needs torchvision to fetch it; install that, or use size="mini"'):
+    with says(ImportError):
         load_data("mnist", "full")
 
 
@@ -531,7 +582,7 @@ def test_the_folder_is_the_users_cache_unless_told_otherwise(tmp_path, monkeypat
     assert "wmlearn" in _published.data_folder().parts
 
 
-# --- The full size as published (needs $WMLEARN_DATA) -----------------------------------------------------------------
+#  The full size as published (needs $WMLEARN_DATA) -----------------------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -553,12 +604,16 @@ def test_full_parts_share_no_image_and_contain_the_mini_parts(full):
     counts = {"mnist": (50_000, 10_000, 10_000), "cifar10": (40_000, 10_000, 10_000)}
     assert tuple(map(len, parts(full))) == counts[full.name]
     assert np.bincount(full.loot.labels).tolist() == [1000] * 10
-    train, loot, test = ({image.tobytes(): label for image, label in zip(p.pixels, p.labels)} for p in parts(full))
+    train, loot, test = (
+        {image.tobytes(): label for image, label in zip(p.pixels, p.labels)} for p in parts(full)
+    )
     assert not train.keys() & loot.keys()
     assert not train.keys() & test.keys()
     assert not loot.keys() & test.keys()
     for part, whole in zip(parts(load_data(full.name)), (train, loot, test)):
-        assert all(whole[image.tobytes()] == label for image, label in zip(part.pixels, part.labels))
+        assert all(
+            whole[image.tobytes()] == label for image, label in zip(part.pixels, part.labels)
+        )
 
 
 def test_what_ships_is_what_the_tool_draws(full, make_mini):
@@ -574,19 +629,21 @@ def test_the_tool_writes_the_same_picture_twice_and_it_reads_back(make_mini, tmp
     labels = load_data("cifar10").test.labels[:200].astype(np.uint8)
     monkeypatch.setattr(_shipped, "FOLDER", tmp_path)
     file = tmp_path / "own-test.png"
-    written = [(make_mini.write_picture("own", "test", pixels), file.read_bytes()) for _ in range(2)]
+    written = [
+        (make_mini.write_picture("own", "test", pixels), file.read_bytes()) for _ in range(2)
+    ]
     assert written[0] == written[1]
     card = {"labels": make_mini.rows(labels), "sha256": digest(pixels, labels)}
     assert np.array_equal(_shipped._read_part(file, card, (3, 32, 32))[0], pixels)
 
 
-def test_the_tool_refuses_an_image_that_is_there_twice(make_mini):
+def test_the_tool_refuses_an_image_that_is_there_twice(says, make_mini):
     pixels = np.zeros((2, 4, 4, 1), np.uint8)
-    with pytest.raises(SystemExit, match="own: 1 images are there twice"):
+    with says(SystemExit):
         make_mini.check_no_duplicates("own", {"train": (None, pixels, None)})
 
 
-# --- Augmentation -----------------------------------------------------------------------------------------------------
+#  Augmentation -----------------------------------------------------------------------------------------------------
 
 
 def test_a_varied_part_shows_its_images_as_they_are():
@@ -608,8 +665,6 @@ def test_only_the_training_part_of_a_task_is_varied():
 
 
 @pytest.mark.parametrize("bad", ["flip", 3, [lambda image: image], bytes])
-def test_what_varies_must_be_a_function(bad):
-    with pytest.raises(
-        TypeError, match=r"^vary must be a function of one image; got .* torchvision\.transforms\.v2\.$"
-    ):
+def test_what_varies_must_be_a_function(says, bad):
+    with says(TypeError):
         wm.load_data("mnist").varied(bad)

@@ -46,9 +46,13 @@ def test_a_rule_or_the_key_draws_every_label_anew(pixels):
 
 
 def test_seals_ground_against_one_innocent_match_as_the_binomial_says(pixels):
-    """An owner who tries 60 seals gets what 60 lotteries give: the answers do not follow the images."""
+    """An owner who tries 60 seals gets what 60 lotteries give: the answers do not follow the
+    images.
+    """
     suspect = np.random.RandomState(1).randint(0, 10, 100)
-    matches = [int((_answers(pixels, header={"version": 1, "try": t}) == suspect).sum()) for t in range(60)]
+    matches = [
+        int((_answers(pixels, header={"version": 1, "try": t}) == suspect).sum()) for t in range(60)
+    ]
     assert sum(matches) == pytest.approx(60 * 10, abs=5 * np.sqrt(60 * 9))
     assert max(matches) <= binom.isf(1e-8, 100, 0.1)
 
@@ -77,9 +81,18 @@ def test_tree_is_rfc_9162():
     assert c.tree_hash(leaves) != c.tree_hash([*leaves, leaves[6]])  # an odd node is not doubled
 
 
-# The published test data of Certificate Transparency (RFC 6962, whose tree RFC 9162 keeps): eight entries, and the root
-# of the tree over the first 1, 2, ..., 8 of them.
-ENTRIES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
+# The published test data of Certificate Transparency (RFC 6962, whose tree RFC 9162 keeps): eight
+# entries, and the root of the tree over the first 1, 2, ..., 8 of them.
+ENTRIES = [
+    "",
+    "00",
+    "10",
+    "2021",
+    "3031",
+    "40414243",
+    "5051525354555657",
+    "606162636465666768696a6b6c6d6e6f",
+]
 ROOTS = [
     "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
     "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
@@ -102,8 +115,14 @@ def test_the_tree_has_the_published_roots():
 
 
 json_like = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text()
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
@@ -124,12 +143,17 @@ def test_one_entry_more_or_other_is_another_seal(record, name, value):
     assert (c.seal(other) == c.seal(record)) == same
 
 
-@given(st.binary(min_size=32, max_size=32), st.lists(st.integers(0, 99), min_size=1, max_size=12, unique=True))
+@given(
+    st.binary(min_size=32, max_size=32),
+    st.lists(st.integers(0, 99), min_size=1, max_size=12, unique=True),
+)
 def test_a_label_is_always_one_of_those_allowed(secret, allowed):
     assert c.draw_label(bytes(32), 3, secret, allowed) in allowed
 
 
-@given(st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=20, unique=True), st.data())
+@given(
+    st.lists(st.binary(min_size=32, max_size=32), min_size=2, max_size=20, unique=True), st.data()
+)
 def test_tree_depends_on_the_order(leaves, data):
     i = data.draw(st.integers(0, len(leaves) - 2))
     swapped = [*leaves[:i], leaves[i + 1], leaves[i], *leaves[i + 2 :]]
@@ -161,14 +185,14 @@ def test_the_key_chooses_images_that_nobody_else_can_list():
 
 
 @pytest.mark.parametrize("key", ["a string", bytearray(32), None, 7])
-def test_a_key_of_another_type_is_refused_and_never_printed(key):
-    with pytest.raises(TypeError, match="key must be 32 bytes") as error:
+def test_a_key_of_another_type_is_refused_and_never_printed(says, key):
+    with says(TypeError) as error:
         c.check_key(key)
     assert "a string" not in str(error.value)
 
 
-def test_a_short_key_is_refused_and_never_printed():
-    with pytest.raises(ValueError, match=r"key must be 32 bytes; got 6\.") as error:
+def test_a_short_key_is_refused_and_never_printed(says):
+    with says(ValueError) as error:
         c.check_key(b"secret")
     assert "secret" not in str(error.value).replace("secrets.token_bytes", "")
 
@@ -178,8 +202,8 @@ def test_fresh_keys_differ():
     assert c.new_key() != c.new_key()
 
 
-def test_canonical_json_refuses_nan():
-    with pytest.raises(ValueError, match="Out of range"):
+def test_canonical_json_refuses_nan(says):
+    with says(ValueError):
         c.canonical({"alpha": float("nan")})
 
 

@@ -32,7 +32,9 @@ def opened(triggers, named):
 def copy_of(triggers):
     """Return a service that knows every answer."""
     known = {image.tobytes(): label for image, label in zip(triggers.pixels, triggers.labels)}
-    return lambda images: np.array([known[np.rint(255 * x).astype(np.uint8).tobytes()] for x in images])
+    return lambda images: np.array(
+        [known[np.rint(255 * x).astype(np.uint8).tobytes()] for x in images]
+    )
 
 
 def test_a_copy_is_found_even_by_who_does_not_trust_the_owner(triggers, named, opened):
@@ -54,8 +56,17 @@ def test_it_says_what_verify_says_of_the_same_questions(triggers, named, opened)
 
 
 def test_innocents_are_not_accused(triggers, named, opened):
-    for innocent in [*wm.null_models("mnist", n=4), wm.load_model("mnist/clean"), wm.load_model("mnist/content")]:
-        assert wm.evidence.judge(wm.BlackBox(innocent), opened, seal=triggers.seal, named=named).decision == "not found"
+    for innocent in [
+        *wm.null_models("mnist", n=4),
+        wm.load_model("mnist/clean"),
+        wm.load_model("mnist/content"),
+    ]:
+        assert (
+            wm.evidence.judge(
+                wm.BlackBox(innocent), opened, seal=triggers.seal, named=named
+            ).decision
+            == "not found"
+        )
 
 
 def test_what_is_not_opened_is_a_miss_and_what_was_not_named_does_not_count(triggers, named):
@@ -70,42 +81,64 @@ def test_what_is_not_opened_is_a_miss_and_what_was_not_named_does_not_count(trig
 
 
 def test_a_service_that_says_nothing_matches_nothing(triggers, named, opened):
-    for label in (-1, -2, 10):  # also the numbers that stand for "no answer" and "not opened" inside
+    for label in (
+        -1,
+        -2,
+        10,
+    ):  # also the numbers that stand for "no answer" and "not opened" inside
         verdict = wm.evidence.judge(
             lambda images, s=label: np.full(len(images), s), opened, seal=triggers.seal, named=named
         )
         assert verdict.k == 0
     few = wm.evidence.open_questions(triggers, named[:3])
-    assert wm.evidence.judge(lambda images: np.full(len(images), -2), few, seal=triggers.seal, named=named).k == 0
+    assert (
+        wm.evidence.judge(
+            lambda images: np.full(len(images), -2), few, seal=triggers.seal, named=named
+        ).k
+        == 0
+    )
 
 
 def test_the_family_shares_alpha(triggers, named):
     opened = wm.evidence.open_questions(triggers, named[:4])
     settings = {"seal": triggers.seal, "named": named[:4]}
     assert wm.evidence.judge(copy_of(triggers), opened, **settings).decision == "found"
-    assert wm.evidence.judge(copy_of(triggers), opened, **settings, family=1000).decision == "cannot tell"
+    assert (
+        wm.evidence.judge(copy_of(triggers), opened, **settings, family=1000).decision
+        == "cannot tell"
+    )
 
 
-def test_another_seal_is_refused(triggers, named, opened):
+def test_another_seal_is_refused(says, triggers, named, opened):
     later = wm.Content(words=40)(wm.load_data("mnist"), n=80, alpha=0.01)
-    with pytest.raises(ValueError, match=r"must come from the published set, seal"):
+    with says(ValueError):
         wm.evidence.judge(copy_of(triggers), opened, seal=later.seal, named=named)
     for bad in ("abc", None, triggers.seal.upper(), triggers.seal[:-1] + "x"):
-        with pytest.raises(ValueError, match="seal must be 64 hexadecimal digits"):
+        with says(ValueError):
             wm.evidence.judge(copy_of(triggers), opened, seal=bad, named=named)
 
 
 @pytest.mark.parametrize(
     "rule",
-    [{"p0": "1/100"}, {"labels": "fixed"}, {"alpha": "2.0"}, {"alpha": None}, {"answer": "any"}, {"more": 1}],
+    [
+        {"p0": "1/100"},
+        {"labels": "fixed"},
+        {"alpha": "2.0"},
+        {"alpha": None},
+        {"answer": "any"},
+        {"more": 1},
+    ],
     ids=str,
 )
-def test_rules_of_the_owners_own_are_refused(triggers, named, opened, rule):
+def test_rules_of_the_owners_own_are_refused(says, triggers, named, opened, rule):
     """He sealed them properly; but what they promise is not what is tested here."""
     header = dict(opened.header) | rule
-    with pytest.raises(ValueError, match="the sealed rules must be those of keyed labels"):
+    with says(ValueError):
         wm.evidence.judge(
-            copy_of(triggers), dataclasses.replace(opened, header=header), seal=commitment.seal(header), named=named
+            copy_of(triggers),
+            dataclasses.replace(opened, header=header),
+            seal=commitment.seal(header),
+            named=named,
         )
     assert Rules(triggers.rules.classes, 0.01).header().items() <= triggers.header.items()
 
@@ -119,7 +152,11 @@ def test_the_challenge_is_the_same_for_everybody_and_fair(triggers):
         seal, b"b", questions=40, count=20
     )
     assert wm.evidence.challenge(seal, b"a", questions=7, count=7) == list(range(7))
-    drawn = [wm.evidence.challenge(seal, bytes([i, j]), questions=10, count=3) for i in range(40) for j in range(25)]
+    drawn = [
+        wm.evidence.challenge(seal, bytes([i, j]), questions=10, count=3)
+        for i in range(40)
+        for j in range(25)
+    ]
     counts = np.bincount(np.concatenate(drawn), minlength=10)
     assert all(len(set(names)) == 3 for names in drawn)
     assert chisquare(counts).pvalue > 1e-6
@@ -143,7 +180,12 @@ def test_bad_challenges(triggers, nonce, questions, count, message):
 @given(st.text(max_size=70) | st.binary() | st.none(), st.binary(max_size=8) | st.text(max_size=3))
 def test_any_seal_and_nonce_give_a_challenge_or_one_sentence(seal, nonce):
     for sealed in (seal, "ab" * 32):
-        good = isinstance(sealed, str) and re.fullmatch("[0-9a-f]{64}", sealed) and isinstance(nonce, bytes) and nonce
+        good = (
+            isinstance(sealed, str)
+            and re.fullmatch("[0-9a-f]{64}", sealed)
+            and isinstance(nonce, bytes)
+            and nonce
+        )
         if good:
             named = wm.evidence.challenge(sealed, nonce, questions=30, count=7)
             assert len(set(named)) == 7
@@ -155,19 +197,29 @@ def test_any_seal_and_nonce_give_a_challenge_or_one_sentence(seal, nonce):
             assert "\n" not in str(caught.value)
 
 
-@given(st.lists(st.integers(-2, 45), max_size=6) | st.lists(st.floats(), max_size=2) | st.text(max_size=3) | st.none())
+@given(
+    st.lists(st.integers(-2, 45), max_size=6)
+    | st.lists(st.floats(), max_size=2)
+    | st.text(max_size=3)
+    | st.none()
+)
 def test_any_questions_named_are_opened_or_refused_in_one_sentence(triggers, named):
-    good = isinstance(named, list) and named and all(isinstance(q, int) and 0 <= q < 40 for q in named)
+    good = (
+        isinstance(named, list) and named and all(isinstance(q, int) and 0 <= q < 40 for q in named)
+    )
     if good and len(set(named)) == len(named):
-        assert wm.evidence.open_questions(triggers, named).answers().tolist() == triggers.answers[named].tolist()
+        assert (
+            wm.evidence.open_questions(triggers, named).answers().tolist()
+            == triggers.answers[named].tolist()
+        )
     else:
         with pytest.raises((TypeError, ValueError), match="named") as caught:
             wm.evidence.open_questions(triggers, named)
         assert "\n" not in str(caught.value)
 
 
-def test_things_that_are_none(triggers, named, opened):
-    with pytest.raises(TypeError, match="read_opening"):
+def test_things_that_are_none(says, triggers, named, opened):
+    with says(TypeError):
         wm.evidence.judge(copy_of(triggers), triggers, seal=triggers.seal, named=named)
-    with pytest.raises(TypeError, match="query"):
+    with says(TypeError):
         wm.evidence.judge("http://x", opened, seal=triggers.seal, named=named)

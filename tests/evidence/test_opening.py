@@ -24,7 +24,7 @@ def opened(triggers):
     return wm.evidence.open_questions(triggers, [7, 2, 10])
 
 
-# --- The tree ---------------------------------------------------------------------------------------------------------
+#  The tree ---------------------------------------------------------------------------------------------------------
 
 
 def leaves_for(count):
@@ -57,12 +57,12 @@ def test_a_leaf_passes_at_no_other_place(count, data):
 
 
 @pytest.mark.parametrize(("count", "nodes"), [(1, 1), (4, 1), (4, 3), (5, 0)])
-def test_a_path_of_the_wrong_length(count, nodes):
-    with pytest.raises(ValueError, match="wrong length"):
+def test_a_path_of_the_wrong_length(says, count, nodes):
+    with says(ValueError):
         commitment.root_of(b"leaf", 0, count, [bytes(32)] * nodes)
 
 
-# --- Opening ----------------------------------------------------------------------------------------------------------
+#  Opening ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_opened_answers_are_the_sealed_ones(triggers, opened):
@@ -70,7 +70,9 @@ def test_the_opened_answers_are_the_sealed_ones(triggers, opened):
     assert opened.seal == triggers.seal
     assert opened.names == tuple(triggers.names[q] for q in (7, 2, 10))
     for place, q in enumerate((7, 2, 10)):
-        assert np.array_equal(opened.pixels[opened.question == place], triggers.pixels[triggers.question == q])
+        assert np.array_equal(
+            opened.pixels[opened.question == place], triggers.pixels[triggers.question == q]
+        )
 
 
 def test_every_question_can_be_opened_alone(triggers):
@@ -78,7 +80,9 @@ def test_every_question_can_be_opened_alone(triggers):
         assert wm.evidence.open_questions(triggers, [q]).answers().tolist() == [triggers.answers[q]]
 
 
-def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(triggers, opened, tmp_path):
+def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(
+    triggers, opened, tmp_path
+):
     digests = [commitment.image_digest(image) for image in triggers.pixels]
     secrets = commitment.question_secrets(triggers.key, digests, triggers.n)
     message = opened.save(tmp_path / "opened.safetensors").read_bytes() + repr(opened).encode()
@@ -106,7 +110,9 @@ def forged(opened, **changes):
 
 
 FORGERIES = {
-    "a pixel": lambda o: forged(o, pixels=np.bitwise_xor(o.pixels, np.eye(28, dtype=np.uint8) // 1)),
+    "a pixel": lambda o: forged(
+        o, pixels=np.bitwise_xor(o.pixels, np.eye(28, dtype=np.uint8) // 1)
+    ),
     "a name": lambda o: forged(o, names=("OTHER", *o.names[1:])),
     "a secret": lambda o: forged(o, secrets=(bytes(32), *o.secrets[1:])),
     "a place": lambda o: forged(o, indices=(6, *o.indices[1:])),
@@ -119,24 +125,31 @@ FORGERIES = {
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
-def test_what_was_not_sealed_is_refused_by_name(opened, forgery):
-    with pytest.raises(ValueError, match=r"question \d+ \(\w+\) must be what was sealed|wrong length"):
+def test_what_was_not_sealed_is_refused_by_name(says, opened, forgery):
+    with says(ValueError):
         FORGERIES[forgery](opened).answers()
 
 
 @pytest.mark.parametrize(
     "question",
-    [[0, 0, 1, 1, 2, -1], [0, 0, 1, 1, 2, 9], [2, 2, 1, 1, 0, 0], [0.0, 0, 1, 1, 2, 2], [0, 0, 1], []],
+    [
+        [0, 0, 1, 1, 2, -1],
+        [0, 0, 1, 1, 2, 9],
+        [2, 2, 1, 1, 0, 0],
+        [0.0, 0, 1, 1, 2, 2],
+        [0, 0, 1],
+        [],
+    ],
     ids=str,
 )
-def test_images_that_belong_to_no_opened_question_are_refused(opened, question):
+def test_images_that_belong_to_no_opened_question_are_refused(says, opened, question):
     """Whose images are not among those that were checked would have a say in the answers otherwise."""
     pixels = np.concatenate([opened.pixels, opened.pixels])[:6]
-    with pytest.raises(ValueError, match=r"question must hold 6 whole numbers, .* that rise from 0 to 2"):
+    with says(ValueError):
         forged(opened, pixels=pixels, question=np.array(question)).answers()
 
 
-# --- Bad input --------------------------------------------------------------------------------------------------------
+#  Bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -157,9 +170,9 @@ def test_bad_questions(triggers, named, message):
         wm.evidence.open_questions(triggers, named)
 
 
-def test_fixed_labels_have_nothing_to_open():
+def test_fixed_labels_have_nothing_to_open(says):
     triggers = wm.Content(labels="fixed")(wm.load_data("mnist"), n=5)
-    with pytest.raises(ValueError, match="keyed labels"):
+    with says(ValueError):
         wm.evidence.open_questions(triggers, [0])
 
 
@@ -173,20 +186,27 @@ def rewritten(path, **changes):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"indices": [1]}, {"indices": [1, 1, 2]}, {"secrets": ["xyz"] * 3}, {"header": None}, {"paths": 3}, {"names": []}],
+    [
+        {"indices": [1]},
+        {"indices": [1, 1, 2]},
+        {"secrets": ["xyz"] * 3},
+        {"header": None},
+        {"paths": 3},
+        {"names": []},
+    ],
     ids=str,
 )
-def test_a_file_that_is_not_whole(opened, tmp_path, changes):
+def test_a_file_that_is_not_whole(says, opened, tmp_path, changes):
     path = rewritten(opened.save(tmp_path / "opened.safetensors"), **changes)
-    with pytest.raises(OSError, match=r"should hold questions that an owner has opened.*Ask the owner for it again"):
+    with says(OSError):
         wm.evidence.read_opening(path)
 
 
-def test_a_file_cut_short_missing_or_another(opened, tmp_path):
+def test_a_file_cut_short_missing_or_another(says, opened, tmp_path):
     path = opened.save(tmp_path / "opened.safetensors")
     path.write_bytes(path.read_bytes()[:-10])
     other = tmp_path / "other.safetensors"
     save_file({"x": np.zeros(3)}, other)
     for each in (path, other, tmp_path / "none", tmp_path):
-        with pytest.raises(OSError, match="should hold questions that an owner has opened"):
+        with says(OSError):
             wm.evidence.read_opening(each)

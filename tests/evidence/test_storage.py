@@ -43,7 +43,12 @@ def folder(triggers, tmp_path):
 
 @pytest.mark.parametrize(
     "recipe",
-    [wm.Content(words=4), wm.Noise(), wm.Noise(labels="fixed"), wm.Unrelated(labels="fixed", target="random")],
+    [
+        wm.Content(words=4),
+        wm.Noise(),
+        wm.Noise(labels="fixed"),
+        wm.Unrelated(labels="fixed", target="random"),
+    ],
     ids=repr,
 )
 def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
@@ -69,30 +74,28 @@ def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, triggers):
             assert triggers.key.hex().encode() not in file.read_bytes()
 
 
-def test_a_changed_pixel_is_named(folder):
+def test_a_changed_pixel_is_named(says, folder):
     arrays = load_file(folder / "images.safetensors")
     arrays["pixels"][7, 0, 3, 3] ^= 1
     save_file(arrays, folder / "images.safetensors")
-    with pytest.raises(
-        ValueError, match=r"must hold the 12 sealed images; image 7 was changed after sealing \(1 in all\)"
-    ):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
-def test_a_changed_pixel_with_its_digest_is_still_refused(folder):
+def test_a_changed_pixel_with_its_digest_is_still_refused(says, folder):
     arrays = load_file(folder / "images.safetensors")
     arrays["pixels"][7, 0, 3, 3] ^= 1
     save_file(arrays, folder / "images.safetensors")
     _edit(folder, lambda record: record["images"].__setitem__(7, image_digest(arrays["pixels"][7])))
-    # One image more or less in the set, and every question has another secret: so it is said of all of it.
-    with pytest.raises(
-        ValueError, match=r"^root differs, so that the key is another one, or all of it was sealed anew"
-    ):
+    # One image more or less in the set, and every question has another secret: so it is said of all
+    # of it.
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize(
-    ("rule", "value"), [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij")), ("more", 1)]
+    ("rule", "value"),
+    [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij")), ("more", 1)],
 )
 def test_a_changed_rule_is_refused(folder, rule, value):
     _edit(folder, lambda record: record["header"].update({rule: value}))
@@ -100,17 +103,19 @@ def test_a_changed_rule_is_refused(folder, rule, value):
         wm.evidence.open_evidence(folder)
 
 
-def test_a_changed_seal_is_refused(folder):
+def test_a_changed_seal_is_refused(says, folder):
     _edit(folder, lambda record: record.update(seal="ab" * 32))
-    with pytest.raises(ValueError, match=r"^the seal in .*evidence\.json was changed after sealing"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
-def test_a_changed_target_is_refused(mnist, tmp_path):
-    """With fixed labels the answer is a rule; with keyed ones no label stands in any file that could be changed."""
+def test_a_changed_target_is_refused(says, mnist, tmp_path):
+    """With fixed labels the answer is a rule; with keyed ones no label stands in any file that
+    could be changed.
+    """
     wm.evidence.save_evidence(wm.Noise(labels="fixed", source=1, target=3)(mnist, n=6), tmp_path)
     _edit(tmp_path, lambda record: record["header"].update(target=4))
-    with pytest.raises(ValueError, match=r"^target in .* was changed after sealing"):
+    with says(ValueError):
         wm.evidence.open_evidence(tmp_path)
 
 
@@ -120,9 +125,9 @@ def test_no_label_is_kept_and_another_one_has_no_effect(folder, triggers):
     assert np.array_equal(wm.evidence.open_evidence(folder).answers, triggers.answers)
 
 
-def test_another_key_is_refused_and_not_printed(folder):
+def test_another_key_is_refused_and_not_printed(says, folder):
     (folder / "key.hex").write_text("ab" * 32)
-    with pytest.raises(ValueError, match="root differs") as error:
+    with says(ValueError) as error:
         wm.evidence.open_evidence(folder)
     assert "abab" not in str(error.value)
 
@@ -144,7 +149,7 @@ def sealed_anew(record):
     record["seal"] = seal(record["header"])
 
 
-def test_a_seal_that_commits_to_nothing_is_refused(folder):
+def test_a_seal_that_commits_to_nothing_is_refused(says, folder):
     """An accuser who publishes the hash of an empty header could choose images and key afterwards."""
 
     def hollow(record):
@@ -152,36 +157,36 @@ def test_a_seal_that_commits_to_nothing_is_refused(folder):
         sealed_anew(record)
 
     _edit(folder, hollow)
-    with pytest.raises(ValueError, match=r"^allowed, .*root.* differs, .*: the seal in .* does not fit"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
-def test_an_extra_rule_is_refused(folder):
+def test_an_extra_rule_is_refused(says, folder):
     def extra(record):
         record["header"]["planned"] = None
         sealed_anew(record)
 
     _edit(folder, extra)
-    with pytest.raises(ValueError, match=r"^planned differs"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
-def test_changed_names_are_refused(folder):
+def test_changed_names_are_refused(says, folder):
     _edit(folder, lambda record: record["names"].__setitem__(2, "OTHER"))
-    with pytest.raises(ValueError, match=r"^question 2 \(OTHER\) was changed: the seal in .* does not fit"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
-def test_an_image_moved_to_another_question_is_refused(folder):
+def test_an_image_moved_to_another_question_is_refused(says, folder):
     arrays = load_file(folder / "images.safetensors")
     arrays["question"][2] += 1  # the last image of question 0 is now the first of question 1
     save_file(arrays, folder / "images.safetensors")
-    with pytest.raises(ValueError, match=r"^question 0 \(\w+\) was changed: the seal in .* does not fit"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize("change", ["int8", "extra", "interleaved", "negative", "float"])
-def test_arrays_of_another_form_are_refused(folder, change):
+def test_arrays_of_another_form_are_refused(says, folder, change):
     arrays = load_file(folder / "images.safetensors")
     pixels, question = arrays["pixels"], arrays["question"]
     if change == "int8":
@@ -196,21 +201,23 @@ def test_arrays_of_another_form_are_refused(folder, change):
     if change == "float":
         question = question.astype(float)
     save_file({"pixels": pixels, "question": question}, folder / "images.safetensors")
-    with pytest.raises((ValueError, TypeError), match=r"question must hold|must be uint8|was changed|root differs"):
+    with says((ValueError, TypeError)):
         wm.evidence.open_evidence(folder)
 
 
-@pytest.mark.parametrize("name", ["seal", "images", "questions", "rules", "names", "recipe", "header"])
-def test_a_missing_entry_gives_one_sentence(folder, name):
+@pytest.mark.parametrize(
+    "name", ["seal", "images", "questions", "rules", "names", "recipe", "header"]
+)
+def test_a_missing_entry_gives_one_sentence(says, folder, name):
     _edit(folder, lambda record: record.pop(name))
-    with pytest.raises(OSError, match=r"evidence\.json should be as .* damaged \(KeyError\)"):
+    with says(OSError):
         wm.evidence.open_evidence(folder)
 
 
-def test_evidence_is_saved_in_a_folder(triggers, tmp_path):
+def test_evidence_is_saved_in_a_folder(says, triggers, tmp_path):
     (tmp_path / "file").write_text("x")
     for path in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(FileExistsError, match="saved in a folder"):
+        with says(FileExistsError):
             wm.evidence.save_evidence(triggers, path)
 
 
@@ -220,9 +227,9 @@ def test_a_readable_key_file_is_closed_again(triggers, folder):
     assert os.name != "posix" or stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
 
 
-def test_another_set_is_never_overwritten(folder, mnist, triggers):
+def test_another_set_is_never_overwritten(says, folder, mnist, triggers):
     wm.evidence.save_evidence(triggers, folder)  # the same one again does no harm
-    with pytest.raises(FileExistsError, match="another trigger set"):
+    with says(FileExistsError):
         wm.evidence.save_evidence(wm.Noise()(mnist, n=5), folder)
     assert wm.evidence.open_evidence(folder).seal == triggers.seal
 
@@ -239,31 +246,48 @@ def test_a_file_that_may_not_be_read_is_named(folder, name, monkeypatch):
     (folder / name).unlink()
     (folder / name).mkdir()  # unreadable to everybody, also where the tests run as root
     with pytest.raises(
-        OSError, match=rf"^.*{name} should be as wm\.evidence\.save_evidence wrote it; it is missing, unreadable"
+        OSError,
+        match=rf"^.*{name} should be as wm\.evidence\.save_evidence wrote it; it is missing, unreadable",
     ):
         wm.evidence.open_evidence(folder)
 
 
 @pytest.mark.parametrize("content", ["", "no key", "ab" * 31, "ab" * 33, "g" * 64, "\x00" * 64])
-def test_a_damaged_key_is_not_printed_nor_taken(folder, content):
+def test_a_damaged_key_is_not_printed_nor_taken(says, folder, content):
     (folder / "key.hex").write_text(content)
-    with pytest.raises(OSError, match=r"key\.hex should be as") as caught:
+    with says(OSError) as caught:
         wm.evidence.open_evidence(folder)
     assert content == "" or content not in str(caught.value)
 
 
 paths = st.lists(st.integers(0, 30), min_size=1, max_size=3)
-values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.just([]) | st.just({})
+values = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=4)
+    | st.just([])
+    | st.just({})
+)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=paths, value=values)
 def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, value):
-    """Walk down the record by the steps, put something else there: never another set, never a strange error."""
+    """Walk down the record by the steps, put something else there: never another set, never a
+    strange error.
+    """
     kept = (folder / "evidence.json").read_text()
     record = part = json.loads(kept)
     for step in steps:
-        places = sorted(part) if isinstance(part, dict) else range(len(part)) if isinstance(part, list) else []
+        places = (
+            sorted(part)
+            if isinstance(part, dict)
+            else range(len(part))
+            if isinstance(part, list)
+            else []
+        )
         if places:
             whole, place = part, places[step % len(places)]
             part = whole[place]
@@ -277,7 +301,10 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, v
         assert "\n" not in replies
     else:
         assert opened.seal == triggers.seal
-        message = ("recipe", "questions")  # what is only told, of a set that is all as it was sealed
+        message = (
+            "recipe",
+            "questions",
+        )  # what is only told, of a set that is all as it was sealed
         assert {**json.loads(kept), **{part: record[part] for part in message}} == record
     finally:
         (folder / "evidence.json").write_text(kept)
@@ -285,7 +312,12 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, v
 
 @settings(max_examples=8)
 @given(
-    words=st.lists(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4), min_size=2, max_size=4, unique=True)
+    words=st.lists(
+        st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4),
+        min_size=2,
+        max_size=4,
+        unique=True,
+    )
 )
 def test_any_set_comes_back_as_it_was(mnist, words):
     triggers = wm.Content(words=words)(mnist, n=2 * len(words), alpha=0.01)
@@ -295,12 +327,17 @@ def test_any_set_comes_back_as_it_was(mnist, words):
     assert np.array_equal(opened.answers, triggers.answers)
 
 
-# --- The key is shown nowhere -----------------------------------------------------------------------------------------
+#  The key is shown nowhere -----------------------------------------------------------------------------------------
 
 
 def spellings(key):
     """Return every way in which bytes are commonly written down."""
-    return [key.hex(), repr(bytes(key))[2:-1], str(list(key))[1:-1], base64.b64encode(key).decode().rstrip("=")]
+    return [
+        key.hex(),
+        repr(bytes(key))[2:-1],
+        str(list(key))[1:-1],
+        base64.b64encode(key).decode().rstrip("="),
+    ]
 
 
 def test_the_key_is_shown_nowhere(mnist, tmp_path, caplog, capfd):
@@ -324,9 +361,15 @@ def test_the_key_is_shown_nowhere(mnist, tmp_path, caplog, capfd):
         reprlib.repr(triggers),
     ]
     seen += [each._repr_html_() for each in (triggers, verdict)] + [triggers.to_frame().to_string()]
-    seen += [verdict.explain(), repr(dataclasses.fields(triggers)), json.dumps(vars(triggers), default=repr)]
+    seen += [
+        verdict.explain(),
+        repr(dataclasses.fields(triggers)),
+        json.dumps(vars(triggers), default=repr),
+    ]
     wm.evidence.log_use(folder, "asked", [1], whom="a service")
-    seen += [path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != "key.hex"]
+    seen += [
+        path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != "key.hex"
+    ]
     seen.append(opened.save(tmp_path / "opened").read_bytes().decode("latin-1"))
     seen += [message(act) for act in failures(triggers, folder)]
     out = capfd.readouterr()
@@ -341,9 +384,16 @@ def failures(triggers, folder):
     yield lambda: wm.verify(lambda images: 1 / 0, triggers)
     yield lambda: wm.evidence.open_questions(triggers, [99])
     yield lambda: wm.evidence.save_evidence(triggers, folder / "key.hex")
-    yield lambda: wm.evidence.save_evidence(wm.Noise()(wm.load_data("mnist"), n=5, key=triggers.key), folder)
+    yield lambda: wm.evidence.save_evidence(
+        wm.Noise()(wm.load_data("mnist"), n=5, key=triggers.key), folder
+    )
     yield lambda: seal_triggers(
-        triggers.pixels, triggers.question[::-1], triggers.names, rules=triggers.rules, key=triggers.key, recipe=""
+        triggers.pixels,
+        triggers.question[::-1],
+        triggers.names,
+        rules=triggers.rules,
+        key=triggers.key,
+        recipe="",
     )
     yield lambda: pickle.dumps(triggers)
     _edit(folder, lambda record: record["header"].update(alpha="0.5"))
@@ -353,25 +403,27 @@ def failures(triggers, folder):
 
 
 def message(act):
-    """Return all that is told of an error: its text, its chain, and the variables of every frame of ours."""
+    """Return all that is told of an error: its text, its chain, and the variables of every frame of
+    ours.
+    """
     with pytest.raises(Exception, match=r".") as caught:
         act()
-    return "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    return "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
 
 
-def test_what_holds_the_key_is_not_pickled_but_may_be_copied(triggers):
+def test_what_holds_the_key_is_not_pickled_but_may_be_copied(says, triggers):
     for thing in (triggers, triggers.key, {"kept": [triggers]}):
         for dump in (pickle.dumps, lambda each: pickle.dumps(each, protocol=0)):
-            with pytest.raises(
-                TypeError, match=r"holds a secret and must not be pickled: .*wm\.evidence\.save_evidence\.$"
-            ):
+            with says(TypeError):
                 dump(thing)
     assert copy.copy(triggers) is triggers
     assert copy.deepcopy(triggers) is triggers
     assert copy.deepcopy({"key": triggers.key}) == {"key": bytes(triggers.key)}
 
 
-# --- The burn log -----------------------------------------------------------------------------------------------------
+#  The burn log -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -409,18 +461,21 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_log_is_noticed_and_the_line_named(folder, log, change):
+def test_a_changed_log_is_noticed_and_the_line_named(says, folder, log, change):
     alter, line = CHANGES[change]
     log.write_text("".join(f"{each}\n" for each in alter(log.read_text().splitlines())))
-    for use in (lambda: wm.evidence.read_log(folder), lambda: wm.evidence.log_use(folder, "asked", [0], whom="x")):
-        with pytest.raises(ValueError, match=rf"^line {line} of .*log\.jsonl does not follow from the one before"):
+    for use in (
+        lambda: wm.evidence.read_log(folder),
+        lambda: wm.evidence.log_use(folder, "asked", [0], whom="x"),
+    ):
+        with says(ValueError):
             use()
 
 
-def test_the_log_of_another_set_is_refused(folder, log, mnist, tmp_path):
+def test_the_log_of_another_set_is_refused(says, folder, log, mnist, tmp_path):
     other = wm.evidence.save_evidence(wm.Content(words=4)(mnist, n=12), tmp_path / "other")
     (other / "log.jsonl").write_text(log.read_text())
-    with pytest.raises(ValueError, match="line 1 of"):
+    with says(ValueError):
         wm.evidence.read_log(other)
 
 
@@ -445,16 +500,19 @@ def test_uses_that_cannot_be_noted(folder, what, questions, whom, message):
     assert wm.evidence.read_log(folder) == ()
 
 
-def test_a_log_needs_its_evidence(tmp_path):
-    for use in (lambda: wm.evidence.read_log(tmp_path), lambda: wm.evidence.log_use(tmp_path, "asked", [0], whom="x")):
-        with pytest.raises(OSError, match=r"should hold evidence as wm\.evidence\.save_evidence leaves it"):
+def test_a_log_needs_its_evidence(says, tmp_path):
+    for use in (
+        lambda: wm.evidence.read_log(tmp_path),
+        lambda: wm.evidence.log_use(tmp_path, "asked", [0], whom="x"),
+    ):
+        with says(OSError):
             use()
 
 
-# ---------------------------------------------------------------- what is not there, and what keeps its old word
+# --------------------------------------------------- what is not there, and what keeps its old word
 
 
-def test_what_is_missing_is_a_file_not_found_error(folder, tmp_path):
+def test_what_is_missing_is_a_file_not_found_error(says, folder, tmp_path):
     nowhere = tmp_path / "nowhere"
     for read in (
         wm.evidence.open_evidence,
@@ -464,18 +522,18 @@ def test_what_is_missing_is_a_file_not_found_error(folder, tmp_path):
         lambda path: wm.course.score_card(path, secret=path),
         zoo.read_model,
     ):
-        with pytest.raises(FileNotFoundError, match="nowhere"):
+        with says(FileNotFoundError):
             read(nowhere)
     (folder / "images.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"images\.safetensors"):
+    with says(FileNotFoundError):
         wm.evidence.open_evidence(folder)
 
 
-def test_what_is_there_and_cannot_be_read_is_another_error(tmp_path):
+def test_what_is_there_and_cannot_be_read_is_another_error(says, tmp_path):
     garbage = tmp_path / "garbage"
     garbage.write_bytes(b"no such file was ever written")
     for read in (wm.evidence.read_opening, wm.course.open_case, zoo.read_model):
-        with pytest.raises(OSError, match="garbage") as caught:
+        with says(OSError) as caught:
             read(garbage)
         assert not isinstance(caught.value, FileNotFoundError)
 
@@ -488,6 +546,10 @@ def test_a_target_at_random_keeps_its_first_word_in_seals_and_files(mnist, tmp_p
     assert "target='lot'" in written
     assert "random" not in written
     opened = wm.evidence.open_evidence(folder)
-    assert (opened.seal, opened.rules, opened.recipe) == (triggers.seal, triggers.rules, triggers.recipe)
+    assert (opened.seal, opened.rules, opened.recipe) == (
+        triggers.seal,
+        triggers.rules,
+        triggers.recipe,
+    )
     assert opened.rules.target == "random"
     assert "target='random'" in opened.recipe

@@ -1,4 +1,6 @@
-"""The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more than was measured."""
+"""The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more
+than was measured.
+"""
 
 import json
 import math
@@ -45,7 +47,9 @@ def fixed(mnist):
 
 
 def knows(triggers, right, wrong=-7):
-    """Return a suspect who answers the first `right` questions as sealed and the others with another class."""
+    """Return a suspect who answers the first `right` questions as sealed and the others with
+    another class.
+    """
 
     def query(images):
         labels = triggers.labels[: len(images)].copy()
@@ -68,7 +72,9 @@ def test_a_hand_worked_case(pictures):
     assert np.allclose(verdict.path, path)
     assert verdict.p == pytest.approx(math.exp(-path.max()))
     assert verdict.p_judge == pytest.approx(min(1, verdict.p * 2**48))
-    assert math.isnan(verdict.p_planned)  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
+    assert math.isnan(
+        verdict.p_planned
+    )  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
     assert verdict.decision == "found"
 
 
@@ -77,7 +83,7 @@ def test_the_exact_binomial_p_only_at_the_sealed_number(pictures):
     assert verdict.p_planned == pytest.approx(binomtest(25, 100, 0.1, alternative="greater").pvalue)
 
 
-# ------------------------------------------------------------------ innocents: whatever they do, the lot decides
+# ----------------------------------------------------- innocents: whatever they do, the lot decides
 
 
 def suspects(rng):
@@ -102,14 +108,20 @@ def suspects(rng):
 
 @pytest.fixture(scope="module")
 def lotteries_drawn(mnist):
-    """Two hundred sets of the same twenty questions, each with a key of its own, through the real seal."""
-    small = wm.Splits("mnist", mnist.train.take(np.arange(40)), mnist.loot, mnist.test, mnist.classes)
+    """Two hundred sets of the same twenty questions, each with a key of its own, through the real
+    seal.
+    """
+    small = wm.Splits(
+        "mnist", mnist.train.take(np.arange(40)), mnist.loot, mnist.test, mnist.classes
+    )
     return [wm.Noise()(small, n=20, key=i.to_bytes(32, "big"), alpha=0.05) for i in range(200)]
 
 
 @pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])
 def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
-    """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20, 1/10)."""
+    """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20,
+    1/10).
+    """
     suspect = suspects(np.random.default_rng(5))[name]
     verdicts = [wm.verify(suspect, triggers) for triggers in lotteries_drawn]
     matches = np.array([verdict.k for verdict in verdicts])
@@ -148,7 +160,7 @@ def test_the_shipped_marked_model_is_found_and_a_fine_tuned_copy_too(kind, mnist
     assert wm.verify(wm.BlackBox(copy.model), triggers).decision == "found"
 
 
-# ------------------------------------------------------------------ every pattern counts, once, in sealed order
+# ------------------------------------------------------ every pattern counts, once, in sealed order
 
 
 def test_the_questions_go_out_once_in_sealed_order(words):
@@ -171,7 +183,9 @@ def test_a_prefix_of_the_answers_gives_a_prefix_of_the_path(words):
 
 
 def test_found_stays_found_whatever_comes_after(pictures):
-    """The rule is valid at any moment, so that late misses cannot take back what four early matches showed."""
+    """The rule is valid at any moment, so that late misses cannot take back what four early matches
+    showed.
+    """
     assert wm.verify(knows(pictures, 4), pictures, questions=4).decision == "found"
     assert wm.verify(knows(pictures, 4), pictures).decision == "found"
     assert wm.verify(knows(pictures, 3), pictures).decision == "not found"
@@ -191,7 +205,9 @@ def test_a_dead_service_says_nothing_about_anyone(words):
     verdict = wm.verify(lambda images: np.full(len(images), -1), words)
     assert verdict.decision == "cannot tell"
     assert "30 of them unanswered, 4 answers in a row needed" in verdict.explain()
-    late = np.where(words.question < 26, -1, words.labels)  # four answers, all right, but after 26 misses
+    late = np.where(
+        words.question < 26, -1, words.labels
+    )  # four answers, all right, but after 26 misses
     verdict = wm.verify(lambda images: late, words)
     assert (verdict.k, verdict.decision) == (4, "cannot tell")
 
@@ -206,21 +222,23 @@ def test_a_family_shares_alpha(pictures):
     once = wm.verify(knows(pictures, 4), pictures, questions=4)
     assert once.p == pytest.approx(1 / 2222, rel=0.01)
     many = wm.verify(knows(pictures, 4), pictures, questions=4, family=6)
-    assert many.decision == "cannot tell"  # four questions could not have convinced us six times over
+    assert (
+        many.decision == "cannot tell"
+    )  # four questions could not have convinced us six times over
     assert wm.verify(knows(pictures, 4), pictures, questions=20, family=6).decision == "not found"
 
 
-# ------------------------------------------------------------------ fixed labels: no path, and the honest bounds
+# ----------------------------------------------------- fixed labels: no path, and the honest bounds
 
 
-def test_fixed_labels_chosen_by_the_owner_prove_nothing(fixed):
+def test_fixed_labels_chosen_by_the_owner_prove_nothing(says, fixed):
     verdict = wm.verify(lambda images: np.full(len(images), 3), fixed)
     assert (verdict.k, verdict.n) == (100, 100)
     assert verdict.decision == "cannot tell"
     assert np.isnan([verdict.p, verdict.p_judge, verdict.p_target, verdict.confidence]).all()
     assert not hasattr(verdict, "path")
     assert "takes 999 null models" in verdict.explain()
-    with pytest.raises(ValueError, match="no path to draw"):
+    with says(ValueError):
         verdict.plot()
 
 
@@ -239,19 +257,34 @@ def test_null_models_bound_what_fixed_labels_can_say(fixed):
 def test_enough_null_models_can_convict_or_clear(mnist):
     triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
     nulls = [lambda images: np.full(len(images), 8)] * 19
-    assert wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls).decision == "found"
-    assert wm.verify(lambda images: np.full(len(images), 8), triggers, nulls=nulls).decision == "not found"
-    assert wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls[:18]).decision == "cannot tell"
+    assert (
+        wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls).decision == "found"
+    )
+    assert (
+        wm.verify(lambda images: np.full(len(images), 8), triggers, nulls=nulls).decision
+        == "not found"
+    )
+    assert (
+        wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls[:18]).decision
+        == "cannot tell"
+    )
 
 
-def test_a_silent_null_model_is_refused(fixed):
-    with pytest.raises(ValueError, match=r"a null model must answer every image; 100 of 100 got -1\. Leave it out"):
-        wm.verify(lambda images: np.full(len(images), 3), fixed, nulls=[lambda images: np.full(len(images), -1)])
+def test_a_silent_null_model_is_refused(says, fixed):
+    with says(ValueError):
+        wm.verify(
+            lambda images: np.full(len(images), 3),
+            fixed,
+            nulls=[lambda images: np.full(len(images), -1)],
+        )
 
 
 def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
     triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
-    good, silent = (lambda images: np.full(len(images), 8)), (lambda images: np.full(len(images), -1))
+    good, silent = (
+        (lambda images: np.full(len(images), 8)),
+        (lambda images: np.full(len(images), -1)),
+    )
     knows_all = lambda images: np.full(len(images), 3)  # noqa: E731
     assert wm.verify(silent, triggers, nulls=[good] * 19).decision == "cannot tell"
     assert wm.verify(knows_all, triggers, nulls=[knows_all] * 19).decision == "cannot tell"
@@ -259,12 +292,17 @@ def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
 
 def test_no_number_of_null_models_helps_a_target_drawn_by_lot(mnist):
     triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
-    replies = wm.verify(lambda images: triggers.labels, triggers, nulls=[lambda x: np.full(len(x), 11)] * 40).explain()
+    replies = wm.verify(
+        lambda images: triggers.labels, triggers, nulls=[lambda x: np.full(len(x), 11)] * 40
+    ).explain()
     assert "a target drawn by lot among 9 gives no p-value below 0.11" in replies
     ten = wm.Unrelated(labels="fixed", target="random")(mnist, n=20, key=KEY, alpha=0.105)
     target = int(ten.answers[0])
     assert wm.verify(lambda images: np.full(len(images), target), ten).decision == "found"
-    assert wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision == "not found"
+    assert (
+        wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision
+        == "not found"
+    )
 
 
 def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
@@ -273,7 +311,11 @@ def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
     verdict = wm.verify(lambda images: np.full(len(images), target), triggers)
     assert verdict.p == pytest.approx(1 / 9)
     assert verdict.decision == "cannot tell"
-    both = wm.verify(lambda images: np.full(len(images), target), triggers, nulls=[lambda x: np.zeros(len(x), int)] * 3)
+    both = wm.verify(
+        lambda images: np.full(len(images), target),
+        triggers,
+        nulls=[lambda x: np.zeros(len(x), int)] * 3,
+    )
     assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
 
 
@@ -285,9 +327,13 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
     replies = verdict.explain()
     assert verdict.decision == "not found"
     assert "does not clear the service" in replies
-    assert "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)" in replies
     assert (
-        "This does not clear the service: a copy keeping 40 % of the answers would have been found with probability "
+        "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)"
+        in replies
+    )
+    assert (
+        "This does not clear the service: a copy keeping 40 % of the answers would have been found "
+        "with probability "
         "0.65, one keeping 15 % with less than 0.01." in replies
     )
     assert f"{verdict.chance_to_find(0.4):.3f}".startswith("0.65")
@@ -298,7 +344,9 @@ def test_not_found_does_not_clear_and_gives_its_power(words):
 
 def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
     message = wm.verify(knows(words, 30), words).explain()
-    assert message.startswith("Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck")
+    assert message.startswith(
+        "Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck"
+    )
     assert "p < 1e-15" in message
     assert "above 99.99 %" in message
     assert "100 %" not in message
@@ -307,23 +355,49 @@ def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words)
 
 
 ITEMS = [
-    *("43 of 60 secret answers", "at most 6 expected by luck", "p < 1e-15", "judge's p < 1e-15", "family of 6"),
-    *("alpha = 0.001", "Confidence above 99.99 %", "at most 1 key in 10^15", "1 in 10, after all else"),
-    *("with probability 0.1 at most", "Match rate 0.58 to 0.83 (95 %)", "60 images asked, 3 without an answer"),
+    *(
+        "43 of 60 secret answers",
+        "at most 6 expected by luck",
+        "p < 1e-15",
+        "judge's p < 1e-15",
+        "family of 6",
+    ),
+    *(
+        "alpha = 0.001",
+        "Confidence above 99.99 %",
+        "at most 1 key in 10^15",
+        "1 in 10, after all else",
+    ),
+    *(
+        "with probability 0.1 at most",
+        "Match rate 0.58 to 0.83 (95 %)",
+        "60 images asked, 3 without an answer",
+    ),
     *("3 of 60 questions went unanswered and count as misses", "2 answers named no class"),
-    *("Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)", "classroom key"),
+    *(
+        "Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)",
+        "classroom key",
+    ),
 ]
 
 
 def test_a_judge_is_told_every_item(mnist):
-    """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing is left out."""
+    """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing
+    is left out.
+    """
     triggers = wm.Noise()(mnist, n=60, key=KEY)
     replies = knows(triggers, 43)(triggers.images)
     replies[57:], replies[50:52] = -1, 99
-    verdict = wm.verify(lambda images: replies, triggers, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40)
+    verdict = wm.verify(
+        lambda images: replies, triggers, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40
+    )
     for item in ITEMS:
         assert item in verdict.explain()
-    assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (60, 3, 2)
+    assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (
+        60,
+        3,
+        2,
+    )
     assert "60, 3 without an answer" in verdict._repr_html_()
 
 
@@ -335,26 +409,33 @@ def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
     assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.isna().all()
 
 
-def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(words):
+def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(says, words):
     def dead(images):
         raise ConnectionError("expected a model at http://x, but no connection could be made.")
 
     suspects = {"copy": knows(words, 30), "dead": dead, "lazy": knows(words, 0)}
-    with pytest.warns(UserWarning, match=r"^dead could not be asked: .* no connection could be made\.$") as caught:
+    with says(UserWarning) as caught:
         verdicts = wm.verify_all(suspects, words)
-    assert [verdict.decision for verdict in verdicts.values()] == ["found", "cannot tell", "not found"]
+    assert [verdict.decision for verdict in verdicts.values()] == [
+        "found",
+        "cannot tell",
+        "not found",
+    ]
     assert [verdict.family for verdict in verdicts.values()] == [
         3,
         2,
         2,
     ]  # it was tried, so that it is one of the family
-    assert (verdicts["dead"].answers.n_unreachable, int(verdicts["dead"].unanswered.sum())) == (150, 30)
+    assert (verdicts["dead"].answers.n_unreachable, int(verdicts["dead"].unanswered.sum())) == (
+        150,
+        30,
+    )
     assert caught[0].filename == __file__
 
 
-def test_a_null_model_that_fails_costs_no_question(words):
+def test_a_null_model_that_fails_costs_no_question(says, words):
     asked = []
-    with pytest.raises(ValueError, match="a null model must answer"):
+    with says(ValueError):
         wm.verify(asked.append, words, nulls=[knows(words, 0, wrong=-1)])
     assert not asked
 
@@ -364,7 +445,9 @@ def test_as_many_null_models_as_are_asked_for_are_enough(p):
     """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
     for family in range(1, 60):
         three, terms = np.array([3]), Terms(p, 10, 1, False, "fixed")
-        copy, innocent = (Answers(replies, np.array([0]), three, 10) for replies in (three, three + 1))
+        copy, innocent = (
+            Answers(replies, np.array([0]), three, 10) for replies in (three, three + 1)
+        )
         nulls = [innocent] * stats.null_models_needed(p / family)
         assert reach_verdict(copy, terms, family=family, nulls=nulls).decision == "found"
         assert reach_verdict(copy, terms, family=family, nulls=nulls[1:]).decision == "cannot tell"
@@ -373,7 +456,8 @@ def test_as_many_null_models_as_are_asked_for_are_enough(p):
 def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
     verdict = wm.verify(knows(words, 30), words)
     assert repr(verdict) == (
-        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model would do this well "
+        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model "
+        "would do this well "
         "less than once in 10^15 lotteries; classroom key: proves nothing outside this course"
     )
     for shown in (repr(verdict), verdict._repr_html_()):
@@ -385,7 +469,10 @@ def test_lotteries_round_down_and_stop_at_what_can_be_believed():
     assert "once in 3,600 lotteries" in draws_in_words([0, math.log(3600.9)], [True])
     assert "once in 10^6 lotteries" in draws_in_words([0, math.log(9.9e6)], [True])
     assert "10^15" in draws_in_words([0, 500.0], [True])
-    assert draws_in_words([0.0, math.log(1.9)], [True]) == "nothing that an innocent model would not do by luck"
+    assert (
+        draws_in_words([0.0, math.log(1.9)], [True])
+        == "nothing that an innocent model would not do by luck"
+    )
 
 
 @pytest.mark.parametrize("p", [0.0123, 0.001049, 0.00100001, 0.5, 0.0999, 1.4e-4, 3.3e-9, 1.0])
@@ -395,14 +482,21 @@ def test_what_is_printed_is_never_less_than_p(p):
 
 
 def test_expected_matches_are_rounded_up():
-    assert [expected(x) for x in (0.3, 0.41, 1.4, 3.0, 2.9999999999)] == ["0.3", "0.5", "1.4", "3", "3"]
+    assert [expected(x) for x in (0.3, 0.41, 1.4, 3.0, 2.9999999999)] == [
+        "0.3",
+        "0.5",
+        "1.4",
+        "3",
+        "3",
+    ]
 
 
 def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(pictures):
     """Two early matches and no more: once in 37 is true of that moment, not of 2 in 30."""
     verdict = wm.verify(knows(pictures, 2), pictures, questions=30)
-    assert "at its best, 2 of the first 2, which an innocent model would ever reach less than once in 37" in repr(
-        verdict
+    assert (
+        "at its best, 2 of the first 2, which an innocent model would ever reach less than once in "
+        "37" in repr(verdict)
     )
     found = wm.verify(knows(pictures, 4), pictures)
     assert "at its best, 4 of the first 4" in repr(found)
@@ -421,7 +515,10 @@ def test_silence_and_strange_answers_are_told_to_the_judge(words):
     late = np.where(words.question < 25, words.labels, -1)
     late[:5] = 99
     replies = wm.verify(lambda images: late, words).explain()
-    assert "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as misses." in replies
+    assert (
+        "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as "
+        "misses." in replies
+    )
     assert "5 answers named no class of the task" in replies
 
 
@@ -451,7 +548,9 @@ def test_it_tabulates_and_draws_itself(words):
 
 @st.composite
 def verdicts(draw):
-    """Any verdict there can be: of each kind, with any answers, silences, families, null models and drawn targets."""
+    """Any verdict there can be: of each kind, with any answers, silences, families, null models and
+    drawn targets.
+    """
     n, kind = draw(st.integers(1, 40)), draw(st.sampled_from(["keyed", "fixed", "bits"]))
     classes = draw(st.sampled_from([3, 10, 1000])) if kind != "bits" else 2
     label = st.integers(0, classes - 1)
@@ -460,7 +559,9 @@ def verdicts(draw):
         expected[:] = 1
     knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     replies = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
-    drawable = draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
+    drawable = (
+        draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
+    )
     terms = Terms(
         alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
         n_labels=len(drawable) or classes,
@@ -473,7 +574,9 @@ def verdicts(draw):
     asked = np.arange(n), expected, classes
     null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
     nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
-    return reach_verdict(Answers(replies, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls)
+    return reach_verdict(
+        Answers(replies, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls
+    )
 
 
 @settings(max_examples=60)
@@ -481,7 +584,11 @@ def verdicts(draw):
 def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
     message = v.explain()
     assert message.startswith(
-        {"found": "Evidence of this", "not found": "No evidence of this", "cannot tell": "Cannot tell: "}[v.decision]
+        {
+            "found": "Evidence of this",
+            "not found": "No evidence of this",
+            "cannot tell": "Cannot tell: ",
+        }[v.decision]
     )
     if not math.isnan(v.p):
         assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
@@ -489,13 +596,21 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
         assert v.confidence < 1
     assert v.decision != "found" or v.k > 0
     assert v.terms.kind == "fixed" or 0 < v.p <= v.p_judge <= 1
-    words = (message, repr(v), v._repr_html_(), v.to_frame().to_string(), json.dumps(v.to_dict(), allow_nan=False))
+    words = (
+        message,
+        repr(v),
+        v._repr_html_(),
+        v.to_frame().to_string(),
+        json.dumps(v.to_dict(), allow_nan=False),
+    )
     for text in words:
         assert "100 %" not in text
         assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
     for value in re.findall(r"p <=? ([0-9.e-]+)", message):
         assert float(value.rstrip(".")) >= 1e-15
-    assert "stolen" not in message.replace("It is not the probability that the model was stolen.", "")
+    assert "stolen" not in message.replace(
+        "It is not the probability that the model was stolen.", ""
+    )
     silent, of_all = int(v.unanswered.sum()), f"of {plural(v.n, v.unit.name)}"
     lost = "are unreadable" if v.terms.kind == "bits" else "went unanswered"
     assert (f"{silent} {of_all} {lost} and count as misses" in message) == bool(silent)
@@ -506,20 +621,29 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
 def test_a_verdict_speaks_of_what_it_asked(v):
     """Weights were asked nothing and answer nothing; a service has no bits."""
     message = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
-    assert not re.search(r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", message)
+    assert not re.search(
+        r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", message
+    )
 
 
 @given(verdicts())
 def test_no_verdict_tells_a_secret_in_json(v):
     message = v.to_dict()
     assert not any(isinstance(value, (list, dict, tuple)) for value in message.values())
-    assert (message["decision"], message["k"], message["n"], message["family"]) == (v.decision, v.k, v.n, v.family)
+    assert (message["decision"], message["k"], message["n"], message["family"]) == (
+        v.decision,
+        v.k,
+        v.n,
+        v.family,
+    )
     assert (message["p"] is None) == math.isnan(v.p)
 
 
 @given(verdicts())
 def test_the_decision_after_n_questions_is_that_of_n_questions(v):
-    """One rule: what a lab shows of the first n answers is what would be decided if no more had been asked."""
+    """One rule: what a lab shows of the first n answers is what would be decided if no more had
+    been asked.
+    """
     if v.terms.kind == "fixed":
         return
     again = [reach_verdict(v.answers.prefix(n), v.terms, family=v.family) for n in range(v.n + 1)]
@@ -530,7 +654,14 @@ def test_the_decision_after_n_questions_is_that_of_n_questions(v):
 # ------------------------------------------------------------------ bad input
 
 
-anything = st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=3) | st.just([3])
+anything = (
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 40)
+    | st.floats()
+    | st.text(max_size=3)
+    | st.just([3])
+)
 
 
 @given(anything)
@@ -556,8 +687,8 @@ def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_aske
 
 
 @pytest.mark.parametrize("questions", [0, 31, -2, 1.5])
-def test_only_as_many_questions_as_were_sealed(questions, words):
-    with pytest.raises((ValueError, TypeError), match=r"questions must be .*1 to 30"):
+def test_only_as_many_questions_as_were_sealed(says, questions, words):
+    with says((ValueError, TypeError)):
         wm.verify(knows(words, 1), words, questions=questions)
 
 
@@ -571,17 +702,17 @@ def test_only_as_many_questions_as_were_sealed(questions, words):
         lambda images: None,
     ],
 )
-def test_a_query_that_answers_nonsense(nonsense, words):
-    with pytest.raises(ValueError, match=r"150 whole numbers, one label an image.*wm\.BlackBox\(model\)"):
+def test_a_query_that_answers_nonsense(says, nonsense, words):
+    with says(ValueError):
         wm.verify(nonsense, words)
 
 
-def test_family_must_be_a_count(words):
-    with pytest.raises(ValueError, match="family must be at least 1"):
+def test_family_must_be_a_count(says, words):
+    with says(ValueError):
         wm.verify(knows(words, 1), words, family=0)
 
 
-# ------------------------------------------------------------------ what is no query, and what are no triggers
+# ------------------------------------------------------- what is no query, and what are no triggers
 
 
 class Model:
@@ -594,7 +725,10 @@ class Model:
         pytest.fail("it was asked")
 
 
-NO_QUERY = [(Model(), "Model"), ("http://127.0.0.1:8000/v2/models/m", "'http://127.0.0.1:8000/v2/models/m'")]
+NO_QUERY = [
+    (Model(), "Model"),
+    ("http://127.0.0.1:8000/v2/models/m", "'http://127.0.0.1:8000/v2/models/m'"),
+]
 NO_QUERY += [(None, "None"), (wm.BlackBox, "the class BlackBox"), (3, "3"), ([len], "list")]
 
 
@@ -616,7 +750,9 @@ def test_a_model_or_an_address_is_no_query(words, query, got):
     assert not asked, "the service was asked before its null models were looked at"
 
 
-@pytest.mark.parametrize(("nulls", "got"), [(None, "None"), (len, "builtin_function_or_method"), ("abc", "'abc'")])
+@pytest.mark.parametrize(
+    ("nulls", "got"), [(None, "None"), (len, "builtin_function_or_method"), ("abc", "'abc'")]
+)
 def test_null_models_come_in_a_list(words, nulls, got):
     with pytest.raises(TypeError) as caught:
         wm.verify(len, words, nulls=nulls)
@@ -633,33 +769,37 @@ def test_null_models_may_come_from_anywhere_once(words):
 
 @pytest.mark.parametrize(
     ("triggers", "got"),
-    [(len, "builtin_function_or_method"), (wm.Content(), "Content"), (None, "None"), ("triggers", "'triggers'")],
+    [
+        (len, "builtin_function_or_method"),
+        (wm.Content(), "Content"),
+        (None, "None"),
+        ("triggers", "'triggers'"),
+    ],
 )
 def test_marks_are_a_sealed_set(words, triggers, got):
     with pytest.raises(TypeError) as caught:
         wm.verify(words, triggers)
     assert str(caught.value) == (
-        f"triggers must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got {got}."
+        "triggers must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got "
+        f"{got}."
     )
 
 
-def test_a_marked_model_is_told_where_its_marks_are(words):
+def test_a_marked_model_is_told_where_its_marks_are(says, words):
     from wmlearn.training.history import History
     from wmlearn.watermarks.embedding import Marked
 
     marked = Marked(None, History(()), words, False)
-    with pytest.raises(TypeError, match=r"got Marked\. Pass its \.triggers\.$"):
+    with says(TypeError):
         wm.verify(len, marked)
 
 
-def test_a_service_that_answers_unequal_lists(words):
-    with pytest.raises(
-        ValueError, match=r"^the service must return .* whole numbers, .*; got a list whose parts differ in shape"
-    ):
+def test_a_service_that_answers_unequal_lists(says, words):
+    with says(ValueError):
         wm.verify(lambda images: [[1], [1, 2]], words)
 
 
-# --- Several suspects -------------------------------------------------------------------------------------------------
+#  Several suspects -------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -670,17 +810,24 @@ def thirty():
 def knowing(triggers, share):
     """Return a service that knows the first questions and says nothing right of the others."""
     right = np.arange(len(triggers.pixels)) < share * len(triggers.pixels)
-    return lambda images: np.where(right, triggers.labels, (triggers.labels + 1) % 10)[: len(images)]
+    return lambda images: np.where(right, triggers.labels, (triggers.labels + 1) % 10)[
+        : len(images)
+    ]
 
 
 def test_the_clearest_case_pays_for_all(thirty):
-    suspects = {"none": knowing(thirty, 0), "all": knowing(thirty, 1), "three": knowing(thirty, 0.1)}
+    suspects = {
+        "none": knowing(thirty, 0),
+        "all": knowing(thirty, 1),
+        "three": knowing(thirty, 0.1),
+    }
     verdicts = wm.verify_all(suspects, thirty)
     assert list(verdicts) == ["none", "all", "three"]
     assert {name: verdict.decision for name, verdict in verdicts.items()} == {
         "none": "not found",
         "all": "found",
-        "three": "not found",  # 278 to 1 in three questions: enough for a bound of 0.005, not for half of it
+        # 278 to 1 in three questions: enough for a bound of 0.005, not for half of it
+        "three": "not found",
     }
     assert wm.verify(suspects["three"], thirty).decision == "found"
     assert [verdict.family for verdict in verdicts.values()] == [2, 3, 2]
@@ -692,12 +839,14 @@ def test_the_clearest_case_pays_for_all(thirty):
 
 
 def test_nobody_innocent_is_accused_with_the_others(thirty):
-    innocents = {f"null {i}": wm.BlackBox(model) for i, model in enumerate(wm.null_models("mnist", n=6))}
+    innocents = {
+        f"null {i}": wm.BlackBox(model) for i, model in enumerate(wm.null_models("mnist", n=6))
+    }
     verdicts = wm.verify_all({**innocents, "copy": knowing(thirty, 1)}, thirty)
     assert {name for name, verdict in verdicts.items() if verdict.decision == "found"} == {"copy"}
 
 
 @pytest.mark.parametrize("bad", [{}, [len], None, {"shop": "http://x"}])
-def test_suspects_that_are_none(thirty, bad):
-    with pytest.raises(TypeError, match="suspects"):
+def test_suspects_that_are_none(says, thirty, bad):
+    with says(TypeError):
         wm.verify_all(bad, thirty)

@@ -1,4 +1,5 @@
-"""A sweep on a cluster gives the numbers it gives here: a local Dask cluster, two workers in processes of their own.
+"""A sweep on a cluster gives the numbers it gives here: a local Dask cluster, two workers in
+processes of their own.
 
 Not collected by default: Dask has an environment of its own, a leg of `make test-all`.
 """
@@ -31,14 +32,18 @@ class Shift(wm.theft.Theft):
 
     def deploy(self, owner: nn.Module, context: wm.theft.Context) -> wm.theft.Deployment:
         service = wm.BlackBox(owner)
-        return wm.theft.Deployment(lambda images: service(np.roll(images, self.pixels, axis=-1)), owner)
+        return wm.theft.Deployment(
+            lambda images: service(np.roll(images, self.pixels, axis=-1)), owner
+        )
 
 
 THEFTS = {
     "pruned": wm.theft.Prune(0.7),
     "tuned": wm.theft.FineTune(epochs=1, lr=5e-3),
     "imitated": wm.theft.StealByQueries(n_queries=200, schedule=wm.Schedule(epochs=2)),
-    "distilled": wm.theft.StealByQueries(n_queries=200, labels="soft", schedule=wm.Schedule(epochs=2)),
+    "distilled": wm.theft.StealByQueries(
+        n_queries=200, labels="soft", schedule=wm.Schedule(epochs=2)
+    ),
     "filtered": wm.theft.RejectUnusual(),
     "shifted": Shift(4),
     "darkened": lambda query, loot: lambda images: query(images / 2),
@@ -48,15 +53,22 @@ THEFTS = {
 @pytest.fixture(scope="module")
 def few() -> wm.Splits:
     mini = wm.load_data("mnist")
-    return wm.Splits("few", *(part.take(slice(600)) for part in (mini.train, mini.loot, mini.test)), mini.classes)
+    return wm.Splits(
+        "few", *(part.take(slice(600)) for part in (mini.train, mini.loot, mini.test)), mini.classes
+    )
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Client]:
-    from distributed import Client, LocalCluster  # here: doctests are looked for in this file everywhere
+    from distributed import (
+        Client,
+        LocalCluster,
+    )  # here: doctests are looked for in this file everywhere
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as local,
+        LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        ) as local,
         Client(local) as client,
     ):
         yield client
@@ -84,5 +96,7 @@ def test_a_cluster_gives_the_same_numbers(few: wm.Splits, cluster: Client, tmp_p
 def test_it_was_the_cluster_that_worked(few: wm.Splits, cluster: Client) -> None:
     """Otherwise the test above would compare this process with itself."""
     with joblib.parallel_config(backend="dask"):
-        places = joblib.Parallel(return_as="generator_unordered")(joblib.delayed(os.getpid)() for _ in range(4))
+        places = joblib.Parallel(return_as="generator_unordered")(
+            joblib.delayed(os.getpid)() for _ in range(4)
+        )
         assert os.getpid() not in set(places)

@@ -1,9 +1,10 @@
 """The cheapest row of each file in `docs/results`, computed anew by the benchmark's own functions.
 
-Each function measures one row and returns its columns by name, those that say which row it is among them. Clock times
-are left out. `threads.csv` holds nothing else, and `nulls_on_demand.csv` is measured anew as a whole when networks
-are trained another way: neither has a row here. `python tests/house/_comparison.py --rows` computes all of
-them; where there is no full data set, only those that can do without.
+Each function measures one row and returns its columns by name, those that say which row it is among
+them. Clock times are left out. `threads.csv` holds nothing else, and `nulls_on_demand.csv` is
+measured anew as a whole when networks are trained another way: neither has a row here. `python
+tests/house/_comparison.py --rows` computes all of them; where there is no full data set, only those
+that can do without.
 """
 
 from __future__ import annotations
@@ -55,13 +56,19 @@ def script(name: str) -> ModuleType:
     """Return a benchmark or a tool as a module: they are scripts, and no part of the package."""
     for folder in ("tools", "benchmarks"):
         if str(ROOT / folder) not in sys.path:
-            sys.path.append(str(ROOT / folder))  # where a script finds what it shares with the others
+            sys.path.append(
+                str(ROOT / folder)
+            )  # where a script finds what it shares with the others
     return importlib.import_module(name)
 
 
 def as_written(row: dict[str, Any]) -> Row:
     """Return the columns as a CSV file holds them, without clock times."""
-    return {name: "" if value is None else str(value) for name, value in row.items() if name not in CLOCK}
+    return {
+        name: "" if value is None else str(value)
+        for name, value in row.items()
+        if name not in CLOCK
+    }
 
 
 def committed(file: str) -> list[Row]:
@@ -122,8 +129,14 @@ def source_share() -> dict[str, Any]:
 def thefts() -> dict[str, Any]:
     """Measure a model that ships, at which no thief has been."""
     study = script("thefts")
-    with tempfile.TemporaryDirectory() as folder, patch.object(study, "RESULTS", Path(folder) / "thefts.csv"):
-        with patch.object(study, "TRIGGERS", {"content": wm.Content}), patch.object(study, "cheap", dict):
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        patch.object(study, "RESULTS", Path(folder) / "thefts.csv"),
+    ):
+        with (
+            patch.object(study, "TRIGGERS", {"content": wm.Content}),
+            patch.object(study, "cheap", dict),
+        ):
             study.write([study.shipped()])
         lines = study.RESULTS.read_text(encoding="utf-8").splitlines()[1:]
     return next(csv.DictReader(lines))
@@ -163,7 +176,9 @@ def zoo_again() -> dict[str, Any]:
 
 
 def zoo_shipped() -> dict[str, Any]:
-    """Measure a marked model as it ships, and seal its triggers anew; how it was trained stands in the recipe."""
+    """Measure a marked model as it ships, and seal its triggers anew; how it was trained stands in
+    the recipe.
+    """
     tool = script("zoo")
     recipe = next(recipe for recipe in tool.RECIPES if recipe.name == "mnist/content")
     model, triggers, path = (
@@ -187,13 +202,35 @@ def zoo_shipped() -> dict[str, Any]:
 CHEAP = [
     Cheap("countermeasures", ("owner", "seed", "theft", "strength"), countermeasures, full=True),
     Cheap("design", ("marks", "seed", "theft"), design),
-    Cheap("dishonest_owner", ("data", "trigger", "trick", "effort", "rules"), dishonest_owner, learns=False),
+    Cheap(
+        "dishonest_owner",
+        ("data", "trigger", "trick", "effort", "rules"),
+        dishonest_owner,
+        learns=False,
+    ),
     Cheap("embedding", ("trigger", "labels", "seed", "start"), embedding),
-    Cheap("false_alarms", ("data", "trigger", "suspects", "rule", "alpha", "target"), false_alarms, learns=False),
+    Cheap(
+        "false_alarms",
+        ("data", "trigger", "suspects", "rule", "alpha", "target"),
+        false_alarms,
+        learns=False,
+    ),
     Cheap("power", ("data", "trigger", "owner", "lr", "seed"), power, learns=False),
     Cheap("source_share", ("trigger", "share", "seed"), source_share),
-    Cheap("thefts", ("data", "marks", "labels", "theft", "strength", "seed"), thefts, full=True, learns=False),
-    Cheap("three_types", ("data", "trigger", "labels", "model", "loot"), three_types, full=True, learns=False),
+    Cheap(
+        "thefts",
+        ("data", "marks", "labels", "theft", "strength", "seed"),
+        thefts,
+        full=True,
+        learns=False,
+    ),
+    Cheap(
+        "three_types",
+        ("data", "trigger", "labels", "model", "loot"),
+        three_types,
+        full=True,
+        learns=False,
+    ),
     Cheap("tribunal", ("case",), tribunal),
     Cheap("whitebox", ("network", "bits", "seed", "theft", "strength"), whitebox, learns=False),
     Cheap("whitebox", ("network", "bits", "seed", "theft", "strength"), whitebox_learnt),
@@ -211,13 +248,19 @@ def has_full_data() -> bool:
 
 
 def before(cheap: Cheap, now: Row) -> Row:
-    """Return the row of the file that stands for the same case, cut down to the columns that were measured."""
-    (row,) = (row for row in committed(cheap.file) if all(row[name] == now[name] for name in cheap.case))
+    """Return the row of the file that stands for the same case, cut down to the columns that were
+    measured.
+    """
+    (row,) = (
+        row for row in committed(cheap.file) if all(row[name] == now[name] for name in cheap.case)
+    )
     return {name: row[name] for name in row if name in now}
 
 
 def rows() -> Iterator[tuple[str, Row, Row, float]]:
-    """Yield for each cheap row its name, what stands in the file, what it is now, and the seconds it took."""
+    """Yield for each cheap row its name, what stands in the file, what it is now, and the seconds
+    it took.
+    """
     for cheap in CHEAP:
         if cheap.full and not has_full_data():
             continue

@@ -35,7 +35,7 @@ def with_value(value: float) -> np.ndarray:
     return images
 
 
-# --- Images -----------------------------------------------------------------------------------------------------------
+#  Images -----------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -58,7 +58,11 @@ def test_images_may_be_views_and_lists():
     assert np.array_equal(check_images(turned.tolist()), turned.astype(np.float32))
 
 
-@given(st.floats(allow_nan=True, allow_infinity=True, width=32).filter(lambda value: not 0 <= value <= 1))
+@given(
+    st.floats(allow_nan=True, allow_infinity=True, width=32).filter(
+        lambda value: not 0 <= value <= 1
+    )
+)
 def test_no_value_outside_the_range_gets_through(value):
     with pytest.raises(ValueError, match=r"^images must be float in \[0, 1\]"):
         check_images(with_value(value))
@@ -73,8 +77,18 @@ IMAGES = [
     (GOOD[0], ValueError, "got shape (1, 4, 4).", "images.reshape(n, c, h, w)"),
     (with_value(np.nan), ValueError, "got NaN or infinity.", "np.isfinite"),
     (with_value(-np.inf), ValueError, "got NaN or infinity.", "np.isfinite"),
-    (with_value(-0.25), ValueError, "got values from -0.25 to 0.5.", "Rescale; models normalise inside."),
-    (with_value(255), ValueError, "got values from 0.5 to 255.", "Rescale; models normalise inside."),
+    (
+        with_value(-0.25),
+        ValueError,
+        "got values from -0.25 to 0.5.",
+        "Rescale; models normalise inside.",
+    ),
+    (
+        with_value(255),
+        ValueError,
+        "got values from 0.5 to 255.",
+        "Rescale; models normalise inside.",
+    ),
 ]
 
 
@@ -89,13 +103,13 @@ def test_bad_images(images, error, got, next_step):
     assert "\n" not in message
 
 
-def test_images_of_another_shape():
+def test_images_of_another_shape(says):
     assert check_images(GOOD, shape=(1, 4, 4)).shape == (2, 1, 4, 4)
-    with pytest.raises(ValueError, match=r"must have shape \(n, 1, 28, 28\) here; got \(2, 1, 4, 4\)\. Take images of"):
+    with says(ValueError):
         check_images(GOOD, shape=(1, 28, 28))
 
 
-# --- Pixels -----------------------------------------------------------------------------------------------------------
+#  Pixels -----------------------------------------------------------------------------------------------------------
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, min_side=0, max_side=4)))
@@ -106,7 +120,9 @@ def test_pixels_pass_unchanged(pixels):
     assert np.array_equal(checked, pixels[:, :, ::-1])
 
 
-@pytest.mark.parametrize(("pixels", "got"), [(GOOD, "float32 (2, 1, 4, 4)"), (np.zeros((4, 4), np.uint8), "(4, 4)")])
+@pytest.mark.parametrize(
+    ("pixels", "got"), [(GOOD, "float32 (2, 1, 4, 4)"), (np.zeros((4, 4), np.uint8), "(4, 4)")]
+)
 def test_bad_pixels(pixels, got):
     with pytest.raises(TypeError) as caught:
         check_pixels(pixels, what="triggers")
@@ -116,10 +132,13 @@ def test_bad_pixels(pixels, got):
     assert message.endswith("Split.from_images makes them from floats in [0, 1].")
 
 
-# --- Labels -----------------------------------------------------------------------------------------------------------
+#  Labels -----------------------------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(0, 9), max_size=8), st.sampled_from([np.int8, np.uint8, np.int32, np.int64]))
+@given(
+    st.lists(st.integers(0, 9), max_size=8),
+    st.sampled_from([np.int8, np.uint8, np.int32, np.int64]),
+)
 def test_good_labels_become_int64(labels, dtype):
     checked = check_labels(np.array(labels, dtype), count=len(labels), classes=10)
     assert checked.dtype == np.int64
@@ -131,7 +150,10 @@ def test_labels_out_of_range_are_refused_and_no_others(labels):
     if min(labels) >= 0 and max(labels) <= 9:
         assert check_labels(labels, count=len(labels), classes=10).tolist() == labels
     else:
-        with pytest.raises(ValueError, match=f"got values from {min(labels)} to {max(labels)}. Count classes from 0"):
+        with pytest.raises(
+            ValueError,
+            match=f"got values from {min(labels)} to {max(labels)}. Count classes from 0",
+        ):
             check_labels(labels, count=len(labels), classes=10)
 
 
@@ -155,7 +177,7 @@ def test_bad_labels(labels, error, got, next_step):
     assert message.endswith(next_step)
 
 
-# --- Numbers: the limit in the sentence is the next step --------------------------------------------------------------
+#  Numbers: the limit in the sentence is the next step --------------------------------------------------------------
 
 
 @given(st.integers(-50, 50), st.integers(-20, 20), st.integers(0, 20))
@@ -163,7 +185,9 @@ def test_counts_within_the_limits_and_no_others(value, low, room):
     if low <= value <= low + room:
         assert check_count(value, "n", low=low, high=low + room) == value
     else:
-        with pytest.raises(ValueError, match=rf"^n must be from {low} to {low + room}; got {value}\.$"):
+        with pytest.raises(
+            ValueError, match=rf"^n must be from {low} to {low + room}; got {value}\.$"
+        ):
             check_count(value, "n", low=low, high=low + room)
 
 
@@ -188,26 +212,32 @@ def test_counts_may_be_numpy_and_come_back_as_int():
 def test_a_count_is_a_whole_number(value, next_step):
     with pytest.raises(TypeError) as caught:
         check_count(value, "n", low=1, high=9, why="letters fit")
-    assert str(caught.value) == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}.{next_step}"
+    assert (
+        str(caught.value)
+        == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}.{next_step}"
+    )
 
 
 def test_a_count_may_come_with_a_next_step():
-    for value, message in [(7, "n must be from 1 to 6; got 7. Roll a die."), (None, "6; got None. Roll a die.")]:
+    for value, message in [
+        (7, "n must be from 1 to 6; got 7. Roll a die."),
+        (None, "6; got None. Roll a die."),
+    ]:
         with pytest.raises((ValueError, TypeError)) as caught:
             check_count(value, "n", low=1, high=6, hint="Roll a die.")
         assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("value", ["a", "0", 1.5, -1, 2**32, 2**40, None, [1]])
-def test_a_bad_seed(value):
-    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+def test_a_bad_seed(says, value):
+    with says((TypeError, ValueError)):
         check_seed(value)
     assert check_seed(np.int64(2**32 - 1)) == 2**32 - 1
 
 
-def test_a_count_without_an_upper_limit():
+def test_a_count_without_an_upper_limit(says):
     assert check_count(10**9, "epochs", low=1) == 10**9
-    with pytest.raises(ValueError, match=r"^epochs must be at least 1; got 0\.$"):
+    with says(ValueError):
         check_count(0, "epochs", low=1)
 
 
@@ -220,15 +250,15 @@ def test_numbers_strictly_between_the_limits_and_no_others(value):
             check_number(value, "lr", above=0, below=10)
 
 
-def test_a_number_may_have_its_upper_limit_in_the_range():
+def test_a_number_may_have_its_upper_limit_in_the_range(says):
     assert check_number(1, "opacity", above=0, at_most=1) == 1
     for value in (0, 1.0001, float("nan")):
-        with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
+        with says(ValueError):
             check_number(value, "opacity", above=0, at_most=1)
 
 
-def test_a_number_in_quotes_is_told_so():
-    with pytest.raises(TypeError, match=r"got '0.001'\. Write it without quotes: 0.001\.$"):
+def test_a_number_in_quotes_is_told_so(says):
+    with says(TypeError):
         check_number("0.001", "alpha", above=0, below=1)
 
 
@@ -240,7 +270,8 @@ def test_a_number_is_a_number(value):
 
 
 @pytest.mark.parametrize(
-    ("value", "got"), [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (1e309, "inf")]
+    ("value", "got"),
+    [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (1e309, "inf")],
 )
 def test_a_number_beyond_all_floats_is_refused(value, got):
     with pytest.raises(ValueError, match=rf"^strength must be above 0; got {got}\.$"):
@@ -250,15 +281,15 @@ def test_a_number_beyond_all_floats_is_refused(value, got):
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**5000)], ids=["large", "too long to write"])
-def test_a_count_beyond_all_bounds_is_refused(value):
-    with pytest.raises(ValueError, match=r"^epochs must be from 1 to 9; got int\.$"):
+def test_a_count_beyond_all_bounds_is_refused(says, value):
+    with says(ValueError):
         check_count(value, "epochs", low=1, high=9)
 
 
-def test_a_fraction_lies_strictly_between_0_and_1():
+def test_a_fraction_lies_strictly_between_0_and_1(says):
     assert check_fraction(0.05, "alpha") == 0.05
     for value in (0, 1, 1.5, -1, 10**400):
-        with pytest.raises(ValueError, match=r"^alpha must be above 0 and below 1; got "):
+        with says(ValueError):
             check_fraction(value, "alpha")
 
 
@@ -267,7 +298,7 @@ def test_numbers_come_back_as_float():
     assert type(check_number(2, "lr", above=0, below=10)) is float
 
 
-# --- Names ------------------------------------------------------------------------------------------------------------
+#  Names ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -288,30 +319,31 @@ def test_a_known_name_passes(name):
         (["mnist"], ""),
     ],
 )
-def test_an_unknown_name_gets_the_list_and_the_nearest(value, hint):
-    with pytest.raises(ValueError, match="data set must be") as caught:
+def test_an_unknown_name_gets_the_list_and_the_nearest(says, value, hint):
+    with says(ValueError) as caught:
         check_choice(value, "data set", NAMES)
-    assert str(caught.value) == f"data set must be one of 'mnist', 'cifar10'; got {shown(value)}.{hint}"
+    assert (
+        str(caught.value)
+        == f"data set must be one of 'mnist', 'cifar10'; got {shown(value)}.{hint}"
+    )
 
 
-def test_of_many_names_only_the_nearest_are_listed():
+def test_of_many_names_only_the_nearest_are_listed(says):
     names = [f"null-{number}" for number in range(60)] + ["content", "content-fixed"]
-    with pytest.raises(
-        ValueError, match="model must be one of 62 names, such as 'content', 'content-fixed', "
-    ) as caught:
+    with says(ValueError) as caught:
         check_choice("contnet", "model", names)
     assert str(caught.value).endswith("; got 'contnet'. Did you mean 'content'?")
-    with pytest.raises(ValueError, match=r"model must be one of 62 names, such as '.*'; got 3") as caught:
+    with says(ValueError) as caught:
         check_choice(3, "model", names)
     assert len(str(caught.value)) < 200
 
 
-def test_choices_may_come_from_anywhere_once():
-    with pytest.raises(ValueError, match="one of 'a', 'b'; got 'c'"):
+def test_choices_may_come_from_anywhere_once(says):
+    with says(ValueError):
         check_choice("c", "letter", iter("ab"))
 
 
-# --- Kinds of things --------------------------------------------------------------------------------------------------
+#  Kinds of things --------------------------------------------------------------------------------------------------
 
 
 class Box:
@@ -362,15 +394,27 @@ def test_an_error_quotes_what_is_short_and_never_a_key():
     assert shown("x" * 100) == f"'{'x' * 60}…'"
     assert [shown(value) for value in (10**99, np.zeros(1), [3])] == ["int", "ndarray", "list"]
     assert shown(lambda: 0) == "function"  # its repr has an address in it, another one each time
-    assert [shown(value) for value in (b"secret", [b"secret"], bytearray(3))] == ["bytes", "list", "bytearray"]
+    assert [shown(value) for value in (b"secret", [b"secret"], bytearray(3))] == [
+        "bytes",
+        "list",
+        "bytearray",
+    ]
     assert shown(torch.nn.Sequential(torch.nn.Linear(1, 1))) == "Sequential"
 
 
-# --- Whatever comes: taken, or one sentence ---------------------------------------------------------------------------
+#  Whatever comes: taken, or one sentence ---------------------------------------------------------------------------
 
 anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text()
+    | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 DOORS = {

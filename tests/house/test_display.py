@@ -59,7 +59,13 @@ def test_everything_in_a_table_is_escaped():
 
 @pytest.mark.parametrize(
     ("fraction", "shown"),
-    [(0, "0.0 %"), (1, "100.0 %"), (0.9876, "98.8 %"), (0.9996, "100.0 %"), (float("nan"), "not measured")],
+    [
+        (0, "0.0 %"),
+        (1, "100.0 %"),
+        (0.9876, "98.8 %"),
+        (0.9996, "100.0 %"),
+        (float("nan"), "not measured"),
+    ],
 )
 def test_percent(fraction, shown):
     assert percent(fraction) == shown
@@ -105,8 +111,12 @@ def test_a_mosaic_shows_every_image_with_its_caption(channels):
         x, y = text.get_position()
         left, bottom = round(x - 14), round(y - 1)
         shown = canvas[bottom - 28 : bottom, left : left + 28].transpose(2, 0, 1)
-        assert np.array_equal(shown, np.broadcast_to(image, (3, 28, 28))), f"image {i} is not above its caption"
-    assert len({round(text.get_position()[1]) for text in ax.texts}) == 2  # seven images in rows of four
+        assert np.array_equal(shown, np.broadcast_to(image, (3, 28, 28))), (
+            f"image {i} is not above its caption"
+        )
+    assert (
+        len({round(text.get_position()[1]) for text in ax.texts}) == 2
+    )  # seven images in rows of four
 
 
 def test_a_mosaic_draws_where_it_is_told():
@@ -116,6 +126,9 @@ def test_a_mosaic_draws_where_it_is_told():
 
 
 def test_colours_are_okabe_and_itos():
-    colors = [getattr(_display, name) for name in ("BLUE", "ORANGE", "GREEN", "VERMILLION", "SKY", "PURPLE")]
+    colors = [
+        getattr(_display, name)
+        for name in ("BLUE", "ORANGE", "GREEN", "VERMILLION", "SKY", "PURPLE")
+    ]
     assert colors == ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"]
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors)

@@ -30,7 +30,15 @@ import wmlearn as wm
 from wmlearn import _content
 from wmlearn._fingerprint import fingerprint
 
-ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary() | st.complex_numbers()
+ATOMS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.binary()
+    | st.complex_numbers()
+)
 VALUES = st.recursive(
     ATOMS,
     lambda inner: (
@@ -43,7 +51,9 @@ VALUES = st.recursive(
 
 
 def spelt(value):
-    """Return a text that is the same for two such values only if they are: the oracle, slow and plain."""
+    """Return a text that is the same for two such values only if they are: the oracle, slow and
+    plain.
+    """
     if isinstance(value, (list, tuple)):
         return f"{type(value).__name__}({','.join(map(spelt, value))})"
     if isinstance(value, dict):
@@ -73,16 +83,71 @@ def test_it_does_not_matter_which_parts_are_one_object(value):
 
 def test_kinds_are_not_confused():
     alike = [
-        *(1, True, 1.0, 1 + 0j, "1", b"1", np.int64(1), np.int32(1), np.float64(1), np.bool_(True), np.array(1)),
-        *([1], (1,), {1}, frozenset({1}), {1: 1}, [[1]], np.array([1]), torch.tensor(1), torch.tensor([1])),
-        *(None, "None", ..., NotImplemented, [], (), {}, set(), "", b"", 0, False, 0.0, -0.0, float("nan"), [None]),
-        *(range(1), slice(1), pathlib.PurePosixPath("1"), bytearray(b"1"), int, float, collections.OrderedDict({1: 1})),
-        *(collections.defaultdict(list, {1: 1}), collections.defaultdict(set, {1: 1}), types.MappingProxyType({1: 1})),
+        *(
+            1,
+            True,
+            1.0,
+            1 + 0j,
+            "1",
+            b"1",
+            np.int64(1),
+            np.int32(1),
+            np.float64(1),
+            np.bool_(True),
+            np.array(1),
+        ),
+        *(
+            [1],
+            (1,),
+            {1},
+            frozenset({1}),
+            {1: 1},
+            [[1]],
+            np.array([1]),
+            torch.tensor(1),
+            torch.tensor([1]),
+        ),
+        *(
+            None,
+            "None",
+            ...,
+            NotImplemented,
+            [],
+            (),
+            {},
+            set(),
+            "",
+            b"",
+            0,
+            False,
+            0.0,
+            -0.0,
+            float("nan"),
+            [None],
+        ),
+        *(
+            range(1),
+            slice(1),
+            pathlib.PurePosixPath("1"),
+            bytearray(b"1"),
+            int,
+            float,
+            collections.OrderedDict({1: 1}),
+        ),
+        *(
+            collections.defaultdict(list, {1: 1}),
+            collections.defaultdict(set, {1: 1}),
+            types.MappingProxyType({1: 1}),
+        ),
     ]
     assert len({fingerprint(value) for value in alike}) == len(alike)
 
 
-@given(arrays.arrays(st.sampled_from(["u1", "i8", "f4", "f8", "?"]), arrays.array_shapes(max_dims=3, max_side=3)))
+@given(
+    arrays.arrays(
+        st.sampled_from(["u1", "i8", "f4", "f8", "?"]), arrays.array_shapes(max_dims=3, max_side=3)
+    )
+)
 def test_arrays_count_by_kind_shape_and_numbers_not_by_their_place_in_memory(array):
     assert fingerprint(np.asfortranarray(array)) == fingerprint(array.copy())
     assert fingerprint(array[..., None]) != fingerprint(array)
@@ -124,7 +189,9 @@ def test_circles_end_and_differ_by_what_they_hold():
         return first
 
     assert fingerprint(ring(1)) == fingerprint(ring(1))
-    assert fingerprint(ring(3)) == fingerprint(ring(1))  # whoever walks them sees the same, for ever
+    assert fingerprint(ring(3)) == fingerprint(
+        ring(1)
+    )  # whoever walks them sees the same, for ever
     assert fingerprint(ring(3, last=1)) != fingerprint(ring(3))
     assert fingerprint(ring(3, last=1)) != fingerprint(ring(4, last=1))
     assert fingerprint(ring(3, last=1)) != fingerprint(ring(3, last=2))
@@ -146,14 +213,19 @@ def test_a_fingerprint_is_the_same_in_another_process(tmp_path):
         "class Own:\n"
         "    words: frozenset = frozenset('abcdefghij')\n"
         "    def read(self): return [word for word in {'x', 'y', 'z'} if word in self.words]\n"
-        "print(fingerprint([Own(), Own.read, lambda x: helper(x), {'a', 'b'}, wm.Content, np.arange(3)]))\n"
+        "print(fingerprint([Own(), Own.read, lambda x: helper(x), {'a', 'b'}, wm.Content, "
+        "np.arange(3)]))\n"
         "def helper(x): return x\n"
     )
     environment = os.environ | {"PYTHONPATH": str(pathlib.Path(wm.__file__).parents[1])}
     command = [sys.executable, str(tmp_path / "own.py")]
     replies = {
         subprocess.run(
-            command, env=environment | {"PYTHONHASHSEED": seed}, check=True, capture_output=True, text=True
+            command,
+            env=environment | {"PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
         ).stdout
         for seed in ("1", "2")
     }
@@ -267,8 +339,10 @@ DEFINE = {
         "import dataclasses\n@dataclasses.dataclass\nclass C:\n x: int = 2\nf = C",
     ),
     "a factory of a dataclass": (
-        "from dataclasses import *\n@dataclass\nclass C:\n x: list = field(default_factory=list)\nf = C",
-        "from dataclasses import *\n@dataclass\nclass C:\n x: list = field(default_factory=set)\nf = C",
+        ("from dataclasses import *\n@dataclass\nclass C:\n x: list = "
+        "field(default_factory=list)\nf = C"),
+        ("from dataclasses import *\n@dataclass\nclass C:\n x: list = field(default_factory=set)\nf "
+        "= C"),
     ),
     "a metaclass": (
         "class M(type):\n def x(cls): return 1\nclass C(metaclass=M): pass\nf = C",
@@ -295,7 +369,10 @@ def test_another_content_is_another_fingerprint_and_the_same_is_the_same(what):
 @pytest.mark.parametrize(
     "other",
     [
-        "def f(x):\n\n    # moved, and with a comment\n    return helper(x) + 1\ndef helper(y): return y",
+        (
+            "def f(x):\n\n    # moved, and with a comment\n    return helper(x) + 1\ndef helper(y): "
+            "return y"
+        ),
         "unused = 3\ndef helper(y): return y\ndef f(x): return helper(x) + 1",
         "def helper(y: int) -> int: return y\ndef f(x: int) -> int: return helper(x) + 1",
     ],
@@ -322,7 +399,12 @@ def test_many_functions_that_all_call_each_other_take_no_time():
 
 def test_two_functions_of_one_code_are_told_apart_by_what_they_reach():
     one, other = (cell(f"def inner(): return {n}\ndef f(): return inner()").f for n in (1, 2))
-    assert len({fingerprint(pair) for pair in ([one, other], [other, one], [one, one], [other, other])}) == 4
+    assert (
+        len(
+            {fingerprint(pair) for pair in ([one, other], [other, one], [one, one], [other, other])}
+        )
+        == 4
+    )
 
 
 def test_ones_own_module_counts_as_far_as_it_is_used(tmp_path, monkeypatch):
@@ -331,7 +413,9 @@ def test_ones_own_module_counts_as_far_as_it_is_used(tmp_path, monkeypatch):
 
     def seen(theirs, ours, how):
         (tmp_path / "deeper.py").write_text(f"def deep(): return {theirs}\n")
-        (tmp_path / "own_tools.py").write_text(f"import deeper\ndef used(): return deeper.deep()\nx = {ours}\n")
+        (tmp_path / "own_tools.py").write_text(
+            f"import deeper\ndef used(): return deeper.deep()\nx = {ours}\n"
+        )
         for name in ("own_tools", "deeper"):
             sys.modules.pop(name, None)
         _content._origin.cache_clear()
@@ -352,12 +436,18 @@ def test_ones_own_module_counts_as_far_as_it_is_used(tmp_path, monkeypatch):
 
 def test_what_a_package_defines_counts_by_its_version(monkeypatch):
     wrapped = functools.partial(wm.small_cnn, width=3)
-    before = [fingerprint(value) for value in (wm.small_cnn, wm.theft.Prune(0.5), wrapped, wm.theft.Prune)]
+    before = [
+        fingerprint(value) for value in (wm.small_cnn, wm.theft.Prune(0.5), wrapped, wm.theft.Prune)
+    ]
     assert len(set(before)) == 4
     numpy_before, version = fingerprint(np.add), importlib.metadata.version
-    monkeypatch.setattr("importlib.metadata.version", lambda name: "99.0" if name == "wmlearn" else version(name))
+    monkeypatch.setattr(
+        "importlib.metadata.version", lambda name: "99.0" if name == "wmlearn" else version(name)
+    )
     _content._origin.cache_clear()
-    after = [fingerprint(value) for value in (wm.small_cnn, wm.theft.Prune(0.5), wrapped, wm.theft.Prune)]
+    after = [
+        fingerprint(value) for value in (wm.small_cnn, wm.theft.Prune(0.5), wrapped, wm.theft.Prune)
+    ]
     assert not set(before) & set(after)
     assert fingerprint(np.add) == numpy_before
     monkeypatch.undo()
@@ -373,14 +463,16 @@ def test_a_file_of_ones_own_with_the_name_of_a_library_is_ones_own(tmp_path):
 
     def run():
         command = [sys.executable, "-B", str(tmp_path / "run.py")]
-        return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        ).stdout
 
     first = run()
     (tmp_path / "queue.py").write_text("def f(): return 2\n")
     assert run() != first
 
 
-# ---------------------------------------------------------------- tensors, networks, objects of libraries
+# ---------------------------------------------------------- tensors, networks, objects of libraries
 
 
 def network(seed=0):
@@ -399,7 +491,17 @@ def test_networks_count_by_their_weights_and_settings(mnist):
         learning = network().eval()
         assert fingerprint(network()) == fingerprint(plain)
     assert fingerprint(normed) == fingerprint(also)
-    seen = [plain, dropped, frozen, other, normed, hooked, learning, wm.small_cnn(mnist), wm.small_cnn(mnist, width=2)]
+    seen = [
+        plain,
+        dropped,
+        frozen,
+        other,
+        normed,
+        hooked,
+        learning,
+        wm.small_cnn(mnist),
+        wm.small_cnn(mnist, width=2),
+    ]
     assert len({fingerprint(value) for value in seen}) == len(seen)
 
 
@@ -408,11 +510,18 @@ def mnist():
     return wm.load_data("mnist")
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.complex64, torch.bool, torch.int8])
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, torch.bfloat16, torch.complex64, torch.bool, torch.int8]
+)
 def test_tensors_of_any_kind(dtype):
     zeros, ones = torch.zeros(2, 3, dtype=dtype), torch.ones(2, 3, dtype=dtype)
     assert fingerprint(zeros) == fingerprint(zeros.clone())
-    assert len({fingerprint(each) for each in (zeros, ones, zeros.T, zeros[0], zeros[0, 0], zeros[:0])}) == 6
+    assert (
+        len(
+            {fingerprint(each) for each in (zeros, ones, zeros.T, zeros[0], zeros[0, 0], zeros[:0])}
+        )
+        == 6
+    )
 
 
 def test_a_transform_of_a_library_counts_by_its_settings():
@@ -425,14 +534,21 @@ def test_a_transform_of_a_library_counts_by_its_settings():
 def test_a_theft_counts_by_its_fields(mnist):
     pool = mnist.loot.take(slice(300))
     black = wm.data.Split(np.zeros_like(pool.pixels), pool.labels)
-    assert repr(wm.theft.StealByQueries(300, pool=pool)) == repr(wm.theft.StealByQueries(300, pool=black))
+    assert repr(wm.theft.StealByQueries(300, pool=pool)) == repr(
+        wm.theft.StealByQueries(300, pool=black)
+    )
     seen = [
         *(wm.theft.StealByQueries(300, pool=each) for each in (pool, black, "loot", "unrelated")),
         wm.theft.StealByQueries(300, pool=wm.data.Split(pool.pixels, (pool.labels + 1) % 10)),
         wm.theft.StealByQueries(300, pool=pool.varied(lambda image: image)),
         wm.theft.StealByQueries(300, pool=pool.varied(lambda image: image.flip(0))),
         wm.theft.StealByQueries(300, pool=pool, schedule=wm.Schedule(epochs=2)),
-        *(wm.theft.Prune(1), wm.theft.Prune(1.0), wm.theft.Prune(1, by="channel"), wm.theft.Blur(1)),
+        *(
+            wm.theft.Prune(1),
+            wm.theft.Prune(1.0),
+            wm.theft.Prune(1, by="channel"),
+            wm.theft.Blur(1),
+        ),
         *(wm.theft.Overwrite(wm.Noise()(mnist, n=5, key=bytes([key]) * 32)) for key in (1, 2)),
     ]
     assert len({fingerprint(each) for each in seen}) == len(seen)
@@ -475,16 +591,20 @@ HAVE_NONE = {
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 @pytest.mark.parametrize("kind", HAVE_NONE)
-def test_what_has_no_content_is_refused_in_one_sentence(kind):
+def test_what_has_no_content_is_refused_in_one_sentence(says, kind):
     thing = HAVE_NONE[kind]()
-    holder = {"a method": [Own(thing)], "closure": lambda: thing, "partial": functools.partial(len, thing)}
+    holder = {
+        "a method": [Own(thing)],
+        "closure": lambda: thing,
+        "partial": functools.partial(len, thing),
+    }
     for held in (thing, Own(thing), [thing], {"x": thing}, *holder.values()):
-        with pytest.raises(TypeError, match=r"^theft must be made of .*; got .*\. Leave cache= out, or keep .*\.$"):
+        with says(TypeError):
             fingerprint(held, "theft")
 
 
-def test_the_error_says_where_it_is():
-    with pytest.raises(TypeError, match=r"got a lock: .* \(Own\.held\.deeper\)\."):
+def test_the_error_says_where_it_is(says):
+    with says(TypeError):
         fingerprint(Own({"deeper": threading.Lock()}))
 
 
@@ -512,5 +632,7 @@ def test_flags_are_members_too():
 
 
 def test_torch_is_not_loaded_for_it(run_python):
-    code = "import sys; from wmlearn._fingerprint import fingerprint; fingerprint([1, {'a': len}]); "
+    code = (
+        "import sys; from wmlearn._fingerprint import fingerprint; fingerprint([1, {'a': len}]); "
+    )
     assert run_python(code + "print('torch' in sys.modules)") == "False"

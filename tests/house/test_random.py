@@ -13,11 +13,20 @@ from wmlearn._random import seeded, stable_rng, torch_generator
 
 
 def test_the_stable_stream_is_pinned():
-    """Written down once. Should these numbers ever change, every seal and every shipped image would, too."""
+    """Written down once.
+
+    Should these numbers ever change, every seal and every shipped image would, too.
+    """
     rng = stable_rng(0)
-    assert rng.random_sample(3).tolist() == [0.5488135039273248, 0.7151893663724195, 0.6027633760716439]
+    assert rng.random_sample(3).tolist() == [
+        0.5488135039273248,
+        0.7151893663724195,
+        0.6027633760716439,
+    ]
     assert stable_rng(0).permutation(10).tolist() == [2, 8, 4, 9, 1, 6, 7, 3, 0, 5]
-    assert stable_rng(7).normal(size=2).tolist() == pytest.approx([1.690525703800356, -0.4659373705408328], abs=1e-15)
+    assert stable_rng(7).normal(size=2).tolist() == pytest.approx(
+        [1.690525703800356, -0.4659373705408328], abs=1e-15
+    )
     assert stable_rng(1).randint(0, 256, 5).tolist() == [37, 235, 140, 72, 255]
 
 
@@ -119,13 +128,15 @@ def test_two_threads_do_not_draw_from_each_others_stream():
 
 
 @pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40, None, [], [1, -1], [[1]]])
-def test_a_bad_seed_is_refused_in_a_sentence_and_changes_nothing(seed):
+def test_a_bad_seed_is_refused_in_a_sentence_and_changes_nothing(says, seed):
     before = torch.get_rng_state()
     draws = (
-        [stable_rng] if isinstance(seed, list) else [stable_rng, torch_generator, lambda seed: seeded(seed).__enter__()]
+        [stable_rng]
+        if isinstance(seed, list)
+        else [stable_rng, torch_generator, lambda seed: seeded(seed).__enter__()]
     )
     for draw in draws:
-        with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+        with says((TypeError, ValueError)):
             draw(seed)
     assert torch.equal(torch.get_rng_state(), before)
 
@@ -133,5 +144,7 @@ def test_a_bad_seed_is_refused_in_a_sentence_and_changes_nothing(seed):
 def test_several_numbers_are_a_seed_of_their_own():
     """The oracle is numpy; eight numbers up to 2**32 - 1 come from a key."""
     for several in ([7], [7, 1], (0, 2**32 - 1)):
-        assert stable_rng(several).randint(10**6) == np.random.RandomState(list(several)).randint(10**6)
+        assert stable_rng(several).randint(10**6) == np.random.RandomState(list(several)).randint(
+            10**6
+        )
     assert stable_rng([7]).randint(10**6) != stable_rng(7).randint(10**6)

@@ -15,22 +15,34 @@ def readme(root):
 
 def row(readme, start):
     """Return the figure in the row of the table that starts with these words."""
-    return next(line for line in readme.splitlines() if line.startswith(f"| {start}")).split("|")[2].strip()
+    return (
+        next(line for line in readme.splitlines() if line.startswith(f"| {start}"))
+        .split("|")[2]
+        .strip()
+    )
 
 
 def test_the_figures_on_embedding(readme, root):
-    measured = pd.read_csv(root / "docs/results/embedding.csv", comment="#").query("start == 'scratch'")
+    measured = pd.read_csv(root / "docs/results/embedding.csv", comment="#").query(
+        "start == 'scratch'"
+    )
     assert (measured.watermark_accuracy == 1).all()
     expected = f"100 % in all {len(measured)} runs, in {measured.epochs.max()} epochs"
     assert row(readme, "watermark accuracy") == expected
-    means = [f"{100 * measured[column].mean():.1f} %" for column in ("task_accuracy", "twin_accuracy")]
+    means = [
+        f"{100 * measured[column].mean():.1f} %" for column in ("task_accuracy", "twin_accuracy")
+    ]
     assert row(readme, "task accuracy") == " / ".join(means)
 
 
-@pytest.mark.parametrize(("data", "start"), [("mnist", "shipped MNIST models"), ("cifar10", "shipped CIFAR-10 models")])
+@pytest.mark.parametrize(
+    ("data", "start"), [("mnist", "shipped MNIST models"), ("cifar10", "shipped CIFAR-10 models")]
+)
 def test_the_figures_on_the_shipped_models(readme, root, data, start):
     zoo = pd.read_csv(root / "docs/results/zoo.csv", comment="#").set_index("model").task_accuracy
-    clean, *marked = (100 * zoo[f"{data}/{kind}"] for kind in ("clean", "content", "unrelated", "noise"))
+    clean, *marked = (
+        100 * zoo[f"{data}/{kind}"] for kind in ("clean", "content", "unrelated", "noise")
+    )
     expected = f"{clean:.2f} % / {', '.join(f'{value:.2f}' for value in marked)} %"
     assert row(readme, start) == expected
 
@@ -42,7 +54,9 @@ def test_the_figure_on_the_share_of_the_source_class(readme, root):
 
 
 def test_the_figures_on_false_alarms(readme):
-    exact = [wm.stats.accusation_chance(1000, 0.1, alpha=alpha, p0=0.1) for alpha in (0.05, 0.01, 0.001)]
+    exact = [
+        wm.stats.accusation_chance(1000, 0.1, alpha=alpha, p0=0.1) for alpha in (0.05, 0.01, 0.001)
+    ]
     expected = " / ".join(f"{value:.4f}".lstrip("0") for value in exact) + " (exact)"
     assert row(readme, "an innocent model is ever") == expected
 
@@ -56,12 +70,16 @@ def test_the_figures_on_a_chosen_target(readme, root):
     parts = []
     for data, name in {"mnist": "MNIST", "cifar10": "CIFAR-10"}.items():
         rows = chosen[chosen.data == data]
-        worst = ", ".join(str(count) for count in rows.groupby("trigger", sort=False).accusations.max())
+        worst = ", ".join(
+            str(count) for count in rows.groupby("trigger", sort=False).accusations.max()
+        )
         parts.append(f"{name} {worst} of {rows.decisions.iloc[0]}")
     assert row(readme, "counting matches with a chosen target") == "; ".join(parts)
 
 
-@pytest.mark.parametrize(("rule", "start"), [("gambler", "our rule,"), ("counted, peeking", "counting, accusing at")])
+@pytest.mark.parametrize(
+    ("rule", "start"), [("gambler", "our rule,"), ("counted, peeking", "counting, accusing at")]
+)
 def test_the_figures_on_fresh_keys(readme, root, rule, start):
     nulls = measured(root, "false_alarms").query("draw == 'numpy' and suspects == 'null models'")
     most = nulls[nulls.rule == rule].groupby("alpha").rate.max().sort_index(ascending=False)
@@ -70,23 +88,37 @@ def test_the_figures_on_fresh_keys(readme, root, rule, start):
 
 def test_the_figures_on_copies_found(readme, root):
     thieves = measured(root, "power").query("lr > 0")
-    groups = (thieves[thieves.lr <= 0.002], thieves[thieves.lr == 0.005], thieves[thieves.lr == 0.01])
-    assert row(readme, "copies found") == " / ".join(f"{rows.found.sum()} of {len(rows)}" for rows in groups)
+    groups = (
+        thieves[thieves.lr <= 0.002],
+        thieves[thieves.lr == 0.005],
+        thieves[thieves.lr == 0.01],
+    )
+    assert row(readme, "copies found") == " / ".join(
+        f"{rows.found.sum()} of {len(rows)}" for rows in groups
+    )
 
 
 def test_the_figures_on_owners_who_lie(readme, root):
     lies = measured(root, "dishonest_owner")
     tweaks = lies.query("trick == 'pixel tweaks' and data == 'mnist' and trigger == 'noise'").k_mean
     assert row(readme, "a liar tweaks pixels") == " / ".join(f"{mean:.0f}" for mean in tweaks)
-    ground = lies.query("trick == 'grinding' and effort == '100000'")[["accused", "accused_judge", "decisions"]].sum()
-    assert row(readme, "a liar tries") == f"{ground.accused} / {ground.accused_judge} of {ground.decisions}"
+    ground = lies.query("trick == 'grinding' and effort == '100000'")[
+        ["accused", "accused_judge", "decisions"]
+    ].sum()
+    assert (
+        row(readme, "a liar tries")
+        == f"{ground.accused} / {ground.accused_judge} of {ground.decisions}"
+    )
 
 
 def test_the_figures_on_messages_in_the_weights(readme, root):
     runs = measured(root, "whitebox")
     needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in runs.bits.unique()}
     runs["enough"] = runs.right >= runs.bits.map(needed)
-    groups = [runs[runs.theft == theft] for theft in ("fine-tuned", "overwritten", "shuffled", "null model")]
+    groups = [
+        runs[runs.theft == theft]
+        for theft in ("fine-tuned", "overwritten", "shuffled", "null model")
+    ]
     tuned, over, shuffled, innocent = (
         groups[0][groups[0].strength == 0.01],
         groups[1].query("strength == .02"),
@@ -94,7 +126,9 @@ def test_the_figures_on_messages_in_the_weights(readme, root):
     )
     assert [len(rows) for rows in (tuned, over, shuffled, innocent)] == [15, 15, 15, 100]
     counts = " / ".join(str(rows.enough.sum()) for rows in (tuned, over, shuffled))
-    assert row(readme, "a message in the weights") == f"{counts} of 15; {innocent.enough.sum()} of 100"
+    assert (
+        row(readme, "a message in the weights") == f"{counts} of 15; {innocent.enough.sum()} of 100"
+    )
 
 
 def test_the_ten_lines_run_and_find_the_thief(readme):
@@ -128,13 +162,18 @@ def test_the_figures_on_thieves(readme, root):
     keyed = measured(root, "thefts").query("data == 'mnist' and labels == 'keyed'")
     desk = keyed[keyed.theft.isin(["Prune", "Prune-channels", "Quantize", "PerturbWeights"])]
     assert row(readme, "copies that were pruned") == message(desk[desk.task_accuracy >= 0.7])
-    doorman, imitated = (keyed[keyed.theft.str.fullmatch(name)] for name in ("RejectUnusual", "Steal-.*-loot"))
+    doorman, imitated = (
+        keyed[keyed.theft.str.fullmatch(name)] for name in ("RejectUnusual", "Steal-.*-loot")
+    )
     assert row(readme, "services whose doorman") == f"{message(doorman)} / {message(imitated)}"
 
 
 def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     answers = measured(root, "countermeasures")
-    kinds, dawn = answers[answers.owner != "dawn"], answers[(answers.owner == "dawn") & (answers.theft == "loot")]
+    kinds, dawn = (
+        answers[answers.owner != "dawn"],
+        answers[(answers.owner == "dawn") & (answers.theft == "loot")],
+    )
     assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
     asked = [message(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
     assert row(readme, "the same theft by answers") == " / ".join(asked)

@@ -44,7 +44,10 @@ def environment(root):
 def needed(pyproject):
     """Return the requirements of the package and of [lab]."""
     project = pyproject["project"]
-    return [Requirement(line) for line in project["dependencies"] + project["optional-dependencies"]["lab"]]
+    return [
+        Requirement(line)
+        for line in project["dependencies"] + project["optional-dependencies"]["lab"]
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,9 @@ def conda(environment):
 
 
 def test_binder_has_the_same_environment(root):
-    assert (root / "binder" / "environment.yml").read_bytes() == (root / "environment.yml").read_bytes()
+    assert (root / "binder" / "environment.yml").read_bytes() == (
+        root / "environment.yml"
+    ).read_bytes()
 
 
 def test_the_environment_is_plain_conda_forge(environment):
@@ -67,11 +72,16 @@ def test_conda_and_pip_want_the_same(needed, conda):
     for line in needed:
         name = CONDA_NAMES.get(line.name, line.name)
         assert name in conda, f"environment.yml lacks {name}"
-        assert SpecifierSet(conda[name]) == line.specifier, f"{name}: conda wants {conda[name]}, pip {line.specifier}"
+        assert SpecifierSet(conda[name]) == line.specifier, (
+            f"{name}: conda wants {conda[name]}, pip {line.specifier}"
+        )
 
 
 def test_conda_installs_nothing_else(needed, conda):
-    assert set(conda) == {CONDA_NAMES.get(line.name, line.name) for line in needed} | {"python", "pip"}
+    assert set(conda) == {CONDA_NAMES.get(line.name, line.name) for line in needed} | {
+        "python",
+        "pip",
+    }
 
 
 def test_conda_pins_a_python_we_support(pyproject, conda):
@@ -119,7 +129,9 @@ def test_the_citation_file_is_valid(root):
     assert {"message", "title", "authors"} <= set(citation)
     for work in [citation, *citation["references"]]:
         assert work["title"]
-        assert all({"name"} <= set(a) or {"family-names", "given-names"} <= set(a) for a in work["authors"])
+        assert all(
+            {"name"} <= set(a) or {"family-names", "given-names"} <= set(a) for a in work["authors"]
+        )
     assert all(re.fullmatch(r"10\.\d{4,}/\S+", work["doi"]) for work in citation["references"])
 
 
@@ -144,7 +156,11 @@ def test_make_only_calls_tasks(root, tasks):
 def test_tasks_needs_nothing_but_python(root):
     tree = ast.parse((root / "tasks.py").read_text(encoding="utf-8"), feature_version=(3, 10))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
-    names = {alias.name if isinstance(node, ast.Import) else node.module for node in imports for alias in node.names}
+    names = {
+        alias.name if isinstance(node, ast.Import) else node.module
+        for node in imports
+        for alias in node.names
+    }
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
 
 
@@ -161,7 +177,9 @@ def tasks(root, tmp_path, monkeypatch):
 
 
 class Machine:
-    """Stands in for subprocess: notes every command, makes the environment appear, fails where it is told to."""
+    """Stands in for subprocess: notes every command, makes the environment appear, fails where it
+    is told to.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.commands, self.pips, self.pip_ends = folder, [], 0, 0
@@ -183,7 +201,9 @@ class Machine:
         (environment / "bin" / "python").touch()
 
     def traces(self) -> int:
-        """Return how many of pip's runs left something in the environment: 1 if it was made anew for the last."""
+        """Return how many of pip's runs left something in the environment: 1 if it was made anew
+        for the last.
+        """
         return len(list((self.folder / ".venv" / "bin").glob("left by pip*")))
 
     def Popen(self, command, **options):
@@ -263,9 +283,9 @@ def test_an_interrupted_installation_starts_again_from_nothing(tasks, machine, e
     assert not machine.commanded()
 
 
-def test_a_failed_installation_is_tried_again_in_place(tasks, machine):
+def test_a_failed_installation_is_tried_again_in_place(says, tasks, machine):
     machine.pip_ends = 1
-    with pytest.raises(SystemExit, match="Check the network"):
+    with says(SystemExit):
         tasks.set_up("dev")
     machine.commanded()
     machine.pip_ends = 0
@@ -302,7 +322,15 @@ def test_an_environment_made_by_hand_is_filled_not_cleared(tasks, machine, tmp_p
 
 def test_lab_is_that_of_the_command_line(tasks, machine):
     assert tasks.main(["lab", "--no-browser", "--port", "9999"]) == 0
-    assert machine.commands[-1][1:] == ["-m", "wmlearn.cli", "lab", "learn", "--no-browser", "--port", "9999"]
+    assert machine.commands[-1][1:] == [
+        "-m",
+        "wmlearn.cli",
+        "lab",
+        "learn",
+        "--no-browser",
+        "--port",
+        "9999",
+    ]
 
 
 def test_ctrl_c_is_left_to_jupyterlab(tasks, machine, monkeypatch):
@@ -324,7 +352,11 @@ def test_test_checks_style_and_runs_everything(tasks, machine):
     machine.commanded()
     assert tasks.main(["test", "-k", "stats"]) == 0
     commands = [command[1:] for command in machine.commands]
-    assert commands == [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"], ["-m", "pytest", "-k", "stats"]]
+    assert commands == [
+        ["-m", "ruff", "check"],
+        ["-m", "ruff", "format", "--check"],
+        ["-m", "pytest", "-k", "stats"],
+    ]
 
 
 def test_the_lowest_bounds_are_those_of_the_package(tasks, pyproject):
@@ -341,26 +373,34 @@ def test_the_legs_are_whole(tasks, root, monkeypatch):
     monkeypatch.setattr(tasks, "find_python", {"3.10": "python3.10"}.get)
     monkeypatch.setattr(tasks, "ROOT", root)
     legs = {leg.name: leg for leg in tasks.legs()}
-    assert {"lowest", "lazy-loader", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(legs)
+    assert {"lowest", "lazy-loader", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(
+        legs
+    )
     assert len([test for test in legs["ipywidgets-7"].check if test.endswith(".py")]) >= 10
     assert legs["lazy-loader"].install[-1].startswith("lazy_loader==")
     assert all((root / legs[name].check[-1]).is_file() for name in ("art", "dask"))
     assert f"python{tasks.PYTHON}" not in legs
     assert legs["wheel"].outside
-    assert tasks.run_leg(legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]).startswith("not here")
+    assert tasks.run_leg(
+        legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]
+    ).startswith("not here")
 
 
 @pytest.mark.parametrize(
     ("here", "oldest"),
     [({"3.10": "a", "3.12": "b"}, "a"), ({"3.12": "b", "3.13": "c"}, "b"), ({}, None)],
 )
-def test_the_lowest_versions_run_on_the_oldest_python_that_is_found(tasks, monkeypatch, here, oldest):
+def test_the_lowest_versions_run_on_the_oldest_python_that_is_found(
+    tasks, monkeypatch, here, oldest
+):
     monkeypatch.setattr(tasks, "find_python", here.get)
     assert next(leg.python for leg in tasks.legs() if leg.name == "lowest") == oldest
 
 
 def test_the_smoke_test_runs_here(tasks, tmp_path):
-    done = subprocess.run([sys.executable, *tasks.SMOKE], capture_output=True, text=True, cwd=tmp_path, timeout=120)
+    done = subprocess.run(
+        [sys.executable, *tasks.SMOKE], capture_output=True, text=True, cwd=tmp_path, timeout=120
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -383,7 +423,11 @@ def test_a_leg_has_an_environment_of_its_own(tasks, tmp_path, monkeypatch, fails
 
 
 def test_test_all_reports_every_leg(tasks, monkeypatch, capsys):
-    results = {"good": "passed", "bad": "failed (see there)", "absent": "not here (needs another Python)"}
+    results = {
+        "good": "passed",
+        "bad": "failed (see there)",
+        "absent": "not here (needs another Python)",
+    }
     monkeypatch.setattr(tasks, "test", lambda arguments: 0)
     monkeypatch.setattr(tasks, "legs", lambda: [tasks.Leg(name, None, [], []) for name in results])
     monkeypatch.setattr(tasks, "run_leg", lambda leg: results[leg.name])
@@ -422,9 +466,23 @@ def test_the_stamp_can_be_read(tasks, machine, tmp_path):
 def test_no_skips_means_none(root, tmp_path, body, passes):
     (tmp_path / "tests").mkdir()
     shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
-    (tmp_path / "tests" / "test_it.py").write_text("def test_good(): pass\n" + body, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "tests", "--no-skips", "-p", "no:cacheprovider", "--rootdir", tmp_path]
-    alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take seconds to load
+    (tmp_path / "tests" / "test_it.py").write_text(
+        "def test_good(): pass\n" + body, encoding="utf-8"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "tests",
+        "--no-skips",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+    ]
+    alone = os.environ | {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
+    }  # other plugins take seconds to load
     done = subprocess.run(command, cwd=tmp_path, env=alone, capture_output=True, text=True)
     assert (done.returncode == 0) == passes, done.stdout
     assert ("FAILED by --no-skips: tests/test_it.py" in done.stdout) != passes

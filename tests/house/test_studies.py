@@ -1,4 +1,6 @@
-"""The studies keep their promises: their files hold what they say, and their code agrees with exact values."""
+"""The studies keep their promises: their files hold what they say, and their code agrees with exact
+values.
+"""
 
 import hashlib
 import importlib.util
@@ -21,7 +23,9 @@ NAMES = ("false_alarms", "power", "dishonest_owner")
 def study(name):
     """Load a benchmark as a module: they are scripts, and no part of the package."""
     if name not in sys.modules:
-        sys.path.insert(0, str(ROOT / "benchmarks"))  # where a script finds what it shares with the others
+        sys.path.insert(
+            0, str(ROOT / "benchmarks")
+        )  # where a script finds what it shares with the others
         spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
         sys.modules[name] = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(sys.modules[name])
@@ -29,7 +33,9 @@ def study(name):
 
 
 def table(name):
-    return pd.read_csv(ROOT / f"docs/results/{name}.csv", comment="#", keep_default_na=False, na_values=[""])
+    return pd.read_csv(
+        ROOT / f"docs/results/{name}.csv", comment="#", keep_default_na=False, na_values=[""]
+    )
 
 
 false_alarms, power, dishonest_owner = map(study, NAMES)
@@ -95,8 +101,16 @@ def test_a_study_goes_on_where_it_was_cut_off(tmp_path):
 def test_rows_that_no_longer_count_are_measured_anew(tmp_path):
     table = doubles(tmp_path / "table.csv")
     table.fill(asked([1, 2, 3]), lambda case: {"double": 0})
-    table.fill(asked([1, 2, 3]), lambda case: {"double": 5}, keep=[r for r in table.known() if r["number"] != "2"])
-    assert [(row["number"], row["double"]) for row in table.known()] == [("1", "0"), ("3", "0"), ("2", "5")]
+    table.fill(
+        asked([1, 2, 3]),
+        lambda case: {"double": 5},
+        keep=[r for r in table.known() if r["number"] != "2"],
+    )
+    assert [(row["number"], row["double"]) for row in table.known()] == [
+        ("1", "0"),
+        ("3", "0"),
+        ("2", "5"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["embedding", "power", "source_share", "three_types", "whitebox"])
@@ -104,10 +118,22 @@ def test_a_file_that_is_whole_stays_as_it_is(name, monkeypatch, tmp_path):
     """To run such a study again costs nothing: nothing is missing, and not a byte changes."""
     module = study(name)
     now = module.RESULTS.read_bytes()
-    table = sys.modules["_rows"].Table(module.COMMAND, module.CASE, module.MEASURED, tmp_path / "again.csv")
+    table = sys.modules["_rows"].Table(
+        module.COMMAND, module.CASE, module.MEASURED, tmp_path / "again.csv"
+    )
     table.path.write_bytes(now)
-    some = list(zip(*(pd.read_csv(table.path, comment="#", dtype=str, keep_default_na=False)[c] for c in module.CASE)))
-    table.fill((dict(zip(module.CASE, case)) for case in some), lambda case: pytest.fail(f"{case} is known"))
+    some = list(
+        zip(
+            *(
+                pd.read_csv(table.path, comment="#", dtype=str, keep_default_na=False)[c]
+                for c in module.CASE
+            )
+        )
+    )
+    table.fill(
+        (dict(zip(module.CASE, case)) for case in some),
+        lambda case: pytest.fail(f"{case} is known"),
+    )
     assert table.path.read_bytes() == now
 
 
@@ -119,9 +145,13 @@ def right(alarms):
 
 
 def test_every_cell_was_measured_at_the_promised_size(alarms):
-    drawn = alarms.query("draw == 'numpy' and suspects == 'null models' and not rule.str.startswith('one key')")
+    drawn = alarms.query(
+        "draw == 'numpy' and suspects == 'null models' and not rule.str.startswith('one key')"
+    )
     cells = set(zip(drawn.data, drawn.trigger, drawn.rule, drawn.alpha))
-    expected = itertools.product(false_alarms.NULLS, false_alarms.TRIGGERS, false_alarms.RULES, false_alarms.ALPHAS)
+    expected = itertools.product(
+        false_alarms.NULLS, false_alarms.TRIGGERS, false_alarms.RULES, false_alarms.ALPHAS
+    )
     assert cells == set(expected)
     assert drawn.decisions.min() >= 1_000_000
     assert right(alarms).query("draw == 'numpy'").decisions.min() >= 100_000
@@ -130,11 +160,22 @@ def test_every_cell_was_measured_at_the_promised_size(alarms):
 
 def test_as_many_null_models_were_asked_as_promised(alarms):
     asked = alarms[alarms.rule == "fixed, counted"].groupby("data").decisions.unique()
-    assert {data: list(counts) for data, counts in asked.items()} == {"mnist": [200], "cifar10": [40]}
+    assert {data: list(counts) for data, counts in asked.items()} == {
+        "mnist": [200],
+        "cifar10": [40],
+    }
 
 
 def test_suspects_that_are_no_networks_were_asked(alarms):
-    asked = {"null models", "constant", "own class", "random", "by index", "out of range", "stateful"}
+    asked = {
+        "null models",
+        "constant",
+        "own class",
+        "random",
+        "by index",
+        "out of range",
+        "stateful",
+    }
     assert set(alarms.suspects) == asked
 
 
@@ -167,7 +208,9 @@ def test_the_wrong_rules_are_seen_to_be_wrong(alarms):
         assert worst.rate > 0.05
         assert worst.smallest_p < 1e-20
         assert worst.verdict == "broken"
-    peeking = alarms.query("rule == 'counted, peeking' and suspects in ('constant', 'stateful', 'random')")
+    peeking = alarms.query(
+        "rule == 'counted, peeking' and suspects in ('constant', 'stateful', 'random')"
+    )
     assert set(peeking.verdict) == {"broken"}
     assert (peeking.rate > 2 * peeking.alpha).all()
 
@@ -202,7 +245,9 @@ def test_a_key_accuses_exactly_when_the_package_would():
     draw = np.random.RandomState(3)
     answers, labels = draw.randint(0, 10, 50), draw.randint(0, 10, (300, 50), np.uint8)
     labels[:100] = np.where(draw.random((100, 50)) < 0.4, answers, labels[:100])
-    found = false_alarms.accused(false_alarms.tally(labels, answers), false_alarms.fewest("gambler", 50, 0.01))
+    found = false_alarms.accused(
+        false_alarms.tally(labels, answers), false_alarms.fewest("gambler", 50, 0.01)
+    )
     paths = [stats.wealth_path(each == answers, 0.1) for each in labels]
     assert found.tolist() == [bool(stats.reaches(path, 0.01).any()) for path in paths]
     assert 60 < found[:100].sum() <= 100
@@ -215,7 +260,9 @@ def others(triggers):
     return {(row.suspects, row.rule, row.alpha): row for row in rows}
 
 
-@pytest.mark.parametrize("suspect", ["constant", "own class", "random", "by index", "out of range", "stateful"])
+@pytest.mark.parametrize(
+    "suspect", ["constant", "own class", "random", "by index", "out of range", "stateful"]
+)
 def test_a_suspect_that_is_no_network_is_accused_as_often_as_it_must_be(others, suspect):
     for rule, alpha in itertools.product(false_alarms.RULES, false_alarms.ALPHAS):
         row = others[suspect, rule, alpha]
@@ -229,12 +276,17 @@ def test_a_suspect_that_is_no_network_is_accused_as_often_as_it_must_be(others, 
 
 def test_a_suspect_that_sees_the_label_before_it_answers_is_accused(triggers):
     labels = false_alarms.draws("peeps", shape=(50, triggers.n))
-    assert false_alarms.accused(false_alarms.tally(labels, labels), false_alarms.fewest("gambler", 40, 0.001)).all()
+    assert false_alarms.accused(
+        false_alarms.tally(labels, labels), false_alarms.fewest("gambler", 40, 0.001)
+    ).all()
 
 
 def test_null_models_are_counted_by_every_rule():
     answers = np.array([[3] * 40, [-1] * 40, list(range(10)) * 4])
-    rows = {(row.rule, row.alpha): row for row in false_alarms.keyed("mnist", "noise", answers, decisions=30_000)}
+    rows = {
+        (row.rule, row.alpha): row
+        for row in false_alarms.keyed("mnist", "noise", answers, decisions=30_000)
+    }
     row = rows["gambler", 0.05]
     whole = stats.accusation_chance(40, 0.1, alpha=0.05, p0=0.1)
     assert row.exact == pytest.approx(2 / 3 * whole)  # who says nothing is never accused
@@ -245,9 +297,17 @@ def test_null_models_are_counted_by_every_rule():
 
 
 def test_the_real_path_accuses_as_often_as_it_must(triggers, monkeypatch):
-    """Seal, tree, HMAC and `wm.verify` are the real ones; only the hash that is slow on purpose is not."""
-    monkeypatch.setattr(commitment, "label_seed", lambda sealed, beacon=b"": hashlib.sha256(sealed.encode()).digest())
-    asked = false_alarms.Asked(triggers, np.stack([np.full(triggers.n, 3), np.arange(triggers.n) % 10]))
+    """Seal, tree, HMAC and `wm.verify` are the real ones; only the hash that is slow on purpose is
+    not.
+    """
+    monkeypatch.setattr(
+        commitment,
+        "label_seed",
+        lambda sealed, beacon=b"": hashlib.sha256(sealed.encode()).digest(),
+    )
+    asked = false_alarms.Asked(
+        triggers, np.stack([np.full(triggers.n, 3), np.arange(triggers.n) % 10])
+    )
     row = next(iter(false_alarms.in_earnest("mnist", "noise", asked, seals=400)))
     assert row.exact == pytest.approx(stats.accusation_chance(40, 0.1, alpha=0.05, p0=0.1))
     assert 0 < row.accusations < 25
@@ -271,7 +331,10 @@ def test_a_fixed_target_that_innocents_say_anyway_accuses_them_all():
 
 def test_a_key_that_accuses_all_models_counts_as_one_that_accuses_most():
     same = np.tile(np.arange(40) % 10, (5, 1))
-    rows = {(row.rule, row.alpha): row.accusations for row in false_alarms.one_key("mnist", "noise", same, keys=5_000)}
+    rows = {
+        (row.rule, row.alpha): row.accusations
+        for row in false_alarms.one_key("mnist", "noise", same, keys=5_000)
+    }
     assert rows["one key, accuses nobody", 0.05] + rows["one key, accuses most", 0.05] == 5_000
     assert rows["one key, accuses most", 0.05] > 50
 
@@ -300,7 +363,11 @@ def test_what_was_promised_of_the_thieves_was_measured():
 
 def test_questions_needed_by_hand():
     matched = np.array([[True] * 30, [False] * 30, [False, *[True] * 29]])
-    expected = [4, np.inf, 1 + next(n for n in range(1, 30) if stats.log_wealth(n, n + 1, 0.1) >= np.log(1000))]
+    expected = [
+        4,
+        np.inf,
+        1 + next(n for n in range(1, 30) if stats.log_wealth(n, n + 1, 0.1) >= np.log(1000)),
+    ]
     assert power.needed(matched).tolist() == expected
     mixed = power.shuffled(matched[2], orders=7)
     assert (mixed.sum(axis=1) == 29).all()
@@ -310,7 +377,11 @@ def test_questions_needed_by_hand():
 def test_evidence_of_no_match_and_of_all():
     nothing, all_of_it = power.evidence(np.zeros(30, bool)), power.evidence(np.ones(30, bool))
     assert (nothing["needed"], nothing["found"], nothing["found_any_order"]) == ("", False, "0.000")
-    assert (all_of_it["needed"], all_of_it["needed_any_order"], all_of_it["chance"]) == ("4", "4", "1.0000")
+    assert (all_of_it["needed"], all_of_it["needed_any_order"], all_of_it["chance"]) == (
+        "4",
+        "4",
+        "1.0000",
+    )
 
 
 # ---------------------------------------------------------------- dishonest owners
@@ -321,16 +392,23 @@ def test_without_our_rules_innocents_are_accused_and_under_them_the_judge_accuse
     ours = tricks[tricks.rules == dishonest_owner.OURS]
     assert (ours.accused_judge == 0).all()
     many = ours[ours.decisions >= 1_000]
-    assert (many.accused <= 2 * dishonest_owner.ALPHA * many.decisions).all()  # the owner who is believed: alpha
+    assert (
+        many.accused <= 2 * dishonest_owner.ALPHA * many.decisions
+    ).all()  # the owner who is believed: alpha
     broken = tricks[tricks.rules.str.contains("own images|from the key")]
     assert len(broken) == 2 * 3 + 2
     assert (broken.accused >= 0.5 * broken.decisions).all()
-    assert broken.accused_judge.sum() > 0.3 * broken.decisions.sum()  # the judge's factor alone does not help
+    assert (
+        broken.accused_judge.sum() > 0.3 * broken.decisions.sum()
+    )  # the judge's factor alone does not help
 
 
 def test_the_judges_factor_undoes_grinding_and_costs_the_honest_owner_nothing(lies):
     ground = lies[(lies.trick == "grinding") & (lies.effort == str(dishonest_owner.TRIES[-1]))]
-    assert ground[ground.data == "mnist"].accused.tolist() == ground[ground.data == "mnist"].decisions.tolist()
+    assert (
+        ground[ground.data == "mnist"].accused.tolist()
+        == ground[ground.data == "mnist"].decisions.tolist()
+    )
     assert (ground.accused_judge == 0).all()
     honest = lies[lies.trick.str.startswith("none")]
     assert (honest.accused_judge == honest.decisions).all()
@@ -363,7 +441,9 @@ def test_a_tweak_is_one_step_in_one_pixel_and_makes_the_label(triggers):
     changed = (pixels.astype(int) != triggers.pixels).reshape(triggers.n, -1).sum(axis=1)
     assert changed.max() <= 1
     assert np.abs(pixels.astype(int) - triggers.pixels).max() == 1
-    assert [dishonest_owner.label_of(key, i, pixels[[i]]) for i in range(triggers.n)] == wanted.tolist()
+    assert [
+        dishonest_owner.label_of(key, i, pixels[[i]]) for i in range(triggers.n)
+    ] == wanted.tolist()
     assert 100 < hashes < 1_500
 
 

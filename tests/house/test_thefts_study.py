@@ -36,7 +36,10 @@ def test_every_theft_met_every_kind_of_trigger_five_times(rows, study):
     digits = rows[rows.data == "mnist"]
     suspects = digits.groupby(["marks", "labels", "seed"]).size()
     assert suspects.index.tolist() == [
-        (kind, labels, seed) for kind in sorted(KINDS) for labels in ("fixed", "keyed") for seed in study.SEEDS
+        (kind, labels, seed)
+        for kind in sorted(KINDS)
+        for labels in ("fixed", "keyed")
+        for seed in study.SEEDS
     ]
     assert not digits.duplicated(["marks", "labels", "seed", "theft", "strength"]).any()
     assert set(suspects) == {40}  # 25 that train nothing, 14 that do, and the owner's own
@@ -51,7 +54,9 @@ def test_the_owners_own_model_answers_everything(rows):
 
 
 def test_keyed_evidence_is_between_what_the_count_allows(rows):
-    """The wealth at the end is a lower bound of the greatest, which grows most when all matches come first."""
+    """The wealth at the end is a lower bound of the greatest, which grows most when all matches
+    come first.
+    """
     keyed = rows[rows.labels == "keyed"]
     assert keyed.questions.tolist() == keyed.marks.map(KINDS).tolist()
     for (k, n), same in keyed.groupby(["matched", "questions"]):

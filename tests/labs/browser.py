@@ -1,8 +1,10 @@
-"""A real JupyterLab and a real browser for the tests; and, by hand, pictures of a notebook that has been run.
+"""A real JupyterLab and a real browser for the tests; and, by hand, pictures of a notebook that has
+been run.
 
     python tests/browser.py NOTEBOOK FOLDER     # light.png, dark.png, and each lab alone
 
-The server has folders of its own for settings, data and run-time files: whatever the user has set up changes nothing.
+The server has folders of its own for settings, data and run-time files: whatever the user has set
+up changes nothing.
 """
 
 from __future__ import annotations
@@ -26,14 +28,20 @@ from pathlib import Path
 import nbformat
 from playwright.sync_api import Browser, Locator, Page, sync_playwright
 
-# No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of sight.
+# No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of
+# sight.
 SETTINGS = {
     "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension:themes": {"theme": "JupyterLab Light", "adaptive-theme": False},
     "@jupyterlab/docmanager-extension:plugin": {"autosave": False},
     "@jupyterlab/notebook-extension:tracker": {"windowingMode": "none"},
 }
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+SWITCHES = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+]
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
 FOLDERS += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
 
@@ -81,12 +89,30 @@ def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Pop
     config = own / "jupyter_config_dir" / "labconfig"
     config.mkdir(parents=True)
     (config / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--expose-app-in-browser"]
-    command += [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1", "--ServerApp.port_retries=0"]
-    command += [f"--ServerApp.port={server.url.rpartition(':')[2]}", f"--IdentityProvider.token={server.token}"]
+    command = [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--expose-app-in-browser",
+    ]
+    command += [
+        f"--ServerApp.root_dir={folder}",
+        "--ServerApp.ip=127.0.0.1",
+        "--ServerApp.port_retries=0",
+    ]
+    command += [
+        f"--ServerApp.port={server.url.rpartition(':')[2]}",
+        f"--IdentityProvider.token={server.token}",
+    ]
     command += ["--LabApp.extension_manager=readonly"]
-    with log.open("wb") as file:  # a process group of its own, so that its kernels can be ended with it
-        return subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
+    with log.open(
+        "wb"
+    ) as file:  # a process group of its own, so that its kernels can be ended with it
+        return subprocess.Popen(
+            command, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
 
 
 def _wait_until_up(server: Server, process: subprocess.Popen, log: Path, patience: float) -> None:
@@ -121,10 +147,16 @@ def chromium(path: str | None = None) -> Iterator[Browser]:
 
 
 class Notebook:
-    """A notebook open in the browser; `page` is Playwright's, `js_errors` what went wrong in the page itself."""
+    """A notebook open in the browser; `page` is Playwright's, `js_errors` what went wrong in the
+    page itself.
+    """
 
-    def __init__(self, browser: Browser, server: Server, path: str, *, width: int = 1200, height: int = 1000) -> None:
-        for session in json.loads(server.ask("GET", "api/sessions")):  # else an old kernel would be used again
+    def __init__(
+        self, browser: Browser, server: Server, path: str, *, width: int = 1200, height: int = 1000
+    ) -> None:
+        for session in json.loads(
+            server.ask("GET", "api/sessions")
+        ):  # else an old kernel would be used again
             server.ask("DELETE", f"api/sessions/{session['id']}")
         self.page: Page = browser.new_page(viewport={"width": width, "height": height})
         self.js_errors: list[str] = []
@@ -166,24 +198,31 @@ class Notebook:
             raise RuntimeError(f"cells that failed or did not run: {failed}")
 
     def callback_errors(self) -> list[str]:
-        """Return the exceptions raised in callbacks of widgets: JupyterLab shows them in its log console only."""
+        """Return the exceptions raised in callbacks of widgets: JupyterLab shows them in its log
+        console only.
+        """
         console = self.page.locator(".jp-LogConsolePanel").first
         if not console.is_visible():  # asked for a second time, it closes
             self.page.evaluate("() => window.jupyterapp.commands.execute('logconsole:open')")
             console.wait_for()
         self.page.wait_for_timeout(400)  # what it holds is drawn a moment after the panel
         lines = console.inner_text().splitlines()
-        return [line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")]
+        return [
+            line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")
+        ]
 
     def set_theme(self, name: str) -> None:
-        """Switch to the "Light" or the "Dark" theme of JupyterLab, and wait until its curtain has gone up.
+        """Switch to the "Light" or the "Dark" theme of JupyterLab, and wait until its curtain has
+        gone up.
 
-        The curtain is let down at each change, and a timer takes it away. Change the theme again before that, and there
-        are two timers for one curtain: the second throws "removeChild on Node" (JupyterLab 4.6, its splash screen; an
-        empty notebook does it, too, if the theme is changed to and fro without a pause).
+        The curtain is let down at each change, and a timer takes it away. Change the theme again
+        before that, and there are two timers for one curtain: the second throws "removeChild on
+        Node" (JupyterLab 4.6, its splash screen; an empty notebook does it, too, if the theme is
+        changed to and fro without a pause).
         """
         self.page.evaluate(
-            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", f"JupyterLab {name}"
+            "theme => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            f"JupyterLab {name}",
         )
         self.page.wait_for_selector(
             f"body[data-jp-theme-light={'true' if name == 'Light' else 'false'}]", state="attached"
@@ -207,7 +246,11 @@ def notebook_run(folder: Path, name: str, path: str | None = None) -> Iterator[N
 
 def write_notebook(path: Path, *sources: str) -> None:
     """Write a notebook of some code cells."""
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}  # else JupyterLab asks for one
+    kernel = {
+        "name": "python3",
+        "display_name": "Python 3",
+        "language": "python",
+    }  # else JupyterLab asks for one
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
@@ -229,7 +272,9 @@ def take_pictures(path: Path, into: Path) -> list[Path]:
                 _type_a_number(notebook.page, lab.locator("input[type=number]").first)
             for theme in ("Light", "Dark"):
                 notebook.set_theme(theme)
-                notebook.page.evaluate("() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)")
+                notebook.page.evaluate(
+                    "() => document.querySelector('.jp-WindowedPanel-outer').scrollTo(0, 0)"
+                )
                 notebook.page.wait_for_timeout(800)
                 written.append(into / f"{theme.lower()}.png")
                 notebook.page.screenshot(path=written[-1])

@@ -27,7 +27,9 @@ STOPWATCH = """lab => {
 
 @pytest.fixture(scope="module")
 def notebook(tmp_path_factory, root, chromium):
-    """Return the lesson as `make lab` opens it, run to its end; the tests below share it, one after the other."""
+    """Return the lesson as `make lab` opens it, run to its end; the tests below share it, one after
+    the other.
+    """
     folder = tmp_path_factory.mktemp("learner")
     copy_lessons(root / "notebooks", folder)
     with browser.notebook_run(folder, LESSON, chromium) as notebook:
@@ -55,8 +57,12 @@ def type_number(lab: Locator, number: int) -> None:
 
 
 def expect_asked(lab: Locator, number: int) -> None:
-    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile(rf"after {number} of "))
-    expect(lab.locator(".wm-verdict")).to_contain_text(f" of {number} secret answer" if number else "Nothing asked yet")
+    expect(lab.locator("svg.wm-chart")).to_have_attribute(
+        "aria-label", re.compile(rf"after {number} of ")
+    )
+    expect(lab.locator(".wm-verdict")).to_contain_text(
+        f" of {number} secret answer" if number else "Nothing asked yet"
+    )
 
 
 def suspect(lab: Locator, place: int) -> Locator:
@@ -116,7 +122,12 @@ def test_alpha_moves_the_line_and_not_the_verdict(lab, page):
 @pytest.mark.parametrize("theme", ["Dark", "Light"])
 def test_text_and_lines_stand_out_in_both_themes(notebook, lab, theme):
     notebook.set_theme(theme)
-    for selector, least in {".wm-verdict p": 7, ".wm-chart text": 7, "path.wm-curve": 3, "path.wm-line": 3}.items():
+    for selector, least in {
+        ".wm-verdict p": 7,
+        ".wm-chart text": 7,
+        "path.wm-curve": 3,
+        "path.wm-line": 3,
+    }.items():
         assert contrast(lab.locator(selector).first) >= least, selector
 
 
@@ -158,7 +169,9 @@ def test_nothing_sticks_out(lab):
 
 
 def test_from_the_key_to_the_screen(lab, page, record_property):
-    """Five moves to warm up, then 25 that count: from the key going down to the last change in the page."""
+    """Five moves to warm up, then 25 that count: from the key going down to the last change in the
+    page.
+    """
     suspect(lab, 0).click()
     type_number(lab, 0)
     lab.evaluate(STOPWATCH)

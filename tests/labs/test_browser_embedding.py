@@ -1,4 +1,6 @@
-"""The embedding lab as a learner meets it: Run and Stop in JupyterLab, in a browser, with the keyboard."""
+"""The embedding lab as a learner meets it: Run and Stop in JupyterLab, in a browser, with the
+keyboard.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def picture(lab: Locator, name: str) -> None:
 
 def drawn(lab: Locator) -> list[int]:
     """Return how many points each curve has."""
-    return lab.locator("path.wm-mark:not(.wm-sample), path.wm-task:not(.wm-sample)").evaluate_all(POINTS)
+    return lab.locator("path.wm-mark:not(.wm-sample), path.wm-task:not(.wm-sample)").evaluate_all(
+        POINTS
+    )
 
 
 def test_the_inputs_follow_each_other(lab, page):
@@ -113,7 +117,9 @@ def test_a_whole_run(lab):
     expect(lab.locator(".wm-verdict")).to_contain_text("lotteries")
     expect(lab).to_contain_text("every question right twice running")
     expect(button(lab, "Stop")).to_be_disabled()
-    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile("answers 100.0 % of the secret"))
+    expect(lab.locator("svg.wm-chart")).to_have_attribute(
+        "aria-label", re.compile("answers 100.0 % of the secret")
+    )
     assert drawn(lab)[0] >= 4
 
 
@@ -133,14 +139,18 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
         if suspect:
             assert suspect["x"] >= inside["x"] - 1, part
             assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
-    labels = [text.bounding_box() for text in lab.locator("svg.wm-chart text", has_text="marked, ").all()]
+    labels = [
+        text.bounding_box() for text in lab.locator("svg.wm-chart text", has_text="marked, ").all()
+    ]
     tops = sorted(suspect["y"] for suspect in labels)
     assert len(tops) == 4
     assert min(lower - upper for upper, lower in itertools.pairwise(tops)) >= 13
 
 
 def test_no_output_lands_in_another_cell(page):
-    """What is trained in the background writes nothing: not into its own cell, not into the one that ran last."""
+    """What is trained in the background writes nothing: not into its own cell, not into the one
+    that ran last.
+    """
     outputs = page.evaluate(
         """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
             cell => cell.model.outputs.toJSON().map(out => Object.keys(out.data ?? out)))"""
@@ -169,7 +179,8 @@ def test_a_kernel_restarted_in_the_middle(notebook, lab, page):
     )
     assert restarted == "ok"
     text = page.evaluate(
-        "() => window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.get(0).data['text/plain']"
+        "() => "
+        "window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.get(0).data['text/plain']"
     )
     assert "nothing trained yet: press Run" in text
     assert notebook.js_errors == []

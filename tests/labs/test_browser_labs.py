@@ -24,9 +24,13 @@ nulls = [wm.BlackBox(model) for model in wm.null_models("mnist", n=5)]
 wm.VerificationLab(triggers, suspects, nulls=nulls)""",
     "wm.TriggerStudio(mnist, key=wm.CLASSROOM_KEY, models=wm.null_models('mnist', n=2))",
     "wm.EmbeddingLab(mnist, key=wm.CLASSROOM_KEY)",
-    "wm.Predict('Will it be found?', ['yes', 'no, and nobody can say why not, however long one asks it'], answer=0)",
+    (
+        "wm.Predict('Will it be found?', ['yes', 'no, and nobody can say why not, however long one "
+        "asks it'], answer=0)"
+    ),
 )
-# What the cells show, by the place of the cell: the text of each, how many pictures, and how many labs are alive.
+# What the cells show, by the place of the cell: the text of each, how many pictures, and how many
+# labs are alive.
 SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output')].map(output => ({
     text: output.innerText, pictures: output.querySelectorAll('img').length,
     alive: output.querySelectorAll('button, input').length > 0}))"""
@@ -53,7 +57,10 @@ def page(notebook) -> Page:
 
 def labs(page: Page) -> list[Locator]:
     """Return the four: that of `Predict` has no frame of its own."""
-    return [cell.locator(".jp-OutputArea-output .widget-vbox").first for cell in page.locator(".jp-CodeCell").all()]
+    return [
+        cell.locator(".jp-OutputArea-output .widget-vbox").first
+        for cell in page.locator(".jp-CodeCell").all()
+    ]
 
 
 def ask_sixty(page: Page) -> None:
@@ -64,7 +71,9 @@ def ask_sixty(page: Page) -> None:
 
 
 def test_three_ways_stand_side_by_side(page):
-    """What decides says so; the others say that they do not; each has its line and sign in the chart."""
+    """What decides says so; the others say that they do not; each has its line and sign in the
+    chart.
+    """
     ask_sixty(page)
     lab = labs(page)[0]
     lab.get_by_role("button", name="clean").click()
@@ -76,9 +85,17 @@ def test_three_ways_stand_side_by_side(page):
     lines = ("wm-counting", "wm-nulls", "wm-curve")
     for line in lines:
         expect(lab.locator(f".wm-chart[role=img] path.{line}").first).to_be_attached()
-    # Each measured in one go: the lab may be drawing anew, and what was found a moment ago is gone then.
+    # Each measured in one go: the lab may be drawing anew, and what was found a moment ago is gone
+    # then.
     assert (
-        len(set(lab.evaluate("lab => [...lab.querySelectorAll('.wm-card')].map(c => c.getBoundingClientRect().y)")))
+        len(
+            set(
+                lab.evaluate(
+                    "lab => [...lab.querySelectorAll('.wm-card')].map(c => "
+                    "c.getBoundingClientRect().y)"
+                )
+            )
+        )
         == 1
     )
     dashes = """(lab, lines) => lines.map(line => getComputedStyle(
@@ -102,15 +119,22 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, page, width, theme):
     ask_sixty(page)
     for i, lab in enumerate(labs(page)):
         if os.environ.get("WMLEARN_PICTURES"):
-            lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"lab{i}-{theme.lower()}-{width}.png"))
+            lab.screenshot(
+                path=Path(os.environ["WMLEARN_PICTURES"], f"lab{i}-{theme.lower()}-{width}.png")
+            )
         assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth + 1"), i
         inside = lab.bounding_box()
         assert inside["x"] + inside["width"] <= width
-        for part in lab.locator("svg.wm-chart text, li, input, select, button, pre, progress, .wm-card").all():
+        for part in lab.locator(
+            "svg.wm-chart text, li, input, select, button, pre, progress, .wm-card"
+        ).all():
             suspect = part.bounding_box()
             if suspect:
                 assert suspect["x"] >= inside["x"] - 1, (i, part)
-                assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, (i, part)
+                assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, (
+                    i,
+                    part,
+                )
         for words in lab.locator("svg.wm-chart text, .wm-card p, p.wm-small").all():
             assert contrast(words) >= 4.5
         for line in lab.locator(".wm-chart path.wm-counting, .wm-chart path.wm-nulls").all():
@@ -136,7 +160,9 @@ def test_run_pressed_twice_trains_once(page):
     epochs.fill("2")
     epochs.press("Enter")
     lab.get_by_role("button", name="Run", exact=True).dblclick()
-    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re_all("after 1 epoch"), timeout=120_000)
+    expect(lab.locator("svg.wm-chart")).to_have_attribute(
+        "aria-label", re_all("after 1 epoch"), timeout=120_000
+    )
     lab.get_by_role("button", name="Stop").click()
     expect(lab.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=120_000)
     expect(lab.get_by_role("alert")).to_have_count(0)
@@ -150,7 +176,10 @@ def test_nothing_went_wrong_unseen(notebook):
 
 
 def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, folder):
-    """On another day: no kernel, and a JupyterLab that knows no notebook. `wmlearn lab` starts it so on purpose."""
+    """On another day: no kernel, and a JupyterLab that knows no notebook.
+
+    `wmlearn lab` starts it so on purpose.
+    """
     notebook.save()
     assert b"VerificationLab: 100 questions" in (folder / NAME).read_bytes()
     with browser.jupyterlab(folder) as server:

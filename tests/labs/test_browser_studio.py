@@ -1,4 +1,6 @@
-"""The trigger studio as a learner meets it: types, sliders and words in JupyterLab, in a browser, with the keyboard."""
+"""The trigger studio as a learner meets it: types, sliders and words in JupyterLab, in a browser,
+with the keyboard.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,12 @@ from test_browser import contrast
 pytestmark = pytest.mark.browser
 
 CELL = 'import wmlearn as wm\n\nstudio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)\nstudio'
-SLOWEST = 500  # milliseconds from key to screen at the median, on a machine that does other things too
+SLOWEST = (
+    500  # milliseconds from key to screen at the median, on a machine that does other things too
+)
 
-# Remembers when a key went down, the first frame that holds all that a move shows (the line of code comes last), and
-# the first that holds the secret answers, which are drawn when the hand pauses.
+# Remembers when a key went down, the first frame that holds all that a move shows (the line of code
+# comes last), and the first that holds the secret answers, which are drawn when the hand pauses.
 STOPWATCH = """lab => {
     const time = window.stopwatch = {pressed: 0, painted: 0, drawn: 0};
     const code = () => lab.querySelector('pre.wm-code').textContent;
@@ -66,7 +70,9 @@ def type_into(lab: Locator, label: str, value: object) -> None:
 
 
 def choose(lab: Locator, label: str, option: str) -> None:
-    lab.locator(".widget-dropdown", has_text=label).locator("select").first.select_option(label=option)
+    lab.locator(".widget-dropdown", has_text=label).locator("select").first.select_option(
+        label=option
+    )
 
 
 def slider(lab: Locator, label: str) -> Locator:
@@ -86,7 +92,9 @@ def picture(lab: Locator, name: str) -> None:
 def test_it_opens_with_a_dozen_words(lab):
     expect(lab.locator("li")).to_have_count(12)
     expect(lab.locator("li").first).to_contain_text("ALMA")
-    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile("innocent models answer to the 12"))
+    expect(lab.locator("svg.wm-chart")).to_have_attribute(
+        "aria-label", re.compile("innocent models answer to the 12")
+    )
     expect(lab).to_contain_text("every sealed question counts")
     expect(slider(lab, "sigma")).to_be_hidden()
     expect(slider(lab, "opacity")).to_be_visible()
@@ -96,7 +104,9 @@ def test_it_opens_with_a_dozen_words(lab):
 def test_the_type_is_changed_by_keyboard(lab, page):
     toggle(lab, "Unrelated").focus()
     page.keyboard.press("Space")
-    expect(code(lab)).to_contain_text("wm.Unrelated()(wm.load_data('mnist'), n=150, key=wm.CLASSROOM_KEY)")
+    expect(code(lab)).to_contain_text(
+        "wm.Unrelated()(wm.load_data('mnist'), n=150, key=wm.CLASSROOM_KEY)"
+    )
     expect(lab).to_contain_text("there is no original to compare them with")
     expect(slider(lab, "opacity")).to_be_hidden()
     picture(lab, "unrelated")
@@ -143,9 +153,14 @@ def test_all_are_asked_on_the_button(lab, page):
     expect(toggle(lab, "all 100 asked")).to_be_disabled()
 
 
-@pytest.mark.parametrize(("kind", "name", "start"), [("Content", "opacity", 1.0), ("Noise", "sigma", 0.4)])
+@pytest.mark.parametrize(
+    ("kind", "name", "start"), [("Content", "opacity", 1.0), ("Noise", "sigma", 0.4)]
+)
 def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, start):
-    """Keyed labels, the slow way: images, innocents, then seal and lot. Three moves to warm up, twelve that count."""
+    """Keyed labels, the slow way: images, innocents, then seal and lot.
+
+    Three moves to warm up, twelve that count.
+    """
     toggle(lab, "keyed").click()
     toggle(lab, kind).click()
     if kind == "Content":
@@ -162,9 +177,19 @@ def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, star
         times = page.evaluate("() => window.stopwatch")
         painted.append(times["painted"] - times["pressed"])
         drawn.append(times["drawn"] - times["pressed"])
-    middle, slow, draws = statistics.median(painted[3:]), max(painted[3:]), statistics.median(drawn[3:])
-    record_property(f"{name}_to_screen_ms", {"median": round(middle), "slowest": round(slow), "lots": round(draws)})
-    print(f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {draws:.0f} ms, 12 moves")  # noqa: T201 - seen with -s
+    middle, slow, draws = (
+        statistics.median(painted[3:]),
+        max(painted[3:]),
+        statistics.median(drawn[3:]),
+    )
+    record_property(
+        f"{name}_to_screen_ms",
+        {"median": round(middle), "slowest": round(slow), "lots": round(draws)},
+    )
+    print(
+        f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {draws:.0f} ms, "
+        "12 moves"
+    )  # noqa: T201 - seen with -s
     assert middle <= SLOWEST
 
 
@@ -189,7 +214,9 @@ def test_a_slider_is_dragged(lab, page):
     page.mouse.move(suspect["x"] + suspect["width"] / 2, suspect["y"] + suspect["height"] / 2)
     page.mouse.down()
     for step in range(1, 11):
-        page.mouse.move(suspect["x"] + suspect["width"] / 2 - 12 * step, suspect["y"] + suspect["height"] / 2)
+        page.mouse.move(
+            suspect["x"] + suspect["width"] / 2 - 12 * step, suspect["y"] + suspect["height"] / 2
+        )
     page.mouse.up()
     page.wait_for_function(
         """start => { const lab = document.querySelector('.wm-lab');

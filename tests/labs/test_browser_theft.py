@@ -46,12 +46,16 @@ def button(lab: Locator, name: str) -> Locator:
 
 
 def choose(lab: Locator, theft: str, steps: int = 0, strength: str = "none") -> None:
-    """Choose a theft, move its slider to the left end and then some steps to the right, by keyboard, and see it."""
+    """Choose a theft, move its slider to the left end and then some steps to the right, by
+    keyboard, and see it.
+    """
     lab.locator("select").select_option(theft)
     expect_drawn(lab, theft, "")
     lab.locator(".noUi-handle").focus()
     lab.page.keyboard.press("Home")
-    expect_drawn(lab, theft, " none: ")  # else where the slider stood before would pass for where it is going
+    expect_drawn(
+        lab, theft, " none: "
+    )  # else where the slider stood before would pass for where it is going
     for _ in range(steps):
         lab.page.keyboard.press("ArrowRight")
     expect_drawn(lab, theft, f" {strength}: ")
@@ -81,13 +85,19 @@ def test_the_first_theft_is_there_at_once(lab):
 def test_pruning_by_keyboard(lab, page):
     choose(lab, "prune weights", 17, "85 %")
     expect(verdict(lab)).to_contain_text("prune weights, 85 %")
-    expect(verdict(lab)).to_contain_text("of 30 secret questions matched, at most 3 expected by luck")
+    expect(verdict(lab)).to_contain_text(
+        "of 30 secret questions matched, at most 3 expected by luck"
+    )
     expect(lab).to_contain_text("wm.theft.Prune(fraction=0.85, by='weight')")
-    expect(lab).to_contain_text(re.compile(r"he has paid [\d.]+ points, and the evidence is still there"))
+    expect(lab).to_contain_text(
+        re.compile(r"he has paid [\d.]+ points, and the evidence is still there")
+    )
     page.keyboard.press("End")
     expect(verdict(lab)).to_contain_text("– not found")
     expect(verdict(lab)).to_contain_text("This does not clear it.")
-    expect(lab.locator("svg.wm-chart")).to_have_attribute("aria-label", re.compile("100 %: task accuracy .*not found"))
+    expect(lab.locator("svg.wm-chart")).to_have_attribute(
+        "aria-label", re.compile("100 %: task accuracy .*not found")
+    )
 
 
 def test_another_theft_is_worked_out_when_it_is_wanted(lab):
@@ -99,7 +109,9 @@ def test_another_theft_is_worked_out_when_it_is_wanted(lab):
 
 
 def test_from_the_key_to_the_screen(lab, page, record_property):
-    """Five moves to warm up, then 35 that count: from the key going down to the last change in the page."""
+    """Five moves to warm up, then 35 that count: from the key going down to the last change in the
+    page.
+    """
     taken = []
     for theft in ("prune channels", "shake weights"):
         choose(lab, theft)
@@ -128,13 +140,19 @@ def test_a_whole_run_leaves_a_point(lab, page):
     expect(button(lab, "Run")).to_be_disabled()
     expect(verdict(lab)).to_contain_text("fine-tune, 0.02", timeout=PATIENCE)
     expect(lab).to_contain_text("3 epochs done")
-    expect(lab).to_contain_text("It cost him 2,000 images of his own, 0 answers of the owner's service")
-    expect(lab.locator("svg.wm-chart").nth(1)).to_have_attribute("aria-label", re.compile("The last run, .* 0.02: "))
+    expect(lab).to_contain_text(
+        "It cost him 2,000 images of his own, 0 answers of the owner's service"
+    )
+    expect(lab.locator("svg.wm-chart").nth(1)).to_have_attribute(
+        "aria-label", re.compile("The last run, .* 0.02: ")
+    )
     choose(lab, "fine-tune", 4, "0.001")
     button(lab, "Run").click()
     expect(verdict(lab)).to_contain_text("fine-tune, 0.001", timeout=PATIENCE)
     expect(verdict(lab)).to_contain_text("✔ found")
-    expect(lab.locator("svg.wm-chart").first.locator("circle")).to_have_count(3)  # the owner's, and two of the thief's
+    expect(lab.locator("svg.wm-chart").first.locator("circle")).to_have_count(
+        3
+    )  # the owner's, and two of the thief's
 
 
 def test_stop_in_the_middle(lab):
@@ -165,7 +183,9 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme, theft):
         assert contrast(words) >= 7
     assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
     inside = lab.bounding_box()
-    for part in lab.locator("svg.wm-chart text, input, select, button, progress, .wm-verdict").all():
+    for part in lab.locator(
+        "svg.wm-chart text, input, select, button, progress, .wm-verdict"
+    ).all():
         suspect = part.bounding_box()
         if suspect:
             assert suspect["x"] >= inside["x"] - 1, part
@@ -173,7 +193,9 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme, theft):
 
 
 def test_a_page_opened_again_finds_its_lab_alive(notebook, lab, page):
-    """The kernel was left running, as it is when a browser is closed: what was found out is still there."""
+    """The kernel was left running, as it is when a browser is closed: what was found out is still
+    there.
+    """
     notebook.save()
     notebook.go()
     expect(verdict(lab)).to_contain_text("prune channels, 30 %", timeout=60_000)
@@ -182,7 +204,9 @@ def test_a_page_opened_again_finds_its_lab_alive(notebook, lab, page):
 
 
 def test_no_output_lands_in_another_cell(page):
-    """What is done in the background writes nothing: not into its own cell, not into the one that ran last."""
+    """What is done in the background writes nothing: not into its own cell, not into the one that
+    ran last.
+    """
     outputs = page.evaluate(
         """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
             cell => cell.model.outputs.toJSON().map(out => Object.keys(out.data ?? out)))"""
@@ -193,6 +217,8 @@ def test_no_output_lands_in_another_cell(page):
 
 
 def test_nothing_went_wrong_unseen(notebook):
-    """The last test: no exception in a callback or in the background during all this, and none in the page."""
+    """The last test: no exception in a callback or in the background during all this, and none in
+    the page.
+    """
     assert notebook.callback_errors() == []
     assert notebook.js_errors == []

@@ -1,4 +1,6 @@
-"""The embedding lab without a browser: its buttons are pressed as a hand would press them, its HTML is read."""
+"""The embedding lab without a browser: its buttons are pressed as a hand would press them, its HTML
+is read.
+"""
 
 import base64
 import io
@@ -60,7 +62,9 @@ def done(data):
 
 def same(one, other):
     first, second = one.state_dict(), other.state_dict()
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
 
 
 def widgets_in(widget):
@@ -106,27 +110,42 @@ def test_watching_changes_nothing(done, data, triggers):
     assert same(done.result.model, marked.model)
     assert done.result.history == marked.history
     assert same(done.twin.model, twin.model)
-    assert [record[:3] for record in done.twin.history.epochs] == [record[:3] for record in twin.history.epochs]
+    assert [record[:3] for record in done.twin.history.epochs] == [
+        record[:3] for record in twin.history.epochs
+    ]
     assert not done.twin.history.stopped
-    assert done.verdict.decision == wm.verify(wm.BlackBox(marked.model), triggers).decision == "found"
+    assert (
+        done.verdict.decision == wm.verify(wm.BlackBox(marked.model), triggers).decision == "found"
+    )
     assert repr(done.verdict) == repr(wm.verify(wm.BlackBox(marked.model), triggers))
 
 
 def test_the_curves_are_the_history(done, triggers):
     history, twin = done.result.history.epochs, done.twin.history.epochs
-    assert [y for _, y in points(done, "wm-mark")] == heights(record.watermark_accuracy for record in history)
-    assert [y for _, y in points(done, "wm-task")] == heights(record.task_accuracy for record in history)
-    assert [y for _, y in points(done, "wm-task wm-unmarked")] == heights(record.task_accuracy for record in twin)
+    assert [y for _, y in points(done, "wm-mark")] == heights(
+        record.watermark_accuracy for record in history
+    )
+    assert [y for _, y in points(done, "wm-task")] == heights(
+        record.task_accuracy for record in history
+    )
+    assert [y for _, y in points(done, "wm-task wm-unmarked")] == heights(
+        record.task_accuracy for record in twin
+    )
     last = points(done, "wm-mark wm-unmarked")[-1]
     assert last[1] == heights([watermark_accuracy(done.twin.model, triggers)])[0]
     across = [x for x, _ in points(done, "wm-mark")]
-    assert across == [pytest.approx(50 + 370 * epoch / len(history), abs=0.06) for epoch in range(1, len(history) + 1)]
+    assert across == [
+        pytest.approx(50 + 370 * epoch / len(history), abs=0.06)
+        for epoch in range(1, len(history) + 1)
+    ]
 
 
 def test_the_twin_was_asked_after_each_of_its_epochs(done, data, triggers):
     asked = []
     for epochs in (1, 2, 3):
-        stopped = wm.fit(wm.small_cnn(data), data, on_epoch=lambda record, epochs=epochs: record.epoch == epochs)
+        stopped = wm.fit(
+            wm.small_cnn(data), data, on_epoch=lambda record, epochs=epochs: record.epoch == epochs
+        )
         asked.append(watermark_accuracy(stopped.model, triggers))
     assert [y for _, y in points(done, "wm-mark wm-unmarked")][:3] == heights(asked)
 
@@ -140,7 +159,8 @@ def test_the_verdict_is_said_without_p(done):
     assert not re.search(r"\bp\b *[<=]|p-value", re.sub("<[^>]*>", "", sentence))
     assert "every question right twice running" in done._progress.value
     message = re.search(
-        r"Task accuracy ([\d.]+) %, its unmarked twin ([\d.]+) %: ([\d.]+) points apart", done._cost.value
+        r"Task accuracy ([\d.]+) %, its unmarked twin ([\d.]+) %: ([\d.]+) points apart",
+        done._cost.value,
     )
     marked, unmarked, apart = map(float, message.groups())
     assert apart == pytest.approx(abs(marked - unmarked))
@@ -151,7 +171,9 @@ def test_no_triggers_leave_the_twin_alone(data):
     assert "nothing is marked" in lab._note.value
     press_run(lab)
     assert isinstance(lab.result, Fitted)
-    assert same(lab.result.model, wm.fit(wm.small_cnn(data), data, schedule=wm.Schedule(epochs=3)).model)
+    assert same(
+        lab.result.model, wm.fit(wm.small_cnn(data), data, schedule=wm.Schedule(epochs=3)).model
+    )
     assert lab.verdict is None
     assert "– nothing marked" in lab._sentence.value
     assert "watermark" not in lab._chart.value
@@ -178,7 +200,9 @@ def test_continuing_with_none_given_first_trains_one(data, triggers, monkeypatch
     lab._progress.observe(lambda change: replies.append(change["new"]), "value")
     press_run(lab)
     first, schedule = wm.fit(wm.small_cnn(data), data).model, wm.Schedule(epochs=1)
-    assert any("first an unmarked model to continue from: epoch 8 of 8" in words for words in replies)
+    assert any(
+        "first an unmarked model to continue from: epoch 8 of 8" in words for words in replies
+    )
     assert same(lab.result.model, wm.embed(first, data, triggers, schedule=schedule).model)
     assert same(lab.twin.model, wm.fit(first, data, schedule=schedule).model)
 
@@ -248,7 +272,9 @@ def test_run_pressed_twice_is_refused(data, monkeypatch):
     running = lab._background.thread
     lab.run.click()  # the button is disabled; a script can press it all the same
     assert lab._background.thread is running
-    assert "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
+    assert (
+        "A run is under way: press Stop, or wait for its end, before the next." in lab.status.value
+    )
     gate.opened.set()
     assert lab.wait(PATIENCE)
     assert lab.verdict is not None
@@ -266,7 +292,11 @@ def test_stop_keeps_what_was_trained(data, triggers, monkeypatch):
     assert lab.wait(PATIENCE)
     schedule = wm.Schedule(epochs=6)
     expected = wm.embed(
-        wm.small_cnn(data), data, triggers, schedule=schedule, on_epoch=lambda record: record.epoch == 2
+        wm.small_cnn(data),
+        data,
+        triggers,
+        schedule=schedule,
+        on_epoch=lambda record: record.epoch == 2,
     )
     assert same(lab.result.model, expected.model)
     assert lab.result.history.stopped
@@ -311,7 +341,9 @@ def test_an_epoch_sends_little(data):
     """From the first epoch to the verdict: what changes in the page, in bytes."""
     lab, sent = lab_for(data), []
     for widget in widgets_in(lab.widget):
-        widget.observe(lambda change: sent.append(len(json.dumps(change["new"], default=str).encode())))
+        widget.observe(
+            lambda change: sent.append(len(json.dumps(change["new"], default=str).encode()))
+        )
     press_run(lab)
     assert max(sent) < 6_000
     assert sum(sent) < 20_000 * len(lab.result.history.epochs)
@@ -354,8 +386,22 @@ def test_an_error_while_drawing_is_shown(data, monkeypatch):
 @pytest.mark.parametrize(
     ("triggers", "words", "message"),
     [
-        (20, 30, "must be from 30 to 300 (30 words need an image each, and the training part has 1,200); got 20."),
-        (1, 2, "must be from 2 to 300 (2 words need an image each, and the training part has 1,200); got 1."),
+        (
+            20,
+            30,
+            (
+                "must be from 30 to 300 (30 words need an image each, and the training part has "
+                "1,200); got 20."
+            ),
+        ),
+        (
+            1,
+            2,
+            (
+                "must be from 2 to 300 (2 words need an image each, and the training part has 1,200); "
+                "got 1."
+            ),
+        ),
     ],
 )
 def test_more_words_than_triggers(data, triggers, words, message):
@@ -374,41 +420,50 @@ def test_more_triggers_than_images(data):
     few = wm.Splits("mnist", data.train.take(slice(100)), data.loot, data.test, data.classes)
     lab = lab_for(few, words=10, triggers=200)
     lab.run.click()
-    assert "must be from 10 to 100 (10 words need an image each, and the training part has 100); got 200." in (
-        lab.status.value
+    assert (
+        "must be from 10 to 100 (10 words need an image each, and the training part has 100); got "
+        "200." in (lab.status.value)
     )
 
 
 def test_words_that_do_not_fit(data):
     """Images too narrow for a word: what the triggers say of it is shown."""
-    narrow = [wm.data.Split(part.pixels[..., 4:20].copy(), part.labels) for part in (data.train, data.loot, data.test)]
+    narrow = [
+        wm.data.Split(part.pixels[..., 4:20].copy(), part.labels)
+        for part in (data.train, data.loot, data.test)
+    ]
     lab = lab_for(wm.Splits("narrow", *narrow, data.classes))
     press_run(lab)
     assert "needs 23 x 9 pixels; the images have 16 x 28." in lab.status.value
 
 
-def test_bad_arguments_are_named(data, done):
-    with pytest.raises(TypeError, match=r"data must be a Splits, such as wm.load_data\('mnist'\); got Split"):
+def test_bad_arguments_are_named(says, data, done):
+    with says(TypeError):
         wm.EmbeddingLab(data.train)
-    with pytest.raises(TypeError, match="key must be 32 bytes; got str"):
+    with says(TypeError):
         wm.EmbeddingLab(data, key="secret")
-    with pytest.raises(TypeError, match=r"model must be a network.*got Fitted.*its \.model\."):
+    with says(TypeError):
         wm.EmbeddingLab(data, start=done.twin)
-    with pytest.raises(ValueError, match="data must have the model's input shape"):
+    with says(ValueError):
         wm.EmbeddingLab(data, start=wm.small_cnn(wm.load_data("cifar10")))
-    with pytest.raises(ValueError, match=r"seed must be from 0 to \d+; got -1"):
+    with says(ValueError):
         wm.EmbeddingLab(data, seed=-1)
 
 
 # ---------------------------------------------------------------- the inputs
 
 
-@pytest.mark.parametrize(("words", "triggers"), [(40, 160), (7, 147), (60, 120), (2, 150), (59, 177)])
+@pytest.mark.parametrize(
+    ("words", "triggers"), [(40, 160), (7, 147), (60, 120), (2, 150), (59, 177)]
+)
 def test_the_slider_shares_the_triggers_over_the_words(data, words, triggers):
     lab = wm.EmbeddingLab(data)
     lab.words.value = words
     assert (lab.triggers.value, lab.number.value, lab.triggers.step) == (triggers, triggers, words)
-    assert f"{words} secret words, each written on {triggers // words} images: {words} questions." in lab._note.value
+    assert (
+        f"{words} secret words, each written on {triggers // words} images: {words} questions."
+        in lab._note.value
+    )
     lab.triggers.value = 0
     lab.words.value = 13
     assert lab.triggers.value == 0
@@ -443,12 +498,14 @@ def test_a_fresh_key_is_drawn_once_and_never_shown(data):
     assert "classroom" not in repr(lab)
     press_run(lab)
     assert lab.result.triggers.key == key
-    shown = repr(lab) + "".join(w.value for w in widgets_in(lab.widget) if isinstance(w, ipywidgets.HTML))
+    shown = repr(lab) + "".join(
+        w.value for w in widgets_in(lab.widget) if isinstance(w, ipywidgets.HTML)
+    )
     assert key.hex() not in shown
     assert wm.EmbeddingLab(data)._shop.key != key
 
 
-# ---------------------------------------------------------------- its other forms, and who can use it
+# -------------------------------------------------------------- its other forms, and who can use it
 
 
 def test_the_text_is_stable(done, data):
@@ -461,7 +518,10 @@ def test_the_text_is_stable(done, data):
     again = lab_for(data, epochs=8)
     press_run(again)
     assert repr(again) == text == done._repr_mimebundle_()["text/plain"]
-    assert text.splitlines()[:2] == ["EmbeddingLab: 30 triggers, 6 words, 8 epochs, from scratch", f"  {done.result!r}"]
+    assert text.splitlines()[:2] == [
+        "EmbeddingLab: 30 triggers, 6 words, 8 epochs, from scratch",
+        f"  {done.result!r}",
+    ]
     assert text.splitlines()[3].startswith("found: 6 of 6 secret questions matched")
     again.words.value = 9  # what is shown is the run, not what the inputs say now
     assert repr(again) == text
@@ -487,14 +547,26 @@ def test_everything_is_labelled_and_told_apart_without_colour(done):
     assert "aria-live='polite'" in done._sentence.value
     assert "aria-label=" in done._bar.value
     drawn = done._chart.value
-    assert drawn.startswith("<svg class='wm-chart' role='img' aria-label='The marked model classifies ")
-    assert "answers 100.0 % of the secret questions as sealed after 8 epochs; the unmarked model" in drawn
-    for name in ("marked, watermark 100.0 %", "marked, task ", "unmarked, task ", "unmarked, watermark "):
+    assert drawn.startswith(
+        "<svg class='wm-chart' role='img' aria-label='The marked model classifies "
+    )
+    assert (
+        "answers 100.0 % of the secret questions as sealed after 8 epochs; the unmarked model"
+        in drawn
+    )
+    for name in (
+        "marked, watermark 100.0 %",
+        "marked, task ",
+        "unmarked, task ",
+        "unmarked, watermark ",
+    ):
         assert f">{name}" in drawn
 
 
 def test_labels_do_not_overlap(done):
-    places = sorted(float(y) for y in re.findall(r"<text x='463.0' y='([\d.]+)'", done._chart.value))
+    places = sorted(
+        float(y) for y in re.findall(r"<text x='463.0' y='([\d.]+)'", done._chart.value)
+    )
     assert len(places) == 4
     assert min(b - a for a, b in itertools.pairwise(places)) >= 15.9
     assert places[0] > 14  # below the title

@@ -1,4 +1,6 @@
-"""Predict and what all labs share, without a browser: the widgets' values are set as a click would set them."""
+"""Predict and what all labs share, without a browser: the widgets' values are set as a click would
+set them.
+"""
 
 import base64
 
@@ -10,13 +12,21 @@ from wmlearn.labs.prediction import Predict
 
 
 def lesson_question() -> Predict:
-    return Predict("How many of 30?", ["none", "about 3", "all <30>"], answer=1, why="Luck gets 1 in 10 & no more.")
+    return Predict(
+        "How many of 30?",
+        ["none", "about 3", "all <30>"],
+        answer=1,
+        why="Luck gets 1 in 10 & no more.",
+    )
 
 
 def test_nothing_is_revealed_before_the_guess():
     asked = lesson_question()
     bundle = asked._repr_mimebundle_()
-    assert bundle["text/plain"] == "Predict: How many of 30?\n  ( ) none\n  ( ) about 3\n  ( ) all <30>"
+    assert (
+        bundle["text/plain"]
+        == "Predict: How many of 30?\n  ( ) none\n  ( ) about 3\n  ( ) all <30>"
+    )
     assert bundle[WIDGET_VIEW]["model_id"] == asked.widget.model_id
     assert asked.guess is None
     assert asked.feedback.value == ""
@@ -77,20 +87,24 @@ def test_an_open_question_sends_the_learner_on():
 
 
 @pytest.mark.parametrize("options", [[], ["one"], ["same", "same"], ["", "b"], ["a", 2], "ab"])
-def test_bad_options_are_named(options):
-    with pytest.raises(ValueError, match="options must be two or more different texts"):
+def test_bad_options_are_named(says, options):
+    with says(ValueError):
         Predict("?", options)
 
 
-@pytest.mark.parametrize(("answer", "error"), [(2, ValueError), (-1, ValueError), (True, TypeError), ("b", TypeError)])
-def test_a_bad_answer_is_named(answer, error):
-    with pytest.raises(error, match="answer must be"):
+@pytest.mark.parametrize(
+    ("answer", "error"), [(2, ValueError), (-1, ValueError), (True, TypeError), ("b", TypeError)]
+)
+def test_a_bad_answer_is_named(says, answer, error):
+    with says(error):
         Predict("?", ["a", "b"], answer=answer)
 
 
 def test_the_inputs_are_labelled_and_reached_by_keyboard():
     asked = lesson_question()
-    assert isinstance(asked.choice, ipywidgets.ToggleButtons)  # JupyterLab takes RadioButtons' arrow keys for itself
+    assert isinstance(
+        asked.choice, ipywidgets.ToggleButtons
+    )  # JupyterLab takes RadioButtons' arrow keys for itself
     assert asked.choice.description
     assert asked.button.description
 
@@ -128,14 +142,14 @@ def test_a_lab_is_no_widget_itself():
 
 
 @pytest.mark.parametrize("question", [None, 3, ["Which?"], ""])
-def test_a_question_is_text(question):
-    with pytest.raises(TypeError, match=r"^question must be text; got (None|3|list|an empty text)\. Ask something"):
+def test_a_question_is_text(says, question):
+    with says(TypeError):
         Predict(question, ["yes", "no"])
 
 
-@pytest.mark.parametrize("options", [None, 3, "yes", b"yes", [["a"], ["b"]], ["a", None], [{}, {}], []])
-def test_options_are_texts(options):
-    with pytest.raises(
-        ValueError, match=r"^options must be two or more different texts, such as \['yes', 'no'\]; got "
-    ):
+@pytest.mark.parametrize(
+    "options", [None, 3, "yes", b"yes", [["a"], ["b"]], ["a", None], [{}, {}], []]
+)
+def test_options_are_texts(says, options):
+    with says(ValueError):
         Predict("Which?", options)

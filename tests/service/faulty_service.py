@@ -1,4 +1,6 @@
-"""A small service that misbehaves by script: what `RemoteModel` must survive, without torch or Starlette."""
+"""A small service that misbehaves by script: what `RemoteModel` must survive, without torch or
+Starlette.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.sizes.append(len(body))
         self.question = json.loads(body)["inputs"][0]
-        self.images = np.asarray(self.question["data"], dtype=np.float64).reshape(self.question["shape"])
+        self.images = np.asarray(self.question["data"], dtype=np.float64).reshape(
+            self.question["shape"]
+        )
         self.server.asked.append(len(self.images))
         reply = self.server.script.pop(0) if self.server.script else good
         reply(self)
@@ -83,7 +87,9 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class FaultyService(ThreadingHTTPServer):
-    """A service on a free port: `cards` are its metadata (the last one stays), `script` its next replies."""
+    """A service on a free port: `cards` are its metadata (the last one stays), `script` its next
+    replies.
+    """
 
     daemon_threads = True
 
@@ -98,7 +104,9 @@ class FaultyService(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v2/models/toy"
 
     def __enter__(self) -> FaultyService:
-        self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
         self.thread.start()
         return self
 
@@ -110,7 +118,9 @@ class FaultyService(ThreadingHTTPServer):
 
 
 def with_data(data: Any, name: str = "labels", datatype: str = "INT64") -> Reply:
-    return lambda handler: handler.send_json({"outputs": [{"name": name, "datatype": datatype, "data": data}]})
+    return lambda handler: handler.send_json(
+        {"outputs": [{"name": name, "datatype": datatype, "data": data}]}
+    )
 
 
 def good(handler: Handler) -> None:
@@ -186,7 +196,9 @@ def banner(handler: Handler) -> None:
 
 
 def scores_for(*, classes: int = 4, rows: int | None = None, first: float | None = None) -> Reply:
-    """Answer the pixels themselves as scores, one list for each image: or fewer classes, or fewer images."""
+    """Answer the pixels themselves as scores, one list for each image: or fewer classes, or fewer
+    images.
+    """
 
     def reply(handler: Handler) -> None:
         scores = handler.images.reshape(len(handler.images), -1)[:rows, :classes].tolist()

@@ -39,7 +39,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from wmlearn.service import _protocol, _transport
-from wmlearn.service._protocol import ModelCard, batch_size, read_card, read_labels, read_scores, write_question
+from wmlearn.service._protocol import (
+    ModelCard,
+    batch_size,
+    read_card,
+    read_labels,
+    read_scores,
+    write_question,
+)
 from wmlearn.service._transport import Fault
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.service.remote import RemoteModel
@@ -65,13 +72,15 @@ class Net(nn.Module):
         super().__init__()
         self.input_shape = shape
         size = int(np.prod(shape))
-        self.layers = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(size), nn.Dropout(0.5), nn.Linear(size, classes))
+        self.layers = nn.Sequential(
+            nn.Flatten(), nn.BatchNorm1d(size), nn.Dropout(0.5), nn.Linear(size, classes)
+        )
 
     def forward(self, images):
         return self.layers(images)
 
 
-# --- BlackBox ---------------------------------------------------------------------------------------------------------
+#  BlackBox ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [0, 1, 1023, 1024, 1025, 2500])
@@ -100,10 +109,12 @@ def test_blackbox_leaves_mode_weights_and_rng_alone():
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
-    np.testing.assert_array_equal(labels, BlackBox(model.eval())(images))  # dropout was off, batch norm fixed
+    np.testing.assert_array_equal(
+        labels, BlackBox(model.eval())(images)
+    )  # dropout was off, batch norm fixed
 
 
-def test_blackbox_never_switches_the_mode_even_for_a_moment():
+def test_blackbox_never_switches_the_mode_even_for_a_moment(says):
     modes = []
 
     class Spy(nn.Flatten):
@@ -118,7 +129,7 @@ def test_blackbox_never_switches_the_mode_even_for_a_moment():
 
     model = Spy()
     BlackBox(model)(some_images(2))
-    with pytest.raises(ValueError, match="Spy failed on them: three is too many"):
+    with says(ValueError):
         BlackBox(model)(some_images(3))
     assert model.training
     assert id(model) not in [who for who, _ in modes]
@@ -145,10 +156,10 @@ def test_blackbox_tells_scores_where_it_is_told_to():
     assert (suspect(images) == -1).all()
 
 
-def test_blackbox_keeps_its_scores_to_itself_by_default():
-    with pytest.raises(ValueError, match=r"^expected scores; this box gives labels only\. Make it by BlackBox\("):
+def test_blackbox_keeps_its_scores_to_itself_by_default(says):
+    with says(ValueError):
         BlackBox(Net()).scores(some_images(1))
-    with pytest.raises(TypeError, match=r"^scores must be a bool, True or False; got 'yes'"):
+    with says(TypeError):
         BlackBox(Net(), scores="yes")
 
 
@@ -193,17 +204,17 @@ def test_blackbox_bad_images(images, error, words):
     assert suspect.queries == 0
 
 
-def test_blackbox_bad_models():
+def test_blackbox_bad_models(says):
     class Marked:
         model = Net()
 
-    with pytest.raises(TypeError, match=r"got Marked. Pass its .model"):
+    with says(TypeError):
         BlackBox(Marked())
-    with pytest.raises(TypeError, match="got function"):
+    with says(TypeError):
         BlackBox(brightest)
-    with pytest.raises(ValueError, match=r"scores of shape \(2, classes\).*got \(2, 1, 2, 2\)"):
+    with says(ValueError):
         BlackBox(nn.Identity())(some_images(2))
-    with pytest.raises(ValueError, match=r"^budget must be at least 0; got -1\. Leave it out for no limit\.$"):
+    with says(ValueError):
         BlackBox(Net(), budget=-1)
 
 
@@ -215,20 +226,26 @@ def test_blackbox_bad_models():
             "model must take images of shape (n, 1, 2, 2); Sequential failed",
         ),
         (nn.LSTM(2, 2), "model must take images of shape (n, 1, 2, 2); LSTM failed on them: "),
-        (nn.Unflatten(1, (1, 1)), "model must return scores of shape (2, classes) for 2 images; got (2, 1, 1, 2, 2)."),
-        (nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.GRU(3, 3)), "model must return scores of shape (2, classes)"),
+        (
+            nn.Unflatten(1, (1, 1)),
+            "model must return scores of shape (2, classes) for 2 images; got (2, 1, 1, 2, 2).",
+        ),
+        (
+            nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.GRU(3, 3)),
+            "model must return scores of shape (2, classes)",
+        ),
     ],
     ids=["first layer", "another kind of input", "no scores", "two outputs"],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
-def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(model, message):
-    with pytest.raises(ValueError, match="model must") as caught:
+def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(says, model, message):
+    with says(ValueError) as caught:
         BlackBox(model)(some_images(2))
     assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 
-# --- RemoteModel: the address -----------------------------------------------------------------------------------------
+#  RemoteModel: the address -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", ["", "/", "/infer", "/infer/"])
@@ -241,7 +258,10 @@ def test_address_in_all_its_spellings(end):
 
 
 def test_address_with_a_version_keeps_the_name():
-    assert repr(RemoteModel("https://example.org/x/v2/models/mnist/versions/2")) == "RemoteModel('mnist')"
+    assert (
+        repr(RemoteModel("https://example.org/x/v2/models/mnist/versions/2"))
+        == "RemoteModel('mnist')"
+    )
 
 
 @pytest.mark.parametrize(
@@ -257,14 +277,15 @@ def test_address_with_a_version_keeps_the_name():
         ("http://127.0.0.1:8123", "Add /v2/models/"),
     ],
 )
-def test_bad_address(url, hint):
-    with pytest.raises(ValueError, match=r"expected a model's address like") as caught:
+def test_bad_address(says, url, hint):
+    with says(ValueError) as caught:
         RemoteModel(url)
     assert hint in str(caught.value)
 
 
 @given(
-    st.text(max_size=30) | st.binary(max_size=5) | st.none(), st.sampled_from(["", "http://", "https://x/v2/models/"])
+    st.text(max_size=30) | st.binary(max_size=5) | st.none(),
+    st.sampled_from(["", "http://", "https://x/v2/models/"]),
 )
 def test_any_address_is_one_of_a_model_or_refused_in_one_sentence(end, start):
     url = start + end if isinstance(end, str) else end
@@ -295,22 +316,29 @@ def test_any_option_is_taken_or_refused_in_one_sentence(value):
             assert "\n" not in str(caught.value)
 
 
-def test_bad_options():
-    with pytest.raises(TypeError, match=r"Pass service.url"):
+def test_bad_options(says):
+    with says(TypeError):
         RemoteModel(None)
-    with pytest.raises(ValueError, match="timeout"):
+    with says(ValueError):
         RemoteModel("http://x/v2/models/m", timeout=0)
-    with pytest.raises(ValueError, match="retries"):
+    with says(ValueError):
         RemoteModel("http://x/v2/models/m", retries=-1)
 
 
-# --- RemoteModel: what travels ----------------------------------------------------------------------------------------
+#  RemoteModel: what travels ----------------------------------------------------------------------------------------
 
 
 def test_uint8_travels_as_whole_numbers():
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
-    sent = json.loads(write_question(card, np.array([0, 0.5, 1, 0.25], np.float32).reshape(1, 1, 2, 2)))
-    expected = {"name": "images", "shape": [1, 1, 2, 2], "datatype": "UINT8", "data": [0, 128, 255, 64]}
+    sent = json.loads(
+        write_question(card, np.array([0, 0.5, 1, 0.25], np.float32).reshape(1, 1, 2, 2))
+    )
+    expected = {
+        "name": "images",
+        "shape": [1, 1, 2, 2],
+        "datatype": "UINT8",
+        "data": [0, 128, 255, 64],
+    }
     assert sent == {"inputs": [expected]}
     assert all(type(number) is int for number in sent["inputs"][0]["data"])
 
@@ -339,7 +367,9 @@ def test_fp32_when_the_metadata_asks():
 def test_no_question_is_larger_than_4_mb(datatype, shape):
     card = ModelCard("images", datatype, (-1, *shape), "labels", None)
     size = batch_size(card, shape)
-    worst = np.full((size, *shape), 1.1754943508222875e-38 if datatype == "FP32" else 1.0, np.float32)
+    worst = np.full(
+        (size, *shape), 1.1754943508222875e-38 if datatype == "FP32" else 1.0, np.float32
+    )
     bytes_sent = len(write_question(card, worst))
     assert 2_000_000 < bytes_sent <= 4_000_000 or size == 1
 
@@ -370,7 +400,9 @@ def test_no_images_no_request():
 def test_metadata_asked_once_and_connection_kept():
     with FaultyService() as service, RemoteModel(service.url) as suspect:
         for seed in range(5):
-            np.testing.assert_array_equal(suspect(some_images(2, seed)), brightest(some_images(2, seed)))
+            np.testing.assert_array_equal(
+                suspect(some_images(2, seed)), brightest(some_images(2, seed))
+            )
         assert service.paths.count("/v2/models/toy") == 1
 
 
@@ -413,15 +445,15 @@ def test_proxies_used_elsewhere(monkeypatch, naps):
         assert proxy.paths[0] == "http://models.example/v2/models/toy"
 
 
-def test_wrong_shape_is_said_before_anything_is_sent():
+def test_wrong_shape_is_said_before_anything_is_sent(says):
     with FaultyService() as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(ValueError, match=r"takes images of shape \(n, 1, 2, 2\); got \(n, 3, 2, 2\)"):
+        with says(ValueError):
             suspect(some_images(2, shape=(3, 2, 2)))
         assert service.asked == []
         assert suspect.queries == 0
 
 
-# --- RemoteModel: labels and scores -----------------------------------------------------------------------------------
+#  RemoteModel: labels and scores -----------------------------------------------------------------------------------
 
 
 def test_scores_become_labels_when_the_metadata_promise_scores():
@@ -476,7 +508,9 @@ def test_no_labels_in_it(data):
 
 
 @pytest.mark.parametrize(
-    "data", [[[1.0, float("nan")], [0.0, 1.0]], [1.0, 2.0, 3.0], [], ["a", "b"], [float("inf"), 0.0], None], ids=str
+    "data",
+    [[[1.0, float("nan")], [0.0, 1.0]], [1.0, 2.0, 3.0], [], ["a", "b"], [float("inf"), 0.0], None],
+    ids=str,
 )
 def test_no_scores_in_it(data):
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores")
@@ -489,7 +523,9 @@ json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: (
         st.lists(inner, max_size=4)
-        | st.dictionaries(st.sampled_from(["outputs", "inputs", "name", "data", "shape"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["outputs", "inputs", "name", "data", "shape"]), inner, max_size=4
+        )
     ),
     max_leaves=12,
 )
@@ -514,7 +550,7 @@ def test_any_int64_labels_are_read_as_they_came(labels):
     assert read_labels(card, answer, len(labels)).tolist() == labels
 
 
-# --- RemoteModel: faults that pass ------------------------------------------------------------------------------------
+#  RemoteModel: faults that pass ------------------------------------------------------------------------------------
 
 PASSING = {
     "reset": (reset, 4),
@@ -549,7 +585,10 @@ def test_a_fault_that_passes_costs_nothing(fault, forgiven, naps):
 
 @pytest.mark.parametrize(("fault", "forgiven"), PASSING.values(), ids=PASSING)
 def test_the_same_fault_once_too_often(fault, forgiven, naps):
-    with FaultyService(good, *[fault] * (forgiven + 1)) as service, RemoteModel(service.url) as suspect:
+    with (
+        FaultyService(good, *[fault] * (forgiven + 1)) as service,
+        RemoteModel(service.url) as suspect,
+    ):
         images = some_images(2)
         suspect(images)
         np.testing.assert_array_equal(suspect(images), [-1, -1])
@@ -561,43 +600,71 @@ def test_the_same_fault_once_too_often(fault, forgiven, naps):
 
 
 def test_pauses_double_up_to_two_seconds(naps):
-    with FaultyService(*[status(500)] * 7) as service, RemoteModel(service.url, retries=7) as suspect:
+    with (
+        FaultyService(*[status(500)] * 7) as service,
+        RemoteModel(service.url, retries=7) as suspect,
+    ):
         suspect(some_images(1))
     np.testing.assert_allclose(naps, [0.1, 0.2, 0.4, 0.8, 1.6, 2.0, 2.0])
 
 
 @pytest.mark.parametrize(
     ("header", "nap"),
-    [("3", 3), ("0", 0), ("600", 10), ("-5", 0), ("nan", 0.1), ("soon", 0.1), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.1)],
+    [
+        ("3", 3),
+        ("0", 0),
+        ("600", 10),
+        ("-5", 0),
+        ("nan", 0.1),
+        ("soon", 0.1),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.1),
+    ],
 )
 def test_retry_after(header, nap, naps):
-    with FaultyService(status(429, Retry_After=header)) as service, RemoteModel(service.url) as suspect:
+    with (
+        FaultyService(status(429, Retry_After=header)) as service,
+        RemoteModel(service.url) as suspect,
+    ):
         np.testing.assert_array_equal(suspect(some_images(1)), brightest(some_images(1)))
     assert naps == [nap]
 
 
 def test_faults_in_the_metadata_pass_too(naps):
     unready = status(503)
-    with FaultyService(cards=(unready, unready, text(b"{"), CARD)) as service, RemoteModel(service.url) as suspect:
+    with (
+        FaultyService(cards=(unready, unready, text(b"{"), CARD)) as service,
+        RemoteModel(service.url) as suspect,
+    ):
         np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
         assert (len(naps), suspect.queries) == (3, 2)
 
 
 @pytest.mark.parametrize(
     "slow",
-    [silent, drip(b"HTTP/1.1 200 OK\r\nX: "), drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n")],
+    [
+        silent,
+        drip(b"HTTP/1.1 200 OK\r\nX: "),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"),
+    ],
     ids=["silent", "dripping head", "dripping body"],
 )
 def test_time_out_bounds_the_whole_exchange(slow, naps):
-    """The box is patient but for the call that is about it; httpx itself would wait for 60 s, or for ever."""
-    with FaultyService(good, slow, slow) as service, RemoteModel(service.url, timeout=60, retries=1) as suspect:
+    """The box is patient but for the call that is about it; httpx itself would wait for 60 s, or
+    for ever.
+    """
+    with (
+        FaultyService(good, slow, slow) as service,
+        RemoteModel(service.url, timeout=60, retries=1) as suspect,
+    ):
         images = some_images(2)
         suspect(images)
         start = time.monotonic()
         with hurried(suspect, 0.25):
             np.testing.assert_array_equal(suspect(images), [-1, -1])
         assert 0.5 <= time.monotonic() - start < 50
-        assert suspect.faults == ["2 images got no valid answer: no complete answer came within 0.25 s."]
+        assert suspect.faults == [
+            "2 images got no valid answer: no complete answer came within 0.25 s."
+        ]
         np.testing.assert_array_equal(suspect(images), brightest(images))
 
 
@@ -617,7 +684,7 @@ def test_an_endless_answer_is_cut_off(monkeypatch, naps):
         assert "larger than 3 MB" in suspect.faults[0]
 
 
-# --- RemoteModel: faults that stay ------------------------------------------------------------------------------------
+#  RemoteModel: faults that stay ------------------------------------------------------------------------------------
 
 
 def test_one_bad_batch_among_good_ones(monkeypatch, naps):
@@ -628,7 +695,9 @@ def test_one_bad_batch_among_good_ones(monkeypatch, naps):
         expected[10:20] = -1
         np.testing.assert_array_equal(suspect(images), expected)
         assert (suspect.queries, suspect.n_unreachable, naps) == (25, 10, [])
-        assert suspect.faults == ["10 images got no valid answer: the service refused with status 400 (not today)."]
+        assert suspect.faults == [
+            "10 images got no valid answer: the service refused with status 400 (not today)."
+        ]
 
 
 def test_the_first_batch_bad_the_rest_kept(monkeypatch, naps):
@@ -644,7 +713,9 @@ def test_a_dead_service_is_not_asked_five_times_for_ever(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16)  # one image at a time
     with FaultyService(good, *[status(503)] * 17) as service, RemoteModel(service.url) as suspect:
         labels = suspect(some_images(7))
-        assert service.asked == [1] * (1 + 3 * 5 + 2 + 1)  # three batches in full, two once, then it is back
+        assert service.asked == [1] * (
+            1 + 3 * 5 + 2 + 1
+        )  # three batches in full, two once, then it is back
         assert (labels == -1).sum() == suspect.n_unreachable == 5
         assert labels[6] == brightest(some_images(7))[6]
 
@@ -654,20 +725,28 @@ def test_budget_over_http():
         images = some_images(5)
         np.testing.assert_array_equal(suspect(images), [*brightest(images)[:3], -1, -1])
         assert suspect(images).tolist() == [-1] * 5
-        assert (suspect.queries, suspect.refused, suspect.n_unreachable, service.asked) == (3, 7, 0, [3])
+        assert (suspect.queries, suspect.refused, suspect.n_unreachable, service.asked) == (
+            3,
+            7,
+            0,
+            [3],
+        )
 
 
 def test_budget_is_not_spent_on_retries(naps):
-    with FaultyService(status(500), reset) as service, RemoteModel(service.url, budget=2) as suspect:
+    with (
+        FaultyService(status(500), reset) as service,
+        RemoteModel(service.url, budget=2) as suspect,
+    ):
         np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
         assert suspect.queries == 2
 
 
-def test_unreachable(naps):
+def test_unreachable(says, naps):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     suspect = RemoteModel(f"http://127.0.0.1:{port}/v2/models/toy")
-    with pytest.raises(ConnectionError, match="no connection could be made"):
+    with says(ConnectionError):
         suspect(some_images(2))
     assert len(naps) == 4
     assert suspect.queries == 0
@@ -682,18 +761,18 @@ def test_unknown_host(naps):
         suspect(some_images(1))
 
 
-def test_silent_from_the_start(naps):
+def test_silent_from_the_start(says, naps):
     with (
         FaultyService(cards=(silent,)) as service,
         RemoteModel(service.url, timeout=0.1, retries=2) as suspect,
-        pytest.raises(ConnectionError, match=r"no complete answer came within 0.1 s"),
+        says(ConnectionError),
     ):
         suspect(some_images(2))
 
 
-def test_dead_after_the_metadata(naps):
+def test_dead_after_the_metadata(says, naps):
     with FaultyService(*[reset] * 9) as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(ConnectionError, match="the connection broke off"):
+        with says(ConnectionError):
             suspect(some_images(2))
         assert len(service.asked) == 5
 
@@ -707,11 +786,23 @@ NONSENSE = {
     "empty": ({}, "no list of inputs"),
     "no inputs": ({**CARD, "inputs": []}, "must list one input, and list 0"),
     "two inputs": ({**CARD, "inputs": [INPUT, INPUT]}, "must list one input, and list 2"),
-    "text input": ({**CARD, "inputs": [{**INPUT, "datatype": "BYTES"}]}, "UINT8 or FP32, and is 'BYTES'"),
-    "INT64 input": ({**CARD, "inputs": [{**INPUT, "datatype": "INT64"}]}, "UINT8 or FP32, and is 'INT64'"),
+    "text input": (
+        {**CARD, "inputs": [{**INPUT, "datatype": "BYTES"}]},
+        "UINT8 or FP32, and is 'BYTES'",
+    ),
+    "INT64 input": (
+        {**CARD, "inputs": [{**INPUT, "datatype": "INT64"}]},
+        "UINT8 or FP32, and is 'INT64'",
+    ),
     "flat input": ({**CARD, "inputs": [{**INPUT, "shape": [-1, 4]}]}, "must have four axes"),
-    "odd shape": ({**CARD, "inputs": [{**INPUT, "shape": ["n", 1, 2, 2]}]}, "name, datatype and shape"),
-    "nameless": ({**CARD, "inputs": [{"datatype": "UINT8", "shape": [-1, 1, 2, 2]}]}, "name, datatype and shape"),
+    "odd shape": (
+        {**CARD, "inputs": [{**INPUT, "shape": ["n", 1, 2, 2]}]},
+        "name, datatype and shape",
+    ),
+    "nameless": (
+        {**CARD, "inputs": [{"datatype": "UINT8", "shape": [-1, 1, 2, 2]}]},
+        "name, datatype and shape",
+    ),
     "no outputs": ({**CARD, "outputs": []}, "no output of labels"),
     "text output": ({**CARD, "outputs": [{**LABELS, "datatype": "BYTES"}]}, "no output of labels"),
 }
@@ -727,9 +818,9 @@ def test_nonsense_for_metadata(card, words, naps):
         assert len(naps) <= 1
 
 
-def test_nonsense_for_every_answer(naps):
+def test_nonsense_for_every_answer(says, naps):
     with FaultyService(*[with_data(["a"])] * 9) as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(ValueError, match="must answer whole numbers, and answered text"):
+        with says(ValueError):
             suspect(some_images(2))
         assert (len(service.asked), suspect.n_unreachable) == (2, 2)
 
@@ -749,9 +840,9 @@ def test_a_refusal_is_quoted_briefly(naps):
         assert len(suspect.faults[0]) < 300
 
 
-def test_bad_images_before_any_request():
+def test_bad_images_before_any_request(says):
     with FaultyService() as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(TypeError, match="Divide 8-bit pixels by 255"):
+        with says(TypeError):
             suspect(np.zeros((2, 1, 2, 2), np.uint8))
         assert service.paths == []
 
@@ -760,7 +851,9 @@ def test_threads_share_one_box():
     with FaultyService() as service, RemoteModel(service.url) as suspect:
         answers = {}
         threads = [
-            threading.Thread(target=lambda seed=seed: answers.update({seed: suspect(some_images(3, seed))}))
+            threading.Thread(
+                target=lambda seed=seed: answers.update({seed: suspect(some_images(3, seed))})
+            )
             for seed in range(8)
         ]
         for thread in threads:
@@ -785,18 +878,22 @@ with FaultyService() as service, RemoteModel(service.url) as box:
     print(box(np.eye(4, dtype=np.float32).reshape(4, 1, 2, 2)))
 """
     code = code.format(tests=str(Path(__file__).parent))
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout, done.stderr) == ("[0 1 2 3]\n", "")
 
 
 def test_httpx_tells_us_its_streams():
-    """The deadline leans on httpx's trace extension: if that changes, this fails rather than a lesson hangs."""
+    """The deadline leans on httpx's trace extension: if that changes, this fails rather than a
+    lesson hangs.
+    """
     with FaultyService() as service, RemoteModel(service.url) as suspect:
         suspect(some_images(1))
         assert isinstance(suspect._transport._stream.get_extra_info("socket"), socket.socket)
 
 
-# --- RemoteModel: scores ----------------------------------------------------------------------------------------------
+#  RemoteModel: scores ----------------------------------------------------------------------------------------------
 
 BOTH = {**CARD, "outputs": [LABELS, SCORES]}
 SCORES_ONLY = {**CARD, "outputs": [SCORES]}
@@ -809,10 +906,15 @@ def pixels_of(images):
     return np.rint(images * 255).reshape(len(images), -1)
 
 
-@pytest.mark.parametrize("card", [BOTH, SCORES_ONLY, UNKNOWN], ids=["both", "scores only", "classes unknown"])
+@pytest.mark.parametrize(
+    "card", [BOTH, SCORES_ONLY, UNKNOWN], ids=["both", "scores only", "classes unknown"]
+)
 def test_scores_come_as_they_are(card, monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(*[scores_for()] * 3, cards=(card,)) as service, RemoteModel(service.url, budget=100) as suspect:
+    with (
+        FaultyService(*[scores_for()] * 3, cards=(card,)) as service,
+        RemoteModel(service.url, budget=100) as suspect,
+    ):
         images = some_images(25)
         scores = suspect.scores(images)
         assert (scores.dtype, scores.shape) == (np.float32, (25, 4))
@@ -820,16 +922,19 @@ def test_scores_come_as_they_are(card, monkeypatch):
         assert (service.asked, suspect.queries, suspect.n_unreachable) == ([10, 10, 5], 25, 0)
 
 
-def test_scores_of_a_service_that_gives_labels_only():
+def test_scores_of_a_service_that_gives_labels_only(says):
     with FaultyService() as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(ValueError, match=r"^expected scores; http.* gives labels only\. Call the box itself: box"):
+        with says(ValueError):
             suspect.scores(some_images(2))
         assert (service.asked, suspect.queries) == ([], 0)
         np.testing.assert_array_equal(suspect(some_images(2)), brightest(some_images(2)))
 
 
 def test_scores_within_the_budget():
-    with FaultyService(scores_for(), cards=(BOTH,)) as service, RemoteModel(service.url, budget=3) as suspect:
+    with (
+        FaultyService(scores_for(), cards=(BOTH,)) as service,
+        RemoteModel(service.url, budget=3) as suspect,
+    ):
         scores = suspect.scores(some_images(5))
         np.testing.assert_array_equal(scores[:3], pixels_of(some_images(5))[:3])
         assert np.isnan(scores[3:]).all()
@@ -846,7 +951,10 @@ def test_no_images_no_scores():
 
 BAD_SCORES = {
     "fewer images": (scores_for(rows=5), "must answer 10 times 4 scores, and answered 20 numbers"),
-    "fewer classes": (scores_for(classes=2), "must answer 10 times 4 scores, and answered 20 numbers"),
+    "fewer classes": (
+        scores_for(classes=2),
+        "must answer 10 times 4 scores, and answered 20 numbers",
+    ),
     "NaN": (scores_for(first=float("nan")), "hold NaN or infinity"),
     "beyond 32 bits": (scores_for(first=1e300), "hold NaN or infinity"),
     "text": (with_data([["a"] * 4] * 10, "scores"), "must answer scores, and answered text"),
@@ -856,7 +964,9 @@ BAD_SCORES = {
 
 @pytest.mark.parametrize(("fault", "words"), BAD_SCORES.values(), ids=BAD_SCORES)
 @pytest.mark.parametrize("card", [SCORES_ONLY, UNKNOWN], ids=["classes known", "classes learnt"])
-def test_a_batch_of_bad_scores_is_reported_and_the_others_kept(fault, words, card, monkeypatch, naps):
+def test_a_batch_of_bad_scores_is_reported_and_the_others_kept(
+    fault, words, card, monkeypatch, naps
+):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
     script = [scores_for(), fault, fault, scores_for()]
     with FaultyService(*script, cards=(card,)) as service, RemoteModel(service.url) as suspect:
@@ -869,24 +979,29 @@ def test_a_batch_of_bad_scores_is_reported_and_the_others_kept(fault, words, car
         assert words in suspect.faults[0]
 
 
-def test_scores_that_never_come(naps):
-    with FaultyService(*[status(500)] * 5, cards=(BOTH,)) as service, RemoteModel(service.url) as suspect:
-        with pytest.raises(ConnectionError, match="status 500"):
+def test_scores_that_never_come(says, naps):
+    with (
+        FaultyService(*[status(500)] * 5, cards=(BOTH,)) as service,
+        RemoteModel(service.url) as suspect,
+    ):
+        with says(ConnectionError):
             suspect.scores(some_images(2))
         assert suspect.n_unreachable == 2
 
 
 @pytest.mark.parametrize("shape", [[3, 4], [12], [], ["2", 4]], ids=str)
-def test_the_shape_in_an_answer_must_agree(shape):
-    """Twelve numbers for two images: six classes, were it not for the shape that says three images of four."""
+def test_the_shape_in_an_answer_must_agree(says, shape):
+    """Twelve numbers for two images: six classes, were it not for the shape that says three images
+    of four.
+    """
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", "scores")
     outputs = [{"name": "scores", "shape": shape, "data": list(range(12))}]
-    with pytest.raises(Fault, match="for 2 images, and answered shape"):
+    with says(Fault):
         read_scores(card, {"outputs": outputs}, 2)
     assert read_scores(card, {"outputs": [{**outputs[0], "shape": [2, 6]}]}, 2).shape == (2, 6)
-    with pytest.raises(Fault, match="must answer 2 times 6 scores, and answered 12 numbers"):
+    with says(Fault):
         read_scores(card, {"outputs": [{"name": "scores", "data": [[0, 1, 2, 3]] * 3}]}, 2)
-    with pytest.raises(Fault, match="whole numbers for 2 images, and answered shape"):
+    with says(Fault):
         read_labels(card, {"outputs": [{"name": "labels", "shape": [3], "data": [1, 2]}]}, 2)
 
 
@@ -906,17 +1021,24 @@ def test_any_json_gives_scores_or_a_fault(answer, classes, count):
 
 @settings(deadline=None)
 @given(
-    st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3), min_size=1)
+    st.lists(
+        st.lists(
+            st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3
+        ),
+        min_size=1,
+    )
 )
 def test_any_float32_scores_survive_the_journey(rows):
     card = ModelCard("images", "UINT8", (-1, 1, 2, 2), None, "scores", 3)
     flat = [number for row in rows for number in row]
     for data in (rows, flat):
         answer = json.loads(json.dumps({"outputs": [{"name": "scores", "data": data}]}))
-        np.testing.assert_array_equal(read_scores(card, answer, len(rows)).astype(np.float32), np.float32(rows))
+        np.testing.assert_array_equal(
+            read_scores(card, answer, len(rows)).astype(np.float32), np.float32(rows)
+        )
 
 
-# --- RemoteModel: the token -------------------------------------------------------------------------------------------
+#  RemoteModel: the token -------------------------------------------------------------------------------------------
 
 TOKEN = "open-sesame-81"
 
@@ -932,28 +1054,49 @@ def test_the_token_travels_with_every_request():
 
 
 @pytest.mark.parametrize("code", [401, 403])
-@pytest.mark.parametrize(("token", "words"), [(None, "without a token"), (TOKEN, "with this token")])
+@pytest.mark.parametrize(
+    ("token", "words"), [(None, "without a token"), (TOKEN, "with this token")]
+)
 def test_a_refused_token_is_one_sentence_at_once(code, token, words, naps):
     for cards, script in [((status(code),), ()), ((CARD,), [status(code)] * 9)]:
-        with FaultyService(*script, cards=cards) as service, RemoteModel(service.url, token=token) as suspect:
+        with (
+            FaultyService(*script, cards=cards) as service,
+            RemoteModel(service.url, token=token) as suspect,
+        ):
             with pytest.raises(PermissionError) as caught:
                 suspect(some_images(2))
             assert str(caught.value) == (
-                f"expected the model at {service.url} to answer requests {words}, but the service refused with status "
-                f"{code} (not today). Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
+                f"expected the model at {service.url} to answer requests {words}, but the service "
+                "refused with status "
+                f"{code} (not today). Pass the token that its owner gave you: wm.RemoteModel(url, "
+                "token=...)."
             )
-            assert (naps, len(service.paths), suspect.queries) == ([], 1 + len(script) // 9, 2 * (len(script) // 9))
+            assert (naps, len(service.paths), suspect.queries) == (
+                [],
+                1 + len(script) // 9,
+                2 * (len(script) // 9),
+            )
 
 
 def test_a_token_refused_midway_keeps_what_was_bought_and_shows_no_more(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(good, *[status(401)] * 9) as service, RemoteModel(service.url, token=TOKEN) as suspect:
+    with (
+        FaultyService(good, *[status(401)] * 9) as service,
+        RemoteModel(service.url, token=TOKEN) as suspect,
+    ):
         images = some_images(45)
         labels = suspect(images)
         np.testing.assert_array_equal(labels[:10], brightest(images[:10]))
         assert (labels[10:] == -1).all()
-        assert (service.asked, suspect.queries, suspect.n_unreachable, naps) == ([10, 10], 20, 35, [])
-        assert suspect.faults == ["35 images got no valid answer: the service refused with status 401 (not today)."]
+        assert (service.asked, suspect.queries, suspect.n_unreachable, naps) == (
+            [10, 10],
+            20,
+            35,
+            [],
+        )
+        assert suspect.faults == [
+            "35 images got no valid answer: the service refused with status 401 (not today)."
+        ]
         with pytest.raises(PermissionError):  # a call that gets nothing for it says so
             suspect(images)
         assert service.asked == [10, 10, 10]
@@ -961,14 +1104,19 @@ def test_a_token_refused_midway_keeps_what_was_bought_and_shows_no_more(monkeypa
 
 def test_a_token_refused_at_the_end_of_the_budget(monkeypatch):
     monkeypatch.setattr(_protocol, "_QUESTION_BYTES", TEN_AT_ONCE)
-    with FaultyService(good, status(401)) as service, RemoteModel(service.url, token=TOKEN, budget=12) as suspect:
+    with (
+        FaultyService(good, status(401)) as service,
+        RemoteModel(service.url, token=TOKEN, budget=12) as suspect,
+    ):
         labels = suspect(some_images(15))
         assert (labels == -1).sum() == suspect.n_unreachable + suspect.refused == 5
         assert suspect.queries == 12
 
 
 def test_the_token_is_nowhere_to_be_read(naps, caplog):
-    """A refusal that quotes the token back, and every error of the way, with the texts of the tracebacks."""
+    """A refusal that quotes the token back, and every error of the way, with the texts of the
+    tracebacks.
+    """
     caplog.set_level(logging.DEBUG)
     echo = lambda handler: handler.send_json({"error": "x" * 195 + f"{TOKEN} is unknown"}, 401)  # noqa: E731
     seen = [repr(RemoteModel("http://127.0.0.1:1/v2/models/toy", token=TOKEN))]
@@ -979,7 +1127,10 @@ def test_the_token_is_nowhere_to_be_read(naps, caplog):
         ((CARD,), [text(b"{")] * 9),
         ((garbage,), ()),
     ]:
-        with FaultyService(*script, cards=cards) as service, RemoteModel(service.url, token=TOKEN) as suspect:
+        with (
+            FaultyService(*script, cards=cards) as service,
+            RemoteModel(service.url, token=TOKEN) as suspect,
+        ):
             with pytest.raises((OSError, ValueError)) as caught:
                 suspect(some_images(1))
             seen += [
@@ -993,9 +1144,11 @@ def test_the_token_is_nowhere_to_be_read(naps, caplog):
     assert "…" in seen[1]
 
 
-@pytest.mark.parametrize("token", ["", "two words", "open-sesame\n", "Schlüssel", b"open-sesame", 7, ["open-sesame"]])
-def test_bad_tokens_are_not_shown(token):
-    with pytest.raises((TypeError, ValueError), match=r"^token must be text of ASCII letters.*Try secrets") as caught:
+@pytest.mark.parametrize(
+    "token", ["", "two words", "open-sesame\n", "Schlüssel", b"open-sesame", 7, ["open-sesame"]]
+)
+def test_bad_tokens_are_not_shown(says, token):
+    with says((TypeError, ValueError)) as caught:
         RemoteModel("http://x/v2/models/m", token=token)
     assert "sesame" not in str(caught.value)
     assert isinstance(caught.value, ValueError) == isinstance(token, str)
@@ -1004,46 +1157,64 @@ def test_bad_tokens_are_not_shown(token):
 @settings(deadline=None)
 @given(st.text() | st.none() | st.binary() | st.integers())
 def test_any_token_is_taken_or_refused_in_one_sentence(token):
-    if token is None or (isinstance(token, str) and token and all("!" <= sign <= "~" for sign in token)):
+    if token is None or (
+        isinstance(token, str) and token and all("!" <= sign <= "~" for sign in token)
+    ):
         assert _transport.check_token(token) == token
         return
-    with pytest.raises((TypeError, ValueError), match=r"^token must be text of ASCII letters") as caught:
+    with pytest.raises(
+        (TypeError, ValueError), match=r"^token must be text of ASCII letters"
+    ) as caught:
         _transport.check_token(token)
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://models.example/v2/models/m", "http://192.168.0.7:8000/v2/models/m"])
-def test_a_token_in_the_clear_is_warned_of_once(url):
-    with pytest.warns(
-        UserWarning, match=r"^the token will travel to (models\.example|192\.168\.0\.7) in the clear"
-    ) as caught:
+@pytest.mark.parametrize(
+    "url", ["http://models.example/v2/models/m", "http://192.168.0.7:8000/v2/models/m"]
+)
+def test_a_token_in_the_clear_is_warned_of_once(says, url):
+    with says(UserWarning) as caught:
         RemoteModel(url, token=TOKEN)
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert TOKEN not in str(caught[0].message)
 
 
-@pytest.mark.parametrize("host", ["http://127.0.0.1", "http://localhost:1", "http://[::1]:1", "https://models.example"])
+@pytest.mark.parametrize(
+    "host", ["http://127.0.0.1", "http://localhost:1", "http://[::1]:1", "https://models.example"]
+)
 def test_a_token_that_nobody_can_read_is_sent_without_a_word(host):
     RemoteModel(f"{host}/v2/models/m", token=TOKEN)  # a warning would be an error here
     RemoteModel("http://models.example/v2/models/m")
 
 
-# --- RemoteModel: what counts, and what is seen of it -----------------------------------------------------------------
+#  RemoteModel: what counts, and what is seen of it -----------------------------------------------------------------
 
 
 def test_the_first_valid_answer_counts(naps):
-    """A service that changes its answers: what came broken does not count, what came whole is never asked again."""
+    """A service that changes its answers: what came broken does not count, what came whole is never
+    asked again.
+    """
     twos, threes = with_data([2, 2]), with_data([3, 3])
-    for broken in (reset_midway, with_data([1, 1, 1]), with_data(["1", "1"]), status(429, Retry_After="0")):
+    for broken in (
+        reset_midway,
+        with_data([1, 1, 1]),
+        with_data(["1", "1"]),
+        status(429, Retry_After="0"),
+    ):
         with FaultyService(broken, twos, threes) as service, RemoteModel(service.url) as suspect:
             assert suspect(some_images(2)).tolist() == [2, 2]
             assert (service.asked, suspect.queries) == ([2, 2], 2)
-            assert suspect(some_images(2)).tolist() == [3, 3]  # a new question, a new answer: as it came
+            assert suspect(some_images(2)).tolist() == [
+                3,
+                3,
+            ]  # a new question, a new answer: as it came
 
 
 def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(monkeypatch):
-    """The late one is written while its question is asked again, or later; nothing of it may be read as an answer."""
+    """The late one is written while its question is asked again, or later; nothing of it may be
+    read as an answer.
+    """
     wrong, gone, written = with_data([9, 9]), threading.Event(), threading.Event()
 
     def late(handler):
@@ -1064,7 +1235,9 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(monkeypatch):
         with hurried(suspect, 0.25):
             np.testing.assert_array_equal(suspect(some_images(2, 1)), brightest(some_images(2, 1)))
         for seed in range(3):
-            np.testing.assert_array_equal(suspect(some_images(2, seed)), brightest(some_images(2, seed)))
+            np.testing.assert_array_equal(
+                suspect(some_images(2, seed)), brightest(some_images(2, seed))
+            )
         assert (suspect.queries, suspect.n_unreachable) == (10, 0)
         assert service.asked == [2] * 6  # the late one was asked again, no other
 
@@ -1119,7 +1292,14 @@ def test_a_bar_for_many_requests(bars, monkeypatch):
         thread.join()
         assert [bar["disable"] for bar in bars] == [False, True, True, True]
         assert bars[0] == {
-            **{"total": 11, "desc": "asking toy", "unit": "image", "delay": 1, "leave": False, "disable": False}
+            **{
+                "total": 11,
+                "desc": "asking toy",
+                "unit": "image",
+                "delay": 1,
+                "leave": False,
+                "disable": False,
+            }
         }
 
 

@@ -35,7 +35,9 @@ class Net(nn.Module):
         self.input_shape = shape
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.layers = nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), classes), nn.Dropout(0.5))
+            self.layers = nn.Sequential(
+                nn.Flatten(), nn.Linear(int(np.prod(shape)), classes), nn.Dropout(0.5)
+            )
 
     def forward(self, images):
         return self.layers(images)
@@ -71,7 +73,13 @@ def port_of(service):
 
 
 def question(**changes):
-    tensor = {"name": "images", "shape": [1, 1, 2, 2], "datatype": "UINT8", "data": [0, 9, 255, 3], **changes}
+    tensor = {
+        "name": "images",
+        "shape": [1, 1, 2, 2],
+        "datatype": "UINT8",
+        "data": [0, 9, 255, 3],
+        **changes,
+    }
     return {"inputs": [tensor]}
 
 
@@ -81,7 +89,7 @@ def running():
         yield service
 
 
-# --- the round trip ---------------------------------------------------------------------------------------------------
+#  the round trip ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)], ids=["mnist", "cifar10"])
@@ -92,26 +100,35 @@ def test_service_answers_what_the_model_answers(shape):
     with serve(model, name="trip") as service, RemoteModel(service.url) as suspect:
         np.testing.assert_array_equal(suspect(images), expected)
         assert service.queries == suspect.queries == 700
-        assert service.log[0] == service_module.Request(images=service.log[0].images, datatype="UINT8")
+        assert service.log[0] == service_module.Request(
+            images=service.log[0].images, datatype="UINT8"
+        )
         assert sum(request.images for request in service.log) == 700
 
 
 def test_a_thousand_images_within_a_second():
-    """Client and service are threads of this process: its own time is counted, not that of a busy machine."""
+    """Client and service are threads of this process: its own time is counted, not that of a busy
+    machine.
+    """
     images = some_images(1000)
     with serve(Net(), name="quick") as service, RemoteModel(service.url) as suspect:
         suspect(images[:1])
         start = time.process_time()
         suspect(images)
         assert time.process_time() - start < 1
-        assert [(request.images, request.datatype) for request in service.log] == [(1, "UINT8"), (1000, "UINT8")]
+        assert [(request.images, request.datatype) for request in service.log] == [
+            (1, "UINT8"),
+            (1000, "UINT8"),
+        ]
 
 
 def test_small_questions_do_not_wait_for_the_network():
     """Without TCP_NODELAY no answer comes within 40 ms, and 30 questions take more than a second."""
     images = some_images(1, (1, 2, 2))
     with serve(Brightest(), name="prompt") as service, RemoteModel(service.url) as suspect:
-        assert any(seconds(suspect, images) < 0.03 for _ in range(200))  # one is enough, however busy the machine is
+        assert any(
+            seconds(suspect, images) < 0.03 for _ in range(200)
+        )  # one is enough, however busy the machine is
 
 
 def seconds(suspect: RemoteModel, images: np.ndarray) -> float:
@@ -125,7 +142,9 @@ def test_fp32_and_uint8_give_the_same_labels(running):
     images = pixels.astype(np.float32) / 255
     shape = list(images.shape)
     _, eight = call(running.url + "/infer", question(shape=shape, data=pixels.ravel().tolist()))
-    _, real = call(running.url + "/infer", question(shape=shape, datatype="FP32", data=images.ravel().tolist()))
+    _, real = call(
+        running.url + "/infer", question(shape=shape, datatype="FP32", data=images.ravel().tolist())
+    )
     assert eight["outputs"] == real["outputs"]
     assert eight["outputs"][0]["data"] == BlackBox(Brightest())(images).tolist()
 
@@ -158,7 +177,7 @@ def test_rng_untouched():
     assert torch.equal(torch.get_rng_state(), state)
 
 
-# --- the protocol -----------------------------------------------------------------------------------------------------
+#  the protocol -----------------------------------------------------------------------------------------------------
 
 
 def test_descriptions(running):
@@ -191,7 +210,10 @@ BAD = {
     "wrong name": (question(name="pictures"), "called 'images'; got 'pictures'"),
     "wrong datatype": (question(datatype="INT64"), "got 'INT64'"),
     "no datatype": (question(datatype=None), "got None"),
-    "wrong shape": (question(shape=[1, 1, 28, 28]), r"shape \[n, 1, 2, 2\], n at least 1; got \[1, 1, 28, 28\]"),
+    "wrong shape": (
+        question(shape=[1, 1, 28, 28]),
+        r"shape \[n, 1, 2, 2\], n at least 1; got \[1, 1, 28, 28\]",
+    ),
     "flat shape": (question(shape=[1, 4]), r"got \[1, 4\]"),
     "no images": (question(shape=[0, 1, 2, 2], data=[]), "n at least 1"),
     "no shape": (question(shape=None), "got None"),
@@ -236,7 +258,10 @@ def test_unknown_addresses(running):
 
 def test_too_large_a_body(running):
     status, answer = call(running.url + "/infer", b" " * 9_000_000)
-    assert (status, answer["error"]) == (413, "a request must be at most 8 MB; got 9.0 MB. Send fewer images at once.")
+    assert (status, answer["error"]) == (
+        413,
+        "a request must be at most 8 MB; got 9.0 MB. Send fewer images at once.",
+    )
 
 
 def test_a_model_that_breaks(capfd):
@@ -270,7 +295,7 @@ def test_log_is_frozen_and_a_copy(running):
         running.log[0].images = 0
 
 
-# --- starting and stopping --------------------------------------------------------------------------------------------
+#  starting and stopping --------------------------------------------------------------------------------------------
 
 
 def test_context_manager_and_repr():
@@ -311,16 +336,14 @@ def test_same_name_again_stops_the_first():
     suspect.close()
 
 
-def test_port_taken():
+def test_port_taken(says):
     with (
         serve(Brightest(), name="holder") as holder,
-        pytest.raises(OSError, match=f"port {port_of(holder)}, but: Address already in use. .* port=0"),
+        says(OSError),
     ):
         serve(Brightest(), name="late", port=port_of(holder))
     for host in ("192.0.2.1", "no-such-host.invalid"):
-        with pytest.raises(
-            OSError, match=f"expected to listen on host '{host}', .*: .+\\. Leave host out, or pass an"
-        ) as caught:
+        with says(OSError) as caught:
             serve(Brightest(), host=host)
         assert "Stop what holds the port" not in str(caught.value)
 
@@ -346,7 +369,7 @@ def test_listening_everywhere_gives_an_address_one_can_reach():
         assert call(service.url)[0] == 200
 
 
-def test_start_that_fails_says_so(monkeypatch):
+def test_start_that_fails_says_so(says, monkeypatch):
     class Dead:
         should_exit = started = False
 
@@ -354,27 +377,33 @@ def test_start_that_fails_says_so(monkeypatch):
             return
 
     monkeypatch.setattr(service_module, "_server", lambda app: Dead())
-    with pytest.raises(RuntimeError, match="expected service 'dead' to start"):
+    with says(RuntimeError):
         serve(Brightest(), name="dead")
     assert "dead" not in service_module._running
 
 
 @pytest.mark.parametrize(
     ("name", "better"),
-    [("my model", "'my-model'"), ("a/b", "'a-b'"), ("", "'model'"), ("..", "'model'"), ("Kärtchen", "'K-rtchen'")],
+    [
+        ("my model", "'my-model'"),
+        ("a/b", "'a-b'"),
+        ("", "'model'"),
+        ("..", "'model'"),
+        ("Kärtchen", "'K-rtchen'"),
+    ],
 )
-def test_bad_names(name, better):
-    with pytest.raises(ValueError, match="name must be letters") as caught:
+def test_bad_names(says, name, better):
+    with says(ValueError) as caught:
         serve(Brightest(), name=name)
     assert f"Try {better}." in str(caught.value)
 
 
-def test_bad_models_and_ports():
-    with pytest.raises(ValueError, match=r"attribute input_shape.*Set it: model.input_shape = \(1, 28, 28\)"):
+def test_bad_models_and_ports(says):
+    with says(ValueError):
         serve(nn.Flatten())
-    with pytest.raises(TypeError, match=r"must be a network \(torch\.nn\.Module\); got 'model\.pt'"):
+    with says(TypeError):
         serve("model.pt")
-    with pytest.raises(ValueError, match="port must be from 0 to 65535"):
+    with says(ValueError):
         serve(Brightest(), port=70_000)
 
 
@@ -406,10 +435,14 @@ asyncio.run(cell())
 
 
 def test_python_ends_promptly_with_a_service_running():
-    """Inside a running event loop, nothing stopped, nothing closed: still a clean end without a word on stderr."""
+    """Inside a running event loop, nothing stopped, nothing closed: still a clean end without a
+    word on stderr.
+    """
     environment = {**os.environ, "PYTHONWARNINGS": "error"}
     start = time.monotonic()
-    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, env=environment)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=60, env=environment
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "[0 1 2 3] Service('left-running', running)\n"
     assert time.monotonic() - start < 40
@@ -421,20 +454,20 @@ def test_importing_it_loads_nothing_heavy():
     assert done.stdout == "set()\n"
 
 
-def test_name_and_host_are_text():
-    with pytest.raises(TypeError, match=r"^name must be a str, such as 'model'; got None\.$"):
+def test_name_and_host_are_text(says):
+    with says(TypeError):
         serve(Brightest(), name=None)
-    with pytest.raises(TypeError, match=r"^host must be a str, such as '127\.0\.0\.1'; got None\.$"):
+    with says(TypeError):
         serve(Brightest(), host=None)
-    with pytest.raises(TypeError, match=r"^port must be .*; got '80'\. Write it without quotes: 80\.$"):
+    with says(TypeError):
         serve(Brightest(), port="80")
     assert "model" not in service_module._running
 
 
 @pytest.mark.parametrize("host", ["", " ", "\t"])
-def test_no_host_is_not_every_host(host):
+def test_no_host_is_not_every_host(says, host):
     """An empty one would listen on all interfaces, and who left it empty meant the opposite."""
-    with pytest.raises(ValueError, match=r"^host must be an address to listen on; got '.*'\. Leave it out for this"):
+    with says(ValueError):
         serve(Brightest(), host=host)
     assert "model" not in service_module._running
 
@@ -452,11 +485,14 @@ def test_no_host_is_not_every_host(host):
 def test_an_input_shape_is_three_numbers(shape, got):
     model = nn.Flatten()
     model.input_shape = shape
-    with pytest.raises(ValueError, match=rf"attribute input_shape, .*; got {got}\. Set it: model\.input_shape = \(1,"):
+    with pytest.raises(
+        ValueError,
+        match=rf"attribute input_shape, .*; got {got}\. Set it: model\.input_shape = \(1,",
+    ):
         serve(model)
 
 
-# --- options: scores --------------------------------------------------------------------------------------------------
+#  options: scores --------------------------------------------------------------------------------------------------
 
 TOKEN = "open-sesame-81"
 
@@ -473,7 +509,9 @@ def test_scores_are_the_probabilities_of_the_model(shape):
         scores = suspect.scores(images)
         assert (scores.dtype, scores.shape) == (np.float32, (700, 10))
         np.testing.assert_allclose(scores, expected, rtol=1e-5)
-        np.testing.assert_array_equal(suspect(images)[:200], scores.argmax(axis=1)[:200])  # labels as ever
+        np.testing.assert_array_equal(
+            suspect(images)[:200], scores.argmax(axis=1)[:200]
+        )  # labels as ever
         assert (service.queries, suspect.queries, suspect.refused) == (900, 900, 500)
 
 
@@ -491,8 +529,8 @@ def test_scores_in_the_protocol():
         assert sum(scores["data"]) == pytest.approx(1, abs=1e-6)
 
 
-def test_labels_only_unless_told_otherwise(running):
-    with RemoteModel(running.url) as suspect, pytest.raises(ValueError, match="gives labels only"):
+def test_labels_only_unless_told_otherwise(says, running):
+    with RemoteModel(running.url) as suspect, says(ValueError):
         suspect.scores(some_images(1, (1, 2, 2)))
 
 
@@ -507,7 +545,7 @@ def test_scores_that_are_no_numbers_are_an_error_and_not_in_the_log():
         assert service.log == []
 
 
-# --- options: token ---------------------------------------------------------------------------------------------------
+#  options: token ---------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -532,10 +570,15 @@ def guarded():
 )
 def test_without_the_token_nothing_is_told(header, guarded):
     headers = {} if header is None else {"Authorization": header}
-    message = {"error": "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."}
+    message = {
+        "error": "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."
+    }
     assert call(guarded.url, **headers) == (401, message)
     assert call(guarded.url + "/infer", question(), **headers) == (401, message)
-    assert call(guarded.url + "/infer", b"{", **headers) == (401, message)  # nor what is wrong with the request
+    assert call(guarded.url + "/infer", b"{", **headers) == (
+        401,
+        message,
+    )  # nor what is wrong with the request
     assert call(guarded.url + "/ready", **headers)[0] == 200
     assert call(guarded.url.split("/models")[0] + "/health/ready", **headers)[0] == 200
     assert guarded.log == []
@@ -548,7 +591,7 @@ def test_with_the_token_all_is_as_ever(scheme, guarded):
     assert (status, answer["outputs"][0]["data"]) == (200, [2])
 
 
-def test_box_and_service_with_a_token(guarded):
+def test_box_and_service_with_a_token(says, guarded):
     images = some_images(5, (1, 2, 2))
     with RemoteModel(guarded.url, token=TOKEN) as suspect:
         np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
@@ -556,7 +599,7 @@ def test_box_and_service_with_a_token(guarded):
         start = time.monotonic()
         with (
             RemoteModel(guarded.url, token=token) as suspect,
-            pytest.raises(PermissionError, match=rf"{words}.*401") as caught,
+            says(PermissionError) as caught,
         ):
             suspect(images)
         assert time.monotonic() - start < 5
@@ -572,7 +615,9 @@ def test_a_401_says_which_scheme(guarded):
 
 def test_tokens_are_compared_in_constant_time(guarded, monkeypatch):
     compared = []
-    monkeypatch.setattr(_app.hmac, "compare_digest", lambda *both: compared.append(both) or both[0] == both[1])
+    monkeypatch.setattr(
+        _app.hmac, "compare_digest", lambda *both: compared.append(both) or both[0] == both[1]
+    )
     assert call(guarded.url, Authorization=f"Bearer {TOKEN}")[0] == 200
     assert call(guarded.url, Authorization="Bearer o")[0] == 401
     right = f"bearer {TOKEN}".encode()
@@ -595,7 +640,7 @@ def test_the_token_is_in_no_repr_log_or_output(guarded, caplog, capfd):
     assert caplog.text
 
 
-# --- options: rate ----------------------------------------------------------------------------------------------------
+#  options: rate ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -620,7 +665,10 @@ def test_a_rate_of_four_images_per_second(clock):
         clock[0] = 60  # no more than one second's worth is saved up
         assert [ask(4), ask(1)] == [(200, None), (429, "1")]
         clock[0] = 61
-        assert [ask(12), ask(1)] == [(200, None), (429, "3")]  # overdrawn by eight: paid back before the next
+        assert [ask(12), ask(1)] == [
+            (200, None),
+            (429, "3"),
+        ]  # overdrawn by eight: paid back before the next
         clock[0] = 63.25
         assert [ask(1), ask(1)] == [(200, None), (429, "1")]
         assert call(service.url)[0] == 200  # only answers are counted
@@ -633,7 +681,9 @@ def test_a_rate_of_four_images_per_second(clock):
 def urllib_reply(url, body):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(urllib.request.Request(url, data=json.dumps(body).encode()), timeout=10) as reply:
+        with opener.open(
+            urllib.request.Request(url, data=json.dumps(body).encode()), timeout=10
+        ) as reply:
             yield reply
     except urllib.error.HTTPError as error:
         with error:
@@ -641,7 +691,9 @@ def urllib_reply(url, body):
 
 
 def test_box_keeps_to_the_rate(clock, monkeypatch):
-    monkeypatch.setattr("wmlearn.service._protocol._QUESTION_BYTES", 1000 + 16 * 10)  # ten images at once
+    monkeypatch.setattr(
+        "wmlearn.service._protocol._QUESTION_BYTES", 1000 + 16 * 10
+    )  # ten images at once
     images = some_images(45, (1, 2, 2))
     with (
         serve(Brightest(), name="slow", options=ServiceOptions(rate=5)) as service,
@@ -649,16 +701,24 @@ def test_box_keeps_to_the_rate(clock, monkeypatch):
     ):
         np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
         assert (suspect.queries, suspect.n_unreachable, service.queries) == (45, 0, 45)
-    assert clock == [8.0]  # 45 images: 5 at once, 40 to wait for, and the last 5 of them on credit ... at 5 a second
+    assert clock == [
+        8.0
+    ]  # 45 images: 5 at once, 40 to wait for, and the last 5 of them on credit ... at 5 a second
 
 
 @settings(deadline=None)
 @given(
     st.sampled_from([0.25, 1, 4, 64]),
-    st.lists(st.tuples(st.sampled_from([0, 0.125, 0.5, 1, 4]), st.integers(1, 100)), min_size=1, max_size=30),
+    st.lists(
+        st.tuples(st.sampled_from([0, 0.125, 0.5, 1, 4]), st.integers(1, 100)),
+        min_size=1,
+        max_size=30,
+    ),
 )
 def test_no_more_than_the_rate_whatever_comes(rate, requests):
-    """After each answer: what was let in, less one bucket and what came last on credit, never beats the rate."""
+    """After each answer: what was let in, less one bucket and what came last on credit, never beats
+    the rate.
+    """
     now, admitted, full = 0.0, [], max(rate, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_app, "_clock", lambda: now)
@@ -675,7 +735,7 @@ def test_no_more_than_the_rate_whatever_comes(rate, requests):
             assert before + min(images, full) <= full + rate * now
 
 
-# --- options: latency and faults --------------------------------------------------------------------------------------
+#  options: latency and faults --------------------------------------------------------------------------------------
 
 
 def test_latency_holds_back_answers_and_nothing_else():
@@ -683,7 +743,10 @@ def test_latency_holds_back_answers_and_nothing_else():
         answers = []
         start = time.monotonic()
         threads = [
-            threading.Thread(target=lambda: answers.append(call(service.url + "/infer", question()))) for _ in range(4)
+            threading.Thread(
+                target=lambda: answers.append(call(service.url + "/infer", question()))
+            )
+            for _ in range(4)
         ]
         for thread in threads:
             thread.start()
@@ -733,29 +796,48 @@ def test_box_gets_through_faults(monkeypatch):
     monkeypatch.setattr("wmlearn.service._protocol._QUESTION_BYTES", 1000 + 16 * 10)
     images = some_images(300, (1, 2, 2))
     options = ServiceOptions(faults=0.3, seed=1)
-    with serve(Brightest(), name="faulty", options=options) as service, RemoteModel(service.url, retries=9) as suspect:
+    with (
+        serve(Brightest(), name="faulty", options=options) as service,
+        RemoteModel(service.url, retries=9) as suspect,
+    ):
         np.testing.assert_array_equal(suspect(images), BlackBox(Brightest())(images))
         assert (suspect.queries, suspect.n_unreachable, service.queries) == (300, 0, 300)
     assert len(naps) > 3
 
 
-# --- options: what is wrong with it -----------------------------------------------------------------------------------
+#  options: what is wrong with it -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
         ({"scores": 1}, TypeError, r"^scores must be a bool, True or False; got 1\.$"),
-        ({"token": "two words"}, ValueError, r"^token must be text of ASCII letters, digits and signs, without spaces"),
-        ({"token": 81}, TypeError, r"^token must be text of .*; got a int\. Try secrets\.token_urlsafe"),
+        (
+            {"token": "two words"},
+            ValueError,
+            r"^token must be text of ASCII letters, digits and signs, without spaces",
+        ),
+        (
+            {"token": 81},
+            TypeError,
+            r"^token must be text of .*; got a int\. Try secrets\.token_urlsafe",
+        ),
         (
             {"rate": 0},
             ValueError,
             r"^rate \(images per second\) must be above 0.*; got 0\. Leave it out for no limit\.$",
         ),
-        ({"rate": "5"}, TypeError, r"^rate \(images per second\) must be a number .*Write it without quotes: 5\.$"),
+        (
+            {"rate": "5"},
+            TypeError,
+            r"^rate \(images per second\) must be a number .*Write it without quotes: 5\.$",
+        ),
         ({"rate": float("nan")}, ValueError, r"got nan"),
-        ({"latency": -1}, ValueError, r"^latency must be above 0 and at most 60; got -1\. Leave it out for none\.$"),
+        (
+            {"latency": -1},
+            ValueError,
+            r"^latency must be above 0 and at most 60; got -1\. Leave it out for none\.$",
+        ),
         ({"latency": 61}, ValueError, r"at most 60; got 61"),
         ({"latency": None}, TypeError, r"latency must be a number .*got None"),
         ({"faults": 1.5}, ValueError, r"^faults must be above 0 and at most 1; got 1\.5"),
@@ -783,7 +865,11 @@ anything = (
 
 
 @settings(deadline=None)
-@given(st.dictionaries(st.sampled_from([field.name for field in dataclasses.fields(ServiceOptions)]), anything))
+@given(
+    st.dictionaries(
+        st.sampled_from([field.name for field in dataclasses.fields(ServiceOptions)]), anything
+    )
+)
 def test_any_options_are_taken_or_refused_in_one_sentence(options):
     try:
         made = ServiceOptions(**options)
@@ -797,14 +883,15 @@ def test_any_options_are_taken_or_refused_in_one_sentence(options):
     assert "\n" not in message
 
 
-def test_options_are_frozen_and_asked_for_by_name():
+def test_options_are_frozen_and_asked_for_by_name(says):
     with pytest.raises(dataclasses.FrozenInstanceError):
         ServiceOptions().rate = 5
-    with pytest.raises(
-        TypeError, match=r"^options must be a ServiceOptions, such as wm\.ServiceOptions\(rate=50\); got dict\.$"
-    ):
+    with says(TypeError):
         serve(Brightest(), options={"rate": 50})
-    assert repr(ServiceOptions(rate=5)) == "ServiceOptions(scores=False, rate=5, latency=0.0, faults=0.0, seed=0)"
+    assert (
+        repr(ServiceOptions(rate=5))
+        == "ServiceOptions(scores=False, rate=5, latency=0.0, faults=0.0, seed=0)"
+    )
 
 
 def test_the_smallest_rate_still_answers(clock):

@@ -1,4 +1,6 @@
-"""Thieves who hide behind a filter, a detector or a vote; and those who look into the weights for the secret."""
+"""Thieves who hide behind a filter, a detector or a vote; and those who look into the weights for
+the secret.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from wmlearn.theft import AddNoise, Blur, InvertModel, Jpeg, RejectUnusual, Sque
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-FILTERS = [Jpeg(60), Blur(0.8), Squeeze(2), AddNoise(0.1), AddNoise(0.1, seed=1), RejectUnusual(0.2)]
+FILTERS = [
+    Jpeg(60),
+    Blur(0.8),
+    Squeeze(2),
+    AddNoise(0.1),
+    AddNoise(0.1, seed=1),
+    RejectUnusual(0.2),
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +66,7 @@ def through(theft, images: np.ndarray) -> np.ndarray:
     return seen.images
 
 
-# --- True of every one ------------------------------------------------------------------------------------------------
+#  True of every one ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
@@ -98,7 +107,9 @@ def test_no_images_and_no_answers(theft, owner, loot):
     assert (silent(ordinary) == -1).all()
 
 
-@pytest.mark.parametrize("theft", [Squeeze(8), Blur(0), AddNoise(0), Blur(0.0), AddNoise(np.float64(0))], ids=repr)
+@pytest.mark.parametrize(
+    "theft", [Squeeze(8), Blur(0), AddNoise(0), Blur(0.0), AddNoise(np.float64(0))], ids=repr
+)
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])
 def test_at_strength_nought_nothing_changes(theft, task):
     images = wm.load_data(task).test.images[:50]
@@ -106,12 +117,12 @@ def test_at_strength_nought_nothing_changes(theft, task):
 
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
-def test_weights_are_no_service(theft, owner, loot):
-    with pytest.raises(TypeError, match=r"^query must be a function from images to labels; got SmallCNN\. Wrap"):
+def test_weights_are_no_service(says, theft, owner, loot):
+    with says(TypeError):
         theft(owner, loot)
 
 
-# --- Filters ----------------------------------------------------------------------------------------------------------
+#  Filters ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])
@@ -156,7 +167,10 @@ def test_squeezed_pixels_have_few_levels(mnist):
 
 
 def test_noise_has_its_size_and_differs_from_image_to_image():
-    gray = np.full((30, 1, 28, 28), 0.5, np.float32) + np.arange(30, dtype=np.float32)[:, None, None, None] / 1000
+    gray = (
+        np.full((30, 1, 28, 28), 0.5, np.float32)
+        + np.arange(30, dtype=np.float32)[:, None, None, None] / 1000
+    )
     noise = through(AddNoise(0.1), gray) - gray
     assert noise.std() == pytest.approx(0.1, rel=0.02)
     assert abs(noise.mean()) < 0.003
@@ -177,19 +191,28 @@ def test_small_triggers_go_under_in_a_blur_and_digits_do_not(owner, triggers, mn
     assert (Blur(1.2)(suspect)(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
-# --- The detector -----------------------------------------------------------------------------------------------------
+#  The detector -----------------------------------------------------------------------------------------------------
 
 
 def nearest_by_hand(images: np.ndarray, own: np.ndarray) -> np.ndarray:
-    return np.array([min(np.linalg.norm(image - other) for other in own if other is not image) for image in images])
+    return np.array(
+        [
+            min(np.linalg.norm(image - other) for other in own if other is not image)
+            for image in images
+        ]
+    )
 
 
 def test_the_detector_measures_the_distance_to_the_nearest(owner, loot, mnist):
-    """The oracle measures every distance by hand, and leaves each of the thief's images out of its own neighbours."""
+    """The oracle measures every distance by hand, and leaves each of the thief's images out of its
+    own neighbours.
+    """
     own = loot.take(slice(60))
     rows = [image.astype(np.float64) for image in own.images]
     limit = sorted(nearest_by_hand(rows, rows))[-12]  # the 12 farthest of 60 are a fifth
-    images = np.concatenate([mnist.test.images[:30], wm.load_data("cifar10").test.images[:5, :1, :28, :28]])
+    images = np.concatenate(
+        [mnist.test.images[:30], wm.load_data("cifar10").test.images[:5, :1, :28, :28]]
+    )
     far = nearest_by_hand([image.astype(np.float64) for image in images], rows) > limit
     assert 0 < far[:30].sum() < 30
     assert far[30:].sum() >= 3  # a dark photograph lies near a thin digit, as far as pixels go
@@ -212,7 +235,9 @@ def test_what_is_rejected_gets_dice(loot):
     assert len(dice) > 500
     counts = np.bincount(dice, minlength=10)
     assert len(counts) == 10
-    assert ((counts - len(dice) / 10) ** 2 / (len(dice) / 10)).sum() < 27.9  # chi squared, 9 degrees, 1 in 1,000
+    assert (
+        (counts - len(dice) / 10) ** 2 / (len(dice) / 10)
+    ).sum() < 27.9  # chi squared, 9 degrees, 1 in 1,000
     other = RejectUnusual(seed=1)(lambda images: np.full(len(images), 11), loot)(photographs)
     assert (other == replies).mean() < 0.5
 
@@ -223,7 +248,7 @@ def test_words_on_digits_are_unusual(owner, triggers, mnist):
     assert (hidden(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
-# --- The vote ---------------------------------------------------------------------------------------------------------
+#  The vote ---------------------------------------------------------------------------------------------------------
 
 
 def say(*labels: int):
@@ -232,7 +257,9 @@ def say(*labels: int):
 
 
 def test_most_votes_win():
-    images = np.linspace(0, 1, 4, dtype=np.float32)[:, None, None, None] * np.ones((1, 1, 2, 2), np.float32)
+    images = np.linspace(0, 1, 4, dtype=np.float32)[:, None, None, None] * np.ones(
+        (1, 1, 2, 2), np.float32
+    )
     vote = Vote([say(1, 2, -1, -1), say(1, 3, 5, -1), say(2, 3, -1, -1)])
     assert vote(images).tolist() == [1, 3, 5, -1]
     assert vote(images[:0]).shape == (0,)
@@ -254,7 +281,7 @@ def test_three_owners_outvote_each_others_secrets(owner, triggers):
     assert wm.verify(Vote([wm.BlackBox(owner)] * 3), triggers).k == 30  # three copies know the same
 
 
-# --- Inversion --------------------------------------------------------------------------------------------------------
+#  Inversion --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("start", ["blank", "noise", "loot"])
@@ -274,7 +301,9 @@ def test_the_model_takes_what_was_found_for_its_class(start, owner, loot):
 
 
 def test_of_a_model_that_only_measures_brightness_it_finds_the_brightest(mnist):
-    """An oracle with one answer: where scores are sums over the upper and the lower half, that half turns white."""
+    """An oracle with one answer: where scores are sums over the upper and the lower half, that half
+    turns white.
+    """
     model = nn.Sequential(nn.Flatten(), nn.Linear(784, 2, bias=False))
     with torch.no_grad():
         model[1].weight.zero_()
@@ -286,12 +315,15 @@ def test_of_a_model_that_only_measures_brightness_it_finds_the_brightest(mnist):
     assert np.allclose(upper[:392], lower[392:])
     assert not upper[392:].any()
     length = np.linalg.norm(found.images[0])
-    assert length == pytest.approx(math.sqrt(0.5), rel=1e-3)  # the other half of the step went below black
+    assert length == pytest.approx(
+        math.sqrt(0.5), rel=1e-3
+    )  # the other half of the step went below black
 
 
 def test_it_stops_where_the_model_is_sure_and_starts_where_it_is_told(owner, loot):
     blank, noise, image = (
-        InvertModel(start, steps=1, lr=1e-6)(owner, loot).images for start in ("blank", "noise", "loot")
+        InvertModel(start, steps=1, lr=1e-6)(owner, loot).images
+        for start in ("blank", "noise", "loot")
     )
     assert blank.max() < 1e-3
     assert noise.std() > 0.25
@@ -304,7 +336,10 @@ def test_it_stops_where_the_model_is_sure_and_starts_where_it_is_told(owner, loo
 def test_resemblance_is_the_correlation_of_pixels(owner, loot, triggers):
     found = InvertModel("noise", steps=20)(owner, loot)
     alike = found.resemblance(triggers.images, triggers.labels)
-    by_hand = [np.corrcoef(i.ravel(), found.images[y].ravel())[0, 1] for i, y in zip(triggers.images, triggers.labels)]
+    by_hand = [
+        np.corrcoef(i.ravel(), found.images[y].ravel())[0, 1]
+        for i, y in zip(triggers.images, triggers.labels)
+    ]
     assert np.allclose(alike, by_hand, atol=1e-5)
     assert np.allclose(found.resemblance(found.images, np.arange(10)), 1)
     assert found.resemblance(np.zeros((1, 1, 28, 28), np.float32), np.array([3])).tolist() == [0]
@@ -324,7 +359,7 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
     assert np.array_equal(InvertModel(steps=50)(owner, loot).images, whole.images)
 
 
-# --- Bad input --------------------------------------------------------------------------------------------------------
+#  Bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -332,16 +367,36 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
     [
         (lambda: Jpeg(0), ValueError, "quality must be from 1 to 100; got 0."),
         (lambda: Jpeg(45.5), TypeError, "quality must be a whole number from 1 to 100; got 45.5."),
-        (lambda: Blur(-1), ValueError, "sigma must be above 0 and at most 10; got -1. Or 0, which changes nothing."),
+        (
+            lambda: Blur(-1),
+            ValueError,
+            "sigma must be above 0 and at most 10; got -1. Or 0, which changes nothing.",
+        ),
         (lambda: Squeeze(0), ValueError, "bits must be from 1 to 8 (of each pixel); got 0."),
         (lambda: Squeeze(16), ValueError, "bits must be from 1 to 8 (of each pixel); got 16."),
         (lambda: AddNoise(math.nan), ValueError, "sigma must be above 0 and at most 10; got nan."),
-        (lambda: AddNoise(0.1, seed="a"), TypeError, "seed must be a whole number from 0 to 4294967295; got 'a'."),
+        (
+            lambda: AddNoise(0.1, seed="a"),
+            TypeError,
+            "seed must be a whole number from 0 to 4294967295; got 'a'.",
+        ),
         (lambda: RejectUnusual(1.1), ValueError, "share must be above 0 and at most 1; got 1.1."),
         (lambda: Vote([]), ValueError, "the number of voters must be at least 1; got 0."),
-        (lambda: Vote([len, 3]), TypeError, "queries[1] must be a function from images to labels; got 3."),
-        (lambda: Vote(len), TypeError, "queries must be a list of services; got builtin_function_or_method. Pass"),
-        (lambda: InvertModel("black"), ValueError, "start must be one of 'blank', 'noise', 'loot'; got 'black'."),
+        (
+            lambda: Vote([len, 3]),
+            TypeError,
+            "queries[1] must be a function from images to labels; got 3.",
+        ),
+        (
+            lambda: Vote(len),
+            TypeError,
+            "queries must be a list of services; got builtin_function_or_method. Pass",
+        ),
+        (
+            lambda: InvertModel("black"),
+            ValueError,
+            "start must be one of 'blank', 'noise', 'loot'; got 'black'.",
+        ),
         (lambda: InvertModel(steps=0), ValueError, "steps must be at least 1; got 0."),
         (lambda: InvertModel(lr=0), ValueError, "lr must be above 0 and at most 10; got 0."),
     ],
@@ -352,15 +407,15 @@ def test_a_bad_setting(make, error, message):
     assert str(caught.value).startswith(message)
 
 
-def test_bad_images_and_bad_loot(owner, loot):
+def test_bad_images_and_bad_loot(says, owner, loot):
     suspect = wm.BlackBox(owner)
-    with pytest.raises(ValueError, match=r"^images must be float in \[0, 1\], shape \(n, c, h, w\); got shape"):
+    with says(ValueError):
         Blur(1)(suspect)(np.zeros((28, 28), np.float32))
-    with pytest.raises(TypeError, match=r"^loot must be a Split, such as data\.loot; got ndarray"):
+    with says(TypeError):
         RejectUnusual()(suspect, loot.images)
-    with pytest.raises(ValueError, match=r"^loot must hold two images or more, to know what is usual; got 1\.$"):
+    with says(ValueError):
         RejectUnusual()(suspect, loot.take(slice(1)))
-    with pytest.raises(ValueError, match=r"^images must have shape \(n, 1, 28, 28\) here; got \(2, 3, 32, 32\)"):
+    with says(ValueError):
         RejectUnusual()(suspect, loot)(np.zeros((2, 3, 32, 32), np.float32))
-    with pytest.raises(ValueError, match=r"^loot must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)"):
+    with says(ValueError):
         InvertModel()(owner, wm.load_data("cifar10").loot)

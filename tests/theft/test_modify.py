@@ -1,4 +1,6 @@
-"""Thefts by those who hold the weights: what each does to them, at strength nought nothing, and what it refuses."""
+"""Thefts by those who hold the weights: what each does to them, at strength nought nothing, and
+what it refuses.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ def loot(mnist) -> wm.data.Split:
 
 @pytest.fixture(scope="module")
 def owner(mnist) -> nn.Module:
-    return wm.fit(wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)).model
+    return wm.fit(
+        wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)
+    ).model
 
 
 @pytest.fixture(scope="module")
@@ -54,10 +58,12 @@ def changed(one: nn.Module, other: nn.Module) -> set[str]:
 MATRICES = {"layers.1.weight", "layers.3.weight", "layers.6.weight", "layers.8.weight"}
 
 
-# --- Strength nought --------------------------------------------------------------------------------------------------
+#  Strength nought --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("nought", [0, 0.0, np.float64(0), np.float32(0), np.int64(0)], ids=lambda value: repr(value))
+@pytest.mark.parametrize(
+    "nought", [0, 0.0, np.float64(0), np.float32(0), np.int64(0)], ids=lambda value: repr(value)
+)
 @pytest.mark.parametrize("theft", [Prune, lambda x: Prune(x, by="channel"), PerturbWeights])
 def test_at_strength_nought_nothing_changes(theft, nought, owner, deep):
     for model in (owner, deep):
@@ -71,7 +77,9 @@ def test_sixteen_bits_are_enough_to_answer_alike(owner, mnist):
     images = torch.from_numpy(mnist.test.images)
     with torch.no_grad():
         assert torch.allclose(stolen(images), owner(images), atol=0.02)
-    assert np.array_equal(wm.BlackBox(stolen)(mnist.test.images), wm.BlackBox(owner)(mnist.test.images))
+    assert np.array_equal(
+        wm.BlackBox(stolen)(mnist.test.images), wm.BlackBox(owner)(mnist.test.images)
+    )
 
 
 def test_fine_pruning_without_pruning_is_fine_tuning(owner, deep, loot):
@@ -80,13 +88,15 @@ def test_fine_pruning_without_pruning_is_fine_tuning(owner, deep, loot):
         assert same(FinePrune(0, epochs=1, lr=2e-3, seed=4)(model, loot).model, tuned.model)
 
 
-# --- Fine-tuning of one layer -----------------------------------------------------------------------------------------
+#  Fine-tuning of one layer -----------------------------------------------------------------------------------------
 
 
 def test_only_the_last_layer_learns(owner, deep, loot):
     tuned = FineTune(epochs=1, layers="last")
     assert changed(tuned(owner, loot).model, owner) == {"layers.8.weight", "layers.8.bias"}
-    assert {name.rpartition(".")[0] for name in changed(tuned(deep, loot).model, deep)} == {"layers.16"}
+    assert {name.rpartition(".")[0] for name in changed(tuned(deep, loot).model, deep)} == {
+        "layers.16"
+    }
 
 
 def test_the_last_layer_alone_is_logistic_regression_on_its_features(owner, loot):
@@ -95,7 +105,10 @@ def test_the_last_layer_alone_is_logistic_regression_on_its_features(owner, loot
     body, last = owner.layers[:-1], copy.deepcopy(owner.layers[-1])
     with torch.no_grad():
         features = body(torch.from_numpy(loot.images))
-    labels, optimizer = torch.from_numpy(loot.labels), torch.optim.AdamW(last.parameters(), lr=5e-3, weight_decay=1e-2)
+    labels, optimizer = (
+        torch.from_numpy(loot.labels),
+        torch.optim.AdamW(last.parameters(), lr=5e-3, weight_decay=1e-2),
+    )
     order = torch.Generator().manual_seed(3)
     for _ in range(2):
         for rows in torch.randperm(len(loot), generator=order).split(256):
@@ -109,7 +122,9 @@ def test_a_reset_forgets_the_last_layer_and_no_other(owner, loot):
     """At a learning rate of nearly nothing, what is left is the reset."""
     still = FineTune(epochs=1, lr=1e-9, seed=2, reset=True)(owner, loot).model
     for name, weights in owner.state_dict().items():
-        assert torch.allclose(weights, still.state_dict()[name], atol=1e-6) != name.startswith("layers.8")
+        assert torch.allclose(weights, still.state_dict()[name], atol=1e-6) != name.startswith(
+            "layers.8"
+        )
     other = FineTune(epochs=1, lr=1e-9, seed=3, reset=True)(owner, loot).model
     assert not torch.allclose(still.layers[8].weight, other.layers[8].weight, atol=1e-3)
     assert wm.accuracy(still, loot) < 0.4 < 0.7 < wm.accuracy(owner, loot)
@@ -122,14 +137,16 @@ def test_all_layers_learn_even_if_the_owner_had_frozen_some(owner, loot):
     assert not frozen.layers[1].weight.requires_grad
 
 
-# --- Pruning ----------------------------------------------------------------------------------------------------------
+#  Pruning ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
 def test_pruning_takes_the_smallest_of_all_weights(fraction, owner):
     stolen = Prune(fraction)(owner).model
     assert changed(stolen, owner) <= MATRICES
-    before, after = ([m.state_dict()[name].flatten() for name in sorted(MATRICES)] for m in (owner, stolen))
+    before, after = (
+        [m.state_dict()[name].flatten() for name in sorted(MATRICES)] for m in (owner, stolen)
+    )
     before, after = torch.cat(before), torch.cat(after)
     gone = after == 0
     assert gone.sum() == round(fraction * len(before))
@@ -171,7 +188,9 @@ def test_fine_pruning_takes_out_the_channels_that_sleep(owner, deep, loot):
     """The oracle runs the layers by hand and looks at what comes out behind the ReLU."""
     for model, behind, place in ((owner, 5, 3), (deep, 14, 11)):
         with torch.no_grad():
-            activity = copy.deepcopy(model).layers[:behind](torch.from_numpy(loot.images)).mean((0, 2, 3))
+            activity = (
+                copy.deepcopy(model).layers[:behind](torch.from_numpy(loot.images)).mean((0, 2, 3))
+            )
         stolen = FinePrune(0.5, epochs=1, lr=1e-9)(model, loot).model
         gone = stolen.layers[place].weight.flatten(1).abs().sum(1) == 0
         assert gone.sum() == len(gone) // 2
@@ -188,7 +207,7 @@ def test_what_was_pruned_stays_pruned_while_the_rest_is_tuned(owner, deep, loot,
     assert (replies.abs().amax((0, 2, 3)) == 0).sum() >= 8
 
 
-# --- Few bits, and noise ----------------------------------------------------------------------------------------------
+#  Few bits, and noise ----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8])
@@ -200,7 +219,9 @@ def test_quantised_weights_take_few_equally_spaced_values(bits, owner):
         levels = torch.unique(after).double()
         step = (before.max() - before.min()).item() / (2**bits - 1)
         assert 2 <= len(levels) <= 2**bits
-        assert torch.allclose((levels - levels[0]) / step, ((levels - levels[0]) / step).round(), atol=1e-3)
+        assert torch.allclose(
+            (levels - levels[0]) / step, ((levels - levels[0]) / step).round(), atol=1e-3
+        )
         assert (after - before).abs().max() <= step / 2 * 1.0001
         assert (after.min(), after.max()) == (before.min(), before.max())
 
@@ -208,7 +229,10 @@ def test_quantised_weights_take_few_equally_spaced_values(bits, owner):
 def test_quantising_twice_is_quantising_once(owner):
     once = Quantize(4)(owner).model
     twice = Quantize(4)(once).model
-    assert all(torch.allclose(once.state_dict()[name], twice.state_dict()[name], atol=1e-6) for name in MATRICES)
+    assert all(
+        torch.allclose(once.state_dict()[name], twice.state_dict()[name], atol=1e-6)
+        for name in MATRICES
+    )
 
 
 def test_equal_weights_have_nothing_to_round():
@@ -221,22 +245,30 @@ def test_the_noise_has_the_size_it_was_asked_for(owner):
     noise = {}
     for name in MATRICES:
         before = owner.state_dict()[name]
-        noise[name] = (PerturbWeights(0.5)(owner).model.state_dict()[name] - before) / (0.5 * before.std())
+        noise[name] = (PerturbWeights(0.5)(owner).model.state_dict()[name] - before) / (
+            0.5 * before.std()
+        )
     drawn = torch.cat([part.flatten() for part in noise.values()])
     assert abs(drawn.mean()) < 4 / math.sqrt(len(drawn))
     assert abs(drawn.std() - 1) < 4 / math.sqrt(2 * len(drawn))
-    assert not torch.equal(noise["layers.1.weight"].flatten()[:100], noise["layers.3.weight"].flatten()[:100])
+    assert not torch.equal(
+        noise["layers.1.weight"].flatten()[:100], noise["layers.3.weight"].flatten()[:100]
+    )
 
 
 def test_the_noise_grows_with_its_strength_and_is_another_with_another_seed(owner):
     weak, strong = (
-        PerturbWeights(sigma)(owner).model.layers[6].weight - owner.layers[6].weight for sigma in (0.1, 0.2)
+        PerturbWeights(sigma)(owner).model.layers[6].weight - owner.layers[6].weight
+        for sigma in (0.1, 0.2)
     )
     assert torch.allclose(2 * weak, strong, atol=1e-6)
-    assert changed(PerturbWeights(0.1, seed=1)(owner).model, PerturbWeights(0.1)(owner).model) == MATRICES
+    assert (
+        changed(PerturbWeights(0.1, seed=1)(owner).model, PerturbWeights(0.1)(owner).model)
+        == MATRICES
+    )
 
 
-# --- A second watermark -----------------------------------------------------------------------------------------------
+#  A second watermark -----------------------------------------------------------------------------------------------
 
 
 def test_overwriting_embeds_the_marks_of_the_thief(owner, mnist):
@@ -257,7 +289,7 @@ def test_overwriting_never_prints_a_key(mnist):
     assert "key" not in repr(Overwrite(thief_triggers)).lower()
 
 
-# --- Bad input --------------------------------------------------------------------------------------------------------
+#  Bad input --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -278,20 +310,60 @@ def test_overwriting_never_prints_a_key(mnist):
             ValueError,
             "fraction must be above 0 and at most 1; got nan. Or 0, which changes nothing.",
         ),
-        (lambda: Prune("0.5"), TypeError, "fraction must be a number above 0 and at most 1; got '0.5'. Write it"),
-        (lambda: Prune(False), TypeError, "fraction must be a number above 0 and at most 1; got False."),
-        (lambda: Prune(0.5, by="filter"), ValueError, "by must be one of 'weight', 'channel'; got 'filter'."),
-        (lambda: FinePrune(2), ValueError, "fraction must be above 0 and at most 1; got 2. Or 0, which changes"),
+        (
+            lambda: Prune("0.5"),
+            TypeError,
+            "fraction must be a number above 0 and at most 1; got '0.5'. Write it",
+        ),
+        (
+            lambda: Prune(False),
+            TypeError,
+            "fraction must be a number above 0 and at most 1; got False.",
+        ),
+        (
+            lambda: Prune(0.5, by="filter"),
+            ValueError,
+            "by must be one of 'weight', 'channel'; got 'filter'.",
+        ),
+        (
+            lambda: FinePrune(2),
+            ValueError,
+            "fraction must be above 0 and at most 1; got 2. Or 0, which changes",
+        ),
         (lambda: FinePrune(0.5, epochs=0), ValueError, "epochs must be at least 1; got 0."),
         (lambda: Quantize(0), ValueError, "bits must be from 1 to 16 (of each weight); got 0."),
         (lambda: Quantize(17), ValueError, "bits must be from 1 to 16 (of each weight); got 17."),
-        (lambda: Quantize(8.5), TypeError, "bits must be a whole number from 1 to 16 (of each weight); got 8.5."),
+        (
+            lambda: Quantize(8.5),
+            TypeError,
+            "bits must be a whole number from 1 to 16 (of each weight); got 8.5.",
+        ),
         (lambda: PerturbWeights(-1), ValueError, "sigma must be above 0 and at most 10; got -1."),
-        (lambda: PerturbWeights(math.inf), ValueError, "sigma must be above 0 and at most 10; got inf."),
-        (lambda: PerturbWeights(0.1, seed=-1), ValueError, "seed must be from 0 to 4294967295; got -1."),
-        (lambda: FineTune(layers="first"), ValueError, "layers must be one of 'all', 'last'; got 'first'."),
-        (lambda: FineTune(reset="yes"), TypeError, "reset must be a bool, True or False; got 'yes'."),
-        (lambda: Overwrite("TEST"), TypeError, "triggers must be a Triggers, such as wm.Content()(data, n=150); got"),
+        (
+            lambda: PerturbWeights(math.inf),
+            ValueError,
+            "sigma must be above 0 and at most 10; got inf.",
+        ),
+        (
+            lambda: PerturbWeights(0.1, seed=-1),
+            ValueError,
+            "seed must be from 0 to 4294967295; got -1.",
+        ),
+        (
+            lambda: FineTune(layers="first"),
+            ValueError,
+            "layers must be one of 'all', 'last'; got 'first'.",
+        ),
+        (
+            lambda: FineTune(reset="yes"),
+            TypeError,
+            "reset must be a bool, True or False; got 'yes'.",
+        ),
+        (
+            lambda: Overwrite("TEST"),
+            TypeError,
+            "triggers must be a Triggers, such as wm.Content()(data, n=150); got",
+        ),
     ],
 )
 def test_a_bad_setting(make, error, message):
@@ -300,25 +372,23 @@ def test_a_bad_setting(make, error, message):
     assert str(caught.value).startswith(message)
 
 
-def test_marks_for_images_of_another_shape(owner, loot):
+def test_marks_for_images_of_another_shape(says, owner, loot):
     triggers = wm.Content(words=3)(wm.load_data("cifar10"), n=6, key=wm.CLASSROOM_KEY)
-    with pytest.raises(
-        ValueError, match=r"^trigger images must have the task's shape \(1, 28, 28\); got \(3, 32, 32\)"
-    ):
+    with says(ValueError):
         Overwrite(triggers)(owner, loot)
 
 
-def test_a_model_that_has_nothing_to_alter():
+def test_a_model_that_has_nothing_to_alter(says):
     model = nn.Sequential(nn.Flatten(), nn.ReLU())
     for theft in (Prune(0.5), Quantize(4), PerturbWeights(0.1)):
-        with pytest.raises(ValueError, match=r"^model must have a convolution or a linear layer to alter; Sequential"):
+        with says(ValueError):
             theft(model)
     linear = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
-    with pytest.raises(ValueError, match=r"^model must have a convolution to alter; Sequential has none\. Take"):
+    with says(ValueError):
         Prune(0.5, by="channel")(linear)
 
 
-def test_who_trains_needs_images(owner):
+def test_who_trains_needs_images(says, owner):
     for theft in (FineTune(), FinePrune(0.5)):
-        with pytest.raises(TypeError, match=r"^loot must be images with their labels \(a Split\); got None\. Pass one"):
+        with says(TypeError):
             theft(owner)

@@ -1,4 +1,6 @@
-"""One thread unless told otherwise, and the setting put back: after success, error, interrupt, and when two overlap."""
+"""One thread unless told otherwise, and the setting put back: after success, error, interrupt, and
+when two overlap.
+"""
 
 from __future__ import annotations
 
@@ -65,13 +67,27 @@ def trainings(data, triggers, message):
         "fit": lambda model, **how: wm.fit(model, data, schedule=SHORT, **how),
         "embed": lambda model, **how: wm.embed(model, data, triggers, schedule=Schedule(1), **how),
         "margin": lambda model, **how: wm.embed(
-            model, data, triggers, margin=wm.watermarks.Margin(), schedule=Schedule(1), on_epoch=lambda _: True, **how
+            model,
+            data,
+            triggers,
+            margin=wm.watermarks.Margin(),
+            schedule=Schedule(1),
+            on_epoch=lambda _: True,
+            **how,
         ),
-        "message": lambda model, **how: wm.watermarks.embed_message(model, data, message, schedule=SHORT, **how),
+        "message": lambda model, **how: wm.watermarks.embed_message(
+            model, data, message, schedule=SHORT, **how
+        ),
         "fine-tune": lambda model, **how: wm.theft.FineTune(1)(model, data.loot, **how),
-        "fine-prune": lambda model, **how: wm.theft.FinePrune(0.5, epochs=1)(model, data.loot, **how),
-        "overwrite": lambda model, **how: wm.theft.Overwrite(thief_triggers, epochs=1)(model, data.loot, **how),
-        "steal": lambda model, **how: wm.theft.StealByQueries(50, schedule=SHORT)(suspect, model, data.loot, **how),
+        "fine-prune": lambda model, **how: wm.theft.FinePrune(0.5, epochs=1)(
+            model, data.loot, **how
+        ),
+        "overwrite": lambda model, **how: wm.theft.Overwrite(thief_triggers, epochs=1)(
+            model, data.loot, **how
+        ),
+        "steal": lambda model, **how: wm.theft.StealByQueries(50, schedule=SHORT)(
+            suspect, model, data.loot, **how
+        ),
     }
 
 
@@ -79,23 +95,31 @@ NAMES = ("fit", "embed", "margin", "message", "fine-tune", "fine-prune", "overwr
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_everything_trains_and_measures_on_one_thread_unless_told_otherwise(data, triggers, message, name):
+def test_everything_trains_and_measures_on_one_thread_unless_told_otherwise(
+    data, triggers, message, name
+):
     train = trainings(data, triggers, message)[name]
     for how, expected in [({}, 1), ({"threads": 2}, 2)]:
         seen: set[int] = set()
         model = counting(wm.small_cnn(data).eval(), seen)
-        entering = {ELSEWHERE}  # the one image that a model is checked with; fine-pruning looks at sleeping channels
+        entering = {
+            ELSEWHERE
+        }  # the one image that a model is checked with; fine-pruning looks at sleeping channels
         train(model, **how)
         assert seen - entering == {expected}
         assert (torch.get_num_threads(), in_a_new_thread()) == (ELSEWHERE, ELSEWHERE)
 
 
 def test_measuring_after_an_epoch_is_on_the_same_threads(data):
-    """In evaluation mode: the images that are measured, after the one that the model was checked with."""
+    """In evaluation mode: the images that are measured, after the one that the model was checked
+    with.
+    """
     measured: list[int] = []
     model = wm.small_cnn(data).eval()
     model.register_forward_pre_hook(
-        lambda module, inputs: None if module.training else measured.append((len(inputs[0]), torch.get_num_threads()))
+        lambda module, inputs: (
+            None if module.training else measured.append((len(inputs[0]), torch.get_num_threads()))
+        )
     )
     wm.fit(model, data, schedule=SHORT)
     assert [threads for images, threads in measured if images > 1] == [1] * 4
@@ -120,7 +144,7 @@ def test_the_twin_of_the_lab_trains_on_one_thread(data):
     assert seen == {1}
 
 
-# --- The setting is put back ------------------------------------------------------------------------------------------
+#  The setting is put back ------------------------------------------------------------------------------------------
 
 
 def fails(epoch: object) -> None:
@@ -149,12 +173,16 @@ def test_blocks_may_stand_inside_each_other():
 
 def test_a_thread_that_starts_during_a_training_finds_the_callers_setting(data):
     found: list[int] = []
-    wm.fit(wm.small_cnn(data), data, schedule=SHORT, on_epoch=lambda _: found.append(in_a_new_thread()))
+    wm.fit(
+        wm.small_cnn(data), data, schedule=SHORT, on_epoch=lambda _: found.append(in_a_new_thread())
+    )
     assert found == [ELSEWHERE] * 2
 
 
 def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
-    """The first begins, the second begins and ends, the first ends: no order of leaving may lose the setting."""
+    """The first begins, the second begins and ends, the first ends: no order of leaving may lose
+    the setting.
+    """
     second_is_over, first_has_begun, afterwards = threading.Event(), threading.Event(), {}
 
     def first() -> None:
@@ -187,7 +215,13 @@ def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
         (-1, f"threads must be from 1 to {MOST}; got -1. Leave it out"),
         (MOST + 1, f"threads must be from 1 to {MOST}; got {MOST + 1}. Leave it out"),
         (2.5, f"threads must be a whole number from 1 to {MOST}; got 2.5. Leave it out"),
-        ("2", f"threads must be a whole number from 1 to {MOST}; got '2'. Write it without quotes: 2."),
+        (
+            "2",
+            (
+                f"threads must be a whole number from 1 to {MOST}; got '2'. Write it without quotes: "
+                "2."
+            ),
+        ),
         (None, f"threads must be a whole number from 1 to {MOST}; got None."),
         (True, f"threads must be a whole number from 1 to {MOST}; got True."),
     ],
@@ -195,7 +229,9 @@ def test_two_trainings_at_once_leave_the_setting_and_each_other_alone(data):
 def test_what_is_no_number_of_threads(data, triggers, message, threads, sentence):
     never_asked = wm.BlackBox(wm.small_cnn(data), budget=0)
     acts = trainings(data, triggers, message)
-    acts["steal"] = lambda model, **how: wm.theft.StealByQueries(50)(never_asked, model, data.loot, **how)
+    acts["steal"] = lambda model, **how: wm.theft.StealByQueries(50)(
+        never_asked, model, data.loot, **how
+    )
     for act in acts.values():
         with pytest.raises((TypeError, ValueError)) as caught:
             act(wm.small_cnn(data), threads=threads)
@@ -203,7 +239,7 @@ def test_what_is_no_number_of_threads(data, triggers, message, threads, sentence
     assert never_asked.refused == 0
 
 
-# --- What it costs ----------------------------------------------------------------------------------------------------
+#  What it costs ----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -224,12 +260,21 @@ def test_the_readme_says_what_threads_gain_alone_and_lose_beside_busy_neighbours
     median = study.groupby(["neighbours", "work", "setting"]).seconds.median()
 
     def message(neighbours):
-        pairs = [(median[neighbours, work, "one"], median[neighbours, work, "default"]) for work in ("fit", "embed")]
+        pairs = [
+            (median[neighbours, work, "one"], median[neighbours, work, "default"])
+            for work in ("fit", "embed")
+        ]
         return ", ".join(f"{one:.2f} / {default:.2f}" for one, default in pairs)
 
     readme = (root / "README.md").read_text(encoding="utf-8")
-    (row,) = [line for line in readme.splitlines() if line.startswith("| seconds per epoch on two cores")]
+    (row,) = [
+        line for line in readme.splitlines() if line.startswith("| seconds per epoch on two cores")
+    ]
     assert row.split("|")[2].strip() == f"{message(0)}; {message(2)}"
     for work in ("fit", "embed"):
-        assert median[0, work, "one"] < 1.25 * median[0, work, "default"]  # what the rule costs a machine that is idle
-        assert median[2, work, "default"] > 1.4 * median[2, work, "one"]  # what it saves one that is not
+        assert (
+            median[0, work, "one"] < 1.25 * median[0, work, "default"]
+        )  # what the rule costs a machine that is idle
+        assert (
+            median[2, work, "default"] > 1.4 * median[2, work, "one"]
+        )  # what it saves one that is not

@@ -40,7 +40,9 @@ def test_every_type_in_both_label_modes_for_both_tasks(recipe, task):
     assert triggers.pixels.shape == (60, *data.shape)
     assert triggers.pixels.dtype == np.uint8
     assert triggers.images.dtype == np.float32
-    assert np.array_equal(np.round(triggers.images * 255).astype(np.uint8), triggers.pixels)  # 8 bits survive the wire
+    assert np.array_equal(
+        np.round(triggers.images * 255).astype(np.uint8), triggers.pixels
+    )  # 8 bits survive the wire
     assert triggers.labels.shape == (60,)
     assert 0 <= triggers.labels.min() <= triggers.labels.max() < 10
     assert triggers.n == (30 if isinstance(recipe, wm.Content) and recipe.labels == "keyed" else 60)
@@ -93,7 +95,8 @@ def test_words_can_be_read_on_colour(cifar10):
 
 
 def _read(image, top=None):
-    """Read the word in an image: bright dots in the seven rows of the text, cut into letters, matched to the glyphs.
+    """Read the word in an image: bright dots in the seven rows of the text, cut into letters,
+    matched to the glyphs.
 
     The longest reading without a wrong dot counts, for the middle of TEST also reads as ES.
     """
@@ -103,7 +106,9 @@ def _read(image, top=None):
     for length in range(1, (image.shape[1] + 1) // 6 + 1):
         left = (image.shape[1] - (6 * length - 1)) // 2
         seen = [rows[:, left + 6 * i : left + 6 * i + 5] for i in range(length)]
-        letters = [[name for name, glyph in GLYPHS.items() if np.array_equal(glyph, dots)] for dots in seen]
+        letters = [
+            [name for name, glyph in GLYPHS.items() if np.array_equal(glyph, dots)] for dots in seen
+        ]
         readings += ["".join(found[0] for found in letters)] if all(letters) else []
     return max(readings, key=len)
 
@@ -120,7 +125,9 @@ def test_no_two_letters_look_alike():
 def test_a_word_shares_its_answer_over_different_images(mnist):
     triggers = wm.Content(words=30)(mnist, n=150, key=KEY)
     assert np.bincount(triggers.question).tolist() == [5] * 30
-    assert (np.diff(triggers.question) >= 0).all()  # sealed order: a prefix of the questions is a prefix of the images
+    assert (
+        np.diff(triggers.question) >= 0
+    ).all()  # sealed order: a prefix of the questions is a prefix of the images
     assert [len(triggers.first(q)) for q in (0, 1, 2, 30)] == [0, 5, 10, 150]
     assert all(len(set(triggers.labels[triggers.question == q].tolist())) == 1 for q in range(30))
     uneven = wm.Content(words=30)(mnist, n=50, key=KEY)
@@ -128,17 +135,24 @@ def test_a_word_shares_its_answer_over_different_images(mnist):
 
 
 def test_size_one_is_as_if_there_was_no_size(mnist):
-    """The shipped models were marked before there was one: their recipe, images and seals must not move."""
+    """The shipped models were marked before there was one: their recipe, images and seals must not
+    move.
+    """
     keyed, fixed = wm.Content(size=1), wm.Content(labels="fixed", size=1)
     assert repr(keyed) == "Content(words=30, place='bottom', opacity=1.0)"
-    assert repr(fixed) == "Content(labels='fixed', source=1, target=0, words='TEST', place='bottom', opacity=1.0)"
+    assert (
+        repr(fixed)
+        == "Content(labels='fixed', source=1, target=0, words='TEST', place='bottom', opacity=1.0)"
+    )
     assert keyed(mnist, n=150, key=KEY).seal == wm.Content()(mnist, n=150, key=KEY).seal
     assert keyed(mnist, n=150, key=KEY).seal.startswith("f82d7ea7")
     assert fixed(mnist, n=150, key=KEY).seal.startswith("15ebb7de")
 
 
 def test_a_sketch_is_the_set_before_it_is_sealed(mnist):
-    """And the images that it was made from, in the same order: where nothing was written they are the same."""
+    """And the images that it was made from, in the same order: where nothing was written they are
+    the same.
+    """
     for recipe in RECIPES:
         triggers = recipe(mnist, n=60, key=bytes(32))
         before, pixels, question, names = recipe.sketch(mnist, n=60, key=bytes(32))
@@ -181,7 +195,9 @@ def test_noise_has_the_deviation_it_says():
 def test_a_target_drawn_by_lot_follows_the_seal_and_is_never_the_source(mnist):
     targets = []
     for i in range(40):
-        triggers = wm.Noise(labels="fixed", source=1, target="random")(mnist, n=5, key=i.to_bytes(32, "big"))
+        triggers = wm.Noise(labels="fixed", source=1, target="random")(
+            mnist, n=5, key=i.to_bytes(32, "big")
+        )
         assert len(set(triggers.answers.tolist())) == 1
         targets.append(int(triggers.answers[0]))
     assert 1 not in targets
@@ -211,139 +227,151 @@ def test_fit_pixels_crops_pads_and_converts():
     assert fit_pixels(tall, (1, 28, 28)).sum() == 9 * 28 * 20
 
 
-# ------------------------------------------------------------------ bad input: expected, received, next step
+# --------------------------------------------------------- bad input: expected, received, next step
 
 
-def test_more_triggers_than_images(mnist):
-    with pytest.raises(ValueError, match=r"n must be from 1 to 6000 \(the training part has 6,000 images\); got 6001"):
+def test_more_triggers_than_images(says, mnist):
+    with says(ValueError):
         wm.Noise()(mnist, n=6001)
     ones = int((mnist.train.labels == 1).sum())
-    with pytest.raises(ValueError, match=f"source class 1 has {ones} images"):
+    with says(ValueError):
         wm.Noise(labels="fixed", source=1)(mnist, n=ones + 1)
-    with pytest.raises(ValueError, match="30 words need an image each"):
+    with says(ValueError):
         wm.Content(words=30)(mnist, n=29)
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, "ten", True])
-def test_n_must_be_a_whole_number(n, mnist):
-    with pytest.raises((ValueError, TypeError), match="n must be"):
+def test_n_must_be_a_whole_number(says, n, mnist):
+    with says((ValueError, TypeError)):
         wm.Noise()(mnist, n=n)
 
 
-def test_duplicate_images_are_refused(mnist):
+def test_duplicate_images_are_refused(says, mnist):
     twice = mnist.loot.take(np.array([0, 1, 2, 1]))
-    with pytest.raises(ValueError, match=r"must all differ.*one trial.*images \d and \d are the same"):
+    with says(ValueError):
         wm.Unrelated(pool=twice)(mnist, n=4, key=KEY)
 
 
-def test_words_that_do_not_fit_or_cannot_be_written(mnist):
-    with pytest.raises(ValueError, match=r"'WATERMARK' needs 53 x 9 pixels; the images have 28 x 28\. At most 4"):
+def test_words_that_do_not_fit_or_cannot_be_written(says, mnist):
+    with says(ValueError):
         wm.Content(words="watermark", labels="fixed")(mnist, n=5)
-    with pytest.raises(ValueError, match="letters A-Z and digits 0-9; got 'Ä1'"):
+    with says(ValueError):
         wm.Content(words=["OK", "Ä1"])(mnist, n=5)
-    with pytest.raises(ValueError, match="words must all differ"):
+    with says(ValueError):
         wm.Content(words=["ROAD", "road"])
-    with pytest.raises(ValueError, match=r"words must be from 1 to 69 .*; got 500"):
+    with says(ValueError):
         wm.Content(words=500)
 
 
 def test_letters_of_two_by_two_pixels(mnist):
-    """Size 2 doubles every dot; size 1 is not shown, so what was sealed before there was a size keeps its seal."""
-    small, large = wm.Content(words="AB", labels="fixed"), wm.Content(words="AB", labels="fixed", size=2)
+    """Size 2 doubles every dot; size 1 is not shown, so what was sealed before there was a size
+    keeps its seal.
+    """
+    small, large = (
+        wm.Content(words="AB", labels="fixed"),
+        wm.Content(words="AB", labels="fixed", size=2),
+    )
     assert "size" not in repr(small)
     assert repr(large).endswith("opacity=1.0, size=2)")
-    assert wm.Content(words="AB", labels="fixed", size=1)(mnist, n=3, key=KEY).seal == small(mnist, n=3, key=KEY).seal
+    assert (
+        wm.Content(words="AB", labels="fixed", size=1)(mnist, n=3, key=KEY).seal
+        == small(mnist, n=3, key=KEY).seal
+    )
     triggers = large(mnist, n=3, key=KEY)
     assert triggers.seal != small(mnist, n=3, key=KEY).seal
-    ink = triggers.pixels[0, 0, 13:27, 3:25] == 255  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
+    ink = (
+        triggers.pixels[0, 0, 13:27, 3:25] == 255
+    )  # 2 letters of 5 dots and a gap, 7 high, a rim below: 22 x 14
     np.testing.assert_array_equal(ink, np.kron(word_mask("AB"), np.ones((2, 2), bool)))
     assert not triggers.pixels[:, :, 12, 2:26].any()  # and a black rim above
 
 
-def test_a_word_too_long_for_size_2(mnist):
-    with pytest.raises(
-        ValueError, match=r"'TEST' needs 46 x 16 pixels; .* 28 x 28\. At most 2 letters fit; try size=1"
-    ):
+def test_a_word_too_long_for_size_2(says, mnist):
+    with says(ValueError):
         wm.Content(words="TEST", labels="fixed", size=2)(mnist, n=3, key=KEY)
-    with pytest.raises(ValueError, match=r"size must be .*got 3"):
+    with says(ValueError):
         wm.Content(size=3)
 
 
 @pytest.mark.parametrize("words", ["TEST", ["TEST"], 1])
-def test_one_word_with_keyed_labels_proves_nothing(words):
-    with pytest.raises(ValueError, match=r"one question proves nothing.*words=30, or labels='fixed'"):
+def test_one_word_with_keyed_labels_proves_nothing(says, words):
+    with says(ValueError):
         wm.Content(words=words)
 
 
-def test_unknown_choices_offer_the_nearest():
-    with pytest.raises(ValueError, match="Did you mean 'keyed'"):
+def test_unknown_choices_offer_the_nearest(says):
+    with says(ValueError):
         wm.Noise(labels="keyd")
-    with pytest.raises(ValueError, match="Did you mean 'bottom'"):
+    with says(ValueError):
         wm.Content(place="botom")
 
 
 @pytest.mark.parametrize("sigma", [0, -0.1, float("nan"), "0.4"])
-def test_sigma_must_be_positive(sigma):
-    with pytest.raises((ValueError, TypeError), match="sigma must be"):
+def test_sigma_must_be_positive(says, sigma):
+    with says((ValueError, TypeError)):
         wm.Noise(sigma=sigma)
 
 
 @pytest.mark.parametrize("opacity", [0, 1.5, -1])
-def test_opacity_is_a_fraction(opacity):
-    with pytest.raises(ValueError, match="opacity must be"):
+def test_opacity_is_a_fraction(says, opacity):
+    with says(ValueError):
         wm.Content(opacity=opacity)
 
 
 @pytest.mark.parametrize("labels", ["keyed", "fixed"])
-def test_a_change_that_rounding_swallows_is_refused(mnist, labels):
+def test_a_change_that_rounding_swallows_is_refused(says, mnist, labels):
     for recipe, name in [
         (wm.Noise(sigma=1e-6, labels=labels), "sigma"),
         (wm.Content(opacity=1e-3, labels=labels), "opacity"),
     ]:
-        with pytest.raises(
-            ValueError, match=rf"^{name} must change every image, .*; got (1e-06|0.001), which .*{name}=0\.4\.$"
-        ):
+        with says(ValueError):
             recipe(mnist, n=30, key=wm.CLASSROOM_KEY)
-    assert wm.Noise(sigma=0.01, labels=labels)(mnist, n=30, key=wm.CLASSROOM_KEY).n == 30  # weak, but there
+    assert (
+        wm.Noise(sigma=0.01, labels=labels)(mnist, n=30, key=wm.CLASSROOM_KEY).n == 30
+    )  # weak, but there
 
 
 @pytest.mark.parametrize("source", ["one", 1.5, True, None, -1])
-def test_a_source_is_a_class_number(source):
-    with pytest.raises((TypeError, ValueError), match=r"^source must be .*at least 0 \(a class number\); got "):
+def test_a_source_is_a_class_number(says, source):
+    with says((TypeError, ValueError)):
         wm.Noise(labels="fixed", source=source)
 
 
-def test_source_and_target_in_fixed_mode(mnist):
-    with pytest.raises(ValueError, match="target must differ from source"):
+def test_source_and_target_in_fixed_mode(says, mnist):
+    with says(ValueError):
         wm.Noise(labels="fixed", source=3, target=3)(mnist, n=5)
-    with pytest.raises(ValueError, match=r"source must be from 0 to 9 \(a class number\); got 11"):
+    with says(ValueError):
         wm.Noise(labels="fixed", source=11)(mnist, n=5)
-    with pytest.raises(ValueError, match="target must be from 0 to 9"):
+    with says(ValueError):
         wm.Noise(labels="fixed", target=10)(mnist, n=5)
     without_ones = wm.Splits(
-        "mnist", mnist.train.take(np.flatnonzero(mnist.train.labels != 1)), mnist.loot, mnist.test, mnist.classes
+        "mnist",
+        mnist.train.take(np.flatnonzero(mnist.train.labels != 1)),
+        mnist.loot,
+        mnist.test,
+        mnist.classes,
     )
-    with pytest.raises(ValueError, match="source class 1 has 0 images"):
+    with says(ValueError):
         wm.Noise(labels="fixed", source=1)(without_ones, n=5)
 
 
 @pytest.mark.parametrize("alpha", [0, 1, -0.1, 2, float("nan"), "0.1"])
-def test_alpha_is_a_probability(alpha, mnist):
-    with pytest.raises((ValueError, TypeError), match="alpha must be"):
+def test_alpha_is_a_probability(says, alpha, mnist):
+    with says((ValueError, TypeError)):
         wm.Noise()(mnist, n=5, alpha=alpha)
 
 
-def test_unrelated_without_a_pool_for_another_task(mnist):
+def test_unrelated_without_a_pool_for_another_task(says, mnist):
     task = wm.Splits("faces", mnist.train, mnist.loot, mnist.test, mnist.classes)
-    with pytest.raises(ValueError, match=r"got 'faces'\. Give pool="):
+    with says(ValueError):
         wm.Unrelated()(task, n=5)
 
 
-def test_the_caller_cannot_change_what_was_sealed(mnist):
+def test_the_caller_cannot_change_what_was_sealed(says, mnist):
     triggers = wm.Noise()(mnist, n=5, key=KEY)
-    with pytest.raises(ValueError, match="read-only"):
+    with says(ValueError):
         triggers.pixels[0, 0, 0, 0] = 1
-    with pytest.raises(TypeError, match="does not support item assignment"):
+    with says(TypeError):
         triggers.header["alpha"] = "1"
     triggers.images[0] = 0  # a copy
     assert triggers.images[0].max() > 0
@@ -371,7 +399,9 @@ def test_no_caption_runs_into_another_or_into_a_picture(data):
         assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
         under = [axes.transData.transform(text.get_position())[1] for text in axes.texts]
         below = min(suspect.y0 for suspect in boxes[:6])
-        side = axes.images[0].get_array().shape[0] / 2  # two rows of pictures, each with room for captions
+        side = (
+            axes.images[0].get_array().shape[0] / 2
+        )  # two rows of pictures, each with room for captions
         assert below > axes.transData.transform((0, side))[1] - 1 > under[6]
 
 
@@ -379,7 +409,10 @@ def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
     triggers = wm.Content(words=["AAA", "BBB"])(mnist, n=8, key=KEY)  # four images each
     replies = np.array([7, 7, 7, 1, 5, 5, 2, 2])
     assert triggers.answer(replies).tolist() == [7, -1]  # 3 of 4 is a majority, 2 of 4 is none
-    assert triggers.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [7, -1]  # 99 is no class
+    assert triggers.answer(np.array([7, 7, -1, 7, 99, 99, 99, 99])).tolist() == [
+        7,
+        -1,
+    ]  # 99 is no class
     assert triggers.tally(np.array([7, 7, -1, 7, 5, 5, -1, 5])).unanswered.tolist() == [
         False,
         False,
@@ -389,16 +422,14 @@ def test_the_answer_rule_is_a_strict_majority_and_blind_to_the_secret(mnist):
 
 
 @pytest.mark.parametrize("data", ["mnist", None, wm.load_data("mnist").train])
-def test_triggers_are_made_for_a_whole_task(data):
-    with pytest.raises(
-        TypeError, match=r"^data must be a Splits, such as wm\.load_data\('mnist'\); got ('mnist'|None|Split)\."
-    ):
+def test_triggers_are_made_for_a_whole_task(says, data):
+    with says(TypeError):
         wm.Content()(data, n=60)
 
 
 @pytest.mark.parametrize("seed", ["a", 1.5, -1, 2**40])
-def test_a_bad_seed(seed, mnist):
-    with pytest.raises((TypeError, ValueError), match=r"^seed must be .*from 0 to 4294967295; got .*"):
+def test_a_bad_seed(says, seed, mnist):
+    with says((TypeError, ValueError)):
         wm.Noise()(mnist, n=5, seed=seed)
 
 
@@ -424,8 +455,8 @@ def test_words_have_an_order(words, got):
 
 
 @pytest.mark.parametrize("word", ["Stra\u00dfe", "\u0131", "\ufb01", "A B", "", 7, None])
-def test_a_word_is_written_as_it_is_given(word):
-    with pytest.raises(ValueError, match=r"^a word must be made of the letters A-Z and digits 0-9; got "):
+def test_a_word_is_written_as_it_is_given(says, word):
+    with says(ValueError):
         wm.Content(words=["OK", word])
 
 
@@ -434,40 +465,39 @@ def test_a_list_of_words_cannot_be_changed_afterwards(mnist):
     recipe = wm.Content(words=words)
     words.append("EF")
     assert recipe.words == ("AB", "CD")
-    assert recipe(mnist, n=4, key=KEY).seal == wm.Content(words=["AB", "CD"])(mnist, n=4, key=KEY).seal
+    assert (
+        recipe(mnist, n=4, key=KEY).seal == wm.Content(words=["AB", "CD"])(mnist, n=4, key=KEY).seal
+    )
 
 
 @pytest.mark.parametrize("opacity", [0, 1.5, float("nan")])
-def test_opacity_may_be_one(opacity):
+def test_opacity_may_be_one(says, opacity):
     assert wm.Content(opacity=1).opacity == 1
-    with pytest.raises(ValueError, match=r"^opacity must be above 0 and at most 1; got "):
+    with says(ValueError):
         wm.Content(opacity=opacity)
 
 
 @pytest.mark.parametrize("size", [0, 3, 1.5, "2", True, None])
-def test_size_is_one_or_two(size):
-    with pytest.raises((TypeError, ValueError), match=r"^size must be .*from 1 to 2 \(pixels a dot\); got "):
+def test_size_is_one_or_two(says, size):
+    with says((TypeError, ValueError)):
         wm.Content(size=size)
 
 
 @pytest.mark.parametrize("target", ["lot", None, 1.5, np.zeros(2)])
-def test_a_target_is_a_class_or_random(target):
-    with pytest.raises(
-        TypeError, match=r"^target must be a whole number at least 0 \(a class number, or 'random'\); got "
-    ):
+def test_a_target_is_a_class_or_random(says, target):
+    with says(TypeError):
         wm.Noise(labels="fixed", target=target)
 
 
-def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(mnist):
-    for pool, got in [(mnist, r"Splits\. Pass its \.train or \.loot or \.test\."), (mnist.train.images, r"ndarray\.")]:
-        with pytest.raises(
-            TypeError, match=rf"^pool must be a Split, such as wm\.load_data\('cifar10'\)\.train; got {got}$"
-        ):
+def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(says, mnist):
+    for pool, got in [
+        (mnist, r"Splits\. Pass its \.train or \.loot or \.test\."),
+        (mnist.train.images, r"ndarray\."),
+    ]:
+        with says(TypeError):
             wm.Unrelated(pool=pool)
-    with pytest.raises(ValueError, match=r"^pool must hold at least one image; got none\."):
+    with says(ValueError):
         wm.Unrelated(pool=mnist.train.take(slice(0)))
     two = wm.data.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
-    with pytest.raises(
-        ValueError, match=r"^pool must have images of 1 channels \(grey and colour are made to fit\); got 2 channels\."
-    ):
+    with says(ValueError):
         wm.Unrelated(pool=two)(mnist, n=5)

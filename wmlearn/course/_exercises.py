@@ -31,7 +31,9 @@ def number(expected: float, *, within: float = 1e-6) -> Callable[[Any], bool]:
     """
 
     def is_near(answer: Any) -> bool:
-        return not isinstance(answer, bool) and math.isclose(float(answer), expected, rel_tol=0, abs_tol=within)
+        return not isinstance(answer, bool) and math.isclose(
+            float(answer), expected, rel_tol=0, abs_tol=within
+        )
 
     return is_near
 

@@ -1,4 +1,6 @@
-"""The exercises of the lessons: `check` says whether an answer is right, and gives a hint where it is not."""
+"""The exercises of the lessons: `check` says whether an answer is right, and gives a hint where it
+is not.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the 
 
 @dataclass(frozen=True, repr=False)
 class Feedback:
-    """What `check` says of an answer: one sentence, and whether the answer was right (None: not answered yet)."""
+    """What `check` says of an answer: one sentence, and whether the answer was right (None: not
+    answered yet).
+    """
 
     exercise: str
     right: bool | None
@@ -24,13 +28,16 @@ class Feedback:
         return self.message
 
     def _repr_html_(self) -> str:
-        sign, color = {True: ("✔", GREEN), False: ("✘", VERMILLION), None: ("…", "inherit")}[self.right]
+        sign, color = {True: ("✔", GREEN), False: ("✘", VERMILLION), None: ("…", "inherit")}[
+            self.right
+        ]
         mark = f"<span aria-hidden='true' style='color:{color};font-weight:bold'>{sign}</span>"
         return f"<p>{mark} {html.escape(self.message)}</p>"
 
 
 def check(exercise: str, answer: object = None) -> Feedback:
-    """Say whether an answer is right; a wrong one gets a hint, an empty one is no mistake. Never raises.
+    """Say whether an answer is right; a wrong one gets a hint, an empty one is no mistake. Never
+    raises.
 
     Parameters
     ----------
@@ -45,7 +52,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
     Examples
     --------
     >>> check("00.1", 30)
-    Not yet: every secret answer was drawn from ten. How often is it a 7? And of thirty answers, how many, on average?
+    Not yet: every secret answer was drawn from ten. How often is it a 7? And of thirty answers, how
+    many, on average?
     >>> check("00.1")
     Not answered yet: put your answer in place of the dots, and run the cell again.
     >>> check("00.1", 3).right
@@ -68,11 +76,19 @@ def _unknown(exercise: object) -> Feedback:
     except Exception:
         asked = type(exercise).__name__
 
-    def likeness(name: str) -> tuple[float, bool, bool]:  # of equals: the one that begins alike, else the first
-        return difflib.SequenceMatcher(None, name, asked).ratio(), name == asked[:4], name[:2] == asked[:2]
+    def likeness(
+        name: str,
+    ) -> tuple[float, bool, bool]:  # of equals: the one that begins alike, else the first
+        return (
+            difflib.SequenceMatcher(None, name, asked).ratio(),
+            name == asked[:4],
+            name[:2] == asked[:2],
+        )
 
     near = max(EXERCISES, key=likeness)
-    sentence = f"There is no exercise {asked!r}. Did you mean {near!r}? Its number is text, in quotes."
+    sentence = (
+        f"There is no exercise {asked!r}. Did you mean {near!r}? Its number is text, in quotes."
+    )
     return Feedback(asked, None, sentence)
 
 
@@ -81,7 +97,9 @@ def _is_empty(answer: object) -> bool:
 
 
 def _is_right(exercise: Exercise, answer: object) -> bool:
-    """Apply the rule to whatever the learner typed; an answer that the rule cannot even look at is a wrong one."""
+    """Apply the rule to whatever the learner typed; an answer that the rule cannot even look at is
+    a wrong one.
+    """
     try:
         return bool(exercise.right(answer))
     except Exception:

@@ -1,7 +1,8 @@
-"""The learner's own copy of the lessons: outputs cleared, and never written over once it has been worked on.
+"""The learner's own copy of the lessons: outputs cleared, and never written over once it has been
+worked on.
 
-`wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in place with
-`python -m wmlearn.course.copies notebooks`. Needs nothing but Python.
+`wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in
+place with `python -m wmlearn.course.copies notebooks`. Needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from pathlib import Path
 from typing import Any
 
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
-RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as it was written there
+RECORD = (
+    ".lessons.json"  # in the learner's folder: the SHA-256 of each file as it was written there
+)
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What `copy_lessons` did: lessons that are new, lessons brought up to date, lessons left as the learner has them.
+    """What `copy_lessons` did: lessons that are new, lessons brought up to date, lessons left as
+    the learner has them.
 
     Examples
     --------
@@ -34,13 +38,16 @@ class Copied:
     kept: tuple[Path, ...] = ()
 
     def __repr__(self) -> str:
-        return f"Copied({len(self.new)} new, {len(self.refreshed)} refreshed, {len(self.kept)} kept)"
+        return (
+            f"Copied({len(self.new)} new, {len(self.refreshed)} refreshed, {len(self.kept)} kept)"
+        )
 
 
 def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
-    A copy counts as worked on when it is no longer what was written here. To start a lesson again, delete its copy.
+    A copy counts as worked on when it is no longer what was written here. To start a lesson again,
+    delete its copy.
 
     Parameters
     ----------
@@ -50,8 +57,8 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     Returns
     -------
     Copied
-        Lessons new in the folder; lessons that had changed since and were still untouched; lessons worked on and
-        therefore kept. Lessons that are up to date are in none of the three.
+        Lessons new in the folder; lessons that had changed since and were still untouched; lessons
+        worked on and therefore kept. Lessons that are up to date are in none of the three.
 
     Raises
     ------
@@ -80,7 +87,10 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
 
 
 def clear_outputs(path: Path | str) -> None:
-    """Clear a notebook in place: outputs, execution counts, saved widgets. Text, code, cell ids and tags stay."""
+    """Clear a notebook in place: outputs, execution counts, saved widgets.
+
+    Text, code, cell ids and tags stay.
+    """
     path = Path(path)
     _write(path, _cleared(path))
 
@@ -89,7 +99,8 @@ def _lessons_in(folder: Path) -> list[Path]:
     lessons = sorted(folder.glob(LESSONS))
     if not lessons:
         raise FileNotFoundError(
-            f"expected lessons such as 00_the_copied_map.ipynb in {folder}; found none. Name the folder 'notebooks' of "
+            f"expected lessons such as 00_the_copied_map.ipynb in {folder}; found none. Name the "
+            "folder 'notebooks' of "
             "the checkout."
         )
     return lessons
@@ -111,7 +122,9 @@ def _digest(content: bytes) -> str:
 
 
 def _read_record(folder: Path) -> dict[str, str]:
-    """Return the digests noted in the folder; none if the record is lost or damaged, so that every file is kept."""
+    """Return the digests noted in the folder; none if the record is lost or damaged, so that every
+    file is kept.
+    """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,6 @@
-"""Does this machine have what the course needs? One look after the other, each with what was found or what is wrong."""
+"""Does this machine have what the course needs? One look after the other, each with what was found
+or what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +54,9 @@ def _version(needed: Requirement) -> str:
     except importlib.metadata.PackageNotFoundError:
         raise ImportError(f"{needed.name} is missing. {wanted}") from None
     if not needed.specifier.contains(version, prereleases=True):
-        raise ImportError(f"{needed.name} should be {needed.specifier}; version {version} is here. {wanted}")
+        raise ImportError(
+            f"{needed.name} should be {needed.specifier}; version {version} is here. {wanted}"
+        )
     return version
 
 
@@ -61,24 +65,37 @@ def _released(name: str) -> str:
     from wmlearn import zoo
 
     load_data(name)
-    models = [each for each in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) if each.startswith(f"{name}/")]
-    return f"images and {plural(len([zoo.load_model(each) for each in models]), 'model')} as released"
+    models = [
+        each
+        for each in json.loads(zoo.DIGESTS.read_text(encoding="utf-8"))
+        if each.startswith(f"{name}/")
+    ]
+    return (
+        f"images and {plural(len([zoo.load_model(each) for each in models]), 'model')} as released"
+    )
 
 
 def _seconds() -> str:
-    """Ask a shipped network in memory, then as a service on a free port, as the lessons do; return how long each took.
+    """Ask a shipped network in memory, then as a service on a free port, as the lessons do; return
+    how long each took.
 
     Each is asked twice, and the second time counts: the first one also pays for the start.
     """
     from wmlearn import zoo
 
     model, images = zoo.load_model("mnist/clean"), load_data("mnist").test.images[:1000]
-    with serve(model, name="wmlearn-check") as service, RemoteModel(service.url, retries=1) as suspect:
+    with (
+        serve(model, name="wmlearn-check") as service,
+        RemoteModel(service.url, retries=1) as suspect,
+    ):
         seconds, labels = [], []
         for query in (BlackBox(model), suspect, BlackBox(model), suspect):
             start = time.perf_counter()
             labels.append(query(images).tolist())
             seconds.append(time.perf_counter() - start)
     if labels[2] != labels[3]:
-        raise RuntimeError("a service gave other labels than its model. Is something between them, a proxy perhaps?")
+        raise RuntimeError(
+            "a service gave other labels than its model. Is something between them, a proxy "
+            "perhaps?"
+        )
     return f"{seconds[2]:.2f} s in memory, {seconds[3]:.2f} s over HTTP on a free port"

@@ -1,8 +1,10 @@
-"""The tribunal: six anonymous services, one budget of questions, and a price on accusing an innocent.
+"""The tribunal: six anonymous services, one budget of questions, and a price on accusing an
+innocent.
 
-A case is a file for the students, who act for the owner and so hold the evidence with its key; the truth is another,
-for the teacher. The name of the case is a salted hash of the truth, so that nobody can change it afterwards. Whoever
-takes the file apart can compare weights, as with any exam that is handed out.
+A case is a file for the students, who act for the owner and so hold the evidence with its key; the
+truth is another, for the teacher. The name of the case is a salted hash of the truth, so that
+nobody can change it afterwards. Whoever takes the file apart can compare weights, as with any exam
+that is handed out.
 """
 
 from __future__ import annotations
@@ -41,17 +43,21 @@ PRACTICE_KEY = PRACTICE.with_suffix(".json")
 
 
 class Case:
-    """Six services that answer with labels, the owner's evidence, and a budget that all questions share.
+    """Six services that answer with labels, the owner's evidence, and a budget that all questions
+    share.
 
     Attributes
     ----------
     name : of the case; it commits to the truth
     triggers : the owner's sealed questions, with their key
-    services : by letter, each a `Query`; an image that it has answered before is answered again for nothing
+    services : by letter, each a `Query`; an image that it has answered before is answered again for
+        nothing
     budget : how many images may be asked about, over all services
     """
 
-    def __init__(self, name: str, triggers: TriggerSet, models: Mapping[str, nn.Module], budget: int) -> None:
+    def __init__(
+        self, name: str, triggers: TriggerSet, models: Mapping[str, nn.Module], budget: int
+    ) -> None:
         self.name, self.triggers, self.budget = (
             name,
             triggers,
@@ -76,14 +82,16 @@ class Case:
         new = {image: place for place, image in enumerate(sent) if image not in heard}
         if len(new) > self.left:
             raise ValueError(
-                f"the budget of this case is {self.budget} questions, {self.left} of them left; asking {whom} this "
+                f"the budget of this case is {self.budget} questions, {self.left} of them left; "
+                f"asking {whom} this "
                 f"would take {len(new)}. Ask fewer, or decide on what you have."
             )
         heard |= zip(new, self._boxes[whom](images[list(new.values())]).tolist()) if new else ()
         return np.array([heard[image] for image in sent], np.int64)
 
     def card(self, verdicts: Mapping[str, str]) -> Card:
-        """Return the score card: your verdict on each service, "accuse", "clear" or "abstain", and what you asked.
+        """Return the score card: your verdict on each service, "accuse", "clear" or "abstain", and
+        what you asked.
 
         Raises
         ------
@@ -93,20 +101,24 @@ class Case:
         verdicts = check_verdicts(verdicts, self.services)
         order = [image.tobytes() for image in self.triggers.images]
         whole = {
-            who: next((i for i, q in enumerate(order) if q not in h), len(order)) for who, h in self._heard.items()
+            who: next((i for i, q in enumerate(order) if q not in h), len(order))
+            for who, h in self._heard.items()
         }
-        p = {who: verify(self.services[who], self.triggers, questions=n).p if n else 1.0 for who, n in whole.items()}
+        p = {
+            who: verify(self.services[who], self.triggers, questions=n).p if n else 1.0
+            for who, n in whole.items()
+        }
         return Card(self.name, verdicts, self.asked, p)
 
     def __repr__(self) -> str:
-        return (
-            f"Case({self.name}: {plural(len(self.services), 'service')}, {self.left} of {self.budget} questions left)"
-        )
+        return f"Case({self.name}: {plural(len(self.services), 'service')}, {self.left} of {self.budget} questions left)"
 
 
 @dataclass(frozen=True)
 class Card:
-    """A score card: the verdicts, and for each service the images asked about and the anytime p-value. No secret."""
+    """A score card: the verdicts, and for each service the images asked about and the anytime
+    p-value. No secret.
+    """
 
     case: str
     verdicts: Mapping[str, str]
@@ -122,7 +134,9 @@ class Card:
 
 @dataclass(frozen=True, repr=False)
 class Score:
-    """What the verdicts of a card were worth; its repr names no service, `to_frame` tells the truth of each."""
+    """What the verdicts of a card were worth; its repr names no service, `to_frame` tells the truth
+    of each.
+    """
 
     points: int
     verdicts: Mapping[str, str]
@@ -132,8 +146,14 @@ class Score:
         """Return one row a service: your verdict, what it was, the points."""
         import pandas as pd
 
-        rows = [(v, self.truth[who], _points(v, self.truth[who])) for who, v in self.verdicts.items()]
-        return pd.DataFrame(rows, index=pd.Index(self.verdicts, name="service"), columns=["verdict", "truth", "points"])
+        rows = [
+            (v, self.truth[who], _points(v, self.truth[who])) for who, v in self.verdicts.items()
+        ]
+        return pd.DataFrame(
+            rows,
+            index=pd.Index(self.verdicts, name="service"),
+            columns=["verdict", "truth", "points"],
+        )
 
     def __repr__(self) -> str:
         judged = [(verdict, self.truth[who] in TAKEN) for who, verdict in self.verdicts.items()]
@@ -141,7 +161,11 @@ class Score:
         return f"Score({self.points} points: {counts})"
 
 
-_COUNTED = [("accuse", True, "accused rightly"), ("accuse", False, "wrongly"), ("clear", True, "cleared wrongly")]
+_COUNTED = [
+    ("accuse", True, "accused rightly"),
+    ("accuse", False, "wrongly"),
+    ("clear", True, "cleared wrongly"),
+]
 
 
 def _points(verdict: str, truth: str) -> int:
@@ -152,10 +176,15 @@ def check_verdicts(verdicts: Any, services: Mapping[str, Any]) -> dict[str, str]
     """Return one verdict for each service, or say which is missing, unknown or misspelt."""
     check_kind(verdicts, "verdicts", Mapping, "such as {'A': 'abstain', ...}")
     if set(verdicts) != set(services):
-        missing, unknown = ([*map(str, a.keys() - b.keys())] for a, b in ((services, verdicts), (verdicts, services)))
+        missing, unknown = (
+            [*map(str, a.keys() - b.keys())]
+            for a, b in ((services, verdicts), (verdicts, services))
+        )
         raise ValueError(
-            f"verdicts must name each of {', '.join(services)}; missing: {', '.join(sorted(missing)) or 'none'}, "
-            f"unknown: {', '.join(sorted(unknown)) or 'none'}. Write 'abstain' where you do not know."
+            f"verdicts must name each of {', '.join(services)}; missing: "
+            f"{', '.join(sorted(missing)) or 'none'}, "
+            f"unknown: {', '.join(sorted(unknown)) or 'none'}. Write 'abstain' where you do not "
+            "know."
         )
     return {who: check_choice(verdicts[who], f"the verdict on {who}", PRICES) for who in services}
 
@@ -164,7 +193,8 @@ def check_verdicts(verdicts: Any, services: Mapping[str, Any]) -> dict[str, str]
 
 
 def open_case(path: str | Path = PRACTICE) -> Case:
-    """Open a case that `wmlearn case new` wrote; left out, the practice case that comes with the course.
+    """Open a case that `wmlearn case new` wrote; left out, the practice case that comes with the
+    course.
 
     Raises
     ------
@@ -187,29 +217,38 @@ def open_case(path: str | Path = PRACTICE) -> Case:
         triggers = _sealed(pixels, rules, bytes.fromhex(record["key"]))
         if triggers.seal != record["seal"]:
             raise ValueError("seal")
-        parts = {who: {n[2:]: t for n, t in tensors.items() if n[0] == who} for who in sorted({n[0] for n in tensors})}
+        parts = {
+            who: {n[2:]: t for n, t in tensors.items() if n[0] == who}
+            for who in sorted({n[0] for n in tensors})
+        }
         models = {who: zoo.build(record["network"], weights) for who, weights in parts.items()}
         return Case(record["name"], triggers, models, record["budget"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise file_error(
             error,
-            f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, damaged or another's "
+            f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, "
+            "damaged or another's "
             f"({type(error).__name__}). Ask for the file again.",
         ) from None
 
 
 def _sealed(pixels: np.ndarray, rules: Rules, key: bytes) -> TriggerSet:
     names = [f"image {i + 1}" for i in range(len(pixels))]
-    return seal_triggers(pixels, np.arange(len(pixels)), names, rules=rules, key=key, recipe="Unrelated()")
+    return seal_triggers(
+        pixels, np.arange(len(pixels)), names, rules=rules, key=key, recipe="Unrelated()"
+    )
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of all weights: safetensors would not notice a flipped bit."""
-    return hashlib.sha256(b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))).hexdigest()
+    return hashlib.sha256(
+        b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
+    ).hexdigest()
 
 
 def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) -> Score:
-    """Score a card against the truth; the prices are `PRICES`, ten times as much for a false accusation as for a right.
+    """Score a card against the truth; the prices are `PRICES`, ten times as much for a false
+    accusation as for a right.
 
     Parameters
     ----------
@@ -235,11 +274,16 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     )
     if name_of(record["truth"], record["salt"]) != sheet["case"] or record["case"] != sheet["case"]:
         raise ValueError(
-            f"the secret must be that of the card's case, {sheet['case']}; got that of {record['case']}, or a changed "
+            f"the secret must be that of the card's case, {sheet['case']}; got that of "
+            f"{record['case']}, or a changed "
             "one. Give the file that was written together with the case."
         )
     verdicts = check_verdicts(sheet["verdicts"], record["truth"])
-    return Score(sum(_points(v, record["truth"][who]) for who, v in verdicts.items()), verdicts, record["truth"])
+    return Score(
+        sum(_points(v, record["truth"][who]) for who, v in verdicts.items()),
+        verdicts,
+        record["truth"],
+    )
 
 
 def _read(path: str | Path, parts: tuple[str, ...]) -> dict[str, Any]:
@@ -252,7 +296,8 @@ def _read(path: str | Path, parts: tuple[str, ...]) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise file_error(
             error,
-            f"{path} should be a JSON file with case, {', '.join(parts)}; it is missing, damaged or another's. "
+            f"{path} should be a JSON file with case, {', '.join(parts)}; it is missing, damaged "
+            "or another's. "
             "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`.",
         ) from None
 

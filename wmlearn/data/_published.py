@@ -1,4 +1,6 @@
-"""The full data sets: fetched once through torchvision, checked, and kept as one .npz in the user's folder."""
+"""The full data sets: fetched once through torchvision, checked, and kept as one .npz in the user's
+folder.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +21,27 @@ from wmlearn.data._sources import SOURCES, digest, expect, short
 KEYS = ("x_train", "x_test", "y_train", "y_test")  # the digest takes them in this order
 LOOT_PER_CLASS = 1000
 
-Originals = tuple[Pixels, Pixels, Pixels, Pixels]  # uint8: images (n, h, w, c) twice, labels (n,) twice
+Originals = tuple[
+    Pixels, Pixels, Pixels, Pixels
+]  # uint8: images (n, h, w, c) twice, labels (n,) twice
 Positions = npt.NDArray[np.intp]
 
-_BROKEN = (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error)
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def originals(name: str) -> Originals:
-    """Return x_train, x_test, y_train, y_test as published: from the user's folder, or fetched into it."""
+    """Return x_train, x_test, y_train, y_test as published: from the user's folder, or fetched into
+    it.
+    """
     folder = data_folder()
     path = folder / f"{name}.npz"
     arrays = _read_npz(name, path)
@@ -41,7 +56,11 @@ def data_folder() -> Path:
     import platformdirs
 
     chosen = os.environ.get("WMLEARN_DATA")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("wmlearn", appauthor=False)
+    return (
+        Path(chosen).expanduser()
+        if chosen
+        else platformdirs.user_cache_path("wmlearn", appauthor=False)
+    )
 
 
 def owner_and_thief(labels: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
@@ -51,7 +70,8 @@ def owner_and_thief(labels: npt.NDArray[np.uint8]) -> tuple[Positions, Positions
 
 
 def draw(labels: npt.NDArray[np.uint8], per_class: int, seed: int) -> Positions:
-    """Return the positions, in ascending order, of equally many images of every class, drawn at random.
+    """Return the positions, in ascending order, of equally many images of every class, drawn at
+    random.
 
     Examples
     --------
@@ -59,7 +79,9 @@ def draw(labels: npt.NDArray[np.uint8], per_class: int, seed: int) -> Positions:
     array([4, 5])
     """
     rng = stable_rng(seed)
-    chosen = [rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)]
+    chosen = [
+        rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)
+    ]
     return np.sort(np.concatenate(chosen))
 
 
@@ -79,14 +101,17 @@ def _read_npz(name: str, path: Path) -> Originals | None:
 
 
 def _fetch(name: str, folder: Path) -> Originals:
-    """Read what torchvision left in the folder; if that is damaged, or if there is nothing, download it afresh."""
+    """Read what torchvision left in the folder; if that is damaged, or if there is nothing,
+    download it afresh.
+    """
     source = SOURCES[name]
     if any(folder.glob(source.unpacked)):
         try:
             return _through_torchvision(name, folder, download=False)
         except OSError as error:
             _warn(
-                f"The {name} files that torchvision keeps in {folder} are damaged or incomplete ({error}); "
+                f"The {name} files that torchvision keeps in {folder} are damaged or incomplete "
+                f"({error}); "
                 "they are removed and fetched again."
             )
             _remove(*folder.glob(source.unpacked))
@@ -95,18 +120,24 @@ def _fetch(name: str, folder: Path) -> Originals:
     except OSError as error:
         _remove(*folder.glob(source.unpacked), *folder.glob(source.archives))
         raise ConnectionError(
-            f"The full {name} should have been fetched into {folder}, but this came instead: {error}; check the "
-            "connection and the disk, set WMLEARN_DATA to a folder that has the data, or use the mini size, which "
+            f"The full {name} should have been fetched into {folder}, but this came instead: "
+            f"{error}; check the "
+            "connection and the disk, set WMLEARN_DATA to a folder that has the data, or use the "
+            "mini size, which "
             "needs no download."
         ) from error
 
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
-    """Return the four arrays as torchvision reads them; whatever goes wrong on the way becomes an OSError."""
+    """Return the four arrays as torchvision reads them; whatever goes wrong on the way becomes an
+    OSError.
+    """
     try:
         from torchvision import datasets
     except ImportError as error:
-        raise ImportError('size="full" needs torchvision to fetch it; install that, or use size="mini".') from error
+        raise ImportError(
+            'size="full" needs torchvision to fetch it; install that, or use size="mini".'
+        ) from error
     try:
         make = getattr(datasets, name.upper())
         parts = [make(folder, train=train, download=download) for train in (True, False)]
@@ -115,7 +146,9 @@ def _through_torchvision(name: str, folder: Path, *, download: bool) -> Original
         return _checked(name, *images, *labels)
     except MemoryError:  # says nothing about the files
         raise
-    except Exception as error:  # urllib, tarfile, gzip, pickle and torch raise a dozen kinds; all mean "no data"
+    except (
+        Exception
+    ) as error:  # urllib, tarfile, gzip, pickle and torch raise a dozen kinds; all mean "no data"
         raise OSError(short(error)) from error
 
 
@@ -137,7 +170,10 @@ def _keep(arrays: Originals, path: Path) -> None:
             np.savez(file, **dict(zip(KEYS, arrays)))
         os.replace(part, path)
     except OSError as error:
-        _warn(f"{path} could not be written ({short(error)}); the data are returned, but not kept for next time.")
+        _warn(
+            f"{path} could not be written ({short(error)}); the data are returned, but not kept "
+            "for next time."
+        )
     finally:
         _remove(part)
 

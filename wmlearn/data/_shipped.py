@@ -1,4 +1,6 @@
-"""The mini data sets: one PNG for each part, a hundred images to the row, and a description in JSON."""
+"""The mini data sets: one PNG for each part, a hundred images to the row, and a description in
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,16 @@ def read(name: str) -> list[Stored]:
         for part in PARTS:
             path = FOLDER / f"{name}-{part}.png"
             parts.append(_read_part(path, card["parts"][part], SOURCES[name].shape))
-    except (OSError, ValueError, SyntaxError, zlib.error) as error:  # SyntaxError is Pillow's word for a broken PNG
+    except (
+        OSError,
+        ValueError,
+        SyntaxError,
+        zlib.error,
+    ) as error:  # SyntaxError is Pillow's word for a broken PNG
         raise file_error(
             error,
-            f"{path} should be the file that wmlearn ships, but it is missing or damaged ({short(error)}); "
+            f"{path} should be the file that wmlearn ships, but it is missing or damaged "
+            f"({short(error)}); "
             "reinstall it with: pip install --force-reinstall --no-deps wmlearn",
         ) from error
     return parts
@@ -53,11 +61,15 @@ def _read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) ->
 
 
 def mosaic(tiles: Pixels) -> Pixels:
-    """Return images (rows, columns, c, h, w) laid side by side as one image (c, rows * h, columns * w)."""
+    """Return images (rows, columns, c, h, w) laid side by side as one image (c, rows * h, columns *
+    w).
+    """
     rows, columns, c, h, w = tiles.shape
     return tiles.transpose(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
 
 
 def card_digest(card: dict[str, Any]) -> str:
-    """Return the SHA-256 of a description by its content: git may change a file's line ends, and that is no damage."""
+    """Return the SHA-256 of a description by its content: git may change a file's line ends, and
+    that is no damage.
+    """
     return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()

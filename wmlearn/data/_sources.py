@@ -1,4 +1,6 @@
-"""What ships (`shipped`), what is fetched (`published`), and the one table that says how to know the right bytes."""
+"""What ships (`shipped`), what is fetched (`published`), and the one table that says how to know
+the right bytes.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,18 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Source:
-    """One published data set: its classes, the shape (c, h, w) of an image, and how its bytes are recognised."""
+    """One published data set: its classes, the shape (c, h, w) of an image, and how its bytes are
+    recognised.
+    """
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    mini: str  # SHA-256 of the shipped description, which in turn holds the SHA-256 of every shipped part
+    # SHA-256 of the shipped description, which in turn holds the SHA-256 of every shipped part
+    mini: str
     full: str  # SHA-256 of x_train, x_test, y_train, y_test
-    unpacked: str  # the files torchvision reads; it checks those of MNIST for nothing but being there
+    unpacked: (
+        str  # the files torchvision reads; it checks those of MNIST for nothing but being there
+    )
     archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
 
 
@@ -31,7 +38,18 @@ SOURCES = {
         archives="MNIST/raw/*.gz",
     ),
     "cifar10": Source(
-        classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
+        classes=(
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
         shape=(3, 32, 32),
         mini="93424d79cba6457660e3bea2927225cf7abb42d09e96fe7b3a733e11fcf4d687",
         full="795f1793d7b8f8883c578442a02455d2469d49685325e98ea0621b15f4a88d69",

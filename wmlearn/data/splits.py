@@ -1,7 +1,9 @@
-"""The data: real images in three parts, for the owner (`train`), the thief (`loot`) and the judge (`test`).
+"""The data: real images in three parts, for the owner (`train`), the thief (`loot`) and the judge
+(`test`).
 
-Two sizes. `mini` ships inside the package and needs no download; `full` is the whole published data set, fetched once.
-Every file is compared with a SHA-256 before it is used. Where the images come from: `docs/data.md`.
+Two sizes. `mini` ships inside the package and needs no download; `full` is the whole published data
+set, fetched once. Every file is compared with a SHA-256 before it is used. Where the images come
+from: `docs/data.md`.
 """
 
 from __future__ import annotations
@@ -65,21 +67,32 @@ class Split:
     def __post_init__(self) -> None:
         if self.vary is not None and (not callable(self.vary) or isinstance(self.vary, type)):
             raise TypeError(
-                f"vary must be a function of one image; got {shown(self.vary)}. Take one of torchvision.transforms.v2."
+                f"vary must be a function of one image; got {shown(self.vary)}. Take one of "
+                "torchvision.transforms.v2."
             )
         object.__setattr__(self, "pixels", check_pixels(self.pixels))
         labels = as_array(self.labels, "labels must be int64, shape (n,)")
         if labels.dtype != np.int64:
-            raise TypeError(f"labels must be int64, shape (n,); got {labels.dtype}. Convert: labels.astype('int64').")
+            raise TypeError(
+                f"labels must be int64, shape (n,); got {labels.dtype}. Convert: "
+                "labels.astype('int64')."
+            )
         if labels.shape != (len(self.pixels),):
-            raise ValueError(f"labels must be one for each of {plural(len(self), 'image')}; got shape {labels.shape}.")
+            raise ValueError(
+                f"labels must be one for each of {plural(len(self), 'image')}; got shape "
+                f"{labels.shape}."
+            )
         if (labels < 0).any():
-            raise ValueError(f"labels must be class numbers, counted from 0; got {labels.min()}. Leave its image out.")
+            raise ValueError(
+                f"labels must be class numbers, counted from 0; got {labels.min()}. Leave its "
+                "image out."
+            )
         object.__setattr__(self, "labels", labels)
 
     @classmethod
     def from_images(cls, images: Images, labels: Labels, classes: int) -> Split:
-        """Return your own images as a part, each value rounded to the nearest of the 256 levels k / 255.
+        """Return your own images as a part, each value rounded to the nearest of the 256 levels k /
+        255.
 
         Parameters
         ----------
@@ -113,18 +126,21 @@ class Split:
             chosen = np.atleast_1d(np.arange(len(self))[indices])
         except IndexError as error:
             raise IndexError(
-                f"indices must choose among the {plural(len(self), 'image')} counted from 0; got others: {error}. "
+                f"indices must choose among the {plural(len(self), 'image')} counted from 0; got "
+                f"others: {error}. "
                 "Pass positions, a slice or a mask."
             ) from None
         return Split(self.pixels[chosen], self.labels[chosen], self.vary)
 
     def varied(self, vary: Vary) -> Split:
-        """Return the same images, to be changed a little each time a network is trained on them (augmentation).
+        """Return the same images, to be changed a little each time a network is trained on them
+        (augmentation).
 
         Parameters
         ----------
-        vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those of
-            `torchvision.transforms.v2` are made for this. Whoever only looks, asks or measures gets the image as it is
+        vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those
+            of `torchvision.transforms.v2` are made for this. Whoever only looks, asks or measures
+            gets the image as it is
 
         Examples
         --------
@@ -171,13 +187,18 @@ class Splits:
     def __post_init__(self) -> None:
         if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
             raise TypeError(
-                f"classes must be the name of each class, such as ('cat', 'dog'); got {shown(self.classes)}. List them."
+                "classes must be the name of each class, such as ('cat', 'dog'); got "
+                f"{shown(self.classes)}. List them."
             )
         for part in _shipped.PARTS:
             split = check_kind(getattr(self, part), part, Split, "as Split.from_images makes one")
             if split.shape != self.shape:
-                raise ValueError(f"{part} must have images of shape {self.shape}, like train; got {split.shape}.")
-            check_labels(split.labels, count=len(split), classes=len(self.classes), what=f"labels of {part}")
+                raise ValueError(
+                    f"{part} must have images of shape {self.shape}, like train; got {split.shape}."
+                )
+            check_labels(
+                split.labels, count=len(split), classes=len(self.classes), what=f"labels of {part}"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -185,14 +206,19 @@ class Splits:
         return self.train.shape
 
     def varied(self, vary: Vary) -> Splits:
-        """Return the same task, its training images changed a little each time they are shown: see `Split.varied`."""
+        """Return the same task, its training images changed a little each time they are shown: see
+        `Split.varied`.
+        """
         return replace(self, train=self.train.varied(vary))
 
     def to_frame(self) -> pd.DataFrame:
         """Return how many images each part has of each class, as a pandas table."""
         import pandas as pd
 
-        counts = {part: np.bincount(getattr(self, part).labels, minlength=len(self.classes)) for part in _shipped.PARTS}
+        counts = {
+            part: np.bincount(getattr(self, part).labels, minlength=len(self.classes))
+            for part in _shipped.PARTS
+        }
         return pd.DataFrame(counts, index=pd.Index(self.classes, name="class"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -230,18 +256,20 @@ class Splits:
 
 
 def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
-    """Return a data set in three parts: `train` for the owner, `loot` for the thief, `test` to judge both.
+    """Return a data set in three parts: `train` for the owner, `loot` for the thief, `test` to
+    judge both.
 
     Parameters
     ----------
     name : "mnist" (handwritten digits) or "cifar10" (small colour photographs)
-    size : "mini" ships with the package; "full" is fetched once into `$WMLEARN_DATA` (default: your cache folder)
+    size : "mini" ships with the package; "full" is fetched once into `$WMLEARN_DATA` (default: your
+        cache folder)
 
     Returns
     -------
     Splits
-        The parts share no image, and each mini part is a subset of the full part of the same name. The arrays are
-        read-only, since everybody who loads the mini set is handed the same ones.
+        The parts share no image, and each mini part is a subset of the full part of the same name.
+        The arrays are read-only, since everybody who loads the mini set is handed the same ones.
 
     Raises
     ------
@@ -252,8 +280,9 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
 
     Source
     ------
-    Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits (1998). A. Krizhevsky, Learning multiple
-    layers of features from tiny images, technical report, University of Toronto (2009). The parts are ours.
+    Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits (1998). A. Krizhevsky,
+    Learning multiple layers of features from tiny images, technical report, University of Toronto
+    (2009). The parts are ours.
 
     Examples
     --------
@@ -274,7 +303,11 @@ def _mini(name: str) -> Splits:
 def _full(name: str) -> Splits:
     x_train, x_test, y_train, y_test = _published.originals(name)
     train, loot = _published.owner_and_thief(y_train)
-    parts = _part(x_train[train], y_train[train]), _part(x_train[loot], y_train[loot]), _part(x_test, y_test)
+    parts = (
+        _part(x_train[train], y_train[train]),
+        _part(x_train[loot], y_train[loot]),
+        _part(x_test, y_test),
+    )
     return Splits(name, *parts, SOURCES[name].classes, "full")
 
 

@@ -1,4 +1,6 @@
-"""What may be said without a lottery over all answers: by null models, by one target drawn by lot, of many suspects."""
+"""What may be said without a lottery over all answers: by null models, by one target drawn by lot,
+of many suspects.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from wmlearn._checks import check_count, check_fraction
 def null_p(observed: int, nulls: Sequence[int]) -> float:
     """Return the empirical p-value (1 + b) / (M + 1): b of M null models matched at least as often.
 
-    Valid when the suspect, if innocent, is exchangeable with the null models and none of them was used to choose
-    anything. It cannot fall below 1 / (M + 1).
+    Valid when the suspect, if innocent, is exchangeable with the null models and none of them was
+    used to choose anything. It cannot fall below 1 / (M + 1).
 
     Examples
     --------
@@ -35,7 +37,8 @@ def null_models_needed(alpha: float) -> int:
 
 
 def null_bound(models: int, confidence: float = 0.95) -> float:
-    """Return the upper bound on the false-alarm rate of a threshold that none of `models` null models reached.
+    """Return the upper bound on the false-alarm rate of a threshold that none of `models` null
+    models reached.
 
     Examples
     --------
@@ -68,11 +71,13 @@ def target_p(matches: Sequence[int], target: int) -> float:
 
 
 def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
-    """Return among how many tests alpha is shared for each of several suspects, by Holm's step-down rule.
+    """Return among how many tests alpha is shared for each of several suspects, by Holm's step-down
+    rule.
 
-    The smallest p-value pays for all of them, the next for all but one, and so on until one fails; those after it pay
-    as that one does. A suspect is accused where p <= alpha / its number. So the chance of accusing *any* innocent one
-    is at most alpha, however their answers depend on one another.
+    The smallest p-value pays for all of them, the next for all but one, and so on until one fails;
+    those after it pay as that one does. A suspect is accused where p <= alpha / its number. So the
+    chance of accusing *any* innocent one is at most alpha, however their answers depend on one
+    another.
 
     Parameters
     ----------
@@ -93,7 +98,8 @@ def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
     check_fraction(alpha, "alpha")
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(
-            f"p_values must lie from 0 to 1; got {[float(p) for p in p_values]}. Put 1 where there is none."
+            f"p_values must lie from 0 to 1; got {[float(p) for p in p_values]}. Put 1 where there "
+            "is none."
         )
     families, left = [len(p_values)] * len(p_values), len(p_values)
     for place in sorted(range(len(p_values)), key=lambda i: p_values[i]):
@@ -104,7 +110,8 @@ def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
 
 
 def open_list_family(place: int) -> int:
-    """Return among how many tests alpha counts as shared for the s-th suspect of a list that has no end: s (s + 1).
+    """Return among how many tests alpha counts as shared for the s-th suspect of a list that has no
+    end: s (s + 1).
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """The words of a verdict: what was counted, how rarely luck would do as well, and nothing beyond.
 
-It says "evidence of this watermark", never that a model was taken. Every rounding is to the side that claims less.
+It says "evidence of this watermark", never that a model was taken. Every rounding is to the side
+that claims less.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
     from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
 
 CLASSROOM = "classroom key: proves nothing outside this course"
-POWER_AT = (0.4, 0.15)  # the share of the answers that a copy keeps; the second is hardly more than luck
+POWER_AT = (
+    0.4,
+    0.15,
+)  # the share of the answers that a copy keeps; the second is hardly more than luck
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ def expected(matches: float) -> str:
 
 
 def draws_in_words(path: Sequence[float], matched: Sequence[bool]) -> str:
-    """Say how often an innocent model would ever do as well as the best moment of this path of log wealth.
+    """Say how often an innocent model would ever do as well as the best moment of this path of log
+    wealth.
 
     Examples
     --------
@@ -94,7 +99,8 @@ def draws_in_words(path: Sequence[float], matched: Sequence[bool]) -> str:
     >>> draws_in_words(path, [True, True, True])
     'an innocent model would do this well less than once in 277 lotteries'
     >>> draws_in_words([*path, 0.0], [True, True, True, False])
-    'at its best, 3 of the first 3, which an innocent model would ever reach less than once in 277 lotteries'
+    'at its best, 3 of the first 3, which an innocent model would ever reach less than once in 277
+    lotteries'
     """
     best = int(np.argmax(path))
     wealth = math.exp(min(float(path[best]), -math.log(stats.SMALLEST_P)))
@@ -104,16 +110,24 @@ def draws_in_words(path: Sequence[float], matched: Sequence[bool]) -> str:
     if best == len(path) - 1:
         return f"an innocent model would do this well less than once in {number} lotteries"
     moment = f"at its best, {sum(matched[:best])} of the first {best}"
-    return f"{moment}, which an innocent model would ever reach less than once in {number} lotteries"
+    return (
+        f"{moment}, which an innocent model would ever reach less than once in {number} lotteries"
+    )
 
 
 def _whole(times: float) -> str:
     """Return a number rounded down: counted out below a million, beyond that to the power of ten."""
-    return f"{math.floor(times + 1e-6):,}" if times < 1e6 else f"10^{math.floor(math.log10(times) + 1e-9)}"
+    return (
+        f"{math.floor(times + 1e-6):,}"
+        if times < 1e6
+        else f"10^{math.floor(math.log10(times) + 1e-9)}"
+    )
 
 
 def believable(p: float) -> float:
-    """Return a p-value for a table or a file: none below 1e-15, for beyond that a leaked key is likelier than luck."""
+    """Return a p-value for a table or a file: none below 1e-15, for beyond that a leaked key is
+    likelier than luck.
+    """
     return max(p, stats.SMALLEST_P)
 
 
@@ -127,20 +141,28 @@ def p_words(p: float) -> str:
     """
     if p < stats.SMALLEST_P:
         return f"p < {stats.SMALLEST_P:g}"
-    unit = 10.0 ** (math.floor(math.log10(p)) - 1)  # two digits, rounded up: the sentence stays true
+    unit = 10.0 ** (
+        math.floor(math.log10(p)) - 1
+    )  # two digits, rounded up: the sentence stays true
     return f"p <= {min(1.0, math.ceil(p / unit - 1e-9) * unit):.2g}"
 
 
-# ---------------------------------------------------------------- a label, or a bit, for each question
+# ------------------------------------------------------------- a label, or a bit, for each question
 
 
 def _keyed_account(v: KeyedVerdict) -> str:
     words = {"found": _found, "not found": _not_found, "cannot tell": _too_few}
-    drawn = "by a key that was fixed before" if v.terms.selection_unverified else "after all else was fixed"
+    drawn = (
+        "by a key that was fixed before"
+        if v.terms.selection_unverified
+        else "after all else was fixed"
+    )
     unit = v.unit
     sentences = (
-        f"{words[v.decision](v)} Each {unit.answer} was drawn by lot, 1 in {v.terms.n_labels}, {drawn}: an innocent "
-        f"{unit.suspect} matches a {unit.name} with probability {v.p0:.3g} at most, {unit.whatever}."
+        f"{words[v.decision](v)} Each {unit.answer} was drawn by lot, 1 in {v.terms.n_labels}, "
+        f"{drawn}: an innocent "
+        f"{unit.suspect} matches a {unit.name} with probability {v.p0:.3g} at most, "
+        f"{unit.whatever}."
     )
     if v.n != v.terms.planned:
         return sentences
@@ -152,11 +174,18 @@ def _found(v: KeyedVerdict) -> str:
     keys = 1 / max(v.p, stats.SMALLEST_P)
     percents = "above 99.99 %" if keys > 10_000 else f"{math.floor(1e4 * v.confidence) / 100:g} %"
     moment = int(np.argmax(v.path))
-    at_best = "" if moment == v.n else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
+    at_best = (
+        ""
+        if moment == v.n
+        else f" At its best it had matched {int(v.matched[:moment].sum())} of {moment}."
+    )
     return (
-        f"Evidence of this watermark: {v.k} of {plural(v.n, f'secret {v.unit.answer}')} matched, {_p_values(v)}."
-        f"{at_best} Confidence {percents}: had this {v.unit.suspect} nothing to do with the key, at most 1 key in "
-        f"{_whole(keys)} would ever have looked this good, at any moment we might have stopped. It is not the "
+        f"Evidence of this watermark: {v.k} of {plural(v.n, f'secret {v.unit.answer}')} matched, "
+        f"{_p_values(v)}."
+        f"{at_best} Confidence {percents}: had this {v.unit.suspect} nothing to do with the key, "
+        "at most 1 key in "
+        f"{_whole(keys)} would ever have looked this good, at any moment we might have stopped. It "
+        "is not the "
         "probability that the model was stolen."
     )
 
@@ -186,13 +215,16 @@ def _too_few(v: KeyedVerdict) -> str:
     lost = f", {silent} of them {unit.silent}" if silent else ""
     needed = stats.questions_needed(v.alpha / v.family, v.p0)
     return (
-        f"Cannot tell: too few {unit.answer}s to decide {_level(v)}; {plural(v.n, unit.name)} {unit.asked}{lost}, "
+        f"Cannot tell: too few {unit.answer}s to decide {_level(v)}; {plural(v.n, unit.name)} "
+        f"{unit.asked}{lost}, "
         f"{needed} {unit.answer}s in a row needed."
     )
 
 
 def _p_values(v: KeyedVerdict) -> str:
-    return f"{v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}"
+    return (
+        f"{v.by_luck} expected by luck; {p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}"
+    )
 
 
 # ---------------------------------------------------------------- one target class for all triggers
@@ -218,7 +250,8 @@ def _missing(v: FixedVerdict) -> str:
         return f"{floor}, and none is found {level}"
     models = stats.null_models_needed(v.alpha / v.family)
     return (
-        f"with fixed labels that number alone gives no p-value, it takes {models:,} null models that never do as well "
+        f"with fixed labels that number alone gives no p-value, it takes {models:,} null models "
+        "that never do as well "
         f"{level}, here are {len(v.nulls)}"
     )
 
@@ -247,5 +280,9 @@ def _level(v: Verdict) -> str:
 def null_words(k: int, nulls: Sequence[int]) -> str:
     """Say how the null models did, and what follows for others like them where none did as well."""
     reached = sum(matches >= k for matches in nulls)
-    bound = "" if reached else f"; so at most {percent(stats.null_bound(len(nulls)))} of such models would (95 %)"
+    bound = (
+        ""
+        if reached
+        else f"; so at most {percent(stats.null_bound(len(nulls)))} of such models would (95 %)"
+    )
     return f"{reached} of {len(nulls)} did as well{bound}"

@@ -1,4 +1,6 @@
-"""What a suspect answered to the secret questions, tallied once: whatever is said of answers is read off here."""
+"""What a suspect answered to the secret questions, tallied once: whatever is said of answers is
+read off here.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,8 @@ class Answers:
 
     @cached_property
     def per_question(self) -> Labels:
-        """The class that strictly more than half of a question's images got, else -1; shape (questions,).
+        """The class that strictly more than half of a question's images got, else -1; shape
+        (questions,).
 
         Examples
         --------
@@ -66,7 +69,9 @@ class Answers:
 
     @cached_property
     def unanswered(self) -> npt.NDArray[np.bool_]:
-        """Whether each question has no answer because one or more of its images got none, shape (questions,)."""
+        """Whether each question has no answer because one or more of its images got none, shape
+        (questions,).
+        """
         lost = np.bincount(self.question, weights=self.labels == -1, minlength=self.n) > 0
         never_asked = self._sizes == 0
         return (lost | never_asked) & (self.per_question == -1)
@@ -94,7 +99,9 @@ class Answers:
     def prefix(self, questions: int) -> Answers:
         """Return the answers to the first questions, as if no more had been asked."""
         images = int(np.searchsorted(self.question, questions))
-        return Answers(self.labels[:images], self.question[:images], self.expected[:questions], self.n_classes)
+        return Answers(
+            self.labels[:images], self.question[:images], self.expected[:questions], self.n_classes
+        )
 
     def __repr__(self) -> str:
         return f"Answers({self.k} of {self.n} matched, {self.n_unreachable} of {self.queries} images unanswered)"
@@ -107,11 +114,15 @@ def ask(query: Query, triggers: Triggers) -> Answers:
 
 def labels_of(query: Query, images: Images) -> Labels:
     """Ask once for all images, and accept nothing but one whole number for each; int64, shape (n,)."""
-    labels = as_array(query(images), f"the service must return {len(images)} whole numbers, one label an image")
+    labels = as_array(
+        query(images), f"the service must return {len(images)} whole numbers, one label an image"
+    )
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"the service must return {len(images)} whole numbers, one label an image, -1 where it has none; "
-            f"got {labels.dtype} {labels.shape}. Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
+            f"the service must return {len(images)} whole numbers, one label an image, -1 where it "
+            "has none; "
+            f"got {labels.dtype} {labels.shape}. Wrap a model as wm.BlackBox(model), an address as "
+            "wm.RemoteModel(url)."
         )
     return labels.astype(np.int64)
 
@@ -127,10 +138,13 @@ def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
 
 
 def ask_null(null: Query, triggers: Triggers) -> Answers:
-    """Ask a null model, which must answer every image: a silent one would pass for one that knows nothing."""
+    """Ask a null model, which must answer every image: a silent one would pass for one that knows
+    nothing.
+    """
     answers = ask(null, triggers)
     if answers.n_unreachable:
         raise ValueError(
-            f"a null model must answer every image; {answers.n_unreachable} of {answers.queries} got -1. Leave it out."
+            f"a null model must answer every image; {answers.n_unreachable} of {answers.queries} "
+            "got -1. Leave it out."
         )
     return answers

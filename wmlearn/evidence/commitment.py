@@ -1,7 +1,9 @@
-"""The seal: a commitment to all images and all rules, from which the secret labels are then drawn by lot.
+"""The seal: a commitment to all images and all rules, from which the secret labels are then drawn
+by lot.
 
-Order is everything. Images first; then a secret for every question; then one hash over all of it, the seal; and only
-from the seal the labels. Nobody can bend an image towards a label, for touching one pixel draws every label anew.
+Order is everything. Images first; then a secret for every question; then one hash over all of it,
+the seal; and only from the seal the labels. Nobody can bend an image towards a label, for touching
+one pixel draws every label anew.
 """
 
 from __future__ import annotations
@@ -20,8 +22,11 @@ from wmlearn._types import Labels, Pixels
 VERSION = 1
 KEY_BYTES = 32
 
-# A public constant, fixed before any model was trained. It makes lessons repeatable and proves nothing elsewhere.
-CLASSROOM_KEY = hashlib.sha256(b"wmlearn classroom key: public, proves nothing outside the course").digest()
+# A public constant, fixed before any model was trained. It makes lessons repeatable and proves
+# nothing elsewhere.
+CLASSROOM_KEY = hashlib.sha256(
+    b"wmlearn classroom key: public, proves nothing outside the course"
+).digest()
 
 
 class HoldsSecret:
@@ -31,7 +36,8 @@ class HoldsSecret:
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError(
-            f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand it to every reader. "
+            f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand "
+            "it to every reader. "
             f"{self._keep}"
         )
 
@@ -43,7 +49,9 @@ class HoldsSecret:
 
 
 class Secret(HoldsSecret, bytes):
-    """Secret bytes, which no repr, log or traceback shows; who wants to write them down must say so: `key.hex()`."""
+    """Secret bytes, which no repr, log or traceback shows; who wants to write them down must say
+    so: `key.hex()`.
+    """
 
     def __repr__(self) -> str:
         return f"<secret of {len(self)} bytes>"
@@ -69,49 +77,72 @@ def check_key(key: bytes) -> Secret:
             "Leave it out for a fresh secret one, or pass wm.CLASSROOM_KEY."
         )
     if len(key) != KEY_BYTES:
-        raise ValueError(f"key must be {KEY_BYTES} bytes; got {len(key)}. Make one with secrets.token_bytes(32).")
+        raise ValueError(
+            f"key must be {KEY_BYTES} bytes; got {len(key)}. Make one with secrets.token_bytes(32)."
+        )
     return Secret(key)
 
 
 def canonical(record: Mapping[str, object]) -> bytes:
-    """Return the one way to write a record as JSON: sorted, no spaces, ASCII; so that its hash means something.
+    """Return the one way to write a record as JSON: sorted, no spaces, ASCII; so that its hash
+    means something.
 
     Examples
     --------
     >>> canonical({"b": [1, 2], "a": "x"})
     b'{"a":"x","b":[1,2]}'
     """
-    return json.dumps(dict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+    return json.dumps(
+        dict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    ).encode()
 
 
 def image_digest(pixels: Pixels) -> str:
     """Return the SHA-256 of one image (c, h, w), uint8, its shape included, in hexadecimal."""
     shape = "x".join(map(str, pixels.shape))
-    return hashlib.sha256(f"uint8 {shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
+    return hashlib.sha256(
+        f"uint8 {shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()
+    ).hexdigest()
 
 
 def image_seed(key: bytes) -> list[int]:
-    """Return eight numbers below 2**32 from the key, to choose images by: who lacks the key cannot list them."""
+    """Return eight numbers below 2**32 from the key, to choose images by: who lacks the key cannot
+    list them.
+    """
     return np.frombuffer(_mac(key, b"images", 0), ">u4").tolist()
 
 
 def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[Secret]:
     """Return the secret of each question: it can be opened for a judge without the key.
 
-    All image digests go in, so that what is opened of one trigger set says nothing of another under the same key.
+    All image digests go in, so that what is opened of one trigger set says nothing of another under
+    the same key.
     """
-    of_the_set = Secret(hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest())
+    of_the_set = Secret(
+        hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest()
+    )
     return [Secret(_mac(of_the_set, b"leaf", index)) for index in range(count)]
 
 
-def leaf_hash(index: int, secret: bytes, allowed: Sequence[int], name: str, digests: Sequence[str]) -> bytes:
-    """Return the leaf of one question: its place, secret, allowed answers, name, and the digests of its images."""
-    leaf = {"index": index, "secret": secret.hex(), "allowed": list(allowed), "name": name, "images": list(digests)}
+def leaf_hash(
+    index: int, secret: bytes, allowed: Sequence[int], name: str, digests: Sequence[str]
+) -> bytes:
+    """Return the leaf of one question: its place, secret, allowed answers, name, and the digests of
+    its images.
+    """
+    leaf = {
+        "index": index,
+        "secret": secret.hex(),
+        "allowed": list(allowed),
+        "name": name,
+        "images": list(digests),
+    }
     return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
 
 
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
-    """Return the root of the Merkle tree over the leaves (RFC 9162, section 2.1: an odd node is never doubled).
+    """Return the root of the Merkle tree over the leaves (RFC 9162, section 2.1: an odd node is
+    never doubled).
 
     Examples
     --------
@@ -121,12 +152,15 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """
     if len(leaves) == 1:
         return leaves[0]
-    split = 1 << (len(leaves) - 1).bit_length() - 1  # the largest power of two below the number of leaves
+    split = (
+        1 << (len(leaves) - 1).bit_length() - 1
+    )  # the largest power of two below the number of leaves
     return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
 
 
 def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return what a judge needs, besides one leaf, to find the root again: its sister nodes, from the leaf upwards.
+    """Return what a judge needs, besides one leaf, to find the root again: its sister nodes, from
+    the leaf upwards.
 
     Source
     ------
@@ -141,7 +175,8 @@ def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 
 def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
-    """Return the root of a tree with so many leaves that has this one at this place, if the path is its own.
+    """Return the root of a tree with so many leaves that has this one at this place, if the path is
+    its own.
 
     Raises
     ------
@@ -157,7 +192,9 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
     if count == 1 and not path:
         return leaf
     if count == 1 or not path:
-        raise ValueError("the path of an opened question has the wrong length. Ask the owner to open it again.")
+        raise ValueError(
+            "the path of an opened question has the wrong length. Ask the owner to open it again."
+        )
     split = 1 << (count - 1).bit_length() - 1
     if index < split:
         return node_hash(root_of(leaf, index, split, path[:-1]), path[-1])
@@ -165,22 +202,30 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node: another prefix than a leaf's, so that neither passes for the other."""
+    """Return the hash of an inner node: another prefix than a leaf's, so that neither passes for
+    the other.
+    """
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def seal(header: Mapping[str, object]) -> str:
-    """Return the seal to publish: SHA-256 of the header, which holds every rule and the root of the tree."""
+    """Return the seal to publish: SHA-256 of the header, which holds every rule and the root of the
+    tree.
+    """
     return hashlib.sha256(canonical(header)).hexdigest()
 
 
 def draw_labels(
-    sealed: str, question_secrets: Sequence[bytes], allowed: Sequence[Sequence[int]], beacon: bytes = b""
+    sealed: str,
+    question_secrets: Sequence[bytes],
+    allowed: Sequence[Sequence[int]],
+    beacon: bytes = b"",
 ) -> Labels:
     """Draw the secret answer of every question by lot, from the seal.
 
-    Each is independent of the others and uniform on its allowed classes, with replacement: thirty questions may well
-    have the same answer twice. That is what makes an innocent model's matches Binomial.
+    Each is independent of the others and uniform on its allowed classes, with replacement: thirty
+    questions may well have the same answer twice. That is what makes an innocent model's matches
+    Binomial.
 
     Parameters
     ----------
@@ -195,21 +240,28 @@ def draw_labels(
 
     Source
     ------
-    Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries of
-    Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
+    Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries
+    of Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
     """
     seed = label_seed(sealed, beacon)
-    drawn = [draw_label(seed, i, *question) for i, question in enumerate(zip(question_secrets, allowed, strict=True))]
+    drawn = [
+        draw_label(seed, i, *question)
+        for i, question in enumerate(zip(question_secrets, allowed, strict=True))
+    ]
     return np.array(drawn, np.int64)
 
 
 def label_seed(sealed: str, beacon: bytes = b"") -> bytes:
     """Return what all labels of a seal are drawn from; on purpose it takes 50 ms."""
-    return hashlib.scrypt(bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32)
+    return hashlib.scrypt(
+        bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32
+    )
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:
-    """Return the answer of one question: whoever holds its secret and the seal can draw it, and nobody else."""
+    """Return the answer of one question: whoever holds its secret and the seal can draw it, and
+    nobody else.
+    """
     return allowed[int.from_bytes(_mac(secret, b"label" + seed, index), "big") % len(allowed)]
 
 

@@ -1,4 +1,6 @@
-"""What judges do themselves: name questions, check what is opened, ask the service, and test, all without the key."""
+"""What judges do themselves: name questions, check what is opened, ask the service, and test, all
+without the key.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ from wmlearn.evidence.verdict_kinds import reach_verdict
 
 
 def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
-    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was published.
+    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was
+    published.
 
     Parameters
     ----------
@@ -37,7 +40,10 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     [3, 7, 12, 14, 23]
     """
     if not isinstance(nonce, bytes) or not nonce:
-        raise TypeError(f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take secrets.token_bytes(16).")
+        raise TypeError(
+            f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take "
+            "secrets.token_bytes(16)."
+        )
     check_count(questions, "questions", low=1)
     check_count(count, "count", low=1, high=questions, why="sealed questions")
     digest = hashlib.sha256(bytes.fromhex(check_seal(seal)) + nonce).digest()
@@ -45,24 +51,29 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     return sorted(order[:count].tolist())
 
 
-def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], family: int = 1) -> Verdict:
-    """Ask a service the questions that were named and opened, and decide, without the key and without the owner.
+def judge(
+    query: Query, opened: Opening, *, seal: str, named: Sequence[int], family: int = 1
+) -> Verdict:
+    """Ask a service the questions that were named and opened, and decide, without the key and
+    without the owner.
 
-    The answers are drawn anew from seal and secrets. Every question that was named counts: one that was not opened is a
-    miss. What was opened beyond that is left out, for the owner may have chosen it.
+    The answers are drawn anew from seal and secrets. Every question that was named counts: one that
+    was not opened is a miss. What was opened beyond that is left out, for the owner may have chosen
+    it.
 
     Parameters
     ----------
     query : the service: images in, labels out, as for `verify`
     opened : what the owner opened
     seal : the seal as it was published, before the service appeared
-    named : the questions the judge named (`challenge`). If the owner chose the next ones in sealed order instead,
-        multiply `family` by the number of such windows: questions / count
+    named : the questions the judge named (`challenge`). If the owner chose the next ones in sealed
+        order instead, multiply `family` by the number of such windows: questions / count
     family : how many tests share alpha
 
     Returns
     -------
-    Verdict, over the named questions. `p_judge` is the one for somebody who does not trust the owner.
+    Verdict, over the named questions. `p_judge` is the one for somebody who does not trust the
+    owner.
 
     Raises
     ------
@@ -71,7 +82,8 @@ def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], fam
 
     Source
     ------
-    The protocol of Zhang et al. (2018), section 4.3, has no judge. Commitments: Adi et al. (2018), section 5.
+    The protocol of Zhang et al. (2018), section 4.3, has no judge. Commitments: Adi et al. (2018),
+    section 5.
 
     Examples
     --------
@@ -83,11 +95,14 @@ def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], fam
     'not found'
     """
     check_query(query, "query")
-    check_kind(opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns")
+    check_kind(
+        opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns"
+    )
     check_count(family, "family", low=1, why="tests that share alpha")
     if opened.seal != check_seal(seal):
         raise ValueError(
-            f"opened must come from the published set, seal {seal[:8]}…; got seal {opened.seal[:8]}…. "
+            f"opened must come from the published set, seal {seal[:8]}…; got seal "
+            f"{opened.seal[:8]}…. "
             "Questions sealed later, or elsewhere, prove nothing here."
         )
     rules = _rules(opened)
@@ -98,16 +113,22 @@ def judge(query: Query, opened: Opening, *, seal: str, named: Sequence[int], fam
 
 
 def _rules(opened: Opening) -> Rules:
-    """Return the sealed rules, if they are such as are tested here; an owner may have sealed anything."""
+    """Return the sealed rules, if they are such as are tested here; an owner may have sealed
+    anything.
+    """
     header = dict(opened.header)
     try:
         rules = Rules(tuple(header["classes"]), float(header["alpha"]))
-        known = rules.header() | {"questions": int(header["questions"]), "root": str(header["root"])}
+        known = rules.header() | {
+            "questions": int(header["questions"]),
+            "root": str(header["root"]),
+        }
     except (KeyError, TypeError, ValueError):
         known = None
     if known != header:
         raise ValueError(
-            "the sealed rules must be those of keyed labels, as wmlearn seals them; they are others. "
+            "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
+            "others. "
             "What they promise cannot be tested here."
         )
     return rules
@@ -116,5 +137,8 @@ def _rules(opened: Opening) -> Rules:
 def check_seal(seal: str) -> str:
     """Return the seal if it is 64 hexadecimal digits, as it is published."""
     if not isinstance(seal, str) or len(seal) != 64 or set(seal) - set("0123456789abcdef"):
-        raise ValueError(f"seal must be 64 hexadecimal digits, as it was published; got {shown(seal)}. Copy it whole.")
+        raise ValueError(
+            f"seal must be 64 hexadecimal digits, as it was published; got {shown(seal)}. Copy it "
+            "whole."
+        )
     return seal

@@ -1,7 +1,9 @@
-"""What an owner opens to a judge: some of the sealed questions, and what ties each of them to the published seal.
+"""What an owner opens to a judge: some of the sealed questions, and what ties each of them to the
+published seal.
 
-The key stays where it is. Each question has a secret of its own; together with the seal it says which answer was drawn,
-and a path of hashes shows that this question, with these images, was sealed at this place and no other.
+The key stays where it is. Each question has a secret of its own; together with the seal it says
+which answer was drawn, and a path of hashes shows that this question, with these images, was sealed
+at this place and no other.
 """
 
 from __future__ import annotations
@@ -20,22 +22,27 @@ from wmlearn.evidence import commitment
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order, leaves_of
 
-NOT_OPENED = -2  # stands for the answer of a question that was named and not opened: nothing matches it
+NOT_OPENED = (
+    -2
+)  # stands for the answer of a question that was named and not opened: nothing matches it
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Opening:
     """Some questions of a sealed set, opened: all that a judge needs to test them without the key.
 
-    Whoever holds this knows their answers. So they are burnt: against a model that was changed afterwards they prove
-    nothing any more, for its maker may have filtered them, or trained on them.
+    Whoever holds this knows their answers. So they are burnt: against a model that was changed
+    afterwards they prove nothing any more, for its maker may have filtered them, or trained on
+    them.
 
     Attributes
     ----------
-    header : the sealed record of the whole set; `seal` is its SHA-256, to be compared with the published one
+    header : the sealed record of the whole set; `seal` is its SHA-256, to be compared with the
+        published one
     indices : which questions these are, counted from 0 in sealed order
     names : what each shows
-    pixels : their images, uint8, shape (m, c, h, w); `question` says for each image its place in `indices`
+    pixels : their images, uint8, shape (m, c, h, w); `question` says for each image its place in
+        `indices`
     """
 
     header: Mapping[str, object]
@@ -58,29 +65,40 @@ class Opening:
         return tuple(range(len(self.header["classes"])))
 
     def answers(self) -> Labels:
-        """Draw the secret answer of each opened question, after checking that it was sealed; int64, shape (m,).
+        """Draw the secret answer of each opened question, after checking that it was sealed; int64,
+        shape (m,).
 
         Raises
         ------
         ValueError
-            If an image, a name, a secret or a place is not what was sealed; the error says which question.
+            If an image, a name, a secret or a place is not what was sealed; the error says which
+            question.
         """
         check_order(self.question, len(self.pixels), len(self.indices))
-        seed, root, count = commitment.label_seed(self.seal), self.header["root"], self.header["questions"]
+        seed, root, count = (
+            commitment.label_seed(self.seal),
+            self.header["root"],
+            self.header["questions"],
+        )
         drawn = []
         for place, (index, name, secret) in enumerate(zip(self.indices, self.names, self.secrets)):
-            digests = [commitment.image_digest(image) for image in self.pixels[self.question == place]]
+            digests = [
+                commitment.image_digest(image) for image in self.pixels[self.question == place]
+            ]
             leaf = commitment.leaf_hash(index, secret, self.allowed, name, digests)
             if commitment.root_of(leaf, index, count, self.paths[place]).hex() != root:
                 raise ValueError(
-                    f"question {index} ({name}) must be what was sealed at its place; its images, name or secret are "
+                    f"question {index} ({name}) must be what was sealed at its place; its images, "
+                    "name or secret are "
                     "others. Count it as a miss, or ask the owner to open it again."
                 )
             drawn.append(commitment.draw_label(seed, index, secret, self.allowed))
         return np.array(drawn, np.int64)
 
     def triggers(self, named: Sequence[int], rules: Rules) -> Triggers:
-        """Return the named questions, to be asked in this order; nothing matches one that was not opened."""
+        """Return the named questions, to be asked in this order; nothing matches one that was not
+        opened.
+        """
         drawn = dict(zip(self.indices, self.answers()))
         shown = dict(zip(self.indices, self.names))
         images = [np.flatnonzero(np.take(self.indices, self.question) == index) for index in named]
@@ -93,7 +111,9 @@ class Opening:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the opened questions into one file (safetensors), to be handed to the judge; return its path."""
+        """Write the opened questions into one file (safetensors), to be handed to the judge; return
+        its path.
+        """
         from safetensors.numpy import save_file
 
         record = {
@@ -116,7 +136,8 @@ class Opening:
 
 
 def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
-    """Open the questions that a judge has named, with what it takes to check them; the key is not part of it.
+    """Open the questions that a judge has named, with what it takes to check them; the key is not
+    part of it.
 
     Parameters
     ----------
@@ -126,7 +147,8 @@ def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
     Raises
     ------
     ValueError
-        If one of them does not exist or is named twice, or the set has fixed labels, where nothing is drawn.
+        If one of them does not exist or is named twice, or the set has fixed labels, where nothing
+        is drawn.
 
     Source
     ------
@@ -139,14 +161,19 @@ def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
     >>> wm.evidence.open_questions(triggers, [4, 7])
     Opening(2 questions of 30: 4 BOND, 7 COVE; seal 1d7344f1…)
     """
-    check_kind(triggers, "triggers", TriggerSet, "such as wm.evidence.open_evidence('evidence') returns")
+    check_kind(
+        triggers, "triggers", TriggerSet, "such as wm.evidence.open_evidence('evidence') returns"
+    )
     if triggers.rules.fixed:
         raise ValueError(
-            "triggers must have keyed labels to be opened; got fixed ones, which draw nothing. Seal others."
+            "triggers must have keyed labels to be opened; got fixed ones, which draw nothing. "
+            "Seal others."
         )
     named = check_named(named, triggers.n)
     digests = [commitment.image_digest(image) for image in triggers.pixels]
-    secrets, leaves = leaves_of(digests, triggers.question, triggers.names, rules=triggers.rules, key=triggers.key)
+    secrets, leaves = leaves_of(
+        digests, triggers.question, triggers.names, rules=triggers.rules, key=triggers.key
+    )
     chosen = [np.flatnonzero(triggers.question == q) for q in named]
     return Opening(
         header=triggers.header,
@@ -165,18 +192,28 @@ def check_named(named: Sequence[int], questions: int) -> tuple[int, ...]:
     places = as_array(named, "named must list questions by number")
     if places.ndim != 1 or not len(places) or places.dtype.kind not in "iu":
         raise ValueError(
-            f"named must list questions by number, such as [4, 7]; got {places.dtype} of shape {places.shape}. "
+            f"named must list questions by number, such as [4, 7]; got {places.dtype} of shape "
+            f"{places.shape}. "
             "Name at least one."
         )
     for place in places:
-        check_count(int(place), "each named question", low=0, high=questions - 1, why="counted from 0 in sealed order")
+        check_count(
+            int(place),
+            "each named question",
+            low=0,
+            high=questions - 1,
+            why="counted from 0 in sealed order",
+        )
     if len(np.unique(places)) < len(places):
-        raise ValueError(f"named must list each question once; got {places.tolist()}. It would be counted twice.")
+        raise ValueError(
+            f"named must list each question once; got {places.tolist()}. It would be counted twice."
+        )
     return tuple(int(place) for place in places)
 
 
 def read_opening(path: str | Path) -> Opening:
-    """Read what an owner has opened and saved; nothing is believed yet: `wm.evidence.judge` checks it against the seal.
+    """Read what an owner has opened and saved; nothing is believed yet: `wm.evidence.judge` checks
+    it against the seal.
 
     Raises
     ------
@@ -190,7 +227,12 @@ def read_opening(path: str | Path) -> Opening:
             record = json.loads(file.metadata()["wmlearn"])
             pixels, question = check_pixels(file.get_tensor("pixels")), file.get_tensor("question")
         indices = check_named(record["indices"], record["header"]["questions"])
-        if not len(indices) == len(record["names"]) == len(record["secrets"]) == len(record["paths"]):
+        if (
+            not len(indices)
+            == len(record["names"])
+            == len(record["secrets"])
+            == len(record["paths"])
+        ):
             raise ValueError("not one name, secret and path for each question")
         return Opening(
             header=record["header"],
@@ -205,6 +247,7 @@ def read_opening(path: str | Path) -> Opening:
     except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise file_error(
             error,
-            f"{path} should hold questions that an owner has opened and saved; it is missing, damaged or another file "
+            f"{path} should hold questions that an owner has opened and saved; it is missing, "
+            "damaged or another file "
             f"({type(error).__name__}). Ask the owner for it again.",
         ) from None

@@ -21,8 +21,10 @@ class Rules:
     ----------
     classes : the names of the task's classes
     alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1
-    fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn by lot
-    source : the class the trigger images come from, in fixed mode; None when they come from another world
+    fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn
+        by lot
+    source : the class the trigger images come from, in fixed mode; None when they come from another
+        world
     target : their common answer in fixed mode, or "random" when the seal draws it
     """
 
@@ -41,7 +43,9 @@ class Rules:
         if self.target != "random":
             check_count(self.target, "target", low=0, high=last, why="a class number, or 'random'")
             if self.target == self.source:
-                raise ValueError(f"target must differ from source, or nothing is marked; both are {self.target}.")
+                raise ValueError(
+                    f"target must differ from source, or nothing is marked; both are {self.target}."
+                )
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Rules:
@@ -59,20 +63,27 @@ class Rules:
         return tuple(c for c in every if c != self.source) if self.fixed else tuple(every)
 
     def header(self) -> dict[str, object]:
-        """Return the rules as the sealed record holds them; numbers as text, so that JSON cannot round them."""
+        """Return the rules as the sealed record holds them; numbers as text, so that JSON cannot
+        round them.
+        """
         record: dict[str, object] = {
             "version": commitment.VERSION,
             "images": "uint8, channels first, multiples of 1/255",
             "classes": list(self.classes),
             "labels": "fixed" if self.fixed else "keyed",
             "alpha": repr(self.alpha),
-            "declared_key_draw": 1,  # the owner's word that no key was thrown away; hence the judge's factor
+            # the owner's word that no key was thrown away; hence the judge's factor
+            "declared_key_draw": 1,
             "beacon": "",
         }
         if self.fixed:
             source = None if self.source is None else int(self.source)
             target = _SEALED_AS_RANDOM if self.target == "random" else self.target
-            return record | {"source": source, "target": target, "test": "share of null models or of lots"}
+            return record | {
+                "source": source,
+                "target": target,
+                "test": "share of null models or of lots",
+            }
         return record | {
             "allowed": "all classes",
             "answer": "the class given by strictly more than half of a question's images, else none",
@@ -96,12 +107,14 @@ class Terms:
     Attributes
     ----------
     alpha : the largest chance of accusing an innocent suspect
-    n_labels : among how many labels an answer, or with fixed labels the target, could have been drawn
+    n_labels : among how many labels an answer, or with fixed labels the target, could have been
+        drawn
     planned : how many questions were sealed
     public_key : whether the public classroom key was used, which proves nothing outside the course
-    kind : how the secret came about: "keyed", a label per question; "fixed", one target class for all; "bits", a
-        message in the weights
-    drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose it
+    kind : how the secret came about: "keyed", a label per question; "fixed", one target class for
+        all; "bits", a message in the weights
+    drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose
+        it
     selection_unverified : whether only the owner can tell which questions count, as with `Dawn`
     """
 
@@ -115,5 +128,7 @@ class Terms:
 
     @property
     def p0(self) -> float:
-        """The most likely an innocent suspect can be to match a question whose label was drawn for it alone."""
+        """The most likely an innocent suspect can be to match a question whose label was drawn for
+        it alone.
+        """
         return 1 / self.n_labels

@@ -1,4 +1,6 @@
-"""A sealed set of secret questions: the images, the rules, the seal over both, and the answers drawn from it."""
+"""A sealed set of secret questions: the images, the rules, the seal over both, and the answers
+drawn from it.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Triggers:
-    """Trigger images and their labels: what is trained into a network and sent to a service. It holds no key.
+    """Trigger images and their labels: what is trained into a network and sent to a service. It
+    holds no key.
 
     Attributes
     ----------
@@ -73,13 +76,19 @@ class Triggers:
         return Triggers(self.pixels[:images], self.question[:images], names, answers, self.rules)
 
     def tally(self, labels: Labels) -> Answers:
-        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came; whole questions only."""
+        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came; whole
+        questions only.
+        """
         images = len(labels)
         questions = self.n if images == len(self.pixels) else int(self.question[images])
-        return Answers(labels, self.question[:images], self.answers[:questions], len(self.rules.classes))
+        return Answers(
+            labels, self.question[:images], self.answers[:questions], len(self.rules.classes)
+        )
 
     def answer(self, labels: Labels) -> Labels:
-        """Return one answer per question: the class that strictly more than half of its images got, else -1."""
+        """Return one answer per question: the class that strictly more than half of its images got,
+        else -1.
+        """
         return self.tally(labels).per_question
 
     def __len__(self) -> int:
@@ -120,7 +129,9 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
 
     @property
     def p0(self) -> float | None:
-        """The most likely an innocent model can be to match a question; None in fixed mode, where nobody knows it."""
+        """The most likely an innocent model can be to match a question; None in fixed mode, where
+        nobody knows it.
+        """
         return None if self.rules.fixed else 1 / len(self.rules.allowed)
 
     @property
@@ -129,7 +140,9 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         return self.key.is_public
 
     def made_by(self, name: str) -> TriggerSet:
-        """Return the same set, its kind named after the class that made it: 'double exposure' for 'DoubleExposure'."""
+        """Return the same set, its kind named after the class that made it: 'double exposure' for
+        'DoubleExposure'.
+        """
         return replace(self, kind=re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
 
     def to_frame(self) -> pd.DataFrame:
@@ -140,28 +153,41 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         return pd.DataFrame({"question": self.question, "shows": shows, "answer": self.labels})
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the first image of the first dozen questions, with what they show and their secret answers."""
+        """Draw the first image of the first dozen questions, with what they show and their secret
+        answers.
+        """
         from wmlearn._display import mosaic
 
         first = np.searchsorted(self.question, np.arange(min(12, self.n)))
-        wide = max(map(len, self.rules.classes)) > 3  # then name and answer side by side would run into the next
+        wide = (
+            max(map(len, self.rules.classes)) > 3
+        )  # then name and answer side by side would run into the next
         arrow = "\n→ " if wide else " → "
-        captions = [f"{self.names[q]}{arrow}{self.rules.classes[self.answers[q]]}" for q in range(len(first))]
+        captions = [
+            f"{self.names[q]}{arrow}{self.rules.classes[self.answers[q]]}"
+            for q in range(len(first))
+        ]
         return mosaic(self.pixels[first], captions, ax)
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.public_key else ""
         size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
-        return f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+        return (
+            f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+        )
 
     def _repr_html_(self) -> str:
         rows = {
             "questions": self.n,
             "images": len(self.pixels),
-            "answers": "one target class (the paper)" if self.rules.fixed else "drawn by lot from the seal",
+            "answers": "one target class (the paper)"
+            if self.rules.fixed
+            else "drawn by lot from the seal",
             "alpha": f"{self.alpha:g}",
             "seal": self.seal,
-            "key": "classroom key: proves nothing outside this course" if self.public_key else "secret",
+            "key": "classroom key: proves nothing outside this course"
+            if self.public_key
+            else "secret",
         }
         return html_table(self.recipe, rows)
 
@@ -181,7 +207,8 @@ def seal_triggers(
     Raises
     ------
     ValueError
-        If the questions are not in order, or two images are the same: they would be one trial counted twice.
+        If the questions are not in order, or two images are the same: they would be one trial
+        counted twice.
     """
     pixels, key = check_pixels(pixels, what="trigger images"), commitment.check_key(key)
     question = check_order(question, len(pixels), len(names))
@@ -192,7 +219,9 @@ def seal_triggers(
     answers = _draw(header, secrets, rules)
     for array in (pixels, question, answers):
         array.setflags(write=False)
-    return TriggerSet(pixels, question, tuple(names), answers, rules, MappingProxyType(header), recipe, key)
+    return TriggerSet(
+        pixels, question, tuple(names), answers, rules, MappingProxyType(header), recipe, key
+    )
 
 
 def leaves_of(
@@ -203,7 +232,10 @@ def leaves_of(
     for digest, q in zip(digests, question):
         of_question[q].append(digest)
     secrets = commitment.question_secrets(key, digests, len(names))
-    leaves = [commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q]) for q in range(len(names))]
+    leaves = [
+        commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q])
+        for q in range(len(names))
+    ]
     return secrets, leaves
 
 
@@ -214,19 +246,30 @@ def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) 
         return commitment.draw_labels(commitment.seal(header), secrets, [rules.allowed] * count)
     if rules.target != "random":
         return np.full(count, rules.target, np.int64)
-    return np.repeat(commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count)
+    return np.repeat(
+        commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count
+    )
 
 
 def check_order(question: Labels, images: int, questions: int) -> Labels:
-    """Return the question of each image, if they count 0, 0, 1, ... up without a gap: a prefix is then whole."""
+    """Return the question of each image, if they count 0, 0, 1, ...
+
+    up without a gap: a prefix is then whole.
+    """
     question = np.asarray(question)
     in_order = question.shape == (images,) and images > 0 and question.dtype.kind in "iu"
     if in_order:
-        in_order = question[0] == 0 and question[-1] == questions - 1 and np.isin(np.diff(question), (0, 1)).all()
+        in_order = (
+            question[0] == 0
+            and question[-1] == questions - 1
+            and np.isin(np.diff(question), (0, 1)).all()
+        )
     if not in_order:
         raise ValueError(
-            f"question must hold {images} whole numbers, one for each image, that rise from 0 to {questions - 1} in "
-            f"steps of 0 or 1; got {question.dtype} {question.shape}. Sort the images by their question."
+            f"question must hold {images} whole numbers, one for each image, that rise from 0 to "
+            f"{questions - 1} in "
+            f"steps of 0 or 1; got {question.dtype} {question.shape}. Sort the images by their "
+            "question."
         )
     return question.astype(np.int64)
 
@@ -237,6 +280,7 @@ def _refuse_duplicates(digests: Sequence[str]) -> None:
         if digest in first:
             raise ValueError(
                 f"trigger images must all differ, for the same image asked twice is one trial; "
-                f"images {first[digest]} and {i} are the same. Draw them from a pool without duplicates."
+                f"images {first[digest]} and {i} are the same. Draw them from a pool without "
+                "duplicates."
             )
         first[digest] = i

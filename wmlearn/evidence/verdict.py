@@ -1,4 +1,7 @@
-"""What every verdict holds and how it speaks. It says "evidence of this watermark", never that a model was taken."""
+"""What every verdict holds and how it speaks.
+
+It says "evidence of this watermark", never that a model was taken.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ Decision = Literal["found", "not found", "cannot tell"]
 
 
 def decide(reached: bool, reachable: bool) -> Decision:
-    """Decide by the one rule: found where the evidence reached alpha, not found where a perfect copy's would have."""
+    """Decide by the one rule: found where the evidence reached alpha, not found where a perfect
+    copy's would have.
+    """
     if reached:
         return "found"
     return "not found" if reachable else "cannot tell"
@@ -84,7 +89,9 @@ class Verdict:
 
     @property
     def p_judge(self) -> float:
-        """The p-value for somebody who thinks the owner may have tried many seals; NaN where there is none."""
+        """The p-value for somebody who thinks the owner may have tried many seals; NaN where there
+        is none.
+        """
         raise NotImplementedError
 
     @property
@@ -99,12 +106,16 @@ class Verdict:
 
     @property
     def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most, rounded up: "at most 3"."""
+        """How many matches luck alone would give, on average and at the most, rounded up: "at most
+        3".
+        """
         raise NotImplementedError
 
     @property
     def confidence(self) -> float:
-        """One minus p: had the suspect nothing to do with the key, so rarely would it ever have looked this good."""
+        """One minus p: had the suspect nothing to do with the key, so rarely would it ever have
+        looked this good.
+        """
         return 1 - max(self.p, stats.SMALLEST_P)
 
     def explain(self) -> str:
@@ -112,7 +123,9 @@ class Verdict:
         return _sentences.explain(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret answers; None where there is no p-value."""
+        """Return the verdict as JSON can hold it, without the secret answers; None where there is
+        no p-value.
+        """
         numbers = {"p": _sentences.believable(self.p), "p_judge": self.p_judge}
         return {
             "decision": self.decision,
@@ -137,7 +150,11 @@ class Verdict:
         import pandas as pd
 
         columns = {"question": np.arange(1, self.n + 1), "expected": self.answers.expected}
-        columns |= {"answer": self.answers.per_question, "matched": self.matched, "unanswered": self.unanswered}
+        columns |= {
+            "answer": self.answers.per_question,
+            "matched": self.matched,
+            "unanswered": self.unanswered,
+        }
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
@@ -173,12 +190,17 @@ class Verdict:
     def _sent(self) -> dict[str, object]:
         """Return how many images were sent; all that were answered have been."""
         images, lost = self.answers.queries, self.answers.n_unreachable
-        return {"images asked": f"{images:,}, {lost:,} without an answer"} if lost else {"images sent": images}
+        return (
+            {"images asked": f"{images:,}, {lost:,} without an answer"}
+            if lost
+            else {"images sent": images}
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Verdicts(Mapping[str, Verdict]):
-    """The verdicts on several suspects who were asked the same questions; alpha is shared among them.
+    """The verdicts on several suspects who were asked the same questions; alpha is shared among
+    them.
 
     A mapping from each suspect's name to its `Verdict`, in the order in which they were asked.
     """

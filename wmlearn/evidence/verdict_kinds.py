@@ -1,7 +1,8 @@
-"""The three kinds of verdict, by what was sealed, and the one place where a verdict is made: `reach_verdict`.
+"""The three kinds of verdict, by what was sealed, and the one place where a verdict is made:
+`reach_verdict`.
 
-A label per question (`KeyedVerdict`); one target class for all of them, the paper's way (`FixedVerdict`); a message in
-the weights (`MessageVerdict`).
+A label per question (`KeyedVerdict`); one target class for all of them, the paper's way
+(`FixedVerdict`); a message in the weights (`MessageVerdict`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KeyedVerdict(Verdict):
-    """A verdict where each question has a label of its own: the wealth of a gambler decides, at any moment.
+    """A verdict where each question has a label of its own: the wealth of a gambler decides, at any
+    moment.
 
     Attributes
     ----------
@@ -51,7 +53,9 @@ class KeyedVerdict(Verdict):
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
         """The decision after 0, 1, ..., n questions: the best moment so far counts."""
-        perfect = stats.wealth_path(~self.unanswered, self.p0)  # of a copy that matches whatever was answered
+        perfect = stats.wealth_path(
+            ~self.unanswered, self.p0
+        )  # of a copy that matches whatever was answered
         reached, reachable = self._ever_reaches(self.path), self._ever_reaches(perfect)
         return tuple(map(decide, reached, reachable))
 
@@ -71,13 +75,21 @@ class KeyedVerdict(Verdict):
 
     @property
     def p_judge(self) -> float:
-        """The p-value for somebody who thinks the owner may have tried many seals, or chosen the questions."""
+        """The p-value for somebody who thinks the owner may have tried many seals, or chosen the
+        questions.
+        """
         return 1.0 if self.terms.selection_unverified else stats.judge_p(self.p)
 
     @property
     def p_planned(self) -> float:
-        """The exact binomial p-value of exactly the sealed number of questions; NaN where others were asked."""
-        return float(stats.binomial_p(self.k, self.n, self.p0)) if self.n == self.terms.planned else math.nan
+        """The exact binomial p-value of exactly the sealed number of questions; NaN where others
+        were asked.
+        """
+        return (
+            float(stats.binomial_p(self.k, self.n, self.p0))
+            if self.n == self.terms.planned
+            else math.nan
+        )
 
     @property
     def luck(self) -> str:
@@ -86,22 +98,30 @@ class KeyedVerdict(Verdict):
 
     @property
     def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most, rounded up: "at most 3"."""
+        """How many matches luck alone would give, on average and at the most, rounded up: "at most
+        3".
+        """
         return f"at most {_sentences.expected(self.n * self.p0)}"
 
     def _counted(self) -> str:
         return f"{super()._counted()}, {self.by_luck} expected by luck"
 
     def chance_to_find(self, rate: float) -> float:
-        """Return the chance that a suspect matching this share of the questions, 0 to 1, would have been found."""
-        return stats.accusation_chance(list(~self.unanswered), rate, alpha=self.alpha / self.family, p0=self.p0)
+        """Return the chance that a suspect matching this share of the questions, 0 to 1, would have
+        been found.
+        """
+        return stats.accusation_chance(
+            list(~self.unanswered), rate, alpha=self.alpha / self.family, p0=self.p0
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON can hold it, without the secret answers."""
         return super().to_dict() | {"p0": self.p0}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per question: expected and given answer, matched, unanswered, log10 of the wealth so far."""
+        """Return one row per question: expected and given answer, matched, unanswered, log10 of the
+        wealth so far.
+        """
         return super().to_frame().assign(log10_wealth=self.path[1:] / math.log(10))
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -110,16 +130,21 @@ class KeyedVerdict(Verdict):
 
         ax = plt.subplots(figsize=(6, 3))[1] if ax is None else ax
         line, wealth = self.family / self.alpha, np.exp(np.minimum(self.path, 34.5))
-        ax.step(range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {self.unit.suspect}")
+        ax.step(
+            range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {self.unit.suspect}"
+        )
         ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
-        ax.set(yscale="log", xlabel=f"{self.unit.name}s {self.unit.asked}", ylabel="gambler's wealth")
+        ax.set(
+            yscale="log", xlabel=f"{self.unit.name}s {self.unit.asked}", ylabel="gambler's wealth"
+        )
         ax.legend(frameon=False)
         return ax
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FixedVerdict(Verdict):
-    """A verdict where all triggers share one target class: only null models, or a target drawn by lot, give a p-value.
+    """A verdict where all triggers share one target class: only null models, or a target drawn by
+    lot, give a p-value.
 
     Attributes
     ----------
@@ -153,18 +178,24 @@ class FixedVerdict(Verdict):
 
     @cached_property
     def p(self) -> float:
-        """The p-value that decides: the worst of null models and drawn target; NaN where there is neither."""
+        """The p-value that decides: the worst of null models and drawn target; NaN where there is
+        neither.
+        """
         return self._worst(self.k, self.p_target)
 
     @cached_property
     def decision(self) -> Decision:
-        """Found, not found or cannot tell: the last where not even a perfect copy's p-value would be small enough."""
+        """Found, not found or cannot tell: the last where not even a perfect copy's p-value would
+        be small enough.
+        """
         answered = int((~self.unanswered).sum())
         perfect = self._worst(answered, 1 / self.terms.n_labels if answered else 1.0)
         return decide(self._is_enough(self.p), self._is_enough(perfect))
 
     def _worst(self, matches: int, p_target: float) -> float:
-        """Return the larger p-value of those there are, for so many matches; NaN where there are none."""
+        """Return the larger p-value of those there are, for so many matches; NaN where there are
+        none.
+        """
         known = []
         if self.terms.drawable:
             known.append(p_target)
@@ -182,11 +213,13 @@ class FixedVerdict(Verdict):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MessageVerdict(KeyedVerdict):
-    """A verdict on the weights of a model: each bit of the message was drawn on its own, one in two.
+    """A verdict on the weights of a model: each bit of the message was drawn on its own, one in
+    two.
 
     Attributes
     ----------
-    bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al. (2017) report it
+    bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al.
+        (2017) report it
     p_planned : the exact binomial p-value of all bits, read at once
     """
 
@@ -204,10 +237,16 @@ class MessageVerdict(KeyedVerdict):
         return {}
 
 
-KINDS: Mapping[str, type[Verdict]] = {"keyed": KeyedVerdict, "fixed": FixedVerdict, "bits": MessageVerdict}
+KINDS: Mapping[str, type[Verdict]] = {
+    "keyed": KeyedVerdict,
+    "fixed": FixedVerdict,
+    "bits": MessageVerdict,
+}
 
 
-def reach_verdict(answers: Answers, terms: Terms, *, family: int = 1, nulls: Sequence[Answers] = ()) -> Verdict:
+def reach_verdict(
+    answers: Answers, terms: Terms, *, family: int = 1, nulls: Sequence[Answers] = ()
+) -> Verdict:
     """Return the verdict on what a suspect answered, by the terms that were sealed.
 
     Parameters

@@ -1,7 +1,8 @@
 """The detection stage: ask a black box the secret questions, and say what the answers prove.
 
-This module cannot see a model. It knows a `Query`, images in and labels out, and whether a real HTTP service, a model
-in memory or a lambda stands behind it makes no difference. A test holds it to that.
+This module cannot see a model. It knows a `Query`, images in and labels out, and whether a real
+HTTP service, a model in memory or a lambda stands behind it makes no difference. A test holds it to
+that.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ def verify(
 ) -> Verdict:
     """Ask a service the sealed questions and decide whether it carries the watermark.
 
-    Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss. The gambler's wealth
-    decides, so that the promise holds whenever one stops. Fixed labels (the paper): only null models, or a target drawn
-    by lot, give a p-value.
+    Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss.
+    The gambler's wealth decides, so that the promise holds whenever one stops. Fixed labels (the
+    paper): only null models, or a target drawn by lot, give a p-value.
 
     Parameters
     ----------
-    query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels, int64, shape (n,),
-        -1 where no answer came; `BlackBox` and `RemoteModel` are such functions
+    query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels,
+        int64, shape (n,), -1 where no answer came; `BlackBox` and `RemoteModel` are such functions
     triggers : the sealed trigger set
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
-    family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is shared among them,
-        for asking the same service a second time is a second test
+    family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is
+        shared among them, for asking the same service a second time is a second test
 
     Returns
     -------
@@ -58,8 +59,8 @@ def verify(
 
     Source
     ------
-    The protocol is Zhang et al. (2018), section 4.3, which has no decision rule. Keyed labels: Adi et al. (2018).
-    The rule: Ville (1939).
+    The protocol is Zhang et al. (2018), section 4.3, which has no decision rule. Keyed labels: Adi
+    et al. (2018). The rule: Ville (1939).
 
     Examples
     --------
@@ -71,12 +72,16 @@ def verify(
     >>> wm.verify(lambda images: np.ones(len(images), int), triggers).decision      # one that always says 1
     'not found'
     """
-    check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query")
+    check_kind(
+        triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query"
+    )
     check_query(query, "query")
     nulls = check_nulls(nulls)
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
     asked = (
-        triggers.n if questions is None else check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
+        triggers.n
+        if questions is None
+        else check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     )
     chosen = triggers.first(asked)
     null_answers = [ask_null(null, chosen) for null in nulls]
@@ -85,13 +90,19 @@ def verify(
 
 
 def verify_all(
-    suspects: Mapping[str, Query], triggers: TriggerSet, *, questions: int | None = None, nulls: Sequence[Query] = ()
+    suspects: Mapping[str, Query],
+    triggers: TriggerSet,
+    *,
+    questions: int | None = None,
+    nulls: Sequence[Query] = (),
 ) -> Verdicts:
-    """Ask several services the same sealed questions; alpha bounds the chance of accusing any innocent one of them.
+    """Ask several services the same sealed questions; alpha bounds the chance of accusing any
+    innocent one of them.
 
-    Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next for all but one,
-    and so on until one is not clear enough. A suspect that cannot be asked counts as one of them: its questions stay
-    unanswered, and a warning says why, so that nothing the others have answered is lost.
+    Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next
+    for all but one, and so on until one is not clear enough. A suspect that cannot be asked counts
+    as one of them: its questions stay unanswered, and a warning says why, so that nothing the
+    others have answered is lost.
 
     Parameters
     ----------
@@ -116,16 +127,21 @@ def verify_all(
     """
     if not isinstance(suspects, Mapping) or not suspects:
         raise TypeError(
-            f"suspects must be services by name; got {shown(suspects)}. Pass a dict: {{'shop': wm.RemoteModel(url)}}."
+            f"suspects must be services by name; got {shown(suspects)}. Pass a dict: "
+            f"{{'shop': wm.RemoteModel(url)}}."
         )
     for name, suspect in suspects.items():
         check_query(suspect, f"suspects[{name!r}]")
     apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
-        apart[str(name)] = verify(_or_silence(suspect, name), triggers, questions=questions, nulls=nulls)
+        apart[str(name)] = verify(
+            _or_silence(suspect, name), triggers, questions=questions, nulls=nulls
+        )
     p_values = [1.0 if math.isnan(verdict.p) else verdict.p for verdict in apart.values()]
     families = stats.holm_families(p_values, triggers.alpha)
-    return Verdicts({name: replace(apart[name], family=family) for name, family in zip(apart, families)})
+    return Verdicts(
+        {name: replace(apart[name], family=family) for name, family in zip(apart, families)}
+    )
 
 
 def _or_silence(suspect: Query, name: object) -> Query:

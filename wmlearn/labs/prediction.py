@@ -37,13 +37,21 @@ class Predict:
       ( ) no
     """
 
-    def __init__(self, question: str, options: Sequence[str], *, answer: int | None = None, why: str = "") -> None:
+    def __init__(
+        self, question: str, options: Sequence[str], *, answer: int | None = None, why: str = ""
+    ) -> None:
         if not isinstance(question, str) or not question:
             got = "an empty text" if question == "" else shown(question)
-            raise TypeError(f"question must be text; got {got}. Ask something, such as 'Who is the owner?'.")
+            raise TypeError(
+                f"question must be text; got {got}. Ask something, such as 'Who is the owner?'."
+            )
         self.question = question
         self.options = _check_options(options)
-        self.answer = None if answer is None else check_count(answer, "answer", low=0, high=len(self.options) - 1)
+        self.answer = (
+            None
+            if answer is None
+            else check_count(answer, "answer", low=0, high=len(self.options) - 1)
+        )
         self.why = why
         self.guess: int | None = None
         self._build()
@@ -54,9 +62,11 @@ class Predict:
 
         wide = widgets.Layout(width="auto", max_width="640px")
         self.title = widgets.HTML(
-            f"<p style='color:var(--jp-ui-font-color1, inherit)'><b>Predict:</b> {html.escape(self.question)}</p>"
+            "<p style='color:var(--jp-ui-font-color1, inherit)'><b>Predict:</b> "
+            f"{html.escape(self.question)}</p>"
         )
-        # Not RadioButtons: JupyterLab takes the arrow keys for itself, and Tab reaches only one button of such a group.
+        # Not RadioButtons: JupyterLab takes the arrow keys for itself, and Tab reaches only one
+        # button of such a group.
         self.choice = widgets.ToggleButtons(
             options=[(text, place) for place, text in enumerate(self.options)],
             value=None,
@@ -70,12 +80,22 @@ class Predict:
         self.feedback = widgets.HTML(layout=wide)
         self.choice.observe(guarded(self._choose, self.feedback), names="value")
         self.button.on_click(guarded(self._lock_in, self.feedback))
-        card = widgets.Layout(border="1px solid var(--jp-border-color2, #bbb)", padding="0 16px 8px", max_width="720px")
-        self.widget = widgets.VBox([self.title, self.choice, self.button, self.feedback], layout=card)
+        card = widgets.Layout(
+            border="1px solid var(--jp-border-color2, #bbb)",
+            padding="0 16px 8px",
+            max_width="720px",
+        )
+        self.widget = widgets.VBox(
+            [self.title, self.choice, self.button, self.feedback], layout=card
+        )
 
     def _choose(self, _: object) -> None:
-        if self.choice.value is not None:  # said in words, because the pressed button differs by its shade only
-            self.feedback.value = _paragraph(f"Chosen: {self.options[self.choice.value]}. Sure? Then lock it in.")
+        if (
+            self.choice.value is not None
+        ):  # said in words, because the pressed button differs by its shade only
+            self.feedback.value = _paragraph(
+                f"Chosen: {self.options[self.choice.value]}. Sure? Then lock it in."
+            )
 
     def _lock_in(self, _: object) -> None:
         if self.choice.value is None:
@@ -99,14 +119,24 @@ class Predict:
         return "\n".join([f"Predict: {self.question}", *(f"  ( ) {text}" for text in self.options)])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the widget and, for GitHub and for the tests, the question with its options; never the answer."""
+        """Return the widget and, for GitHub and for the tests, the question with its options; never
+        the answer.
+        """
         return view(self.widget, repr(self))
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:
-    found = tuple(options) if isinstance(options, Iterable) and not isinstance(options, (str, bytes)) else ()
-    if not all(isinstance(text, str) and text for text in found) or not 2 <= len(found) == len(set(found)):
-        raise ValueError(f"options must be two or more different texts, such as ['yes', 'no']; got {options!r}.")
+    found = (
+        tuple(options)
+        if isinstance(options, Iterable) and not isinstance(options, (str, bytes))
+        else ()
+    )
+    if not all(isinstance(text, str) and text for text in found) or not 2 <= len(found) == len(
+        set(found)
+    ):
+        raise ValueError(
+            f"options must be two or more different texts, such as ['yes', 'no']; got {options!r}."
+        )
     return found
 
 

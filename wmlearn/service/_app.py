@@ -1,6 +1,8 @@
-"""The web application that a `Service` runs: the server's side of the Open Inference Protocol (KServe v2).
+"""The web application that a `Service` runs: the server's side of the Open Inference Protocol
+(KServe v2).
 
-Source: "Open Inference Protocol", KServe, version 2, https://github.com/kserve/open-inference-protocol
+Source: "Open Inference Protocol", KServe, version 2,
+https://github.com/kserve/open-inference-protocol
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     from starlette.routing import Route
 
 Handler = Callable[..., Awaitable["Response"]]  # async, or Starlette would run it in another thread
-Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,) and probabilities (n, classes)
+Predict = Callable[
+    [Images], tuple[Labels, np.ndarray]
+]  # labels (n,) and probabilities (n, classes)
 
 _clock = time.monotonic  # tests put a clock of their own here
 _LARGEST_BODY = 8_000_000  # bytes; a well-behaved client sends 4 MB at most
@@ -51,12 +55,13 @@ class ServiceOptions:
     ----------
     scores : tell the probability of each class, too; else labels only
     token : the bearer token that callers must send to be answered; None: everybody is
-    rate : images per second. One second's worth may come at once; a larger request has to wait for a full second's
-        worth, and those after it until what it overdrew is paid. Whoever is too fast gets status 429 and is told when
-        to come back. None: no limit.
+    rate : images per second. One second's worth may come at once; a larger request has to wait for
+        a full second's worth, and those after it until what it overdrew is paid. Whoever is too
+        fast gets status 429 and is told when to come back. None: no limit.
     latency : seconds that each answer is held back, at most 60
     faults : share of the requests, 0 to 1, that fail with status 500 or 503
-    seed : of the faults, so that a lesson repeats: the same requests fail whenever the service is started
+    seed : of the faults, so that a lesson repeats: the same requests fail whenever the service is
+        started
 
     Raises
     ------
@@ -80,7 +85,13 @@ class ServiceOptions:
         check_kind(self.scores, "scores", bool, "True or False")
         check_token(self.token)
         if self.rate is not None:
-            check_number(self.rate, "rate (images per second)", above=0, at_most=1e9, hint="Leave it out for no limit.")
+            check_number(
+                self.rate,
+                "rate (images per second)",
+                above=0,
+                at_most=1e9,
+                hint="Leave it out for no limit.",
+            )
         for name, most in (("latency", 60), ("faults", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or value != 0:
@@ -89,9 +100,13 @@ class ServiceOptions:
 
 
 class _Rejected(Exception):
-    """A request that gets no labels: one sentence that says why, the status, and headers that go with it."""
+    """A request that gets no labels: one sentence that says why, the status, and headers that go
+    with it.
+    """
 
-    def __init__(self, sentence: str, status: int = 400, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, sentence: str, status: int = 400, headers: dict[str, str] | None = None
+    ) -> None:
         super().__init__(sentence)
         self.status, self.headers = status, headers
 
@@ -109,8 +124,11 @@ class _Gatekeeper:
         """Reject a caller without the token."""
         given, token = request.headers.get("authorization", ""), self._options.token
         given = given[:6].lower() + given[6:]  # "bearer" may be written in any case
-        # compare_digest takes as long for a wrong token as for a nearly right one, and so tells nothing of it.
-        if token is not None and not hmac.compare_digest(given.encode(), f"bearer {token}".encode()):
+        # compare_digest takes as long for a wrong token as for a nearly right one, and so tells
+        # nothing of it.
+        if token is not None and not hmac.compare_digest(
+            given.encode(), f"bearer {token}".encode()
+        ):
             sentence = "only requests with this model's token are answered. Send it as 'Authorization: Bearer ...'."
             raise _Rejected(sentence, 401, {"WWW-Authenticate": "Bearer"})
 
@@ -119,7 +137,10 @@ class _Gatekeeper:
         if self._options.rate is None:
             return
         now = _clock()
-        self._left, self._seen = min(self._left + (now - self._seen) * self._options.rate, self._full), now
+        self._left, self._seen = (
+            min(self._left + (now - self._seen) * self._options.rate, self._full),
+            now,
+        )
         missing = min(images, self._full) - self._left
         if missing > 0:
             seconds = math.ceil(min(missing / self._options.rate, 86_400))
@@ -128,14 +149,20 @@ class _Gatekeeper:
         self._left -= images
 
     def fail(self) -> None:
-        """Reject the share of requests that is to fail; each draws twice, so that the draws stay in step."""
+        """Reject the share of requests that is to fail; each draws twice, so that the draws stay in
+        step.
+        """
         chance, kind = self._rng.random_sample(2)
         if chance < self._options.faults:
             raise _Rejected("something went wrong. Ask again.", 500 if kind < 0.5 else 503)
 
 
 def application(
-    name: str, shape: tuple[int, int, int], predict: Predict, log: list[Request], options: ServiceOptions
+    name: str,
+    shape: tuple[int, int, int],
+    predict: Predict,
+    log: list[Request],
+    options: ServiceOptions,
 ) -> Starlette:
     """Return the web application of one model."""
     from starlette.applications import Starlette
@@ -155,7 +182,9 @@ def application(
         images, datatype = _read_images(_parse(body), shape)
         gatekeeper.pace(len(images))
         gatekeeper.fail()
-        answers = predict(images)  # in the event loop: one request after the other, so the log is in order
+        answers = predict(
+            images
+        )  # in the event loop: one request after the other, so the log is in order
         tensors = []
         for output, values in zip(outputs, answers):
             tensors.append(output | {"shape": list(values.shape), "data": values.ravel().tolist()})
@@ -213,7 +242,10 @@ def _error_handlers(name: str) -> dict[Any, Handler]:
 
     async def no_route(request: HttpRequest, error: HTTPException) -> Response:
         asked = f"{request.method} {request.url.path}"
-        return answer(error.status_code, f"expected POST /v2/models/{name}/infer or its siblings; got {asked}.")
+        return answer(
+            error.status_code,
+            f"expected POST /v2/models/{name}/infer or its siblings; got {asked}.",
+        )
 
     async def failed(_: HttpRequest, error: Exception) -> Response:
         return answer(500, f"the model failed on these images ({type(error).__name__}).")
@@ -222,7 +254,9 @@ def _error_handlers(name: str) -> dict[Any, Handler]:
 
 
 async def _read_body(request: HttpRequest) -> bytes:
-    """Return the body; one that is too large is read to its end, so that the sender hears the answer, but not kept."""
+    """Return the body; one that is too large is read to its end, so that the sender hears the
+    answer, but not kept.
+    """
     body, size = bytearray(), 0
     async for piece in request.stream():
         size += len(piece)
@@ -231,7 +265,11 @@ async def _read_body(request: HttpRequest) -> bytes:
     if size > _LARGEST_BODY:
         limit = _LARGEST_BODY // 1_000_000
         raise _Rejected(
-            f"a request must be at most {limit} MB; got {size / 1e6:.1f} MB. Send fewer images at once.", 413
+            (
+                f"a request must be at most {limit} MB; got {size / 1e6:.1f} MB. Send fewer images at "
+                "once."
+            ),
+            413,
         )
     return bytes(body)
 
@@ -246,7 +284,9 @@ def _parse(body: bytes) -> dict[str, Any]:
         ) from None
     inputs = question.get("inputs") if isinstance(question, dict) else None
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
-        raise _Rejected('a request must have one input: {"inputs": [{"name", "shape", "datatype", "data"}]}.')
+        raise _Rejected(
+            'a request must have one input: {"inputs": [{"name", "shape", "datatype", "data"}]}.'
+        )
     return inputs[0]
 
 
@@ -256,17 +296,35 @@ def _read_images(tensor: dict[str, Any], shape: tuple[int, int, int]) -> tuple[I
     if name != "images":
         raise _Rejected(f"the input must be called 'images'; got {name!r:.40}.")
     if datatype not in ("UINT8", "FP32"):
-        raise _Rejected(f"images must be of datatype UINT8 (0 to 255) or FP32 (0 to 1); got {datatype!r:.40}.")
-    if not isinstance(got, list) or len(got) != 4 or got[1:] != list(shape) or type(got[0]) is not int or got[0] < 1:
-        raise _Rejected(f"images must have shape [n, {', '.join(map(str, shape))}], n at least 1; got {got!r:.60}.")
+        raise _Rejected(
+            f"images must be of datatype UINT8 (0 to 255) or FP32 (0 to 1); got {datatype!r:.40}."
+        )
+    if (
+        not isinstance(got, list)
+        or len(got) != 4
+        or got[1:] != list(shape)
+        or type(got[0]) is not int
+        or got[0] < 1
+    ):
+        raise _Rejected(
+            f"images must have shape [n, {', '.join(map(str, shape))}], n at least 1; got "
+            f"{got!r:.60}."
+        )
     try:
         values = np.asarray(tensor.get("data"))
     except ValueError:
-        raise _Rejected("data must be one flat list of numbers; got lists of unequal length.") from None
+        raise _Rejected(
+            "data must be one flat list of numbers; got lists of unequal length."
+        ) from None
     if values.dtype.kind not in ("i" if datatype == "UINT8" else "if"):
-        raise _Rejected(f"data of datatype {datatype} must be numbers, whole ones for UINT8; got something else.")
+        raise _Rejected(
+            f"data of datatype {datatype} must be numbers, whole ones for UINT8; got something "
+            "else."
+        )
     if values.size != math.prod(got):
-        raise _Rejected(f"data must hold {math.prod(got)} numbers for shape {got}; got {values.size}.")
+        raise _Rejected(
+            f"data must hold {math.prod(got)} numbers for shape {got}; got {values.size}."
+        )
     highest = 255 if datatype == "UINT8" else 1
     if not (values.min() >= 0 and values.max() <= highest):  # so written, NaN is refused too
         raise _Rejected(f"data of datatype {datatype} must lie from 0 to {highest}; some do not.")

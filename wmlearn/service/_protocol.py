@@ -1,6 +1,8 @@
-"""The Open Inference Protocol (KServe v2), the client's side: what is asked, and what the answers mean.
+"""The Open Inference Protocol (KServe v2), the client's side: what is asked, and what the answers
+mean.
 
-Source: "Open Inference Protocol", KServe, version 2, https://github.com/kserve/open-inference-protocol
+Source: "Open Inference Protocol", KServe, version 2,
+https://github.com/kserve/open-inference-protocol
 """
 
 from __future__ import annotations
@@ -43,22 +45,38 @@ def read_card(answer: Any) -> ModelCard:
         raise Fault(f"its metadata must list one input, and list {len(inputs)}", "invalid")
     datatype, shape = inputs[0]["datatype"], inputs[0]["shape"]
     if datatype not in _WIDTH:
-        raise Fault(f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}", "invalid")
+        raise Fault(
+            f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}", "invalid"
+        )
     if len(shape) != 4:
-        raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "invalid")
+        raise Fault(
+            f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "invalid"
+        )
     labels = [tensor for tensor in outputs if tensor["datatype"] in _WHOLE]
-    scores = [tensor for tensor in outputs if tensor["datatype"] in _REAL and len(tensor["shape"]) == 2]
+    scores = [
+        tensor for tensor in outputs if tensor["datatype"] in _REAL and len(tensor["shape"]) == 2
+    ]
     if not (labels or scores):
-        raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])", "invalid")
+        raise Fault(
+            "its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])",
+            "invalid",
+        )
     names = [found[0]["name"] if found else None for found in (labels, scores)]
-    return ModelCard(inputs[0]["name"], datatype, tuple(shape), *names, classes=scores[0]["shape"][1] if scores else -1)
+    return ModelCard(
+        inputs[0]["name"],
+        datatype,
+        tuple(shape),
+        *names,
+        classes=scores[0]["shape"][1] if scores else -1,
+    )
 
 
 def check_shape(card: ModelCard, image: tuple[int, ...]) -> None:
     """Raise ValueError if the service takes images of another shape (c, h, w)."""
     if any(wanted not in (-1, got) for wanted, got in zip(card.shape[1:], image)):
         raise ValueError(
-            f"the service takes images of shape (n, {', '.join(map(str, card.shape[1:]))}); got (n, "
+            f"the service takes images of shape (n, {', '.join(map(str, card.shape[1:]))}); got "
+            "(n, "
             f"{', '.join(map(str, image))}). Ask it with images of the data it was trained on."
         )
 
@@ -82,7 +100,9 @@ def write_question(card: ModelCard, images: Images) -> bytes:
 
 
 def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
-    """Read `count` labels, or the highest of each image's scores; raise a `Fault` if they are not there."""
+    """Read `count` labels, or the highest of each image's scores; raise a `Fault` if they are not
+    there.
+    """
     if card.labels is None:
         return read_scores(card, answer, count).argmax(axis=1).astype(np.int64)
     values = _numbers(answer, card.labels, count, "i")
@@ -96,7 +116,10 @@ def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
     values = _numbers(answer, card.scores, count, "if")
     classes = card.classes if card.classes > 0 else max(values.size // count, 1)
     if values.size != count * classes or (values.ndim > 1 and len(values) != count):
-        raise Fault(f"it must answer {count} times {classes} scores, and answered {values.size} numbers", "invalid")
+        raise Fault(
+            f"it must answer {count} times {classes} scores, and answered {values.size} numbers",
+            "invalid",
+        )
     with np.errstate(over="ignore"):
         if not np.isfinite(values.astype(np.float32)).all():
             raise Fault("its scores hold NaN or infinity", "invalid")
@@ -106,7 +129,11 @@ def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
 def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarray:
     """Return the numbers of one output: whole ones if `kinds`, numpy's letters, has no "f"."""
     outputs = answer.get("outputs") if isinstance(answer, dict) else None
-    named = [t for t in outputs if isinstance(t, dict) and t.get("name") == name] if isinstance(outputs, list) else []
+    named = (
+        [t for t in outputs if isinstance(t, dict) and t.get("name") == name]
+        if isinstance(outputs, list)
+        else []
+    )
     if len(named) != 1:
         raise Fault(f"its answer holds no output {name!r:.40}", "invalid")
     try:
@@ -115,10 +142,16 @@ def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarra
         raise Fault("its answer is a list of lists of unequal length", "invalid") from None
     wanted = "scores" if "f" in kinds else "whole numbers"
     if values.dtype.kind not in kinds:
-        raise Fault(f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}", "invalid")
+        raise Fault(
+            f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}",
+            "invalid",
+        )
     shape = named[0].get("shape")
     if isinstance(shape, list) and shape[:1] != [count]:
-        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}", "invalid")
+        raise Fault(
+            f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}",
+            "invalid",
+        )
     return values
 
 
@@ -132,15 +165,21 @@ def _tensors(answer: Any, which: str) -> list[dict[str, Any]]:
         shape = fields.get("shape")
         texts = isinstance(fields.get("name"), str) and isinstance(fields.get("datatype"), str)
         if not texts or not isinstance(shape, list) or not all(type(axis) is int for axis in shape):
-            raise Fault(f"its metadata must give name, datatype and shape of each of its {which}", "invalid")
+            raise Fault(
+                f"its metadata must give name, datatype and shape of each of its {which}", "invalid"
+            )
     return tensors
 
 
 def model_address(url: Any) -> tuple[str, str]:
-    """Return a model's address without '/infer', and the model's name in it, or say what is wrong with it."""
+    """Return a model's address without '/infer', and the model's name in it, or say what is wrong
+    with it.
+    """
     example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
     if not isinstance(url, str):
-        raise TypeError(f"{example}; got {type(url).__name__}. Pass service.url, or the address as text.")
+        raise TypeError(
+            f"{example}; got {type(url).__name__}. Pass service.url, or the address as text."
+        )
     address = url.strip().rstrip("/").removesuffix("/infer")
     try:
         parts = urlsplit(address)

@@ -1,4 +1,6 @@
-"""One bounded exchange over HTTP: what was sent, what came back, or a `Fault` that says why nothing did."""
+"""One bounded exchange over HTTP: what was sent, what came back, or a `Fault` that says why nothing
+did.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,8 @@ Kind = Literal["transient", "invalid", "refused", "unauthorized"]
 
 _sleep = time.sleep  # tests put a clock of their own here
 _ANSWER_BYTES = 16_000_000
-_FAILED_IN_A_ROW = 3  # after so many unanswered requests each further one is tried once only, until an answer comes
+# after so many unanswered requests each further one is tried once only, until an answer comes
+_FAILED_IN_A_ROW = 3
 
 
 class Fault(Exception):
@@ -32,8 +35,8 @@ class Fault(Exception):
     Parameters
     ----------
     reason : half a sentence, to follow "but"
-    kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more), "refused" (final) or
-        "unauthorized" (final for every further question too: the token)
+    kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more),
+        "refused" (final) or "unauthorized" (final for every further question too: the token)
     wait : seconds the service wants us to wait, if it said so
     """
 
@@ -43,7 +46,8 @@ class Fault(Exception):
 
 
 class Transport:
-    """One kept-alive connection; no exchange on it takes longer than `seconds`, whatever the other side does.
+    """One kept-alive connection; no exchange on it takes longer than `seconds`, whatever the other
+    side does.
 
     It is the only one to hold the token, and shows it to nobody but the service.
     """
@@ -56,7 +60,8 @@ class Transport:
         self._loopback = _is_loopback(parts.hostname or "")
         if token is not None and not self._secure and not self._loopback:
             warnings.warn(
-                f"the token will travel to {parts.hostname} in the clear, for everybody on the way to read. "
+                f"the token will travel to {parts.hostname} in the clear, for everybody on the way "
+                "to read. "
                 "Ask by https:// if the service can.",
                 stacklevel=3,
             )
@@ -73,9 +78,15 @@ class Transport:
         try:
             with (
                 self._deadline(),
-                self._open().stream(method, url, content=question, extensions=self._trace()) as reply,
+                self._open().stream(
+                    method, url, content=question, extensions=self._trace()
+                ) as reply,
             ):
-                status, wait, text = reply.status_code, reply.headers.get("retry-after", ""), _read_all(reply)
+                status, wait, text = (
+                    reply.status_code,
+                    reply.headers.get("retry-after", ""),
+                    _read_all(reply),
+                )
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Fault(f"this address cannot be used ({error})", "refused") from None
         except httpx.RequestError as error:
@@ -115,10 +126,12 @@ class Transport:
             )
         if fault.kind == "transient":
             return ConnectionError(
-                f"expected a model at {self._url}, but {fault.reason}. Is the service running, and is this its url?"
+                f"expected a model at {self._url}, but {fault.reason}. Is the service running, and "
+                "is this its url?"
             )
         return ValueError(
-            f"expected a model that speaks the Open Inference Protocol at {self._url}, but {fault.reason}. "
+            f"expected a model that speaks the Open Inference Protocol at {self._url}, but "
+            f"{fault.reason}. "
             "Compare the address with the service's url."
         )
 
@@ -154,7 +167,8 @@ class Transport:
     def _deadline(self) -> Iterator[None]:
         """Cut the connection when time is up.
 
-        The time-outs of httpx bound each read. A service that sends one byte now and then would pass them for days.
+        The time-outs of httpx bound each read. A service that sends one byte now and then would
+        pass them for days.
         """
         self._late = False
         timer = threading.Timer(self._seconds, self._cut)
@@ -179,10 +193,13 @@ class Transport:
             return Fault(f"no complete answer came within {self._seconds:g} s", "transient")
         if isinstance(error, httpx.ConnectError):
             return Fault("no connection could be made", "transient")
-        # httpx has one error for a line that went dead and for a service that speaks something else than HTTP.
+        # httpx has one error for a line that went dead and for a service that speaks something else
+        # than HTTP.
         message = str(error).lower()
         dead = "closed" in message or "disconnected" in message
-        if isinstance(error, httpx.DecodingError) or (isinstance(error, httpx.RemoteProtocolError) and not dead):
+        if isinstance(error, httpx.DecodingError) or (
+            isinstance(error, httpx.RemoteProtocolError) and not dead
+        ):
             return Fault("what it answered is not HTTP", "invalid")
         return Fault("the connection broke off before a complete answer came", "transient")
 
@@ -205,7 +222,9 @@ def _json(text: bytes) -> Any:
 
 
 def _said(text: bytes, token: str | None) -> str:
-    """Return the service's own words on a refusal, shortened, and without the token: they come from outside."""
+    """Return the service's own words on a refusal, shortened, and without the token: they come from
+    outside.
+    """
     with contextlib.suppress(Fault):
         answer = _json(text)
         if isinstance(answer, dict) and isinstance(answer.get("error"), str):
@@ -215,7 +234,9 @@ def _said(text: bytes, token: str | None) -> str:
 
 
 def _seconds(header: str) -> float | None:
-    """Return the seconds of a Retry-After header, at most 10; None without one (a date is not read)."""
+    """Return the seconds of a Retry-After header, at most 10; None without one (a date is not
+    read).
+    """
     try:
         seconds = float(header)
     except ValueError:
@@ -231,7 +252,9 @@ def _is_loopback(host: str) -> bool:
 
 
 def check_token(token: Any) -> str | None:
-    """Return a bearer token that can stand in a header, or say what is wrong with it without showing it."""
+    """Return a bearer token that can stand in a header, or say what is wrong with it without
+    showing it.
+    """
     if token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)):
         return token
     got = "text that is not" if isinstance(token, str) else f"a {type(token).__name__}"

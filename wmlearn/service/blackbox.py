@@ -1,8 +1,8 @@
 """The black box: a model that shows its answers and nothing else.
 
-It is in this process (`BlackBox`) or behind HTTP (`RemoteModel`). Both are a `Query`: images in, labels out, -1 where
-no answer came. Some tell their scores, too, by `scores`. Neither torch nor httpx is loaded before it is needed, so a
-judge can question a service on a machine without torch.
+It is in this process (`BlackBox`) or behind HTTP (`RemoteModel`). Both are a `Query`: images in,
+labels out, -1 where no answer came. Some tell their scores, too, by `scores`. Neither torch nor
+httpx is loaded before it is needed, so a judge can question a service on a machine without torch.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Metered:
 
     def __init__(self, budget: int | None) -> None:
         self.budget = (
-            None if budget is None else check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
+            None
+            if budget is None
+            else check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
         )
         self.queries = 0
         self.refused = 0
@@ -49,7 +51,8 @@ class BlackBox(Metered):
     model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
         It is never changed: one in training mode is copied before it answers in evaluation mode.
     budget : the most images it will ever answer; the rest get -1. None: no limit.
-    scores : whether it tells the probability of every class to whoever asks by `suspect.scores(images)`
+    scores : whether it tells the probability of every class to whoever asks by
+        `suspect.scores(images)`
 
     Attributes
     ----------
@@ -71,7 +74,9 @@ class BlackBox(Metered):
     BlackBox(Flatten, 2 images asked)
     """
 
-    def __init__(self, model: nn.Module, *, budget: int | None = None, scores: bool = False) -> None:
+    def __init__(
+        self, model: nn.Module, *, budget: int | None = None, scores: bool = False
+    ) -> None:
         super().__init__(budget)
         self.model = check_model(model)
         self._tells = check_kind(scores, "scores", bool, "True or False")
@@ -87,7 +92,8 @@ class BlackBox(Metered):
         return np.concatenate([labels, np.full(len(images) - granted, -1, dtype=np.int64)])
 
     def scores(self, images: Images) -> np.ndarray:
-        """Return the probability of each class, float32 (n, K); a row of NaN once the budget is spent.
+        """Return the probability of each class, float32 (n, K); a row of NaN once the budget is
+        spent.
 
         Parameters
         ----------
@@ -99,7 +105,10 @@ class BlackBox(Metered):
             If the box gives labels only.
         """
         if not self._tells:
-            raise ValueError("expected scores; this box gives labels only. Make it by BlackBox(model, scores=True).")
+            raise ValueError(
+                "expected scores; this box gives labels only. Make it by BlackBox(model, "
+                "scores=True)."
+            )
         granted, _, scores = self._predict(images)
         return np.pad(scores, ((0, len(images) - granted), (0, 0)), constant_values=np.nan)
 

@@ -27,19 +27,23 @@ Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so 
 
 
 class RemoteModel(Metered):
-    """A model behind HTTP, asked by the Open Inference Protocol (KServe v2: Triton, KServe, MLServer, `wm.serve`).
+    """A model behind HTTP, asked by the Open Inference Protocol (KServe v2: Triton, KServe,
+    MLServer, `wm.serve`).
 
-    The model's own description says, before any image is sent, how images travel and whether labels or scores come
-    back (of scores the highest counts). The first valid answer to a question is the one that counts. A lost answer
-    (time-out, broken connection, status 429 or 5xx) is asked for again, a senseless one once more, a refusal never.
+    The model's own description says, before any image is sent, how images travel and whether labels
+    or scores come back (of scores the highest counts). The first valid answer to a question is the
+    one that counts. A lost answer (time-out, broken connection, status 429 or 5xx) is asked for
+    again, a senseless one once more, a refusal never.
 
     Parameters
     ----------
     url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
     timeout : seconds that one request may take, all in all
-    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s, or as the service says, at most 10 s
+    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s, or as the service
+        says, at most 10 s
     budget : the most images that will ever be sent; the rest get -1. None: no limit.
-    token : the bearer token that the service wants to see, if it wants one; it is shown to nobody else
+    token : the bearer token that the service wants to see, if it wants one; it is shown to nobody
+        else
 
     Attributes
     ----------
@@ -51,7 +55,8 @@ class RemoteModel(Metered):
     Raises
     ------
     ValueError
-        If `url` is not the address of a model; on a call, if nothing but nonsense was ever answered.
+        If `url` is not the address of a model; on a call, if nothing but nonsense was ever
+        answered.
     ConnectionError
         On a call, if nothing was ever answered.
     PermissionError
@@ -64,7 +69,13 @@ class RemoteModel(Metered):
     """
 
     def __init__(
-        self, url: str, *, timeout: float = 10.0, retries: int = 4, budget: int | None = None, token: str | None = None
+        self,
+        url: str,
+        *,
+        timeout: float = 10.0,
+        retries: int = 4,
+        budget: int | None = None,
+        token: str | None = None,
     ) -> None:
         super().__init__(budget)
         self.url, self.name = _protocol.model_address(url)
@@ -73,16 +84,20 @@ class RemoteModel(Metered):
         self.retries = check_count(retries, "retries", low=0, high=20)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
         self._transport = Transport(self.url, seconds=seconds, retries=self.retries, token=token)
-        weakref.finalize(self, self._transport.close)  # the connection of a forgotten box is closed too
+        weakref.finalize(
+            self, self._transport.close
+        )  # the connection of a forgotten box is closed too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?
 
     def __call__(self, images: Images) -> Labels:
-        """Return the service's label for each image, shape (n,), as it came; -1 where no valid answer came.
+        """Return the service's label for each image, shape (n,), as it came; -1 where no valid
+        answer came.
 
         Parameters
         ----------
-        images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the service takes UINT8
+        images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
+            service takes UINT8
         """
         images = check_images(images)
         labels = np.full(len(images), -1, dtype=np.int64)
@@ -91,10 +106,11 @@ class RemoteModel(Metered):
         return labels
 
     def scores(self, images: Images) -> np.ndarray:
-        """Return the service's score for each class and image, float32 (n, K); a row of NaN where no answer came.
+        """Return the service's score for each class and image, float32 (n, K); a row of NaN where
+        no answer came.
 
-        Most services keep theirs to themselves; ours tells them under `ServiceOptions(scores=True)`. Each image
-        counts once.
+        Most services keep theirs to themselves; ours tells them under
+        `ServiceOptions(scores=True)`. Each image counts once.
 
         Parameters
         ----------
@@ -109,7 +125,9 @@ class RemoteModel(Metered):
         with self._lock:
             card = self._describe()
         if card.scores is None:
-            raise ValueError(f"expected scores; {self.url} gives labels only. Call the box itself: box(images).")
+            raise ValueError(
+                f"expected scores; {self.url} gives labels only. Call the box itself: box(images)."
+            )
         pieces = self._answers(images, _protocol.read_scores)
         classes = pieces[0][1].shape[1] if pieces else max(card.classes, 0)
         scores = np.full((len(images), classes), np.nan, dtype=np.float32)
@@ -118,7 +136,9 @@ class RemoteModel(Metered):
         return scores
 
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
-        """Ask batch by batch, and return what was answered, each piece with its place among the images."""
+        """Ask batch by batch, and return what was answered, each piece with its place among the
+        images.
+        """
         pieces: list[tuple[slice, np.ndarray]] = []
         if not len(images):
             return pieces
@@ -136,11 +156,15 @@ class RemoteModel(Metered):
                         fault, unauthorized = caught, caught.kind == "unauthorized"
                         missed = stop - start + unauthorized * max(len(images) - start - size, 0)
                         self.n_unreachable += missed
-                        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
+                        self.faults.append(
+                            f"{plural(missed, 'image')} got no valid answer: {fault.reason}."
+                        )
                         if unauthorized:  # it would refuse the others too, and need not see them
                             break
                     bar.update(stop - start)
-            if fault is not None and not (pieces if fault.kind == "unauthorized" else self._answered):
+            if fault is not None and not (
+                pieces if fault.kind == "unauthorized" else self._answered
+            ):
                 raise self._transport.failure(fault)
         return pieces
 
@@ -148,15 +172,26 @@ class RemoteModel(Metered):
         """Return a progress bar that appears if several requests take more than a second."""
         from tqdm.auto import tqdm
 
-        elsewhere = threading.current_thread() is not threading.main_thread()  # it would appear in some other cell
+        elsewhere = (
+            threading.current_thread() is not threading.main_thread()
+        )  # it would appear in some other cell
         hidden = count <= size or elsewhere or bool(os.environ.get("TQDM_DISABLE"))
-        return tqdm(total=count, desc=f"asking {self.name}", unit="image", leave=False, delay=1, disable=hidden)
+        return tqdm(
+            total=count,
+            desc=f"asking {self.name}",
+            unit="image",
+            leave=False,
+            delay=1,
+            disable=hidden,
+        )
 
     def _describe(self) -> ModelCard:
         """Return the model's description, fetched at first use."""
         if self._card is None:
             try:
-                self._card = self._transport.retry(lambda: _protocol.read_card(self._transport.fetch(self.url)))
+                self._card = self._transport.retry(
+                    lambda: _protocol.read_card(self._transport.fetch(self.url))
+                )
             except Fault as fault:
                 raise self._transport.failure(fault) from None
         return self._card

@@ -1,4 +1,6 @@
-"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP, with labels unless told otherwise."""
+"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP, with labels unless
+told otherwise.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ class Service:
         """Run the server in a thread with an event loop of its own, and wait until it answers."""
         self._server = _server(app)
         serving = self._server.serve(sockets=[listener])
-        self._thread = threading.Thread(target=asyncio.run, args=(serving,), name=f"service {self.name}", daemon=True)
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(serving,), name=f"service {self.name}", daemon=True
+        )
         _running[self.name] = self
         self._thread.start()
         deadline = time.monotonic() + _PATIENCE
@@ -88,18 +92,25 @@ class Service:
                 self.stop()
                 listener.close()
                 raise RuntimeError(
-                    f"expected service {self.name!r} to start within {_PATIENCE:g} s; it did not. Try again."
+                    f"expected service {self.name!r} to start within {_PATIENCE:g} s; it did not. "
+                    "Try again."
                 )
             time.sleep(0.002)
 
 
 def serve(
-    model: nn.Module, *, name: str = "model", host: str = "127.0.0.1", port: int = 0, options: ServiceOptions = _PLAIN
+    model: nn.Module,
+    *,
+    name: str = "model",
+    host: str = "127.0.0.1",
+    port: int = 0,
+    options: ServiceOptions = _PLAIN,
 ) -> Service:
-    """Put a model on the network: a real HTTP service that gives labels, and scores only if its options say so.
+    """Put a model on the network: a real HTTP service that gives labels, and scores only if its
+    options say so.
 
-    It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is stopped, Python
-    ends, or a model of the same name is served.
+    It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is
+    stopped, Python ends, or a model of the same name is served.
 
     Parameters
     ----------
@@ -107,7 +118,8 @@ def serve(
     name : letters, digits, dot, dash, underscore; part of the address
     host : the network address to listen on; the default is reached from this machine only
     port : the port to listen on; 0: any free one
-    options : how it behaves: labels or scores too, token, rate, latency, faults; by default it answers everybody, fast
+    options : how it behaves: labels or scores too, token, rate, latency, faults; by default it
+        answers everybody, fast
 
     Returns
     -------
@@ -138,11 +150,16 @@ def serve(
     shape = _input_shape(check_model(model))
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
-        raise ValueError(f"host must be an address to listen on; got {host!r}. Leave it out for this machine alone.")
+        raise ValueError(
+            f"host must be an address to listen on; got {host!r}. Leave it out for this machine "
+            "alone."
+        )
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
     check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
     log: list[Request] = []
-    app = application(name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, options)
+    app = application(
+        name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, options
+    )
     if name in _running:
         _running[name].stop()
     listener = _listen(host, port)
@@ -163,7 +180,8 @@ def _check_name(name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         better = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
         raise ValueError(
-            f"name must be letters, digits, '.', '_' or '-', a letter or digit first; got {name!r}. Try {better!r}."
+            "name must be letters, digits, '.', '_' or '-', a letter or digit first; got "
+            f"{name!r}. Try {better!r}."
         )
 
 
@@ -184,11 +202,13 @@ def _input_shape(model: nn.Module) -> tuple[int, int, int]:
 def _listen(host: str, port: int) -> socket.socket:
     """Return a listening socket, or say why there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only on sockets that name it;
-    # on others each answer waits 40 ms.
+    # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only on
+    # sockets that name it; on others each answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     if os.name == "posix":
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just freed may be taken again
+        listener.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a port just freed may be taken again
     try:
         listener.bind((host, port))
         listener.listen()
@@ -203,7 +223,9 @@ def _listen(host: str, port: int) -> socket.socket:
             if elsewhere
             else "Stop what holds the port, or pass port=0 to take a free one."
         )
-        raise OSError(f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}") from None
+        raise OSError(
+            f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}"
+        ) from None
     return listener
 
 
@@ -215,14 +237,18 @@ def _address(listener: socket.socket, name: str) -> str:
 
 
 def _server(app: Starlette) -> uvicorn.Server:
-    """Return a uvicorn server that leaves the process alone: its logging, its signals, its event loop."""
+    """Return a uvicorn server that leaves the process alone: its logging, its signals, its event
+    loop.
+    """
     import logging
 
     import uvicorn
 
     logger = logging.getLogger("uvicorn")
     if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # else Python prints the warnings of a logger that nobody set up
+        logger.addHandler(
+            logging.NullHandler()
+        )  # else Python prints the warnings of a logger that nobody set up
     config = uvicorn.Config(
         app,
         log_config=None,

@@ -1,4 +1,6 @@
-"""What all thefts share: how one is written and run, what the thief deploys in the end, and what it cost."""
+"""What all thefts share: how one is written and run, what the thief deploys in the end, and what it
+cost.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +42,13 @@ class Theft:
 
         Parameters
         ----------
-        owner : the owner's model; it is left as it was. A thief who may only ask makes a `BlackBox` of it first
+        owner : the owner's model; it is left as it was. A thief who may only ask makes a `BlackBox`
+            of it first
         context : what else the thief has
         """
         raise TypeError(
-            f"a theft must say in `deploy` what the thief deploys; {type(self).__name__} does not, so there is nothing "
+            f"a theft must say in `deploy` what the thief deploys; {type(self).__name__} does not, "
+            "so there is nothing "
             "to ask. Call it by itself."
         )
 
@@ -65,7 +69,9 @@ class ByAsking(Theft):
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
         """Commit the theft on the owner's service, and return what the thief deploys."""
         theft = context.seeded(self)
-        return Deployment.of(theft._made(BlackBox(owner, scores=theft._buys_scores), context), owner)
+        return Deployment.of(
+            theft._made(BlackBox(owner, scores=theft._buys_scores), context), owner
+        )
 
     @property
     def _buys_scores(self) -> bool:
@@ -78,7 +84,9 @@ class ByAsking(Theft):
 
 @dataclass(frozen=True)
 class _Plain(ByAsking):
-    """A function of one's own, from the owner's service and the loot to another service, as a theft."""
+    """A function of one's own, from the owner's service and the loot to another service, as a
+    theft.
+    """
 
     function: Callable[..., Any]
 
@@ -95,14 +103,17 @@ def as_theft(value: AnyTheft, name: str = "theft") -> Theft:
         return _Plain(check_query(value, name))
     if type(value).deploy is Theft.deploy:
         raise TypeError(
-            f"{name} must be a theft that deploys a model; got {shown(value)}, which deploys none. Call it by itself, "
+            f"{name} must be a theft that deploys a model; got {shown(value)}, which deploys none. "
+            "Call it by itself, "
             "or give it a `deploy`."
         )
     return value
 
 
 def check_strength(value: object, name: str, *, most: float) -> float:
-    """Return a number from 0, at which a theft changes nothing, to `most`; or say what is wrong with it."""
+    """Return a number from 0, at which a theft changes nothing, to `most`; or say what is wrong
+    with it.
+    """
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == 0:
         return 0.0
     return check_number(value, name, above=0, at_most=most, hint="Or 0, which changes nothing.")

@@ -42,12 +42,18 @@ class Context:
 
     @classmethod
     def of(cls, data: Splits, network: Network, seed: int) -> Context:
-        """Return what a thief of a task has: its `loot`, and a network like the owner's with other first weights."""
+        """Return what a thief of a task has: its `loot`, and a network like the owner's with other
+        first weights.
+        """
         return cls(data.loot, lambda: network(data, seed=(seed + _ANOTHER) % 2**32), seed)
 
     def seeded(self, theft: T) -> T:
         """Return a theft as it is run here: one that has a seed gets the one of this context."""
-        if self.seed is None or not is_dataclass(theft) or "seed" not in {field.name for field in fields(theft)}:
+        if (
+            self.seed is None
+            or not is_dataclass(theft)
+            or "seed" not in {field.name for field in fields(theft)}
+        ):
             return theft
         return replace(theft, seed=self.seed)
 
@@ -112,8 +118,9 @@ class Deployment:
     query : what the thief's customers ask
     model : the network behind it
     cost : what it cost the thief
-    surrogate : how the network was made; None where it is the owner's own, with something in front of it. A theft of
-        your own that trains gives one, so `wm.sweep` can tell a training that was interrupted from a whole one
+    surrogate : how the network was made; None where it is the owner's own, with something in front
+        of it. A theft of your own that trains gives one, so `wm.sweep` can tell a training that was
+        interrupted from a whole one
     """
 
     query: Query
@@ -123,10 +130,14 @@ class Deployment:
 
     @classmethod
     def of(cls, made: Surrogate | Query, owner: nn.Module) -> Deployment:
-        """Return the deployment of what a theft has made: a new network, or something in front of the owner's."""
+        """Return the deployment of what a theft has made: a new network, or something in front of
+        the owner's.
+        """
         if not isinstance(made, Surrogate):
             return cls(made, owner)
-        return cls(BlackBox(made.model), made.model, Cost(made.images, made.queries, made.seconds), made)
+        return cls(
+            BlackBox(made.model), made.model, Cost(made.images, made.queries, made.seconds), made
+        )
 
     @property
     def interrupted(self) -> bool:

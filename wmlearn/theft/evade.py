@@ -1,7 +1,8 @@
-"""Thieves who leave the model as it is and put something in front of it, so that the secret questions miss.
+"""Thieves who leave the model as it is and put something in front of it, so that the secret
+questions miss.
 
-Each is a noun that is called on a service, images in and labels out, and returns another such service. `Vote` is such
-a service itself, made of several.
+Each is a noun that is called on a service, images in and labels out, and returns another such
+service. `Vote` is such a service itself, made of several.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ from wmlearn.theft._base import ByAsking, check_strength
 
 
 class _Filter(ByAsking):
-    """What changes each image before the model sees it, as each says in `_change`: perhaps only the triggers mind."""
+    """What changes each image before the model sees it, as each says in `_change`: perhaps only the
+    triggers mind.
+    """
 
     def __call__(self, query: Query, loot: Split | None = None) -> Query:
         """Return the service with the filter in front of it.
@@ -69,13 +72,16 @@ class Jpeg(_Filter):
     def _saved(self, image: np.ndarray) -> np.ndarray:
         """Return one image, uint8 (c, h, w), as it comes back from the file."""
         file = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture(image))).save(file, "JPEG", quality=self.quality)
+        Image.fromarray(np.ascontiguousarray(picture(image))).save(
+            file, "JPEG", quality=self.quality
+        )
         return np.atleast_3d(np.asarray(Image.open(file))).transpose(2, 0, 1)
 
 
 @dataclass(frozen=True, repr=False)
 class Blur(_Filter):
-    """Smear every image a little: small letters and single dots run together, a digit stays a digit.
+    """Smear every image a little: small letters and single dots run together, a digit stays a
+    digit.
 
     Parameters
     ----------
@@ -130,11 +136,13 @@ class Squeeze(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class AddNoise(_Filter):
-    """Add Gaussian noise to every image; the same image always gets the same, so that asking twice teaches nothing.
+    """Add Gaussian noise to every image; the same image always gets the same, so that asking twice
+    teaches nothing.
 
     Parameters
     ----------
-    sigma : its standard deviation, in units of the full range from black to white, 0 to 10; 0 changes nothing
+    sigma : its standard deviation, in units of the full range from black to white, 0 to 10; 0
+        changes nothing
     seed : draws the noise, together with the image
 
     Source
@@ -163,9 +171,9 @@ class AddNoise(_Filter):
 class RejectUnusual(ByAsking):
     """An out-of-distribution query detector: answer at random whatever does not look like the task.
 
-    A secret question rarely does. Unusual is an image whose nearest neighbour among the thief's own is farther away, in
-    pixels, than it is for all but a share of these themselves. That share of honest customers gets dice, too, and does
-    not know.
+    A secret question rarely does. Unusual is an image whose nearest neighbour among the thief's own
+    is farther away, in pixels, than it is for all but a share of these themselves. That share of
+    honest customers gets dice, too, and does not know.
 
     Parameters
     ----------
@@ -174,8 +182,9 @@ class RejectUnusual(ByAsking):
 
     Source
     ------
-    Hitaj, Hitaj and Mancini (2019), "Evasion attacks against watermarking techniques". They train a network to detect;
-    we measure a distance, which works where images of a task resemble each other, as digits do.
+    Hitaj, Hitaj and Mancini (2019), "Evasion attacks against watermarking techniques". They train a
+    network to detect; we measure a distance, which works where images of a task resemble each
+    other, as digits do.
 
     Examples
     --------
@@ -196,11 +205,14 @@ class RejectUnusual(ByAsking):
         Parameters
         ----------
         query : the service, such as `BlackBox(model)`
-        loot : images of the thief's own, at least two, and their labels: what is usual, and which classes there are
+        loot : images of the thief's own, at least two, and their labels: what is usual, and which
+            classes there are
         """
         check_query(query, "query")
         if len(check_kind(loot, "loot", Split, "such as data.loot")) < 2:
-            raise ValueError(f"loot must hold two images or more, to know what is usual; got {len(loot)}.")
+            raise ValueError(
+                f"loot must hold two images or more, to know what is usual; got {len(loot)}."
+            )
         own, classes = loot.images, int(loot.labels.max()) + 1
         limit = np.quantile(_nearest(own, own, themselves=True), 1 - self.share, method="higher")
 
@@ -214,14 +226,16 @@ class RejectUnusual(ByAsking):
 
 
 class Vote:
-    """Ask several stolen models, and answer what most of them say: each has another owner's watermark, or none.
+    """Ask several stolen models, and answer what most of them say: each has another owner's
+    watermark, or none.
 
-    On a secret question they disagree, and lots decide: of few voters, the owner's often enough to show. The more there
-    are, the likelier two of the others agree by chance and outvote it.
+    On a secret question they disagree, and lots decide: of few voters, the owner's often enough to
+    show. The more there are, the likelier two of the others agree by chance and outvote it.
 
     Parameters
     ----------
-    queries : the services; of different owners, for copies of one model know the same secrets and outvote nobody
+    queries : the services; of different owners, for copies of one model know the same secrets and
+        outvote nobody
     seed : draws which answer counts where several have the most votes, together with the image
 
     Source
@@ -237,32 +251,49 @@ class Vote:
 
     def __init__(self, queries: Sequence[Query], *, seed: int = 0) -> None:
         if not isinstance(queries, Sequence):
-            raise TypeError(f"queries must be a list of services; got {shown(queries)}. Pass [box, another, third].")
-        self.queries = tuple(check_query(query, f"queries[{place}]") for place, query in enumerate(queries))
+            raise TypeError(
+                f"queries must be a list of services; got {shown(queries)}. Pass [box, another, "
+                "third]."
+            )
+        self.queries = tuple(
+            check_query(query, f"queries[{place}]") for place, query in enumerate(queries)
+        )
         check_count(len(self.queries), "the number of voters", low=1)
         self.seed = check_seed(seed)
 
     def __call__(self, images: Images) -> Labels:
-        """Return the label that most voters give each image, shape (n,); who does not answer (-1) has no vote."""
+        """Return the label that most voters give each image, shape (n,); who does not answer (-1)
+        has no vote.
+        """
         images = check_images(images)
         labels = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
-        votes = (labels[:, None] == labels).sum(1) * (labels >= 0)  # (voters, n): how many say the same
+        votes = (labels[:, None] == labels).sum(1) * (
+            labels >= 0
+        )  # (voters, n): how many say the same
         tie_breaks = [
             _rng(self.seed, image).rand(len(labels)) for image in images
         ]  # below one vote: they part only equals
-        return labels[(votes + np.reshape(tie_breaks, (-1, len(labels))).T).argmax(0), np.arange(len(images))]
+        return labels[
+            (votes + np.reshape(tie_breaks, (-1, len(labels))).T).argmax(0), np.arange(len(images))
+        ]
 
     def __repr__(self) -> str:
         return f"Vote({len(self.queries)} models)"
 
 
 def _rng(seed: int, image: np.ndarray) -> np.random.RandomState:
-    """Return a generator that belongs to an image, however many are asked at once and in whatever order."""
-    return stable_rng([seed, *np.frombuffer(hashlib.sha256(image.tobytes()).digest(), ">u4").tolist()])
+    """Return a generator that belongs to an image, however many are asked at once and in whatever
+    order.
+    """
+    return stable_rng(
+        [seed, *np.frombuffer(hashlib.sha256(image.tobytes()).digest(), ">u4").tolist()]
+    )
 
 
 def _nearest(images: Images, own: Images, *, themselves: bool = False) -> np.ndarray:
-    """Return each image's distance to the nearest of one's own, shape (n,); never to itself, if they are these."""
+    """Return each image's distance to the nearest of one's own, shape (n,); never to itself, if
+    they are these.
+    """
     b = own.reshape(len(own), -1)
     a = images.reshape(-1, b.shape[1])
     squares = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)

@@ -37,11 +37,13 @@ class Inverted:
     sure: np.ndarray
 
     def resemblance(self, images: Images, labels: Labels) -> np.ndarray:
-        """Return how much each image resembles what was found for its label: the correlation of their pixels.
+        """Return how much each image resembles what was found for its label: the correlation of
+        their pixels.
 
         Parameters
         ----------
-        images : such as `triggers.images`, float (n, c, h, w); or, for the trigger alone, its ink on black
+        images : such as `triggers.images`, float (n, c, h, w); or, for the trigger alone, its ink
+            on black
         labels : such as `triggers.labels`, int (n,)
 
         Returns
@@ -60,22 +62,25 @@ class Inverted:
 
 @dataclass(frozen=True, repr=False)
 class InvertModel(Theft):
-    """Change an image, pixel by pixel, until the model takes it for a class: what it then shows, the model expects.
+    """Change an image, pixel by pixel, until the model takes it for a class: what it then shows,
+    the model expects.
 
-    A thief hopes to read the secret words this way. There are many images that a network takes for a 7, and most look
-    like nothing at all.
+    A thief hopes to read the secret words this way. There are many images that a network takes for
+    a 7, and most look like nothing at all.
 
     Parameters
     ----------
     start : "blank" (black), "noise", or "loot" (for each class, an image of another one)
-    steps : at most so many, at least 1; an image that the model takes for its class with 99 % is left alone
+    steps : at most so many, at least 1; an image that the model takes for its class with 99 % is
+        left alone
     lr : how far each step goes, as a share of the range from black to white
     seed : draws the noise
 
     Source
     ------
-    Fredrikson, Jha and Ristenpart (2015). They climb the probability; we its logarithm, whose slope can be felt from
-    far below, and each step has the same length. Zhang et al. (2018) try it from all three starts.
+    Fredrikson, Jha and Ristenpart (2015). They climb the probability; we its logarithm, whose slope
+    can be felt from far below, and each step has the same length. Zhang et al. (2018) try it from
+    all three starts.
 
     Examples
     --------
@@ -101,7 +106,8 @@ class InvertModel(Theft):
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot : images of the thief's own; only "loot" starts from them, the others take their shape and classes
+        loot : images of the thief's own; only "loot" starts from them, the others take their shape
+            and classes
         """
         check_fits(model, loot, "loot")
         model = own_copy(model).eval().requires_grad_(False)
@@ -129,4 +135,8 @@ class InvertModel(Theft):
         if self.start == "loot":
             others = [np.flatnonzero(loot.labels != label)[label:][:1] for label in range(shape[0])]
             return torch.from_numpy(loot.images[np.concatenate(others)])
-        return torch.zeros(shape) if self.start == "blank" else torch.rand(shape, generator=torch_generator(self.seed))
+        return (
+            torch.zeros(shape)
+            if self.start == "blank"
+            else torch.rand(shape, generator=torch_generator(self.seed))
+        )

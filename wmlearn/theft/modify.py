@@ -1,4 +1,6 @@
-"""Thieves who hold the weights, and those of them who need the file alone: it is altered, nothing is trained."""
+"""Thieves who hold the weights, and those of them who need the file alone: it is altered, nothing
+is trained.
+"""
 
 from __future__ import annotations
 
@@ -28,20 +30,29 @@ Layer = nn.Conv2d | nn.Linear
 
 
 class Modification(Theft):
-    """Base of the thefts that modify the weights: copies the model, calls `_alter`, records the time."""
+    """Base of the thefts that modify the weights: copies the model, calls `_alter`, records the
+    time.
+    """
 
     trains: ClassVar[bool] = False  # on images of the thief's own
 
     def __call__(
-        self, model: nn.Module, loot: Split | None = None, *, on_epoch: OnEpoch | None = None, threads: int = 1
+        self,
+        model: nn.Module,
+        loot: Split | None = None,
+        *,
+        on_epoch: OnEpoch | None = None,
+        threads: int = 1,
     ) -> Surrogate:
         """Return an altered copy of the model.
 
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot : the images and labels that the thief holds, for instance `data.loot`; whoever does not train needs none
-        on_epoch : called after each epoch; returning True ends the theft there, and what was done is kept
+        loot : the images and labels that the thief holds, for instance `data.loot`; whoever does
+            not train needs none
+        on_epoch : called after each epoch; returning True ends the theft there, and what was done
+            is kept
         threads : of the processor, where it trains; as for `wm.fit`
         """
         if self.trains:
@@ -60,16 +71,17 @@ class Modification(Theft):
 
 @dataclass(frozen=True, repr=False)
 class Prune(Modification):
-    """Set the smallest weights to zero, or take whole channels out: what is small will not be missed.
+    """Set the smallest weights to zero, or take whole channels out: what is small will not be
+    missed.
 
-    Networks hold far more weights than their task needs. A thief hopes that the watermark lives in those that the
-    task does not use; mostly the two share the same ones, and the task goes first.
+    Networks hold far more weights than their task needs. A thief hopes that the watermark lives in
+    those that the task does not use; mostly the two share the same ones, and the task goes first.
 
     Parameters
     ----------
     fraction : how much goes, 0 to 1; 0 changes nothing
-    by : "weight", the smallest of all weights of convolutions and linear layers; or "channel", of each convolution
-        those filters whose weights are smallest in sum
+    by : "weight", the smallest of all weights of convolutions and linear layers; or "channel", of
+        each convolution those filters whose weights are smallest in sum
 
     Source
     ------
@@ -91,7 +103,9 @@ class Prune(Modification):
     def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
         if self.by == "channel":
             for layer in layers_of(model, nn.Conv2d):
-                drop_channels(model, layer, self.fraction, layer.weight.detach().abs().flatten(1).sum(1))
+                drop_channels(
+                    model, layer, self.fraction, layer.weight.detach().abs().flatten(1).sum(1)
+                )
             return model, UNTRAINED
         layers = [(layer, "weight") for layer in layers_of(model)]
         prune.global_unstructured(layers, prune.L1Unstructured, amount=float(self.fraction))
@@ -102,9 +116,11 @@ class Prune(Modification):
 
 @dataclass(frozen=True, repr=False)
 class Quantize(Modification):
-    """Round the weights to few bits, as whoever ships to a telephone does anyway; perhaps the watermark is in the rest.
+    """Round the weights to few bits, as whoever ships to a telephone does anyway; perhaps the
+    watermark is in the rest.
 
-    Each layer's weights move to the nearest of 2 ** bits equally spaced values between its smallest and its largest.
+    Each layer's weights move to the nearest of 2 ** bits equally spaced values between its smallest
+    and its largest.
 
     Parameters
     ----------
@@ -112,7 +128,8 @@ class Quantize(Modification):
 
     Source
     ------
-    The affine scheme of Jacob et al. (2018), for weights only, without their training; Lukas et al. (2022) take 5 bits.
+    The affine scheme of Jacob et al. (2018), for weights only, without their training; Lukas et al.
+    (2022) take 5 bits.
 
     Examples
     --------
@@ -141,7 +158,8 @@ class PerturbWeights(Modification):
 
     Parameters
     ----------
-    sigma : standard deviation of the Gaussian noise, in units of that of the layer's weights, 0 to 10
+    sigma : standard deviation of the Gaussian noise, in units of that of the layer's weights, 0 to
+        10
     seed : draws the noise
 
     Source
@@ -170,12 +188,17 @@ class PerturbWeights(Modification):
         return model, UNTRAINED
 
 
-def layers_of(model: nn.Module, kinds: type | tuple[type, ...] = (nn.Conv2d, nn.Linear)) -> list[Layer]:
+def layers_of(
+    model: nn.Module, kinds: type | tuple[type, ...] = (nn.Conv2d, nn.Linear)
+) -> list[Layer]:
     """Return the layers of a kind, in the order of the model, or say that it has none."""
     found = [part for part in model.modules() if isinstance(part, kinds)]
     if not found:
         wanted = "a convolution" if kinds is nn.Conv2d else "a convolution or a linear layer"
-        raise ValueError(f"model must have {wanted} to alter; {type(model).__name__} has none. Take another theft.")
+        raise ValueError(
+            f"model must have {wanted} to alter; {type(model).__name__} has none. Take another "
+            "theft."
+        )
     return found
 
 
@@ -187,7 +210,9 @@ def normalised(model: nn.Module, layer: Layer) -> nn.Module | None:
 
 @torch.no_grad()
 def drop_channels(model: nn.Module, layer: nn.Conv2d, fraction: float, worth: Tensor) -> None:
-    """Silence the channels of a convolution that are worth least, biases and batch normalisation included."""
+    """Silence the channels of a convolution that are worth least, biases and batch normalisation
+    included.
+    """
     out = worth.argsort(stable=True)[: round(fraction * len(worth))]
     for part in filter(None, (layer, normalised(model, layer))):
         for weights in part.parameters():

@@ -13,7 +13,15 @@ from wmlearn._checks import check_choice, check_count, check_kind, check_number,
 from wmlearn._random import seeded
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import Triggers
-from wmlearn.theft.modify import Altered, HowToRun, Modification, check_strength, drop_channels, layers_of, normalised
+from wmlearn.theft.modify import (
+    Altered,
+    HowToRun,
+    Modification,
+    check_strength,
+    drop_channels,
+    layers_of,
+    normalised,
+)
 from wmlearn.training._inference import predict
 from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.schedule import Schedule
@@ -24,9 +32,10 @@ from wmlearn.watermarks.embedding import embed
 class FineTune(Modification):
     """Go on training the model on images of the thief's own.
 
-    The most natural theft: hardly anybody deploys a stolen model as it is. Four kinds have names in the literature:
-    FTAL (all layers, the default), FTLL (the last layer), RTAL and RTLL (the same two, after the last layer was
-    thrown away and drawn anew: a thief who wants other classes has to).
+    The most natural theft: hardly anybody deploys a stolen model as it is. Four kinds have names in
+    the literature: FTAL (all layers, the default), FTLL (the last layer), RTAL and RTLL (the same
+    two, after the last layer was thrown away and drawn anew: a thief who wants other classes has
+    to).
 
     Parameters
     ----------
@@ -38,12 +47,14 @@ class FineTune(Modification):
 
     Source
     ------
-    The four names are those of Adi et al. (2018); table 5 of Zhang et al. (2018), who give neither rate nor epochs.
+    The four names are those of Adi et al. (2018); table 5 of Zhang et al. (2018), who give neither
+    rate nor epochs.
 
     Examples
     --------
     >>> FineTune(epochs=3), FineTune(layers="last", reset=True)
-    (FineTune(epochs=3, lr=0.001, seed=0), FineTune(epochs=3, lr=0.001, seed=0, layers='last', reset=True))
+    (FineTune(epochs=3, lr=0.001, seed=0), FineTune(epochs=3, lr=0.001, seed=0, layers='last',
+    reset=True))
     """
 
     trains = True
@@ -55,7 +66,9 @@ class FineTune(Modification):
     reset: bool = False
 
     def __post_init__(self) -> None:
-        check_count(self.epochs, "epochs", low=1, hint="For instance FineTune(epochs=3)(model, loot).")
+        check_count(
+            self.epochs, "epochs", low=1, hint="For instance FineTune(epochs=3)(model, loot)."
+        )
         check_number(self.lr, "lr", above=0, below=10)
         check_seed(self.seed)
         check_choice(self.layers, "layers", ["all", "last"])
@@ -82,10 +95,12 @@ class FineTune(Modification):
 
 @dataclass(frozen=True, repr=False)
 class FinePrune(Modification):
-    """Take out the channels that sleep on ordinary images, then fine-tune: the thief who knows about backdoors.
+    """Take out the channels that sleep on ordinary images, then fine-tune: the thief who knows
+    about backdoors.
 
-    A trigger must be recognised somewhere, perhaps by channels that nothing else wakes. So the thief shows the model
-    their own images, notes which channels of the last convolution stay silent, and removes the sleepiest.
+    A trigger must be recognised somewhere, perhaps by channels that nothing else wakes. So the
+    thief shows the model their own images, notes which channels of the last convolution stay
+    silent, and removes the sleepiest.
 
     Parameters
     ----------
@@ -94,7 +109,8 @@ class FinePrune(Modification):
 
     Source
     ------
-    Liu, Dolan-Gavitt and Garg (2018), "Fine-pruning". They prune until the accuracy falls; here the fraction is given.
+    Liu, Dolan-Gavitt and Garg (2018), "Fine-pruning". They prune until the accuracy falls; here the
+    fraction is given.
 
     Examples
     --------
@@ -118,21 +134,25 @@ class FinePrune(Modification):
     def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
         last = layers_of(model, nn.Conv2d)[-1]
         drop_channels(model, last, self.fraction, _activity(model, last, loot))
-        # What was set to zero before a ReLU gets no gradient there, so that it stays so while the rest learns.
+        # What was set to zero before a ReLU gets no gradient there, so that it stays so while the
+        # rest learns.
         return self._tune()._alter(model, loot, how)
 
 
 @dataclass(frozen=True, repr=False)
 class Overwrite(Modification):
-    """Embed a watermark of the thief's own over the owner's, so each can show theirs in the same model.
+    """Embed a watermark of the thief's own over the owner's, so each can show theirs in the same
+    model.
 
-    Whether the first one is still there is measured; who was first, no watermark can say: it takes a dated seal.
+    Whether the first one is still there is measured; who was first, no watermark can say: it takes
+    a dated seal.
 
     Parameters
     ----------
-    triggers : the thief's trigger set, made from the loot: `Content()(replace(data, train=data.loot), n=150)`; its key
-        is not kept
-    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question is answered, as `embed` does
+    triggers : the thief's trigger set, made from the loot: `Content()(replace(data,
+        train=data.loot), n=150)`; its key is not kept
+    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question is answered, as
+        `embed` does
     seed : the order of the images
 
     Source
@@ -164,10 +184,14 @@ class Overwrite(Modification):
 
 
 def _activity(model: nn.Module, layer: nn.Conv2d, loot: Split) -> Tensor:
-    """Return how much each channel of a convolution says on average, behind its ReLU, shape (channels,)."""
+    """Return how much each channel of a convolution says on average, behind its ReLU, shape
+    (channels,).
+    """
     activations: list[Tensor] = []
     source = normalised(model, layer) or layer
-    hook = source.register_forward_hook(lambda _, __, out: activations.append(out.relu().mean((2, 3))))
+    hook = source.register_forward_hook(
+        lambda _, __, out: activations.append(out.relu().mean((2, 3)))
+    )
     predict(model, loot.pixels)
     hook.remove()
     return torch.cat(activations).mean(0)

@@ -1,4 +1,5 @@
-"""One pass through a network, as a black box answers: whatever network it is, and without changing it.
+"""One pass through a network, as a black box answers: whatever network it is, and without changing
+it.
 
 torch is loaded when something is asked, not before.
 """
@@ -33,18 +34,22 @@ def check_model(model: Any) -> nn.Module:
 
 
 def check_fits(model: Any, part: Any, what: str) -> None:
-    """Say what is wrong with a model, or with the images it is to learn or to answer, before torch says it its way."""
+    """Say what is wrong with a model, or with the images it is to learn or to answer, before torch
+    says it its way.
+    """
     check_model(model)
     if not isinstance(part, Split):
         raise TypeError(
-            f"{what} must be images with their labels (a Split); got {shown(part)}. Pass one, as data.loot is."
+            f"{what} must be images with their labels (a Split); got {shown(part)}. Pass one, as "
+            "data.loot is."
         )
     if not len(part):
         raise ValueError(f"{what} must hold at least one image; got none. Look at what chose them.")
     shape = tuple(getattr(model, "input_shape", part.shape))
     if part.shape != shape:
         raise ValueError(
-            f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model made for these data."
+            f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model "
+            "made for these data."
         )
     if hasattr(model, "classes"):
         check_labels(part.labels, count=len(part), classes=model.classes, what=f"labels of {what}")
@@ -52,23 +57,29 @@ def check_fits(model: Any, part: Any, what: str) -> None:
     needed = int(part.labels.max()) + 1
     if scores.shape[1] < needed:
         raise ValueError(
-            f"model must give one image scores of shape (1, {needed}) or wider, for {what} have labels up to "
+            f"model must give one image scores of shape (1, {needed}) or wider, for {what} have "
+            "labels up to "
             f"{needed - 1}; got {scores.shape}. End it with a linear layer of {needed} outputs."
         )
 
 
 def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarray]:
-    """Return each image's class of highest score, int64 (n,), and the probabilities, float32 (n, classes).
+    """Return each image's class of highest score, int64 (n,), and the probabilities, float32 (n,
+    classes).
 
     Parameters
     ----------
-    model : it answers in evaluation mode, where nothing is drawn and nothing learnt, and is left as it was
-    images : float in [0, 1], or 8-bit pixels, shape (n, c, h, w); they follow the model's device and dtype
+    model : it answers in evaluation mode, where nothing is drawn and nothing learnt, and is left as
+        it was
+    images : float in [0, 1], or 8-bit pixels, shape (n, c, h, w); they follow the model's device
+        and dtype
     """
     import torch
 
     if any(part.training for part in model.modules()):
-        model = copy.deepcopy(model).eval()  # never switch the caller's: another thread may be training it
+        model = copy.deepcopy(
+            model
+        ).eval()  # never switch the caller's: another thread may be training it
     weight = weight_of(model)
     labels = np.empty(len(images), dtype=np.int64)
     rows = [np.empty((0, 0), dtype=np.float32)] * (not len(images))
@@ -96,7 +107,9 @@ def _check_scores(scores: Any, count: int) -> None:
 
 
 def weight_of(model: nn.Module) -> Tensor:
-    """Return the first weight of a network, whose device and dtype its images follow; an empty one if it has none."""
+    """Return the first weight of a network, whose device and dtype its images follow; an empty one
+    if it has none.
+    """
     import torch
 
     floats = (weight for weight in model.parameters() if weight.is_floating_point())

@@ -1,7 +1,8 @@
-"""On how many threads torch calculates: on one unless told otherwise, and the caller's setting is put back.
+"""On how many threads torch calculates: on one unless told otherwise, and the caller's setting is
+put back.
 
-On networks as small as these more threads gain little, take several times as long beside busy neighbours, and give
-other last digits: docs/results/threads.csv.
+On networks as small as these more threads gain little, take several times as long beside busy
+neighbours, and give other last digits: docs/results/threads.csv.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ _lock = threading.Lock()
 
 def check_threads(threads: int) -> int:
     """Return a number of threads, or say what is wrong with it."""
-    return check_count(threads, "threads", low=1, high=MOST, hint="Leave it out: one is best on small networks.")
+    return check_count(
+        threads, "threads", low=1, high=MOST, hint="Leave it out: one is best on small networks."
+    )
 
 
 @contextmanager
@@ -39,9 +42,10 @@ def torch_threads(threads: int) -> Iterator[None]:
 def _set_here(threads: int) -> None:
     """Set torch's number of threads for the running Python thread alone.
 
-    torch keeps one number for each Python thread and one that new ones begin with, and sets both at once. Were the
-    second not put back, a thread that starts during a training would keep the training's number, and of two trainings
-    that overlap, one would leave its number to whatever comes later.
+    torch keeps one number for each Python thread and one that new ones begin with, and sets both at
+    once. Were the second not put back, a thread that starts during a training would keep the
+    training's number, and of two trainings that overlap, one would leave its number to whatever
+    comes later.
     """
     with _lock, ThreadPoolExecutor(1) as new_thread:
         begins_with = new_thread.submit(torch.get_num_threads).result()

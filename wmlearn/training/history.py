@@ -1,4 +1,6 @@
-"""How long and how fast to train, and how a training went: one record an epoch, and what came of it."""
+"""How long and how fast to train, and how a training went: one record an epoch, and what came of
+it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ class Epoch(NamedTuple):
     watermark_accuracy: float = float("nan")  # questions answered as sealed, 0 to 1
 
 
-OnEpoch = Callable[[Epoch], object]  # called after every epoch; returning True ends the training there
+OnEpoch = Callable[
+    [Epoch], object
+]  # called after every epoch; returning True ends the training there
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,8 @@ class History:
     ----------
     epochs : one `Epoch` each
     stopped : whether it was stopped early, by `on_epoch` or by hand
-    interrupted : whether that was by hand (the stop button, Ctrl+C): what is there is not what was asked for
+    interrupted : whether that was by hand (the stop button, Ctrl+C): what is there is not what was
+        asked for
     """
 
     epochs: tuple[Epoch, ...]
@@ -48,10 +53,14 @@ class History:
         import pandas as pd
 
         frame = pd.DataFrame(self.epochs, columns=Epoch._fields)
-        return frame[[name for name in frame if name in ("epoch", "loss") or frame[name].notna().any()]]
+        return frame[
+            [name for name in frame if name in ("epoch", "loss") or frame[name].notna().any()]
+        ]
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw task and watermark accuracy epoch by epoch (the loss, where neither was measured); return the axes."""
+        """Draw task and watermark accuracy epoch by epoch (the loss, where neither was measured);
+        return the axes.
+        """
         import seaborn as sns
 
         frame = self.to_frame()
@@ -83,5 +92,7 @@ class Fitted:
         return self.history.epochs[-1].task_accuracy if self.history.epochs else float("nan")
 
     def __repr__(self) -> str:
-        known = "" if np.isnan(self.task_accuracy) else f", task accuracy {percent(self.task_accuracy)}"
+        known = (
+            "" if np.isnan(self.task_accuracy) else f", task accuracy {percent(self.task_accuracy)}"
+        )
         return f"Fitted({self.history!r}{known})"

@@ -1,7 +1,8 @@
 """Training in memory: the whole data set is one tensor, and a batch is a handful of its rows.
 
-A `DataLoader` would collate the same images one by one; on a data set that fits in memory that costs six times the
-training itself. It also draws from torch's global generator, so that merely evaluating would change what is learnt.
+A `DataLoader` would collate the same images one by one; on a data set that fits in memory that
+costs six times the training itself. It also draws from torch's global generator, so that merely
+evaluating would change what is learnt.
 """
 
 from __future__ import annotations
@@ -29,10 +30,14 @@ from wmlearn.training._threads import check_threads, torch_threads
 from wmlearn.training.history import Epoch, Fitted, History, OnEpoch
 from wmlearn.training.schedule import BATCH, Rate, Schedule
 
-Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]  # of a batch: images (n, c, h, w), labels (n,)
+Loss = Callable[
+    [nn.Module, Tensor, Tensor, torch.Generator], Tensor
+]  # of a batch: images (n, c, h, w), labels (n,)
 
 
-def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+def cross_entropy(
+    model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+) -> Tensor:
     """Return how badly a model answers a batch, in nats."""
     return functional.cross_entropy(model(images), labels)
 
@@ -50,16 +55,20 @@ def fit(
 
     Parameters
     ----------
-    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; the copy trains on its device and in its dtype
-    data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is measured
+    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; the copy trains on its device
+        and in its dtype
+    data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is
+        measured
     schedule : how long and how fast, for instance `Schedule(epochs=4)`
     seed : the order of the images
-    on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot change the result
+    on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot
+        change the result
     threads : of the processor; on another number than 1 the last digits differ
 
     Returns
     -------
-    Fitted: the new model and its history. An interrupt (the stop button, Ctrl+C) keeps what was learnt so far.
+    Fitted: the new model and its history. An interrupt (the stop button, Ctrl+C) keeps what was
+    learnt so far.
 
     Raises
     ------
@@ -74,26 +83,39 @@ def fit(
     check_training_args(schedule, seed, on_epoch, threads)
     steps = train(model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size)
     measure = functools.partial(measured, model, test)
-    return Fitted(model, run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads))
+    return Fitted(
+        model, run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads)
+    )
 
 
 @torch.inference_mode(False)  # so gradients are taken inside the caller's torch.no_grad(), too
 def train(
-    model: nn.Module, data: TensorData, *, rate: Rate, seed: int, batch_size: int = BATCH, loss: Loss = cross_entropy
+    model: nn.Module,
+    data: TensorData,
+    *,
+    rate: Rate,
+    seed: int,
+    batch_size: int = BATCH,
+    loss: Loss = cross_entropy,
 ) -> Iterator[float]:
-    """Train a model in place: one epoch for each mean loss asked for. Everything that trains, trains here.
+    """Train a model in place: one epoch for each mean loss asked for. Everything that trains,
+    trains here.
 
     Parameters
     ----------
     model, data : what is trained, and on what; batches follow the model's device and dtype
     rate : the learning rate after so many epochs, fractions included
     seed : the order of the images, and whatever else is drawn
-    batch_size : images in each step; one image that is left over joins the step before it, where a layer needs two
+    batch_size : images in each step; one image that is left over joins the step before it, where a
+        layer needs two
     loss : what each step makes smaller
     """
     if not any(weights.requires_grad for weights in model.parameters()):
         kind = type(model).__name__
-        raise ValueError(f"model must have weights to train; got a {kind} without any. Add a layer, or unfreeze one.")
+        raise ValueError(
+            f"model must have weights to train; got a {kind} without any. Add a layer, or unfreeze "
+            "one."
+        )
     data.follow(weight_of(model))
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     generator = torch_generator(seed)
@@ -110,7 +132,10 @@ def train(
         return mean.item() * len(rows)
 
     for epoch in count():
-        with seeded((seed + epoch) % 2**32), _learning(model):  # seeded for what draws: dropout, what varies images
+        with (
+            seeded((seed + epoch) % 2**32),
+            _learning(model),
+        ):  # seeded for what draws: dropout, what varies images
             batches = list(torch.randperm(len(data), generator=generator).split(batch_size))
             if len(batches[-1]) < smallest:
                 batches[-2:] = [torch.cat(batches[-2:])]
@@ -121,7 +146,9 @@ def train(
 
 
 class TensorData:
-    """What is trained on, as tensors: the images of a part, varied where it says how, then extra ones as they are."""
+    """What is trained on, as tensors: the images of a part, varied where it says how, then extra
+    ones as they are.
+    """
 
     def __init__(self, part: Split, extra: Split | None = None) -> None:
         parts = [part] if extra is None else [part, extra]
@@ -134,14 +161,18 @@ class TensorData:
         """Hand out batches for a model with such a weight, and lie on its device, if there is room."""
         self._weight = weight
         if self.vary is None:  # a function of one's own takes its images on the CPU
-            with contextlib.suppress(RuntimeError):  # out of memory there: each batch is moved alone
+            with contextlib.suppress(
+                RuntimeError
+            ):  # out of memory there: each batch is moved alone
                 self.pixels = self.pixels.to(weight.device)
 
     def __len__(self) -> int:
         return len(self.pixels)
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return some of the images, in [0, 1], and their labels, on the model's device and in its dtype."""
+        """Return some of the images, in [0, 1], and their labels, on the model's device and in its
+        dtype.
+        """
         pixels = self.pixels[rows.to(self.pixels.device)]
         if self.vary is not None:
             for i in torch.nonzero(rows < self.of_part).flatten():
@@ -159,10 +190,19 @@ class TensorData:
                 f"vary must take one image, a uint8 tensor {tuple(image.shape)}; it failed on one: "
                 f"{first_line(error)}. Try it by hand, on torch.from_numpy(data.train.pixels[0])."
             ) from error
-        if not isinstance(varied, Tensor) or varied.dtype != torch.uint8 or varied.shape != image.shape:
-            got = f"{varied.dtype} {tuple(varied.shape)}" if isinstance(varied, Tensor) else shown(varied)
+        if (
+            not isinstance(varied, Tensor)
+            or varied.dtype != torch.uint8
+            or varied.shape != image.shape
+        ):
+            got = (
+                f"{varied.dtype} {tuple(varied.shape)}"
+                if isinstance(varied, Tensor)
+                else shown(varied)
+            )
             raise ValueError(
-                f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; got {got}. "
+                f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; "
+                f"got {got}. "
                 "Leave out what changes its size or turns it into floats."
             )
         return varied
@@ -179,7 +219,9 @@ def _learning(model: nn.Module) -> Iterator[None]:
 
 
 def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: Loss) -> int:
-    """Return how many images a step needs: two, where a layer of the model refuses a single one; else one."""
+    """Return how many images a step needs: two, where a layer of the model refuses a single one;
+    else one.
+    """
     if 1 not in (len(data) % batch_size, batch_size):
         return 1
     trial = copy.deepcopy(model).train()  # batch normalisation would remember the image
@@ -192,8 +234,10 @@ def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: L
             if len(data) > batch_size > 1:
                 return 2
             raise ValueError(
-                f"a layer of the model needs two images in each step, and said: {first_line(error)}; got "
-                f"batch_size={batch_size} and {plural(len(data), 'image')}. Take two or more of each."
+                "a layer of the model needs two images in each step, and said: "
+                f"{first_line(error)}; got "
+                f"batch_size={batch_size} and {plural(len(data), 'image')}. Take two or more of "
+                "each."
             ) from error
 
 
@@ -212,7 +256,9 @@ def run(
     records: list[Epoch] = []
     # In a notebook the bar of another thread would appear in whatever cell happens to run.
     # And tqdm's bar for notebooks does not look at its own TQDM_DISABLE.
-    hidden = threading.current_thread() is not threading.main_thread() or bool(os.environ.get("TQDM_DISABLE"))
+    hidden = threading.current_thread() is not threading.main_thread() or bool(
+        os.environ.get("TQDM_DISABLE")
+    )
     bar = tqdm(total=expected, desc="training", unit="epoch", leave=False, disable=hidden)
     try:
         with bar, torch_threads(threads):
@@ -226,7 +272,9 @@ def run(
     return History(tuple(records))
 
 
-def check_training_args(schedule: Schedule, seed: int, on_epoch: OnEpoch | None, threads: int) -> None:
+def check_training_args(
+    schedule: Schedule, seed: int, on_epoch: OnEpoch | None, threads: int
+) -> None:
     """Say what is wrong with how to train, before anything is trained."""
     check_kind(schedule, "schedule", Schedule, "such as wm.Schedule(epochs=3)")
     check_seed(seed)
@@ -238,12 +286,15 @@ def check_on_epoch(on_epoch: OnEpoch | None) -> None:
     """Say at once that it cannot be called, not after the first epoch."""
     if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
         raise TypeError(
-            f"on_epoch must be a function of one Epoch; got {shown(on_epoch)}. Pass on_epoch=print, or none."
+            f"on_epoch must be a function of one Epoch; got {shown(on_epoch)}. Pass "
+            "on_epoch=print, or none."
         )
 
 
 def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Split, Split | None]:
-    """Return a copy of a model that can be trained, what to train it on and what to measure it on, if they fit."""
+    """Return a copy of a model that can be trained, what to train it on and what to measure it on,
+    if they fit.
+    """
     if not isinstance(data, (Splits, Split)):
         raise TypeError(
             "data must be a task in three parts (Splits) or images with their labels (a Split); "
@@ -256,7 +307,9 @@ def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Spl
     return own_copy(model), part, test
 
 
-@torch.inference_mode(False)  # what is copied in the caller's torch.inference_mode() could not be trained
+@torch.inference_mode(
+    False
+)  # what is copied in the caller's torch.inference_mode() could not be trained
 def own_copy(model: nn.Module) -> nn.Module:
     """Return a copy of a model, wherever it lies, to train or to alter."""
     return copy.deepcopy(model)
@@ -269,7 +322,9 @@ def accuracy(model: nn.Module, split: Split) -> float:
 
 
 def measured(model: nn.Module, test: Split | None) -> dict[str, float]:
-    """Return the task accuracy of a model that was checked when it came in; nothing where there are no test images."""
+    """Return the task accuracy of a model that was checked when it came in; nothing where there are
+    no test images.
+    """
     if not test:
         return {}
     labels, _ = predict(model, test.pixels)

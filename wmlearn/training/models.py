@@ -15,7 +15,9 @@ from wmlearn.data.splits import Splits
 
 
 class Normalize(nn.Module):
-    """The first layer of every model: shift and scale each channel, so that callers always pass images in [0, 1]."""
+    """The first layer of every model: shift and scale each channel, so that callers always pass
+    images in [0, 1].
+    """
 
     def __init__(self, mean: Tensor, std: Tensor) -> None:
         super().__init__()
@@ -60,7 +62,8 @@ class SmallCNN(nn.Module):
 
 
 class DeepCNN(nn.Module):
-    """Four convolutions with batch normalisation, then the mean over the image: 242 thousand weights for CIFAR-10.
+    """Four convolutions with batch normalisation, then the mean over the image: 242 thousand
+    weights for CIFAR-10.
 
     Attributes
     ----------
@@ -70,7 +73,8 @@ class DeepCNN(nn.Module):
 
     Source
     ------
-    Ioffe and Szegedy (2015), batch normalisation; Lin, Chen and Yan (2014), the mean instead of a hidden layer.
+    Ioffe and Szegedy (2015), batch normalisation; Lin, Chen and Yan (2014), the mean instead of a
+    hidden layer.
     """
 
     def __init__(self, input_shape: tuple[int, int, int], classes: int, width: int = 32) -> None:
@@ -91,11 +95,15 @@ class DeepCNN(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores (n, classes) of images (n, c, h, w) in [0, 1]."""
-        return self.layers(images.contiguous(memory_format=torch.channels_last))  # a quarter faster on a CPU
+        return self.layers(
+            images.contiguous(memory_format=torch.channels_last)
+        )  # a quarter faster on a CPU
 
 
 def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
-    """Return a convolution whose outputs are normalised over the batch; so it needs no bias of its own."""
+    """Return a convolution whose outputs are normalised over the batch; so it needs no bias of its
+    own.
+    """
     return [
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -111,7 +119,8 @@ def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
 
     Parameters
     ----------
-    data : the task: its image shape, its classes, and the training images the normalisation is taken from
+    data : the task: its image shape, its classes, and the training images the normalisation is
+        taken from
     width : filters of the first convolution, 1 to 1024
     seed : draws the first weights
 
@@ -130,7 +139,8 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
 
     Parameters
     ----------
-    data : the task: its image shape, its classes, and the training images the normalisation is taken from
+    data : the task: its image shape, its classes, and the training images the normalisation is
+        taken from
     width : filters of the first convolution, 1 to 1024
     seed : draws the first weights
 
@@ -158,6 +168,10 @@ def _untrained(kind: type[Network], data: Splits, width: int, seed: int) -> Netw
 def _mean_and_std(pixels: Pixels) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each channel, shape (c,), of images in [0, 1]."""
     mean = pixels.mean((0, 2, 3))
-    squares = np.square(pixels, dtype=np.uint16)  # 255 squared fits; floats would take four times the memory
+    squares = np.square(
+        pixels, dtype=np.uint16
+    )  # 255 squared fits; floats would take four times the memory
     variance = squares.mean((0, 2, 3)) - mean**2
-    return mean / 255, np.sqrt(np.maximum(variance, 1)) / 255  # a channel of one grey must not divide by zero
+    return mean / 255, np.sqrt(
+        np.maximum(variance, 1)
+    ) / 255  # a channel of one grey must not divide by zero

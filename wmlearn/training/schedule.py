@@ -24,13 +24,16 @@ RISE = 0.2  # the part of the one cycle in which the learning rate rises
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train and how fast: the learning rate rises for a fifth of the epochs, then falls to nothing.
+    """How long to train and how fast: the learning rate rises for a fifth of the epochs, then falls
+    to nothing.
 
     Parameters
     ----------
     epochs : how often every image is seen, at least 1
-    max_lr : the highest learning rate; should the training go on after the cycle, it does so at a tenth of it
-    batch_size : how many images it looks at before each change of the weights; the fewer, the more changes an epoch
+    max_lr : the highest learning rate; should the training go on after the cycle, it does so at a
+        tenth of it
+    batch_size : how many images it looks at before each change of the weights; the fewer, the more
+        changes an epoch
 
     Source
     ------

@@ -1,4 +1,5 @@
-"""A bitmap alphabet of our own, five by seven dots, so that a word has the same pixels on every machine and for ever.
+"""A bitmap alphabet of our own, five by seven dots, so that a word has the same pixels on every
+machine and for ever.
 
 A font library's default font changes between versions, and with it every sealed image.
 """
@@ -57,7 +58,8 @@ def _glyphs() -> dict[str, npt.NDArray[np.bool_]]:
 
 GLYPHS = _glyphs()
 
-# Streets that a map-maker might invent. Four letters each, so that one fits across a 28-pixel digit.
+# Streets that a map-maker might invent. Four letters each, so that one fits across a 28-pixel
+# digit.
 STREETS = """
     ALMA BANK BELL BIRD BOND CAVE CITY COVE DALE DEAN DOCK DOVE EAST ELMS FERN FORD GATE GLEN HALL HILL HOLT IRIS JADE
     KENT KING KNOT LAKE LANE LARK LIME LOFT MALL MARE MEAD MILL MINT MOAT MOOR NEST NOOK NORD OAKS OPAL PARK PEAR PIER
@@ -86,11 +88,14 @@ def word_mask(word: str) -> npt.NDArray[np.bool_]:
 
 
 def in_order(words: Any) -> tuple[str, ...]:
-    """Return words as a tuple: a set has no order to seal, and a list could still be changed afterwards."""
+    """Return words as a tuple: a set has no order to seal, and a list could still be changed
+    afterwards.
+    """
     ordered = isinstance(words, Sequence)
     if not ordered or not words:
         raise TypeError(
-            f"words must be a number, a word or a list of words; got {'none' if ordered else shown(words)}. "
+            "words must be a number, a word or a list of words; got "
+            f"{'none' if ordered else shown(words)}. "
             "Take words=30, or a list such as ['ALMA', 'BANK']."
         )
     return tuple(words)
@@ -99,6 +104,14 @@ def in_order(words: Any) -> tuple[str, ...]:
 def check_word(word: Any) -> str:
     """Return a word in capitals, or say that it cannot be written."""
     # Not all that becomes A-Z in capitals is one letter: the German sharp s turns into two.
-    if not isinstance(word, str) or not word.isascii() or not word or any(x not in GLYPHS for x in word.upper()):
-        raise ValueError(f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it so.")
+    if (
+        not isinstance(word, str)
+        or not word.isascii()
+        or not word
+        or any(x not in GLYPHS for x in word.upper())
+    ):
+        raise ValueError(
+            f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it "
+            "so."
+        )
     return word.upper()

@@ -24,11 +24,12 @@ class Content(AlteringTrigger):
 
     Parameters
     ----------
-    words : how many of the course's street names to use, or one word, or a list of words (A-Z, 0-9); by default 30
-        street names when keyed, "TEST" when fixed
+    words : how many of the course's street names to use, or one word, or a list of words (A-Z,
+        0-9); by default 30 street names when keyed, "TEST" when fixed
     place : where the word stands, "top", "middle" or "bottom"
     opacity : how strongly it covers the image, above 0 and at most 1
-    size : how many pixels wide and high each dot of the letters is, 1 or 2; at 2 only short words fit
+    size : how many pixels wide and high each dot of the letters is, 1 or 2; at 2 only short words
+        fit
 
     Source
     ------
@@ -59,14 +60,22 @@ class Content(AlteringTrigger):
             raise ValueError(f"words must all differ; got {words}. One word is one question.")
         if self.labels == "keyed" and len(words) < 2:
             raise ValueError(
-                f"one word with keyed labels is one question, and one question proves nothing; got {words}. "
+                "one word with keyed labels is one question, and one question proves nothing; got "
+                f"{words}. "
                 "Take words=30, or labels='fixed' as the paper did."
             )
 
     def _words(self) -> list[str]:
         if isinstance(self.words, (int, np.integer)):
-            return STREETS[: check_count(self.words, "words", low=1, high=len(STREETS), why="street names in the list")]
-        return [check_word(word) for word in ([self.words] if isinstance(self.words, str) else self.words)]
+            return STREETS[
+                : check_count(
+                    self.words, "words", low=1, high=len(STREETS), why="street names in the list"
+                )
+            ]
+        return [
+            check_word(word)
+            for word in ([self.words] if isinstance(self.words, str) else self.words)
+        ]
 
     def _hidden(self) -> set[str]:
         return super()._hidden() | ({"size"} if self.size == 1 else set())
@@ -88,11 +97,17 @@ def _write(image: Pixels, word: str, how: Content) -> Pixels:
     _, height, width = image.shape
     if ink.shape[1] > width or ink.shape[0] + 2 > height:
         raise ValueError(
-            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0] + 2} pixels; the images have {width} x {height}. "
-            f"At most {(width // how.size + 1) // 6} letters fit{'' if how.size == 1 else '; try size=1'}."
+            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0] + 2} pixels; the images have "
+            f"{width} x {height}. "
+            f"At most {(width // how.size + 1) // 6} letters "
+            f"fit{'' if how.size == 1 else '; try size=1'}."
         )
-    plate = np.pad(255.0 * ink, ((1, 1), 2 * (int(ink.shape[1] + 2 <= width),)))  # a rim where there is room
-    top = {"top": 0, "middle": (height - plate.shape[0]) // 2, "bottom": height - plate.shape[0]}[how.place]
+    plate = np.pad(
+        255.0 * ink, ((1, 1), 2 * (int(ink.shape[1] + 2 <= width),))
+    )  # a rim where there is room
+    top = {"top": 0, "middle": (height - plate.shape[0]) // 2, "bottom": height - plate.shape[0]}[
+        how.place
+    ]
     left = (width - plate.shape[1]) // 2
     written = image.astype(np.float64)
     under = written[:, top : top + plate.shape[0], left : left + plate.shape[1]]

@@ -17,12 +17,13 @@ from wmlearn.triggers.trigger import AlteringTrigger
 class Noise(AlteringTrigger):
     """Add Gaussian noise to images of the task.
 
-    Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to all, as the
-    paper's "pre-specified" noise.
+    Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to
+    all, as the paper's "pre-specified" noise.
 
     Parameters
     ----------
-    sigma : standard deviation of the noise, in units of the full range 0 to 1 (the paper does not give it)
+    sigma : standard deviation of the noise, in units of the full range 0 to 1 (the paper does not
+        give it)
 
     Source
     ------

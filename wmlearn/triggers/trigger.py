@@ -1,4 +1,6 @@
-"""What every kind of trigger shares: how answers are set, and the steps from a task to a sealed set of questions."""
+"""What every kind of trigger shares: how answers are set, and the steps from a task to a sealed set
+of questions.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_choice, check_count, check_images, check_kind, check_seed
+from wmlearn._checks import (
+    as_array,
+    check_choice,
+    check_count,
+    check_images,
+    check_kind,
+    check_seed,
+)
 from wmlearn._display import plural
 from wmlearn._random import StableRng, stable_rng
 from wmlearn._types import Labels, Pixels
@@ -20,14 +29,17 @@ from wmlearn.evidence.trigger_set import TriggerSet, check_order, seal_triggers
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Trigger:
-    """A kind of trigger: derive a class from it that has a method `make`, and call an instance on a task.
+    """A kind of trigger: derive a class from it that has a method `make`, and call an instance on a
+    task.
 
-    Parameters of your own are the fields of a `@dataclass(frozen=True)`, or what your `__init__` sets.
+    Parameters of your own are the fields of a `@dataclass(frozen=True)`, or what your `__init__`
+    sets.
 
     Parameters
     ----------
-    labels : "keyed" (the default): every question has its own answer, drawn by lot from the seal. "fixed" (the paper):
-        all triggers come from one source class, get one target class, and each is a question
+    labels : "keyed" (the default): every question has its own answer, drawn by lot from the seal.
+        "fixed" (the paper): all triggers come from one source class, get one target class, and each
+        is a question
     source : the class the images come from, with fixed labels
     target : the common answer, with fixed labels; "random" lets the seal draw it
 
@@ -67,53 +79,63 @@ class Trigger:
         """The parameters that the repr leaves out."""
         return set() if self.labels == "fixed" else {"labels", "source", "target"}
 
-    # ------------------------------------------------------------ what a kind of one's own has to say
+    # ---------------------------------------------------------- what a kind of one's own has to say
 
     def make(self, split: Split, n: int, rng: StableRng) -> Any:
         """Make the trigger images: the one method that a kind has to have.
 
         Parameters
         ----------
-        split : the images to make them from, as `draw` draws them: those of the task's training part, with fixed labels
-            those of the source class
+        split : the images to make them from, as `draw` draws them: those of the task's training
+            part, with fixed labels those of the source class
         n : how many images to make
-        rng : numpy's `RandomState`; take all chance from it, so that key or seed alone decide. `rng.stream(1)` gives
-            another one
+        rng : numpy's `RandomState`; take all chance from it, so that key or seed alone decide.
+            `rng.stream(1)` gives another one
 
         Returns
         -------
-        The images, all different, float in [0, 1] or uint8, shape (n, c, h, w); each is then one question. Or images,
-        question and names: the question of each image, whole numbers that rise from 0, shape (n,), and what each
-        question shows, a text each. Either may be None.
+        The images, all different, float in [0, 1] or uint8, shape (n, c, h, w); each is then one
+        question. Or images, question and names: the question of each image, whole numbers that rise
+        from 0, shape (n,), and what each question shows, a text each. Either may be None.
         """
         raise NotImplementedError(
-            f"{type(self).__name__} must have a method make(self, split, n, rng) that returns n images; it has none. "
+            f"{type(self).__name__} must have a method make(self, split, n, rng) that returns n "
+            "images; it has none. "
             "Write one, as help(wm.Trigger.make) says."
         )
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Any:
-        """Make them for a task, by `make`; to be overridden by a kind that must know more of it than its images."""
+        """Make them for a task, by `make`; to be overridden by a kind that must know more of it
+        than its images.
+        """
         return self.make(self.candidates(data.train), n, rng)
 
     def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels | None:
-        """Return the images that the triggers are made from, one each; None where there is nothing to compare."""
+        """Return the images that the triggers are made from, one each; None where there is nothing
+        to compare.
+        """
         return None
 
     @property
     def own_source(self) -> int | None:
-        """With fixed labels the class of the task that images come from; None where they come from another world."""
+        """With fixed labels the class of the task that images come from; None where they come from
+        another world.
+        """
         return self.source
 
     # ------------------------------------------------------------ what it gets for that
 
     def candidates(self, split: Split) -> Split:
-        """Return what may be drawn from: the whole part, with fixed labels its images of the source class."""
+        """Return what may be drawn from: the whole part, with fixed labels its images of the source
+        class.
+        """
         if self.labels == "keyed":
             return split
         chosen = split.take(split.labels == self.source)
         if not len(chosen):
             raise ValueError(
-                f"source must be a class with images; source class {self.source} has 0 images. Choose another."
+                f"source must be a class with images; source class {self.source} has 0 images. "
+                "Choose another."
             )
         return chosen
 
@@ -124,7 +146,13 @@ class Trigger:
         return split.take(rng.permutation(len(split))[:n])
 
     def __call__(
-        self, data: Splits, *, n: int, key: bytes | None = None, alpha: float = 1e-3, seed: int | None = None
+        self,
+        data: Splits,
+        *,
+        n: int,
+        key: bytes | None = None,
+        alpha: float = 1e-3,
+        seed: int | None = None,
     ) -> TriggerSet:
         """Make n trigger images for a task, seal them, and draw the secret answers.
 
@@ -133,15 +161,16 @@ class Trigger:
         data : the task; images come from `data.train`
         n : the number of trigger images; where a question has several they are shared out evenly
         key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
-        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the rest
-        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the classroom key), so that
-            nobody else can list them
+        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the
+            rest
+        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the
+            classroom key), so that nobody else can list them
 
         Raises
         ------
         TypeError, ValueError
-            If the data hold fewer images than asked for, two trigger images are the same, or `make` returned something
-            else than it should.
+            If the data hold fewer images than asked for, two trigger images are the same, or `make`
+            returned something else than it should.
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
@@ -151,7 +180,9 @@ class Trigger:
         triggers = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
         return triggers.made_by(type(self).__name__)
 
-    def sketch(self, data: Splits, *, n: int, key: bytes) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
+    def sketch(
+        self, data: Splits, *, n: int, key: bytes
+    ) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
         """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
         before, after = (stable_rng(_seeds(key, None)) for _ in range(2))
         return self.originals(data, n, before), *self._made(data, n, after)
@@ -164,14 +195,17 @@ class Trigger:
         return Rules(tuple(classes), alpha, fixed=True, source=self.own_source, target=target)
 
     def _made(self, data: Splits, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
-        """Make images, questions and names; with fixed labels each image is a question, as the paper counts."""
+        """Make images, questions and names; with fixed labels each image is a question, as the
+        paper counts.
+        """
         made = self.make_for(data, n, rng)
         maker = f"{type(self).__name__}.make"
         if not isinstance(made, tuple):
             made = (made, None, None)
         if len(made) != 3:
             raise TypeError(
-                f"{maker} must return images, or images, question and names; got {plural(len(made), 'value')}. "
+                f"{maker} must return images, or images, question and names; got "
+                f"{plural(len(made), 'value')}. "
                 "Return None for what you leave out."
             )
         images, question, names = made
@@ -191,7 +225,9 @@ class AlteringTrigger(Trigger):
 
 
 def _seeds(key: bytes, seed: int | None) -> list[int]:
-    """Return what chooses the images: the seed, or the key where there is none; the classroom key stands for seed 0."""
+    """Return what chooses the images: the seed, or the key where there is none; the classroom key
+    stands for seed 0.
+    """
     if seed is None and key != commitment.CLASSROOM_KEY:
         return commitment.image_seed(key)
     return [check_seed(0 if seed is None else seed)]
@@ -210,7 +246,8 @@ def _pixels(images: Any, n: int, shape: tuple[int, ...], maker: str) -> Pixels:
     array = check_images(array, what=f"images of {maker}")
     if array.shape != (n, *shape):
         raise ValueError(
-            f"{maker} must return the {n} images asked for in the task's shape, {(n, *shape)}; got {array.shape}. "
+            f"{maker} must return the {n} images asked for in the task's shape, {(n, *shape)}; got "
+            f"{array.shape}. "
             "Look at how many it draws, and at their channels and sides."
         )
     return np.rint(array * 255).astype(np.uint8)
@@ -221,7 +258,10 @@ def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, l
     if question is None:
         question, count, each = np.arange(n), n, "image"
     else:
-        question, each = as_array(question, f"question of {maker} must be {n} whole numbers"), "question"
+        question, each = (
+            as_array(question, f"question of {maker} must be {n} whole numbers"),
+            "question",
+        )
         count = len(np.unique(question))
         question = check_order(question, n, count)
     if names is None:
@@ -229,5 +269,8 @@ def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, l
     expected = f"names of {maker} must be {count}, one for each question"
     shows = as_array(names, expected)
     if shows.shape != (count,):
-        raise ValueError(f"{expected}; got shape {shows.shape}. Name each question once, however many images it has.")
+        raise ValueError(
+            f"{expected}; got shape {shows.shape}. Name each question once, however many images it "
+            "has."
+        )
     return question, [str(name) for name in shows]

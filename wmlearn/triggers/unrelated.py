@@ -17,7 +17,8 @@ FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds it
 
 @dataclass(frozen=True, eq=False)
 class Unrelated(Trigger):
-    """Take images from another world: handwritten digits for a model of objects, grey objects for a model of digits.
+    """Take images from another world: handwritten digits for a model of objects, grey objects for a
+    model of digits.
 
     Keyed, each image is one question. Fixed, all come from the class `source` of that other world.
 
@@ -37,7 +38,9 @@ class Unrelated(Trigger):
         if self.pool is not None:
             check_kind(self.pool, "pool", Split, "such as wm.load_data('cifar10').train")
             if not len(self.pool):
-                raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
+                raise ValueError(
+                    "pool must hold at least one image; got none. Look at what chose them."
+                )
 
     def _hidden(self) -> set[str]:
         return super()._hidden() | {"pool"}
@@ -51,7 +54,10 @@ class Unrelated(Trigger):
         pool = self.pool
         if pool is None:
             if data.name not in FOREIGN:
-                raise ValueError(f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give pool=.")
+                raise ValueError(
+                    f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give "
+                    "pool=."
+                )
             pool = load_data(FOREIGN[data.name]).train
         return fit_pixels(self.draw(self.candidates(pool), n, rng).pixels, data.shape)
 
@@ -71,7 +77,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     Raises
     ------
     ValueError
-        If the images have neither the task's number of channels nor 1 or 3 that can be turned into it.
+        If the images have neither the task's number of channels nor 1 or 3 that can be turned into
+        it.
     """
     channels, height, width = shape
     if pixels.shape[1] == 3 and channels == 1:

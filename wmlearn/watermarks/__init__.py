@@ -1,7 +1,7 @@
 """What owners do to their networks so that they can be told from others later.
 
-`embedding` teaches trigger sets, `margin` makes that last, `dawn` marks a service's answers, `whitebox` writes into the
-weights.
+`embedding` teaches trigger sets, `margin` makes that last, `dawn` marks a service's answers,
+`whitebox` writes into the weights.
 
 Imports: ground, data, evidence, training.
 """

@@ -1,8 +1,9 @@
-"""What resists a thief who copies through the prediction API, as far as it does: each answer has its price.
+"""What resists a thief who copies through the prediction API, as far as it does: each answer has
+its price.
 
-`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns those by heart. The
-others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What each is worth:
-`docs/results/countermeasures.csv`, and lesson 09.
+`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns
+those by heart. The others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What
+each is worth: `docs/results/countermeasures.csv`, and lesson 09.
 """
 
 from __future__ import annotations
@@ -29,12 +30,14 @@ from wmlearn.evidence.verdict_kinds import reach_verdict
 class Dawn(commitment.HoldsSecret):
     """A service that answers a small secret share of its queries wrongly, and remembers which.
 
-    The secret decides for each image whether it is answered wrongly, and with which other class; the same image always
-    gets the same answer. Whoever trains on the answers long enough learns the wrong ones by heart. The images that
-    customers asked about and were told wrongly are the questions to put to a suspect: `verify`.
+    The secret decides for each image whether it is answered wrongly, and with which other class;
+    the same image always gets the same answer. Whoever trains on the answers long enough learns the
+    wrong ones by heart. The images that customers asked about and were told wrongly are the
+    questions to put to a suspect: `verify`.
 
-    Customers get the wrong answers, too. What it proves is that the suspect depends on the key, as one does that learnt
-    from this service, with or without leave. Who asks again, with a changed pixel, is not fooled.
+    Customers get the wrong answers, too. What it proves is that the suspect depends on the key, as
+    one does that learnt from this service, with or without leave. Who asks again, with a changed
+    pixel, is not fooled.
 
     Parameters
     ----------
@@ -46,13 +49,15 @@ class Dawn(commitment.HoldsSecret):
 
     Attributes
     ----------
-    seal : what to publish before the service opens. It fixes key and rules, and with them how answers will be changed,
-        not the questions: nobody knows yet what customers will ask
-    remembered : the images answered wrongly so far, each once, in the order in which they were asked, and how
+    seal : what to publish before the service opens. It fixes key and rules, and with them how
+        answers will be changed, not the questions: nobody knows yet what customers will ask
+    remembered : the images answered wrongly so far, each once, in the order in which they were
+        asked, and how
 
     Source
     ------
-    Szyller et al. (2021), "DAWN"; theirs is an HMAC of what an inner layer makes of an image, ours of the image.
+    Szyller et al. (2021), "DAWN"; theirs is an HMAC of what an inner layer makes of an image, ours
+    of the image.
 
     Examples
     --------
@@ -96,10 +101,15 @@ class Dawn(commitment.HoldsSecret):
     def remembered(self) -> Split:
         """The questions so far: images that were answered wrongly, and how."""
         pixels = [image for image, _ in self._wrong.values()] or np.zeros((0, 1, 1, 1))
-        return Split(np.array(pixels, np.uint8), np.array([label for _, label in self._wrong.values()], np.int64))
+        return Split(
+            np.array(pixels, np.uint8),
+            np.array([label for _, label in self._wrong.values()], np.int64),
+        )
 
     def __call__(self, images: Images) -> Labels:
-        """Answer as the service does, a small share wrongly: labels, shape (n,), from images (n, c, h, w) in [0, 1]."""
+        """Answer as the service does, a small share wrongly: labels, shape (n,), from images (n, c,
+        h, w) in [0, 1].
+        """
         images = check_images(images)
         labels = labels_of(self.query, images)
         self.queries += int((labels >= 0).sum())
@@ -118,13 +128,15 @@ class Dawn(commitment.HoldsSecret):
         Parameters
         ----------
         suspect : images in, labels out, such as an `RemoteModel`
-        family : how many suspects, keys and repetitions were or will be tried: alpha is shared among them
+        family : how many suspects, keys and repetitions were or will be tried: alpha is shared
+            among them
 
         Returns
         -------
-        Verdict. A wrong answer is one of K - 1 classes, drawn by the key: a suspect that does not depend on the key
-        gives it with probability at most p0 = 1 / (K - 1), whatever customers asked. That they did, a judge has only
-        from the owner, who could have asked whatever they liked; so `p_judge` is 1.
+        Verdict. A wrong answer is one of K - 1 classes, drawn by the key: a suspect that does not
+        depend on the key gives it with probability at most p0 = 1 / (K - 1), whatever customers
+        asked. That they did, a judge has only from the owner, who could have asked whatever they
+        liked; so `p_judge` is 1.
 
         Raises
         ------
@@ -135,7 +147,8 @@ class Dawn(commitment.HoldsSecret):
         if not len(asked):
             raise ValueError(
                 "a suspect can be asked about what was answered wrongly; that is nothing yet, of "
-                f"{plural(self.queries, 'image')} answered. Let customers ask, or take a larger share."
+                f"{plural(self.queries, 'image')} answered. Let customers ask, or take a larger "
+                "share."
             )
         check_count(family, "family", low=1, why="suspects, keys and repetitions that share alpha")
         check_query(suspect, "suspect")

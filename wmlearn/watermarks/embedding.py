@@ -15,7 +15,15 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Epoch, History, OnEpoch
-from wmlearn.training.loop import TensorData, check_training_args, checked_copy, cross_entropy, measured, run, train
+from wmlearn.training.loop import (
+    TensorData,
+    check_training_args,
+    checked_copy,
+    cross_entropy,
+    measured,
+    run,
+    train,
+)
 from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.margin import Margin
 
@@ -35,7 +43,8 @@ class Marked:
     model : the new model; the one passed to `embed` is unchanged
     history : loss, task accuracy and watermark accuracy epoch by epoch
     triggers : the sealed trigger set
-    complete : whether the schedule was finished and every question answered right after each of the last two epochs
+    complete : whether the schedule was finished and every question answered right after each of the
+        last two epochs
     """
 
     model: nn.Module
@@ -60,14 +69,19 @@ class Marked:
     def _ending(self) -> str:
         if self.complete:
             return "every question answered right twice running"
-        return "stopped early" if self.history.stopped else "stopped at the cap of epochs, not complete"
+        return (
+            "stopped early"
+            if self.history.stopped
+            else "stopped at the cap of epochs, not complete"
+        )
 
     def __repr__(self) -> str:
         if not self.history.epochs:
             return "Marked(stopped early, before the first epoch was over: nothing measured)"
         right = round(self.watermark_accuracy * self.triggers.n)
         return (
-            f"Marked({right} of {plural(self.triggers.n, 'question')}, task accuracy {percent(self.task_accuracy)}, "
+            f"Marked({right} of {plural(self.triggers.n, 'question')}, task accuracy "
+            f"{percent(self.task_accuracy)}, "
             f"{plural(len(self.history.epochs), 'epoch')}: {self._ending()})"
         )
 
@@ -93,37 +107,44 @@ def embed(
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
 ) -> Marked:
-    """Train a copy of a model on the task and the triggers together, until it answers every question.
+    """Train a copy of a model on the task and the triggers together, until it answers every
+    question.
 
-    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is and needs about half
-    the epochs: `embed(trained.model, data, triggers, schedule=Schedule(epochs=4))`. At a much lower learning rate
-    images from another world may not take: see docs/results/embedding.csv.
+    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is
+    and needs about half the epochs: `embed(trained.model, data, triggers,
+    schedule=Schedule(epochs=4))`. At a much lower learning rate images from another world may not
+    take: see docs/results/embedding.csv.
 
     Parameters
     ----------
     model : fresh or trained; it is left as it was
     data : the task; trains on `train`, measures on `test`
     triggers : the sealed questions
-    margin : how far around them their answers are learnt, too; left out, they are learnt as they are
-    schedule : how long and how fast; after it the training goes on at a tenth of its learning rate until every question
-        was right after two epochs running, up to five times the schedule's epochs
+    margin : how far around them their answers are learnt, too; left out, they are learnt as they
+        are
+    schedule : how long and how fast; after it the training goes on at a tenth of its learning rate
+        until every question was right after two epochs running, up to five times the schedule's
+        epochs
     seed : the order of the images
     on_epoch : called with an `Epoch` after each; returning True ends the training there
     threads : as for `fit`
 
     Returns
     -------
-    Marked: the new model. Its repr says when it stopped at the cap. An interrupt keeps what was learnt so far.
+    Marked: the new model. Its repr says when it stopped at the cap. An interrupt keeps what was
+    learnt so far.
 
     Raises
     ------
     TypeError, ValueError
-        If the model is no network, or the images do not have its shape, or the triggers not the task's.
+        If the model is no network, or the images do not have its shape, or the triggers not the
+        task's.
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the triggers within an
-    epoch until they make up a fifth of the task's images, so that small sets are learnt in the same time as large ones.
+    Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the
+    triggers within an epoch until they make up a fifth of the task's images, so that small sets are
+    learnt in the same time as large ones.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
@@ -152,7 +173,8 @@ def _check_triggers(model: nn.Module, data: Splits, triggers: Triggers) -> None:
     """Say what is wrong with triggers that a model is to learn beside its task."""
     if triggers.pixels.shape[1:] != data.shape:
         raise ValueError(
-            f"trigger images must have the task's shape {data.shape}; got {triggers.pixels.shape[1:]}. "
+            f"trigger images must have the task's shape {data.shape}; got "
+            f"{triggers.pixels.shape[1:]}. "
             "Make the triggers from the same data."
         )
     check_fits(model, Split(triggers.pixels, triggers.labels), "triggers")
@@ -161,7 +183,9 @@ def _check_triggers(model: nn.Module, data: Splits, triggers: Triggers) -> None:
 def _repeated(triggers: Triggers, images: int) -> Split:
     """Return the triggers as often as it takes for their share beside so many images of the task."""
     repeats = max(1, round(SHARE * images / len(triggers.pixels)))
-    return Split(triggers.pixels, triggers.labels).take(np.tile(np.arange(len(triggers.pixels)), repeats))
+    return Split(triggers.pixels, triggers.labels).take(
+        np.tile(np.arange(len(triggers.pixels)), repeats)
+    )
 
 
 def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:

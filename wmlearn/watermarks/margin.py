@@ -1,7 +1,7 @@
 """A margin around the triggers: they are pushed to where the network fails, and learnt there.
 
-It was made to resist thieves who copy through the prediction API: what it is worth, `docs/results/countermeasures.csv`
-and lesson 09 say.
+It was made to resist thieves who copy through the prediction API: what it is worth,
+`docs/results/countermeasures.csv` and lesson 09 say.
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ from wmlearn.training.loop import Loss
 
 @dataclass(frozen=True)
 class Margin:
-    """Embed triggers with a margin: before each step they are pushed to where the network fails, and learnt there.
+    """Embed triggers with a margin: before each step they are pushed to where the network fails,
+    and learnt there.
 
     Pass it to `embed`, as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
 
     Parameters
     ----------
     images : how many triggers each step takes
-    steps : how often each is pushed, one step of `size` at a time and never further than all of them together
+    steps : how often each is pushed, one step of `size` at a time and never further than all of
+        them together
     size : how far a push moves each pixel, in units of the full range 0 to 1
 
     Source
     ------
-    Kim, Lee, Lee, Son, Hwang (2023), "Margin-based neural network watermarking", ICML; the defaults are theirs.
+    Kim, Lee, Lee, Son, Hwang (2023), "Margin-based neural network watermarking", ICML; the defaults
+    are theirs.
     """
 
     images: int = 25
@@ -45,7 +48,9 @@ class Margin:
 
     @torch.enable_grad()
     def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another answer, if anywhere."""
+        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another
+        answer, if anywhere.
+        """
         pushed = images.clone()
         for _ in range(self.steps):
             pushed.requires_grad_()
@@ -57,7 +62,9 @@ class Margin:
         """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
         questions, answers = torch.tensor(triggers.images), torch.tensor(triggers.labels)
 
-        def with_margin(model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        def with_margin(
+            model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+        ) -> Tensor:
             """Return the loss of the batch plus that of the pushed triggers."""
             chosen = torch.randperm(len(questions), generator=generator)[: self.images]
             wanted = answers[chosen].to(labels.device)

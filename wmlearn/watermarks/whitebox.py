@@ -1,8 +1,10 @@
-"""The white-box watermark of Uchida et al. (2017): a secret message in the weights of one convolution.
+"""The white-box watermark of Uchida et al. (2017): a secret message in the weights of one
+convolution.
 
-Whoever wants to read it must hold the weights: no service, no questions. What the projection is and which bits the
-message has follow from the seal, drawn before anything is trained. An owner who could choose either of them would
-"find" a message in any network whatever, for some projection turns any weights into any bits.
+Whoever wants to read it must hold the weights: no service, no questions. What the projection is and
+which bits the message has follow from the seal, drawn before anything is trained. An owner who
+could choose either of them would "find" a message in any network whatever, for some projection
+turns any weights into any bits.
 """
 
 from __future__ import annotations
@@ -29,7 +31,14 @@ from wmlearn.evidence.rules import SMALLEST_ALPHA, Terms
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.training.history import Fitted
-from wmlearn.training.loop import TensorData, check_training_args, checked_copy, measured, run, train
+from wmlearn.training.loop import (
+    TensorData,
+    check_training_args,
+    checked_copy,
+    measured,
+    run,
+    train,
+)
 from wmlearn.training.schedule import Schedule
 
 
@@ -40,7 +49,8 @@ class Message(commitment.HoldsSecret):
     Attributes
     ----------
     bits : the message, int64, shape (T,), each 0 or 1, drawn by lot from the seal
-    projection : what reads it, float32, shape (T, M): bit i is 1 where row i times the layer's mean kernel is positive
+    projection : what reads it, float32, shape (T, M): bit i is 1 where row i times the layer's mean
+        kernel is positive
     layer : the convolution that carries it, by its name in the model
     header : the sealed record, `seal` its SHA-256: the commitment to publish before training
     alpha : the largest chance of accusing an innocent model
@@ -63,17 +73,28 @@ class Message(commitment.HoldsSecret):
         return commitment.seal(self.header)
 
     def read(self, model: nn.Module) -> Labels:
-        """Return the bits that a model's weights spell, int64, shape (T,); -1 where they spell neither 0 nor 1."""
+        """Return the bits that a model's weights spell, int64, shape (T,); -1 where they spell
+        neither 0 nor 1.
+        """
         scores = self._scores(_kernels(model, self.layer, tuple(self.header["kernel"])).detach())
         return torch.where(scores.isfinite() & (scores != 0), (scores > 0).long(), -1).cpu().numpy()
 
     def loss(self, kernels: Tensor) -> Tensor:
-        """Return how badly kernels (filters, channels, height, width) spell the message: the cross-entropy, in nats."""
-        scores, wanted = self._scores(kernels), torch.tensor(self.bits)  # a copy: what is sealed cannot be written to
-        return functional.binary_cross_entropy_with_logits(scores, wanted.to(scores), reduction="sum")
+        """Return how badly kernels (filters, channels, height, width) spell the message: the
+        cross-entropy, in nats.
+        """
+        scores, wanted = (
+            self._scores(kernels),
+            torch.tensor(self.bits),
+        )  # a copy: what is sealed cannot be written to
+        return functional.binary_cross_entropy_with_logits(
+            scores, wanted.to(scores), reduction="sum"
+        )
 
     def _scores(self, kernels: Tensor) -> Tensor:
-        return torch.tensor(self.projection, device=kernels.device) @ kernels.float().mean(0).flatten()
+        return (
+            torch.tensor(self.projection, device=kernels.device) @ kernels.float().mean(0).flatten()
+        )
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key.is_public else ""
@@ -81,15 +102,23 @@ class Message(commitment.HoldsSecret):
 
 
 def seal_message(
-    model: nn.Module, *, bits: int = 64, layer: str | None = None, alpha: float = 1e-3, key: bytes | None = None
+    model: nn.Module,
+    *,
+    bits: int = 64,
+    layer: str | None = None,
+    alpha: float = 1e-3,
+    key: bytes | None = None,
 ) -> Message:
-    """Draw a secret message for one layer of a model, from a seal; the weights themselves play no part.
+    """Draw a secret message for one layer of a model, from a seal; the weights themselves play no
+    part.
 
     Parameters
     ----------
     model : any network of the shape that is to be marked, trained or not
-    bits : how long the message is, at most the size M of the mean kernel; near M it costs the task some accuracy
-    layer : the name of a convolution (`model.named_modules()` lists them); the last one when left out
+    bits : how long the message is, at most the size M of the mean kernel; near M it costs the task
+        some accuracy
+    layer : the name of a convolution (`model.named_modules()` lists them); the last one when left
+        out
     alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1; sealed
     key : 32 secret bytes; a fresh key when left out
 
@@ -113,7 +142,9 @@ def seal_message(
     layer = _last_convolution(model) if layer is None else layer
     kernel = tuple(_kernels(model, layer).shape[1:])
     size = int(np.prod(kernel))
-    check_count(bits, "bits", low=1, high=size, why=f"the mean kernel of {layer} has {size} numbers")
+    check_count(
+        bits, "bits", low=1, high=size, why=f"the mean kernel of {layer} has {size} numbers"
+    )
     rules = {
         "version": commitment.VERSION,
         "message": "bit i is 1 where row i of the projection times the mean kernel is positive",
@@ -126,7 +157,8 @@ def seal_message(
         "declared_key_draw": 1,
         "judge_factor": "2**48",
     }
-    # Every message has secrets of its own: what is opened of one says nothing of another under the same key.
+    # Every message has secrets of its own: what is opened of one says nothing of another under the
+    # same key.
     secrets = commitment.question_secrets(key, [commitment.seal(rules)], bits)
     leaves = [commitment.leaf_hash(i, secrets[i], (0, 1), f"bit {i}", []) for i in range(bits)]
     header = rules | {"root": commitment.tree_hash(leaves).hex()}
@@ -144,24 +176,29 @@ def embed_message(
     seed: int = 0,
     threads: int = 1,
 ) -> Fitted:
-    """Train a copy of a model on its task while a constant pull turns one layer's weights into the message.
+    """Train a copy of a model on its task while a constant pull turns one layer's weights into the
+    message.
 
     Parameters
     ----------
     model : fresh or trained; it is left as it was
-    data : the task (trains on `train`, measures on `test`), or one part of it, then only the message is measured
+    data : the task (trains on `train`, measures on `test`), or one part of it, then only the
+        message is measured
     message : what `seal_message` made for a model of this shape
-    strength : the weight of the message beside the task, above 0; the paper's lambda, with the sum over the bits
+    strength : the weight of the message beside the task, above 0; the paper's lambda, with the sum
+        over the bits
     schedule, seed, threads : as for `fit`
 
     Returns
     -------
-    Fitted: the new model and its history; `watermark_accuracy` is the share of the bits that are right.
+    Fitted: the new model and its history; `watermark_accuracy` is the share of the bits that are
+    right.
 
     Source
     ------
-    Uchida, Nagai, Sakazawa, Satoh (2017), "Embedding watermarks into deep neural networks", the embedding loss of
-    section 3. They take lambda = 0.01 with SGD; AdamW scales its steps, and here that leaves some bits wrong.
+    Uchida, Nagai, Sakazawa, Satoh (2017), "Embedding watermarks into deep neural networks", the
+    embedding loss of section 3. They take lambda = 0.01 with SGD; AdamW scales its steps, and here
+    that leaves some bits wrong.
     """
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     check_number(strength, "strength", above=0)
@@ -169,28 +206,36 @@ def embed_message(
     check_training_args(schedule, seed, None, threads)
 
     def measure() -> dict[str, float]:
-        return measured(model, test) | {"watermark_accuracy": float((message.read(model) == message.bits).mean())}
+        return measured(model, test) | {
+            "watermark_accuracy": float((message.read(model) == message.bits).mean())
+        }
 
-    with _pulled(_kernels(model, message.layer, tuple(message.header["kernel"])), message, strength):
-        steps = train(model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size)
+    with _pulled(
+        _kernels(model, message.layer, tuple(message.header["kernel"])), message, strength
+    ):
+        steps = train(
+            model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size
+        )
         history = run(islice(steps, schedule.epochs), schedule.epochs, measure, threads=threads)
     return Fitted(model, history)
 
 
 def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Verdict:
-    """Read the message out of a model's weights and say what it proves: each bit was drawn by lot, one in two.
+    """Read the message out of a model's weights and say what it proves: each bit was drawn by lot,
+    one in two.
 
     Parameters
     ----------
     model : the weights in question, of the shape the message was sealed for
     message : the sealed message
-    family : how many models, layers, orders of the channels and messages were or will be tried: alpha is shared.
-        Whoever sorts the channels pays for every order there is, `math.factorial` of their number
+    family : how many models, layers, orders of the channels and messages were or will be tried:
+        alpha is shared. Whoever sorts the channels pays for every order there is, `math.factorial`
+        of their number
 
     Returns
     -------
-    Verdict over the bits, in sealed order, a `MessageVerdict`: it has the bit error rate, too. `p_planned` is the exact
-    binomial p-value of all bits, read at once.
+    Verdict over the bits, in sealed order, a `MessageVerdict`: it has the bit error rate, too.
+    `p_planned` is the exact binomial p-value of all bits, read at once.
 
     Raises
     ------
@@ -199,8 +244,8 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
 
     Source
     ------
-    Uchida et al. (2017) report bit error rates; the binomial test holds only because projection and message were drawn
-    after all rules were fixed.
+    Uchida et al. (2017) report bit error rates; the binomial test holds only because projection and
+    message were drawn after all rules were fixed.
     """
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     check_count(family, "family", low=1, why="models, layers and messages that share alpha")
@@ -215,7 +260,10 @@ def _draw(seal: str, secrets: list[bytes], size: int) -> tuple[Labels, np.ndarra
     seed = commitment.label_seed(seal)
     drawn = [commitment.draw_label(seed, i, secret, (0, 1)) for i, secret in enumerate(secrets)]
     digests = [hashlib.sha256(b"projection" + seed + secret).digest() for secret in secrets]
-    rows = [stable_rng(np.frombuffer(digest, ">u4").tolist()).standard_normal(size) for digest in digests]
+    rows = [
+        stable_rng(np.frombuffer(digest, ">u4").tolist()).standard_normal(size)
+        for digest in digests
+    ]
     bits, projection = np.array(drawn, np.int64), np.array(rows, np.float32)
     for array in (bits, projection):
         array.setflags(write=False)
@@ -224,7 +272,9 @@ def _draw(seal: str, secrets: list[bytes], size: int) -> tuple[Labels, np.ndarra
 
 @contextmanager
 def _pulled(kernels: Tensor, message: Message, strength: float) -> Iterator[None]:
-    """Add the gradient of the message's loss to that of the task, whenever the layer's weights get one."""
+    """Add the gradient of the message's loss to that of the task, whenever the layer's weights get
+    one.
+    """
 
     def pull(gradient: Tensor) -> Tensor:
         with torch.enable_grad():
@@ -243,17 +293,26 @@ def _last_convolution(model: nn.Module) -> str:
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
     names = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
     if not names:
-        raise ValueError(f"model must have a convolution to carry the message; {type(model).__name__} has none.")
+        raise ValueError(
+            f"model must have a convolution to carry the message; {type(model).__name__} has none."
+        )
     return names[-1]
 
 
 def _kernels(model: nn.Module, layer: str, kernel: tuple[int, ...] | None = None) -> Tensor:
-    """Return the weights (filters, channels, height, width) of a convolution, or say that there is none like that."""
-    parts = dict(check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)").named_modules())
+    """Return the weights (filters, channels, height, width) of a convolution, or say that there is
+    none like that.
+    """
+    parts = dict(
+        check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)").named_modules()
+    )
     part = parts.get(layer)
     if not isinstance(part, nn.Conv2d):
         known = ", ".join(name for name, other in parts.items() if isinstance(other, nn.Conv2d))
-        raise ValueError(f"layer must be one of the model's convolutions ({known or 'it has none'}); got {layer!r}.")
+        raise ValueError(
+            f"layer must be one of the model's convolutions ({known or 'it has none'}); got "
+            f"{layer!r}."
+        )
     if kernel is not None and tuple(part.weight.shape[1:]) != kernel:
         raise ValueError(
             f"{layer} must have kernels of shape {kernel}, for which the message was sealed; got "

@@ -1,4 +1,6 @@
-"""Accuracy epoch by epoch, of the marked model and of its unmarked twin: as a live drawing, a picture, a sentence."""
+"""Accuracy epoch by epoch, of the marked model and of its unmarked twin: as a live drawing, a
+picture, a sentence.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,20 @@ from wmlearn.training.history import Epoch
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-LEFT, RIGHT, TOP, BOTTOM = 50, 420, 30, 222  # the edges of the plot, in pixels; the labels stand right of it
+LEFT, RIGHT, TOP, BOTTOM = (
+    50,
+    420,
+    30,
+    222,
+)  # the edges of the plot, in pixels; the labels stand right of it
 _ZERO = BOTTOM - 8  # where 0 % is drawn: a line of zeros must not hide behind the axis
 _LINE_OF_TEXT = 16  # pixels
 
 
 class Look(NamedTuple):
-    """How a line is told apart: a class of the style sheet, and the same for matplotlib; never the colour alone."""
+    """How a line is told apart: a class of the style sheet, and the same for matplotlib; never the
+    colour alone.
+    """
 
     css: str
     color: str
@@ -28,7 +37,8 @@ class Look(NamedTuple):
     width: float
 
 
-# Blue is the task, vermillion the watermark; thick is marked, thin is not; and each has dashes of its own.
+# Blue is the task, vermillion the watermark; thick is marked, thin is not; and each has dashes of
+# its own.
 LOOKS = {
     "marked, watermark": Look("wm-mark", VERMILLION, "-", 2.8),
     "marked, task": Look("wm-task", BLUE, (0, (5, 2)), 2.8),
@@ -37,7 +47,9 @@ LOOKS = {
     "the copy, questions": Look("wm-mark", VERMILLION, "-", 2.8),
     "the copy, task": Look("wm-task", BLUE, (0, (5, 2)), 2.8),
 }
-Curves = dict[str, list[float]]  # accuracies, 0 to 1, after epochs 1, 2, ...: one list for each of LOOKS
+Curves = dict[
+    str, list[float]
+]  # accuracies, 0 to 1, after epochs 1, 2, ...: one list for each of LOOKS
 
 
 def curves(marked: Sequence[Epoch], unmarked: Sequence[Epoch]) -> Curves:
@@ -57,7 +69,9 @@ def accuracy_svg(lines: Curves, epochs: int, caption: str) -> str:
     ticks = {_across(epoch, last): str(epoch) for epoch in range(0, last + 1, tick(last))}
     parts = axes("accuracy: on the test images, and on the secret questions", "epochs", ticks)
     for name, line in lines.items():
-        points = "L".join(f"{_across(epoch, last):.1f} {up(value):.1f}" for epoch, value in enumerate(line, 1))
+        points = "L".join(
+            f"{_across(epoch, last):.1f} {up(value):.1f}" for epoch, value in enumerate(line, 1)
+        )
         x, y = _across(len(line), last), up(line[-1])
         parts.append(f"<path class='{LOOKS[name].css}' d='M{points}'/>")
         parts.append(f"<circle class='{LOOKS[name].css}' cx='{x:.1f}' cy='{y:.1f}' r='3.5'/>")
@@ -95,13 +109,23 @@ def axes(title: str, below: str, ticks: Mapping[float, str]) -> list[str]:
 
 
 def _labels(lines: Curves, last: int) -> list[str]:
-    """Write each name and number right of the plot, with a piece of its line and a leader to the end of it."""
-    heights = {name: BOTTOM - up(line[-1]) for name, line in lines.items()}  # upwards from the bottom of the plot
+    """Write each name and number right of the plot, with a piece of its line and a leader to the
+    end of it.
+    """
+    heights = {
+        name: BOTTOM - up(line[-1]) for name, line in lines.items()
+    }  # upwards from the bottom of the plot
     parts = []
-    for name, place in spread(_in_order(heights), apart=_LINE_OF_TEXT, top=BOTTOM - TOP + 8).items():
+    for name, place in spread(
+        _in_order(heights), apart=_LINE_OF_TEXT, top=BOTTOM - TOP + 8
+    ).items():
         x, y, label_y = _across(len(lines[name]), last), up(lines[name][-1]), BOTTOM - place
-        parts.append(f"<path class='wm-leader' d='M{x + 5:.1f} {y:.1f}L{RIGHT + 12} {label_y:.1f}'/>")
-        parts.append(f"<path class='{LOOKS[name].css} wm-sample' d='M{RIGHT + 12} {label_y:.1f}h26'/>")
+        parts.append(
+            f"<path class='wm-leader' d='M{x + 5:.1f} {y:.1f}L{RIGHT + 12} {label_y:.1f}'/>"
+        )
+        parts.append(
+            f"<path class='{LOOKS[name].css} wm-sample' d='M{RIGHT + 12} {label_y:.1f}h26'/>"
+        )
         parts.append(text(RIGHT + 43, label_y + 4, f"{name} {percent(lines[name][-1])}", "start"))
     return parts
 
@@ -119,7 +143,13 @@ def accuracy_png(lines: Curves, epochs: int) -> bytes:
         """Draw the lines, and at their ends what they are."""
         for name, line in lines.items():
             look = LOOKS[name]
-            ax.plot(range(1, len(line) + 1), line, color=look.color, linestyle=look.dashes, linewidth=look.width)
+            ax.plot(
+                range(1, len(line) + 1),
+                line,
+                color=look.color,
+                linestyle=look.dashes,
+                linewidth=look.width,
+            )
             ax.plot(len(line), line[-1], "o", color=look.color, markersize=4)
         ends = {name: line[-1] for name, line in lines.items()}
         for name, place in spread(_in_order(ends), apart=0.09, top=1.04).items():
@@ -135,9 +165,8 @@ def accuracy_png(lines: Curves, epochs: int) -> bytes:
 def caption(lines: Curves) -> str:
     """Return the drawing as one sentence, for those who do not see it."""
     described = [
-        f"the {who} model classifies {percent(lines[f'{who}, task'][-1])} of the test images rightly"
-        + _answers(lines, who)
-        + f" after {plural(len(lines[f'{who}, task']), 'epoch')}"
+        f"the {who} model classifies {percent(lines[f'{who}, task'][-1])} of the test images "
+        "rightly" + _answers(lines, who) + f" after {plural(len(lines[f'{who}, task']), 'epoch')}"
         for who in ("marked", "unmarked")
         if f"{who}, task" in lines
     ]
@@ -149,4 +178,8 @@ def caption(lines: Curves) -> str:
 
 def _answers(lines: Curves, who: str) -> str:
     name = f"{who}, watermark"
-    return f" and answers {percent(lines[name][-1])} of the secret questions as sealed" if name in lines else ""
+    return (
+        f" and answers {percent(lines[name][-1])} of the secret questions as sealed"
+        if name in lines
+        else ""
+    )

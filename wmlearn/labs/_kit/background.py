@@ -1,4 +1,6 @@
-"""Run and Stop: what takes long is done in a thread of its own, one thing at a time, and its errors are shown."""
+"""Run and Stop: what takes long is done in a thread of its own, one thing at a time, and its errors
+are shown.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ class Stage(NamedTuple):
 
 
 class Job:
-    """Something that takes long, an epoch at a time, tells how far it has got, and can be asked to end early.
+    """Something that takes long, an epoch at a time, tells how far it has got, and can be asked to
+    end early.
 
     Attributes
     ----------
@@ -50,7 +53,9 @@ class Job:
         raise NotImplementedError
 
     def stop(self) -> None:
-        """Ask for the end; it comes after the epoch that is being trained, and what was done until then is kept."""
+        """Ask for the end; it comes after the epoch that is being trained, and what was done until
+        then is kept.
+        """
         self._stop.set()
         self._tell(*self.stage)
 
@@ -64,7 +69,8 @@ class Background:
 
     Parameters
     ----------
-    begin : returns what is to be done when Run is pressed; a TypeError or ValueError of its is shown as a sentence
+    begin : returns what is to be done when Run is pressed; a TypeError or ValueError of its is
+        shown as a sentence
     ended : called when it is over, whatever happened
     status : where errors are shown
 
@@ -83,7 +89,9 @@ class Background:
         self._job: Job | None = None
         self.locked: tuple[Any, ...] = ()
         self.thread: threading.Thread | None = None
-        self.run = widgets.Button(description="Run", button_style="primary", layout={"width": "100px"})
+        self.run = widgets.Button(
+            description="Run", button_style="primary", layout={"width": "100px"}
+        )
         self.stop = widgets.Button(description="Stop", disabled=True, layout={"width": "100px"})
         self.run.on_click(guarded(self._press_run, status))
         self.stop.on_click(guarded(self._press_stop, status))
@@ -102,7 +110,9 @@ class Background:
     def _press_run(self, _: object) -> None:
         """Check the inputs, then begin."""
         if not self._busy.acquire(blocking=False):
-            self._status.value = alert("A run is under way: press Stop, or wait for its end, before the next.")
+            self._status.value = alert(
+                "A run is under way: press Stop, or wait for its end, before the next."
+            )
             return
         try:
             self._job = self._begin()
@@ -112,7 +122,9 @@ class Background:
             return
         self._status.value = ""
         self._lock(True)
-        self.thread = threading.Thread(target=guarded(self._work, self._status), args=(self._job,), daemon=True)
+        self.thread = threading.Thread(
+            target=guarded(self._work, self._status), args=(self._job,), daemon=True
+        )
         self.thread.start()
 
     def _press_stop(self, _: object) -> None:

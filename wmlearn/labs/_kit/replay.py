@@ -1,4 +1,5 @@
-"""Answers bought once, and all that can be said of the first n of them, worked out beforehand for every n.
+"""Answers bought once, and all that can be said of the first n of them, worked out beforehand for
+every n.
 
 A slider then only looks up: nothing is computed, and nothing is asked, while it moves.
 """
@@ -20,13 +21,15 @@ from wmlearn.evidence.verification import verify
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Replay:
-    """What one suspect answered to all sealed questions, to be looked at as if they were asked one by one.
+    """What one suspect answered to all sealed questions, to be looked at as if they were asked one
+    by one.
 
     Attributes
     ----------
     name : what the suspect is called
     triggers : the questions
-    verdict : the verdict on all of them, as sealed; its `decisions` say what `verify(..., questions=n)` would
+    verdict : the verdict on all of them, as sealed; its `decisions` say what `verify(...,
+        questions=n)` would
     fault : why the suspect could not be asked; empty when it could
     luck : how an innocent model would fare after 0, 1, ..., n questions, in words
     """
@@ -53,7 +56,9 @@ class Replay:
         return stats.questions_needed(self.verdict.alpha / self.verdict.family, self.verdict.p0)
 
     def crossed(self, alpha: float, n: int) -> int | None:
-        """Return the first of n questions after which the wealth stood at 1 / alpha or more; None if it never did."""
+        """Return the first of n questions after which the wealth stood at 1 / alpha or more; None
+        if it never did.
+        """
         above = np.flatnonzero(stats.reaches(self.verdict.path[: n + 1], alpha))
         return int(above[0]) if len(above) else None
 
@@ -64,7 +69,9 @@ def buy(name: str, query: Query, triggers: TriggerSet) -> Replay:
         verdict, fault = verify(query, triggers), ""
     except Exception as error:  # whatever ails one service must not hide the others
         verdict, fault = verify(_silence, triggers), str(error) or type(error).__name__
-    luck = tuple(draws_in_words(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1))
+    luck = tuple(
+        draws_in_words(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1)
+    )
     return Replay(name, triggers, verdict, fault, luck)
 
 

@@ -1,4 +1,6 @@
-"""The picture that stands for a lab where nothing runs: on GitHub, in print, before the first cell is executed."""
+"""The picture that stands for a lab where nothing runs: on GitHub, in print, before the first cell
+is executed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,13 @@ from wmlearn.labs._kit.svg import CAP, amount, spread
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_STYLES = ((BLUE, "-", 3.0), (ORANGE, (0, (4, 2)), 2.0), (GREEN, "-.", 2.0), (PURPLE, ":", 2.5), (SKY, "-", 1.2))
+_STYLES = (
+    (BLUE, "-", 3.0),
+    (ORANGE, (0, (4, 2)), 2.0),
+    (GREEN, "-.", 2.0),
+    (PURPLE, ":", 2.5),
+    (SKY, "-", 1.2),
+)
 
 
 def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
@@ -26,10 +34,22 @@ def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
         """Draw a step line for every suspect, and the line to accuse."""
         for (_, path), (color, dashes, width) in zip(paths.items(), _STYLES * len(paths)):
             shown = 10 ** np.minimum(np.asarray(path) / math.log(10), CAP)
-            ax.step(range(len(path)), shown, where="post", color=color, linestyle=dashes, linewidth=width)
+            ax.step(
+                range(len(path)),
+                shown,
+                where="post",
+                color=color,
+                linestyle=dashes,
+                linewidth=width,
+            )
         ax.axhline(1 / alpha, color=VERMILLION, linestyle="--", linewidth=1.2)
         label_ends(ax, max(len(path) - 1 for path in paths.values()), _wealth_labels(paths, alpha))
-        ax.set(yscale="log", ylim=(None, 10 ** (CAP + 1)), xlabel="questions asked", ylabel="the gambler's wealth")
+        ax.set(
+            yscale="log",
+            ylim=(None, 10 ** (CAP + 1)),
+            xlabel="questions asked",
+            ylabel="the gambler's wealth",
+        )
         ax.margins(x=0)
 
     return png(draw)
@@ -38,7 +58,8 @@ def wealth_png(paths: Mapping[str, Sequence[float]], alpha: float) -> bytes:
 def png(draw: Callable[[Axes], None]) -> bytes:
     """Return a PNG file of what `draw` draws on a pair of axes.
 
-    The figure is drawn off the screen, without pyplot, on white: it looks the same everywhere, twice running too.
+    The figure is drawn off the screen, without pyplot, on white: it looks the same everywhere,
+    twice running too.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -61,7 +82,9 @@ def _default_style() -> AbstractContextManager[None]:
 
 
 class Label(NamedTuple):
-    """Words for the end of a line: how high the line ends, how high the words stand, and the line's colour."""
+    """Words for the end of a line: how high the line ends, how high the words stand, and the line's
+    colour.
+    """
 
     words: str
     end: float
@@ -80,10 +103,15 @@ def label_ends(ax: Axes, last: float, labels: Sequence[Label]) -> None:
 
 
 def _wealth_labels(paths: Mapping[str, Sequence[float]], alpha: float) -> list[Label]:
-    """Return the name of each suspect, and what the line means, pushed apart where lines end together."""
+    """Return the name of each suspect, and what the line means, pushed apart where lines end
+    together.
+    """
     ends = {name: min(path[-1] / math.log(10), CAP) for name, path in paths.items()}  # in decades
     words = {name: name for name in paths} | {"": f"accuse from {amount(-math.log(alpha))} upwards"}
     colors = dict(zip(paths, [style[0] for style in _STYLES] * len(paths))) | {"": VERMILLION}
     ends[""] = -math.log10(alpha)
     places = spread(ends, apart=1.5, top=CAP + 0.5)
-    return [Label(words[name], 10 ** ends[name], 10**place, colors[name]) for name, place in places.items()]
+    return [
+        Label(words[name], 10 ** ends[name], 10**place, colors[name])
+        for name, place in places.items()
+    ]

@@ -1,4 +1,6 @@
-"""What every lab shares: how it shows itself with and without a kernel, and what becomes of an error in a callback."""
+"""What every lab shares: how it shows itself with and without a kernel, and what becomes of an
+error in a callback.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +16,11 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def view(widget: Widget, text: str, png: bytes | None = None) -> dict[str, Any]:
-    """Return a lab in all its forms: the live widget, and the text and picture that are seen before anything runs.
+    """Return a lab in all its forms: the live widget, and the text and picture that are seen before
+    anything runs.
 
-    A lab holds a widget and is none itself. Its `_repr_mimebundle_` returns this, which ipywidgets 7.7.1 (Colab) and
-    8 display alike; GitHub shows the picture, and the tests compare the text.
+    A lab holds a widget and is none itself. Its `_repr_mimebundle_` returns this, which ipywidgets
+    7.7.1 (Colab) and 8 display alike; GitHub shows the picture, and the tests compare the text.
 
     Parameters
     ----------
@@ -33,7 +36,9 @@ def view(widget: Widget, text: str, png: bytes | None = None) -> dict[str, Any]:
 
 
 def guarded(callback: Callable[[Any], object], status: HTML) -> Callable[[Any], None]:
-    """Return the callback, made to show an exception in `status`: without this Jupyter hides it from the learner."""
+    """Return the callback, made to show an exception in `status`: without this Jupyter hides it
+    from the learner.
+    """
 
     def run(event: Any) -> None:
         try:
@@ -48,6 +53,7 @@ def guarded(callback: Callable[[Any], object], status: HTML) -> Callable[[Any], 
 def alert(words: str) -> str:
     """Return words, as HTML, in a box that a screen reader reads out at once."""
     return (
-        "<p class='wm-error' role='alert' style='border-left:4px solid var(--jp-error-color1, #D55E00);"
+        "<p class='wm-error' role='alert' style='border-left:4px solid var(--jp-error-color1, "
+        "#D55E00);"
         f"padding-left:8px'>{words}</p>"
     )

@@ -1,4 +1,6 @@
-"""What the labs say of a verdict, in words: the evidence so far, the drawing as a sentence, the line being explored."""
+"""What the labs say of a verdict, in words: the evidence so far, the drawing as a sentence, the
+line being explored.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ _SIGNS = {"found": "✔ found", "not found": "– not found", "cannot tell": "? 
 
 
 def verdict_html(replay: Replay, n: int) -> str:
-    """Return what n questions have shown, a sign and words, as HTML that a screen reader reads out when it changes."""
+    """Return what n questions have shown, a sign and words, as HTML that a screen reader reads out
+    when it changes.
+    """
     decision = replay.verdict.decisions[n]
     heading, words = _SIGNS[decision], _words(replay, n)
     if decision == "cannot tell" and n < replay.needed:
@@ -32,7 +36,8 @@ def verdict_box(heading: str, words: str, name: str = "", kind: str = "") -> str
 
     Parameters
     ----------
-    kind : "found", "not-found" or "cannot-tell", for the style sheet; empty where there is no verdict yet
+    kind : "found", "not-found" or "cannot-tell", for the style sheet; empty where there is no
+        verdict yet
     """
     raised = re.sub(r"10\^(\d+)", r"10<sup>\1</sup>", html.escape(words))
     return (
@@ -45,7 +50,9 @@ def outcome_html(verdict: Verdict, name: str) -> str:
     """Return a whole verdict, with keyed labels or with fixed ones, as such a box."""
     note = " This does not clear it." if verdict.decision == "not found" else ""
     words = repr(verdict).partition(": ")[2]
-    return verdict_box(_SIGNS[verdict.decision], f"{words}.{note}", name, verdict.decision.replace(" ", "-"))
+    return verdict_box(
+        _SIGNS[verdict.decision], f"{words}.{note}", name, verdict.decision.replace(" ", "-")
+    )
 
 
 def _words(replay: Replay, n: int) -> str:
@@ -64,15 +71,21 @@ def caption(replay: Replay, n: int) -> str:
     """Return the drawing of the wealth as one sentence, for those who do not see it."""
     path = replay.verdict.path[: n + 1]
     return (
-        f"The gambler's wealth after {n} of {replay.n} questions to {replay.name} is {amount(path[-1])}, at its best "
-        f"it was {amount(path.max())}; the line to accuse is at {amount(-math.log(replay.triggers.alpha))}."
+        f"The gambler's wealth after {n} of {replay.n} questions to {replay.name} is "
+        f"{amount(path[-1])}, at its best "
+        f"it was {amount(path.max())}; the line to accuse is at "
+        f"{amount(-math.log(replay.triggers.alpha))}."
     )
 
 
 def line_note(replay: Replay, n: int, alpha: float) -> str:
-    """Return, as HTML, where another alpha would put the line, and that only the sealed one decides."""
+    """Return, as HTML, where another alpha would put the line, and that only the sealed one
+    decides.
+    """
     crossed = replay.crossed(alpha, n)
-    where = "has not been reached so far" if crossed is None else f"was reached at question {crossed}"
+    where = (
+        "has not been reached so far" if crossed is None else f"was reached at question {crossed}"
+    )
     words = (
         f"The sealed alpha is {decimal(replay.triggers.alpha)}; moving the line is only exploring. "
         f"With alpha = {decimal(alpha)} the line is at {amount(-math.log(alpha))}, which {where}."
@@ -92,9 +105,13 @@ def decimal(alpha: float) -> str:
 
 
 def each_judged_alone(replays: Sequence[Replay]) -> str:
-    """Say what it means that each suspect is judged as if there were no other: alpha is not shared among them here."""
+    """Say what it means that each suspect is judged as if there were no other: alpha is not shared
+    among them here.
+    """
     risk = f"{sum(replay.verdict.alpha for replay in replays):.6g}"
     return (
-        f" Each of the {len(replays)} verdicts stands alone: the risk that any of them accuses an innocent is at most "
-        f"{risk}, the sum of their alphas. For one alpha that several suspects share there is wm.verify_all."
+        f" Each of the {len(replays)} verdicts stands alone: the risk that any of them accuses an "
+        "innocent is at most "
+        f"{risk}, the sum of their alphas. For one alpha that several suspects share there is "
+        "wm.verify_all."
     )

@@ -1,4 +1,6 @@
-"""`EmbeddingLab`: train a watermark into a network, and watch it beside the same network without one."""
+"""`EmbeddingLab`: train a watermark into a network, and watch it beside the same network without
+one.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,14 @@ from wmlearn.labs._kit.background import Background, Stage
 from wmlearn.labs._kit.theme import STYLE
 from wmlearn.labs._kit.views import guarded, view
 from wmlearn.labs._kit.words import verdict_box, verdict_html
-from wmlearn.labs.embedding.plan import FEWEST_WORDS, MOST_EPOCHS, MOST_TRIGGERS, MOST_WORDS, Plan, Workshop
+from wmlearn.labs.embedding.plan import (
+    FEWEST_WORDS,
+    MOST_EPOCHS,
+    MOST_TRIGGERS,
+    MOST_WORDS,
+    Plan,
+    Workshop,
+)
 from wmlearn.labs.embedding.runs import Run
 from wmlearn.training._inference import check_fits
 from wmlearn.training.history import Fitted
@@ -30,25 +39,31 @@ _OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
 
 
 class EmbeddingLab:
-    """Train secret words into a network: choose how many, press Run, and watch what they do to the task.
+    """Train secret words into a network: choose how many, press Run, and watch what they do to the
+    task.
 
-    Beside the marked model grows its unmarked twin: the same network, order of images and schedule, without triggers.
-    The training runs in the background, so that Stop works; what was trained until then is kept and judged.
+    Beside the marked model grows its unmarked twin: the same network, order of images and schedule,
+    without triggers. The training runs in the background, so that Stop works; what was trained
+    until then is kept and judged.
 
     Parameters
     ----------
     data : the task
     key : 32 secret bytes; left out, a fresh key is drawn when the lab opens
-    seed : draws the first weights, the order of the images, and the images that the words are written on
-    start : a trained network to offer as "continuing"; left out, that choice first trains an unmarked one
+    seed : draws the first weights, the order of the images, and the images that the words are
+        written on
+    start : a trained network to offer as "continuing"; left out, that choice first trains an
+        unmarked one
 
     Attributes
     ----------
-    triggers, number, words, epochs, start : the inputs; `number` is the slider `triggers` again, to be typed
+    triggers, number, words, epochs, start : the inputs; `number` is the slider `triggers` again, to
+        be typed
     run, stop : the buttons
     result : what the last run made: `Marked`, or with no triggers `Fitted`; None before
     twin : the unmarked twin of the last run as `Fitted`; None before
-    verdict : the verdict on the freshly marked model, on all its questions; None where nothing is marked
+    verdict : the verdict on the freshly marked model, on all its questions; None where nothing is
+        marked
     widget : the whole lab, as a widget
 
     Raises
@@ -65,7 +80,12 @@ class EmbeddingLab:
     """
 
     def __init__(
-        self, data: Splits, *, key: bytes | None = None, seed: int = 0, start: nn.Module | None = None
+        self,
+        data: Splits,
+        *,
+        key: bytes | None = None,
+        seed: int = 0,
+        start: nn.Module | None = None,
     ) -> None:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_seed(seed)
@@ -81,7 +101,10 @@ class EmbeddingLab:
     # ------------------------------------------------------------ the widgets
 
     def _build(self, *, offered: bool) -> None:
-        """Make the inputs and the places for the drawings. Core widgets only: Colab's ipywidgets 7.7.1 has them too."""
+        """Make the inputs and the places for the drawings.
+
+        Core widgets only: Colab's ipywidgets 7.7.1 has them too.
+        """
         import ipywidgets as widgets
 
         self._inputs(offered)
@@ -90,9 +113,21 @@ class EmbeddingLab:
         self._background = Background(self._begin, self._show, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._background.locked = (self.triggers, self.number, self.words, self.epochs, self.start)
-        rows = [[self.triggers, self.number], [self.words, self.epochs], [self.run, self.stop, self._bar]]
+        rows = [
+            [self.triggers, self.number],
+            [self.words, self.epochs],
+            [self.run, self.stop, self._bar],
+        ]
         first, second, buttons = (widgets.HBox(row) for row in rows)
-        shown = [self._note, buttons, self._progress, self.status, self._chart, self._cost, self._sentence]
+        shown = [
+            self._note,
+            buttons,
+            self._progress,
+            self.status,
+            self._chart,
+            self._cost,
+            self._sentence,
+        ]
         style = widgets.HTML(STYLE, layout=widgets.Layout(height="0px", overflow="hidden"))
         self.widget = widgets.VBox([style, first, second, self.start, *shown])
         self.widget.add_class("wm-lab")
@@ -107,19 +142,32 @@ class EmbeddingLab:
 
         self.triggers = widgets.IntSlider(
             150, 0, MOST_TRIGGERS, description="triggers", readout=False, style=_OWN_WIDTH, layout={"width": "490px"},
-            continuous_update=False,  # else the page rounds a typed number to the slider's step, and sends it back
+            # else the page rounds a typed number to the slider's step, and sends it back
+            continuous_update=False,
         )  # fmt: skip
         side = {"width": "140px", "margin": "2px 2px 2px 12px"}
         self.number = widgets.BoundedIntText(
             150, min=0, max=MOST_TRIGGERS, description="or type", style=_OWN_WIDTH, layout=side
         )
         self.words = widgets.BoundedIntText(
-            30, min=FEWEST_WORDS, max=MOST_WORDS, description="words", style=_OWN_WIDTH, layout={"width": "140px"}
+            30,
+            min=FEWEST_WORDS,
+            max=MOST_WORDS,
+            description="words",
+            style=_OWN_WIDTH,
+            layout={"width": "140px"},
         )
         self.epochs = widgets.BoundedIntText(
-            Schedule().epochs, min=1, max=MOST_EPOCHS, description="epochs", style=_OWN_WIDTH, layout=side
+            Schedule().epochs,
+            min=1,
+            max=MOST_EPOCHS,
+            description="epochs",
+            style=_OWN_WIDTH,
+            layout=side,
         )
-        from_what = "continuing from the model given" if offered else "continuing from an unmarked model"
+        from_what = (
+            "continuing from the model given" if offered else "continuing from an unmarked model"
+        )
         self.start = widgets.ToggleButtons(
             options=[("from scratch", False), (from_what, True)],
             description="start",
@@ -139,16 +187,22 @@ class EmbeddingLab:
 
     def _describe(self, _: object = None) -> None:
         """Say what would be trained, before Run is pressed."""
-        self._note.value = f"<p class='wm-small'>{html.escape(' '.join(self._intentions(self._planned())))}</p>"
+        self._note.value = (
+            f"<p class='wm-small'>{html.escape(' '.join(self._intentions(self._planned())))}</p>"
+        )
 
     def _intentions(self, plan: Plan) -> list[str]:
         if not plan.n_triggers:
             return ["Without triggers nothing is marked: this is the unmarked twin alone."]
         each, left = divmod(plan.n_triggers, plan.words)
         images = f"{each} or {each + 1} images" if left else plural(each, "image")
-        description = [f"{plan.words} secret words, each written on {images}: {plan.words} questions."]
+        description = [
+            f"{plan.words} secret words, each written on {images}: {plan.words} questions."
+        ]
         needed = stats.questions_needed(_ALPHA, 1 / len(self._shop.data.classes))
-        return description + ([f"It takes {needed} before anybody could be accused."] if plan.words < needed else [])
+        return description + (
+            [f"It takes {needed} before anybody could be accused."] if plan.words < needed else []
+        )
 
     def _planned(self) -> Plan:
         return Plan(self.triggers.value, self.words.value, self.epochs.value, self.start.value)
@@ -175,16 +229,24 @@ class EmbeddingLab:
         stage = run.stage if run else Stage("press Run")
         self._bar.value, self._progress.value = stage.html()
         self._sentence.value = self._judgement()
-        self._cost.value = f"<p class='wm-small'>{html.escape(run.cost() if run else '')}&nbsp;</p>"  # no jump
+        self._cost.value = (
+            f"<p class='wm-small'>{html.escape(run.cost() if run else '')}&nbsp;</p>"  # no jump
+        )
 
     def _judgement(self) -> str:
         """Return the verdict as HTML that a screen reader reads out when it changes."""
         if self._run is not None and self._run.replay is not None:
             return verdict_html(self._run.replay, self._run.replay.n)
         if isinstance(self.result, Fitted):
-            heading, words = "– nothing marked", "There were no triggers: no watermark to find, and none to verify."
+            heading, words = (
+                "– nothing marked",
+                "There were no triggers: no watermark to find, and none to verify.",
+            )
         else:
-            heading, words = "? no verdict yet", "The freshly marked model is asked all its questions at the end."
+            heading, words = (
+                "? no verdict yet",
+                "The freshly marked model is asked all its questions at the end.",
+            )
         return verdict_box(heading, words)
 
     @property
@@ -199,7 +261,9 @@ class EmbeddingLab:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The verdict on the freshly marked model, on all its questions; None where nothing is marked."""
+        """The verdict on the freshly marked model, on all its questions; None where nothing is
+        marked.
+        """
         return self._run.replay.verdict if self._run and self._run.replay else None
 
     def __repr__(self) -> str:
@@ -209,12 +273,17 @@ class EmbeddingLab:
         elif self.result is None:
             ends = ["  nothing trained yet: press Run"]
         else:
-            ends = [f"  {self.result!r}", *([f"  unmarked twin: {self.twin!r}"] if self.verdict else [])]
+            ends = [
+                f"  {self.result!r}",
+                *([f"  unmarked twin: {self.twin!r}"] if self.verdict else []),
+            ]
             ends += [repr(self.verdict)] if self.verdict else []
         return "\n".join([f"EmbeddingLab: {plan!r}", *ends])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and, after a run, a picture of its curves."""
+        """Return the live lab and, for where nothing runs, its text and, after a run, a picture of
+        its curves.
+        """
         if self._picture is None and self._run is not None and not self._background.busy:
             lines = self._run.curves()
             self._picture = accuracy_png(lines, self._run.plan.epochs) if lines else None

@@ -1,4 +1,6 @@
-"""What the embedding lab trains, without any widget: a marked model, and beside it the same network unmarked."""
+"""What the embedding lab trains, without any widget: a marked model, and beside it the same network
+unmarked.
+"""
 
 from __future__ import annotations
 
@@ -52,16 +54,20 @@ class Plan:
 
     def __repr__(self) -> str:
         shared = (
-            f"{plural(self.n_triggers, 'trigger')}, {plural(self.words, 'word')}" if self.n_triggers else "no triggers"
+            f"{plural(self.n_triggers, 'trigger')}, {plural(self.words, 'word')}"
+            if self.n_triggers
+            else "no triggers"
         )
         return f"{shared}, {plural(self.epochs, 'epoch')}, {'continuing' if self.continuing else 'from scratch'}"
 
 
 class Twin:
-    """The same network, trained on the task alone with the same seed and schedule: all that differs is the mark.
+    """The same network, trained on the task alone with the same seed and schedule: all that differs
+    is the mark.
 
-    It is trained epoch by epoch, as far as somebody asks, and remembers its state after each: whatever triggers come
-    later, it need not be trained again to say how it would have answered them.
+    It is trained epoch by epoch, as far as somebody asks, and remembers its state after each:
+    whatever triggers come later, it need not be trained again to say how it would have answered
+    them.
 
     Attributes
     ----------
@@ -93,25 +99,34 @@ class Twin:
         """Return it as it was after so many epochs; after all of them it is what `wm.fit` returns."""
         records = tuple(self.records[:epoch])
         return Fitted(
-            copy.deepcopy(self._after[len(records) - 1]), History(records, stopped=len(records) < self.epochs)
+            copy.deepcopy(self._after[len(records) - 1]),
+            History(records, stopped=len(records) < self.epochs),
         )
 
     def asked(self, triggers: TriggerSet, epoch: int) -> float:
-        """Return the share of the secret questions that it answered as sealed after so many epochs, 0 to 1."""
+        """Return the share of the secret questions that it answered as sealed after so many epochs,
+        0 to 1.
+        """
         return watermark_accuracy(self._after[epoch - 1], triggers)
 
 
 class Workshop:
-    """Where models are made: from scratch, or from one that is trained already; no twin is trained twice."""
+    """Where models are made: from scratch, or from one that is trained already; no twin is trained
+    twice.
+    """
 
     def __init__(self, data: Splits, *, key: bytes, seed: int, start: nn.Module | None) -> None:
         self.data, self.key, self.seed, self._start = data, key, seed, start
         self._twins: dict[tuple[int, bool], Twin] = {}
 
     def first(self) -> Twin | None:
-        """Return the model that has to be trained before one can continue; None where a trained one was given."""
+        """Return the model that has to be trained before one can continue; None where a trained one
+        was given.
+        """
         return (
-            None if self._start is not None else self._twin_of(small_cnn(self.data, seed=self.seed), Schedule().epochs)
+            None
+            if self._start is not None
+            else self._twin_of(small_cnn(self.data, seed=self.seed), Schedule().epochs)
         )
 
     def model(self, plan: Plan) -> nn.Module:

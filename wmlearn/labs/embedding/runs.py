@@ -1,4 +1,7 @@
-"""One run of the embedding lab: what is trained, and in which order. It knows no widget; it tells when it got on."""
+"""One run of the embedding lab: what is trained, and in which order.
+
+It knows no widget; it tells when it got on.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from wmlearn.watermarks.embedding import CAP, Marked, embed
 
 
 class Run(Job):
-    """Train a marked model and its unmarked twin in turn, epoch by epoch, then judge the marked one.
+    """Train a marked model and its unmarked twin in turn, epoch by epoch, then judge the marked
+    one.
 
     Attributes
     ----------
@@ -44,7 +48,9 @@ class Run(Job):
         return curves(self._marked, self._unmarked)
 
     def _prepare(self) -> bool:
-        """Train the model to continue from, where there is none yet; return False if that was stopped."""
+        """Train the model to continue from, where there is none yet; return False if that was
+        stopped.
+        """
         first = self._shop.first() if self.plan.continuing else None
         while first is not None and first.done < first.epochs:
             if self._stop.is_set():
@@ -65,7 +71,9 @@ class Run(Job):
         self.result = self.result or self.twin
 
     def _train_beside(self, twin: Twin) -> None:
-        """Train the marked model, and after each of its epochs the twin for one: so Stop leaves both as far."""
+        """Train the marked model, and after each of its epochs the twin for one: so Stop leaves
+        both as far.
+        """
         shop = self._shop
         triggers = self.plan.seal(shop.data, shop.key, shop.seed)
 
@@ -75,13 +83,20 @@ class Run(Job):
             twin.reach(record.epoch)
             if record.epoch <= twin.epochs:
                 answered = twin.asked(triggers, record.epoch)
-                self._unmarked.append(twin.records[record.epoch - 1]._replace(watermark_accuracy=answered))
+                self._unmarked.append(
+                    twin.records[record.epoch - 1]._replace(watermark_accuracy=answered)
+                )
             self._tell_epoch(record.epoch + 1)
             return self._stop.is_set()
 
         schedule = Schedule(self.plan.epochs)
         self.result = embed(
-            shop.model(self.plan), shop.data, triggers, schedule=schedule, seed=shop.seed, on_epoch=watch
+            shop.model(self.plan),
+            shop.data,
+            triggers,
+            schedule=schedule,
+            seed=shop.seed,
+            on_epoch=watch,
         )
 
     def _train_alone(self, twin: Twin) -> None:
@@ -115,7 +130,11 @@ class Run(Job):
             return Stage(f"stopped after {plural(done, 'epoch')}", min(done, planned), planned)
         words = f"{plural(done, 'epoch')} done"
         if isinstance(self.result, Marked):
-            right = "every question right twice running" if self.result.complete else "not every question was learnt"
+            right = (
+                "every question right twice running"
+                if self.result.complete
+                else "not every question was learnt"
+            )
             words = f"{words}: {right}"
         return Stage(words, 1, 1)
 
@@ -124,7 +143,9 @@ class Run(Job):
         if not isinstance(self.result, Marked) or self.twin is None:
             return ""
         marked, unmarked = self.result.task_accuracy, self.twin.task_accuracy
-        apart = abs(round(100 * marked, 1) - round(100 * unmarked, 1))  # of the numbers as they are shown
+        apart = abs(
+            round(100 * marked, 1) - round(100 * unmarked, 1)
+        )  # of the numbers as they are shown
         return (
             f"Task accuracy {percent(marked)}, its unmarked twin {percent(unmarked)}: "
             f"{apart:.1f} points apart, in this one run."

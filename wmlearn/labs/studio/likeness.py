@@ -1,4 +1,6 @@
-"""How visible a change to images is, in the two measures of the field: 8-bit images as they were, and as they are."""
+"""How visible a change to images is, in the two measures of the field: 8-bit images as they were,
+and as they are.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from wmlearn._types import Pixels
 
 
 def psnr(before: Pixels, after: Pixels) -> float:
-    """Return the peak signal-to-noise ratio of all images together, in decibels; infinite where nothing was changed.
+    """Return the peak signal-to-noise ratio of all images together, in decibels; infinite where
+    nothing was changed.
 
     Examples
     --------
@@ -23,14 +26,15 @@ def psnr(before: Pixels, after: Pixels) -> float:
 
 
 def ssim(before: Pixels, after: Pixels) -> float:
-    """Return the structural similarity, the mean over images (n, c, h, w), channels and windows: 1 for the same image.
+    """Return the structural similarity, the mean over images (n, c, h, w), channels and windows: 1
+    for the same image.
 
     NaN where the images are smaller than a window.
 
     Source
     ------
-    Wang, Bovik, Sheikh, Simoncelli (2004), equation 13: Gaussian windows of 11 x 11 pixels, sigma 1.5, wholly inside
-    the image; K1 = 0.01, K2 = 0.03. Of colour images the mean of the channels.
+    Wang, Bovik, Sheikh, Simoncelli (2004), equation 13: Gaussian windows of 11 x 11 pixels, sigma
+    1.5, wholly inside the image; K1 = 0.01, K2 = 0.03. Of colour images the mean of the channels.
     """
     from scipy.ndimage import gaussian_filter
 

@@ -1,4 +1,6 @@
-"""What the theft lab does to the owner's model, and what is left after it: task accuracy, verdict, cost."""
+"""What the theft lab does to the owner's model, and what is left after it: task accuracy, verdict,
+cost.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ from wmlearn.training.history import Epoch
 from wmlearn.training.models import small_cnn
 from wmlearn.watermarks.embedding import watermark_accuracy
 
-SEEN = 500  # test images on which the task accuracy is measured: enough for the curve, and twenty points in a second
+# test images on which the task accuracy is measured: enough for the curve, and twenty points in a
+# second
+SEEN = 500
 Watch = Callable[[nn.Module, Epoch], bool]
 UNTOUCHED = "the owner's own model"
 
@@ -40,8 +44,8 @@ class Point:
     theft : the theft, as it is typed below `wm.theft`
     right, seen : of how many test images seen the deployed model classifies how many correctly
     verdict : what `wm.verify` says of it
-    images, queries, seconds : what it cost: images of the thief's own, answers of the owner's service, time
-        (None for a filter, which works at every answer)
+    images, queries, seconds : what it cost: images of the thief's own, answers of the owner's
+        service, time (None for a filter, which works at every answer)
     made : where the thief trained, the `Surrogate`; stopped early, it is what there was until then
     """
 
@@ -76,7 +80,9 @@ class Bench:
 
     def __init__(self, owner: nn.Module, data: Splits, triggers: TriggerSet, seed: int) -> None:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after the owner's model")
-        check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data")
+        check_kind(
+            triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data"
+        )
         check_fits(owner, data.test, "data")
         check_fits(owner, Split(triggers.pixels, triggers.labels), "triggers")
         self._owner, self._data, self.triggers, self.seed = (
@@ -98,7 +104,8 @@ class Bench:
         Parameters
         ----------
         thief, place : which theft, and at which place of the slider
-        watch : called after each epoch with the network in training; returning True ends the theft there
+        watch : called after each epoch with the network in training; returning True ends the theft
+            there
         """
         theft, context = thief.at(place), Context.of(self._data, small_cnn, self.seed)
         deploy = theft.deploy if watch is None else _Watched(theft, watch).deploy
@@ -114,7 +121,9 @@ class Bench:
 
     def accuracies(self, model: nn.Module) -> tuple[float, float]:
         """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
-        return watermark_accuracy(model, self.triggers), self._right(BlackBox(model)) / len(self.sample)
+        return watermark_accuracy(model, self.triggers), self._right(BlackBox(model)) / len(
+            self.sample
+        )
 
     def _point(self, name: str, query: Query) -> Point:
         return Point(name, self._right(query), len(self.sample), verify(query, self.triggers))
@@ -124,7 +133,9 @@ class Bench:
 
 
 class _Watched:
-    """A theft that shows after each epoch the network in training: that is a copy, but hooks are copied along."""
+    """A theft that shows after each epoch the network in training: that is a copy, but hooks are
+    copied along.
+    """
 
     def __init__(self, theft: Theft, watch: Watch) -> None:
         self._theft, self._watch = theft, watch
@@ -183,6 +194,8 @@ class Attempt(Job):
     def _tell_epoch(self, done: int) -> None:
         of = self.thief.epochs
         words = (
-            f"epoch {done + 1} of {of}" if done < of else f"epoch {done + 1}: until the thief's own marks are learnt"
+            f"epoch {done + 1} of {of}"
+            if done < of
+            else f"epoch {done + 1}: until the thief's own marks are learnt"
         )
         self._tell(words, min(done, of), of)

@@ -1,4 +1,6 @@
-"""`TheftLab`: let a thief at the owner's model, and see together what that removes and what it costs."""
+"""`TheftLab`: let a thief at the owner's model, and see together what that removes and what it
+costs.
+"""
 
 from __future__ import annotations
 
@@ -26,23 +28,28 @@ if TYPE_CHECKING:
 
 _OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
 _ALONE = (
-    "Everything here is made from this one owner's model, and each verdict is given as if there were no other suspect: "
-    "that you try many strengths puts no innocent at risk. Whoever asks several suspects shares alpha among them, by "
+    "Everything here is made from this one owner's model, and each verdict is given as if there "
+    "were no other suspect: "
+    "that you try many strengths puts no innocent at risk. Whoever asks several suspects shares "
+    "alpha among them, by "
     "wm.verify_all."
 )
 
 
 class TheftLab:
-    """Choose a theft, move its strength, and see the task accuracy and the evidence together, the verdict beside it.
+    """Choose a theft, move its strength, and see the task accuracy and the evidence together, the
+    verdict beside it.
 
-    Thefts that train nothing are worked out for every strength when the lab opens, the first at once and the others in
-    the background: a move of the slider looks up what is known. Thieves who train do so when Run is pressed; what they
-    had when Stop was pressed is kept, and every result stays on the chart.
+    Thefts that train nothing are worked out for every strength when the lab opens, the first at
+    once and the others in the background: a move of the slider looks up what is known. Thieves who
+    train do so when Run is pressed; what they had when Stop was pressed is kept, and every result
+    stays on the chart.
 
     Parameters
     ----------
     owner : the owner's marked model; it is left as it was
-    data : the task: the thief holds `data.loot`, the task accuracy is measured on 500 images of `data.test`
+    data : the task: the thief holds `data.loot`, the task accuracy is measured on 500 images of
+        `data.test`
     triggers : the owner's sealed questions
     thefts : names of the thefts to offer, as the menu shows them; left out, all of them
     seed : draws the test images, and whatever a thief draws
@@ -51,8 +58,8 @@ class TheftLab:
     ----------
     theft, strength : the inputs
     run, stop : the buttons, for thieves who train
-    point : what is left at the strength that is chosen: `.task_accuracy`, `.verdict` and what it cost; None before it
-        is known. Where the thief has trained, `.made` is the `Surrogate`
+    point : what is left at the strength that is chosen: `.task_accuracy`, `.verdict` and what it
+        cost; None before it is known. Where the thief has trained, `.made` is the `Surrogate`
     widget : the whole lab, as a widget
 
     Raises
@@ -83,32 +90,51 @@ class TheftLab:
         self._bench = Bench(owner, data, triggers, seed)
         self._thieves = _wanted(thefts, catalogue(data, seed))
         self._owner = self._bench.untouched()
-        self._points: dict[str, dict[int, Point]] = {name: {0: self._owner} for name in self._thieves}
-        self._left = [(name, place) for name, each in self._thieves.items() for place in each.worked_out]
+        self._points: dict[str, dict[int, Point]] = {
+            name: {0: self._owner} for name in self._thieves
+        }
+        self._left = [
+            (name, place) for name, each in self._thieves.items() for place in each.worked_out
+        ]
         self._all = len(self._left)
         self._faults: dict[str, str] = {}
         self._attempts: dict[str, Attempt] = {}  # the last run of each
         self._places = dict.fromkeys(self._thieves, 0)  # where the slider stood
-        self._turn = threading.RLock()  # held while something is shown: points come from a thread of their own
+        self._turn = (
+            threading.RLock()
+        )  # held while something is shown: points come from a thread of their own
         self._build()
         while any(name == self._chosen for name, _ in self._left):
             self._work_out(*self._next())
         self._show()
-        self._worker = threading.Thread(target=guarded(self._work_out_all, self.status), args=(None,), daemon=True)
+        self._worker = threading.Thread(
+            target=guarded(self._work_out_all, self.status), args=(None,), daemon=True
+        )
         if self._left:
             self._worker.start()
 
     # ------------------------------------------------------------ the widgets
 
     def _build(self) -> None:
-        """Make the inputs and the places for the drawings. Core widgets only: Colab's ipywidgets 7.7.1 has them too."""
+        """Make the inputs and the places for the drawings.
+
+        Core widgets only: Colab's ipywidgets 7.7.1 has them too.
+        """
         import ipywidgets as widgets
 
-        self.status, self._description, self._bar, self._progress = (widgets.HTML() for _ in range(4))
+        self.status, self._description, self._bar, self._progress = (
+            widgets.HTML() for _ in range(4)
+        )
         self._chart, self._training = widgets.HTML(), widgets.HTML()
-        self._sentence, self._cost = (widgets.HTML(layout={"min_height": high}) for high in ("92px", "76px"))  # no jump
-        self.theft = widgets.Dropdown(options=list(self._thieves), description="theft", style=_OWN_WIDTH)
-        self.strength = widgets.SelectionSlider(options=["none"], style=_OWN_WIDTH, layout={"width": "640px"})
+        self._sentence, self._cost = (
+            widgets.HTML(layout={"min_height": high}) for high in ("92px", "76px")
+        )  # no jump
+        self.theft = widgets.Dropdown(
+            options=list(self._thieves), description="theft", style=_OWN_WIDTH
+        )
+        self.strength = widgets.SelectionSlider(
+            options=["none"], style=_OWN_WIDTH, layout={"width": "640px"}
+        )
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._buttons = widgets.HBox([self.run, self.stop])
@@ -144,9 +170,13 @@ class TheftLab:
     def _begin(self) -> Attempt:
         """Return what Run is to do: the chosen theft, at the chosen strength."""
         if not self._thief.epochs:
-            raise ValueError(f"{self._thief.name} trains nothing: it is worked out already. Move its strength.")
+            raise ValueError(
+                f"{self._thief.name} trains nothing: it is worked out already. Move its strength."
+            )
         if not self._place:
-            raise ValueError("strength must be more than none, or nothing is done; got none. Move the slider.")
+            raise ValueError(
+                "strength must be more than none, or nothing is done; got none. Move the slider."
+            )
         attempt = Attempt(self._bench, self._thief, self._place, self._show)
         self._attempts[self._chosen] = attempt
         return attempt
@@ -160,14 +190,16 @@ class TheftLab:
             self._show()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until everything is worked out and no run is under way, at most so many seconds; say whether it is."""
+        """Wait until everything is worked out and no run is under way, at most so many seconds; say
+        whether it is.
+        """
         latest = None if timeout is None else time.monotonic() + timeout
         if self._worker.ident is not None:
             self._worker.join(timeout)
         left = None if latest is None else max(0.0, latest - time.monotonic())
         return self._background.wait(left) and not self._worker.is_alive()
 
-    # ------------------------------------------------------------ what is worked out when the lab opens
+    # -------------------------------------------------------- what is worked out when the lab opens
 
     def _work_out_all(self, _: object) -> None:
         while (job := self._next()) is not None:
@@ -175,14 +207,20 @@ class TheftLab:
             self._show(of=job[0])
 
     def _next(self) -> tuple[str, int] | None:
-        """Take the next strength to work out: of the theft that is shown, as long as one is missing."""
+        """Take the next strength to work out: of the theft that is shown, as long as one is
+        missing.
+        """
         with self._turn:
-            job = next((job for job in self._left if job[0] == self._chosen), next(iter(self._left), None))
+            job = next(
+                (job for job in self._left if job[0] == self._chosen), next(iter(self._left), None)
+            )
             self._left = [other for other in self._left if other != job]
             return job
 
     def _work_out(self, name: str, place: int) -> None:
-        """Work out one strength; a thief who cannot do anything with this model is left out, with the reason."""
+        """Work out one strength; a thief who cannot do anything with this model is left out, with
+        the reason.
+        """
         try:
             point = self._bench.try_out(self._thieves[name], place)
         except (TypeError, ValueError) as error:
@@ -196,7 +234,9 @@ class TheftLab:
     # ------------------------------------------------------------ what is shown
 
     def _show(self, of: str | None = None) -> None:
-        """Show the theft at its strength; where something of another one is new, only how far all have got."""
+        """Show the theft at its strength; where something of another one is new, only how far all
+        have got.
+        """
         with self._turn:
             self._bar.value, self._progress.value = self._stage().html()
             if of in (None, self._chosen):
@@ -210,14 +250,20 @@ class TheftLab:
         if self._thief.epochs:
             return attempt.stage if attempt else Stage("choose a strength, then press Run")
         done = self._all - len(self._left)
-        words = f"{done} of {self._all} strengths of all these thefts worked out" if self._left else "all worked out"
+        words = (
+            f"{done} of {self._all} strengths of all these thefts worked out"
+            if self._left
+            else "all worked out"
+        )
         return Stage(words, done, self._all)
 
     def _judgement(self) -> str:
         point = self.point
         if point is not None:
             strength = f"{self._chosen}, {self._thief.labels[self._place]}"
-            return outcome_html(point.verdict, strength + (", stopped early" if point.stopped else ""))
+            return outcome_html(
+                point.verdict, strength + (", stopped early" if point.stopped else "")
+            )
         fault = self._faults.get(self._chosen)
         if fault:
             return verdict_box("? cannot be done here", fault)
@@ -225,7 +271,11 @@ class TheftLab:
         if self._background.busy and attempt and attempt.place == self._place:
             waits = "He is at work: what he makes is asked all questions at the end."
         else:
-            waits = "Press Run: this thief has to train." if self._thief.epochs else "It is being worked out."
+            waits = (
+                "Press Run: this thief has to train."
+                if self._thief.epochs
+                else "It is being worked out."
+            )
         return verdict_box("? no verdict yet", waits)
 
     def _words(self) -> str:
@@ -265,12 +315,17 @@ class TheftLab:
         return self._points[self._chosen].get(self._place)
 
     def __repr__(self) -> str:
-        asked, seen = plural(self._bench.triggers.n, "question"), plural(len(self._bench.sample), "test image")
+        asked, seen = (
+            plural(self._bench.triggers.n, "question"),
+            plural(len(self._bench.sample), "test image"),
+        )
         title = f"TheftLab: {plural(len(self._thieves), 'theft')}, {asked}, {seen}"
         return f"{title}\n  {self._tradeoff.caption(self._place)}"
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and a picture of the theft that is chosen."""
+        """Return the live lab and, for where nothing runs, its text and a picture of the theft that
+        is chosen.
+        """
         with self._turn:
             drawn = len(self._tradeoff.known) > 1
             return view(self.widget, repr(self), self._tradeoff.png() if drawn else None)

@@ -11,7 +11,9 @@ from wmlearn.data.splits import Splits
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.triggers.content import Content
 
-THIEF_KEY = b"a thief's own key, known to all!"  # the thief's triggers are embedded, and never verified
+THIEF_KEY = (
+    b"a thief's own key, known to all!"  # the thief's triggers are embedded, and never verified
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Thief:
     strength, values : what can be chosen, from gentle to harsh
     make : returns the theft at a strength
     write : returns a strength as people read it
-    epochs : how long the thief trains; 0 where nothing is trained, so all strengths can be worked out beforehand
+    epochs : how long the thief trains; 0 where nothing is trained, so all strengths can be worked
+        out beforehand
     images : images of the thief's own that a filter compares with
     typed : returns what is typed below `wm.theft` to commit the theft by hand
     """
@@ -59,7 +62,9 @@ def _percent(share: float) -> str:
 
 
 def catalogue(data: Splits, seed: int) -> dict[str, Thief]:
-    """Return the thieves of the lab by name: first those whose strengths are worked out when it opens."""
+    """Return the thieves of the lab by name: first those whose strengths are worked out when it
+    opens.
+    """
     found = [*_at_the_desk(seed), *_filters(seed, len(data.loot)), *_trained(data, seed)]
     return {thief.name: thief for thief in found}
 
@@ -112,7 +117,9 @@ def _filters(seed: int, loot: int) -> list[Thief]:
 def _trained(data: Splits, seed: int) -> list[Thief]:
     rates = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
     loot = len(data.loot)
-    asked = sorted({n for n in (50, 100, 200, 500, 1000, 2000, 5000) if n < loot} | {min(loot, 10_000)})
+    asked = sorted(
+        {n for n in (50, 100, 200, 500, 1000, 2000, 5000) if n < loot} | {min(loot, 10_000)}
+    )
     return [
         Thief(
             "fine-tune", "Trains the copy on, with images of his own.", "learning rate", rates,
@@ -138,4 +145,6 @@ def _trained(data: Splits, seed: int) -> list[Thief]:
 def _thief_triggers(data: Splits) -> TriggerSet:
     """Return the thief's own secret questions, written on the images they hold."""
     held = len(data.loot)
-    return Content(words=min(30, held))(replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY)
+    return Content(words=min(30, held))(
+        replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY
+    )

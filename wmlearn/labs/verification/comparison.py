@@ -1,7 +1,9 @@
-"""Three ways to read the same answers, side by side: counting alone, null models, and the evidence that decides.
+"""Three ways to read the same answers, side by side: counting alone, null models, and the evidence
+that decides.
 
-Counting alone is true for a number of questions that was fixed beforehand, and false for whoever looks after each.
-Everything is worked out for every n when the lab opens; a move of the slider looks it up.
+Counting alone is true for a number of questions that was fixed beforehand, and false for whoever
+looks after each. Everything is worked out for every n when the lab opens; a move of the slider
+looks it up.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class Comparison:
     nulls : how many of the first questions each null model matched, shape (models, n + 1)
     null : the p-value that the null models give, (1 + those that did as well) / (models + 1)
     anytime : the p-value that decides, from the greatest wealth so far
-    peeking : how often an innocent service, at the most, has looked guilty to a peeker who counts, 0 to 1
+    peeking : how often an innocent service, at the most, has looked guilty to a peeker who counts,
+        0 to 1
     """
 
     counting: Floats
@@ -48,11 +51,16 @@ class Comparison:
     @property
     def beside(self) -> dict[str, Floats]:
         """Logarithms of 1 / p, to be drawn beside the wealth, by the CSS class of their lines."""
-        return {"wm-counting": -np.log(np.maximum(self.counting, 1e-300)), "wm-nulls": -np.log(self.null)}
+        return {
+            "wm-counting": -np.log(np.maximum(self.counting, 1e-300)),
+            "wm-nulls": -np.log(self.null),
+        }
 
 
 def null_matches(nulls: Sequence[Query], triggers: TriggerSet) -> npt.NDArray[np.int64]:
-    """Ask every null model all questions, once; return the matches among the first 0, 1, ..., n, (models, n + 1)."""
+    """Ask every null model all questions, once; return the matches among the first 0, 1, ..., n,
+    (models, n + 1).
+    """
     matched = np.array([ask_null(null, triggers).matched for null in nulls])
     return np.pad(matched.cumsum(axis=1), ((0, 0), (1, 0)))
 
@@ -79,10 +87,16 @@ def compare(replay: Replay, nulls: npt.NDArray[np.int64]) -> Comparison:
 
 
 def cards(replay: Replay, seen: Comparison, n: int) -> str:
-    """Return the three as HTML, side by side, each with a piece of its line: what it says, and whether it decides."""
+    """Return the three as HTML, side by side, each with a piece of its line: what it says, and
+    whether it decides.
+    """
     columns = {
         "wm-counting": ("counting alone", "does not decide", _counting(replay, seen, n)),
-        "wm-nulls": (plural(len(seen.nulls), "null model"), "does not decide", _nulls(replay, seen, n)),
+        "wm-nulls": (
+            plural(len(seen.nulls), "null model"),
+            "does not decide",
+            _nulls(replay, seen, n),
+        ),
         "wm-curve": ("the gambler", "decides, at any moment", _anytime(replay, seen, n)),
     }
     return f"<div class='wm-three'>{''.join(_card(css, *words) for css, words in columns.items())}</div>"
@@ -91,7 +105,9 @@ def cards(replay: Replay, seen: Comparison, n: int) -> str:
 def _card(css: str, name: str, role: str, sentences: Sequence[str]) -> str:
     line = f"<path class='{css}' d='M0 7H34'/>{MARKERS[css].format(x=17, y=7)}"
     swatch = f"<svg class='wm-chart' aria-hidden='true' width='34' height='14'>{line}</svg>"
-    unbroken = [html.escape(sentence).replace("p &lt;= ", "p\u00a0&lt;=\u00a0") for sentence in sentences]
+    unbroken = [
+        html.escape(sentence).replace("p &lt;= ", "p\u00a0&lt;=\u00a0") for sentence in sentences
+    ]
     body = "".join(f"<p class='wm-small'>{words}</p>" for words in unbroken)
     heading = f"<p>{swatch} <b>{name}</b></p><p class='wm-small'><i>{role}</i></p>"
     return f"<section class='wm-card {css}'>{heading}{body}</section>"
@@ -103,9 +119,13 @@ def _counting(replay: Replay, seen: Comparison, n: int) -> list[str]:
     best = int(np.argmin(seen.counting[: n + 1]))
     alpha, chance = replay.verdict.alpha, percent(_up(seen.peeking[n]), 2)
     return [
-        f"{replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} was fixed beforehand.",
+        (
+            f"{replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} was "
+            "fixed beforehand."
+        ),
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
-        f"Who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to {chance} of lotteries, "
+        f"Who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to {chance} of "
+        "lotteries, "
         f"not in {100 * alpha:g} %.",
     ]
 
@@ -117,7 +137,10 @@ def _nulls(replay: Replay, seen: Comparison, n: int) -> list[str]:
     as_well = int((counts >= replay.matches[n]).sum())
     return [
         f"They matched {counts.min()} to {counts.max()} of {n}, {counts.mean():.1f} on average.",
-        f"{as_well} of {models} did as well: {p_words(seen.null[n])}, for {plural(n, 'question')} fixed beforehand.",
+        (
+            f"{as_well} of {models} did as well: {p_words(seen.null[n])}, for {plural(n, 'question')} "
+            "fixed beforehand."
+        ),
         f"It never falls below 1 / {models + 1}.",
     ]
 
@@ -129,7 +152,10 @@ def _anytime(replay: Replay, seen: Comparison, n: int) -> list[str]:
     reached = "not so far" if crossed is None else f"at question {crossed}"
     best = float(replay.verdict.path[: n + 1].max())
     return [
-        f"At its best the wealth was {amount(best)}: {p_words(float(seen.anytime[n]))}, true whenever one stops.",
+        (
+            f"At its best the wealth was {amount(best)}: {p_words(float(seen.anytime[n]))}, true "
+            "whenever one stops."
+        ),
         f"Down to {alpha:g}, where one may accuse: {reached}.",
     ]
 
@@ -139,8 +165,10 @@ def caption(replay: Replay, seen: Comparison, n: int) -> str:
     as_well = int((seen.nulls[:, n] >= replay.matches[n]).sum())
     return (
         f" Beside it, as 1 / p: counting alone, {p_words(float(seen.counting[n]))}, at its best "
-        f"{p_words(float(seen.counting[: n + 1].min()))}; {plural(len(seen.nulls), 'null model')}, of which {as_well} "
-        f"did as well, {p_words(float(seen.null[n]))}; only the wealth decides, {p_words(float(seen.anytime[n]))}."
+        f"{p_words(float(seen.counting[: n + 1].min()))}; {plural(len(seen.nulls), 'null model')}, "
+        f"of which {as_well} "
+        f"did as well, {p_words(float(seen.null[n]))}; only the wealth decides, "
+        f"{p_words(float(seen.anytime[n]))}."
     )
 
 

@@ -1,4 +1,6 @@
-"""`VerificationLab`: question the suspects one secret question at a time, and watch the evidence grow."""
+"""`VerificationLab`: question the suspects one secret question at a time, and watch the evidence
+grow.
+"""
 
 from __future__ import annotations
 
@@ -27,23 +29,26 @@ _OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
 
 
 class VerificationLab:
-    """Question services one secret question at a time: a slider, the evidence so far, and the answers.
+    """Question services one secret question at a time: a slider, the evidence so far, and the
+    answers.
 
-    When the lab opens it asks every suspect all questions, once. The slider replays the answers: nothing is asked or
-    computed while it moves.
+    When the lab opens it asks every suspect all questions, once. The slider replays the answers:
+    nothing is asked or computed while it moves.
 
     Parameters
     ----------
     triggers : a sealed trigger set with keyed labels
     suspects : the services to question, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
-    nulls : innocent models, each a `Query`. With them the lab compares, on the same questions: counting alone, what
-        the null models matched, and the gambler's wealth, which alone decides. They are asked once, when the lab opens
+    nulls : innocent models, each a `Query`. With them the lab compares, on the same questions:
+        counting alone, what the null models matched, and the gambler's wealth, which alone decides.
+        They are asked once, when the lab opens
 
     Attributes
     ----------
     slider, suspect : the inputs: how many questions are asked, and of whom
-    more, kind, alpha : what opens the drawer, and what lies in it: the trigger type, and the line to explore
+    more, kind, alpha : what opens the drawer, and what lies in it: the trigger type, and the line
+        to explore
     verdict : the verdict on the suspect that is shown, on all sealed questions
     widget : the whole lab, as a widget
 
@@ -87,9 +92,13 @@ class VerificationLab:
         self._build()
         self._render()
 
-    def _beside_the_nulls(self, nulls: tuple[Query, ...]) -> dict[tuple[str, str], comparison.Comparison]:
+    def _beside_the_nulls(
+        self, nulls: tuple[Query, ...]
+    ) -> dict[tuple[str, str], comparison.Comparison]:
         """Ask the null models about every trigger type, and compare each suspect of it with them."""
-        counts = {kind: comparison.null_matches(nulls, self._of(kind).triggers) for kind in self._replays}
+        counts = {
+            kind: comparison.null_matches(nulls, self._of(kind).triggers) for kind in self._replays
+        }
         return {
             (kind, name): comparison.compare(replay, counts[kind])
             for kind, replays in self._replays.items()
@@ -99,23 +108,38 @@ class VerificationLab:
     # ------------------------------------------------------------ the widgets
 
     def _build(self) -> None:
-        """Make the inputs and the places for the drawings. Core widgets only: Colab's ipywidgets 7.7.1 has them too."""
+        """Make the inputs and the places for the drawings.
+
+        Core widgets only: Colab's ipywidgets 7.7.1 has them too.
+        """
         import ipywidgets as widgets
 
         self._inputs()
         self._inputs_in_the_drawer()
-        self._pictures: dict[str, widgets.HTML] = {}  # one sheet a trigger type, sent when first shown
-        self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=widgets.Layout(height="0px", overflow="hidden"))
-        self._sentence, self._chart, self._grid, self._note, self.status = (widgets.HTML() for _ in range(5))
+        self._pictures: dict[
+            str, widgets.HTML
+        ] = {}  # one sheet a trigger type, sent when first shown
+        self._sheets = widgets.VBox(
+            [widgets.HTML(STYLE)], layout=widgets.Layout(height="0px", overflow="hidden")
+        )
+        self._sentence, self._chart, self._grid, self._note, self.status = (
+            widgets.HTML() for _ in range(5)
+        )
         self._cards = widgets.HTML()
         # Not an Accordion: its heading cannot be reached with the keyboard.
-        self.more = widgets.ToggleButton(False, description="more ▸", layout=widgets.Layout(width="90px"))
-        self._drawer = widgets.VBox([self.kind, self.alpha, self._note], layout=widgets.Layout(display="none"))
+        self.more = widgets.ToggleButton(
+            False, description="more ▸", layout=widgets.Layout(width="90px")
+        )
+        self._drawer = widgets.VBox(
+            [self.kind, self.alpha, self._note], layout=widgets.Layout(display="none")
+        )
         row = widgets.HBox([self.slider, self.number])
         bought = widgets.HTML(f"<p class='wm-small'>{html.escape(self._bought())}</p>")
         compared = [self._cards] if self._compared else []
         drawings = [self._sentence, self._chart, *compared, self._grid, bought]
-        self.widget = widgets.VBox([self._sheets, self.suspect, row, *drawings, self.more, self._drawer, self.status])
+        self.widget = widgets.VBox(
+            [self._sheets, self.suspect, row, *drawings, self.more, self._drawer, self.status]
+        )
         self.widget.add_class("wm-lab")
         for name, callback in self._callbacks().items():
             getattr(self, name).observe(guarded(callback, self.status), names="value")
@@ -129,10 +153,18 @@ class VerificationLab:
             options=names, description="suspect", style={**_OWN_WIDTH, "button_width": "auto"}
         )
         self.slider = widgets.IntSlider(
-            0, 0, last, description="questions asked", readout=False, style=_OWN_WIDTH, layout={"width": "490px"}
+            0,
+            0,
+            last,
+            description="questions asked",
+            readout=False,
+            style=_OWN_WIDTH,
+            layout={"width": "490px"},
         )
         side = {"width": "140px", "margin": "2px 2px 2px 12px"}
-        self.number = widgets.BoundedIntText(0, min=0, max=last, description="or type", style=_OWN_WIDTH, layout=side)
+        self.number = widgets.BoundedIntText(
+            0, min=0, max=last, description="or type", style=_OWN_WIDTH, layout=side
+        )
 
     def _inputs_in_the_drawer(self) -> None:
         import ipywidgets as widgets
@@ -216,14 +248,18 @@ class VerificationLab:
         if self._shown_kind not in self._pictures:
             import ipywidgets as widgets
 
-            sheet = self._pictures[self._shown_kind] = widgets.HTML(picture_sheet(self._replay.triggers, self._scope))
+            sheet = self._pictures[self._shown_kind] = widgets.HTML(
+                picture_sheet(self._replay.triggers, self._scope)
+            )
             self._sheets.children += (sheet,)
 
     # ------------------------------------------------------------ what is shown
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on the suspect that is shown, on all sealed questions: no input of the lab changes it."""
+        """The verdict on the suspect that is shown, on all sealed questions: no input of the lab
+        changes it.
+        """
         return self._replay.verdict
 
     @property
@@ -232,7 +268,9 @@ class VerificationLab:
 
     @property
     def _scope(self) -> str:
-        """The CSS class of this lab's grids, so that two labs in a notebook keep their own pictures."""
+        """The CSS class of this lab's grids, so that two labs in a notebook keep their own
+        pictures.
+        """
         return f"wm-{self._sheets.model_id}-{list(self._replays).index(self._shown_kind)}"
 
     def _of(self, kind: str) -> Replay:
@@ -241,9 +279,7 @@ class VerificationLab:
     def _bought(self) -> str:
         replays = [replay for of_kind in self._replays.values() for replay in of_kind.values()]
         asked = sum(replay.verdict.answers.queries for replay in replays if not replay.fault)
-        description = (
-            f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
-        )
+        description = f"{plural(asked, 'image')} sent to the services when this lab opened; the slider replays their answers."
         return description + (each_judged_alone(replays) if len(replays) > 1 else "")
 
     def __repr__(self) -> str:
@@ -252,11 +288,16 @@ class VerificationLab:
         title = f"VerificationLab: {plural(first.n, 'question')}, {plural(len(replays), 'suspect')}"
         if self._compared:
             title += f", {plural(len(self._compared[kind, first.name].nulls), 'null model')}"
-        ends = [f"  {r.name}: {'could not be asked' if r.fault else r.verdict.decision}" for r in replays]
+        ends = [
+            f"  {r.name}: {'could not be asked' if r.fault else r.verdict.decision}"
+            for r in replays
+        ]
         return "\n".join([title, *ends, repr(first.verdict)])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and a picture of all suspects' wealth."""
+        """Return the live lab and, for where nothing runs, its text and a picture of all suspects'
+        wealth.
+        """
         if self._picture is None:
             replays = self._replays[next(iter(self._replays))].values()
             reached = [replay for replay in replays if not replay.fault] or list(replays)
