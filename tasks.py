@@ -2,7 +2,7 @@
 `py tasks.py lab`.
 
     lab        open the lessons in JupyterLab: your own copy of them, in learn/
-    test       check the style, run every test, execute every lesson once
+    test       check style and types, run every test, execute every lesson once
     test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
     lessons    write the lessons' headers, execute and normalise them
@@ -18,19 +18,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 # Not the Python of an environment: the one in .venv may be deleted with it.
 BASE_PYTHON = getattr(sys, "_base_executable", None) or sys.executable
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
-SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
 
 # One thread: two gain a sixth on networks this small, and lose far more when the machine is busy
 # (docs/results/threads.csv).
@@ -141,10 +137,14 @@ def stay(*command: object) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Check the style, then run pytest: unit tests, doctests, lessons, browser."""
+    """Check style and types, then run pytest: unit tests, doctests, lessons, browser."""
     python = set_up("dev")
-    style = call(python, "-m", "ruff", "check") or call(python, "-m", "ruff", "format", "--check")
-    return style or call(python, "-m", "pytest", *arguments)
+    return (
+        call(python, "-m", "ruff", "check")
+        or call(python, "-m", "ruff", "format", "--check")
+        or call(python, "-m", "mypy")
+        or call(python, "-m", "pytest", *arguments)
+    )
 
 
 def lessons(arguments: list[str]) -> int:
@@ -164,142 +164,9 @@ def set_up_only(arguments: list[str]) -> int:
 
 
 def test_all(arguments: list[str]) -> int:
-    """Run `test`, then each leg in an environment of its own; say at the end how each went."""
-    results = {"here": "failed" if test(arguments) else "passed"}
-    for leg in legs():
-        results[leg.name] = run_leg(leg)
-    print("\n".join(f"{name:12} {result}" for name, result in results.items()))
-    return int(any(result.startswith("failed") for result in results.values()))
-
-
-# ---------------------------------------------------------------- the legs of test-all
-
-
-@dataclass(frozen=True)
-class Leg:
-    """One environment: its Python (none: not on this machine), what pip installs there, what Python
-    then runs.
-    """
-
-    name: str
-    python: str | None
-    install: list[str]
-    check: list[str]
-    outside: bool = (
-        False  # run in an empty folder, so that nothing of the checkout is found by accident
-    )
-
-
-LESSON = ["-m", "pytest", "tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
-WITH_ITS_OWN_WARNINGS = [
-    "-m",
-    "pytest",
-    "-W",
-    "default",
-]  # ipywidgets 7 uses what is deprecated since
-ART, DASK = "tests/extra/art_imitation.py", "tests/extra/dask_sweep.py"
-# Every name of the front door and of the wings behind it, and data that must have come along in the
-# wheel.
-SMOKE = [
-    "-c",
-    "import wmlearn as wm; doors = [wm, wm.data, wm.evidence, wm.training, wm.watermarks, "
-    "wm.course, wm.theft]; "
-    "[getattr(door, name) for door in doors for name in door.__all__]; assert "
-    "callable(wm.evidence.judge); "
-    "print(wm.load_data('mnist'))",
-]
-
-
-def legs() -> list[Leg]:
-    """Return what `test-all` runs besides the tests in .venv."""
-    labs = [str(path) for path in sorted((ROOT / "tests").rglob("test_*.py")) if uses_labs(path)]
-    others = [minor for minor in SUPPORTED if minor != PYTHON]
-    (lazy_loader,) = [bound for bound in lowest_bounds() if bound.startswith("lazy_loader")]
-    return [
-        Leg("lowest", oldest_python(), ["-e", ".[dev]", *lowest_bounds()], ["-m", "pytest"]),
-        Leg("lazy-loader", BASE_PYTHON, [".", lazy_loader], SMOKE, outside=True),
-        Leg(
-            "ipywidgets-7",
-            BASE_PYTHON,
-            ["-e", ".[dev]", "ipywidgets==7.7.1"],
-            [*WITH_ITS_OWN_WARNINGS, *labs],
-        ),
-        Leg("wheel", BASE_PYTHON, ["."], SMOKE, outside=True),
-        Leg(
-            "art",
-            BASE_PYTHON,
-            ["-e", ".[dev]", "adversarial-robustness-toolbox"],
-            [*WITH_ITS_OWN_WARNINGS, ART],
-        ),
-        Leg(
-            "dask",
-            BASE_PYTHON,
-            ["-e", ".[dev]", "dask", "distributed"],
-            [*WITH_ITS_OWN_WARNINGS, DASK],
-        ),
-        *(Leg(f"python{minor}", find_python(minor), ["-e", ".[dev]"], LESSON) for minor in others),
-    ]
-
-
-def run_leg(leg: Leg) -> str:
-    """Make the leg's environment, install, check; say how it went.
-
-    The environment goes again if all is well.
-    """
-    if leg.python is None:
-        return "not here (needs another Python)"
-    print(f"\n=== {leg.name}", flush=True)
-    environment = ROOT / ".venv-all" / leg.name
-    python = python_in(environment)
-    with tempfile.TemporaryDirectory() as empty:
-        failed = (
-            call(leg.python, "-m", "venv", "--clear", environment)
-            or call(
-                python,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                *leg.install,
-            )
-            or call(python, *leg.check, cwd=Path(empty) if leg.outside else ROOT)
-        )
-    if failed:
-        return f"failed (its environment is in {environment.relative_to(ROOT)})"
-    shutil.rmtree(environment)  # several gigabytes each
-    return "passed"
-
-
-def uses_labs(test: Path) -> bool:
-    """Return whether a file of tests has to do with the widgets."""
-    return re.search(r"wmlearn\.labs|Lab\(", test.read_text(encoding="utf-8")) is not None
-
-
-def lowest_bounds() -> list[str]:
-    """Return every dependency of the package at the lowest version it promises to work with."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    block = re.search(r"^dependencies = \[(.*?)^\]", text, re.MULTILINE | re.DOTALL)
-    return [
-        f"{name}=={version}" for name, version in re.findall(r'"([\w-]+)>=([\w.]+)', block.group(1))
-    ]
-
-
-def oldest_python() -> str | None:
-    """Return the oldest supported Python that is found."""
-    return next(filter(None, map(find_python, SUPPORTED)), None)
-
-
-def find_python(minor: str) -> str | None:
-    """Return a Python of this minor version that starts: on PATH, or among pyenv's."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    for candidate in [f"python{minor}", *sorted(map(str, pyenv.glob(f"{minor}.*/bin/python")))]:
-        found = shutil.which(
-            candidate
-        )  # pyenv puts a python3.x on PATH that may refuse to start, hence the call
-        if found and subprocess.run([found, "--version"], capture_output=True).returncode == 0:
-            return found
-    return None
+    """Run `test`, then each session of noxfile.py, which says at the end how each went."""
+    here = test(arguments)
+    return call(set_up("dev"), "-m", "nox") or here
 
 
 # ---------------------------------------------------------------- the command line

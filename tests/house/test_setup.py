@@ -1,4 +1,4 @@
-"""Setting up: tasks.py and the Makefile over it, conda's and Binder's files against pyproject.toml."""
+"""Setting up: tasks.py, the Makefile over it, noxfile.py; conda's and Binder's files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -23,6 +24,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
 CONDA_NAMES = {"torch": "pytorch-cpu"}  # PyPI's name: conda-forge's, where they differ
 OUR_CHANNELS = {"conda-forge", "nodefaults"}
 
@@ -355,87 +357,89 @@ def test_test_checks_style_and_runs_everything(tasks, machine):
     assert commands == [
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
+        ["-m", "mypy"],
         ["-m", "pytest", "-k", "stats"],
     ]
 
 
-def test_the_lowest_bounds_are_those_of_the_package(tasks, pyproject):
-    lowest = {Requirement(line).name: Requirement(line).specifier for line in tasks.lowest_bounds()}
+# ---------------------------------------------------------------- test-all
+
+
+@pytest.fixture(scope="module")
+def noxfile(root):
+    spec = importlib.util.spec_from_file_location("noxfile", root / "noxfile.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_dependency_at_its_lowest_is_the_one_that_is_promised(noxfile, pyproject):
     promised = [Requirement(line) for line in pyproject["project"]["dependencies"]]
-    assert set(lowest) == {line.name for line in promised}
-    for line in promised:
-        (exact,) = lowest[line.name]
+    for each in promised:
+        (exact,) = Requirement(noxfile.at_its_lowest(each)).specifier
         assert exact.operator == "=="
-        assert f">={exact.version}" in str(line.specifier).split(",")
+        assert f">={exact.version}" in str(each.specifier).split(",")
+        assert each.specifier.contains(exact.version)
 
 
-def test_the_legs_are_whole(tasks, root, monkeypatch):
-    monkeypatch.setattr(tasks, "find_python", {"3.10": "python3.10"}.get)
-    monkeypatch.setattr(tasks, "ROOT", root)
-    legs = {leg.name: leg for leg in tasks.legs()}
-    assert {"lowest", "lazy-loader", "ipywidgets-7", "wheel", "art", "dask", "python3.13"} <= set(
-        legs
-    )
-    assert len([test for test in legs["ipywidgets-7"].check if test.endswith(".py")]) >= 10
-    assert legs["lazy-loader"].install[-1].startswith("lazy_loader==")
-    assert all((root / legs[name].check[-1]).is_file() for name in ("art", "dask"))
-    assert f"python{tasks.PYTHON}" not in legs
-    assert legs["wheel"].outside
-    assert tasks.run_leg(
-        legs["python3.13"] if tasks.PYTHON != "3.13" else legs["python3.12"]
-    ).startswith("not here")
+def test_the_sessions_of_test_all_are_whole(noxfile, root):
+    command = [sys.executable, "-m", "nox", "--list", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
+    sessions = {each["session"] for each in json.loads(done.stdout)}
+    others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
+    assert sessions == others | {"lowest", "wheel", "lazy-loader", "ipywidgets-7", "art", "dask"}
+    written = (root / "noxfile.py").read_text(encoding="utf-8")
+    assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 
 
-@pytest.mark.parametrize(
-    ("here", "oldest"),
-    [({"3.10": "a", "3.12": "b"}, "a"), ({"3.12": "b", "3.13": "c"}, "b"), ({}, None)],
-)
-def test_the_lowest_versions_run_on_the_oldest_python_that_is_found(
-    tasks, monkeypatch, here, oldest
-):
-    monkeypatch.setattr(tasks, "find_python", here.get)
-    assert next(leg.python for leg in tasks.legs() if leg.name == "lowest") == oldest
-
-
-def test_the_smoke_test_runs_here(tasks, tmp_path):
-    done = subprocess.run(
-        [sys.executable, *tasks.SMOKE], capture_output=True, text=True, cwd=tmp_path, timeout=120
-    )
+def test_the_smoke_test_runs_here(noxfile, tmp_path):
+    command = [sys.executable, "-c", noxfile.SMOKE]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("fails_at", [None, "venv", "pip", "-c"])
-def test_a_leg_has_an_environment_of_its_own(tasks, tmp_path, monkeypatch, fails_at):
-    seen = []
+class Session:
+    """Stands for nox's, and keeps what was asked of it."""
 
-    def call(*command, cwd=None):
-        seen.append([str(part) for part in command])
-        (tmp_path / ".venv-all" / "wheel").mkdir(parents=True, exist_ok=True)
-        if command[1] == "-c":
-            assert cwd != tmp_path
-        return int(fails_at in command)
+    def __init__(self, folder):
+        self.ran, self.installed, self.folder = [], [], folder
+        self.virtualenv = SimpleNamespace(location=str(folder / "environment"))
+        (folder / "environment").mkdir()
 
-    monkeypatch.setattr(tasks, "call", call)
-    result = tasks.run_leg(tasks.Leg("wheel", "python3", ["."], tasks.SMOKE, outside=True))
-    assert result.split()[0] == ("failed" if fails_at else "passed")
-    assert (tmp_path / ".venv-all" / "wheel").exists() == bool(fails_at)  # kept to look at, or gone
-    assert len(seen) == {"venv": 1, "pip": 2}.get(fails_at, 3)
+    def install(self, *what):
+        self.installed += what
+
+    def chdir(self, folder):
+        self.folder = Path(folder)
+
+    def run(self, *command, env=None):
+        self.ran.append((self.folder, command))
 
 
-def test_test_all_reports_every_leg(tasks, monkeypatch, capsys):
-    results = {
-        "good": "passed",
-        "bad": "failed (see there)",
-        "absent": "not here (needs another Python)",
-    }
-    monkeypatch.setattr(tasks, "test", lambda arguments: 0)
-    monkeypatch.setattr(tasks, "legs", lambda: [tasks.Leg(name, None, [], []) for name in results])
-    monkeypatch.setattr(tasks, "run_leg", lambda leg: results[leg.name])
-    assert tasks.test_all([]) == 1
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
-    assert lines == [["here", "passed"], *([name, result] for name, result in results.items())]
-    results["bad"] = "passed"
-    assert tasks.test_all([]) == 0
+def test_a_wheel_is_tried_where_nothing_of_the_checkout_is_found(noxfile, tmp_path):
+    session = Session(tmp_path)
+    noxfile.wheel(session)
+    ((folder, command),) = session.ran
+    assert command == ("python", "-c", noxfile.SMOKE)
+    assert tmp_path not in (folder, *folder.parents)
+    assert session.installed == ["."]
+    assert not (tmp_path / "environment").exists()  # several gigabytes
+
+
+def test_a_session_that_failed_can_be_looked_at(noxfile, tmp_path, monkeypatch):
+    session = Session(tmp_path)
+    monkeypatch.setattr(session, "run", lambda *command, env: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        noxfile.dask(session)
+    assert (tmp_path / "environment").exists()
+
+
+def test_test_all_fails_where_one_of_its_two_parts_does(tasks, machine, monkeypatch):
+    for here, there in ((0, 0), (1, 0), (0, 1)):
+        monkeypatch.setattr(tasks, "test", lambda arguments, here=here: here)
+        monkeypatch.setattr(tasks, "call", lambda *command, there=there: there)
+        monkeypatch.setattr(tasks, "set_up", lambda extras: "python")
+        assert tasks.test_all([]) == max(here, there)
 
 
 def test_an_unknown_task_lists_the_known_ones(tasks, capsys):
@@ -465,7 +469,8 @@ def test_the_stamp_can_be_read(tasks, machine, tmp_path):
 )
 def test_no_skips_means_none(root, tmp_path, body, passes):
     (tmp_path / "tests").mkdir()
-    shutil.copy(root / "tests" / "conftest.py", tmp_path / "tests")
+    for name in ("conftest.py", "_sentences.py"):
+        shutil.copy(root / "tests" / name, tmp_path / "tests")
     (tmp_path / "tests" / "test_it.py").write_text(
         "def test_good(): pass\n" + body, encoding="utf-8"
     )

@@ -1,0 +1,119 @@
+"""The tests that need an environment of their own: `make test-all` runs them after those in .venv.
+
+    nox --list                 what there is
+    nox -s wheel lazy-loader   some of it
+
+A session whose Python is not on this machine is skipped, and says so. Environments are deleted
+again where all went well: each has several gigabytes.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
+OTHERS = [minor for minor in SUPPORTED if not sys.version.startswith(f"{minor}.")]
+LESSON = ["tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
+ITS_OWN_WARNINGS = ["-W", "default"]  # of another library, or of an old version: not ours to mend
+# Every name of the front door and of the wings behind it, and data that must have come along in
+# the wheel.
+SMOKE = """
+import wmlearn as wm
+for door in [wm, wm.data, wm.evidence, wm.training, wm.watermarks, wm.course, wm.theft]:
+    for name in door.__all__:
+        getattr(door, name)
+assert callable(wm.evidence.judge)
+print(wm.load_data("mnist"))
+"""
+
+nox.options.envdir = ".venv-all"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+
+# pyenv puts a python3.x on PATH for each of its versions; only those named here start.
+pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+installed = [path.name for minor in SUPPORTED for path in sorted(pyenv.glob(f"{minor}.*"))[-1:]]
+os.environ.setdefault("PYENV_VERSION", ":".join(installed) or "system")
+
+
+def promised(session: nox.Session) -> list[Requirement]:
+    """Return what the package depends on here."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    every = map(Requirement, project["dependencies"])
+    return [each for each in every if each.marker is None or each.marker.evaluate()]
+
+
+def at_its_lowest(requirement: Requirement) -> str:
+    """Return a dependency at the lowest version that is promised to work."""
+    (lowest,) = [each.version for each in requirement.specifier if each.operator == ">="]
+    return f"{requirement.name}=={lowest}"
+
+
+def test(session: nox.Session, *arguments: str) -> None:
+    """Run pytest in this environment, then delete it."""
+    environment = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    session.run("python", "-m", "pytest", *arguments, env=environment)
+    shutil.rmtree(session.virtualenv.location)
+
+
+def smoke(session: nox.Session) -> None:
+    """Import all that there is in an empty folder, where nothing of the checkout is found."""
+    with tempfile.TemporaryDirectory() as empty:
+        session.chdir(empty)
+        session.run("python", "-c", SMOKE)
+    shutil.rmtree(session.virtualenv.location)
+
+
+@nox.session(python=SUPPORTED[0])
+def lowest(session: nox.Session) -> None:
+    """Run every test on the oldest Python, each dependency at its lowest version."""
+    session.install("-e", ".[dev]", *map(at_its_lowest, promised(session)))
+    test(session)
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Install as a user does."""
+    session.install(".")
+    smoke(session)
+
+
+@nox.session(name="lazy-loader")
+def lazy_loader(session: nox.Session) -> None:
+    """Open every door with the oldest lazy_loader, which once took a module for a function."""
+    (oldest,) = [each for each in promised(session) if each.name == "lazy_loader"]
+    session.install(".", at_its_lowest(oldest))
+    smoke(session)
+
+
+@nox.session(name="ipywidgets-7")
+def ipywidgets_7(session: nox.Session) -> None:
+    """Run the labs under the widgets of older classrooms."""
+    session.install("-e", ".[dev]", "ipywidgets==7.7.1")
+    test(session, *ITS_OWN_WARNINGS, "tests/labs")
+
+
+@nox.session
+def art(session: nox.Session) -> None:
+    """Imitate beside the adversarial-robustness-toolbox."""
+    session.install("-e", ".[dev]", "adversarial-robustness-toolbox")
+    test(session, *ITS_OWN_WARNINGS, "tests/extra/art_imitation.py")
+
+
+@nox.session
+def dask(session: nox.Session) -> None:
+    """Sweep on dask's workers."""
+    session.install("-e", ".[dev]", "dask", "distributed")
+    test(session, *ITS_OWN_WARNINGS, "tests/extra/dask_sweep.py")
+
+
+@nox.session(python=OTHERS)
+def lesson(session: nox.Session) -> None:
+    """Run the first lesson under the other Pythons."""
+    session.install("-e", ".[dev]")
+    test(session, *LESSON)
