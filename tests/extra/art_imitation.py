@@ -44,7 +44,7 @@ def asked(mnist: wm.Splits, queries: str) -> np.ndarray:
 def by_the_toolbox(
     attack: str, owner: torch.nn.Module, images: np.ndarray, fresh: torch.nn.Module
 ) -> wm.BlackBox:
-    """Let the toolbox steal through the same narrow door, labels only, into the same fresh network."""
+    """Let the toolbox steal through the same narrow door, labels only, into the same network."""
     from art.attacks import extraction
     from art.estimators.classification import BlackBoxClassifier, PyTorchClassifier
 

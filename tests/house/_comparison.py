@@ -276,7 +276,7 @@ def as_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def sum_of_pixels(images: np.ndarray) -> np.ndarray:
-    """Answer as no model does: the last digit of the sum of all pixels; the same on every machine."""
+    """Answer as no model does: the last digit of the sum of all pixels, the same everywhere."""
     return np.rint(255 * images.astype(np.float64)).sum((1, 2, 3)).astype(np.int64) % 10
 
 

@@ -120,7 +120,7 @@ def test_the_base_of_triggers_knows_none_of_its_children():
 
 
 def test_the_evidence_can_be_taken_out_and_used_alone(tmp_path):
-    """Without the rest of the package and without torch: an auditor can read and run it by itself."""
+    """Without the rest of the package and without torch: an auditor can read and run it alone."""
     alone = tmp_path / "wmlearn"
     shutil.copytree(
         PACKAGE / "evidence", alone / "evidence", ignore=shutil.ignore_patterns("__pycache__")
@@ -129,7 +129,8 @@ def test_the_evidence_can_be_taken_out_and_used_alone(tmp_path):
         shutil.copy(MODULES[name], alone)
     (alone / "__init__.py").touch()
     names = [f"wmlearn.{name}" for name in MODULES if wing_of(name) == "evidence"]
-    code = f"import importlib, sys; sys.modules['torch'] = None; [importlib.import_module(n) for n in {names}]; "
+    code = "import importlib, sys; sys.modules['torch'] = None; "
+    code += f"[importlib.import_module(n) for n in {names}]; "
     code += (
         "from wmlearn import evidence; print(evidence.__file__); print(evidence.verify is not None)"
     )
