@@ -35,10 +35,12 @@ nox.options.envdir = ".venv-all"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
-# pyenv puts a python3.x on PATH for each of its versions; only those named here start.
+# Those of pyenv: what it puts on PATH itself starts only one of them.
 pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-installed = [path.name for minor in SUPPORTED for path in sorted(pyenv.glob(f"{minor}.*"))[-1:]]
-os.environ.setdefault("PYENV_VERSION", ":".join(installed) or "system")
+newest = [
+    str(path / "bin") for minor in SUPPORTED for path in sorted(pyenv.glob(f"{minor}.*"))[-1:]
+]
+os.environ["PATH"] = os.pathsep.join([*newest, os.environ["PATH"]])
 
 
 def promised(session: nox.Session) -> list[Requirement]:
@@ -73,7 +75,7 @@ def smoke(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run every test on the oldest Python, each dependency at its lowest version."""
     session.install("-e", ".[dev]", *map(at_its_lowest, promised(session)))
-    test(session)
+    test(session, "-n", "auto")
 
 
 @nox.session

@@ -34,6 +34,10 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
 
 
+# Neighbours share what a module has trained; whoever has finished takes over from the others.
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+
+
 # ---------------------------------------------------------------- running and installing
 
 
@@ -143,7 +147,7 @@ def test(arguments: list[str]) -> int:
         call(python, "-m", "ruff", "check")
         or call(python, "-m", "ruff", "format", "--check")
         or call(python, "-m", "mypy")
-        or call(python, "-m", "pytest", *arguments)
+        or call(python, "-m", "pytest", *SIDE_BY_SIDE, *arguments)
     )
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import _sentences
@@ -40,36 +41,51 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: starts JupyterLab and drives it in Chromium")
+    if config.getoption("write_sentences") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--write-sentences writes one file from one process: add -n 0")
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Count what was skipped anywhere: here, in doctests, in a lesson's cells."""
-    if (
-        session.config.getoption("no_skips")
-        and _skipped(session.config)
-        and session.exitstatus == 0
-    ):
+    config = session.config
+    if config.getoption("no_skips") and _skipped(config) and session.exitstatus == 0:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    for name, value in itertools.chain.from_iterable(
+        report.user_properties for report in _reports(config, "passed", "failed")
+    ):
+        terminalreporter.write_line(f"{name}: {value}")
     if config.getoption("no_skips"):
         for name, reason in _skipped(config):
             terminalreporter.write_line(f"FAILED by --no-skips: {name}: {reason}", red=True)
 
 
+def _reports(config: pytest.Config, *kinds: str) -> list[pytest.TestReport]:
+    """Return what came of the tests so far; nothing in a worker, which leaves it to the others."""
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    stats = getattr(reporter, "stats", {})
+    return [report for kind in kinds for report in stats.get(kind, [])]
+
+
 def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
-    """Return (test, reason) for everything skipped or given up on: nbval calls cells after a
-    time-out xfailed.
+    """Return (test, reason) for everything skipped or given up on.
+
+    Cells after a time-out are what nbval calls xfailed.
     """
-    stats = config.pluginmanager.getplugin("terminalreporter").stats
-    reports = [*stats.get("skipped", []), *stats.get("xfailed", [])]
     return [
-        (r.nodeid, r.longrepr[2] if isinstance(r.longrepr, tuple) else "expected to fail")
-        for r in reports
+        (report.nodeid, report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfailed")
+        for report in _reports(config, "skipped", "xfailed")
     ]
+
+
+@pytest.fixture
+def measured(record_property: Callable[[str, object], None]) -> Callable[[str, object], None]:
+    """Return what notes a figure under its name: it is printed at the end of the run."""
+    return record_property
 
 
 @pytest.fixture(scope="session")
@@ -156,7 +172,7 @@ def says(
 
 @pytest.fixture
 def one_thread() -> Iterator[None]:
-    """Sums over several threads may differ in the last bit; on one they are the same, bit for bit."""
+    """Use one thread: sums over several may differ in the last bit."""
     import torch
 
     threads = torch.get_num_threads()

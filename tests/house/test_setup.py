@@ -358,7 +358,7 @@ def test_test_checks_style_and_runs_everything(tasks, machine):
         ["-m", "ruff", "check"],
         ["-m", "ruff", "format", "--check"],
         ["-m", "mypy"],
-        ["-m", "pytest", "-k", "stats"],
+        ["-m", "pytest", *tasks.SIDE_BY_SIDE, "-k", "stats"],
     ]
 
 
