@@ -21,7 +21,7 @@ def _answers(pixels, key=KEY, classes=10, header=None):
     allowed = tuple(range(classes))
     leaves = [c.leaf_hash(i, secrets[i], allowed, f"image {i}", [d]) for i, d in enumerate(digests)]
     sealed = c.seal({**(header or {"version": 1}), "root": c.tree_hash(leaves).hex()})
-    return c.draw_labels(sealed, secrets, [allowed] * len(pixels))
+    return c.draw_labels(sealed, secrets, allowed)
 
 
 @pytest.fixture(scope="module")
@@ -46,22 +46,19 @@ def test_a_rule_or_the_key_draws_every_label_anew(pixels):
 
 
 def test_seals_ground_against_one_innocent_match_as_the_binomial_says(pixels):
-    """An owner who tries 60 seals gets what 60 lotteries give: the answers do not follow the
-    images.
-    """
+    """Thirty seals give what thirty lotteries give: the answers do not follow the images."""
     suspect = np.random.RandomState(1).randint(0, 10, 100)
-    matches = [
-        int((_answers(pixels, header={"version": 1, "try": t}) == suspect).sum()) for t in range(60)
-    ]
-    assert sum(matches) == pytest.approx(60 * 10, abs=5 * np.sqrt(60 * 9))
+    drawn = [_answers(pixels, header={"version": 1, "try": t}) for t in range(30)]
+    matches = (drawn == suspect).sum(axis=1)
+    assert sum(matches) == pytest.approx(30 * 10, abs=5 * np.sqrt(30 * 9))
     assert max(matches) <= binom.isf(1e-8, 100, 0.1)
 
 
 def test_labels_are_uniform_and_only_allowed():
     secrets = c.question_secrets(KEY, [], 5000)
-    labels = c.draw_labels("00" * 32, secrets, [tuple(range(10))] * 5000)
+    labels = c.draw_labels("00" * 32, secrets, range(10))
     assert chisquare(np.bincount(labels, minlength=10)).pvalue > 1e-4
-    odd = c.draw_labels("00" * 32, secrets, [(1, 3, 5)] * 5000)
+    odd = c.draw_labels("00" * 32, secrets, (1, 3, 5))
     assert set(odd.tolist()) == {1, 3, 5}
 
 
@@ -168,7 +165,7 @@ def test_the_shape_is_part_of_an_image():
 def test_the_draw_is_pinned():
     """Shipped models were trained on these draws: if this changes, they must be retrained."""
     secrets = c.question_secrets(c.CLASSROOM_KEY, ["ab" * 32], 10)
-    drawn = c.draw_labels("ab" * 32, secrets, [tuple(range(10))] * 10)
+    drawn = c.draw_labels("ab" * 32, secrets, range(10))
     assert drawn.tolist() == PINNED
 
 

@@ -1,4 +1,4 @@
-"""What is opened can be checked against the seal without the key, and nothing else passes for it."""
+"""What is opened can be checked against the seal without the key; nothing else passes for it."""
 
 import dataclasses
 import json
@@ -24,7 +24,7 @@ def opened(triggers):
     return wm.evidence.open_questions(triggers, [7, 2, 10])
 
 
-#  The tree ---------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- the tree
 
 
 def leaves_for(count):
@@ -47,12 +47,11 @@ def test_every_leaf_leads_to_the_root_by_its_own_path_alone(count, data):
 def test_a_leaf_passes_at_no_other_place(count, data):
     leaves = leaves_for(count)
     index, claimed = data.draw(st.permutations(range(count)))[:2]
-    path = commitment.audit_path(leaves, index)
-    root = commitment.tree_hash(leaves)
+    path, root = commitment.audit_path(leaves, index), commitment.tree_hash(leaves)
     if len(path) == len(commitment.audit_path(leaves, claimed)):
         assert commitment.root_of(leaves[index], claimed, count, path) != root
     else:
-        with pytest.raises(ValueError, match="wrong length"):
+        with pytest.raises(ValueError):  # noqa: PT011 (worded below)
             commitment.root_of(leaves[index], claimed, count, path)
 
 
@@ -62,7 +61,7 @@ def test_a_path_of_the_wrong_length(says, count, nodes):
         commitment.root_of(b"leaf", 0, count, [bytes(32)] * nodes)
 
 
-#  Opening ----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- opening
 
 
 def test_the_opened_answers_are_the_sealed_ones(triggers, opened):
@@ -96,23 +95,16 @@ def test_neither_the_key_nor_the_secret_of_another_question_is_given_away(
 def test_saved_and_read_is_the_same(triggers, opened, tmp_path):
     read = wm.evidence.read_opening(opened.save(tmp_path / "opened.safetensors"))
     assert read.answers().tolist() == opened.answers().tolist()
-    assert (read.seal, read.indices, read.names, read.paths, read.public_key) == (
-        opened.seal,
-        opened.indices,
-        opened.names,
-        opened.paths,
-        False,
-    )
+    assert np.array_equal(read.pixels, opened.pixels)
+    for part in ("header", "indices", "names", "secrets", "paths", "public_key"):
+        assert getattr(read, part) == getattr(opened, part), part
 
 
-def forged(opened, **changes):
-    return dataclasses.replace(opened, **changes)
+forged = dataclasses.replace
 
 
 FORGERIES = {
-    "a pixel": lambda o: forged(
-        o, pixels=np.bitwise_xor(o.pixels, np.eye(28, dtype=np.uint8) // 1)
-    ),
+    "a pixel": lambda o: forged(o, pixels=o.pixels ^ np.eye(28, dtype=np.uint8)),
     "a name": lambda o: forged(o, names=("OTHER", *o.names[1:])),
     "a secret": lambda o: forged(o, secrets=(bytes(32), *o.secrets[1:])),
     "a place": lambda o: forged(o, indices=(6, *o.indices[1:])),
@@ -143,30 +135,20 @@ def test_what_was_not_sealed_is_refused_by_name(says, opened, forgery):
     ids=str,
 )
 def test_images_that_belong_to_no_opened_question_are_refused(says, opened, question):
-    """Whose images are not among those that were checked would have a say in the answers otherwise."""
+    """Otherwise images that nobody checked would have a say in the answers."""
     pixels = np.concatenate([opened.pixels, opened.pixels])[:6]
     with says(ValueError):
         forged(opened, pixels=pixels, question=np.array(question)).answers()
 
 
-#  Bad input --------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- bad input
 
 
 @pytest.mark.parametrize(
-    ("named", "message"),
-    [
-        ([], "Name at least one"),
-        ([1.5], "by number"),
-        ("07", "by number"),
-        ([[1], [2]], "by number"),
-        ([11], "0 .* 10"),
-        ([-1], "0 .* 10"),
-        ([3, 3], "once"),
-        (None, "by number"),
-    ],
+    "named", [[], [1.5], "07", [[1], [2]], [11], [-1], [3, 3], None, [2**70]], ids=str
 )
-def test_bad_questions(triggers, named, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_bad_questions(says, triggers, named):
+    with says((TypeError, ValueError)):
         wm.evidence.open_questions(triggers, named)
 
 

@@ -22,7 +22,7 @@ from safetensors.numpy import load_file, save_file
 import wmlearn as wm
 from wmlearn import zoo
 from wmlearn.evidence.commitment import image_digest, seal
-from wmlearn.evidence.storage import _digest
+from wmlearn.evidence.storage import rule_digests
 from wmlearn.evidence.trigger_set import seal_triggers
 
 
@@ -68,10 +68,9 @@ def test_saved_and_opened_is_the_same_set(recipe, mnist, tmp_path):
 def test_the_key_is_for_its_owner_alone_and_in_no_other_file(folder, triggers):
     if os.name == "posix":
         assert stat.S_IMODE((folder / "key.hex").stat().st_mode) == 0o600
-    for file in folder.iterdir():
-        if file.name != "key.hex":
-            assert triggers.key not in file.read_bytes()
-            assert triggers.key.hex().encode() not in file.read_bytes()
+    for file in {*folder.iterdir()} - {folder / "key.hex"}:
+        assert triggers.key not in file.read_bytes()
+        assert triggers.key.hex().encode() not in file.read_bytes()
 
 
 def test_a_changed_pixel_is_named(says, folder):
@@ -87,8 +86,7 @@ def test_a_changed_pixel_with_its_digest_is_still_refused(says, folder):
     arrays["pixels"][7, 0, 3, 3] ^= 1
     save_file(arrays, folder / "images.safetensors")
     _edit(folder, lambda record: record["images"].__setitem__(7, image_digest(arrays["pixels"][7])))
-    # One image more or less in the set, and every question has another secret: so it is said of all
-    # of it.
+    # With another image in the set every question has another secret: so it is said of all of it.
     with says(ValueError):
         wm.evidence.open_evidence(folder)
 
@@ -97,9 +95,9 @@ def test_a_changed_pixel_with_its_digest_is_still_refused(says, folder):
     ("rule", "value"),
     [("alpha", "0.5"), ("p0", "1/9"), ("classes", list("abcdefghij")), ("more", 1)],
 )
-def test_a_changed_rule_is_refused(folder, rule, value):
+def test_a_changed_rule_is_refused(says, folder, rule, value):
     _edit(folder, lambda record: record["header"].update({rule: value}))
-    with pytest.raises(ValueError, match=rf"^{rule} in .*evidence\.json was changed after sealing"):
+    with says(ValueError):
         wm.evidence.open_evidence(folder)
 
 
@@ -110,9 +108,7 @@ def test_a_changed_seal_is_refused(says, folder):
 
 
 def test_a_changed_target_is_refused(says, mnist, tmp_path):
-    """With fixed labels the answer is a rule; with keyed ones no label stands in any file that
-    could be changed.
-    """
+    """With fixed labels the answer is a rule; with keyed ones no label is in any file."""
     wm.evidence.save_evidence(wm.Noise(labels="fixed", source=1, target=3)(mnist, n=6), tmp_path)
     _edit(tmp_path, lambda record: record["header"].update(target=4))
     with says(ValueError):
@@ -133,24 +129,26 @@ def test_another_key_is_refused_and_not_printed(says, folder):
 
 
 @pytest.mark.parametrize("name", ["images.safetensors", "evidence.json", "key.hex"])
-@pytest.mark.parametrize("harm", ["missing", "cut in half"])
-def test_missing_or_cut_files_give_one_sentence(folder, name, harm):
+@pytest.mark.parametrize("harm", ["missing", "cut in half", "a folder"])
+def test_missing_or_cut_files_give_one_sentence(says, folder, name, harm):
     data = (folder / name).read_bytes()
     (folder / name).unlink()
     if harm == "cut in half":
         (folder / name).write_bytes(data[: len(data) // 2])
-    with pytest.raises(OSError, match=rf"^.*{name} should be as .*missing, unreadable or damaged"):
+    if harm == "a folder":
+        (folder / name).mkdir()  # unreadable to everybody, also where the tests run as root
+    with says(OSError):
         wm.evidence.open_evidence(folder)
 
 
 def sealed_anew(record):
     """Make the record one piece again, as somebody would who knows how it is made."""
-    record["rules"] = {rule: _digest(record["header"], rule) for rule in record["header"]}
+    record["rules"] = rule_digests(record["header"])
     record["seal"] = seal(record["header"])
 
 
 def test_a_seal_that_commits_to_nothing_is_refused(says, folder):
-    """An accuser who publishes the hash of an empty header could choose images and key afterwards."""
+    """Whoever publishes the hash of an empty header could choose images and key afterwards."""
 
     def hollow(record):
         record["header"] = {name: record["header"][name] for name in ("alpha", "classes", "labels")}
@@ -241,17 +239,6 @@ def _edit(folder, change):
     path.write_text(json.dumps(record))
 
 
-@pytest.mark.parametrize("name", ["images.safetensors", "evidence.json", "key.hex"])
-def test_a_file_that_may_not_be_read_is_named(folder, name, monkeypatch):
-    (folder / name).unlink()
-    (folder / name).mkdir()  # unreadable to everybody, also where the tests run as root
-    with pytest.raises(
-        OSError,
-        match=rf"^.*{name} should be as wm\.evidence\.save_evidence wrote it; it is missing, unreadable",
-    ):
-        wm.evidence.open_evidence(folder)
-
-
 @pytest.mark.parametrize("content", ["", "no key", "ab" * 31, "ab" * 33, "g" * 64, "\x00" * 64])
 def test_a_damaged_key_is_not_printed_nor_taken(says, folder, content):
     (folder / "key.hex").write_text(content)
@@ -261,33 +248,22 @@ def test_a_damaged_key_is_not_printed_nor_taken(says, folder, content):
 
 
 paths = st.lists(st.integers(0, 30), min_size=1, max_size=3)
-values = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats()
-    | st.text(max_size=4)
-    | st.just([])
-    | st.just({})
-)
+values = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+values |= st.just([]) | st.just({})
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=paths, value=values)
 def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, value):
-    """Walk down the record by the steps, put something else there: never another set, never a
-    strange error.
-    """
+    """Put something else there, a few steps down the record: never another set or strange error."""
     kept = (folder / "evidence.json").read_text()
     record = part = json.loads(kept)
     for step in steps:
-        places = (
-            sorted(part)
-            if isinstance(part, dict)
-            else range(len(part))
-            if isinstance(part, list)
-            else []
-        )
+        places = []
+        if isinstance(part, dict):
+            places = sorted(part)
+        if isinstance(part, list):
+            places = range(len(part))
         if places:
             whole, place = part, places[step % len(places)]
             part = whole[place]
@@ -301,24 +277,17 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, v
         assert "\n" not in replies
     else:
         assert opened.seal == triggers.seal
-        message = (
-            "recipe",
-            "questions",
-        )  # what is only told, of a set that is all as it was sealed
-        assert {**json.loads(kept), **{part: record[part] for part in message}} == record
+        told = {part: record[part] for part in ("recipe", "questions")}  # of a set as it was sealed
+        assert json.loads(kept) | told == record
     finally:
         (folder / "evidence.json").write_text(kept)
 
 
-@settings(max_examples=8)
-@given(
-    words=st.lists(
-        st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4),
-        min_size=2,
-        max_size=4,
-        unique=True,
-    )
-)
+word = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4)
+
+
+@settings(max_examples=6)
+@given(words=st.lists(word, min_size=2, max_size=4, unique=True))
 def test_any_set_comes_back_as_it_was(mnist, words):
     triggers = wm.Content(words=words)(mnist, n=2 * len(words), alpha=0.01)
     with tempfile.TemporaryDirectory() as name:
@@ -327,7 +296,7 @@ def test_any_set_comes_back_as_it_was(mnist, words):
     assert np.array_equal(opened.answers, triggers.answers)
 
 
-#  The key is shown nowhere -----------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- the key is shown nowhere
 
 
 def spellings(key):
@@ -343,34 +312,22 @@ def spellings(key):
 def test_the_key_is_shown_nowhere(mnist, tmp_path, caplog, capfd):
     caplog.set_level(logging.DEBUG)
     triggers = wm.Content(words=4)(mnist, n=12, alpha=0.01)
-    folder, opened = (
-        wm.evidence.save_evidence(triggers, tmp_path / "evidence"),
-        wm.evidence.open_questions(triggers, [0, 2]),
-    )
+    folder = wm.evidence.save_evidence(triggers, tmp_path / "evidence")
+    opened = wm.evidence.open_questions(triggers, [0, 2])
     verdict = wm.verify(lambda images: triggers.labels, triggers)
-    things = [
-        triggers,
-        triggers.key,
-        opened,
-        verdict,
-        wm.verify_all({"copy": lambda images: triggers.labels}, triggers),
-    ]
-    seen = [text for each in things for text in (repr(each), str(each), f"{each}")]
-    seen += [repr(vars(each)) for each in (triggers, opened, verdict)] + [
-        pprint.pformat(vars(triggers)),
-        reprlib.repr(triggers),
-    ]
-    seen += [each._repr_html_() for each in (triggers, verdict)] + [triggers.to_frame().to_string()]
-    seen += [
-        verdict.explain(),
-        repr(dataclasses.fields(triggers)),
-        json.dumps(vars(triggers), default=repr),
-    ]
+    verdicts = wm.verify_all({"copy": lambda images: triggers.labels}, triggers)
+    seen = []
+    for each in (triggers, triggers.key, opened, verdict, verdicts):
+        seen += [repr(each), str(each), f"{each}"]
+    for each in (triggers, opened, verdict):
+        seen.append(repr(vars(each)))
+    seen += [pprint.pformat(vars(triggers)), reprlib.repr(triggers)]
+    seen += [triggers._repr_html_(), verdict._repr_html_(), triggers.to_frame().to_string()]
+    seen += [verdict.explain(), repr(dataclasses.fields(triggers))]
+    seen.append(json.dumps(vars(triggers), default=repr))
     wm.evidence.log_use(folder, "asked", [1], whom="a service")
-    seen += [
-        path.read_bytes().decode("latin-1") for path in folder.iterdir() if path.name != "key.hex"
-    ]
-    seen.append(opened.save(tmp_path / "opened").read_bytes().decode("latin-1"))
+    written = {*folder.iterdir()} - {folder / "key.hex"} | {opened.save(tmp_path / "opened")}
+    seen += [path.read_bytes().decode("latin-1") for path in written]
     seen += [message(act) for act in failures(triggers, folder)]
     out = capfd.readouterr()
     for text in [*seen, caplog.text, out.out, out.err]:
@@ -403,14 +360,11 @@ def failures(triggers, folder):
 
 
 def message(act):
-    """Return all that is told of an error: its text, its chain, and the variables of every frame of
-    ours.
-    """
+    """Return all that is told of an error: text, chain, and the variables of our every frame."""
     with pytest.raises(Exception, match=r".") as caught:
         act()
-    return "".join(
-        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
-    )
+    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    return "".join(told.format())
 
 
 def test_what_holds_the_key_is_not_pickled_but_may_be_copied(says, triggers):
@@ -423,7 +377,7 @@ def test_what_holds_the_key_is_not_pickled_but_may_be_copied(says, triggers):
     assert copy.deepcopy({"key": triggers.key}) == {"key": bytes(triggers.key)}
 
 
-#  The burn log -----------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- the burn log
 
 
 @pytest.fixture
@@ -450,20 +404,20 @@ def test_a_fresh_log_is_empty(folder):
 
 
 CHANGES = {
-    "a word": (lambda lines: [lines[0].replace("web", "wet"), *lines[1:]], 2),
-    "a line left out": (lambda lines: [lines[0], lines[2]], 2),
-    "the first left out": (lambda lines: lines[1:], 1),
-    "two swapped": (lambda lines: [lines[0], lines[2], lines[1]], 2),
-    "a line doubled": (lambda lines: [lines[0], *lines], 2),
-    "no JSON": (lambda lines: [*lines, "burnt"], 4),
-    "a line cut short": (lambda lines: [*lines[:2], lines[2][:40]], 3),
+    "a word": lambda lines: [lines[0].replace("web", "wet"), *lines[1:]],
+    "a line left out": lambda lines: [lines[0], lines[2]],
+    "the first left out": lambda lines: lines[1:],
+    "two swapped": lambda lines: [lines[0], lines[2], lines[1]],
+    "a line doubled": lambda lines: [lines[0], *lines],
+    "no JSON": lambda lines: [*lines, "burnt"],
+    "a line cut short": lambda lines: [*lines[:2], lines[2][:40]],
 }
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_log_is_noticed_and_the_line_named(says, folder, log, change):
-    alter, line = CHANGES[change]
-    log.write_text("".join(f"{each}\n" for each in alter(log.read_text().splitlines())))
+    lines = CHANGES[change](log.read_text().splitlines())
+    log.write_text("".join(f"{line}\n" for line in lines))
     for use in (
         lambda: wm.evidence.read_log(folder),
         lambda: wm.evidence.log_use(folder, "asked", [0], whom="x"),
@@ -484,18 +438,18 @@ def test_the_key_is_in_no_log(log, triggers):
 
 
 @pytest.mark.parametrize(
-    ("what", "questions", "whom", "message"),
+    ("what", "questions", "whom"),
     [
-        ("shown", [1], "x", "what must be one of"),
-        ("asked", [4], "x", "0 .* 3"),
-        ("asked", [], "x", "at least one"),
-        ("asked", [1, 1], "x", "once"),
-        ("asked", [1], " ", "whom must say"),
-        ("asked", [1], None, "whom must say"),
+        ("shown", [1], "x"),
+        ("asked", [4], "x"),
+        ("asked", [], "x"),
+        ("asked", [1, 1], "x"),
+        ("asked", [1], " "),
+        ("asked", [1], None),
     ],
 )
-def test_uses_that_cannot_be_noted(folder, what, questions, whom, message):
-    with pytest.raises((TypeError, ValueError), match=message):
+def test_uses_that_cannot_be_noted(says, folder, what, questions, whom):
+    with says((TypeError, ValueError)):
         wm.evidence.log_use(folder, what, questions, whom=whom)
     assert wm.evidence.read_log(folder) == ()
 

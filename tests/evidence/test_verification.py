@@ -1,7 +1,6 @@
-"""The verdict: exact false-alarm rates, suspects that break wrong rules, words that say no more
-than was measured.
-"""
+"""The verdict: exact false-alarm rates, suspects that break wrong rules, words without excess."""
 
+import hashlib
 import json
 import math
 import re
@@ -14,11 +13,11 @@ from scipy.stats import binomtest
 
 import wmlearn as wm
 from wmlearn._display import plural
-from wmlearn.evidence import stats
+from wmlearn.evidence import commitment, stats
 from wmlearn.evidence._sentences import draws_in_words, expected, p_words
 from wmlearn.evidence.answers import Answers
 from wmlearn.evidence.rules import Terms
-from wmlearn.evidence.verdict_kinds import reach_verdict
+from wmlearn.evidence.verdict_kinds import FixedVerdict, reach_verdict
 
 KEY = wm.CLASSROOM_KEY
 
@@ -47,9 +46,7 @@ def fixed(mnist):
 
 
 def knows(triggers, right, wrong=-7):
-    """Return a suspect who answers the first `right` questions as sealed and the others with
-    another class.
-    """
+    """Return a suspect who knows the answers to the first questions, and to no other."""
 
     def query(images):
         labels = triggers.labels[: len(images)].copy()
@@ -72,9 +69,7 @@ def test_a_hand_worked_case(pictures):
     assert np.allclose(verdict.path, path)
     assert verdict.p == pytest.approx(math.exp(-path.max()))
     assert verdict.p_judge == pytest.approx(min(1, verdict.p * 2**48))
-    assert math.isnan(
-        verdict.p_planned
-    )  # 60 were asked, 100 are sealed: the fixed-n p-value is not to be had
+    assert math.isnan(verdict.p_planned)  # 100 are sealed: it is not to be had of 60
     assert verdict.decision == "found"
 
 
@@ -108,20 +103,22 @@ def suspects(rng):
 
 @pytest.fixture(scope="module")
 def lotteries_drawn(mnist):
-    """Two hundred sets of the same twenty questions, each with a key of its own, through the real
-    seal.
+    """Two hundred sets of the same twenty questions, each with a key of its own.
+
+    Through the real seal; only the hash that is slow on purpose is another.
     """
-    small = wm.Splits(
-        "mnist", mnist.train.take(np.arange(40)), mnist.loot, mnist.test, mnist.classes
-    )
-    return [wm.Noise()(small, n=20, key=i.to_bytes(32, "big"), alpha=0.05) for i in range(200)]
+    few = mnist.train.take(np.arange(40))
+    small = wm.Splits("mnist", few, mnist.loot, mnist.test, mnist.classes)
+    keys = [i.to_bytes(32, "big") for i in range(200)]
+    with pytest.MonkeyPatch.context() as patch:
+        fast = lambda sealed: hashlib.sha256(sealed.encode()).digest()  # noqa: E731
+        patch.setattr(commitment, "label_seed", fast)
+        return [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
 
 
 @pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])
 def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
-    """One innocent, many keys: matches have the mean, the spread and the alarms of Binomial(20,
-    1/10).
-    """
+    """One innocent, many keys: mean, spread and alarms are those of Binomial(20, 1/10)."""
     suspect = suspects(np.random.default_rng(5))[name]
     verdicts = [wm.verify(suspect, triggers) for triggers in lotteries_drawn]
     matches = np.array([verdict.k for verdict in verdicts])
@@ -138,20 +135,23 @@ def test_out_of_range_answers_only_lower_the_chance(pictures):
     assert verdict.unanswered.sum() == 0  # it did answer, with no class of ours
 
 
+SHIPPED = {
+    "content": (wm.Content(words=30), 150),
+    "unrelated": (wm.Unrelated(), 100),
+    "noise": (wm.Noise(), 100),
+}
+
+
 def test_the_shipped_innocent_is_not_accused(mnist):
     """A fixed key, so that this test cannot fail once in a thousand runs by bad luck."""
     innocent = wm.BlackBox(wm.load_model("mnist/clean"))
-    for recipe, n in ((wm.Content(words=30), 150), (wm.Unrelated(), 100), (wm.Noise(), 100)):
+    for recipe, n in SHIPPED.values():
         assert wm.verify(innocent, recipe(mnist, n=n, key=KEY)).decision == "not found"
 
 
-@pytest.mark.parametrize("kind", ["content", "unrelated", "noise"])
+@pytest.mark.parametrize("kind", SHIPPED)
 def test_the_shipped_marked_model_is_found_and_a_fine_tuned_copy_too(kind, mnist):
-    recipe, n = {
-        "content": (wm.Content(words=30), 150),
-        "unrelated": (wm.Unrelated(), 100),
-        "noise": (wm.Noise(), 100),
-    }[kind]
+    recipe, n = SHIPPED[kind]
     triggers = recipe(mnist, n=n, key=KEY)
     owner = wm.load_model(f"mnist/{kind}")
     verdict = wm.verify(wm.BlackBox(owner), triggers)
@@ -183,31 +183,27 @@ def test_a_prefix_of_the_answers_gives_a_prefix_of_the_path(words):
 
 
 def test_found_stays_found_whatever_comes_after(pictures):
-    """The rule is valid at any moment, so that late misses cannot take back what four early matches
-    showed.
-    """
+    """The rule is valid at any moment: late misses take nothing back that early matches showed."""
     assert wm.verify(knows(pictures, 4), pictures, questions=4).decision == "found"
     assert wm.verify(knows(pictures, 4), pictures).decision == "found"
     assert wm.verify(knows(pictures, 3), pictures).decision == "not found"
 
 
-def test_silence_is_a_miss_and_is_reported(words):
+def test_silence_is_a_miss_and_is_reported(says, words):
     lost = np.arange(150) % 35 < 3  # the first three images of every seventh question fail
     verdict = wm.verify(lambda images: np.where(lost, -1, words.labels), words)
     silent = {int(q) for q in words.question[lost]}
     assert set(np.flatnonzero(verdict.unanswered)) == silent
     assert verdict.k == 30 - len(silent)
-    assert f"{len(silent)} unanswered" in repr(verdict)
-    assert str(len(silent)) in verdict._repr_html_()
+    says(repr(verdict))
+    says(verdict._repr_html_())
 
 
-def test_a_dead_service_says_nothing_about_anyone(words):
+def test_a_dead_service_says_nothing_about_anyone(says, words):
     verdict = wm.verify(lambda images: np.full(len(images), -1), words)
     assert verdict.decision == "cannot tell"
-    assert "30 of them unanswered, 4 answers in a row needed" in verdict.explain()
-    late = np.where(
-        words.question < 26, -1, words.labels
-    )  # four answers, all right, but after 26 misses
+    says(verdict.explain())
+    late = np.where(words.question < 26, -1, words.labels)  # four right answers after 26 misses
     verdict = wm.verify(lambda images: late, words)
     assert (verdict.k, verdict.decision) == (4, "cannot tell")
 
@@ -222,9 +218,7 @@ def test_a_family_shares_alpha(pictures):
     once = wm.verify(knows(pictures, 4), pictures, questions=4)
     assert once.p == pytest.approx(1 / 2222, rel=0.01)
     many = wm.verify(knows(pictures, 4), pictures, questions=4, family=6)
-    assert (
-        many.decision == "cannot tell"
-    )  # four questions could not have convinced us six times over
+    assert many.decision == "cannot tell"  # four questions cannot convince six times over
     assert wm.verify(knows(pictures, 4), pictures, questions=20, family=6).decision == "not found"
 
 
@@ -237,168 +231,97 @@ def test_fixed_labels_chosen_by_the_owner_prove_nothing(says, fixed):
     assert verdict.decision == "cannot tell"
     assert np.isnan([verdict.p, verdict.p_judge, verdict.p_target, verdict.confidence]).all()
     assert not hasattr(verdict, "path")
-    assert "takes 999 null models" in verdict.explain()
+    says(verdict.explain())
     with says(ValueError):
         verdict.plot()
 
 
-def test_null_models_bound_what_fixed_labels_can_say(fixed):
-    suspect = lambda images: np.full(len(images), 3)  # noqa: E731
-    innocent = lambda images: np.full(len(images), 8)  # noqa: E731
+def says_always(label):
+    """Return a service with one answer to everything."""
+    return lambda images: np.full(len(images), label)
+
+
+def test_null_models_bound_what_fixed_labels_can_say(says, fixed):
+    suspect, innocent = says_always(3), says_always(8)
     forty = wm.verify(suspect, fixed, nulls=[innocent] * 40)
     assert forty.p == pytest.approx(1 / 41)
     assert forty.decision == "cannot tell"
     assert forty.nulls == (0,) * 40
-    assert "at most 7.2 % of such models" in forty._repr_html_()
+    says(forty._repr_html_())
     mixed = wm.verify(suspect, fixed, nulls=[innocent] * 20 + [suspect] * 20)
     assert mixed.p == pytest.approx(21 / 41)
 
 
 def test_enough_null_models_can_convict_or_clear(mnist):
     triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
-    nulls = [lambda images: np.full(len(images), 8)] * 19
-    assert (
-        wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls).decision == "found"
-    )
-    assert (
-        wm.verify(lambda images: np.full(len(images), 8), triggers, nulls=nulls).decision
-        == "not found"
-    )
-    assert (
-        wm.verify(lambda images: np.full(len(images), 3), triggers, nulls=nulls[:18]).decision
-        == "cannot tell"
-    )
+    for suspect, nulls, decision in (
+        (3, 19, "found"),
+        (8, 19, "not found"),
+        (3, 18, "cannot tell"),
+    ):
+        verdict = wm.verify(says_always(suspect), triggers, nulls=[says_always(8)] * nulls)
+        assert verdict.decision == decision
 
 
 def test_a_silent_null_model_is_refused(says, fixed):
     with says(ValueError):
-        wm.verify(
-            lambda images: np.full(len(images), 3),
-            fixed,
-            nulls=[lambda images: np.full(len(images), -1)],
-        )
+        wm.verify(says_always(3), fixed, nulls=[says_always(-1)])
 
 
 def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
     triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
-    good, silent = (
-        (lambda images: np.full(len(images), 8)),
-        (lambda images: np.full(len(images), -1)),
-    )
-    knows_all = lambda images: np.full(len(images), 3)  # noqa: E731
+    good, silent, knows_all = says_always(8), says_always(-1), says_always(3)
     assert wm.verify(silent, triggers, nulls=[good] * 19).decision == "cannot tell"
     assert wm.verify(knows_all, triggers, nulls=[knows_all] * 19).decision == "cannot tell"
 
 
-def test_no_number_of_null_models_helps_a_target_drawn_by_lot(mnist):
+def test_no_number_of_null_models_helps_a_target_drawn_by_lot(says, mnist):
     triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
-    replies = wm.verify(
-        lambda images: triggers.labels, triggers, nulls=[lambda x: np.full(len(x), 11)] * 40
-    ).explain()
-    assert "a target drawn by lot among 9 gives no p-value below 0.11" in replies
+    perfect = wm.verify(lambda images: triggers.labels, triggers, nulls=[says_always(11)] * 40)
+    says(perfect.explain())
     ten = wm.Unrelated(labels="fixed", target="random")(mnist, n=20, key=KEY, alpha=0.105)
     target = int(ten.answers[0])
-    assert wm.verify(lambda images: np.full(len(images), target), ten).decision == "found"
-    assert (
-        wm.verify(lambda images: np.full(len(images), (target + 1) % 10), ten).decision
-        == "not found"
-    )
+    assert wm.verify(says_always(target), ten).decision == "found"
+    assert wm.verify(says_always((target + 1) % 10), ten).decision == "not found"
 
 
 def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
     triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
-    target = int(triggers.answers[0])
-    verdict = wm.verify(lambda images: np.full(len(images), target), triggers)
+    suspect = says_always(int(triggers.answers[0]))
+    verdict = wm.verify(suspect, triggers)
     assert verdict.p == pytest.approx(1 / 9)
     assert verdict.decision == "cannot tell"
-    both = wm.verify(
-        lambda images: np.full(len(images), target),
-        triggers,
-        nulls=[lambda x: np.zeros(len(x), int)] * 3,
-    )
+    both = wm.verify(suspect, triggers, nulls=[says_always(0)] * 3)
     assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
 
 
 # ------------------------------------------------------------------ words
 
 
-def test_not_found_does_not_clear_and_gives_its_power(words):
+def test_not_found_does_not_clear_and_gives_its_power(says, words):
     verdict = wm.verify(knows(words, 2), words)
-    replies = verdict.explain()
     assert verdict.decision == "not found"
-    assert "does not clear the service" in replies
-    assert (
-        "at most 3 expected by luck; p <= 0.028, judge's p <= 1; family of 1, alpha = 0.001)"
-        in replies
-    )
-    assert (
-        "This does not clear the service: a copy keeping 40 % of the answers would have been found "
-        "with probability "
-        "0.65, one keeping 15 % with less than 0.01." in replies
-    )
-    assert f"{verdict.chance_to_find(0.4):.3f}".startswith("0.65")
+    says(verdict.explain())
     exact = stats.accusation_chance(30, 0.4, alpha=0.001, p0=0.1)
     assert verdict.chance_to_find(0.4) == pytest.approx(exact)
     assert 0.5 < exact < 0.9
 
 
-def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(words):
-    message = wm.verify(knows(words, 30), words).explain()
-    assert message.startswith(
-        "Evidence of this watermark: 30 of 30 secret answers matched, at most 3 expected by luck"
-    )
-    assert "p < 1e-15" in message
-    assert "above 99.99 %" in message
-    assert "100 %" not in message
-    assert "not the probability that the model was stolen" in message
-    assert "classroom key: proves nothing outside this course" in message
+def test_found_explains_its_confidence_and_never_says_stolen_as_a_finding(says, words):
+    says(wm.verify(knows(words, 30), words).explain())
 
 
-ITEMS = [
-    *(
-        "43 of 60 secret answers",
-        "at most 6 expected by luck",
-        "p < 1e-15",
-        "judge's p < 1e-15",
-        "family of 6",
-    ),
-    *(
-        "alpha = 0.001",
-        "Confidence above 99.99 %",
-        "at most 1 key in 10^15",
-        "1 in 10, after all else",
-    ),
-    *(
-        "with probability 0.1 at most",
-        "Match rate 0.58 to 0.83 (95 %)",
-        "60 images asked, 3 without an answer",
-    ),
-    *("3 of 60 questions went unanswered and count as misses", "2 answers named no class"),
-    *(
-        "Null models: 0 of 40 did as well; so at most 7.2 % of such models would (95 %)",
-        "classroom key",
-    ),
-]
-
-
-def test_a_judge_is_told_every_item(mnist):
-    """43 of 60, found, in a family of six, with silences, strange answers and null models: nothing
-    is left out.
-    """
+def test_a_judge_is_told_every_item(says, mnist):
+    """43 of 60, found, in a family of six, with silences, strange answers and null models."""
     triggers = wm.Noise()(mnist, n=60, key=KEY)
     replies = knows(triggers, 43)(triggers.images)
     replies[57:], replies[50:52] = -1, 99
-    verdict = wm.verify(
-        lambda images: replies, triggers, family=6, nulls=[lambda x: np.full(len(x), 3)] * 40
-    )
-    for item in ITEMS:
-        assert item in verdict.explain()
-    assert (verdict.answers.queries, verdict.answers.n_unreachable, verdict.answers.n_invalid) == (
-        60,
-        3,
-        2,
-    )
-    assert "60, 3 without an answer" in verdict._repr_html_()
+    verdict = wm.verify(lambda images: replies, triggers, family=6, nulls=[says_always(3)] * 40)
+    answers = verdict.answers
+    assert (answers.queries, answers.n_unreachable, answers.n_invalid) == (60, 3, 2)
+    says(verdict.explain())
+    says(repr(verdict))
+    says(verdict._repr_html_())
 
 
 def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
@@ -416,20 +339,11 @@ def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(says, words)
     suspects = {"copy": knows(words, 30), "dead": dead, "lazy": knows(words, 0)}
     with says(UserWarning) as caught:
         verdicts = wm.verify_all(suspects, words)
-    assert [verdict.decision for verdict in verdicts.values()] == [
-        "found",
-        "cannot tell",
-        "not found",
-    ]
-    assert [verdict.family for verdict in verdicts.values()] == [
-        3,
-        2,
-        2,
-    ]  # it was tried, so that it is one of the family
-    assert (verdicts["dead"].answers.n_unreachable, int(verdicts["dead"].unanswered.sum())) == (
-        150,
-        30,
-    )
+    frame = verdicts.to_frame()
+    assert frame.decision.tolist() == ["found", "cannot tell", "not found"]
+    assert frame.family.tolist() == [3, 2, 2]  # it was tried, so it is one of the family
+    assert frame.n_unreachable.tolist() == [0, 150, 0]
+    assert verdicts["dead"].unanswered.all()
     assert caught[0].filename == __file__
 
 
@@ -443,36 +357,25 @@ def test_a_null_model_that_fails_costs_no_question(says, words):
 @pytest.mark.parametrize("p", [0.3, 0.05, 0.001])
 def test_as_many_null_models_as_are_asked_for_are_enough(p):
     """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
+    three = np.array([3])
+    copy, terms = Answers(three, np.array([0]), three, 10), Terms(p, 10, 1, False, "fixed")
     for family in range(1, 60):
-        three, terms = np.array([3]), Terms(p, 10, 1, False, "fixed")
-        copy, innocent = (
-            Answers(replies, np.array([0]), three, 10) for replies in (three, three + 1)
-        )
-        nulls = [innocent] * stats.null_models_needed(p / family)
-        assert reach_verdict(copy, terms, family=family, nulls=nulls).decision == "found"
-        assert reach_verdict(copy, terms, family=family, nulls=nulls[1:]).decision == "cannot tell"
+        nulls = (0,) * stats.null_models_needed(p / family)
+        assert FixedVerdict(copy, terms, family, nulls).decision == "found"
+        assert FixedVerdict(copy, terms, family, nulls[1:]).decision == "cannot tell"
 
 
-def test_until_lesson_seven_the_display_speaks_of_lotteries(words):
+def test_until_lesson_seven_the_display_speaks_of_lotteries(says, words):
     verdict = wm.verify(knows(words, 30), words)
-    assert repr(verdict) == (
-        "found: 30 of 30 secret questions matched, at most 3 expected by luck; an innocent model "
-        "would do this well "
-        "less than once in 10^15 lotteries; classroom key: proves nothing outside this course"
-    )
+    says(repr(verdict))
     for shown in (repr(verdict), verdict._repr_html_()):
         assert "p-value" not in shown
         assert "p <" not in shown
 
 
-def test_lotteries_round_down_and_stop_at_what_can_be_believed():
-    assert "once in 3,600 lotteries" in draws_in_words([0, math.log(3600.9)], [True])
-    assert "once in 10^6 lotteries" in draws_in_words([0, math.log(9.9e6)], [True])
-    assert "10^15" in draws_in_words([0, 500.0], [True])
-    assert (
-        draws_in_words([0.0, math.log(1.9)], [True])
-        == "nothing that an innocent model would not do by luck"
-    )
+@pytest.mark.parametrize("wealth", [1.9, 3600.9, 9.9e6, 1e200])
+def test_lotteries_round_down_and_stop_at_what_can_be_believed(says, wealth):
+    says(draws_in_words([0, math.log(wealth)], [True]))
 
 
 @pytest.mark.parametrize("p", [0.0123, 0.001049, 0.00100001, 0.5, 0.0999, 1.4e-4, 3.3e-9, 1.0])
@@ -482,44 +385,30 @@ def test_what_is_printed_is_never_less_than_p(p):
 
 
 def test_expected_matches_are_rounded_up():
-    assert [expected(x) for x in (0.3, 0.41, 1.4, 3.0, 2.9999999999)] == [
-        "0.3",
-        "0.5",
-        "1.4",
-        "3",
-        "3",
-    ]
+    rounded = [expected(matches) for matches in (0.3, 0.41, 1.4, 3.0, 2.9999999999)]
+    assert rounded == ["0.3", "0.5", "1.4", "3", "3"]
 
 
-def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(pictures):
+def test_the_lottery_of_the_best_moment_is_said_to_be_of_that_moment(says, pictures):
     """Two early matches and no more: once in 37 is true of that moment, not of 2 in 30."""
-    verdict = wm.verify(knows(pictures, 2), pictures, questions=30)
-    assert (
-        "at its best, 2 of the first 2, which an innocent model would ever reach less than once in "
-        "37" in repr(verdict)
-    )
+    says(repr(wm.verify(knows(pictures, 2), pictures, questions=30)))
     found = wm.verify(knows(pictures, 4), pictures)
-    assert "at its best, 4 of the first 4" in repr(found)
-    assert "At its best it had matched 4 of 4." in found.explain()
+    says(repr(found))
+    says(found.explain())
 
 
-def test_perfect_evidence_of_any_length_can_be_explained(mnist):
+def test_perfect_evidence_of_any_length_can_be_explained(says, mnist):
     triggers = wm.Noise()(mnist, n=1000, key=KEY)
     verdict = wm.verify(lambda images: triggers.labels, triggers)
     assert verdict.p > 0
     assert verdict.confidence < 1
-    assert "p < 1e-15" in verdict.explain()
+    says(verdict.explain())
 
 
-def test_silence_and_strange_answers_are_told_to_the_judge(words):
+def test_silence_and_strange_answers_are_told_to_the_judge(says, words):
     late = np.where(words.question < 25, words.labels, -1)
     late[:5] = 99
-    replies = wm.verify(lambda images: late, words).explain()
-    assert (
-        "150 images asked, 25 without an answer. 5 of 30 questions went unanswered and count as "
-        "misses." in replies
-    )
-    assert "5 answers named no class of the task" in replies
+    says(wm.verify(lambda images: late, words).explain())
 
 
 def test_a_majority_counts_though_one_image_failed(words):
@@ -548,9 +437,7 @@ def test_it_tabulates_and_draws_itself(words):
 
 @st.composite
 def verdicts(draw):
-    """Any verdict there can be: of each kind, with any answers, silences, families, null models and
-    drawn targets.
-    """
+    """Any verdict: of each kind, with any answers, silences, families, nulls and drawn targets."""
     n, kind = draw(st.integers(1, 40)), draw(st.sampled_from(["keyed", "fixed", "bits"]))
     classes = draw(st.sampled_from([3, 10, 1000])) if kind != "bits" else 2
     label = st.integers(0, classes - 1)
@@ -559,9 +446,9 @@ def verdicts(draw):
         expected[:] = 1
     knows = np.array(draw(st.lists(st.booleans(), min_size=n, max_size=n)))
     replies = np.where(knows, expected, draw(st.integers(-1, classes if kind != "bits" else 1)))
-    drawable = (
-        draw(st.sampled_from([(), (1,), tuple(range(1, classes))])) if kind == "fixed" else ()
-    )
+    drawable = ()
+    if kind == "fixed":
+        drawable = draw(st.sampled_from([(), (1,), tuple(range(1, classes))]))
     terms = Terms(
         alpha=draw(st.sampled_from([0.3, 0.05, 0.001, 1e-12])),
         n_labels=len(drawable) or classes,
@@ -574,43 +461,35 @@ def verdicts(draw):
     asked = np.arange(n), expected, classes
     null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
     nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
-    return reach_verdict(
-        Answers(replies, *asked), terms, family=draw(st.sampled_from([1, 2, 6, 1000])), nulls=nulls
-    )
+    family = draw(st.sampled_from([1, 2, 6, 1000]))
+    return reach_verdict(Answers(replies, *asked), terms, family=family, nulls=nulls)
+
+
+OPENINGS = {
+    "found": "Evidence of this",
+    "not found": "No evidence of this",
+    "cannot tell": "Cannot tell: ",
+}
 
 
 @settings(max_examples=60)
 @given(verdicts())
 def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
     message = v.explain()
-    assert message.startswith(
-        {
-            "found": "Evidence of this",
-            "not found": "No evidence of this",
-            "cannot tell": "Cannot tell: ",
-        }[v.decision]
-    )
+    assert message.startswith(OPENINGS[v.decision])
     if not math.isnan(v.p):
         assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
         assert 0 < v.p <= 1
         assert v.confidence < 1
     assert v.decision != "found" or v.k > 0
     assert v.terms.kind == "fixed" or 0 < v.p <= v.p_judge <= 1
-    words = (
-        message,
-        repr(v),
-        v._repr_html_(),
-        v.to_frame().to_string(),
-        json.dumps(v.to_dict(), allow_nan=False),
-    )
-    for text in words:
+    record = json.dumps(v.to_dict(), allow_nan=False)
+    for text in (message, repr(v), v._repr_html_(), v.to_frame().to_string(), record):
         assert "100 %" not in text
         assert not re.search(r"\bnan\b|1 key in [01] |p <=? 0(?![.\d])", text)
     for value in re.findall(r"p <=? ([0-9.e-]+)", message):
         assert float(value.rstrip(".")) >= 1e-15
-    assert "stolen" not in message.replace(
-        "It is not the probability that the model was stolen.", ""
-    )
+    assert message.count("stolen") == message.count("not the probability that the model was stolen")
     silent, of_all = int(v.unanswered.sum()), f"of {plural(v.n, v.unit.name)}"
     lost = "are unreadable" if v.terms.kind == "bits" else "went unanswered"
     assert (f"{silent} {of_all} {lost} and count as misses" in message) == bool(silent)
@@ -621,29 +500,22 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
 def test_a_verdict_speaks_of_what_it_asked(v):
     """Weights were asked nothing and answer nothing; a service has no bits."""
     message = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
-    assert not re.search(
-        r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights", message
-    )
+    strange = r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights"
+    assert not re.search(strange, message)
 
 
 @given(verdicts())
 def test_no_verdict_tells_a_secret_in_json(v):
     message = v.to_dict()
     assert not any(isinstance(value, (list, dict, tuple)) for value in message.values())
-    assert (message["decision"], message["k"], message["n"], message["family"]) == (
-        v.decision,
-        v.k,
-        v.n,
-        v.family,
-    )
+    for part in ("decision", "k", "n", "family"):
+        assert message[part] == getattr(v, part)
     assert (message["p"] is None) == math.isnan(v.p)
 
 
 @given(verdicts())
 def test_the_decision_after_n_questions_is_that_of_n_questions(v):
-    """One rule: what a lab shows of the first n answers is what would be decided if no more had
-    been asked.
-    """
+    """One rule: what a lab shows of the first n answers is decided as if no more had been asked."""
     if v.terms.kind == "fixed":
         return
     again = [reach_verdict(v.answers.prefix(n), v.terms, family=v.family) for n in range(v.n + 1)]
@@ -654,14 +526,8 @@ def test_the_decision_after_n_questions_is_that_of_n_questions(v):
 # ------------------------------------------------------------------ bad input
 
 
-anything = (
-    st.none()
-    | st.booleans()
-    | st.integers(-3, 40)
-    | st.floats()
-    | st.text(max_size=3)
-    | st.just([3])
-)
+anything = st.none() | st.booleans() | st.integers(-3, 40) | st.floats() | st.text(max_size=3)
+anything |= st.just([3])
 
 
 @given(anything)
@@ -680,7 +546,7 @@ def test_any_setting_is_taken_or_refused_in_one_sentence_before_anything_is_aske
         if good:
             assert wm.verify(query, words, **{name: value}).decision in ("not found", "cannot tell")
         else:
-            with pytest.raises((TypeError, ValueError), match=rf"^{name} must be") as caught:
+            with pytest.raises((TypeError, ValueError)) as caught:
                 wm.verify(query, words, **{name: value})
             assert "\n" not in str(caught.value)
             assert not asked
@@ -725,41 +591,30 @@ class Model:
         pytest.fail("it was asked")
 
 
-NO_QUERY = [
-    (Model(), "Model"),
-    ("http://127.0.0.1:8000/v2/models/m", "'http://127.0.0.1:8000/v2/models/m'"),
-]
-NO_QUERY += [(None, "None"), (wm.BlackBox, "the class BlackBox"), (3, "3"), ([len], "list")]
+NO_QUERY = {
+    "Model": Model(),
+    "an address": "http://127.0.0.1:8000/v2/models/m",
+    "None": None,
+    "the class BlackBox": wm.BlackBox,
+    "3": 3,
+    "list": [len],
+}
 
 
-@pytest.mark.parametrize(("query", "got"), NO_QUERY, ids=[got for _, got in NO_QUERY])
-def test_a_model_or_an_address_is_no_query(words, query, got):
-    def message(name):
-        return (
-            f"{name} must be a function from images to labels; got {got}. "
-            "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
-        )
-
-    with pytest.raises(TypeError) as caught:
-        wm.verify(query, words)
-    assert str(caught.value) == message("query")
+@pytest.mark.parametrize("query", NO_QUERY)
+def test_a_model_or_an_address_is_no_query(says, words, query):
+    with says(TypeError):
+        wm.verify(NO_QUERY[query], words)
     asked = []
-    with pytest.raises(TypeError) as caught:
-        wm.verify(asked.append, words, nulls=[len, query])
-    assert str(caught.value) == message("nulls[1]")
+    with says(TypeError):
+        wm.verify(asked.append, words, nulls=[len, NO_QUERY[query]])
     assert not asked, "the service was asked before its null models were looked at"
 
 
-@pytest.mark.parametrize(
-    ("nulls", "got"), [(None, "None"), (len, "builtin_function_or_method"), ("abc", "'abc'")]
-)
-def test_null_models_come_in_a_list(words, nulls, got):
-    with pytest.raises(TypeError) as caught:
+@pytest.mark.parametrize("nulls", [None, len, "abc"])
+def test_null_models_come_in_a_list(says, words, nulls):
+    with says(TypeError):
         wm.verify(len, words, nulls=nulls)
-    assert str(caught.value) == (
-        f"nulls must be a list of functions from images to labels; got {got}. "
-        "Pass nulls=[wm.BlackBox(model)], or leave it out."
-    )
 
 
 def test_null_models_may_come_from_anywhere_once(words):
@@ -767,25 +622,13 @@ def test_null_models_may_come_from_anywhere_once(words):
     assert len(wm.verify(null, words, nulls=(null for _ in range(3))).nulls) == 3
 
 
-@pytest.mark.parametrize(
-    ("triggers", "got"),
-    [
-        (len, "builtin_function_or_method"),
-        (wm.Content(), "Content"),
-        (None, "None"),
-        ("triggers", "'triggers'"),
-    ],
-)
-def test_marks_are_a_sealed_set(words, triggers, got):
-    with pytest.raises(TypeError) as caught:
+@pytest.mark.parametrize("triggers", [len, wm.Content(), None, "triggers"], ids=str)
+def test_triggers_are_a_sealed_set(says, words, triggers):
+    with says(TypeError):
         wm.verify(words, triggers)
-    assert str(caught.value) == (
-        "triggers must be a TriggerSet, such as wm.Content()(data, n=300), after the query; got "
-        f"{got}."
-    )
 
 
-def test_a_marked_model_is_told_where_its_marks_are(says, words):
+def test_a_marked_model_is_told_where_its_triggers_are(says, words):
     from wmlearn.training.history import History
     from wmlearn.watermarks.embedding import Marked
 
@@ -799,7 +642,7 @@ def test_a_service_that_answers_unequal_lists(says, words):
         wm.verify(lambda images: [[1], [1, 2]], words)
 
 
-#  Several suspects -------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- several suspects
 
 
 @pytest.fixture(scope="module")
@@ -810,17 +653,13 @@ def thirty():
 def knowing(triggers, share):
     """Return a service that knows the first questions and says nothing right of the others."""
     right = np.arange(len(triggers.pixels)) < share * len(triggers.pixels)
-    return lambda images: np.where(right, triggers.labels, (triggers.labels + 1) % 10)[
-        : len(images)
-    ]
+    labels = np.where(right, triggers.labels, (triggers.labels + 1) % 10)
+    return lambda images: labels[: len(images)]
 
 
-def test_the_clearest_case_pays_for_all(thirty):
-    suspects = {
-        "none": knowing(thirty, 0),
-        "all": knowing(thirty, 1),
-        "three": knowing(thirty, 0.1),
-    }
+def test_the_clearest_case_pays_for_all(says, thirty):
+    shares = {"none": 0, "all": 1, "three": 0.1}
+    suspects = {name: knowing(thirty, share) for name, share in shares.items()}
     verdicts = wm.verify_all(suspects, thirty)
     assert list(verdicts) == ["none", "all", "three"]
     assert {name: verdict.decision for name, verdict in verdicts.items()} == {
@@ -833,15 +672,14 @@ def test_the_clearest_case_pays_for_all(thirty):
     assert [verdict.family for verdict in verdicts.values()] == [2, 3, 2]
     frame = verdicts.to_frame()
     assert frame.loc["all", ["k", "n", "decision"]].tolist() == [30, 30, "found"]
-    assert repr(verdicts).splitlines()[1].startswith("all: found: 30 of 30")
-    assert "three" in verdicts._repr_html_()
+    says(repr(verdicts))
+    says(verdicts._repr_html_())
     assert len(verdicts.plot().patches) == 3
 
 
 def test_nobody_innocent_is_accused_with_the_others(thirty):
-    innocents = {
-        f"null {i}": wm.BlackBox(model) for i, model in enumerate(wm.null_models("mnist", n=6))
-    }
+    models = wm.null_models("mnist", n=6)
+    innocents = {f"null {i}": wm.BlackBox(model) for i, model in enumerate(models)}
     verdicts = wm.verify_all({**innocents, "copy": knowing(thirty, 1)}, thirty)
     assert {name for name, verdict in verdicts.items() if verdict.decision == "found"} == {"copy"}
 

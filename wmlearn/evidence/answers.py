@@ -1,6 +1,4 @@
-"""What a suspect answered to the secret questions, tallied once: whatever is said of answers is
-read off here.
-"""
+"""What a suspect answered to the secret questions, tallied once: all else is read off here."""
 
 from __future__ import annotations
 
@@ -10,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
 from wmlearn._checks import as_array, check_query, shown
 from wmlearn._types import Images, Labels, Query
@@ -18,8 +16,10 @@ from wmlearn._types import Images, Labels, Query
 if TYPE_CHECKING:
     from wmlearn.evidence.trigger_set import Triggers
 
+Flags = NDArray[np.bool_]  # (questions,): yes or no for each
 
-@dataclass(frozen=True, eq=False, repr=False)
+
+@dataclass(frozen=True, eq=False)
 class Answers:
     """The labels that a suspect gave to the trigger images, and what they say question by question.
 
@@ -48,8 +48,7 @@ class Answers:
 
     @cached_property
     def per_question(self) -> Labels:
-        """The class that strictly more than half of a question's images got, else -1; shape
-        (questions,).
+        """The class that strictly more than half of a question's images got, else -1; (questions,).
 
         Examples
         --------
@@ -57,29 +56,35 @@ class Answers:
         >>> Answers(labels, question, expected=np.array([7, 7]), n_classes=10).per_question
         array([ 7, -1])
         """
-        counts = np.zeros((self.n, self.n_classes), int)
-        known = (self.labels >= 0) & (self.labels < self.n_classes)
-        np.add.at(counts, (self.question[known], self.labels[known]), 1)
-        return np.where(2 * counts.max(axis=1, initial=0) > self._sizes, counts.argmax(axis=1), -1)
+        votes = np.zeros((self.n, self.n_classes), int)
+        valid = (self.labels >= 0) & (self.labels < self.n_classes)
+        np.add.at(votes, (self.question[valid], self.labels[valid]), 1)
+        majority = 2 * votes.max(axis=1, initial=0) > self._sizes
+        return np.where(majority, votes.argmax(axis=1), -1)
 
     @cached_property
-    def matched(self) -> npt.NDArray[np.bool_]:
+    def matched(self) -> Flags:
         """Whether each question was answered with its secret label, shape (questions,)."""
-        return self.per_question == self.expected
+        matched: Flags = self.per_question == self.expected
+        return matched
 
     @cached_property
-    def unanswered(self) -> npt.NDArray[np.bool_]:
-        """Whether each question has no answer because one or more of its images got none, shape
-        (questions,).
-        """
-        lost = np.bincount(self.question, weights=self.labels == -1, minlength=self.n) > 0
-        never_asked = self._sizes == 0
-        return (lost | never_asked) & (self.per_question == -1)
+    def unanswered(self) -> Flags:
+        """Whether each question has no answer for want of an image's, shape (questions,)."""
+        lost = np.bincount(self.question, weights=self.labels == -1, minlength=self.n)
+        silent = (lost > 0) | (self._sizes == 0)  # the latter were never asked
+        unanswered: Flags = silent & (self.per_question == -1)
+        return unanswered
 
     @property
     def queries(self) -> int:
         """How many images were put to the suspect."""
         return len(self.labels)
+
+    @property
+    def n_unanswered(self) -> int:
+        """How many questions have no answer."""
+        return int(self.unanswered.sum())
 
     @property
     def n_unreachable(self) -> int:
@@ -89,40 +94,39 @@ class Answers:
     @property
     def n_invalid(self) -> int:
         """How many images got a label that is no class of the task."""
-        return int(((self.labels < -1) | (self.labels >= self.n_classes)).sum())
+        beyond = (self.labels < -1) | (self.labels >= self.n_classes)
+        return int(beyond.sum())
 
     @property
-    def _sizes(self) -> npt.NDArray[np.int64]:
+    def _sizes(self) -> Labels:
         """How many images each question has."""
         return np.bincount(self.question, minlength=self.n)
 
     def prefix(self, questions: int) -> Answers:
         """Return the answers to the first questions, as if no more had been asked."""
-        images = int(np.searchsorted(self.question, questions))
-        return Answers(
-            self.labels[:images], self.question[:images], self.expected[:questions], self.n_classes
-        )
+        images = np.searchsorted(self.question, questions)
+        asked = self.labels[:images], self.question[:images]
+        return Answers(*asked, self.expected[:questions], self.n_classes)
 
     def __repr__(self) -> str:
-        return f"Answers({self.k} of {self.n} matched, {self.n_unreachable} of {self.queries} images unanswered)"
+        lost = f"{self.n_unreachable} of {self.queries} images unanswered"
+        return f"Answers({self.k} of {self.n} matched, {lost})"
 
 
 def ask(query: Query, triggers: Triggers) -> Answers:
     """Send a suspect all trigger images, once, and tally what it answers."""
-    return triggers.tally(labels_of(query, triggers.images))
+    labels = labels_of(query, triggers.images)
+    return triggers.tally(labels)
 
 
 def labels_of(query: Query, images: Images) -> Labels:
-    """Ask once for all images, and accept nothing but one whole number for each; int64, shape (n,)."""
-    labels = as_array(
-        query(images), f"the service must return {len(images)} whole numbers, one label an image"
-    )
+    """Ask once for all images, and accept one whole number for each alone; int64, shape (n,)."""
+    expected = f"the service must return {len(images)} whole numbers, one label an image"
+    labels = as_array(query(images), expected)
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"the service must return {len(images)} whole numbers, one label an image, -1 where it "
-            "has none; "
-            f"got {labels.dtype} {labels.shape}. Wrap a model as wm.BlackBox(model), an address as "
-            "wm.RemoteModel(url)."
+            f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. Wrap a model as "
+            "wm.BlackBox(model), an address as wm.RemoteModel(url)."
         )
     return labels.astype(np.int64)
 
@@ -138,9 +142,7 @@ def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
 
 
 def ask_null(null: Query, triggers: Triggers) -> Answers:
-    """Ask a null model, which must answer every image: a silent one would pass for one that knows
-    nothing.
-    """
+    """Ask a null model, which must answer all: silent, it would pass for one that knows nothing."""
     answers = ask(null, triggers)
     if answers.n_unreachable:
         raise ValueError(

@@ -1,5 +1,4 @@
-"""The seal: a commitment to all images and all rules, from which the secret labels are then drawn
-by lot.
+"""The seal: a commitment to all images and all rules, from which the secret labels are then drawn.
 
 Order is everything. Images first; then a secret for every question; then one hash over all of it,
 the seal; and only from the seal the labels. Nobody can bend an image towards a label, for touching
@@ -11,13 +10,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import secrets
-from collections.abc import Mapping, Sequence
-from typing import ClassVar
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from secrets import token_bytes
+from typing import Any, ClassVar
 
 import numpy as np
 
 from wmlearn._types import Labels, Pixels
+
+# By hand, and no library: these bytes are what a seal stands for, so they are fixed here, where no
+# release of a dependency can change them and a judge can read all of them. pymerkle builds the same
+# trees, but keeps them in a store of its own; the forty lines below are the lesson, too.
 
 VERSION = 1
 KEY_BYTES = 32
@@ -28,17 +32,21 @@ CLASSROOM_KEY = hashlib.sha256(
     b"wmlearn classroom key: public, proves nothing outside the course"
 ).digest()
 
+Header = Mapping[str, Any]  # what was sealed: all that JSON holds, and nothing else
+
+
+# ---------------------------------------------------------------- secrets
+
 
 class HoldsSecret:
-    """Something that holds a secret: it can be passed on and used, but neither pickled nor changed."""
+    """Something with a secret: it can be passed on and used, but neither pickled nor changed."""
 
     _keep: ClassVar[str] = "Keep the trigger set with wm.evidence.save_evidence."
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError(
             f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand "
-            "it to every reader. "
-            f"{self._keep}"
+            f"it to every reader. {self._keep}"
         )
 
     def __copy__(self) -> HoldsSecret:
@@ -49,9 +57,7 @@ class HoldsSecret:
 
 
 class Secret(HoldsSecret, bytes):
-    """Secret bytes, which no repr, log or traceback shows; who wants to write them down must say
-    so: `key.hex()`.
-    """
+    """Secret bytes, which no repr, log or traceback shows; `key.hex()` writes them down."""
 
     def __repr__(self) -> str:
         return f"<secret of {len(self)} bytes>"
@@ -66,7 +72,7 @@ class Secret(HoldsSecret, bytes):
 
 def new_key() -> Secret:
     """Return a fresh secret key of 32 bytes from the operating system."""
-    return Secret(secrets.token_bytes(KEY_BYTES))
+    return Secret(token_bytes(KEY_BYTES))
 
 
 def check_key(key: bytes) -> Secret:
@@ -83,66 +89,96 @@ def check_key(key: bytes) -> Secret:
     return Secret(key)
 
 
-def canonical(record: Mapping[str, object]) -> bytes:
-    """Return the one way to write a record as JSON: sorted, no spaces, ASCII; so that its hash
-    means something.
+def image_seed(key: bytes) -> list[int]:
+    """Return eight numbers to choose images by: without the key nobody can list those images."""
+    return seed_numbers(_mac(key, b"images", 0))
+
+
+def seed_numbers(digest: bytes) -> list[int]:
+    """Return a digest of 32 bytes as eight numbers below 2**32, a seed for `stable_rng`."""
+    return list(struct.unpack(">8I", digest))
+
+
+def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[Secret]:
+    """Return the secret of each question: it can be opened for a judge without the key.
+
+    All image digests go in. So what is opened of one trigger set says nothing of another under the
+    same key.
+    """
+    all_images = canonical({"images": list(digests)})
+    of_the_set = Secret(hmac.digest(key, b"set" + all_images, "sha256"))
+    return [Secret(_mac(of_the_set, b"leaf", index)) for index in range(count)]
+
+
+def _mac(key: bytes, message: bytes, index: int) -> bytes:
+    return hmac.digest(key, message + index.to_bytes(4, "big"), "sha256")
+
+
+# ---------------------------------------------------------------- what is sealed
+
+
+def canonical(record: Header) -> bytes:
+    """Return the one way to write a record as JSON: so its hash means something.
 
     Examples
     --------
     >>> canonical({"b": [1, 2], "a": "x"})
     b'{"a":"x","b":[1,2]}'
     """
-    return json.dumps(
-        dict(record), sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
-    ).encode()
+    text = json.dumps(dict(record), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode("ascii")
+
+
+def seal(header: Header) -> str:
+    """Return the seal to publish: SHA-256 of the header, which holds every rule and the root."""
+    return hashlib.sha256(canonical(header)).hexdigest()
 
 
 def image_digest(pixels: Pixels) -> str:
     """Return the SHA-256 of one image (c, h, w), uint8, its shape included, in hexadecimal."""
     shape = "x".join(map(str, pixels.shape))
-    return hashlib.sha256(
-        f"uint8 {shape}\n".encode() + np.ascontiguousarray(pixels).tobytes()
-    ).hexdigest()
+    content = np.ascontiguousarray(pixels).tobytes()
+    return hashlib.sha256(f"uint8 {shape}\n".encode() + content).hexdigest()
 
 
-def image_seed(key: bytes) -> list[int]:
-    """Return eight numbers below 2**32 from the key, to choose images by: who lacks the key cannot
-    list them.
-    """
-    return np.frombuffer(_mac(key, b"images", 0), ">u4").tolist()
-
-
-def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[Secret]:
-    """Return the secret of each question: it can be opened for a judge without the key.
-
-    All image digests go in, so that what is opened of one trigger set says nothing of another under
-    the same key.
-    """
-    of_the_set = Secret(
-        hmac.new(key, b"set" + canonical({"images": list(digests)}), "sha256").digest()
-    )
-    return [Secret(_mac(of_the_set, b"leaf", index)) for index in range(count)]
+def image_digests(images: Iterable[Pixels]) -> list[str]:
+    """Return the digest of each image."""
+    return [image_digest(image) for image in images]
 
 
 def leaf_hash(
-    index: int, secret: bytes, allowed: Sequence[int], name: str, digests: Sequence[str]
+    index: int, secret: bytes, allowed: tuple[int, ...], name: str, digests: list[str]
 ) -> bytes:
-    """Return the leaf of one question: its place, secret, allowed answers, name, and the digests of
-    its images.
+    """Return the leaf of one question, a hash of all that was sealed of it.
+
+    Parameters
+    ----------
+    index : its place, counted from 0
+    secret : what its answer is drawn by
+    allowed : the answers it could be given
+    name : what it shows
+    digests : those of its images
     """
     leaf = {
         "index": index,
         "secret": secret.hex(),
-        "allowed": list(allowed),
+        "allowed": allowed,
         "name": name,
-        "images": list(digests),
+        "images": digests,
     }
     return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
 
 
+# ---------------------------------------------------------------- the tree: RFC 9162, section 2.1
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of an inner node: with a prefix of its own, so it passes for no leaf."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
 def tree_hash(leaves: Sequence[bytes]) -> bytes:
-    """Return the root of the Merkle tree over the leaves (RFC 9162, section 2.1: an odd node is
-    never doubled).
+    """Return the root of the Merkle tree over the leaves; an odd node is never doubled.
 
     Examples
     --------
@@ -152,15 +188,12 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     """
     if len(leaves) == 1:
         return leaves[0]
-    split = (
-        1 << (len(leaves) - 1).bit_length() - 1
-    )  # the largest power of two below the number of leaves
+    split = _split(len(leaves))
     return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
 
 
 def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return what a judge needs, besides one leaf, to find the root again: its sister nodes, from
-    the leaf upwards.
+    """Return what leads from one leaf to the root: its sister nodes, from the leaf upwards.
 
     Source
     ------
@@ -168,15 +201,15 @@ def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """
     if len(leaves) == 1:
         return []
-    split = 1 << (len(leaves) - 1).bit_length() - 1
+    split = _split(len(leaves))
+    left, right = leaves[:split], leaves[split:]
     if index < split:
-        return [*audit_path(leaves[:split], index), tree_hash(leaves[split:])]
-    return [*audit_path(leaves[split:], index - split), tree_hash(leaves[:split])]
+        return [*audit_path(left, index), tree_hash(right)]
+    return [*audit_path(right, index - split), tree_hash(left)]
 
 
 def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
-    """Return the root of a tree with so many leaves that has this one at this place, if the path is
-    its own.
+    """Return the root of the tree of `count` leaves with this one at this place, if the path fits.
 
     Raises
     ------
@@ -195,44 +228,33 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
         raise ValueError(
             "the path of an opened question has the wrong length. Ask the owner to open it again."
         )
-    split = 1 << (count - 1).bit_length() - 1
+    *below, sister = path
+    split = _split(count)
     if index < split:
-        return node_hash(root_of(leaf, index, split, path[:-1]), path[-1])
-    return node_hash(path[-1], root_of(leaf, index - split, count - split, path[:-1]))
+        return node_hash(root_of(leaf, index, split, below), sister)
+    return node_hash(sister, root_of(leaf, index - split, count - split, below))
 
 
-def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node: another prefix than a leaf's, so that neither passes for
-    the other.
-    """
-    return hashlib.sha256(b"\x01" + left + right).digest()
+def _split(count: int) -> int:
+    """Return the largest power of two below the number of leaves: so many are on the left."""
+    return 1 << (count - 1).bit_length() - 1
 
 
-def seal(header: Mapping[str, object]) -> str:
-    """Return the seal to publish: SHA-256 of the header, which holds every rule and the root of the
-    tree.
-    """
-    return hashlib.sha256(canonical(header)).hexdigest()
+# ---------------------------------------------------------------- the draw
 
 
-def draw_labels(
-    sealed: str,
-    question_secrets: Sequence[bytes],
-    allowed: Sequence[Sequence[int]],
-    beacon: bytes = b"",
-) -> Labels:
+def draw_labels(sealed: str, secrets: Sequence[bytes], allowed: Sequence[int]) -> Labels:
     """Draw the secret answer of every question by lot, from the seal.
 
-    Each is independent of the others and uniform on its allowed classes, with replacement: thirty
+    Each is independent of the others and uniform on the allowed classes, with replacement: thirty
     questions may well have the same answer twice. That is what makes an innocent model's matches
     Binomial.
 
     Parameters
     ----------
     sealed : the seal, hexadecimal
-    question_secrets : one secret a question
-    allowed : for each question the class numbers it may be given
-    beacon : public randomness produced after the seal was published; empty when there is none
+    secrets : one secret per question
+    allowed : the class numbers an answer may be
 
     Returns
     -------
@@ -241,29 +263,23 @@ def draw_labels(
     Source
     ------
     Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries
-    of Liu et al. (2023). scrypt (RFC 7914) makes each try at a luckier seal cost 50 ms.
+    of Liu et al. (2023).
     """
-    seed = label_seed(sealed, beacon)
-    drawn = [
-        draw_label(seed, i, *question)
-        for i, question in enumerate(zip(question_secrets, allowed, strict=True))
-    ]
+    seed = label_seed(sealed)
+    drawn = [draw_label(seed, index, secret, allowed) for index, secret in enumerate(secrets)]
     return np.array(drawn, np.int64)
 
 
-def label_seed(sealed: str, beacon: bytes = b"") -> bytes:
-    """Return what all labels of a seal are drawn from; on purpose it takes 50 ms."""
-    return hashlib.scrypt(
-        bytes.fromhex(sealed) + beacon, salt=b"wmlearn labels v1", n=2**14, r=8, p=1, dklen=32
-    )
+def label_seed(sealed: str) -> bytes:
+    """Return what all labels of a seal are drawn from; on purpose it takes 50 ms.
+
+    scrypt (RFC 7914) makes each try at a luckier seal cost that much.
+    """
+    salt = b"wmlearn labels v1"
+    return hashlib.scrypt(bytes.fromhex(sealed), salt=salt, n=2**14, r=8, p=1, dklen=32)
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:
-    """Return the answer of one question: whoever holds its secret and the seal can draw it, and
-    nobody else.
-    """
-    return allowed[int.from_bytes(_mac(secret, b"label" + seed, index), "big") % len(allowed)]
-
-
-def _mac(key: bytes, message: bytes, index: int) -> bytes:
-    return hmac.new(key, message + index.to_bytes(4, "big"), "sha256").digest()
+    """Return the answer of one question: it takes its secret and the seal to draw it."""
+    drawn = _mac(secret, b"label" + seed, index)
+    return allowed[int.from_bytes(drawn, "big") % len(allowed)]

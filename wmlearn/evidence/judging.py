@@ -1,17 +1,14 @@
-"""What judges do themselves: name questions, check what is opened, ask the service, and test, all
-without the key.
-"""
+"""What judges do themselves, without the key: name questions, check what is opened, and test."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
 
-import numpy as np
-
 from wmlearn._checks import check_count, check_kind, check_query, shown
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
+from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import ask
 from wmlearn.evidence.opening import Opening, check_named
 from wmlearn.evidence.rules import Rules
@@ -20,8 +17,7 @@ from wmlearn.evidence.verdict_kinds import reach_verdict
 
 
 def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
-    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was
-    published.
+    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was out.
 
     Parameters
     ----------
@@ -47,15 +43,14 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     check_count(questions, "questions", low=1)
     check_count(count, "count", low=1, high=questions, why="sealed questions")
     digest = hashlib.sha256(bytes.fromhex(check_seal(seal)) + nonce).digest()
-    order = stable_rng(np.frombuffer(digest, ">u4").tolist()).permutation(questions)
+    order = stable_rng(commitment.seed_numbers(digest)).permutation(questions)
     return sorted(order[:count].tolist())
 
 
 def judge(
     query: Query, opened: Opening, *, seal: str, named: Sequence[int], family: int = 1
 ) -> Verdict:
-    """Ask a service the questions that were named and opened, and decide, without the key and
-    without the owner.
+    """Ask a service the questions that were named and opened, and decide, without key and owner.
 
     The answers are drawn anew from seal and secrets. Every question that was named counts: one that
     was not opened is a miss. What was opened beyond that is left out, for the owner may have chosen
@@ -87,11 +82,13 @@ def judge(
 
     Examples
     --------
+    >>> import numpy as np
     >>> import wmlearn as wm
     >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
     >>> named = wm.evidence.challenge(triggers.seal, b"three dice", questions=triggers.n, count=10)
+    >>> opened = wm.evidence.open_questions(triggers, named)
     >>> lazy = lambda images: np.full(len(images), 7)
-    >>> wm.evidence.judge(lazy, wm.evidence.open_questions(triggers, named), seal=triggers.seal, named=named).decision
+    >>> wm.evidence.judge(lazy, opened, seal=triggers.seal, named=named).decision
     'not found'
     """
     check_query(query, "query")
@@ -102,34 +99,27 @@ def judge(
     if opened.seal != check_seal(seal):
         raise ValueError(
             f"opened must come from the published set, seal {seal[:8]}…; got seal "
-            f"{opened.seal[:8]}…. "
-            "Questions sealed later, or elsewhere, prove nothing here."
+            f"{opened.seal[:8]}…. Questions sealed later, or elsewhere, prove nothing here."
         )
-    rules = _rules(opened)
+    rules = _sealed_rules(opened.header)
     named = check_named(named, opened.header["questions"])
     answers = ask(query, opened.triggers(named, rules))
     terms = rules.terms(planned=len(named), public_key=opened.public_key)
     return reach_verdict(answers, terms, family=family)
 
 
-def _rules(opened: Opening) -> Rules:
-    """Return the sealed rules, if they are such as are tested here; an owner may have sealed
-    anything.
-    """
-    header = dict(opened.header)
+def _sealed_rules(header: commitment.Header) -> Rules:
+    """Return the rules, if they are such as are tested here; an owner may have sealed anything."""
     try:
-        rules = Rules(tuple(header["classes"]), float(header["alpha"]))
-        known = rules.header() | {
-            "questions": int(header["questions"]),
-            "root": str(header["root"]),
-        }
+        rules = Rules.from_header(header)
+        rest = {"questions": int(header["questions"]), "root": str(header["root"])}
+        known = rules.header() | rest
     except (KeyError, TypeError, ValueError):
-        known = None
-    if known != header:
+        known = {}
+    if known != dict(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
-            "others. "
-            "What they promise cannot be tested here."
+            "others. What they promise cannot be tested here."
         )
     return rules
 

@@ -2,30 +2,27 @@
 
 The answer to a question was drawn by lot among K classes, so that an innocent service, whatever it
 says, matches with probability at most p0 = 1/K: the lot was drawn without it. Everything here
-follows from that one sentence. Lesson 07 teaches it by drawing lots; appendix A1 derives the
-formulas.
+follows from that one sentence, down to the section on what may be said where no such lot was drawn.
+Lesson 07 teaches it by drawing lots; appendix A1 derives the formulas.
 """
-
-from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from wmlearn._checks import as_array, check_count, check_fraction, check_number, shown
-from wmlearn.evidence._nulls import (
-    holm_families,
-    null_bound,
-    null_models_needed,
-    null_p,
-    open_list_family,
-    target_p,
-)
+from wmlearn.evidence.rules import SMALLEST_ALPHA
 
-Floats = npt.NDArray[np.float64]
+# By hand, and no library: whoever doubts a verdict must be able to read how it came about.
+# statsmodels (Holm) and confseq (the wealth) would be two dependencies for a few lines each, and
+# scipy.stats takes three times as long to import as scipy.special. Tests hold every formula to
+# scipy.stats, or to a programme written apart.
+
+Floats = NDArray[np.float64]
+Numbers = float | Floats  # a float for one count, an array for several
 
 # What a learner finds under `wm.stats.`: statistics, and nothing that they are made with.
 __all__ = [
@@ -52,18 +49,19 @@ __all__ = [
     "wealth_path",
 ]
 
-JUDGE_FACTOR = (
-    2.0**48
-)  # more seals than an owner will try: at 50 ms each, 450,000 years on one core
-# below this a leaked key or a wrong address is likelier than luck, so nothing smaller is printed
-SMALLEST_P = 1e-15
+# more seals than an owner will try: at 50 ms each, 450,000 years on one core
+JUDGE_FACTOR = 2.0**48
+SMALLEST_P = SMALLEST_ALPHA  # nothing smaller is printed
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-def log_wealth(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> Floats:
+# ---------------------------------------------------------------- the gambler's wealth
+
+
+def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
     """Return the log wealth of a gambler who bet on a copy, after k of n questions matched.
 
     They start with 1 and spread it evenly over all match rates above p0; each bet is fair when the
@@ -87,65 +85,92 @@ def log_wealth(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> Floats:
 
     Examples
     --------
-    >>> round(float(np.exp(log_wealth(1, 1, 0.1))), 6)   # one match: the mean of p/p0 over (0.1, 1) is 5.5
+    One match: the mean of p / p0 over (0.1, 1) is 5.5.
+
+    >>> round(float(np.exp(log_wealth(1, 1, 0.1))), 6)
     5.5
     """
-    (k, n), p0 = _counts(k, n), check_fraction(p0, "p0")
-    with np.errstate(
-        divide="ignore"
-    ):  # the mass above p0 may underflow to 0 when matches are very few: E is then 0
-        mass_above = np.log(special.betaincc(k + 1, n - k + 1, p0))
-    mixture = special.betaln(k + 1, n - k + 1) + mass_above - math.log1p(-p0)
-    return mixture - k * math.log(p0) - (n - k) * math.log1p(-p0)
+    k, n = _counts(k, n)
+    p0 = check_fraction(p0, "p0")
+    misses = n - k
+    with np.errstate(divide="ignore"):  # very few matches: the mass may underflow, and E is then 0
+        mass_above = np.log(special.betaincc(k + 1, misses + 1, p0))
+    mixture = special.betaln(k + 1, misses + 1) + mass_above - math.log1p(-p0)
+    wealth: Floats = mixture - k * math.log(p0) - misses * math.log1p(-p0)
+    return wealth
 
 
-def wealth_path(matched: npt.ArrayLike, p0: float) -> Floats:
-    """Return log E after 0, 1, ..., n questions, shape (n + 1,), from the matches in the order they
-    were asked.
+def wealth_path(matched: ArrayLike, p0: float) -> Floats:
+    """Return log E after 0, 1, ..., n questions, shape (n + 1,), from the matches in their order.
 
     Examples
     --------
     >>> np.exp(wealth_path([True, True, False], 0.1)).round(1).tolist()
     [1.0, 5.5, 37.0, 10.2]
     """
-    k = np.concatenate([[0], np.cumsum(np.asarray(matched, bool))])
+    flags = np.asarray(matched, bool)
+    k = np.concatenate([[0], np.cumsum(flags)])
     return log_wealth(k, np.arange(len(k)), p0)
 
 
-def reaches(path: npt.ArrayLike, alpha: float) -> npt.NDArray[np.bool_]:
-    """Return where log wealth is on or above the line from which one may accuse at this alpha: 1 /
-    alpha.
+def reaches(path: ArrayLike, alpha: float) -> NDArray[np.bool_]:
+    """Return where log wealth is on or above the line from which one may accuse: 1 / alpha."""
+    line = -math.log(check_fraction(alpha, "alpha"))
+    return np.asarray(path) >= line - 1e-12
+
+
+def matches_needed(n: ArrayLike, alpha: float, p0: float) -> NDArray[np.int64]:
+    """Return the fewest matches of n that allow to accuse; n + 1 where not even n of n do.
+
+    Examples
+    --------
+    >>> matches_needed([3, 4, 30], 0.001, 0.1).tolist()
+    [4, 4, 12]
     """
-    return np.asarray(path) >= -math.log(check_fraction(alpha, "alpha")) - 1e-12
+    n = _counts(0, n)[1].astype(int)
+    low = np.zeros_like(n)
+    high = n + 1  # the answer is between them, for wealth rises with the matches
+    while (low < high).any():
+        middle = np.minimum((low + high) // 2, n)
+        enough = reaches(log_wealth(middle, n, p0), alpha)
+        low = np.where(enough, low, middle + 1)
+        high = np.where(enough, middle, high)
+    return high
+
+
+# ---------------------------------------------------------------- p-values
 
 
 def anytime_p(path: Floats) -> float:
-    """Return the p-value that stays valid however often one looks: 1 / the greatest wealth so far
-    (Ville, 1939).
+    """Return the p-value that stays valid however often one looks: 1 / the greatest wealth so far.
+
+    Source
+    ------
+    Ville (1939).
     """
-    return max(math.exp(-np.max(path, initial=0.0)), 1e-300)  # never 0: nothing is certain
+    most = np.max(path, initial=0.0)
+    return max(math.exp(-most), 1e-300)  # never 0: nothing is certain
 
 
-def binomial_p(k: npt.ArrayLike, n: npt.ArrayLike, p0: float) -> float | Floats:
-    """Return P(at least k of n match) for an innocent service: valid only for an n fixed before
-    looking.
-    """
-    (k, n), p0 = _counts(k, n), check_fraction(p0, "p0")
+def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
+    """Return P(at least k of n match) for an innocent service: only for an n fixed beforehand."""
+    k, n = _counts(k, n)
+    p0 = check_fraction(p0, "p0")
     return _plain(special.bdtrc(k - 1, n.astype(int), p0))
 
 
 def judge_p(p: float) -> float:
-    """Return what a judge may believe who does not trust the owner: p times the seals they could
-    have tried.
-    """
-    return min(1.0, check_number(p, "p", above=0, at_most=1) * JUDGE_FACTOR)
+    """Return p for a judge who does not trust the owner: times the seals they could have tried."""
+    p = check_number(p, "p", above=0, at_most=1)
+    return min(1.0, p * JUDGE_FACTOR)
 
 
-def match_interval(
-    k: npt.ArrayLike, n: npt.ArrayLike, confidence: float = 0.95
-) -> tuple[float, float] | tuple[Floats, Floats]:
-    """Return the exact interval for the match rate (Clopper and Pearson, 1934), for an n fixed
-    before looking.
+def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Numbers, Numbers]:
+    """Return the exact interval for the match rate, for an n fixed before looking.
+
+    Source
+    ------
+    Clopper and Pearson (1934).
 
     Examples
     --------
@@ -153,60 +178,32 @@ def match_interval(
     >>> round(low, 3), high
     (0.884, 1.0)
     """
-    (k, n), tail = _counts(k, n), (1 - check_fraction(confidence, "confidence")) / 2
-    low = np.where(k == 0, 0.0, special.betaincinv(np.maximum(k, 1), n - k + 1, tail))
-    high = np.where(k == n, 1.0, special.betaincinv(k + 1, np.maximum(n - k, 1), 1 - tail))
-    return _plain(low), _plain(high)
+    k, n = _counts(k, n)
+    misses = n - k
+    tail = (1 - check_fraction(confidence, "confidence")) / 2
+    low = special.betaincinv(np.maximum(k, 1), misses + 1, tail)
+    high = special.betaincinv(k + 1, np.maximum(misses, 1), 1 - tail)
+    return _plain(np.where(k == 0, 0.0, low)), _plain(np.where(misses == 0, 1.0, high))
 
 
-def matches_needed(n: npt.ArrayLike, alpha: float, p0: float) -> npt.NDArray[np.int64]:
-    """Return the fewest matches among n questions that allow to accuse; n + 1 where not even n of n
-    do.
-
-    Examples
-    --------
-    >>> matches_needed([3, 4, 30], 0.001, 0.1).tolist()
-    [4, 4, 12]
-    """
-    n, alpha = _counts(0, n)[1].astype(int), check_fraction(alpha, "alpha")
-    low, high = (
-        np.zeros_like(n),
-        n + 1,
-    )  # between them lies the answer: wealth rises with the matches
-    while (low < high).any():
-        middle = np.minimum((low + high) // 2, n)
-        enough = reaches(log_wealth(middle, n, p0), alpha)
-        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
-    return high
+# ---------------------------------------------------------------- how often somebody is accused
 
 
 def accusation_curve(
     answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float
 ) -> Floats:
-    """Return the exact probability of having been accused after 0, 1, ..., n questions, with a look
-    after each.
+    """Return the exact probability of having been accused after 0, 1, ..., n questions.
 
-    Worked out by dynamic programming over the number of matches: no simulation. Parameters as in
-    `accusation_chance`.
+    One looks after each of them. Parameters as in `accusation_chance`.
     """
-    flags = (
-        [True] * check_count(answered, "answered", low=0)
-        if np.ndim(answered) == 0
-        else list(answered)
-    )
-    if not (isinstance(rate, (int, float)) and rate == 0):
+    if np.ndim(answered) == 0:
+        flags = np.ones(check_count(answered, "answered", low=0), bool)
+    else:
+        flags = np.asarray(answered, bool)
+    if rate != 0:
         check_number(rate, "rate", above=0, at_most=1)
     needed = matches_needed(np.arange(len(flags) + 1), alpha, p0)
-    chance_of_k = np.zeros(needed[-1] + 1)  # of k matches so far, and not accused yet
-    chance_of_k[0] = 1.0
-    accused = np.zeros(len(flags) + 1)
-    for n, came in enumerate(flags, start=1):
-        step = rate if came else 0.0
-        chance_of_k[1:] = chance_of_k[1:] * (1 - step) + chance_of_k[:-1] * step
-        chance_of_k[0] *= 1 - step
-        accused[n] = accused[n - 1] + chance_of_k[needed[n] :].sum()
-        chance_of_k[needed[n] :] = 0.0
-    return accused
+    return _ever_reached(np.where(flags, rate, 0.0), needed)
 
 
 def accusation_chance(
@@ -218,7 +215,7 @@ def accusation_chance(
 
     Parameters
     ----------
-    answered : the number of questions, or one flag a question: False where no answer came (a
+    answered : the number of questions, or one flag per question: False where no answer came (a
         certain miss)
     rate : the probability that the service matches a question it answers, 0 to 1
     alpha : the promised bound on false alarms, between 0 and 1
@@ -233,39 +230,30 @@ def accusation_chance(
 
 
 def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
-    """Return how often counting has accused an innocent within 0, 1, ..., n questions, if one looks
-    after each.
+    """Return how often counting has accused an innocent after 0, 1, ..., n questions.
 
-    Exact, by dynamic programming over the number of matches. For a service that matches less often
-    than p0 it is less.
+    One looks after each of them, at the p-value for a number fixed beforehand. For a service that
+    matches less often than p0 it is less.
 
     Examples
     --------
     >>> peeking_chance(1000, alpha=0.05, p0=0.1)[[1, 30, 1000]].round(3).tolist()
     [0.0, 0.107, 0.306]
     """
-    chance_of_k = np.eye(1, n + 1)[0]  # of k matches so far, and not accused yet
-    accused = np.zeros(n + 1)
-    for asked in range(1, n + 1):
-        chance_of_k[1:] = chance_of_k[1:] * (1 - p0) + chance_of_k[:-1] * p0
-        chance_of_k[0] *= 1 - p0
-        k = np.arange(1, n + 1)
-        guilty = np.concatenate(
-            [[False], (k <= asked) & (special.bdtrc(np.minimum(k - 1, asked), asked, p0) <= alpha)]
-        )
-        accused[asked] = accused[asked - 1] + chance_of_k[guilty].sum()
-        chance_of_k[guilty] = 0
-    return accused
+    needed = []
+    for asked in range(n + 1):
+        p_values = binomial_p(np.arange(1, asked + 1), asked, p0)
+        needed.append(1 + int(np.count_nonzero(p_values > alpha)))
+    return _ever_reached(np.full(n, p0), np.array(needed))
 
 
 def questions_needed(alpha: float, p0: float, *, rate: float = 1.0, chance: float = 0.5) -> int:
-    """Return how many questions it takes until a copy is accused with this chance; by default a
-    perfect one.
+    """Return how many questions it takes until a copy is accused with this chance.
 
     Parameters
     ----------
     alpha, p0 : as in `accusation_chance`
-    rate : the share of the questions that the copy matches
+    rate : the share of the questions that the copy matches; by default it is a perfect one
     chance : the probability of having found it by then; 0.5 gives the median
 
     Raises
@@ -279,7 +267,8 @@ def questions_needed(alpha: float, p0: float, *, rate: float = 1.0, chance: floa
     (4, 23)
     """
     check_number(chance, "chance", above=0, at_most=1)
-    return int(np.argmax(_reaching(chance, rate, alpha, p0) >= chance))
+    curve = _reaching(chance, rate, alpha, p0)
+    return int(np.argmax(curve >= chance))
 
 
 def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
@@ -290,9 +279,8 @@ def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
     >>> round(mean_questions(0.001, 0.1, rate=0.4), 1)
     26.6
     """
-    return float(
-        (1 - _reaching(1 - 1e-6, rate, alpha, p0)).sum()
-    )  # the mean is the sum of P(not found yet)
+    not_found_yet = 1 - _reaching(1 - 1e-6, rate, alpha, p0)
+    return float(not_found_yet.sum())
 
 
 def _reaching(chance: float, rate: float, alpha: float, p0: float) -> Floats:
@@ -303,22 +291,181 @@ def _reaching(chance: float, rate: float, alpha: float, p0: float) -> Floats:
             return curve
     raise ValueError(
         f"a copy that matches {rate:.3g} of the questions must be found with probability "
-        f"{chance:.6g} among 10,000; "
-        f"it is with {curve[-1]:.2g} only. Take a higher rate or alpha, or a lower chance."
+        f"{chance:.6g} among 10,000; it is with {curve[-1]:.2g} only. Take a higher rate or alpha, "
+        "or a lower chance."
     )
 
 
-def _counts(k: npt.ArrayLike, n: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _ever_reached(rates: Floats, needed: NDArray[np.int64]) -> Floats:
+    """Return the chance that the matches were ever enough, after 0, 1, ..., n questions.
+
+    Exact, by dynamic programming over the number of matches: no simulation.
+
+    Parameters
+    ----------
+    rates : the probability of a match, question by question, shape (n,)
+    needed : how many matches are enough after 0, 1, ..., n questions; never falling
+    """
+    chance_of_k = np.zeros(needed[-1] + 1)  # of k matches so far, and never enough
+    chance_of_k[0] = 1.0
+    reached = np.zeros(len(needed))
+    for n, rate in enumerate(rates, start=1):
+        chance_of_k[1:] = chance_of_k[1:] * (1 - rate) + chance_of_k[:-1] * rate
+        chance_of_k[0] *= 1 - rate
+        enough = chance_of_k[needed[n] :]
+        reached[n] = reached[n - 1] + enough.sum()
+        enough[:] = 0.0
+    return reached
+
+
+# ---------------------------------------------------------------- no lottery over all answers
+
+
+def null_p(observed: int, nulls: Sequence[int]) -> float:
+    """Return the empirical p-value (1 + b) / (M + 1): b of M null models matched at least as often.
+
+    Valid when the suspect, if innocent, is exchangeable with the null models and none of them was
+    used to choose anything. It cannot fall below 1 / (M + 1).
+
+    Examples
+    --------
+    >>> null_p(90, [3, 0, 95, 1])
+    0.4
+    """
+    check_count(observed, "observed", low=0, why="matches")
+    as_good = int(np.count_nonzero(np.greater_equal(nulls, observed)))
+    return (1 + as_good) / (len(nulls) + 1)
+
+
+def null_models_needed(alpha: float) -> int:
+    """Return how many null models it takes before their p-value can reach alpha.
+
+    Examples
+    --------
+    >>> [null_models_needed(alpha) for alpha in (0.05, 0.01, 0.001)]
+    [19, 99, 999]
+    """
+    models = 1 / check_fraction(alpha, "alpha")
+    return math.ceil(round(models, 9)) - 1
+
+
+def null_bound(models: int, confidence: float = 0.95) -> float:
+    """Return the upper bound on the false-alarm rate of a threshold that no null model reached.
+
+    Parameters
+    ----------
+    models : how many null models were tried
+    confidence : the probability that the bound holds, between 0 and 1
+
+    Examples
+    --------
+    >>> round(null_bound(40), 3)
+    0.072
+    """
+    left = 1 - check_fraction(confidence, "confidence")
+    if check_count(models, "models", low=0) == 0:
+        return 1.0
+    unreached: float = left ** (1 / models)
+    return 1 - unreached
+
+
+def target_p(matches: Sequence[int], target: int) -> float:
+    """Return the p-value of a target class that was drawn by lot among those listed.
+
+    Parameters
+    ----------
+    matches : for each class that could have been drawn, how many triggers the suspect put into it
+    target : the position of the class that was drawn
+
+    Returns
+    -------
+    float: the share of classes that would have done at least as well; never below 1 / len(matches).
+
+    Examples
+    --------
+    >>> target_p([0, 150, 0, 0], target=1)
+    0.25
+    """
+    check_count(target, "target", low=0, high=len(matches) - 1, why="a place in matches")
+    return float(np.mean(np.greater_equal(matches, matches[target])))
+
+
+# ---------------------------------------------------------------- several suspects share one alpha
+
+
+def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
+    """Return among how many tests alpha is shared for each of several suspects, by Holm's rule.
+
+    The smallest p-value pays for all of them, the next for all but one, and so on until one fails;
+    those after it pay as that one does. A suspect is accused where p <= alpha / its number. So the
+    chance of accusing *any* innocent one is at most alpha, however their answers depend on one
+    another.
+
+    Parameters
+    ----------
+    p_values : one for each suspect, 0 to 1
+    alpha : the bound on accusing anybody wrongly, between 0 and 1
+
+    Source
+    ------
+    Holm (1979), "A simple sequentially rejective multiple test procedure".
+
+    Examples
+    --------
+    >>> holm_families([0.004, 0.5, 0.0001], alpha=0.01)
+    [2, 1, 3]
+    >>> holm_families([0.006, 0.5, 0.0001], alpha=0.01)
+    [2, 2, 3]
+    """
+    check_fraction(alpha, "alpha")
+    if not all(0 <= p <= 1 for p in p_values):
+        raise ValueError(
+            f"p_values must lie from 0 to 1; got {list(map(float, p_values))}. Put 1 where there "
+            "is none."
+        )
+    left = len(p_values)
+    families = [left] * left
+    for place in np.argsort(p_values, kind="stable"):
+        families[place] = left
+        if p_values[place] <= alpha / left:
+            left -= 1
+    return families
+
+
+def open_list_family(place: int) -> int:
+    """Return among how many tests alpha counts as shared for the s-th suspect of an endless list.
+
+    That is s (s + 1): the shares of all suspects there will ever be add up to alpha.
+
+    Examples
+    --------
+    >>> [open_list_family(place) for place in (1, 2, 3)]
+    [2, 6, 12]
+    """
+    place = check_count(place, "place", low=1, why="the first suspect is 1")
+    return place * (place + 1)
+
+
+# ---------------------------------------------------------------- shared
+
+
+def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     """Return matches and questions as arrays of float, if they are whole numbers, 0 <= k <= n."""
     expected = "matches k and questions n must be whole numbers, 0 <= k <= n"
-    counts = as_array(k, expected), as_array(n, expected)
-    numbers = all(count.dtype.kind in "iuf" and np.isfinite(count).all() for count in counts)
-    whole = numbers and all((count % 1 == 0).all() for count in counts)
-    if not whole or not ((counts[0] >= 0) & (counts[0] <= counts[1])).all():
+    matches, questions = as_array(k, expected), as_array(n, expected)
+    whole = _whole(matches) and _whole(questions)
+    if not whole or not ((matches >= 0) & (matches <= questions)).all():
         raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
-    return counts[0].astype(float), counts[1].astype(float)
+    return matches.astype(float), questions.astype(float)
 
 
-def _plain(values: Floats) -> float | Floats:
+def _whole(counts: NDArray[np.generic]) -> bool:
+    """Whether all are whole numbers."""
+    if counts.dtype.kind not in "iuf":
+        return False
+    return bool((np.isfinite(counts) & (counts == np.floor(counts))).all())
+
+
+def _plain(values: Floats) -> Numbers:
     """Return a single value as a float, which prints as one."""
     return float(values) if np.ndim(values) == 0 else values

@@ -1,40 +1,45 @@
-"""Keep a sealed trigger set in files, open it again only if nothing in it was changed, and note
-what was used of it.
-"""
+"""Keep a sealed trigger set in files, reopen it only if nothing was changed, and note its uses."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, get_args
 
-import numpy as np
-
-from wmlearn._checks import check_choice, file_error, shown
+from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
+from wmlearn.evidence._files import readable
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.rules import Rules
-from wmlearn.evidence.trigger_set import TriggerSet, leaves_of, seal_triggers
+from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
 
-T = TypeVar("T")
+IMAGES = "images.safetensors"
+RECORD = "evidence.json"
+KEY = "key.hex"
+LOG = "log.jsonl"
+LOCK = "asking.lock"
 
-IMAGES, RECORD, KEY, LOG, LOCK = (
-    "images.safetensors",
-    "evidence.json",
-    "key.hex",
-    "log.jsonl",
-    "asking.lock",
-)
-_STORED_RECIPE = (
-    "target='random'",
-    "target='lot'",
-)  # what is typed now, and the word that files keep
+Deed = Literal["asked", "opened"]
+
+_TYPED, _STORED = "target='random'", "target='lot'"  # in a recipe, and the word that files keep
+_PARTS = {
+    "header": dict,
+    "rules": dict,
+    "seal": str,
+    "recipe": str,
+    "names": list,
+    "images": list,
+    "questions": list,
+}
+
+
+# ---------------------------------------------------------------- a folder of evidence
 
 
 def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
@@ -65,16 +70,15 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
         raise FileExistsError(
             f"evidence is saved in a folder; {folder} is, or lies in, a file. Choose another."
         ) from None
-    digests = [commitment.image_digest(image) for image in triggers.pixels]
     record = {
         "header": dict(triggers.header),
         "seal": triggers.seal,
-        "recipe": triggers.recipe.replace(*_STORED_RECIPE),
-        "names": list(triggers.names),
+        "recipe": triggers.recipe.replace(_TYPED, _STORED),
+        "names": triggers.names,
         # The seal says whether anything was changed, these digests say what.
-        "images": digests,
-        "questions": _leaves(digests, triggers),
-        "rules": {rule: _digest(triggers.header, rule) for rule in triggers.header},
+        "images": commitment.image_digests(triggers.pixels),
+        "questions": list(map(bytes.hex, triggers.leaves)),
+        "rules": rule_digests(triggers.header),
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
@@ -82,29 +86,25 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
             raise FileExistsError(
                 f"{folder} holds the evidence of another trigger set. Choose another folder."
             )
-    _write_secret(
-        folder / KEY, triggers.key.hex() + "\n"
-    )  # first: without it the rest is worth nothing
-    save_file(
-        {"pixels": np.array(triggers.pixels), "question": np.array(triggers.question)},
-        folder / IMAGES,
-    )
+    _write_secret(folder / KEY, triggers.key.hex() + "\n")  # first: the rest is worth nothing alone
+    save_file({"pixels": triggers.pixels, "question": triggers.question}, folder / IMAGES)
     (folder / RECORD).write_text(text)
     return folder
 
 
 def _write_secret(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whatever an older one of that name allowed."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    if hasattr(os, "fchmod"):
-        os.fchmod(descriptor, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with open(path, "w", opener=_for_its_owner) as file:
+        path.chmod(0o600)
         file.write(text)
 
 
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
 def open_evidence(folder: str | Path) -> TriggerSet:
-    """Open a saved trigger set, after checking that its seal fits: images, names, questions, rules,
-    alpha and key.
+    """Open a saved trigger set, if its seal fits: images, names, questions, rules, alpha and key.
 
     Compare the `seal` of the result with the one that was published: this checks only that the
     folder is one piece.
@@ -119,21 +119,19 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     from safetensors.numpy import load_file
 
     folder = Path(folder)
-    record = _read(folder / RECORD, _record)
-    arrays = _read(
-        folder / IMAGES,
-        lambda path: {name: load_file(path)[name] for name in ("pixels", "question")},
-    )
-    key = _read(
-        folder / KEY, lambda path: commitment.check_key(bytes.fromhex(path.read_text().strip()))
-    )
-    _refuse_changed_images(arrays["pixels"], record["images"], folder)
-    _refuse_changed_rules(record, folder)
-    rules = _read(folder / RECORD, lambda _: Rules.from_header(record["header"]))
-    names, recipe = record["names"], record["recipe"].replace(*reversed(_STORED_RECIPE))
-    triggers = seal_triggers(
-        arrays["pixels"], arrays["question"], names, rules=rules, key=key, recipe=recipe
-    )
+    with _intact(folder / RECORD):
+        record = _record(folder / RECORD)
+    with _intact(folder / IMAGES):
+        arrays = load_file(folder / IMAGES)
+        pixels, question = arrays["pixels"], arrays["question"]
+    with _intact(folder / KEY):
+        key = commitment.check_key(bytes.fromhex((folder / KEY).read_text().strip()))
+    _refuse_changed_images(pixels, record["images"], folder / IMAGES)
+    _refuse_changed_rules(record, folder / RECORD)
+    with _intact(folder / RECORD):
+        rules = Rules.from_header(record["header"])
+    recipe = record["recipe"].replace(_STORED, _TYPED)
+    triggers = seal_triggers(pixels, question, record["names"], rules=rules, key=key, recipe=recipe)
     if triggers.seal != record["seal"]:
         raise ValueError(
             f"{_difference(triggers, record)}: the seal in {folder} does not fit. Restore it from "
@@ -142,104 +140,81 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     return triggers.made_by(recipe.partition("(")[0])  # the files have no other word for the kind
 
 
-def _read(path: Path, read: Callable[[Path], T]) -> T:
-    """Return what is read from a file of the evidence, or say which one is not as it was saved."""
-    from safetensors import SafetensorError
-
-    try:
-        return read(path)
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise file_error(
-            error,
-            f"{path} should be as wm.evidence.save_evidence wrote it; it is missing, unreadable or "
-            "damaged "
-            f"({type(error).__name__}). Restore it from a copy.",
-        ) from None
+def _intact(path: Path) -> AbstractContextManager[None]:
+    """Say which file of the evidence is not as it was saved, if it cannot be read."""
+    expected = (
+        f"{path} should be as wm.evidence.save_evidence wrote it; it is missing, unreadable or "
+        "damaged"
+    )
+    return readable(expected, "Restore it from a copy.")
 
 
 def _record(path: Path) -> dict[str, Any]:
     """Return the saved record, if each of its parts is there."""
-    record = json.loads(path.read_text())
-    lists = dict.fromkeys(("names", "images", "questions"), list)
-    for part, kind in ({"header": dict, "rules": dict, "seal": str, "recipe": str} | lists).items():
-        if not isinstance(record[part], kind):
-            raise TypeError(f"{part} must be a {kind.__name__}")
+    record: dict[str, Any] = json.loads(path.read_text())
+    if {part: type(record[part]) for part in _PARTS} != _PARTS:
+        raise TypeError("a part of the record is of another type")
     commitment.canonical(record["header"])  # refuses what has no digest
     return record
 
 
-def _digest(header: Mapping[str, object], rule: str) -> str:
-    return hashlib.sha256(commitment.canonical({rule: header.get(rule)})).hexdigest()
+def rule_digests(header: commitment.Header) -> dict[str, str]:
+    """Return the digest of every sealed rule, by its name."""
+    return {rule: commitment.seal({rule: value}) for rule, value in header.items()}
 
 
-def _leaves(digests: Sequence[str], triggers: TriggerSet) -> list[str]:
-    _, leaves = leaves_of(
-        digests, triggers.question, triggers.names, rules=triggers.rules, key=triggers.key
+def _refuse_changed_images(pixels: Pixels, sealed: list[str], path: Path) -> None:
+    digests = commitment.image_digests(pixels)
+    if digests == sealed:
+        return
+    difference = "it does not"
+    changed = _changed(digests, sealed)
+    if changed:
+        difference = f"image {changed[0]} was changed after sealing ({len(changed)} in all)"
+    raise ValueError(
+        f"{path} must hold the {len(sealed)} sealed images; {difference}. Restore it from a copy."
     )
-    return [leaf.hex() for leaf in leaves]
 
 
-def _refuse_changed_images(pixels: Pixels, digests: list[str], folder: Path) -> None:
-    changed = [
-        i
-        for i, (image, then) in enumerate(zip(pixels, digests))
-        if commitment.image_digest(image) != then
-    ]
-    if changed or len(pixels) != len(digests):
-        difference = (
-            f"image {changed[0]} was changed after sealing ({len(changed)} in all)"
-            if changed
-            else "it does not"
-        )
-        raise ValueError(
-            f"{folder / IMAGES} must hold the {len(digests)} sealed images; {difference}. Restore "
-            "it from a copy."
-        )
-
-
-def _refuse_changed_rules(record: dict[str, Any], folder: Path) -> None:
-    header, digests = record["header"], record["rules"]
-    changed = [
-        rule for rule in sorted({*header, *digests}) if _digest(header, rule) != digests.get(rule)
-    ]
-    if changed or commitment.seal(header) != record["seal"]:
+def _refuse_changed_rules(record: dict[str, Any], path: Path) -> None:
+    changed = _differing(rule_digests(record["header"]), record["rules"])
+    if changed or commitment.seal(record["header"]) != record["seal"]:
         what = ", ".join(changed) or "the seal"
-        raise ValueError(
-            f"{what} in {folder / RECORD} was changed after sealing. Restore it from a copy."
-        )
+        raise ValueError(f"{what} in {path} was changed after sealing. Restore it from a copy.")
 
 
 def _difference(triggers: TriggerSet, record: dict[str, Any]) -> str:
-    """Say in what a set differs from its saved record, whose rules and images are in order as such."""
-    pairs = zip(_leaves(record["images"], triggers), record["questions"])
-    changed = [question for question, (now, then) in enumerate(pairs) if now != then]
+    """Say in what a set differs from its saved record, whose rules and images are in order."""
+    changed = _changed(map(bytes.hex, triggers.leaves), record["questions"])
     if changed and len(changed) < triggers.n:
         return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
-    header = record["header"]
-    rules = [
-        rule
-        for rule in sorted({*header, *triggers.header})
-        if header.get(rule, ...) != triggers.header.get(rule, ...)
-    ]
-    return (
-        f"{', '.join(rules)} differs, so that the key is another one, or all of it was sealed anew"
-    )
+    rules = ", ".join(_differing(record["header"], triggers.header))
+    return f"{rules} differs, so that the key is another one, or all of it was sealed anew"
+
+
+def _changed(now: Iterable[str], then: Iterable[str]) -> list[int]:
+    """Return the places at which two lists of digests differ."""
+    return [place for place, (one, other) in enumerate(zip(now, then)) if one != other]
+
+
+def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+    """Return the names under which two records hold something else, or one of them nothing."""
+    return [name for name in sorted({*one, *other}) if one.get(name, ...) != other.get(name, ...)]
+
+
+# ---------------------------------------------------------------- the burn log
 
 
 class Use(NamedTuple):
-    """One line of the burn log: which questions were asked of whom, or opened to whom, and when
-    (UTC).
-    """
+    """One line of the burn log: what was done with which questions, with whom, and when (UTC)."""
 
-    what: Literal["asked", "opened"]
+    what: Deed
     questions: tuple[int, ...]
     whom: str
     when: str
 
 
-def log_use(
-    folder: str | Path, what: Literal["asked", "opened"], questions: Sequence[int], *, whom: str
-) -> None:
+def log_use(folder: str | Path, what: Deed, questions: Sequence[int], *, whom: str) -> None:
     """Note in the burn log that questions were asked of a service, or opened to somebody.
 
     What was *opened* is burnt: its answers are known, so it says nothing of a model that was
@@ -271,21 +246,17 @@ def log_use(
     ...     [use.questions for use in wm.evidence.read_log(folder)]
     [(4, 7)]
     """
-    check_choice(what, "what", ("asked", "opened"))
+    check_choice(what, "what", get_args(Deed))
     if not isinstance(whom, str) or not whom.strip():
         raise TypeError(
             f"whom must say in words who was asked or shown; got {shown(whom)}. Name them."
         )
-    lines, count = _log_lines(Path(folder))
-    use = Use(
-        what,
-        check_named(questions, count),
-        whom,
-        datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    line = commitment.canonical(use._asdict() | {"after": _line_hash(lines[-1])}).decode()
-    with (Path(folder) / LOG).open("a", encoding="ascii", newline="\n") as file:
-        file.write(line + "\n")
+    _, last, count = _log(Path(folder))
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    use = Use(what, check_named(questions, count), whom, now)
+    line = commitment.canonical(use._asdict() | {"after": last})
+    with (Path(folder) / LOG).open("ab") as file:
+        file.write(line + b"\n")
 
 
 @contextmanager
@@ -303,8 +274,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
     except FileExistsError:
         raise OSError(
             f"one test at a time may ask these questions, and {lock} stands for another. Wait "
-            "until that has ended; "
-            "if it was cut off, delete the file."
+            "until that has ended; if it was cut off, delete the file."
         ) from None
     try:
         yield
@@ -313,7 +283,7 @@ def exclusive(folder: str | Path) -> Iterator[None]:
 
 
 def read_log(folder: str | Path) -> tuple[Use, ...]:
-    """Return the burn log, after checking that no line was changed, left out or put in between.
+    """Return the burn log, if no line was changed, left out or put in between.
 
     Each line holds the hash of the one before, the first one that of the seal. Lines cut off at the
     end leave no trace: whoever wants to rule that out tells somebody the last line.
@@ -325,46 +295,42 @@ def read_log(folder: str | Path) -> tuple[Use, ...]:
     ValueError
         If the log was changed; the error says in which line.
     """
-    lines, _ = _log_lines(Path(folder))
-    return tuple(_use(line) for line in lines[1:])
+    uses, _, _ = _log(Path(folder))
+    return tuple(uses)
 
 
-def _log_lines(folder: Path) -> tuple[list[str], int]:
-    """Return the seal and the lines of the log, each checked against the one before; and how many
-    questions exist.
-    """
-    try:
+def _log(folder: Path) -> tuple[list[Use], str, int]:
+    """Return what was noted, the hash that a next line must hold, and how many questions exist."""
+    expected = (
+        f"{folder} should hold evidence as wm.evidence.save_evidence leaves it; {RECORD} is "
+        "missing or damaged"
+    )
+    with readable(expected, "Give the folder it was saved in."):
         record = json.loads((folder / RECORD).read_text())
-        lines, count = [str(record["seal"])], int(record["header"]["questions"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise file_error(
-            error,
-            f"{folder} should hold evidence as wm.evidence.save_evidence leaves it; {RECORD} is "
-            "missing or damaged "
-            f"({type(error).__name__}). Give the folder it was saved in.",
-        ) from None
-    log = folder / LOG
-    for number, line in enumerate(log.read_text().splitlines() if log.exists() else [], start=1):
+        last, count = _line_hash(str(record["seal"])), int(record["header"]["questions"])
+    path = folder / LOG
+    uses: list[Use] = []
+    if not path.exists():
+        return uses, last, count
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
         try:
-            whole = json.loads(line)["after"] == _line_hash(lines[-1]) and _use(line).what in (
-                "asked",
-                "opened",
-            )
+            uses.append(_use(line, last))
         except (ValueError, KeyError, TypeError):
-            whole = False
-        if not whole:
             raise ValueError(
-                f"line {number} of {log} does not follow from the one before: the log was changed "
+                f"line {number} of {path} does not follow from the one before: the log was changed "
                 "there. Restore it."
-            )
-        lines.append(line)
-    return lines, count
+            ) from None
+        last = _line_hash(line)
+    return uses, last, count
 
 
 def _line_hash(line: str) -> str:
     return hashlib.sha256(line.encode()).hexdigest()
 
 
-def _use(line: str) -> Use:
+def _use(line: str, after: str) -> Use:
+    """Return what a line notes, if it holds the hash of the one before."""
     entry = json.loads(line)
+    if entry["after"] != after or entry["what"] not in get_args(Deed):
+        raise ValueError("another line was there")
     return Use(entry["what"], tuple(entry["questions"]), entry["whom"], entry["when"])

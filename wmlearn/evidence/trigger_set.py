@@ -1,19 +1,17 @@
-"""A sealed set of secret questions: the images, the rules, the seal over both, and the answers
-drawn from it.
-"""
+"""A sealed set of secret questions: images, rules, the seal over both, and the answers drawn."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wmlearn._checks import check_pixels
-from wmlearn._display import html_table, plural
+from wmlearn._display import html_table, mosaic, plural
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers
@@ -24,10 +22,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Triggers:
-    """Trigger images and their labels: what is trained into a network and sent to a service. It
-    holds no key.
+    """Trigger images and their labels: what a network is trained on and a service is asked.
+
+    There is no key in it.
 
     Attributes
     ----------
@@ -47,7 +46,7 @@ class Triggers:
     @property
     def images(self) -> Images:
         """The trigger images as float32 in [0, 1], shape (n, c, h, w)."""
-        return self.pixels.astype(np.float32) / 255
+        return self.pixels.astype(np.float32) / np.float32(255)
 
     @property
     def labels(self) -> Labels:
@@ -71,24 +70,28 @@ class Triggers:
 
     def first(self, questions: int) -> Triggers:
         """Return the first questions in sealed order, each with all of its images."""
-        images = int(np.searchsorted(self.question, questions))
-        names, answers = self.names[:questions], self.answers[:questions]
-        return Triggers(self.pixels[:images], self.question[:images], names, answers, self.rules)
-
-    def tally(self, labels: Labels) -> Answers:
-        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came; whole
-        questions only.
-        """
-        images = len(labels)
-        questions = self.n if images == len(self.pixels) else int(self.question[images])
-        return Answers(
-            labels, self.question[:images], self.answers[:questions], len(self.rules.classes)
+        images = np.searchsorted(self.question, questions)
+        return Triggers(
+            self.pixels[:images],
+            self.question[:images],
+            self.names[:questions],
+            self.answers[:questions],
+            self.rules,
         )
 
-    def answer(self, labels: Labels) -> Labels:
-        """Return one answer per question: the class that strictly more than half of its images got,
-        else -1.
+    def tally(self, labels: Labels) -> Answers:
+        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came.
+
+        They are those of whole questions.
         """
+        asked = self.question[: len(labels)]
+        questions = self.n
+        if len(labels) != len(self.pixels):
+            questions = int(self.question[len(labels)])
+        return Answers(labels, asked, self.answers[:questions], len(self.rules.classes))
+
+    def answer(self, labels: Labels) -> Labels:
+        """Return per question the class that strictly more than half of its images got, else -1."""
         return self.tally(labels).per_question
 
     def __len__(self) -> int:
@@ -98,7 +101,7 @@ class Triggers:
         return f"Triggers({plural(len(self), 'image')}, {plural(self.n, 'question')})"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class TriggerSet(commitment.HoldsSecret, Triggers):
     """Secret questions, sealed: make one by calling a `Trigger`, such as `Content`, on a data set.
 
@@ -108,13 +111,16 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     ----------
     pixels, question, names, answers, rules : as in `Triggers`
     header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
+    secrets, leaves : what each answer is drawn by, and the hash of each question in the sealed tree
     recipe, kind : what made it, for people to read; not part of the seal
     key : the secret; no repr, table, error or pickle shows it
     """
 
-    header: Mapping[str, object]
+    header: commitment.Header
+    secrets: Sequence[commitment.Secret]
+    leaves: Sequence[bytes]
     recipe: str
-    key: commitment.Secret = field(repr=False)
+    key: commitment.Secret
     kind: str = "triggers"
 
     @property
@@ -129,10 +135,8 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
 
     @property
     def p0(self) -> float | None:
-        """The most likely an innocent model can be to match a question; None in fixed mode, where
-        nobody knows it.
-        """
-        return None if self.rules.fixed else 1 / len(self.rules.allowed)
+        """The most likely an innocent model can be to match a question; None with fixed labels."""
+        return None if self.rules.fixed else self.terms.p0
 
     @property
     def public_key(self) -> bool:
@@ -140,33 +144,25 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         return self.key.is_public
 
     def made_by(self, name: str) -> TriggerSet:
-        """Return the same set, its kind named after the class that made it: 'double exposure' for
-        'DoubleExposure'.
-        """
-        return replace(self, kind=re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower())
+        """Return the same set, its kind named after its class: 'double exposure'."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+        return replace(self, kind=words.lower())
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row an image: question, what it shows, secret answer. For the owner's eyes."""
+        """Return one row per image: question, what it shows, secret answer. For the owner alone."""
         import pandas as pd
 
-        shows = [self.names[q] for q in self.question]
+        shows = np.take(self.names, self.question)
         return pd.DataFrame({"question": self.question, "shows": shows, "answer": self.labels})
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the first image of the first dozen questions, with what they show and their secret
-        answers.
-        """
-        from wmlearn._display import mosaic
-
+        """Draw the first image of the first dozen questions, captioned with name and answer."""
         first = np.searchsorted(self.question, np.arange(min(12, self.n)))
-        wide = (
-            max(map(len, self.rules.classes)) > 3
-        )  # then name and answer side by side would run into the next
-        arrow = "\n→ " if wide else " → "
-        captions = [
-            f"{self.names[q]}{arrow}{self.rules.classes[self.answers[q]]}"
-            for q in range(len(first))
-        ]
+        arrow = " → "
+        if max(map(len, self.rules.classes)) > 3:
+            arrow = "\n→ "  # side by side, name and answer would run into the next
+        drawn = np.take(self.rules.classes, self.answers)
+        captions = [f"{name}{arrow}{answer}" for name, answer in zip(self.names[:12], drawn)]
         return mosaic(self.pixels[first], captions, ax)
 
     def __repr__(self) -> str:
@@ -180,15 +176,15 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
         rows = {
             "questions": self.n,
             "images": len(self.pixels),
-            "answers": "one target class (the paper)"
-            if self.rules.fixed
-            else "drawn by lot from the seal",
+            "answers": "drawn by lot from the seal",
             "alpha": f"{self.alpha:g}",
             "seal": self.seal,
-            "key": "classroom key: proves nothing outside this course"
-            if self.public_key
-            else "secret",
+            "key": "secret",
         }
+        if self.rules.fixed:
+            rows["answers"] = "one target class (the paper)"
+        if self.public_key:
+            rows["key"] = "classroom key: proves nothing outside this course"
         return html_table(self.recipe, rows)
 
 
@@ -196,6 +192,8 @@ def seal_triggers(
     pixels: Pixels, question: Labels, names: Sequence[str], *, rules: Rules, key: bytes, recipe: str
 ) -> TriggerSet:
     """Seal images, names and rules, draw the answers from the seal, and return the set.
+
+    This is the order of all sealing: images, secrets, seal, labels.
 
     Parameters
     ----------
@@ -210,77 +208,70 @@ def seal_triggers(
         If the questions are not in order, or two images are the same: they would be one trial
         counted twice.
     """
-    pixels, key = check_pixels(pixels, what="trigger images"), commitment.check_key(key)
+    pixels = check_pixels(pixels, what="trigger images")
+    key = commitment.check_key(key)
     question = check_order(question, len(pixels), len(names))
-    digests = [commitment.image_digest(image) for image in pixels]
+    digests = commitment.image_digests(pixels)
     _refuse_duplicates(digests)
-    secrets, leaves = leaves_of(digests, question, names, rules=rules, key=key)
-    header = rules.header() | {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
-    answers = _draw(header, secrets, rules)
+    secrets = commitment.question_secrets(key, digests, len(names))
+    leaves = []
+    for q, name in enumerate(names):
+        first, last = np.searchsorted(question, [q, q + 1])
+        own = digests[first:last]
+        leaves.append(commitment.leaf_hash(q, secrets[q], rules.allowed, name, own))
+    header = rules.header()
+    header |= {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
+    answers = _draw(commitment.seal(header), secrets, rules)
     for array in (pixels, question, answers):
         array.setflags(write=False)
     return TriggerSet(
-        pixels, question, tuple(names), answers, rules, MappingProxyType(header), recipe, key
+        pixels=pixels,
+        question=question,
+        names=tuple(names),
+        answers=answers,
+        rules=rules,
+        header=MappingProxyType(header),
+        secrets=secrets,
+        leaves=leaves,
+        recipe=recipe,
+        key=key,
     )
 
 
-def leaves_of(
-    digests: Sequence[str], question: Labels, names: Sequence[str], *, rules: Rules, key: bytes
-) -> tuple[list[bytes], list[bytes]]:
-    """Return the secret of every question, and the leaf that stands for it in the sealed tree."""
-    of_question: list[list[str]] = [[] for _ in names]
-    for digest, q in zip(digests, question):
-        of_question[q].append(digest)
-    secrets = commitment.question_secrets(key, digests, len(names))
-    leaves = [
-        commitment.leaf_hash(q, secrets[q], rules.allowed, names[q], of_question[q])
-        for q in range(len(names))
-    ]
-    return secrets, leaves
-
-
-def _draw(header: Mapping[str, object], secrets: Sequence[bytes], rules: Rules) -> Labels:
-    """Draw an answer for every question; in fixed mode one for all, unless the owner chose it."""
-    count = len(secrets)
+def _draw(sealed: str, secrets: Sequence[bytes], rules: Rules) -> Labels:
+    """Draw an answer for every question; with fixed labels one for all, unless it was chosen."""
     if not rules.fixed:
-        return commitment.draw_labels(commitment.seal(header), secrets, [rules.allowed] * count)
-    if rules.target != "random":
-        return np.full(count, rules.target, np.int64)
-    return np.repeat(
-        commitment.draw_labels(commitment.seal(header), secrets[:1], [rules.allowed]), count
-    )
+        return commitment.draw_labels(sealed, secrets, rules.allowed)
+    target = rules.target
+    if target == "random":
+        target = int(commitment.draw_labels(sealed, secrets[:1], rules.allowed)[0])
+    return np.full(len(secrets), target, np.int64)
 
 
 def check_order(question: Labels, images: int, questions: int) -> Labels:
-    """Return the question of each image, if they count 0, 0, 1, ...
-
-    up without a gap: a prefix is then whole.
-    """
+    """Return the question of each image, if they count 0, 0, 1, ... up: a prefix is then whole."""
     question = np.asarray(question)
-    in_order = question.shape == (images,) and images > 0 and question.dtype.kind in "iu"
-    if in_order:
-        in_order = (
-            question[0] == 0
-            and question[-1] == questions - 1
-            and np.isin(np.diff(question), (0, 1)).all()
-        )
-    if not in_order:
+    whole = question.shape == (images,) and images > 0 and question.dtype.kind in "iu"
+    if not whole or not _without_gap(question, questions):
         raise ValueError(
             f"question must hold {images} whole numbers, one for each image, that rise from 0 to "
-            f"{questions - 1} in "
-            f"steps of 0 or 1; got {question.dtype} {question.shape}. Sort the images by their "
-            "question."
+            f"{questions - 1} in steps of 0 or 1; got {question.dtype} {question.shape}. Sort the "
+            "images by their question."
         )
     return question.astype(np.int64)
+
+
+def _without_gap(question: Labels, questions: int) -> bool:
+    rising = np.array_equal(question, np.sort(question))
+    return rising and np.array_equal(np.unique(question), np.arange(questions))
 
 
 def _refuse_duplicates(digests: Sequence[str]) -> None:
     first: dict[str, int] = {}
     for i, digest in enumerate(digests):
-        if digest in first:
+        earlier = first.setdefault(digest, i)
+        if earlier < i:
             raise ValueError(
-                f"trigger images must all differ, for the same image asked twice is one trial; "
-                f"images {first[digest]} and {i} are the same. Draw them from a pool without "
-                "duplicates."
+                "trigger images must all differ, for the same image asked twice is one trial; "
+                f"images {earlier} and {i} are the same. Draw them from a pool without duplicates."
             )
-        first[digest] = i

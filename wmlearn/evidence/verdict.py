@@ -6,16 +6,16 @@ It says "evidence of this watermark", never that a model was taken.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from wmlearn._display import BLUE, html_table, plural
-from wmlearn.evidence import _sentences, stats
-from wmlearn.evidence.answers import Answers
+from wmlearn.evidence._sentences import CLASSROOM, QUESTION, Unit, believable, null_words
+from wmlearn.evidence.answers import Answers, Flags
 from wmlearn.evidence.rules import Terms
 
 if TYPE_CHECKING:
@@ -26,17 +26,21 @@ Decision = Literal["found", "not found", "cannot tell"]
 
 
 def decide(reached: bool, reachable: bool) -> Decision:
-    """Decide by the one rule: found where the evidence reached alpha, not found where a perfect
-    copy's would have.
+    """Decide by the one rule: found where the evidence reached the line that alpha and family draw.
+
+    Not found where it did not, though a perfect copy's would have; else nobody can tell.
     """
     if reached:
         return "found"
     return "not found" if reachable else "cannot tell"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Verdict:
+@dataclass(frozen=True, eq=False)
+class Verdict(ABC):
     """The answers of a suspect to the sealed questions, and what they are worth.
+
+    What the kinds have in common: `KeyedVerdict`, `FixedVerdict` and `MessageVerdict` say how they
+    decide, and have more.
 
     Attributes
     ----------
@@ -46,7 +50,7 @@ class Verdict:
     p_judge : the same for a judge who does not trust the owner
     answers : what was said, tallied; `matched` and `unanswered` say it question by question
     terms : what was sealed
-    family : the number of tests that share alpha
+    family : the number of tests that share alpha; `level` is what is left for this one
     nulls : the matches of each null model
     """
 
@@ -55,7 +59,40 @@ class Verdict:
     family: int = 1
     nulls: tuple[int, ...] = ()
 
-    unit: ClassVar[_sentences.Unit] = _sentences.QUESTION
+    unit: ClassVar[Unit] = QUESTION
+
+    @property
+    @abstractmethod
+    def decision(self) -> Decision:
+        """Found, not found or cannot tell, by the one rule that was sealed."""
+
+    @property
+    @abstractmethod
+    def p(self) -> float:
+        """The p-value that decides; NaN where there is none."""
+
+    @property
+    @abstractmethod
+    def p_judge(self) -> float:
+        """The p-value for somebody who thinks the owner may have tried many seals; else NaN."""
+
+    @property
+    @abstractmethod
+    def luck(self) -> str:
+        """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
+
+    @property
+    @abstractmethod
+    def by_luck(self) -> str:
+        """How many matches luck alone would give, on average and at the most: "at most 3"."""
+
+    @abstractmethod
+    def explain(self) -> str:
+        """Return the verdict in sentences that a judge could read, p-values and all."""
+
+    @abstractmethod
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how the evidence grew, and return the axes."""
 
     @property
     def n(self) -> int:
@@ -73,84 +110,59 @@ class Verdict:
         return self.terms.alpha
 
     @property
-    def matched(self) -> npt.NDArray[np.bool_]:
+    def level(self) -> float:
+        """The share of alpha that this test may spend: alpha over the family."""
+        return self.alpha / self.family
+
+    @property
+    def matched(self) -> Flags:
         """Whether each question was matched, in sealed order."""
         return self.answers.matched
 
     @property
-    def unanswered(self) -> npt.NDArray[np.bool_]:
+    def unanswered(self) -> Flags:
         """Whether each question got no answer, in sealed order."""
         return self.answers.unanswered
 
     @property
-    def p(self) -> float:
-        """The p-value that decides; NaN where there is none."""
-        raise NotImplementedError
-
-    @property
-    def p_judge(self) -> float:
-        """The p-value for somebody who thinks the owner may have tried many seals; NaN where there
-        is none.
-        """
-        raise NotImplementedError
-
-    @property
-    def decision(self) -> Decision:
-        """Found, not found or cannot tell, by the one rule that was sealed."""
-        raise NotImplementedError
-
-    @property
-    def luck(self) -> str:
-        """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
-        raise NotImplementedError
-
-    @property
-    def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most, rounded up: "at most
-        3".
-        """
-        raise NotImplementedError
-
-    @property
     def confidence(self) -> float:
-        """One minus p: had the suspect nothing to do with the key, so rarely would it ever have
-        looked this good.
-        """
-        return 1 - max(self.p, stats.SMALLEST_P)
-
-    def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
-        return _sentences.explain(self)
+        """One minus p: so rarely would a suspect without the key ever have looked this good."""
+        return 1 - believable(self.p)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret answers; None where there is
-        no p-value.
+        """Return the verdict as JSON can hold it, without the secret answers.
+
+        None stands where there is no p-value.
         """
-        numbers = {"p": _sentences.believable(self.p), "p_judge": self.p_judge}
-        return {
+        verdict = {
             "decision": self.decision,
             "k": self.k,
             "n": self.n,
-            self.unit.silent: int(self.unanswered.sum()),
-            **{name: None if math.isnan(value) else value for name, value in numbers.items()},
+            self.unit.silent: self.answers.n_unanswered,
+            "p": _or_none(believable(self.p)),
+            "p_judge": _or_none(self.p_judge),
             "alpha": self.alpha,
             "family": self.family,
             "public_key": self.terms.public_key,
-            **self._counts(),
         }
+        return verdict | self._counts()
 
     def _counts(self) -> dict[str, Any]:
         """Return what else was counted, for `to_dict`."""
-        answers = self.answers
-        lost = {"n_unreachable": answers.n_unreachable, "n_invalid": answers.n_invalid}
-        return {"queries": answers.queries, **lost, "null_models": len(self.nulls)}
+        return {
+            "queries": self.answers.queries,
+            "n_unreachable": self.answers.n_unreachable,
+            "n_invalid": self.answers.n_invalid,
+            "null_models": len(self.nulls),
+        }
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: expected and given answer, matched, unanswered."""
         import pandas as pd
 
-        columns = {"question": np.arange(1, self.n + 1), "expected": self.answers.expected}
-        columns |= {
+        columns = {
+            "question": np.arange(1, self.n + 1),
+            "expected": self.answers.expected,
             "answer": self.answers.per_question,
             "matched": self.matched,
             "unanswered": self.unanswered,
@@ -158,49 +170,54 @@ class Verdict:
         return pd.DataFrame(columns)
 
     def __repr__(self) -> str:
-        unit, silent, invalid = self.unit, int(self.unanswered.sum()), self.answers.n_invalid
-        parts = [self._counted(), self.luck]
-        if invalid:
-            parts.insert(1, f"{plural(invalid, 'answer')} that are no class of the task")
-        if silent:
-            parts.insert(1, f"{silent} {unit.silent}")
+        answers = self.answers
+        parts = [self._counted()]
+        if answers.n_unanswered:
+            parts.append(f"{answers.n_unanswered} {self.unit.silent}")
+        if answers.n_invalid:
+            parts.append(f"{plural(answers.n_invalid, 'answer')} that are no class of the task")
+        parts.append(self.luck)
         if self.terms.public_key:
-            parts.append(_sentences.CLASSROOM)
+            parts.append(CLASSROOM)
         return "; ".join(parts)
 
     def _counted(self) -> str:
-        return f"{self.decision}: {self.k} of {plural(self.n, f'secret {self.unit.name}')} matched"
+        return f"{self.decision}: {self._matches()} matched"
+
+    def _matches(self) -> str:
+        return f"{self.k} of {plural(self.n, f'secret {self.unit.name}')}"
 
     def _repr_html_(self) -> str:
         shared = f", shared by a family of {self.family}" if self.family > 1 else ""
         rows: dict[str, object] = {
-            "matched": f"{self.k} of {plural(self.n, f'secret {self.unit.name}')}",
+            "matched": self._matches(),
             "expected by luck": self.by_luck,
             "an innocent model": self.luck,
             "alpha": f"{self.alpha:g}{shared}",
-            **self._sent(),
-            f"{self.unit.name}s {self.unit.silent}": int(self.unanswered.sum()),
         }
+        rows |= self._sent()
+        rows[f"{self.unit.name}s {self.unit.silent}"] = self.answers.n_unanswered
         if self.nulls:
-            rows["null models"] = _sentences.null_words(self.k, self.nulls)
+            rows["null models"] = null_words(self.k, self.nulls)
         if self.terms.public_key:
-            rows["note"] = _sentences.CLASSROOM
+            rows["note"] = CLASSROOM
         return html_table(f"Watermark: {self.decision}", rows)
 
     def _sent(self) -> dict[str, object]:
         """Return how many images were sent; all that were answered have been."""
         images, lost = self.answers.queries, self.answers.n_unreachable
-        return (
-            {"images asked": f"{images:,}, {lost:,} without an answer"}
-            if lost
-            else {"images sent": images}
-        )
+        if lost:
+            return {"images asked": f"{images:,}, {lost:,} without an answer"}
+        return {"images sent": images}
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+def _or_none(p: float) -> float | None:
+    return None if math.isnan(p) else p
+
+
+@dataclass(frozen=True, eq=False)
 class Verdicts(Mapping[str, Verdict]):
-    """The verdicts on several suspects who were asked the same questions; alpha is shared among
-    them.
+    """The verdicts on several suspects who were asked the same questions and share alpha.
 
     A mapping from each suspect's name to its `Verdict`, in the order in which they were asked.
     """
@@ -224,35 +241,27 @@ class Verdicts(Mapping[str, Verdict]):
         """Return one row per suspect: the decision, what was counted, and the p-values."""
         import pandas as pd
 
-        rows = [
-            {
-                **{column: getattr(verdict, column) for column in ("decision", "k", "n")},
-                "p": _sentences.believable(verdict.p),
-                "p_judge": verdict.p_judge,
-                "family": verdict.family,
-                "queries": verdict.answers.queries,
-                "n_unreachable": verdict.answers.n_unreachable,
-            }
-            for verdict in self.values()
-        ]
-        return pd.DataFrame(rows, index=pd.Index(self, name="suspect"))
+        columns = ["decision", "k", "n", "p", "p_judge", "family", "queries", "n_unreachable"]
+        suspects = pd.Index(self, name="suspect")
+        frame = pd.DataFrame(list(self.to_dict().values()), suspects, columns)
+        return frame.astype({"p": float, "p_judge": float})
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw for each suspect how many questions it matched, and return the axes."""
         import seaborn as sns
 
-        found = [f"{name} ({verdict.decision})" for name, verdict in self.items()]
-        ax = sns.barplot(x=[verdict.k for verdict in self.values()], y=found, color=BLUE, ax=ax)
-        most = max((verdict.n for verdict in self.values()), default=1)
-        ax.set(xlabel="questions matched", ylabel="", xlim=(0, most))
+        frame = self.to_frame()
+        names = [f"{name} ({decision})" for name, decision in frame.decision.items()]
+        ax = sns.barplot(x=frame.k.tolist(), y=names, color=BLUE, ax=ax)
+        ax.set(xlabel="questions matched", ylabel="", xlim=(0, max(frame.n, default=1)))
         return ax
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {verdict!r}" for name, verdict in self.items())
 
     def _repr_html_(self) -> str:
-        rows = {
-            name: f"{verdict.decision}; {verdict.k} of {plural(verdict.n, 'question')} matched; {verdict.luck}"
-            for name, verdict in self.items()
-        }
+        rows = {}
+        for name, verdict in self.items():
+            counted = f"{verdict.k} of {plural(verdict.n, 'question')} matched"
+            rows[name] = f"{verdict.decision}; {counted}; {verdict.luck}"
         return html_table("Watermark, suspect by suspect", rows)

@@ -7,7 +7,6 @@ that.
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -67,9 +66,11 @@ def verify(
     >>> import wmlearn as wm
     >>> mnist = wm.load_data("mnist")
     >>> triggers = wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
-    >>> wm.verify(lambda images: triggers.labels, triggers).decision      # a service that knows every answer
+    >>> copy = lambda images: triggers.labels  # knows every answer
+    >>> lazy = lambda images: np.ones(len(images), int)  # always says 1
+    >>> wm.verify(copy, triggers).decision
     'found'
-    >>> wm.verify(lambda images: np.ones(len(images), int), triggers).decision      # one that always says 1
+    >>> wm.verify(lazy, triggers).decision
     'not found'
     """
     check_kind(
@@ -78,12 +79,10 @@ def verify(
     check_query(query, "query")
     nulls = check_nulls(nulls)
     check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
-    asked = (
-        triggers.n
-        if questions is None
-        else check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
-    )
-    chosen = triggers.first(asked)
+    if questions is None:
+        questions = triggers.n
+    check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
+    chosen = triggers.first(questions)
     null_answers = [ask_null(null, chosen) for null in nulls]
     answers = ask(query, chosen)  # last: what it answers was paid for, and no error must lose it
     return reach_verdict(answers, triggers.terms, family=family, nulls=null_answers)
@@ -121,8 +120,9 @@ def verify_all(
     --------
     >>> import wmlearn as wm
     >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> suspects = {"copy": lambda images: triggers.labels, "lazy": lambda images: np.ones(len(images), int)}
-    >>> wm.verify_all(suspects, triggers).to_frame().decision.to_dict()
+    >>> copy = lambda images: triggers.labels
+    >>> lazy = lambda images: np.ones(len(images), int)
+    >>> wm.verify_all({"copy": copy, "lazy": lazy}, triggers).to_frame().decision.to_dict()
     {'copy': 'found', 'lazy': 'not found'}
     """
     if not isinstance(suspects, Mapping) or not suspects:
@@ -137,11 +137,11 @@ def verify_all(
         apart[str(name)] = verify(
             _or_silence(suspect, name), triggers, questions=questions, nulls=nulls
         )
-    p_values = [1.0 if math.isnan(verdict.p) else verdict.p for verdict in apart.values()]
-    families = stats.holm_families(p_values, triggers.alpha)
-    return Verdicts(
-        {name: replace(apart[name], family=family) for name, family in zip(apart, families)}
-    )
+    p_values = np.nan_to_num([verdict.p for verdict in apart.values()], nan=1.0)
+    families = stats.holm_families(p_values.tolist(), triggers.alpha)
+    for name, family in zip(apart, families):
+        apart[name] = replace(apart[name], family=family)
+    return Verdicts(apart)
 
 
 def _or_silence(suspect: Query, name: object) -> Query:
