@@ -25,7 +25,6 @@ HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cel
 # (googlecolab/backend-info, pip freeze of June 2026). These are never installed over: an upgraded
 # numpy or ipywidgets breaks the running session.
 COLAB_SHIPS = {
-    "starlette",
     "httpx",
     "ipywidgets",
     "joblib",
@@ -34,18 +33,18 @@ COLAB_SHIPS = {
     "numpy",
     "pandas",
     "pillow",
-}
-COLAB_SHIPS |= {
     "platformdirs",
     "safetensors",
     "scikit-learn",
     "scipy",
     "seaborn",
+    "starlette",
     "torch",
     "torchvision",
     "tqdm",
+    "uvicorn",
+    "tomli",  # as tomllib
 }
-COLAB_SHIPS |= {"uvicorn"}
 COLAB_SETUP = """\
 # Only for Google Colab; anywhere else this cell does nothing.
 import sys

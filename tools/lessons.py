@@ -51,9 +51,7 @@ def execute(nb: NotebookNode, folder: Path) -> None:
     """Run the notebook top to bottom, in place; an error stays in the outputs, where `defects`
     finds it.
     """
-    with (
-        tempfile.TemporaryDirectory() as empty
-    ):  # the learner's own IPython start-up files must not leak in
+    with tempfile.TemporaryDirectory() as empty:  # no IPython start-up files must leak in
         env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
         env |= {"TQDM_DISABLE": "1", "IPYTHONDIR": empty}
         client = NotebookClient(
@@ -129,9 +127,8 @@ def describe_pictures(outputs: list[NotebookNode]) -> None:
         data = output.get("data", {})
         if "image/png" in data:
             own = data.get("text/plain", "")
-            words = (
-                printed if own.startswith("<") else own
-            )  # "<Figure size 500x300 with 1 Axes>" says nothing
+            # "<Figure size 500x300 with 1 Axes>" says nothing.
+            words = printed if own.startswith("<") else own
             output.metadata["image/png"] = {"alt": " ".join(words.split())}
 
 

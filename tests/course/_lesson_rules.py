@@ -15,9 +15,15 @@ SHORTEST_ALT = 20  # characters
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 # Each of these prints something else under nbval than in JupyterLab, or flickers there.
 TRAPS = {
-    r";[ \t]*\Z": "ends in ';', which nbval does not obey: write `_ = ...` or end with plt.show()",
-    r"\binteract(ive|ive_output)?\(|\bOutput\(|\bclear_output\(": "uses interact, Output or clear_output",
-    r"from wmlearn|import wmlearn\.": "reaches past the front door: `import wmlearn as wm` and nothing deeper",
+    r";[ \t]*\Z": (
+        "ends in ';', which nbval does not obey: write `_ = ...` or end with plt.show()"
+    ),
+    r"\binteract(ive|ive_output)?\(|\bOutput\(|\bclear_output\(": (
+        "uses interact, Output or clear_output"
+    ),
+    r"from wmlearn|import wmlearn\.": (
+        "reaches past the front door: `import wmlearn as wm` and nothing deeper"
+    ),
     r"NBVAL_": "steers nbval by a comment: use a cell tag",
 }
 
@@ -81,7 +87,7 @@ def checked_texts(nb: NotebookNode) -> list[str]:
 
 
 def content_rules(nb: NotebookNode) -> Iterator[str]:
-    """Objectives, a prediction, the two closing sections, words for who cannot see the pictures."""
+    """Objectives, a prediction, the two closing sections, words for those who see no pictures."""
     words, code = prose(nb), "\n".join(cell.source for cell in code_cells(nb))
     if not re.search(r"In this lesson you will\n\n- ", words):
         yield "no objectives"
@@ -101,17 +107,18 @@ def content_rules(nb: NotebookNode) -> Iterator[str]:
 
 
 def picture_rules(nb: NotebookNode) -> Iterator[str]:
-    """Whoever cannot see a picture is told in numbers what it shows."""
+    """Those who cannot see a picture are told in numbers what it shows."""
     for place, cell in enumerate(nb.cells):
         for output in cell.get("outputs", []):
             if any(kind.startswith("image/") for kind in output.get("data", {})):
                 alt = output.metadata.get("image/png", {}).get("alt", "")
                 if len(alt) < SHORTEST_ALT or not re.search(r"\d", alt):
-                    yield f"cell {place} has a picture whose alternative text holds no numbers: {alt!r}"
+                    missing = f"whose alternative text holds no numbers: {alt!r}"
+                    yield f"cell {place} has a picture {missing}"
 
 
 def exercise_rules(nb: NotebookNode, lesson_id: str) -> Iterator[str]:
-    """Two to four exercises, numbered after the lesson, each with a solution that is folded away."""
+    """Two to four exercises, numbered after the lesson, each with a solution folded away."""
     call = re.compile(r"wm\.check\(\s*[\"']([^\"']*)[\"']")
     asked = [number for cell in code_cells(nb) for number in call.findall(cell.source)]
     folded = "\n".join(re.findall(r"<details>.*?</details>", prose(nb), re.DOTALL))

@@ -28,50 +28,38 @@ class Outcome:
     """What nbval said, in cells; what the run took; and everything that was printed."""
 
     cells: int
-    passed: int
+    failed: tuple[int, ...]  # by their place among the cells of code
     skipped: int
     seconds: float
-    megabytes: (
-        float | None
-    )  # private memory of the kernel at the end; None where the system does not say
+    megabytes: float | None  # of the kernel's own at the end; None where the system does not say
     output: str
+
+    @property
+    def passed(self) -> int:
+        return self.cells - len(self.failed) - self.skipped
 
 
 def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
     """Run a notebook in an empty folder, as a learner's copy would be, and compare every output."""
     nbformat.write(measured(nb), folder / "lesson.ipynb")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "--nbval",
-        "--nbval-current-env",
-        "--nbval-cell-timeout=120",
-    ]
-    command += [
-        f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}",
-        "-p",
-        "no:cacheprovider",
-        "--color=no",
-    ]
-    command += [f"--rootdir={folder}", "-c", os.devnull, "--junitxml=result.xml", "lesson.ipynb"]
+    command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
+    command += ["--nbval-cell-timeout=120", f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"]
+    command += ["-p", "no:cacheprovider", "--color=no", f"--rootdir={folder}", "-c", os.devnull]
+    command += ["--junitxml=result.xml", "lesson.ipynb"]
     start = time.perf_counter()
     with (folder / "output.txt").open("w") as output:
         subprocess.run(command, cwd=folder, env=offline(folder), stdout=output, stderr=output)
     seconds = time.perf_counter() - start
-    suite = next(ET.parse(folder / "result.xml").iter("testsuite"))
-    cells, skipped, *bad = (
-        int(suite.attrib[name]) for name in ("tests", "skipped", "failures", "errors")
-    )
-    text = (folder / "output.txt").read_text("utf-8", errors="replace")
-    added = len(measured(nb).cells) - len(nb.cells)
+    cells = list(ET.parse(folder / "result.xml").iter("testcase"))
+    bad = [{each.tag for each in cell} & {"failure", "error"} for cell in cells]
+    skipped = sum(cell.find("skipped") is not None for cell in cells)
     return Outcome(
-        cells - added,
-        cells - added - skipped - sum(bad),
+        len(cells) - len(measured(nb).cells) + len(nb.cells),
+        tuple(place for place, found in enumerate(bad) if found),
         skipped,
         seconds,
         read_megabytes(folder),
-        text,
+        (folder / "output.txt").read_text("utf-8", errors="replace"),
     )
 
 
@@ -114,9 +102,8 @@ def offline(folder: Path) -> dict[str, str]:
     blocker.mkdir()
     shutil.copy(TESTS / "_offline.py", blocker)
     (blocker / "sitecustomize.py").write_text("import _offline\n_offline.block()\n")
-    dropped = re.compile(
-        "MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE
-    )  # a proxy on loopback would be a way out
+    # A proxy on loopback would be a way out.
+    dropped = re.compile("MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE)
     env = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     path = os.pathsep.join(filter(None, [str(blocker), env.get("PYTHONPATH")]))
     return env | {"PYTHONPATH": path, "TQDM_DISABLE": "1", "IPYTHONDIR": str(folder / "ipython")}
@@ -160,14 +147,16 @@ def with_a_changed_number(nb: NotebookNode) -> NotebookNode:
     cells = copy.deepcopy(nb.cells)
     for place, cell in enumerate(cells):
         for output in cell.get("outputs", []):
-            part, key = (
-                (output, "text") if "text" in output else (output.get("data", {}), "text/plain")
-            )
+            part = output if "text" in output else output.get("data", {})
+            key = "text" if "text" in output else "text/plain"
             text = part.get(key, "")
             digit = re.search(r"\d", text)
             if digit and not text.startswith("<Figure"):
-                part[key] = (
-                    text[: digit.start()] + str((int(digit[0]) + 1) % 10) + text[digit.end() :]
-                )
+                part[key] = with_another_digit(text, digit.start())
                 return nbformat.from_dict({**nb, "cells": cells[: place + 1]})
     raise AssertionError("no text output of the lesson holds a number")
+
+
+def with_another_digit(text: str, place: int) -> str:
+    """Return the text with the digit at a place changed."""
+    return f"{text[:place]}{(int(text[place]) + 1) % 10}{text[place + 1 :]}"

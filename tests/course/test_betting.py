@@ -2,11 +2,10 @@
 from the package.
 """
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
+from _words import words_of
 
 import wmlearn as wm
 
@@ -14,16 +13,8 @@ P0 = 0.1
 
 
 @pytest.fixture(scope="module")
-def appendix(root):
-    """Return the words of appendix A1, each run of white space as one space."""
-    cells = json.loads(
-        (root / "notebooks/A1_betting_against_chance.ipynb").read_text(encoding="utf-8")
-    )["cells"]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
+def appendix():
+    return words_of("A1")
 
 
 def measured(root, study):

@@ -1,12 +1,15 @@
 """check() judges every answer, of whatever type, with one sentence and without an exception."""
 
 import math
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
+from _tool import ROOT, course
 
-from wmlearn.course._exercises import EXERCISES, Exercise, number
+from wmlearn.course import _exercises
+from wmlearn.course._exercises import LESSONS, RULES, is_number, read_exercises
 from wmlearn.course.checks import Feedback, check
 
 RIGHT = {
@@ -109,7 +112,7 @@ def wealth(n: int, p0: float) -> float:
 
 
 def test_every_exercise_accepts_its_answer_and_praises():
-    assert RIGHT.keys() == EXERCISES.keys()
+    assert RIGHT.keys() == read_exercises().keys()
     for exercise, answer in RIGHT.items():
         feedback = check(exercise, answer)
         assert feedback.right is True
@@ -127,28 +130,28 @@ def test_the_answers_are_what_the_mathematics_says():
     assert "2,222" in check("00.3", 4).message
 
 
-@pytest.mark.parametrize(
-    "exercise", [name for name, answer in RIGHT.items() if isinstance(answer, int)]
-)
 @pytest.mark.parametrize("form", [int, float, str, np.int64, np.float32, np.array, "{:.1f}".format])
-def test_a_number_is_right_in_every_spelling(exercise, form):
-    assert check(exercise, form(RIGHT[exercise])).right is True
+def test_a_number_is_right_in_every_spelling(form):
+    whole = {exercise: answer for exercise, answer in RIGHT.items() if isinstance(answer, int)}
+    assert len(whole) > 30
+    for exercise, answer in whole.items():
+        assert check(exercise, form(answer)).right is True, exercise
 
 
-@pytest.mark.parametrize("exercise", RIGHT)
 @pytest.mark.parametrize("answer", [None, ..., "", "  "])
-def test_no_answer_is_no_mistake(exercise, answer):
-    feedback = check(exercise, answer)
-    assert feedback.right is None
-    assert repr(feedback).startswith("Not answered yet")
+def test_no_answer_is_no_mistake(answer):
+    for exercise in RIGHT:
+        feedback = check(exercise, answer)
+        assert feedback.right is None
+        assert repr(feedback).startswith("Not answered yet")
 
 
-@pytest.mark.parametrize("exercise", RIGHT)
 @pytest.mark.parametrize("answer", ODD, ids=lambda answer: type(answer).__name__)
-def test_odd_answers_are_wrong_and_nothing_is_raised(exercise, answer):
-    feedback = check(exercise, answer)
-    assert feedback.right is False
-    assert repr(feedback).startswith("Not yet: ")
+def test_odd_answers_are_wrong_and_nothing_is_raised(answer):
+    for exercise in RIGHT:
+        feedback = check(exercise, answer)
+        assert feedback.right is False, exercise
+        assert repr(feedback).startswith("Not yet: ")
 
 
 def test_the_hint_depends_on_the_answer_where_it_can():
@@ -183,14 +186,79 @@ def test_html_is_escaped_and_does_not_rely_on_colour():
 
 
 def test_numbers_keep_their_tolerance():
-    assert number(0.5, within=0.01)(0.509)
-    assert not number(0.5, within=0.01)(0.511)
-    assert not number(math.pi)(3.14)
+    assert is_number(0.509, number=0.5, within=0.01)
+    assert not is_number(0.511, number=0.5, within=0.01)
+    assert not is_number(3.14, number=math.pi)
 
 
-def test_a_new_exercise_needs_one_entry(monkeypatch):
-    monkeypatch.setitem(
-        EXERCISES, "99.1", Exercise(lambda answer: answer == "yes", "so it is.", "look again.")
-    )
-    assert check("99.1", "yes").message == "Right: so it is."
-    assert check("99.1", "no").message == "Not yet: look again."
+# ---------------------------------------------------------------- the files
+
+
+def test_every_lesson_has_a_file_with_its_own_exercises():
+    assert [lesson.id for lesson in course.read_course(ROOT).lessons] == list(LESSONS)
+    assert {path.stem for path in _exercises.FOLDER.iterdir()} == set(LESSONS)
+    assert {exercise.partition(".")[0] for exercise in read_exercises()} == set(LESSONS)
+
+
+def test_every_answer_that_is_meant_names_one_rule():
+    for exercise in read_exercises().values():
+        mistakes = [mistake["answer"] for mistake in exercise.mistakes]
+        for meant in [*exercise.right, *mistakes]:
+            assert len(RULES.keys() & meant.keys()) == 1, exercise.id
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Return a copy of the files that can be changed; what is read of them is forgotten again."""
+    shutil.copytree(_exercises.FOLDER, tmp_path / "lessons")
+    monkeypatch.setattr(_exercises, "FOLDER", tmp_path / "lessons")
+    read_exercises.cache_clear()
+    yield tmp_path / "lessons"
+    read_exercises.cache_clear()
+
+
+FOLDER = r"\S+(?=[/\\]lessons[/\\])"  # of the copy
+NEW = """
+[[exercises]]
+id = "A2.9"
+right = [{ word = "yes" }, { number = 7, within = 1 }]
+praise = "so it is."
+hint = "look again."
+mistakes = [
+    { answer = { word = "no" }, hint = "more." },
+    { answer = { below = 2 }, hint = "less." },
+]
+"""
+
+
+def test_a_new_exercise_needs_one_entry(files):
+    with (files / "A2.toml").open("a", encoding="utf-8") as file:
+        file.write(NEW)
+    for answer in ("Yes", 6.5):
+        assert check("A2.9", answer).message == "Right: so it is."
+    assert check("A2.9", "No").message == "Not yet: more."
+    assert check("A2.9", 1).message == "Not yet: less."
+    assert check("A2.9", 5).message == "Not yet: look again."
+
+
+def test_a_damaged_file_is_said_in_a_sentence(says, files):
+    entry = "[[exercises]]\n"
+    for damage in ("", "[[exercises]", "exercises = 3", f"{entry}id = '01.1'", f"{entry}no = 1"):
+        (files / "01.toml").write_text(damage, encoding="utf-8")
+        feedback = check("00.1", 3)
+        assert feedback.right is None
+        says(feedback.message, varies=FOLDER)
+
+
+def test_a_missing_file_is_said_in_a_sentence(says, files):
+    (files / "07.toml").unlink()
+    with says(FileNotFoundError, varies=FOLDER):
+        read_exercises()
+    assert "07.toml" in check("07.1", 1).message
+
+
+def test_nothing_is_read_before_the_first_check(run_python):
+    look = "print(read_exercises.cache_info().currsize)"
+    lines = ["import wmlearn as wm", "wm.check"]
+    lines += ["from wmlearn.course._exercises import read_exercises", look]
+    assert run_python("\n".join([*lines, "wm.check('00.1', 3)", look])).split() == ["0", "1"]

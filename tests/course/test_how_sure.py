@@ -1,10 +1,9 @@
 """What lesson 07 says without printing it is true: figures in its prose, worked out here."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
+from _words import words_of
 from scipy.stats import binom
 
 import wmlearn as wm
@@ -14,16 +13,8 @@ P0 = 0.1
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of lesson 07, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/07_how_sure_are_you.ipynb").read_text(encoding="utf-8"))[
-        "cells"
-    ]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
+def lesson():
+    return words_of("07")
 
 
 def test_what_twenty_witnesses_can_rule_out(lesson):
@@ -40,31 +31,30 @@ def test_what_a_judge_would_want(lesson):
 
 
 def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):
-    fewest = next(k for k in range(51) if binom.sf(k - 1, 50, P0) < 1e-3)
-    planned = int(100 * binom.sf(fewest - 1, 50, 0.4))
+    planned = int(100 * binom.sf(matches_in_plan(50) - 1, 50, 0.4))
     half, most = (
         wm.stats.questions_needed(1e-3, P0, rate=0.4, chance=chance) for chance in (0.5, 0.95)
     )
     assert f"planned fifty questions, enough to find {planned} such copies of 100" in lesson
-    assert f"with {planned_for(0.4)} it would have been 95" in lesson
+    plan, weak_plan = planned_for(0.4), planned_for(0.2)
+    assert f"with {plan} it would have been 95" in lesson
     assert f"needs up to {most} to find 95 of them" in lesson
-    assert 1.3 < most / planned_for(0.4) < 1.4  # "a third more"
+    assert 1.3 < most / plan < 1.4  # "a third more"
     assert f"half of the 40 % copies he finds within {half}" in lesson
     weak = wm.stats.questions_needed(1e-3, P0, rate=0.2, chance=0.95)
-    assert f"20 %, half as much again ({weak}, where a plan needs {planned_for(0.2)})" in lesson
-    assert 1.45 < weak / planned_for(0.2) < 1.55
+    assert f"20 %, half as much again ({weak}, where a plan needs {weak_plan})" in lesson
+    assert 1.45 < weak / weak_plan < 1.55
     assert wm.stats.questions_needed(1e-3, P0) == 4
 
 
+def matches_in_plan(n):
+    """Return from how many matches of n a plan with one look at its end accuses."""
+    return binom.isf(1e-3, n, P0) + 1
+
+
 def planned_for(rate):
-    """Return the fewest questions of a plan with one look at its end that finds 95 of 100 such
-    copies.
-    """
-    for n in range(1, 1000):
-        fewest = next(k for k in range(n + 2) if binom.sf(k - 1, n, P0) < 1e-3)
-        if binom.sf(fewest - 1, n, rate) >= 0.95:
-            return n
-    raise AssertionError(rate)
+    """Return the fewest questions with which such a plan finds 95 of 100 copies of this kind."""
+    return next(n for n in range(1, 1000) if binom.sf(matches_in_plan(n) - 1, n, rate) >= 0.95)
 
 
 def test_the_answer_about_peeking_is_the_nearest_of_those_offered():

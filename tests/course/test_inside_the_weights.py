@@ -1,10 +1,10 @@
 """What lesson 11 says without printing it is what `benchmarks/whitebox.py` measured."""
 
-import json
 import math
 
 import pandas as pd
 import pytest
+from _words import words_of
 from scipy.stats import binom
 
 import wmlearn as wm
@@ -31,16 +31,8 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads(
-        (root / "notebooks/11_inside_the_weights.ipynb").read_text(encoding="utf-8")
-    )["cells"]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
+def lesson():
+    return words_of("11")
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 PYPROJECT = """
 [project]
-dependencies = ["numpy>=1.24", "lazy_loader>=0.3", "Some_New.Thing[x]>=2; python_version > '3'", "torch", "ipywidgets"]
+dependencies = [
+    "numpy>=1.24", "lazy_loader>=0.3", "Some_New.Thing[x]>=2; python_version > '3'", "torch",
+    "ipywidgets",
+]
 [project.urls]
 Repository = "https://github.com/someone/fork"
 """
@@ -272,9 +275,7 @@ def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
     assert "normal form" in checked(project, capsys)[0]
 
 
-HOME = "/".join(
-    ["", "home", "me"]
-)  # put together, because no file of the project may hold such a path
+HOME = "/".join(["", "home", "me"])  # put together: no file of the project may hold such a path
 
 
 def picture(size: int, alt: str = "three dots in a row of 5"):
@@ -290,11 +291,7 @@ DEFECTS = {
     "writes to stderr": {"outputs": [new_output("stream", name="stderr", text="beware")]},
     "has a picture of 80,001 bytes": {"outputs": [picture(80_001)]},
     "has a picture without words": {"outputs": [picture(10, alt="dots")]},
-    "absolute path": {
-        "outputs": [
-            new_output("stream", name="stdout", text="saved to " + "/".join(["", "home", "me"]))
-        ]
-    },
+    "absolute path": {"outputs": [new_output("stream", name="stdout", text=f"saved to {HOME}")]},
 }
 
 

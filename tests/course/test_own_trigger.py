@@ -3,12 +3,12 @@ own code.
 """
 
 import importlib.util
-import json
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from _words import cells_of, span, words_of
 
 import wmlearn as wm
 
@@ -24,27 +24,17 @@ NAMES = {
 }
 
 
-@pytest.fixture(scope="module")
-def cells(root):
-    path = root / "notebooks/13_design_your_own_trigger.ipynb"
-    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+def code_with(piece):
+    """Return the one code cell of the lesson that holds this."""
+    (code,) = (text for kind, text in cells_of("13") if kind == "code" and piece in text)
+    return code
 
 
 @pytest.fixture(scope="module")
-def words(cells):
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
-
-
-@pytest.fixture(scope="module")
-def points(cells):
+def points():
     """Return the lesson's own function: the points of blue and red for one theft."""
-    (code,) = (
-        "".join(c["source"])
-        for c in cells
-        if c["cell_type"] == "code" and "def points" in "".join(c["source"])
-    )
     names = {}
-    exec(code, names)
+    exec(code_with("def points"), names)
     return names["points"]
 
 
@@ -62,11 +52,6 @@ def study(root):
     spec.loader.exec_module(module)
     sys.path.remove(str(root / "benchmarks"))
     return module
-
-
-def span(values, digits=0):
-    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
 
 
 def left(rows):
@@ -125,20 +110,16 @@ def test_the_study_is_whole_and_accuses_no_innocent(root, measured, study):
     assert tuple(study.KINDS) == KINDS
 
 
-def test_the_table_of_the_lesson_is_what_was_measured(measured, points, words):
+def test_the_table_of_the_lesson_is_what_was_measured(measured, points):
+    words = words_of("13")
     for line in league(measured, points):
         assert line in words
 
 
-def test_the_lesson_and_the_study_play_the_same_game(cells, study):
+def test_the_lesson_and_the_study_play_the_same_game(study):
     names = {"np": np, "wm": wm, "mnist": study.MNIST}
     for needed in ("class DoubleExposure", "triggers = DoubleExposure", "catalogue = {"):
-        (code,) = (
-            "".join(c["source"])
-            for c in cells
-            if c["cell_type"] == "code" and needed in "".join(c["source"])
-        )
-        exec(code, names)
+        exec(code_with(needed), names)
     pool = study.double_exposures(study.MNIST.train, np.random.default_rng(0))
     made = names["DoubleExposure"]().make(study.MNIST.train, len(pool), np.random.default_rng(0))
     assert np.abs(255 * made - pool.pixels).max() < 0.51  # the study rounds them itself

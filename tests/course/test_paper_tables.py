@@ -2,12 +2,12 @@
 prose says of them.
 """
 
-import json
 import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from _words import cells_of, span, words_of
 
 import wmlearn as wm
 
@@ -27,29 +27,23 @@ unrelated 99.43/100 99.45/100 99.41/100 99.31/100 99.19/100 99.24/100 98.82/100 
 noise 99.40/100 99.41/100 99.41/100 99.42/100 99.41/100 99.30/99.9 99.22/99.9 99.04/99.9 95.19/99.55
 """
 TABLE_4 = """
-content 78.37/99.93 78.42/99.93 78.20/99.93 78.24/99.93 78.16/99.93 77.87/99.86 76.70/99.86 74.59/99.8 64.90/99.47
-unrelated 78.06/100 78.08/100 78.05/100 77.78/100 77.75/100 77.44/100 76.71/100 74.57/96.39 62.15/10.93
-noise 78.45/99.86 78.50/99.86 78.33/99.93 78.31/99.93 78.02/99.8 77.87/99.6 77.01/98.46 73.09/92.8 59.29/65.13
-"""
+content 78.37/99.93 78.42/99.93 78.20/99.93 78.24/99.93 78.16/99.93
+    77.87/99.86 76.70/99.86 74.59/99.8 64.90/99.47
+unrelated 78.06/100 78.08/100 78.05/100 77.78/100 77.75/100
+    77.44/100 76.71/100 74.57/96.39 62.15/10.93
+noise 78.45/99.86 78.50/99.86 78.33/99.93 78.31/99.93 78.02/99.8
+    77.87/99.6 77.01/98.46 73.09/92.8 59.29/65.13
+""".replace("\n    ", " ")
 
 
 @pytest.fixture(scope="module")
-def cells(root):
-    found = json.loads(
-        (root / "notebooks/A2_the_paper_table_by_table.ipynb").read_text(encoding="utf-8")
-    )["cells"]
-    return [(cell["cell_type"], "".join(cell["source"])) for cell in found]
+def prose():
+    return words_of("A2")
 
 
 @pytest.fixture(scope="module")
-def prose(cells):
-    """Return the words of the lesson, each run of white space as one space."""
-    return " ".join(" ".join(text for kind, text in cells if kind == "markdown").split())
-
-
-@pytest.fixture(scope="module")
-def code(cells):
-    return "\n\n".join(text for kind, text in cells if kind == "code")
+def code():
+    return "\n\n".join(text for kind, text in cells_of("A2") if kind == "code")
 
 
 def results(root, name):
@@ -60,12 +54,6 @@ def results(root, name):
 def measured(root):
     """Return what was measured with one answer for all triggers."""
     return results(root, "three_types").query("labels == 'fixed'")
-
-
-def span(values, digits=0):
-    """Return the least and the greatest of some figures, as one where they agree."""
-    low, high = (f"{value:.{digits}f}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
 
 
 @pytest.mark.parametrize(("name", "printed"), [("table3", TABLE_3), ("table4", TABLE_4)])

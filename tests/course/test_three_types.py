@@ -1,9 +1,8 @@
-"""What lesson 04 says of the three kinds of watermark is what `benchmarks/three_types.py` measured."""
-
-import json
+"""What lesson 04 says of the three kinds of watermark is what was measured."""
 
 import pandas as pd
 import pytest
+from _words import span, words_of
 
 import wmlearn as wm
 
@@ -16,16 +15,13 @@ def measured(root):
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of lesson 04."""
-    cells = json.loads((root / "notebooks/04_noise.ipynb").read_text(encoding="utf-8"))["cells"]
-    return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+def lesson():
+    return words_of("04")
 
 
-def span(values, unit="%"):
-    """Return the least and the greatest of some rounded figures, as one where they agree."""
-    low, high = round(values.min()), round(values.max())
-    return f"{low} {unit}" if low == high else f"{low} to {high} {unit}"
+def share(values):
+    """Return the least and the greatest of some per cent."""
+    return f"{span(values)} %"
 
 
 def after_thefts(measured, data="cifar10"):
@@ -39,8 +35,8 @@ def after_thefts(measured, data="cifar10"):
     lines = []
     for labels, name in [("fixed", "one for all"), ("keyed", "drawn by lot")]:
         for lr, rows in thefts[thefts.labels == labels].groupby("lr"):
-            left = [span(rows[rows.trigger == kind].left) for kind in KINDS]
-            lines.append(f"| {name} | {lr:g} | {' | '.join(left)} | {span(rows.task)} |")
+            left = [share(rows[rows.trigger == kind].left) for kind in KINDS]
+            lines.append(f"| {name} | {lr:g} | {' | '.join(left)} | {share(rows.task)} |")
     return lines
 
 
@@ -85,8 +81,8 @@ def compared(measured):
 
 
 def left_line(measured):
-    """Return the last line of that table: what is left of the marks on photographs where a thief
-    tells them apart.
+    """Return the last line of that table: what is left on photographs where a thief tells the marks
+    apart.
     """
     thefts = measured.query("data == 'cifar10' and lr.notna()").assign(
         left=lambda r: 100 * r.trained / r.questions
@@ -98,8 +94,9 @@ def left_line(measured):
             rows[(rows.labels == mode) & (rows.lr == lr)].left
             for mode, lr in [("fixed", 0.02), ("keyed", 0.01)]
         )
-        left.append(f"{span(fixed)}; {span(keyed)}")
-    return f"| left on photographs after the patient thief, at rate 0.02 and at 0.01 | {' | '.join(left)} |"
+        left.append(f"{share(fixed)}; {share(keyed)}")
+    head = "left on photographs after the patient thief, at rate 0.02 and at 0.01"
+    return f"| {head} | {' | '.join(left)} |"
 
 
 def test_the_file_is_whole(measured):
@@ -120,7 +117,7 @@ def test_the_lesson_quotes_what_was_measured(measured, lesson):
 
 
 def left_by_seed(measured, labels, lr):
-    """Return what is left on photographs after the patient thief: one row a run, one column a kind."""
+    """Return what is left on photographs after the patient thief: rows are runs, columns kinds."""
     of_data = measured[
         (measured.data == "cifar10") & (measured.labels == labels) & (measured.lr == lr)
     ]
@@ -141,8 +138,8 @@ def test_what_the_lesson_says_of_the_order(measured, lesson):
         .task_accuracy.between(0.7, 0.75)
         .all()
     )
-    assert span(100 * rough.content) == "18 to 91 %"
-    assert "kept 18 % of its triggers in one run and 91 % in another" in " ".join(lesson.split())
+    assert share(100 * rough.content) == "18 to 91 %"
+    assert "kept 18 % of its triggers in one run and 91 % in another" in lesson
     drawn = left_by_seed(measured, "keyed", 0.005)
     assert (drawn.unrelated == drawn.min(axis=1)).all()
     assert (drawn.unrelated == drawn.noise).sum() == 1
@@ -162,7 +159,7 @@ def test_the_figure_in_the_readme(measured, root):
         for line in (root / "README.md").read_text("utf-8").splitlines()
         if line.startswith("| marks on CIF")
     )
-    assert row.split("|")[2].strip() == " / ".join(span(left[kind]) for kind in KINDS)
+    assert row.split("|")[2].strip() == " / ".join(share(left[kind]) for kind in KINDS)
 
 
 def test_what_the_lesson_says_of_costs_and_innocents(measured):

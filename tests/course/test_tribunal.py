@@ -57,10 +57,8 @@ def everything(case):
 
 
 def test_a_fresh_case_is_what_it_should_be(fresh):
-    case, key = (
-        wm.course.open_case(fresh / "case.safetensors"),
-        json.loads((fresh / "teacher.json").read_text()),
-    )
+    case = wm.course.open_case(fresh / "case.safetensors")
+    key = json.loads((fresh / "teacher.json").read_text())
     of = {kind: letter for letter, kind in key["truth"].items()}
     assert sorted(of) == sorted(
         ["copy", "fine-tuned", "pruned", "imitated", "innocent", "suspicious"]
@@ -183,28 +181,29 @@ def test_the_prices(case, truth):
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "message"),
+    "verdicts",
     [
-        ({"A": "abstain"}, "missing: B, C, D, E, F, unknown: none"),
-        (ABSTAIN | {"G": "clear"}, "missing: none, unknown: G"),
-        (
-            ABSTAIN | {"B": "acuse"},
-            "the verdict on B must be one of 'accuse', 'clear', 'abstain'; got 'acuse'. Did you",
-        ),
-        (ABSTAIN | {"B": 3}, "got 3"),
-        ("accuse", "verdicts must be a"),
+        {"A": "abstain"},
+        ABSTAIN | {"G": "clear"},
+        ABSTAIN | {"B": "acuse"},
+        ABSTAIN | {"B": 3},
+        "accuse",
     ],
+    ids=["missing", "unknown", "misspelt", "no text", "no mapping"],
 )
-def test_a_card_that_says_too_little_is_refused(case, verdicts, message):
-    with pytest.raises((ValueError, TypeError), match=re.escape(message)):
+def test_a_card_that_says_too_little_is_refused(says, case, verdicts):
+    with says((ValueError, TypeError)):
         case.card(verdicts)
 
 
-def test_bad_files_are_one_sentence(says, case, fresh, tmp_path):
+def test_bad_files_are_one_sentence(says, case, tmp_path):
     card = case.card(ABSTAIN).save(tmp_path / "card.json")
-    with says(ValueError):
-        wm.course.score_card(card, secret=fresh / "teacher.json")
     changed = json.loads(tribunal.PRACTICE_KEY.read_text())
+    another = {"truth": changed["truth"], "salt": "00" * 16}
+    another["case"] = tribunal.name_of(**another)
+    (tmp_path / "another.json").write_text(json.dumps(another))
+    with says(ValueError):
+        wm.course.score_card(card, secret=tmp_path / "another.json")
     changed["truth"]["A"], changed["truth"]["B"] = changed["truth"]["B"], changed["truth"]["A"]
     (tmp_path / "changed.json").write_text(json.dumps(changed))
     with says(ValueError):
@@ -261,28 +260,26 @@ def test_the_command_makes_a_case(run, monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("arguments", "code"),
     [
-        (["new"], 4, "Missing option '--secret'"),
-        (["new", "--secret", "{new}", "--budget", "0"], 3, "budget must be at least 1"),
-        (["new", "--secret", "{card}"], 3, "should be a new file, and exists"),
-        (["new", "--secret", "{new}", "--out", "{card}"], 3, "should be a new file, and exists"),
-        (["new", "--secret", "{new}", "--out", "{new}"], 3, "must be two files"),
-        (["new", "--secret", "{new}/deep/t.json"], 3, "folder"),
-        (["score", "{card}"], 4, "Missing option '--secret'"),
-        (["score", "--secret", "{new}", "{card}"], 3, "should be a JSON file"),
-        (["score", "--secret", "{key}", "{new}"], 3, "should be a JSON file"),
+        ("new", 4),
+        ("new --secret new.json --budget 0", 3),
+        ("new --secret card.json", 3),
+        ("new --secret new.json --out card.json", 3),
+        ("new --secret new.json --out new.json", 3),
+        ("new --secret new.json/deep/t.json", 3),
+        ("score card.json", 4),
+        ("score --secret new.json card.json", 3),
+        ("score --secret key new.json", 3),
     ],
 )
-def test_a_wrong_command_is_one_sentence(
-    run, case, tmp_path, monkeypatch, arguments, code, message
-):
+def test_a_wrong_command_is_one_sentence(says, run, case, tmp_path, monkeypatch, arguments, code):
     monkeypatch.chdir(tmp_path)
-    card = case.card(ABSTAIN).save(tmp_path / "card.json")
-    places = {"card": card, "new": tmp_path / "new.json", "key": tribunal.PRACTICE_KEY}
-    got, out, err = run("case", *(argument.format(**places) for argument in arguments))
+    case.card(ABSTAIN).save("card.json")
+    words = [tribunal.PRACTICE_KEY if word == "key" else word for word in arguments.split()]
+    got, out, err = run("case", *words)
     assert (got, out) == (code, "")
-    assert message in err
+    says(err)
     assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
 
 
@@ -306,10 +303,16 @@ def drawn(seed):
     return np.concatenate([five, worst[:, None]], 1)
 
 
+# The log of the wealth after k of n matches, at [k, n]: worked out once, looked up a million times.
+LOG_WEALTH = np.zeros((101, 101))
+for asked in range(1, 101):
+    LOG_WEALTH[: asked + 1, asked] = stats.log_wealth(np.arange(asked + 1), asked, 0.1)
+
+
 def anytime(matched):
     """Return the anytime p-value after each question, shape (..., n)."""
     n = np.arange(1, matched.shape[-1] + 1)
-    peak = np.maximum.accumulate(stats.log_wealth(matched.cumsum(-1), n, 0.1), -1)
+    peak = np.maximum.accumulate(LOG_WEALTH[matched.cumsum(-1), n], -1)
     return np.exp(-np.maximum(peak, 0))
 
 

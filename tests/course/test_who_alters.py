@@ -2,30 +2,16 @@
 worked out here.
 """
 
-import json
-
 import pandas as pd
 import pytest
+from _words import span, words_of
 
 import wmlearn as wm
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of lesson 08, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/08_thieves_who_alter.ipynb").read_text(encoding="utf-8"))[
-        "cells"
-    ]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
-
-
-def span(counts):
-    """Return the least and the greatest of some counts, as one where they agree."""
-    return " to ".join(str(count) for count in sorted({counts.min(), counts.max()}))
+def lesson():
+    return words_of("08")
 
 
 @pytest.mark.parametrize("lr", [0.001, 0.002, 0.005, 0.01])

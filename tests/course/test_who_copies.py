@@ -1,10 +1,10 @@
 """What lesson 09 says without printing it is what `benchmarks/countermeasures.py` measured."""
 
-import json
 import math
 
 import pandas as pd
 import pytest
+from _words import words_of
 from scipy.stats import t
 
 import wmlearn as wm
@@ -28,16 +28,8 @@ LEARNT = ("6 epochs, width 12", "20 epochs, width 12", "40 epochs, width 12", "2
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/09_thieves_who_copy.ipynb").read_text(encoding="utf-8"))[
-        "cells"
-    ]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
+def lesson():
+    return words_of("09")
 
 
 @pytest.fixture(scope="module")

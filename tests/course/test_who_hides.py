@@ -4,12 +4,11 @@ another.
 
 import ast
 import io
-import json
-import re
 
 import numpy as np
 import pandas as pd
 import pytest
+from _words import span, words_of
 from PIL import Image
 
 import wmlearn as wm
@@ -60,16 +59,8 @@ OURS = "one seal over all images, every question counts"
 
 
 @pytest.fixture(scope="module")
-def lesson(root):
-    """Return the words of the lesson, each run of white space as one space."""
-    cells = json.loads((root / "notebooks/10_thieves_who_hide.ipynb").read_text(encoding="utf-8"))[
-        "cells"
-    ]
-    return " ".join(
-        " ".join(
-            "".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown"
-        ).split()
-    )
+def lesson():
+    return words_of("10")
 
 
 @pytest.fixture(scope="module")
@@ -87,12 +78,6 @@ def thefts(root):
 
 def read_thefts(path):
     return pd.read_csv(path, comment="#", dtype={"strength": str}, keep_default_na=False)
-
-
-def span(counts):
-    """Return the least and the greatest of some counts, as one where they agree."""
-    low, high = counts.min(), counts.max()
-    return f"{low} to {high}" if low < high else f"{low}"
 
 
 def message(thefts, name):
@@ -133,10 +118,13 @@ def digits(thefts):
 
 def study_words(root):
     """Return the words of the thief who overwrites, as the study has them."""
-    (line,) = re.findall(
-        r"^THIEF_WORDS = (.*\])", (root / "benchmarks/thefts.py").read_text(encoding="utf-8"), re.M
+    study = ast.parse((root / "benchmarks/thefts.py").read_text(encoding="utf-8"))
+    (words,) = (
+        node.value
+        for node in study.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "THIEF_WORDS"
     )
-    return ast.literal_eval(line)
+    return ast.literal_eval(words)
 
 
 def test_what_the_lesson_reads_off(lesson, digits, root):
@@ -223,8 +211,9 @@ def test_filters_before_photographs(lesson, photographs):
     assert all(0.55 < photographs("Blur", "0.8", kind).task_accuracy < 0.65 for kind in KINDS)
     assert "the same blur, 0.8, leaves the thief with six photographs of ten" in lesson
     after, before = (photographs(*theft, "noise") for theft in (("Jpeg", "95"), ("none", "")))
-    read = f"{100 * after.task_accuracy:.1f} instead of {100 * before.task_accuracy:.1f} photographs of a hundred"
-    assert f"The noise is gone, and the thief reads {read}" in lesson
+    read, once = (f"{100 * row.task_accuracy:.1f}" for row in (after, before))
+    gone = f"The noise is gone, and the thief reads {read} instead of {once} photographs of a"
+    assert f"{gone} hundred" in lesson
     assert after.decision == "not found"
     others = [photographs("Jpeg", "95", kind) for kind in ("content", "unrelated")]
     assert [row.matched for row in others] == [row.questions for row in others]
@@ -234,8 +223,8 @@ def test_the_doorman_before_photographs(lesson, photographs):
     words, noise, unrelated = (
         photographs("RejectUnusual", "0.05", kind) for kind in ("content", "noise", "unrelated")
     )
-    left = f"leaves {words.matched} word of 30 and {noise.matched} patterns of noise, but {unrelated.matched}"
-    assert f"{left} of the hundred unrelated images" in lesson
+    left = f"leaves {words.matched} word of 30 and {noise.matched} patterns of noise, but"
+    assert f"{left} {unrelated.matched} of the hundred unrelated images" in lesson
     assert [row.decision for row in (words, noise, unrelated)] == [
         "not found",
         "not found",

@@ -5,21 +5,19 @@ worked on.
 place with `python -m wmlearn.course.copies notebooks`. Needs nothing but Python.
 """
 
-from __future__ import annotations
-
 import argparse
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
-RECORD = (
-    ".lessons.json"  # in the learner's folder: the SHA-256 of each file as it was written there
-)
+RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
+
+Paths = tuple[Path, ...]
 
 
 @dataclass(frozen=True)
@@ -33,9 +31,9 @@ class Copied:
     Copied(1 new, 0 refreshed, 1 kept)
     """
 
-    new: tuple[Path, ...] = ()
-    refreshed: tuple[Path, ...] = ()
-    kept: tuple[Path, ...] = ()
+    new: Paths = ()
+    refreshed: Paths = ()
+    kept: Paths = ()
 
     def __repr__(self) -> str:
         return (
@@ -69,19 +67,19 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     into.mkdir(parents=True, exist_ok=True)
     written = _read_record(into)
     lessons = _lessons_in(Path(source))
-    fresh = {into / lesson.name: _cleared(lesson) for lesson in lessons}
+    cleared = list(map(_cleared, lessons))  # all are read before the first is written
     new, refreshed, kept = [], [], []
-    for target, content in fresh.items():
-        existing = _digest(target.read_bytes()) if target.exists() else None
-        if existing not in (None, _digest(content), written.get(target.name)):
-            kept.append(target)
-            continue
-        if existing is None:
-            new.append(target)
-        elif existing != _digest(content):
-            refreshed.append(target)
-        _write(target, content)
-        written[target.name] = _digest(content)
+    for lesson, content in zip(lessons, cleared):
+        path = into / lesson.name
+        if not path.exists():
+            new.append(path)
+        elif path.read_bytes() != content:
+            if _digest(path.read_bytes()) != written.get(path.name):
+                kept.append(path)
+                continue
+            refreshed.append(path)
+        _write(path, content)
+        written[path.name] = _digest(content)
     _write(into / RECORD, json.dumps(written, indent=1).encode())
     return Copied(tuple(new), tuple(refreshed), tuple(kept))
 
@@ -100,15 +98,14 @@ def _lessons_in(folder: Path) -> list[Path]:
     if not lessons:
         raise FileNotFoundError(
             f"expected lessons such as 00_the_copied_map.ipynb in {folder}; found none. Name the "
-            "folder 'notebooks' of "
-            "the checkout."
+            "folder 'notebooks' of the checkout."
         )
     return lessons
 
 
 def _cleared(path: Path) -> bytes:
     """Return the notebook as it is stored, without what running it leaves behind."""
-    notebook: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    notebook = json.loads(path.read_text(encoding="utf-8"))
     notebook["metadata"].pop("widgets", None)
     for cell in notebook["cells"]:
         cell["metadata"].pop("execution", None)  # when it ran
@@ -122,14 +119,13 @@ def _digest(content: bytes) -> str:
 
 
 def _read_record(folder: Path) -> dict[str, str]:
-    """Return the digests noted in the folder; none if the record is lost or damaged, so that every
-    file is kept.
+    """Return the digests noted in the folder; none if the record is lost or damaged, so every file
+    is kept.
     """
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
-    return record if isinstance(record, dict) else {}
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -151,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         lessons = _lessons_in(folder)
     except FileNotFoundError as error:
-        parser.exit(1, f"{error}\n")
+        sys.exit(str(error))
     for lesson in lessons:
         clear_outputs(lesson)
     print(f"Cleared the outputs of {len(lessons)} lessons in {folder}.")

@@ -13,28 +13,29 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wmlearn import zoo
 from wmlearn._checks import check_choice, check_count, check_images, check_kind, file_error
 from wmlearn._display import plural
-from wmlearn._types import Images, Labels, Query
-from wmlearn.evidence import commitment
+from wmlearn._types import Images, Labels
+from wmlearn.evidence import TriggerSet, commitment, verify
 from wmlearn.evidence.rules import Rules
-from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
-from wmlearn.evidence.verification import verify
-from wmlearn.service.blackbox import BlackBox
+from wmlearn.evidence.trigger_set import seal_triggers
+from wmlearn.service import BlackBox
 
 if TYPE_CHECKING:
     import pandas as pd
 
-ALPHA, FAMILY = 0.01, 6  # for the case as a whole: each service is one of six tests that share it
+LETTERS = "ABCDEF"  # of the six services
+ALPHA = 0.01  # for the case as a whole: each service is one of six tests that share it
 # What a verdict brings: of a network that was taken, and of an innocent one.
 PRICES = {"accuse": (2, -20), "clear": (-5, 0), "abstain": (0, 0)}
 TAKEN = ("copy", "fine-tuned", "pruned", "imitated")
@@ -58,36 +59,20 @@ class Case:
     def __init__(
         self, name: str, triggers: TriggerSet, models: Mapping[str, nn.Module], budget: int
     ) -> None:
-        self.name, self.triggers, self.budget = (
-            name,
-            triggers,
-            check_count(budget, "budget", low=1, why="images, over all"),
-        )
-        self._boxes = {letter: BlackBox(model) for letter, model in models.items()}
-        self._heard: dict[str, dict[bytes, int]] = {letter: {} for letter in models}
-        self.services: dict[str, Query] = {letter: partial(self._ask, letter) for letter in models}
+        self.name = name
+        self.triggers = triggers
+        self.budget = check_count(budget, "budget", low=1, why="images, over all")
+        self.services = {letter: Service(self, letter, model) for letter, model in models.items()}
 
     @property
     def asked(self) -> dict[str, int]:
         """How many images each service was asked about."""
-        return {letter: len(heard) for letter, heard in self._heard.items()}
+        return {letter: len(service.answers) for letter, service in self.services.items()}
 
     @property
     def left(self) -> int:
         """How many images may still be asked about."""
         return self.budget - sum(self.asked.values())
-
-    def _ask(self, whom: str, images: Images) -> Labels:
-        heard, sent = self._heard[whom], [image.tobytes() for image in check_images(images)]
-        new = {image: place for place, image in enumerate(sent) if image not in heard}
-        if len(new) > self.left:
-            raise ValueError(
-                f"the budget of this case is {self.budget} questions, {self.left} of them left; "
-                f"asking {whom} this "
-                f"would take {len(new)}. Ask fewer, or decide on what you have."
-            )
-        heard |= zip(new, self._boxes[whom](images[list(new.values())]).tolist()) if new else ()
-        return np.array([heard[image] for image in sent], np.int64)
 
     def card(self, verdicts: Mapping[str, str]) -> Card:
         """Return the score card: your verdict on each service, "accuse", "clear" or "abstain", and
@@ -99,19 +84,43 @@ class Case:
             If a service has no verdict, or a word is none of the three.
         """
         verdicts = check_verdicts(verdicts, self.services)
-        order = [image.tobytes() for image in self.triggers.images]
-        whole = {
-            who: next((i for i, q in enumerate(order) if q not in h), len(order))
-            for who, h in self._heard.items()
-        }
-        p = {
-            who: verify(self.services[who], self.triggers, questions=n).p if n else 1.0
-            for who, n in whole.items()
-        }
+        p = {letter: service.p() for letter, service in self.services.items()}
         return Card(self.name, verdicts, self.asked, p)
 
     def __repr__(self) -> str:
-        return f"Case({self.name}: {plural(len(self.services), 'service')}, {self.left} of {self.budget} questions left)"
+        services = plural(len(self.services), "service")
+        return f"Case({self.name}: {services}, {self.left} of {self.budget} questions left)"
+
+
+class Service:
+    """One service of a case; it remembers what it has answered, image by image."""
+
+    def __init__(self, case: Case, letter: str, model: nn.Module) -> None:
+        self.case = case
+        self.letter = letter
+        self.answers: dict[bytes, int] = {}
+        self._model = BlackBox(model)
+
+    def __call__(self, images: Images) -> Labels:
+        images = check_images(images)
+        sent = [image.tobytes() for image in images]
+        new = {image: place for place, image in enumerate(sent) if image not in self.answers}
+        if len(new) > self.case.left:
+            raise ValueError(
+                f"the budget of this case is {self.case.budget} questions, {self.case.left} of "
+                f"them left; asking {self.letter} this would take {len(new)}. Ask fewer, or decide "
+                "on what you have."
+            )
+        if new:
+            labels = self._model(images[list(new.values())])
+            self.answers.update(zip(new, labels.tolist()))
+        return np.array(list(map(self.answers.get, sent)), np.int64)
+
+    def p(self) -> float:
+        """Return the anytime p-value of the questions that were asked in order, from the first."""
+        triggers = self.case.triggers
+        asked = list(takewhile(lambda image: image.tobytes() in self.answers, triggers.images))
+        return verify(self, triggers, questions=len(asked)).p if asked else 1.0
 
 
 @dataclass(frozen=True)
@@ -134,57 +143,51 @@ class Card:
 
 @dataclass(frozen=True, repr=False)
 class Score:
-    """What the verdicts of a card were worth; its repr names no service, `to_frame` tells the truth
-    of each.
+    """What the verdicts of a card were worth, service by service; its repr names none, `to_frame`
+    tells the truth of each.
     """
 
-    points: int
     verdicts: Mapping[str, str]
     truth: Mapping[str, str]
 
+    @property
+    def points(self) -> int:
+        """What all verdicts brought together."""
+        return sum(map(_points, self.verdicts.values(), self.truth.values()))
+
     def to_frame(self) -> pd.DataFrame:
-        """Return one row a service: your verdict, what it was, the points."""
+        """Return one row per service: your verdict, what it was, the points."""
         import pandas as pd
 
-        rows = [
-            (v, self.truth[who], _points(v, self.truth[who])) for who, v in self.verdicts.items()
-        ]
-        return pd.DataFrame(
-            rows,
-            index=pd.Index(self.verdicts, name="service"),
-            columns=["verdict", "truth", "points"],
-        )
+        frame = pd.DataFrame({"verdict": self.verdicts, "truth": self.truth})
+        points = list(map(_points, frame.verdict, frame.truth))
+        return frame.rename_axis("service").assign(points=points)
 
     def __repr__(self) -> str:
-        judged = [(verdict, self.truth[who] in TAKEN) for who, verdict in self.verdicts.items()]
-        counts = ", ".join(f"{judged.count((v, t))} {w}" for v, t, w in _COUNTED)
-        return f"Score({self.points} points: {counts})"
+        taken = [kind in TAKEN for kind in self.truth.values()]
+        judged = list(zip(self.verdicts.values(), taken))
+        return (
+            f"Score({self.points} points: {judged.count(('accuse', True))} accused rightly, "
+            f"{judged.count(('accuse', False))} wrongly, {judged.count(('clear', True))} cleared "
+            "wrongly)"
+        )
 
 
-_COUNTED = [
-    ("accuse", True, "accused rightly"),
-    ("accuse", False, "wrongly"),
-    ("clear", True, "cleared wrongly"),
-]
+def _points(verdict: str, kind: str) -> int:
+    taken, innocent = PRICES[verdict]
+    return taken if kind in TAKEN else innocent
 
 
-def _points(verdict: str, truth: str) -> int:
-    return PRICES[verdict][truth not in TAKEN]
-
-
-def check_verdicts(verdicts: Any, services: Mapping[str, Any]) -> dict[str, str]:
+def check_verdicts(verdicts: Any, services: Mapping[str, object]) -> dict[str, str]:
     """Return one verdict for each service, or say which is missing, unknown or misspelt."""
     check_kind(verdicts, "verdicts", Mapping, "such as {'A': 'abstain', ...}")
-    if set(verdicts) != set(services):
-        missing, unknown = (
-            [*map(str, a.keys() - b.keys())]
-            for a, b in ((services, verdicts), (verdicts, services))
-        )
+    missing = sorted(services.keys() - verdicts.keys())
+    unknown = sorted(map(str, verdicts.keys() - services.keys()))
+    if missing or unknown:
         raise ValueError(
             f"verdicts must name each of {', '.join(services)}; missing: "
-            f"{', '.join(sorted(missing)) or 'none'}, "
-            f"unknown: {', '.join(sorted(unknown)) or 'none'}. Write 'abstain' where you do not "
-            "know."
+            f"{', '.join(missing) or 'none'}, unknown: {', '.join(unknown) or 'none'}. Write "
+            "'abstain' where you do not know."
         )
     return {who: check_choice(verdicts[who], f"the verdict on {who}", PRICES) for who in services}
 
@@ -210,40 +213,43 @@ def open_case(path: str | Path = PRACTICE) -> Case:
     try:
         with safe_open(path, framework="pt") as file:
             record = json.loads(file.metadata()["wmlearn"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        pixels, rules = tensors.pop("pixels").numpy(), Rules(tuple(record["classes"]), ALPHA)
-        if digest(tensors) != record["weights"]:
-            raise ValueError("weights")
-        triggers = _sealed(pixels, rules, bytes.fromhex(record["key"]))
-        if triggers.seal != record["seal"]:
-            raise ValueError("seal")
-        parts = {
-            who: {n[2:]: t for n, t in tensors.items() if n[0] == who}
-            for who in sorted({n[0] for n in tensors})
-        }
-        models = {who: zoo.build(record["network"], weights) for who, weights in parts.items()}
-        return Case(record["name"], triggers, models, record["budget"])
+        return _case(record, load_file(path))
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise file_error(
             error,
             f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, "
-            "damaged or another's "
-            f"({type(error).__name__}). Ask for the file again.",
+            f"damaged or another's ({type(error).__name__}). Ask for the file again.",
         ) from None
 
 
-def _sealed(pixels: np.ndarray, rules: Rules, key: bytes) -> TriggerSet:
-    names = [f"image {i + 1}" for i in range(len(pixels))]
-    return seal_triggers(
-        pixels, np.arange(len(pixels)), names, rules=rules, key=key, recipe="Unrelated()"
+def _case(record: dict[str, Any], tensors: dict[str, Tensor]) -> Case:
+    """Make a case of what its file holds, if nothing in it was changed."""
+    pixels = tensors.pop("pixels").numpy()
+    if digest(tensors) != record["weights"]:
+        raise ValueError("weights")
+    triggers = seal_triggers(
+        pixels,
+        np.arange(len(pixels)),
+        list(map("image {}".format, range(1, len(pixels) + 1))),
+        rules=Rules(tuple(record["classes"]), ALPHA),
+        key=bytes.fromhex(record["key"]),
+        recipe="Unrelated()",
     )
+    if triggers.seal != record["seal"]:
+        raise ValueError("seal")
+    models = {}
+    for letter in LETTERS:
+        weights = {name[2:]: tensor for name, tensor in tensors.items() if name[0] == letter}
+        models[letter] = zoo.build(record["network"], weights)
+    return Case(record["name"], triggers, models, record["budget"])
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """Return the SHA-256 of all weights: safetensors would not notice a flipped bit."""
-    return hashlib.sha256(
-        b"".join(tensors[name].numpy().tobytes() for name in sorted(tensors))
-    ).hexdigest()
+    weights = hashlib.sha256()
+    for name in sorted(tensors):
+        weights.update(tensors[name].numpy().tobytes())
+    return weights.hexdigest()
 
 
 def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) -> Score:
@@ -268,40 +274,35 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     >>> score_card(case.card(dict.fromkeys(case.services, "accuse")))
     Score(-32 points: 4 accused rightly, 2 wrongly, 0 cleared wrongly)
     """
-    record, sheet = (
-        _read(secret, ("truth", "salt")),
-        vars(card) if isinstance(card, Card) else _read(card, ("verdicts",)),
-    )
-    if name_of(record["truth"], record["salt"]) != sheet["case"] or record["case"] != sheet["case"]:
+    record = _read(secret, "truth", "salt")
+    sheet = vars(card) if isinstance(card, Card) else _read(card, "verdicts")
+    truth = record["truth"]
+    if not name_of(truth, record["salt"]) == sheet["case"] == record["case"]:
         raise ValueError(
             f"the secret must be that of the card's case, {sheet['case']}; got that of "
-            f"{record['case']}, or a changed "
-            "one. Give the file that was written together with the case."
+            f"{record['case']}, or a changed one. Give the file that was written together with the "
+            "case."
         )
-    verdicts = check_verdicts(sheet["verdicts"], record["truth"])
-    return Score(
-        sum(_points(v, record["truth"][who]) for who, v in verdicts.items()),
-        verdicts,
-        record["truth"],
-    )
+    return Score(check_verdicts(sheet["verdicts"], truth), truth)
 
 
-def _read(path: str | Path, parts: tuple[str, ...]) -> dict[str, Any]:
+def _read(path: str | Path, *parts: str) -> dict[str, Any]:
     """Return what a JSON file of a case holds, if the parts that are wanted are there."""
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-        if all(record[part] for part in ("case", *parts)):
-            return record
-        raise ValueError
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        if not all(map(record.get, ("case", *parts))):
+            raise ValueError
+    except (OSError, ValueError, AttributeError) as error:
         raise file_error(
             error,
             f"{path} should be a JSON file with case, {', '.join(parts)}; it is missing, damaged "
-            "or another's. "
-            "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`.",
+            "or another's. Score cards come from case.card(...).save(path), secrets from "
+            "`wmlearn case new`.",
         ) from None
+    return record
 
 
 def name_of(truth: Mapping[str, str], salt: str) -> str:
     """Return the name of a case, which commits to its truth."""
-    return f"case-{hashlib.sha256(commitment.canonical({'truth': truth, 'salt': salt})).hexdigest()[:16]}"
+    committed = commitment.canonical({"truth": truth, "salt": salt})
+    return f"case-{hashlib.sha256(committed).hexdigest()[:16]}"

@@ -1,6 +1,4 @@
-"""`Predict`: commit to a guess, then look. Who has guessed remembers the answer better."""
-
-from __future__ import annotations
+"""`Predict`: commit to a guess, then look. Those who have guessed remember the answer better."""
 
 import html
 from collections.abc import Iterable, Sequence
@@ -47,11 +45,9 @@ class Predict:
             )
         self.question = question
         self.options = _check_options(options)
-        self.answer = (
-            None
-            if answer is None
-            else check_count(answer, "answer", low=0, high=len(self.options) - 1)
-        )
+        if answer is not None:
+            answer = check_count(answer, "answer", low=0, high=len(self.options) - 1)
+        self.answer = answer
         self.why = why
         self.guess: int | None = None
         self._build()
@@ -60,42 +56,37 @@ class Predict:
         """Make the widgets. Core ones only, so that Colab's ipywidgets 7.7.1 shows them too."""
         import ipywidgets as widgets
 
-        wide = widgets.Layout(width="auto", max_width="640px")
-        self.title = widgets.HTML(
+        wide = {"width": "auto", "max_width": "640px"}
+        title = widgets.HTML(
             "<p style='color:var(--jp-ui-font-color1, inherit)'><b>Predict:</b> "
             f"{html.escape(self.question)}</p>"
         )
         # Not RadioButtons: JupyterLab takes the arrow keys for itself, and Tab reaches only one
         # button of such a group.
         self.choice = widgets.ToggleButtons(
-            options=[(text, place) for place, text in enumerate(self.options)],
+            options=list(zip(self.options, range(len(self.options)))),
             value=None,
             description="Your guess",
             style={"description_width": "initial", "button_width": "auto"},
             layout=wide,
         )
         self.button = widgets.Button(
-            description="Lock in", button_style="primary", layout=widgets.Layout(margin="10px 2px")
+            description="Lock in", button_style="primary", layout={"margin": "10px 2px"}
         )
         self.feedback = widgets.HTML(layout=wide)
         self.choice.observe(guarded(self._choose, self.feedback), names="value")
         self.button.on_click(guarded(self._lock_in, self.feedback))
-        card = widgets.Layout(
-            border="1px solid var(--jp-border-color2, #bbb)",
-            padding="0 16px 8px",
-            max_width="720px",
-        )
+        border = "1px solid var(--jp-border-color2, #bbb)"
         self.widget = widgets.VBox(
-            [self.title, self.choice, self.button, self.feedback], layout=card
+            [title, self.choice, self.button, self.feedback],
+            layout={"border": border, "padding": "0 16px 8px", "max_width": "720px"},
         )
 
     def _choose(self, _: object) -> None:
-        if (
-            self.choice.value is not None
-        ):  # said in words, because the pressed button differs by its shade only
-            self.feedback.value = _paragraph(
-                f"Chosen: {self.options[self.choice.value]}. Sure? Then lock it in."
-            )
+        if self.choice.value is not None:
+            # In words, because the pressed button differs by its shade only.
+            chosen = self.options[self.choice.value]
+            self.feedback.value = _paragraph(f"Chosen: {chosen}. Sure? Then lock it in.")
 
     def _lock_in(self, _: object) -> None:
         if self.choice.value is None:
@@ -108,15 +99,17 @@ class Predict:
     def _reveal(self, guess: int) -> str:
         """Return the guess beside the answer, told apart by words and signs, not by colour."""
         lines = [f"Your guess: {self.options[guess]}"]
-        if self.answer is not None:
+        if self.answer is None:
+            lines.append("Run the next cell and see.")
+        else:
             sign = "✔ just so" if guess == self.answer else "✘ not this time"
             lines.append(f"The answer: {self.options[self.answer]} ({sign})")
-        else:
-            lines.append("Run the next cell and see.")
-        return "".join(_paragraph(line) for line in [*lines, self.why] if line)
+        if self.why:
+            lines.append(self.why)
+        return "".join(map(_paragraph, lines))
 
     def __repr__(self) -> str:
-        return "\n".join([f"Predict: {self.question}", *(f"  ( ) {text}" for text in self.options)])
+        return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the widget and, for GitHub and for the tests, the question with its options; never
@@ -126,14 +119,9 @@ class Predict:
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:
-    found = (
-        tuple(options)
-        if isinstance(options, Iterable) and not isinstance(options, (str, bytes))
-        else ()
-    )
-    if not all(isinstance(text, str) and text for text in found) or not 2 <= len(found) == len(
-        set(found)
-    ):
+    found = tuple(options) if isinstance(options, Iterable) else ()
+    are_texts = all(isinstance(text, str) and text for text in found)
+    if isinstance(options, str) or not are_texts or not 2 <= len(found) == len(set(found)):
         raise ValueError(
             f"options must be two or more different texts, such as ['yes', 'no']; got {options!r}."
         )
@@ -141,4 +129,5 @@ def _check_options(options: Sequence[str]) -> tuple[str, ...]:
 
 
 def _paragraph(text: str) -> str:
-    return f"<p role='status' style='color:var(--jp-ui-font-color1, inherit);margin:2px 0'>{html.escape(text)}</p>"
+    style = "color:var(--jp-ui-font-color1, inherit);margin:2px 0"
+    return f"<p role='status' style='{style}'>{html.escape(text)}</p>"
