@@ -44,10 +44,11 @@ os.environ["PATH"] = os.pathsep.join([*newest, os.environ["PATH"]])
 
 
 def promised(session: nox.Session) -> list[Requirement]:
-    """Return what the package depends on here."""
+    """Return what the package depends on under the Python of this session."""
     project = nox.project.load_toml("pyproject.toml")["project"]
     every = map(Requirement, project["dependencies"])
-    return [each for each in every if each.marker is None or each.marker.evaluate()]
+    here = {"python_version": session.python or ".".join(map(str, sys.version_info[:2]))}
+    return [each for each in every if each.marker is None or each.marker.evaluate(here)]
 
 
 def at_its_lowest(requirement: Requirement) -> str:
