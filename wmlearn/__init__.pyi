@@ -10,7 +10,7 @@ from .labs.prediction import Predict
 from .labs.studio.lab import TriggerStudio
 from .labs.theft.lab import TheftLab
 from .labs.verification.lab import VerificationLab
-from .service._app import ServiceOptions
+from .service.options import ServiceOptions
 from .service.blackbox import BlackBox
 from .service.remote import RemoteModel
 from .service.server import serve

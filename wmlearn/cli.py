@@ -26,7 +26,7 @@ from wmlearn.course.environment import findings
 from wmlearn.evidence.stats import open_list_family
 from wmlearn.evidence.storage import LOG, exclusive, log_use, open_evidence, read_log
 from wmlearn.evidence.verification import verify
-from wmlearn.service._app import ServiceOptions
+from wmlearn.service.options import ServiceOptions
 from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
 

@@ -23,19 +23,22 @@ import pytest
 
 import wmlearn as wm
 from wmlearn.data import _published, _shipped
-from wmlearn.data._sources import SOURCES, digest
-from wmlearn.data.splits import Split, Splits, _mini, load_data
+from wmlearn.data._sources import SOURCES, digest, expect
+from wmlearn.data.splits import Split, Splits, load_data
 
 NAMES = ("mnist", "cifar10")
 COUNTS = {"mnist": (6000, 2000, 2000), "cifar10": (3000, 1000, 1000)}
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+
+# the number of pytest's folder, and what a library said of a damaged file or a lost connection
+VARIES = r"(?<=tmp}/)\w+\d|(?<= \().*(?=\); )|(?<=instead: ).*(?=; check)"
 
 
 def parts(data: Splits) -> list[Split]:
     return [data.train, data.loot, data.test]
 
 
-#  The mini size ----------------------------------------------------------------------------------------------------
+#  The mini size -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,29 +65,25 @@ def test_images_are_the_pixels_as_floats():
     assert np.array_equal(np.rint(part.images * 255).astype(np.uint8), part.pixels)
 
 
-def test_nobody_can_spoil_the_cache(says):
+def test_nobody_can_spoil_the_cache():
     data = load_data("mnist")
     for part in parts(data):
-        with says(ValueError):
+        with pytest.raises(ValueError):  # noqa: PT011
             part.pixels[0] = 0
-        with says(ValueError):
+        with pytest.raises(ValueError):  # noqa: PT011
             part.labels[0] = 0
-    data.train.images[:] = (
-        0  # a new array each time: writing into it is allowed and changes nothing
-    )
+    data.train.images[:] = 0  # a new array each time: writing into it is allowed
     assert data.train.images.max() == 1
     assert load_data("mnist") is data
 
 
 def test_shipped_files_are_small_enough():
-    size = {
-        file: file.stat().st_size
-        for file in _shipped.FOLDER.iterdir()
-        if file.suffix in (".png", ".json")
-    }
-    assert len(size) == 8
-    assert sum(bytes_ for file, bytes_ in size.items() if file.name.startswith("mnist")) <= 2.5e6
-    assert sum(size.values()) <= 16e6
+    sizes = {}
+    for file in [*_shipped.FOLDER.glob("*.png"), *_shipped.FOLDER.glob("*.json")]:
+        sizes[file.name] = file.stat().st_size
+    assert len(sizes) == 8
+    assert sum(size for name, size in sizes.items() if name.startswith("mnist")) <= 2.5e6
+    assert sum(sizes.values()) <= 16e6
 
 
 def test_mini_loads_without_torch_in_well_under_a_second(run_python):
@@ -97,14 +96,12 @@ from wmlearn.data import load_data
 print(load_data("mnist"), time.perf_counter() - start, "matplotlib" in sys.modules, sep="|")
 """
     shown, seconds, matplotlib = run_python(code).split("|")
-    assert (
-        shown == "Splits('mnist', mini: 6,000 train, 2,000 loot, 2,000 test, 10 classes, 1x28x28)"
-    )
+    assert shown == repr(load_data("mnist"))
     assert float(seconds) < 1  # 0.2 s when measured
     assert matplotlib == "False"
 
 
-#  Damaged shipped files --------------------------------------------------------------------------------------------
+#  Damaged shipped files ---------------------------------------------------------------------------
 
 
 def cut_short(file: Path) -> None:
@@ -139,9 +136,7 @@ def copy_of_shipped(tmp_path, monkeypatch):
     for file in _shipped.FOLDER.glob("mnist*"):
         shutil.copy(file, tmp_path)
     monkeypatch.setattr(_shipped, "FOLDER", tmp_path)
-    _mini.cache_clear()
-    yield tmp_path
-    _mini.cache_clear()
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -160,9 +155,8 @@ def copy_of_shipped(tmp_path, monkeypatch):
 )
 def test_damaged_shipped_file_is_named_and_never_used(says, copy_of_shipped, file, damage):
     damage(copy_of_shipped / file)
-    with says(OSError) as error:
-        load_data("mnist")
-    assert str(copy_of_shipped / file) in str(error.value)
+    with says(OSError, varies=VARIES) as error:
+        _shipped.read("mnist")
     assert "\n" not in str(error.value)
 
 
@@ -173,17 +167,22 @@ def test_damage_in_the_middle_of_a_picture_is_noticed_wherever_it_is(says, copy_
         file.write_bytes(
             good[:place] + bytes(255 - byte for byte in good[place : place + 8]) + good[place + 8 :]
         )
-        with says(OSError):
-            load_data("mnist")
+        with says(OSError, varies=VARIES):
+            _shipped.read("mnist")
+
+
+def test_another_digest_is_told(says):
+    with says(ValueError):
+        expect(digest(np.zeros(3)), digest(np.ones(3)))
 
 
 def test_windows_line_ends_are_no_damage(copy_of_shipped):
     file = copy_of_shipped / "mnist.json"
     file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    assert len(load_data("mnist").train) == 6000
+    assert len(_shipped.read("mnist")) == 3
 
 
-#  Names, results, your own images ----------------------------------------------------------------------------------
+#  Names, results, your own images -----------------------------------------------------------------
 
 
 def test_unknown_names_offer_the_nearest(says):
@@ -193,26 +192,22 @@ def test_unknown_names_offer_the_nearest(says):
         load_data("mnist", "medium")
 
 
-def test_results_print_tabulate_and_draw_themselves():
+def test_results_print_tabulate_and_draw_themselves(says):
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
     data = load_data("cifar10")
-    assert (
-        repr(data)
-        == "Splits('cifar10', mini: 3,000 train, 1,000 loot, 1,000 test, 10 classes, 3x32x32)"
-    )
-    assert repr(data.test) == "Split(1,000 images, 3x32x32)"
-    assert "3,000 images" in data._repr_html_()
+    says(repr(data))
+    says(repr(data.test))
+    says(data._repr_html_())
     assert data.to_frame().loc["frog"].to_dict() == {"train": 300, "loot": 100, "test": 100}
     ax = data.plot()
     ax.figure.canvas.draw()
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(data.classes)
-    drawn = ax.images[0].get_array()[
-        :32, :32
-    ]  # the first aeroplane, height and width before the channels
+    # the first aeroplane, height and width before the channels
+    drawn = ax.images[0].get_array()[:32, :32]
     assert np.array_equal(drawn.transpose(2, 0, 1), data.train.pixels[data.train.labels == 0][0])
     _, other = plt.subplots()
     assert load_data("mnist").plot(other) is other
@@ -241,25 +236,20 @@ GOOD = np.zeros((2, 1, 4, 4), np.float32)
 
 
 @pytest.mark.parametrize(
-    ("images", "labels", "error", "sentence"),
+    ("images", "labels", "error"),
     [
-        (
-            GOOD.astype(np.uint8),
-            [0, 1],
-            TypeError,
-            r"must be float in \[0, 1\].*got uint8.*Divide 8-bit pixels by 255",
-        ),
-        (GOOD + 2, [0, 1], ValueError, "got values from 2 to 2"),
-        (GOOD * np.nan, [0, 1], ValueError, "got NaN"),
-        (GOOD[:, 0], [0, 1], ValueError, r"got shape \(2, 4, 4\)"),
-        (GOOD, [0, 3], ValueError, "whole numbers from 0 to 2; got values from 0 to 3"),
-        (GOOD, [0, -1], ValueError, "got values from -1 to 0"),
-        (GOOD, [0, 1, 2], ValueError, r"2 whole numbers.*one for each image; got shape \(3,\)"),
-        (GOOD, [0.0, 1.0], TypeError, "got float64"),
+        (GOOD.astype(np.uint8), [0, 1], TypeError),
+        (GOOD + 2, [0, 1], ValueError),
+        (GOOD * np.nan, [0, 1], ValueError),
+        (GOOD[:, 0], [0, 1], ValueError),
+        (GOOD, [0, 3], ValueError),
+        (GOOD, [0, -1], ValueError),
+        (GOOD, [0, 1, 2], ValueError),
+        (GOOD, [0.0, 1.0], TypeError),
     ],
 )
-def test_from_images_says_what_is_wrong(images, labels, error, sentence):
-    with pytest.raises(error, match=sentence):
+def test_from_images_says_what_is_wrong(says, images, labels, error):
+    with says(error):
         Split.from_images(images, labels, classes=3)
 
 
@@ -286,38 +276,31 @@ def test_a_part_holds_class_numbers(says):
         Split(pixels, [[0], [1, 2]])
 
 
-@pytest.mark.parametrize(
-    ("classes", "message"),
-    [("10", "got '10'. Write it without quotes: 10."), (0, "got 0."), (None, "None.")],
-)
-def test_the_number_of_classes_is_a_number(says, classes, message):
-    with says((TypeError, ValueError)) as caught:
+@pytest.mark.parametrize("classes", ["10", 0, None])
+def test_the_number_of_classes_is_a_number(says, classes):
+    with says((TypeError, ValueError)):
         Split.from_images(GOOD, [0, 0], classes=classes)
-    assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("indices", [[99999], 2, "ab", 1.5, [True] * 3])
 def test_indices_choose_among_the_images(says, indices):
     part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
-    with says(IndexError):
+    with says(IndexError, varies=r"(?<=others: ).*(?=\. Pass)"):  # numpy's own words
         part.take(indices)
 
 
 def test_a_task_is_made_of_parts(says):
     array, part = GOOD.astype(np.uint8), Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
-    for parts, name in [((array,) * 3, "train"), ((part, part, array), "test")]:
-        with says(TypeError):
-            Splits("own", *parts, ("a",))
+    with says(TypeError):
+        Splits("own", array, array, array, ("a",))
+    with says(TypeError):
+        Splits("own", part, part, array, ("a",))
 
 
-@pytest.mark.parametrize(
-    ("classes", "got"), [(10, "10"), ("0123456789", "'0123456789'"), (None, "None")]
-)
-def test_classes_have_names(classes, got):
+@pytest.mark.parametrize("classes", [10, "0123456789", None])
+def test_classes_have_names(says, classes):
     part = Split(GOOD.astype(np.uint8), np.zeros(2, np.int64))
-    with pytest.raises(
-        TypeError, match=rf"^classes must be the name of each class, .*; got {got}\. List them\.$"
-    ):
+    with says(TypeError):
         Splits("own", part, part, part, classes)
 
 
@@ -326,7 +309,7 @@ def test_capitals_do_not_hide_the_nearest_name(says):
         load_data("MNIST")
 
 
-#  The full size, with a small stand-in for what torchvision downloads ----------------------------------------------
+#  The full size, with a small stand-in for what torchvision downloads -----------------------------
 
 
 def write_idx(file: Path, array: np.ndarray) -> None:
@@ -373,8 +356,8 @@ class Web:
     arrays: _published.Originals
     downloads: int = 0
 
-    def download(self, dataset) -> None:
-        if not (dataset._check_exists if self.name == "mnist" else dataset._check_integrity)():
+    def download(self) -> None:
+        if not (self.folder / A_FILE[self.name]).exists():
             self.downloads += 1
             UNPACK[self.name](self.folder, *self.arrays)
 
@@ -403,7 +386,7 @@ def make_web(name: str, folder: Path, monkeypatch) -> Web:
     monkeypatch.setitem(SOURCES, name, dataclasses.replace(SOURCES[name], full=digest(*web.arrays)))
     monkeypatch.setattr(_published, "LOOT_PER_CLASS", 2)
     dataset = getattr(datasets, name.upper())
-    monkeypatch.setattr(dataset, "download", lambda self: web.download(self))
+    monkeypatch.setattr(dataset, "download", lambda self: web.download())
     if name == "cifar10":
         unpack_cifar10(folder / "published", *web.arrays)
         md5 = {
@@ -448,16 +431,14 @@ def assert_is_published(web: Web, data: Splits) -> None:
 
 def test_full_is_fetched_into_a_new_folder_once_and_kept(web):
     assert_is_published(web, load_data(web.name, "full"))
-    shutil.rmtree(
-        web.folder / Path(A_FILE[web.name]).parts[0]
-    )  # from now on the .npz alone must do
+    shutil.rmtree(web.folder / Path(A_FILE[web.name]).parts[0])  # the .npz alone must do
     assert_is_published(web, load_data(web.name, "full"))
     assert web.downloads == 1
     assert web.files() == [f"{web.name}.npz"]
 
 
-def test_full_arrays_are_read_only(says, web):
-    with says(ValueError):
+def test_full_arrays_are_read_only(web):
+    with pytest.raises(ValueError):  # noqa: PT011
         load_data(web.name, "full").test.pixels[0] = 0
 
 
@@ -469,9 +450,8 @@ def test_full_arrays_are_read_only(says, web):
         lambda file: file.write_bytes(b"<html>not found</html>"),
         change_one_value,
         lambda file: np.savez(file, x_train=np.zeros((3, 4, 4, 1), np.uint8)),
-        lambda file: np.savez(
-            file, **dict.fromkeys(_published.KEYS, np.array([None]))
-        ),  # would have to be unpickled
+        # would have to be unpickled
+        lambda file: np.savez(file, **dict.fromkeys(_published.KEYS, np.array([None]))),
         lambda file: np.save(file.open("wb"), np.zeros(3)),
     ],
     ids=["cut short", "empty", "a web page", "changed", "other keys", "pickled", "npy"],
@@ -480,11 +460,9 @@ def test_full_arrays_are_read_only(says, web):
 def test_damaged_npz_is_removed_and_fetched_again(says, web, damage):
     load_data(web.name, "full")
     damage(web.npz)
-    with says(UserWarning) as warned:
+    with says(UserWarning, varies=VARIES) as warned:
         data = load_data(web.name, "full")
-    assert Path(warned[0].filename) == Path(
-        __file__
-    )  # it points at the line that asked for the data
+    assert Path(warned[0].filename) == Path(__file__)  # at the line that asked for the data
     assert_is_published(web, data)
     assert_is_published(web, load_data(web.name, "full"))  # and is whole again: no second warning
 
@@ -492,7 +470,7 @@ def test_damaged_npz_is_removed_and_fetched_again(says, web, damage):
 def test_damaged_npz_is_not_used_even_without_a_network(says, tmp_path, monkeypatch, no_network):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
     (tmp_path / "mnist.npz").write_bytes(b"half")
-    with says(UserWarning), pytest.raises(ConnectionError):
+    with says(UserWarning, varies=VARIES), pytest.raises(ConnectionError):
         load_data("mnist", "full")
     assert list(tmp_path.rglob("*.*")) == []
 
@@ -504,7 +482,7 @@ def test_damaged_npz_is_not_used_even_without_a_network(says, tmp_path, monkeypa
 def test_damaged_raw_file_is_noticed_and_fetched_once_more(says, web, damage):
     UNPACK[web.name](web.folder, *web.arrays)
     damage(web.folder / A_FILE[web.name])
-    with says(UserWarning):
+    with says(UserWarning, varies=VARIES):
         data = load_data(web.name, "full")
     assert_is_published(web, data)
     assert web.downloads == 1
@@ -519,7 +497,7 @@ def test_good_raw_files_need_no_download(web):
 def test_wrong_bytes_from_the_server_are_never_used(says, web):
     x_train, *others = web.arrays
     web.arrays = (x_train[::-1].copy(), *others)
-    with says(ConnectionError):
+    with says(ConnectionError, varies=VARIES):
         load_data(web.name, "full")
     assert web.files() == []
 
@@ -529,18 +507,13 @@ def test_without_a_network_one_sentence_and_nothing_broken_left(
     says, name, tmp_path, monkeypatch, no_network
 ):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
-    half = (
-        tmp_path
-        / {"mnist": "MNIST/raw/train-images-idx3-ubyte.gz", "cifar10": "cifar-10-python.tar.gz"}[
-            name
-        ]
-    )
+    archives = {"mnist": f"{A_FILE['mnist']}.gz", "cifar10": "cifar-10-python.tar.gz"}
+    half = tmp_path / archives[name]
     half.parent.mkdir(parents=True, exist_ok=True)
     half.write_bytes(gzip.compress(bytes(100))[:10])  # an earlier download broke off here
-    with says(ConnectionError) as error:
+    with says(ConnectionError, varies=VARIES) as error:
         load_data(name, "full")
     assert "\n" not in str(error.value)
-    assert "the network is down" in str(error.value)
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
@@ -550,7 +523,7 @@ def test_full_disk_costs_the_cache_but_not_the_data(says, web, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(np, "savez", savez)
-    with says(UserWarning):
+    with says(UserWarning, varies=VARIES):
         data = load_data(web.name, "full")
     assert_is_published(web, data)
     assert not [file for file in web.files() if "npz" in file]
@@ -582,7 +555,7 @@ def test_the_folder_is_the_users_cache_unless_told_otherwise(tmp_path, monkeypat
     assert "wmlearn" in _published.data_folder().parts
 
 
-#  The full size as published (needs $WMLEARN_DATA) -----------------------------------------------------------------
+#  The full size as published (needs $WMLEARN_DATA) ------------------------------------------------
 
 
 @pytest.fixture(scope="module", params=NAMES)
@@ -634,7 +607,7 @@ def test_the_tool_writes_the_same_picture_twice_and_it_reads_back(make_mini, tmp
     ]
     assert written[0] == written[1]
     card = {"labels": make_mini.rows(labels), "sha256": digest(pixels, labels)}
-    assert np.array_equal(_shipped._read_part(file, card, (3, 32, 32))[0], pixels)
+    assert np.array_equal(_shipped.read_part(file, card, (3, 32, 32))[0], pixels)
 
 
 def test_the_tool_refuses_an_image_that_is_there_twice(says, make_mini):
@@ -643,15 +616,15 @@ def test_the_tool_refuses_an_image_that_is_there_twice(says, make_mini):
         make_mini.check_no_duplicates("own", {"train": (None, pixels, None)})
 
 
-#  Augmentation -----------------------------------------------------------------------------------------------------
+#  Augmentation ------------------------------------------------------------------------------------
 
 
-def test_a_varied_part_shows_its_images_as_they_are():
+def test_a_varied_part_shows_its_images_as_they_are(says):
     part = wm.load_data("mnist").train
     varied = part.varied(lambda image: image * 0)
     assert np.array_equal(varied.pixels, part.pixels)
-    assert repr(varied) == "Split(6,000 images, 1x28x28, varied in training)"
-    assert repr(part) == "Split(6,000 images, 1x28x28)"
+    says(repr(varied))
+    assert part.vary is None
     assert varied.take([3, 1]).vary is varied.vary
 
 

@@ -21,6 +21,14 @@ CARD = {"name": "toy", "inputs": [INPUT], "outputs": [LABELS]}
 
 Reply = Callable[["Handler"], None]
 
+STUCK = threading.Event()  # set when a service begins an answer that never ends
+
+
+def some_images(n: int, seed: int = 0, shape: tuple[int, int, int] = (1, 2, 2)) -> np.ndarray:
+    """Return images of whole 255ths: they survive the journey exactly."""
+    rng = np.random.RandomState(seed)
+    return (rng.randint(0, 256, (n, *shape)) / 255).astype(np.float32)
+
 
 def brightest(images: np.ndarray) -> np.ndarray:
     """The oracle: the place of an image's brightest pixel."""
@@ -84,6 +92,7 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
         except (OSError, ValueError):
             self.rfile.close()
+        self.server.hung_up.set()
 
 
 class FaultyService(ThreadingHTTPServer):
@@ -101,6 +110,7 @@ class FaultyService(ThreadingHTTPServer):
         self.paths: list[str] = []
         self.tokens: list[str | None] = []  # what came as "Authorization" with each request
         self.over = threading.Event()
+        self.hung_up = threading.Event()  # when a client has closed its connection
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v2/models/toy"
 
     def __enter__(self) -> FaultyService:
@@ -137,6 +147,7 @@ def text(body: bytes) -> Reply:
 
 def silent(handler: Handler) -> None:
     """Never answer."""
+    STUCK.set()
     handler.server.over.wait(5)
     handler.close_connection = True
 
@@ -165,12 +176,15 @@ def send_a_hundredth(handler: Handler) -> None:
 
 
 def drip(first: bytes) -> Reply:
-    """Send one byte now and then, so that no single read ever times out."""
+    """Send one byte now and then, for five seconds: no single read ever times out."""
 
     def reply(handler: Handler) -> None:
         handler.wfile.write(first)
-        while not handler.server.over.wait(0.05):
-            handler.wfile.write(b"x")
+        STUCK.set()
+        for _ in range(100):
+            if not handler.server.over.wait(0.05):
+                handler.wfile.write(b"x")
+        handler.close_connection = True
 
     return reply
 

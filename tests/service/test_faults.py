@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 from faulty_service import (
@@ -42,8 +40,8 @@ SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, TRIGGERS.l
 @pytest.fixture(autouse=True)
 def small_requests(monkeypatch):
     """Four images a request, and no pause before a question is asked again."""
-    monkeypatch.setattr(_protocol, "_QUESTION_BYTES", 1000 + 16 * 4)
-    monkeypatch.setattr(_transport, "_sleep", lambda seconds: None)
+    monkeypatch.setattr(_protocol, "QUESTION_BYTES", 1000 + 16 * 4)
+    monkeypatch.setattr(_transport, "sleep", lambda seconds: None)
 
 
 def knows(handler):
@@ -57,100 +55,69 @@ def logits(handler):
 
 LOST, SENSELESS, FINAL = 5, 2, 1  # how often it is asked before it is given up
 FAULTS = {
-    "time-out": (silent, FINAL, {"timeout": 2, "retries": 0}, "no complete answer came within 2 s"),
-    "one byte now and then": (
-        drip(b"HTTP/1.1 200 OK\r\n"),
-        FINAL,
-        {"timeout": 2, "retries": 0},
-        "no complete answer",
-    ),
-    "reset": (reset, LOST, {}, "the connection broke off"),
-    "reset in the middle of an answer": (reset_midway, LOST, {}, "the connection broke off"),
-    "closed in the middle of an answer": (closed_midway, LOST, {}, "the connection broke off"),
-    "429": (status(429), LOST, {}, "status 429"),
-    "429 with Retry-After": (status(429, Retry_After="7"), LOST, {}, "status 429"),
-    "500": (status(500), LOST, {}, "status 500"),
-    "503": (status(503), LOST, {}, "status 503"),
-    "400": (status(400), FINAL, {}, "refused with status 400"),
-    "truncated JSON": (
-        text(b'{"outputs": [{"name": "labels", "data": [1, 2'),
-        SENSELESS,
-        {},
-        "is not JSON",
-    ),
-    "wrong JSON": (
-        text(b'{"predictions": [1, 2, 3, 0]}'),
-        SENSELESS,
-        {},
-        "holds no output 'labels'",
-    ),
-    "HTML": (text(b"<html>Welcome to the hotel's network</html>"), SENSELESS, {}, "is not JSON"),
-    "not HTTP": (garbage, SENSELESS, {}, "is not HTTP"),
-    "one label too few": (
-        with_data([1, 2, 3]),
-        SENSELESS,
-        {},
-        "must answer 4 labels, and answered 3",
-    ),
-    "one label too many": (
-        with_data([1, 2, 3, 0, 1]),
-        SENSELESS,
-        {},
-        "must answer 4 labels, and answered 5",
-    ),
-    "labels as strings": (
-        with_data(["1", "2", "3", "0"]),
-        SENSELESS,
-        {},
-        "whole numbers, and answered text",
-    ),
-    "logits for labels": (logits, SENSELESS, {}, "whole numbers, and answered fractions"),
-    "an answer without end": (endless, SENSELESS, {}, "is larger than"),
+    "time-out": (silent, FINAL),
+    "one byte now and then": (drip(b"HTTP/1.1 200 OK\r\n"), FINAL),
+    "reset": (reset, LOST),
+    "reset in the middle of an answer": (reset_midway, LOST),
+    "closed in the middle of an answer": (closed_midway, LOST),
+    "429": (status(429), LOST),
+    "429 with Retry-After": (status(429, Retry_After="7"), LOST),
+    "500": (status(500), LOST),
+    "503": (status(503), LOST),
+    "400": (status(400), FINAL),
+    "truncated JSON": (text(b'{"outputs": [{"name": "labels", "data": [1, 2'), SENSELESS),
+    "wrong JSON": (text(b'{"predictions": [1, 2, 3, 0]}'), SENSELESS),
+    "HTML": (text(b"<html>Welcome to the hotel's network</html>"), SENSELESS),
+    "not HTTP": (garbage, SENSELESS),
+    "one label too few": (with_data([1, 2, 3]), SENSELESS),
+    "one label too many": (with_data([1, 2, 3, 0, 1]), SENSELESS),
+    "labels as strings": (with_data(["1", "2", "3", "0"]), SENSELESS),
+    "logits for labels": (logits, SENSELESS),
+    "an answer without end": (endless, SENSELESS),
 }
+SLOW = ("time-out", "one byte now and then")
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_batch_that_gets_no_answer_is_counted_and_told(name, monkeypatch):
-    """The third of six requests fails for good: its two questions are misses, and everybody is
-    told.
-    """
-    monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
-    fault, tries, options, reason = FAULTS[name]
-    start = time.monotonic()
+def test_a_batch_that_gets_no_answer_is_counted_and_told(says, name, monkeypatch, cut_when_stuck):
+    """The third of six requests fails for good: its two questions are misses."""
+    monkeypatch.setattr(_transport, "ANSWER_BYTES", 3_000_000)
+    fault, tries = FAULTS[name]
+    options = {"retries": 0} if name in SLOW else {}
     with FaultyService(knows, knows, *[fault] * tries, *[knows] * 3) as service:
         with wm.RemoteModel(service.url, **options) as suspect:
             verdict = wm.verify(suspect, TRIGGERS)
         assert service.asked == [4] * (5 + tries)
-    assert time.monotonic() - start < 60
     assert np.flatnonzero(verdict.unanswered).tolist() == [4, 5]
-    assert (verdict.k, verdict.n, verdict.answers.n_unreachable, verdict.decision) == (
-        10,
-        12,
-        4,
-        "found",
-    )
+    assert (verdict.k, verdict.n, verdict.decision) == (10, 12, "found")
+    assert verdict.answers.n_unreachable == 4
     assert (suspect.queries, suspect.n_unreachable, suspect.refused) == (24, 4, 0)
-    assert (
-        "24 images asked, 4 without an answer. 2 of 12 questions went unanswered"
-        in verdict.explain()
-    )
-    assert "2 unanswered" in repr(verdict)
-    assert [fault for fault in suspect.faults if reason in fault] == suspect.faults != []
+    assert len(suspect.faults) == 1
+    says(suspect.faults[0])
+
+
+def test_a_verdict_says_what_is_missing(says):
+    with FaultyService(knows, knows, status(400), *[knows] * 3) as service:
+        verdict = wm.verify(wm.RemoteModel(service.url), TRIGGERS)
+    says(repr(verdict))
+    says(verdict.explain())
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_service_that_does_nothing_else_is_an_error_and_no_verdict(says, name, monkeypatch):
-    monkeypatch.setattr(_transport, "_ANSWER_BYTES", 3_000_000)
-    fault, tries, options, _ = FAULTS[name]
-    options, least = ({**options, "timeout": 0.2}, 0) if options else ({}, tries)
+    monkeypatch.setattr(_transport, "ANSWER_BYTES", 3_000_000)
+    fault, tries = FAULTS[name]
+    options, least = {}, tries
+    if name in SLOW:  # on a busy machine not even a request may come through so fast
+        options, least = {"retries": 0, "timeout": 0.2}, 0
     with FaultyService(*[fault] * 40) as service, wm.RemoteModel(service.url, **options) as suspect:
         with says((ConnectionError, ValueError)) as caught:
             wm.verify(suspect, TRIGGERS)
-        assert str(caught.value).count("\n") == 0
+        assert "\n" not in str(caught.value)
         assert least <= len(service.asked) <= 6 * tries
 
 
-def test_a_token_refused_in_the_middle_keeps_what_was_bought():
+def test_a_token_refused_in_the_middle_keeps_what_was_bought(says):
     with (
         FaultyService(knows, knows, status(401), knows) as service,
         wm.RemoteModel(service.url, token="t") as suspect,
@@ -158,7 +125,7 @@ def test_a_token_refused_in_the_middle_keeps_what_was_bought():
         verdict = wm.verify(suspect, TRIGGERS)
         assert service.asked == [4, 4, 4]  # the other questions were not even shown
     assert (verdict.k, int(verdict.unanswered.sum()), verdict.answers.n_unreachable) == (4, 8, 16)
-    assert "8 of 12 questions went unanswered and count as misses" in verdict.explain()
+    says(verdict.explain())
 
 
 def test_a_token_refused_from_the_start_is_an_error(says):

@@ -1,14 +1,9 @@
-"""The full data sets: fetched once through torchvision, checked, and kept as one .npz in the user's
-folder.
-"""
-
-from __future__ import annotations
+"""The full data sets: fetched once through torchvision, checked, and kept as one .npz each."""
 
 import contextlib
 import os
 import warnings
-import zipfile
-import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,32 +11,24 @@ import numpy.typing as npt
 
 from wmlearn._random import stable_rng
 from wmlearn._types import Pixels
-from wmlearn.data._sources import SOURCES, digest, expect, short
+from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
 
 KEYS = ("x_train", "x_test", "y_train", "y_test")  # the digest takes them in this order
 LOOT_PER_CLASS = 1000
 
-Originals = tuple[
-    Pixels, Pixels, Pixels, Pixels
-]  # uint8: images (n, h, w, c) twice, labels (n,) twice
+Originals = tuple[Pixels, Pixels, Pixels, Pixels]  # images (n, h, w, c) twice, labels (n,) twice
 Positions = npt.NDArray[np.intp]
 
-_BROKEN = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    EOFError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+
+def read(name: str) -> list[Stored]:
+    """Return the images and labels of train, loot and test."""
+    x_train, x_test, y_train, y_test = originals(name)
+    train, loot = owner_and_thief(y_train)
+    return [(x_train[train], y_train[train]), (x_train[loot], y_train[loot]), (x_test, y_test)]
 
 
 def originals(name: str) -> Originals:
-    """Return x_train, x_test, y_train, y_test as published: from the user's folder, or fetched into
-    it.
-    """
+    """Return x_train, x_test, y_train, y_test as published, from the user's folder if they can."""
     folder = data_folder()
     path = folder / f"{name}.npz"
     arrays = _read_npz(name, path)
@@ -52,24 +39,22 @@ def originals(name: str) -> Originals:
 
 
 def data_folder() -> Path:
-    """Return where the full data sets are kept: `$WMLEARN_DATA`, or else the user's cache folder."""
+    """Return where the full data sets are kept: `$WMLEARN_DATA`, or else the user's cache."""
     import platformdirs
 
     chosen = os.environ.get("WMLEARN_DATA")
-    return (
-        Path(chosen).expanduser()
-        if chosen
-        else platformdirs.user_cache_path("wmlearn", appauthor=False)
-    )
+    if chosen:
+        return Path(chosen).expanduser()
+    return platformdirs.user_cache_path("wmlearn", appauthor=False)
 
 
-def owner_and_thief(labels: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
+def owner_and_thief(labels: Pixels) -> tuple[Positions, Positions]:
     """Return which of the published training images are `train` and which are `loot`."""
     loot = draw(labels, LOOT_PER_CLASS, seed=0)
     return np.setdiff1d(np.arange(len(labels)), loot), loot
 
 
-def draw(labels: npt.NDArray[np.uint8], per_class: int, seed: int) -> Positions:
+def draw(labels: Pixels, per_class: int, seed: int) -> Positions:
     """Return the positions, in ascending order, of equally many images of every class, drawn at
     random.
 
@@ -79,9 +64,9 @@ def draw(labels: npt.NDArray[np.uint8], per_class: int, seed: int) -> Positions:
     array([4, 5])
     """
     rng = stable_rng(seed)
-    chosen = [
-        rng.permutation(np.flatnonzero(labels == label))[:per_class] for label in np.unique(labels)
-    ]
+    chosen: list[Positions] = []
+    for label in np.unique(labels):
+        chosen.append(rng.permutation(np.flatnonzero(labels == label))[:per_class])
     return np.sort(np.concatenate(chosen))
 
 
@@ -89,11 +74,11 @@ def _read_npz(name: str, path: Path) -> Originals | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with _as_os_error(), np.load(path, allow_pickle=False) as file:
             return _checked(name, *(file[key] for key in KEYS))
-    except _BROKEN as error:
+    except OSError as error:
         _warn(
-            f"{path} should hold the full {name} but is damaged or another file ({short(error)}); "
+            f"{path} should hold the full {name} but is damaged or another file ({error}); "
             "it is removed and fetched again."
         )
         _remove(path)
@@ -101,9 +86,7 @@ def _read_npz(name: str, path: Path) -> Originals | None:
 
 
 def _fetch(name: str, folder: Path) -> Originals:
-    """Read what torchvision left in the folder; if that is damaged, or if there is nothing,
-    download it afresh.
-    """
+    """Read what torchvision left in the folder; if that is nothing, or damaged, download it."""
     source = SOURCES[name]
     if any(folder.glob(source.unpacked)):
         try:
@@ -111,8 +94,7 @@ def _fetch(name: str, folder: Path) -> Originals:
         except OSError as error:
             _warn(
                 f"The {name} files that torchvision keeps in {folder} are damaged or incomplete "
-                f"({error}); "
-                "they are removed and fetched again."
+                f"({error}); they are removed and fetched again."
             )
             _remove(*folder.glob(source.unpacked))
     try:
@@ -121,53 +103,57 @@ def _fetch(name: str, folder: Path) -> Originals:
         _remove(*folder.glob(source.unpacked), *folder.glob(source.archives))
         raise ConnectionError(
             f"The full {name} should have been fetched into {folder}, but this came instead: "
-            f"{error}; check the "
-            "connection and the disk, set WMLEARN_DATA to a folder that has the data, or use the "
-            "mini size, which "
-            "needs no download."
+            f"{error}; check the connection and the disk, set WMLEARN_DATA to a folder that has "
+            "the data, or use the mini size, which needs no download."
         ) from error
 
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
-    """Return the four arrays as torchvision reads them; whatever goes wrong on the way becomes an
-    OSError.
-    """
+    """Return the four arrays as torchvision reads them, or raise an OSError."""
     try:
         from torchvision import datasets
     except ImportError as error:
         raise ImportError(
             'size="full" needs torchvision to fetch it; install that, or use size="mini".'
         ) from error
-    try:
-        make = getattr(datasets, name.upper())
-        parts = [make(folder, train=train, download=download) for train in (True, False)]
-        images = [np.asarray(part.data) for part in parts]
-        labels = [np.asarray(part.targets).astype(np.uint8) for part in parts]
+    images, labels = [], []
+    with _as_os_error():
+        for train in (True, False):
+            part = getattr(datasets, name.upper())(folder, train=train, download=download)
+            images.append(np.asarray(part.data))
+            labels.append(np.asarray(part.targets).astype(np.uint8))
         return _checked(name, *images, *labels)
+
+
+@contextlib.contextmanager
+def _as_os_error() -> Iterator[None]:
+    """Turn all that says "no data" into an OSError: urllib, zipfile, pickle and torch raise a dozen
+    kinds.
+    """
+    try:
+        yield
     except MemoryError:  # says nothing about the files
         raise
-    except (
-        Exception
-    ) as error:  # urllib, tarfile, gzip, pickle and torch raise a dozen kinds; all mean "no data"
+    except Exception as error:
         raise OSError(short(error)) from error
 
 
-def _checked(name: str, *arrays: npt.NDArray[np.uint8]) -> Originals:
+def _checked(name: str, *arrays: Pixels) -> Originals:
     """Return the arrays if they are the published bytes, images as (n, h, w, c)."""
-    source = SOURCES[name]
-    expect(digest(*arrays), source.full)
-    c, h, w = source.shape
+    expect(digest(*arrays), SOURCES[name].full)
+    c, h, w = SOURCES[name].shape
     x_train, x_test, y_train, y_test = arrays
     return x_train.reshape(-1, h, w, c), x_test.reshape(-1, h, w, c), y_train, y_test
 
 
 def _keep(arrays: Originals, path: Path) -> None:
-    """Write the .npz under another name first, so that a file of the right name is always whole."""
+    """Write the .npz under another name first, so a file of the right name is always whole."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
-            np.savez(file, **dict(zip(KEYS, arrays)))
+            # numpy's types take every name for that of an option
+            np.savez(file, **dict(zip(KEYS, arrays)))  # type: ignore[arg-type]
         os.replace(part, path)
     except OSError as error:
         _warn(

@@ -1,8 +1,4 @@
-"""The mini data sets: one PNG for each part, a hundred images to the row, and a description in
-JSON.
-"""
-
-from __future__ import annotations
+"""The mini data sets: a PNG of each part, a hundred images to the row, and a JSON description."""
 
 import hashlib
 import json
@@ -14,13 +10,11 @@ import numpy as np
 
 from wmlearn._checks import file_error
 from wmlearn._types import Pixels
-from wmlearn.data._sources import SOURCES, digest, expect, short
+from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
 
 FOLDER = Path(__file__).parent / "_files"
 PARTS = ("train", "loot", "test")
 ACROSS = 100  # images in one row of a picture
-
-Stored = tuple[Pixels, Pixels]  # images (n, h, w, c) and labels (n,), both uint8
 
 
 def read(name: str) -> list[Stored]:
@@ -32,23 +26,19 @@ def read(name: str) -> list[Stored]:
         expect(card_digest(card), SOURCES[name].mini)
         for part in PARTS:
             path = FOLDER / f"{name}-{part}.png"
-            parts.append(_read_part(path, card["parts"][part], SOURCES[name].shape))
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        zlib.error,
-    ) as error:  # SyntaxError is Pillow's word for a broken PNG
+            parts.append(read_part(path, card["parts"][part], SOURCES[name].shape))
+    # SyntaxError is Pillow's word for a broken PNG.
+    except (OSError, ValueError, SyntaxError, zlib.error) as error:
         raise file_error(
             error,
             f"{path} should be the file that wmlearn ships, but it is missing or damaged "
-            f"({short(error)}); "
-            "reinstall it with: pip install --force-reinstall --no-deps wmlearn",
+            f"({short(error)}); reinstall it with: pip install --force-reinstall --no-deps wmlearn",
         ) from error
     return parts
 
 
-def _read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> Stored:
+def read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> Stored:
+    """Return the images and labels of one part, compared with its SHA-256."""
     from PIL import Image
 
     c, h, w = shape
@@ -61,15 +51,13 @@ def _read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) ->
 
 
 def mosaic(tiles: Pixels) -> Pixels:
-    """Return images (rows, columns, c, h, w) laid side by side as one image (c, rows * h, columns *
-    w).
-    """
+    """Return images (rows, columns, c, h, w) side by side, as one (c, rows * h, columns * w)."""
     rows, columns, c, h, w = tiles.shape
     return tiles.transpose(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
 
 
 def card_digest(card: dict[str, Any]) -> str:
-    """Return the SHA-256 of a description by its content: git may change a file's line ends, and
-    that is no damage.
+    """Return the SHA-256 of a description's content: git may change line ends, and that is no
+    damage.
     """
     return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()

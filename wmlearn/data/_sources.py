@@ -2,13 +2,15 @@
 the right bytes.
 """
 
-from __future__ import annotations
-
 import hashlib
 import textwrap
 from dataclasses import dataclass
 
 import numpy as np
+
+from wmlearn._types import Pixels
+
+Stored = tuple[Pixels, Pixels]  # images (n, h, w, c) and labels (n,), both uint8
 
 
 @dataclass(frozen=True)
@@ -19,14 +21,13 @@ class Source:
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    # SHA-256 of the shipped description, which in turn holds the SHA-256 of every shipped part
-    mini: str
+    mini: str  # SHA-256 of the shipped description, which holds that of every shipped part
     full: str  # SHA-256 of x_train, x_test, y_train, y_test
-    unpacked: (
-        str  # the files torchvision reads; it checks those of MNIST for nothing but being there
-    )
+    unpacked: str  # the files torchvision reads; of MNIST's it checks only that they exist
     archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
 
+
+_CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 
 SOURCES = {
     "mnist": Source(
@@ -38,18 +39,7 @@ SOURCES = {
         archives="MNIST/raw/*.gz",
     ),
     "cifar10": Source(
-        classes=(
-            "airplane",
-            "automobile",
-            "bird",
-            "cat",
-            "deer",
-            "dog",
-            "frog",
-            "horse",
-            "ship",
-            "truck",
-        ),
+        classes=tuple(_CIFAR10.split()),
         shape=(3, 32, 32),
         mini="93424d79cba6457660e3bea2927225cf7abb42d09e96fe7b3a733e11fcf4d687",
         full="795f1793d7b8f8883c578442a02455d2469d49685325e98ea0621b15f4a88d69",
@@ -63,7 +53,7 @@ def digest(*arrays: np.ndarray) -> str:
     """Return the SHA-256 over the bytes of all the arrays, one after the other."""
     total = hashlib.sha256()
     for array in arrays:
-        total.update(np.ascontiguousarray(array).ravel().view(np.uint8))
+        total.update(array.tobytes())
     return total.hexdigest()
 
 

@@ -1,5 +1,4 @@
-"""The data: real images in three parts, for the owner (`train`), the thief (`loot`) and the judge
-(`test`).
+"""The data: images in three parts, for the owner (`train`), the thief (`loot`), the judge (`test`).
 
 Two sizes. `mini` ships inside the package and needs no download; `full` is the whole published data
 set, fetched once. Every file is compared with a SHA-256 before it is used. Where the images come
@@ -28,7 +27,7 @@ from wmlearn._checks import (
 from wmlearn._display import html_table, picture, plural
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data import _published, _shipped
-from wmlearn.data._sources import SOURCES
+from wmlearn.data._sources import SOURCES, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,26 +72,21 @@ class Split:
         object.__setattr__(self, "pixels", check_pixels(self.pixels))
         labels = as_array(self.labels, "labels must be int64, shape (n,)")
         if labels.dtype != np.int64:
-            raise TypeError(
-                f"labels must be int64, shape (n,); got {labels.dtype}. Convert: "
-                "labels.astype('int64')."
-            )
-        if labels.shape != (len(self.pixels),):
-            raise ValueError(
-                f"labels must be one for each of {plural(len(self), 'image')}; got shape "
-                f"{labels.shape}."
-            )
+            hint = "Convert: labels.astype('int64')."
+            raise TypeError(f"labels must be int64, shape (n,); got {labels.dtype}. {hint}")
+        if labels.shape != (len(self),):
+            images = plural(len(self), "image")
+            raise ValueError(f"labels must be one for each of {images}; got shape {labels.shape}.")
         if (labels < 0).any():
             raise ValueError(
-                f"labels must be class numbers, counted from 0; got {labels.min()}. Leave its "
-                "image out."
+                f"labels must be class numbers, counted from 0; got {labels.min()}. "
+                "Leave its image out."
             )
         object.__setattr__(self, "labels", labels)
 
     @classmethod
     def from_images(cls, images: Images, labels: Labels, classes: int) -> Split:
-        """Return your own images as a part, each value rounded to the nearest of the 256 levels k /
-        255.
+        """Return your own images as a part, each value rounded to the nearest of 256 levels.
 
         Parameters
         ----------
@@ -113,7 +107,7 @@ class Split:
     @property
     def images(self) -> Images:
         """The images as float32 in [0, 1], shape (n, c, h, w); a new array at each call."""
-        return self.pixels / np.float32(255)
+        return np.divide(self.pixels, 255, dtype=np.float32)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -121,25 +115,23 @@ class Split:
         return self.pixels.shape[1:]
 
     def take(self, indices: Any) -> Split:
-        """Return the chosen images, in the order asked for; whatever indexes a numpy axis will do."""
+        """Return the chosen images, in the order asked for; take what indexes a numpy axis."""
         try:
             chosen = np.atleast_1d(np.arange(len(self))[indices])
         except IndexError as error:
             raise IndexError(
                 f"indices must choose among the {plural(len(self), 'image')} counted from 0; got "
-                f"others: {error}. "
-                "Pass positions, a slice or a mask."
+                f"others: {error}. Pass positions, a slice or a mask."
             ) from None
         return Split(self.pixels[chosen], self.labels[chosen], self.vary)
 
     def varied(self, vary: Vary) -> Split:
-        """Return the same images, to be changed a little each time a network is trained on them
-        (augmentation).
+        """Return the same images, to be changed a little in each training on them (augmentation).
 
         Parameters
         ----------
         vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those
-            of `torchvision.transforms.v2` are made for this. Whoever only looks, asks or measures
+            of `torchvision.transforms.v2` are made for this. Anyone who looks, asks or measures
             gets the image as it is
 
         Examples
@@ -206,9 +198,7 @@ class Splits:
         return self.train.shape
 
     def varied(self, vary: Vary) -> Splits:
-        """Return the same task, its training images changed a little each time they are shown: see
-        `Split.varied`.
-        """
+        """Return the same task, its training images changed a little: see `Split.varied`."""
         return replace(self, train=self.train.varied(vary))
 
     def to_frame(self) -> pd.DataFrame:
@@ -222,7 +212,7 @@ class Splits:
         return pd.DataFrame(counts, index=pd.Index(self.classes, name="class"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the first ten training images of each class, one class a row, and return the Axes."""
+        """Draw the first ten training images of each class, a class per row; return the Axes."""
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -234,20 +224,21 @@ class Splits:
             row[: len(examples)] = examples
         ax.imshow(picture(_shipped.mosaic(grid)), cmap="gray", vmin=0, vmax=255)
         ax.set_yticks(np.arange(len(self.classes)) * h + h / 2, self.classes)
-        ax.set_xticks([])
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set_title(f"{self.name}: ten training images of each class")
+        ax.set(xticks=[], title=f"{self.name}: ten training images of each class")
         return ax
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(getattr(self, part)):,} {part}" for part in _shipped.PARTS)
-        return f"Splits({self.name!r}, {self.size}: {parts}, {len(self.classes)} classes, {_times(self.shape)})"
+        size, classes = _times(self.shape), len(self.classes)
+        return f"Splits({self.name!r}, {self.size}: {parts}, {classes} classes, {size})"
 
     def _repr_html_(self) -> str:
+        loot = plural(len(self.loot), "image")
         rows = {
             "train": f"{plural(len(self.train), 'image')}, for the owner",
-            "loot": f"{plural(len(self.loot), 'image')}, for the thief; the owner never trains on them",
+            "loot": f"{loot}, for the thief; the owner never trains on them",
             "test": f"{plural(len(self.test), 'image')}, to judge both",
             "classes": ", ".join(self.classes),
             "one image": f"{_times(self.shape)} (channels, height, width)",
@@ -256,8 +247,7 @@ class Splits:
 
 
 def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
-    """Return a data set in three parts: `train` for the owner, `loot` for the thief, `test` to
-    judge both.
+    """Return a data set: `train` for the owner, `loot` for the thief, `test` to judge both.
 
     Parameters
     ----------
@@ -291,32 +281,24 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
     """
     check_choice(name, "name", SOURCES)
     check_choice(size, "size", ("mini", "full"))
-    return _mini(name) if size == "mini" else _full(name)
+    return _mini(name) if size == "mini" else _splits(name, size, _published.read(name))
 
 
 @functools.cache
 def _mini(name: str) -> Splits:
-    parts = [_part(*stored) for stored in _shipped.read(name)]
-    return Splits(name, *parts, SOURCES[name].classes, "mini")
+    return _splits(name, "mini", _shipped.read(name))
 
 
-def _full(name: str) -> Splits:
-    x_train, x_test, y_train, y_test = _published.originals(name)
-    train, loot = _published.owner_and_thief(y_train)
-    parts = (
-        _part(x_train[train], y_train[train]),
-        _part(x_train[loot], y_train[loot]),
-        _part(x_test, y_test),
-    )
-    return Splits(name, *parts, SOURCES[name].classes, "full")
-
-
-def _part(pixels: Pixels, labels: Pixels) -> Split:
-    """Return stored images (n, h, w, c) and labels as a part that nobody can write into."""
-    split = Split(pixels.transpose(0, 3, 1, 2), labels.astype(np.int64))
-    split.pixels.setflags(write=False)
-    split.labels.setflags(write=False)
-    return split
+def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
+    """Return stored images (n, h, w, c) and labels as parts that nobody can write into."""
+    parts: list[Split] = []
+    for pixels, labels in stored:
+        part = Split(pixels.transpose(0, 3, 1, 2), labels.astype(np.int64))
+        part.pixels.setflags(write=False)
+        part.labels.setflags(write=False)
+        parts.append(part)
+    train, loot, test = parts
+    return Splits(name, train, loot, test, SOURCES[name].classes, size)
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -1,5 +1,6 @@
-from ._app import Request, ServiceOptions
+from ._app import Request
 from .blackbox import BlackBox
+from .options import ServiceOptions
 from .remote import RemoteModel
 from .server import Service, serve
 

@@ -1,29 +1,50 @@
-"""The Open Inference Protocol (KServe v2), the client's side: what is asked, and what the answers
-mean.
+"""The Open Inference Protocol (KServe v2), the client's side: what is asked, what answers mean.
+
+Kept by hand: the clients that others publish, tritonclient and kserve, bring gevent or Kubernetes.
 
 Source: "Open Inference Protocol", KServe, version 2,
 https://github.com/kserve/open-inference-protocol
 """
 
-from __future__ import annotations
-
 import json
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from wmlearn._types import Images, Labels
-from wmlearn.service._transport import Fault
 
-_QUESTION_BYTES = 4_000_000
+Kind = Literal["transient", "invalid", "refused", "unauthorized"]
+
+QUESTION_BYTES = 4_000_000
 _WIDTH = {"UINT8": 4, "FP32": 24}  # most bytes that one number and its comma take in JSON
 _WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 _REAL = ("FP16", "FP32", "FP64", "BF16")
+_HIGHEST = np.finfo(np.float32).max
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
+
+
+@dataclass(eq=False)
+class Fault(Exception):
+    """Why no valid answer came.
+
+    Parameters
+    ----------
+    reason : half a sentence, to follow "but"
+    kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more),
+        "refused" (final) or "unauthorized" (final for every further question too: the token)
+    wait : seconds the service wants us to wait, if it said so
+    """
+
+    reason: str
+    kind: Kind = "invalid"
+    wait: float | None = None
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True)
@@ -42,49 +63,60 @@ def read_card(answer: Any) -> ModelCard:
     """Read a model's metadata; raise a `Fault` if an image classifier cannot be asked by it."""
     inputs, outputs = _tensors(answer, "inputs"), _tensors(answer, "outputs")
     if len(inputs) != 1:
-        raise Fault(f"its metadata must list one input, and list {len(inputs)}", "invalid")
-    datatype, shape = inputs[0]["datatype"], inputs[0]["shape"]
+        raise Fault(f"its metadata must list one input, and list {len(inputs)}")
+    name, datatype, shape = inputs[0]
     if datatype not in _WIDTH:
-        raise Fault(
-            f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}", "invalid"
-        )
+        raise Fault(f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}")
     if len(shape) != 4:
-        raise Fault(
-            f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}", "invalid"
-        )
-    labels = [tensor for tensor in outputs if tensor["datatype"] in _WHOLE]
-    scores = [
-        tensor for tensor in outputs if tensor["datatype"] in _REAL and len(tensor["shape"]) == 2
-    ]
-    if not (labels or scores):
-        raise Fault(
-            "its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])",
-            "invalid",
-        )
-    names = [found[0]["name"] if found else None for found in (labels, scores)]
-    return ModelCard(
-        inputs[0]["name"],
-        datatype,
-        tuple(shape),
-        *names,
-        classes=scores[0]["shape"][1] if scores else -1,
-    )
+        raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}")
+    labels = scores = None
+    classes = -1
+    for output, kind, axes in reversed(outputs):  # of several the first one counts
+        if kind in _WHOLE:
+            labels = output
+        if kind in _REAL and len(axes) == 2:
+            scores, classes = output, axes[1]
+    if labels is None and scores is None:
+        raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])")
+    return ModelCard(name, datatype, tuple(shape), labels, scores, classes)
+
+
+def _tensors(answer: Any, which: str) -> list[tuple[str, str, list[int]]]:
+    """Return name, datatype and shape of the inputs or the outputs in a model's metadata."""
+    described = answer.get(which) if isinstance(answer, dict) else None
+    if not isinstance(described, list):
+        raise Fault(f"its metadata hold no list of {which}")
+    tensors = []
+    for each in described:
+        match each:
+            case {"name": str(name), "datatype": str(datatype), "shape": list(shape)} if all(
+                type(axis) is int for axis in shape
+            ):
+                tensors.append((name, datatype, shape))
+            case _:
+                raise Fault(
+                    f"its metadata must give name, datatype and shape of each of its {which}"
+                )
+    return tensors
 
 
 def check_shape(card: ModelCard, image: tuple[int, ...]) -> None:
     """Raise ValueError if the service takes images of another shape (c, h, w)."""
-    if any(wanted not in (-1, got) for wanted, got in zip(card.shape[1:], image)):
+    wanted = card.shape[1:]
+    if any(axis not in (-1, got) for axis, got in zip(wanted, image)):
         raise ValueError(
-            f"the service takes images of shape (n, {', '.join(map(str, card.shape[1:]))}); got "
-            "(n, "
+            f"the service takes images of shape (n, {', '.join(map(str, wanted))}); got (n, "
             f"{', '.join(map(str, image))}). Ask it with images of the data it was trained on."
         )
 
 
 def batch_size(card: ModelCard, image: tuple[int, ...]) -> int:
     """Return how many images of shape (c, h, w) fit into one question of 4 MB, at least one."""
-    fitting = max((_QUESTION_BYTES - 1000) // max(math.prod(image) * _WIDTH[card.datatype], 1), 1)
-    return min(fitting, card.shape[0]) if card.shape[0] > 0 else fitting
+    most = card.shape[0]
+    fitting = (QUESTION_BYTES - 1000) // max(math.prod(image) * _WIDTH[card.datatype], 1)
+    if most > 0:
+        fitting = min(fitting, most)
+    return max(fitting, 1)
 
 
 def write_question(card: ModelCard, images: Images) -> bytes:
@@ -100,75 +132,57 @@ def write_question(card: ModelCard, images: Images) -> bytes:
 
 
 def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
-    """Read `count` labels, or the highest of each image's scores; raise a `Fault` if they are not
-    there.
-    """
+    """Read `count` labels, or the highest of each image's scores; raise a `Fault` without them."""
+    labels: Labels
     if card.labels is None:
-        return read_scores(card, answer, count).argmax(axis=1).astype(np.int64)
-    values = _numbers(answer, card.labels, count, "i")
-    if values.size != count:
-        raise Fault(f"it must answer {count} labels, and answered {values.size}", "invalid")
-    return values.reshape(count).astype(np.int64)
+        labels = read_scores(card, answer, count).argmax(axis=1)
+    else:
+        labels = _numbers(answer, card.labels, count, "i")
+    if labels.size != count:
+        raise Fault(f"it must answer {count} labels, and answered {labels.size}")
+    return labels.reshape(count).astype(np.int64)
 
 
 def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
-    """Read one score for each class, shape (count, classes); raise a `Fault` if they are not there."""
+    """Read one score for each class, shape (count, classes); raise a `Fault` without them."""
     values = _numbers(answer, card.scores, count, "if")
     classes = card.classes if card.classes > 0 else max(values.size // count, 1)
     if values.size != count * classes or (values.ndim > 1 and len(values) != count):
         raise Fault(
-            f"it must answer {count} times {classes} scores, and answered {values.size} numbers",
-            "invalid",
+            f"it must answer {count} times {classes} scores, and answered {values.size} numbers"
         )
-    with np.errstate(over="ignore"):
-        if not np.isfinite(values.astype(np.float32)).all():
-            raise Fault("its scores hold NaN or infinity", "invalid")
+    if not (abs(values) <= _HIGHEST).all():  # so written, NaN is refused too
+        raise Fault("its scores hold NaN or infinity")
     return values.reshape(count, classes)
 
 
 def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarray:
     """Return the numbers of one output: whole ones if `kinds`, numpy's letters, has no "f"."""
-    outputs = answer.get("outputs") if isinstance(answer, dict) else None
-    named = (
-        [t for t in outputs if isinstance(t, dict) and t.get("name") == name]
-        if isinstance(outputs, list)
-        else []
-    )
-    if len(named) != 1:
-        raise Fault(f"its answer holds no output {name!r:.40}", "invalid")
+    output = _output(answer, name)
     try:
-        values = np.asarray(named[0].get("data"))
+        values = np.asarray(output.get("data"))
     except ValueError:
-        raise Fault("its answer is a list of lists of unequal length", "invalid") from None
+        raise Fault("its answer is a list of lists of unequal length") from None
     wanted = "scores" if "f" in kinds else "whole numbers"
     if values.dtype.kind not in kinds:
-        raise Fault(
-            f"it must answer {wanted}, and answered {_WORDS.get(values.dtype.kind, 'no numbers')}",
-            "invalid",
-        )
-    shape = named[0].get("shape")
+        got = _WORDS.get(values.dtype.kind, "no numbers")
+        raise Fault(f"it must answer {wanted}, and answered {got}")
+    shape = output.get("shape")
     if isinstance(shape, list) and shape[:1] != [count]:
-        raise Fault(
-            f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}",
-            "invalid",
-        )
+        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}")
     return values
 
 
-def _tensors(answer: Any, which: str) -> list[dict[str, Any]]:
-    """Return the descriptions of the inputs or outputs in a model's metadata."""
-    tensors = answer.get(which) if isinstance(answer, dict) else None
-    if not isinstance(tensors, list):
-        raise Fault(f"its metadata hold no list of {which}", "invalid")
-    for tensor in tensors:
-        fields = tensor if isinstance(tensor, dict) else {}
-        shape = fields.get("shape")
-        texts = isinstance(fields.get("name"), str) and isinstance(fields.get("datatype"), str)
-        if not texts or not isinstance(shape, list) or not all(type(axis) is int for axis in shape):
-            raise Fault(
-                f"its metadata must give name, datatype and shape of each of its {which}", "invalid"
-            )
-    return tensors
+def _output(answer: Any, name: str | None) -> dict[str, Any]:
+    """Return the one output of a name."""
+    match answer:
+        case {"outputs": list(outputs)}:
+            named = [
+                each for each in outputs if isinstance(each, dict) and each.get("name") == name
+            ]
+            if len(named) == 1:
+                return named[0]
+    raise Fault(f"its answer holds no output {name!r:.40}")
 
 
 def model_address(url: Any) -> tuple[str, str]:
@@ -192,3 +206,19 @@ def model_address(url: Any) -> tuple[str, str]:
     if not name:
         raise ValueError(f"{example}; got {url!r}. Add /v2/models/ and the model's name.")
     return address, name[1]
+
+
+def check_token(token: Any, name: str = "token") -> str | None:
+    """Return a bearer token that can stand in a header, or say what is wrong with it without
+    showing it.
+    """
+    if token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)):
+        return token
+    kind: type[Exception] = TypeError
+    got = f"a {type(token).__name__}"
+    if isinstance(token, str):
+        kind, got = ValueError, "text that is not"
+    raise kind(
+        f"{name} must be text of ASCII letters, digits and signs, without spaces; got {got}. "
+        "Try secrets.token_urlsafe(), or leave it out for none."
+    )

@@ -25,11 +25,9 @@ class Metered:
     """Counts the images asked, and refuses those beyond the budget."""
 
     def __init__(self, budget: int | None) -> None:
-        self.budget = (
-            None
-            if budget is None
-            else check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
-        )
+        if budget is not None:
+            budget = check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
+        self.budget = budget
         self.queries = 0
         self.refused = 0
         self._lock = threading.Lock()  # one caller at a time: the counts stay exact
@@ -67,7 +65,7 @@ class BlackBox(Metered):
     Examples
     --------
     >>> from torch import nn
-    >>> suspect = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels themselves
+    >>> suspect = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels
     >>> suspect(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([ 0,  1, -1])
     >>> suspect
@@ -88,8 +86,7 @@ class BlackBox(Metered):
         ----------
         images : float array of shape (n, c, h, w), in [0, 1]
         """
-        granted, labels, _ = self._predict(images)
-        return np.concatenate([labels, np.full(len(images) - granted, -1, dtype=np.int64)])
+        return self._predict(images)[0]
 
     def scores(self, images: Images) -> np.ndarray:
         """Return the probability of each class, float32 (n, K); a row of NaN once the budget is
@@ -109,15 +106,19 @@ class BlackBox(Metered):
                 "expected scores; this box gives labels only. Make it by BlackBox(model, "
                 "scores=True)."
             )
-        granted, _, scores = self._predict(images)
-        return np.pad(scores, ((0, len(images) - granted), (0, 0)), constant_values=np.nan)
+        return self._predict(images)[1]
 
-    def _predict(self, images: Images) -> tuple[int, Labels, np.ndarray]:
-        """Return how many images the budget grants, and their labels and probabilities."""
+    def _predict(self, images: Images) -> tuple[Labels, np.ndarray]:
+        """Return labels and probabilities, -1 and NaN for what the budget does not grant."""
         images = check_images(images, shape=getattr(self.model, "input_shape", None))
         with self._lock:
             granted = self._grant(len(images))
-            return granted, *predict(self.model, images[:granted])
+            labels, scores = predict(self.model, images[:granted])
+        rest = (0, len(images) - granted)
+        return (
+            np.pad(labels, rest, constant_values=-1),
+            np.pad(scores, (rest, (0, 0)), constant_values=np.nan),
+        )
 
     def __repr__(self) -> str:
         return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'image')} asked)"

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,13 +15,8 @@ from wmlearn._checks import check_count, check_images, check_number
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.service import _protocol
-from wmlearn.service._protocol import ModelCard
-from wmlearn.service._transport import Fault, Transport
+from wmlearn.service._protocol import Fault, ModelCard, check_token
 from wmlearn.service.blackbox import Metered
-
-if TYPE_CHECKING:
-    pass
-
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
@@ -77,16 +72,16 @@ class RemoteModel(Metered):
         budget: int | None = None,
         token: str | None = None,
     ) -> None:
+        from wmlearn.service._transport import Transport
+
         super().__init__(budget)
         self.url, self.name = _protocol.model_address(url)
         self.n_unreachable = 0
         self.faults: list[str] = []
         self.retries = check_count(retries, "retries", low=0, high=20)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        self._transport = Transport(self.url, seconds=seconds, retries=self.retries, token=token)
-        weakref.finalize(
-            self, self._transport.close
-        )  # the connection of a forgotten box is closed too
+        self._transport = Transport(self.url, seconds, self.retries, check_token(token))
+        weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?
 
@@ -129,42 +124,44 @@ class RemoteModel(Metered):
                 f"expected scores; {self.url} gives labels only. Call the box itself: box(images)."
             )
         pieces = self._answers(images, _protocol.read_scores)
-        classes = pieces[0][1].shape[1] if pieces else max(card.classes, 0)
+        classes = max(self._describe().classes, 0)  # by now known, if anything was answered
         scores = np.full((len(images), classes), np.nan, dtype=np.float32)
         for place, found in pieces:
             scores[place] = found
         return scores
 
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
-        """Ask batch by batch, and return what was answered, each piece with its place among the
-        images.
-        """
+        """Ask batch by batch, and return each piece answered with its place among the images."""
         pieces: list[tuple[slice, np.ndarray]] = []
-        if not len(images):
+        count, image = len(images), images.shape[1:]
+        if not count:
             return pieces
+        fault: Fault | None = None
         with self._lock:
-            card, fault = self._describe(), None
-            _protocol.check_shape(card, images.shape[1:])
-            size = _protocol.batch_size(card, images.shape[1:])
-            with self._bar(len(images), size) as bar:
-                for start in range(0, len(images), size):
-                    stop = start + self._grant(min(size, len(images) - start))
+            card = self._describe()
+            _protocol.check_shape(card, image)
+            size = _protocol.batch_size(card, image)
+            with self._bar(count, size) as bar:
+                for start in range(0, count, size):
+                    granted = self._grant(min(size, count - start))
+                    place = slice(start, start + granted)
                     try:
-                        if stop > start:
-                            pieces.append((slice(start, stop), self._ask(images[start:stop], read)))
+                        if granted:
+                            pieces.append((place, self._ask(images[place], read)))
                     except Fault as caught:
-                        fault, unauthorized = caught, caught.kind == "unauthorized"
-                        missed = stop - start + unauthorized * max(len(images) - start - size, 0)
+                        fault, missed = caught, granted
+                        final = fault.kind == "unauthorized"
+                        if final:  # it would refuse the others too, and need not see them
+                            missed += max(count - start - size, 0)
                         self.n_unreachable += missed
-                        self.faults.append(
-                            f"{plural(missed, 'image')} got no valid answer: {fault.reason}."
-                        )
-                        if unauthorized:  # it would refuse the others too, and need not see them
+                        batch = plural(missed, "image")
+                        self.faults.append(f"{batch} got no valid answer: {fault.reason}.")
+                        if final:
                             break
-                    bar.update(stop - start)
-            if fault is not None and not (
-                pieces if fault.kind == "unauthorized" else self._answered
-            ):
+                    bar.update(granted)
+            if fault is None or pieces:
+                return pieces
+            if fault.kind == "unauthorized" or not self._answered:
                 raise self._transport.failure(fault)
         return pieces
 
@@ -172,26 +169,17 @@ class RemoteModel(Metered):
         """Return a progress bar that appears if several requests take more than a second."""
         from tqdm.auto import tqdm
 
-        elsewhere = (
-            threading.current_thread() is not threading.main_thread()
-        )  # it would appear in some other cell
+        # From another thread it would appear in some other cell.
+        elsewhere = threading.current_thread() is not threading.main_thread()
         hidden = count <= size or elsewhere or bool(os.environ.get("TQDM_DISABLE"))
-        return tqdm(
-            total=count,
-            desc=f"asking {self.name}",
-            unit="image",
-            leave=False,
-            delay=1,
-            disable=hidden,
-        )
+        title = f"asking {self.name}"
+        return tqdm(total=count, desc=title, unit="image", leave=False, delay=1, disable=hidden)
 
     def _describe(self) -> ModelCard:
         """Return the model's description, fetched at first use."""
         if self._card is None:
             try:
-                self._card = self._transport.retry(
-                    lambda: _protocol.read_card(self._transport.fetch(self.url))
-                )
+                self._card = self._transport.ask(_protocol.read_card)
             except Fault as fault:
                 raise self._transport.failure(fault) from None
         return self._card
@@ -200,9 +188,7 @@ class RemoteModel(Metered):
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         card = self._describe()
         question = _protocol.write_question(card, images)
-        found = self._transport.retry(
-            lambda: read(card, self._transport.fetch(self.url + "/infer", question), len(images))
-        )
+        found = self._transport.ask(lambda answer: read(card, answer, len(images)), question)
         self._answered = True
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])

@@ -4,7 +4,6 @@ told otherwise.
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import copy
 import errno
@@ -14,19 +13,19 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
-from wmlearn.service._app import Request, ServiceOptions, application
+from wmlearn.service.options import ServiceOptions
 from wmlearn.training._inference import check_model, predict
 
 if TYPE_CHECKING:
     import uvicorn
-    from starlette.applications import Starlette
     from torch import nn
+
+    from wmlearn.service._app import Request
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
 _running: dict[str, Service] = {}
@@ -44,10 +43,16 @@ class Service:
     queries : images answered so far
     """
 
-    def __init__(self, name: str, url: str, log: list[Request]) -> None:
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        log: list[Request],
+        server: uvicorn.Server,
+        thread: threading.Thread,
+    ) -> None:
         self.name, self.url, self._log = name, url, log
-        self._server: uvicorn.Server | None = None
-        self._thread: threading.Thread | None = None
+        self._server, self._thread = server, thread
 
     @property
     def log(self) -> list[Request]:
@@ -63,9 +68,8 @@ class Service:
         """Stop answering and free the port; stopping twice does no harm."""
         if _running.get(self.name) is self:
             del _running[self.name]
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join(_PATIENCE)
+        self._server.should_exit = True
+        self._thread.join(_PATIENCE)
 
     def __enter__(self) -> Service:
         return self
@@ -74,28 +78,8 @@ class Service:
         self.stop()
 
     def __repr__(self) -> str:
-        state = "running" if self._thread is not None and self._thread.is_alive() else "stopped"
+        state = "running" if self._thread.is_alive() else "stopped"
         return f"Service({self.name!r}, {state})"
-
-    def _start(self, app: Starlette, listener: socket.socket) -> None:
-        """Run the server in a thread with an event loop of its own, and wait until it answers."""
-        self._server = _server(app)
-        serving = self._server.serve(sockets=[listener])
-        self._thread = threading.Thread(
-            target=asyncio.run, args=(serving,), name=f"service {self.name}", daemon=True
-        )
-        _running[self.name] = self
-        self._thread.start()
-        deadline = time.monotonic() + _PATIENCE
-        while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
-                self.stop()
-                listener.close()
-                raise RuntimeError(
-                    f"expected service {self.name!r} to start within {_PATIENCE:g} s; it did not. "
-                    "Try again."
-                )
-            time.sleep(0.002)
 
 
 def serve(
@@ -156,15 +140,18 @@ def serve(
         )
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
     check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
+
+    from wmlearn.service import _app
+
     log: list[Request] = []
-    app = application(
-        name, shape, functools.partial(predict, copy.deepcopy(model).eval()), log, options
-    )
+    answer = functools.partial(predict, copy.deepcopy(model).eval())
+    server = _app.web_server(_app.application(name, shape, answer, log, options))
     if name in _running:
         _running[name].stop()
     listener = _listen(host, port)
-    service = Service(name, _address(listener, name), log)
-    service._start(app, listener)
+    url = _address(listener, name)
+    service = Service(name, url, log, server, _thread(server, listener, name))
+    _running[name] = service
     return service
 
 
@@ -172,6 +159,23 @@ def serve(
 def _stop_all() -> None:
     for service in list(_running.values()):
         service.stop()
+
+
+def _thread(server: uvicorn.Server, listener: socket.socket, name: str) -> threading.Thread:
+    """Run a server in a thread with an event loop of its own, and wait until it answers."""
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.name = f"service {name}"
+    thread.start()
+    deadline = time.monotonic() + _PATIENCE
+    while not server.started:
+        if not thread.is_alive() or time.monotonic() > deadline:
+            server.should_exit = True
+            listener.close()
+            raise RuntimeError(
+                f"expected service {name!r} to start within {_PATIENCE:g} s; it did not. Try again."
+            )
+        time.sleep(0.002)
+    return thread
 
 
 def _check_name(name: str) -> None:
@@ -187,16 +191,20 @@ def _check_name(name: str) -> None:
 
 def _input_shape(model: nn.Module) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
-    shape = getattr(model, "input_shape", None)
-    axes = tuple(shape) if isinstance(shape, Sequence) else ()
-    if len(axes) != 3 or not all(isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes):
-        raise ValueError(
-            "model must have an attribute input_shape, the shape (c, h, w) of one image; "
-            f"got {axes if axes and not isinstance(shape, str) else shown(shape)}. "
-            "Set it: model.input_shape = (1, 28, 28)."
-        )
-    channels, height, width = map(int, axes)
-    return channels, height, width
+    match getattr(model, "input_shape", None):
+        case [_, _, _] as axes if all(
+            isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes
+        ):
+            channels, height, width = map(int, axes)
+            return channels, height, width
+        case [_, *_] as axes:
+            got = str(tuple(axes))
+        case shape:
+            got = shown(shape)
+    raise ValueError(
+        "model must have an attribute input_shape, the shape (c, h, w) of one image; "
+        f"got {got}. Set it: model.input_shape = (1, 28, 28)."
+    )
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -205,10 +213,8 @@ def _listen(host: str, port: int) -> socket.socket:
     # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only on
     # sockets that name it; on others each answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":
-        listener.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # a port just freed may be taken again
+    if os.name == "posix":  # a port just freed may be taken again
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
         listener.listen()
@@ -217,12 +223,9 @@ def _listen(host: str, port: int) -> socket.socket:
         # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
         unknown = isinstance(error, socket.gaierror)
         reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
-        elsewhere = unknown or error.errno == errno.EADDRNOTAVAIL
-        hint = (
-            "Leave host out, or pass an address of this machine."
-            if elsewhere
-            else "Stop what holds the port, or pass port=0 to take a free one."
-        )
+        hint = "Stop what holds the port, or pass port=0 to take a free one."
+        if unknown or error.errno == errno.EADDRNOTAVAIL:
+            hint = "Leave host out, or pass an address of this machine."
         raise OSError(
             f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}"
         ) from None
@@ -233,30 +236,6 @@ def _address(listener: socket.socket, name: str) -> str:
     """Return the model's address; a service that listens everywhere is reached on the loopback."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2/models/{name}"
-
-
-def _server(app: Starlette) -> uvicorn.Server:
-    """Return a uvicorn server that leaves the process alone: its logging, its signals, its event
-    loop.
-    """
-    import logging
-
-    import uvicorn
-
-    logger = logging.getLogger("uvicorn")
-    if not logger.handlers:
-        logger.addHandler(
-            logging.NullHandler()
-        )  # else Python prints the warnings of a logger that nobody set up
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        timeout_graceful_shutdown=2,
-    )
-    return uvicorn.Server(config)
+    if ":" in host:
+        host = f"[{host}]"
+    return f"http://{host}:{port}/v2/models/{name}"
