@@ -20,14 +20,19 @@ from wmlearn.training.schedule import Schedule
 HISTORY = History((Epoch(1, 2.0, 0.5), Epoch(2, 1.0, 0.75)))
 
 
-def test_reprs_are_one_line():
-    fitted = Fitted(torch.nn.Identity(), HISTORY)
-    assert repr(HISTORY) == "History(2 epochs)"
-    assert repr(History(HISTORY.epochs[:1], stopped=True)) == "History(1 epoch, stopped early)"
-    assert repr(fitted) == "Fitted(History(2 epochs), task accuracy 75.0 %)"
-    assert (
-        repr(Fitted(torch.nn.Identity(), History((Epoch(1, 2.0),)))) == "Fitted(History(1 epoch))"
-    )
+def test_reprs_are_one_line(says):
+    network = torch.nn.Identity()
+    says(repr(HISTORY))
+    says(repr(History(HISTORY.epochs[:1], stopped=True)))
+    says(repr(Fitted(network, HISTORY)))
+    says(repr(Fitted(network, History((Epoch(1, 2.0),)))))
+
+
+def test_the_last_record_is_what_is_known_in_the_end():
+    assert HISTORY.last == HISTORY.epochs[1]
+    assert Fitted(torch.nn.Identity(), HISTORY).task_accuracy == 0.75
+    nothing = History((), stopped=True).last
+    assert all(map(math.isnan, nothing[1:]))
 
 
 def test_to_frame_by_hand():
@@ -58,7 +63,7 @@ def test_plot_draws_the_loss_where_nothing_was_measured():
     assert isinstance(History((), stopped=True).plot(), Axes)
 
 
-#  The learning rate ------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- the learning rate
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_after_the_cycle_a_tenth(done):
 
 
 def test_one_cycle_has_the_shape_of_torchs():
-    steps, peak = 10_001, 3e-3
+    steps, peak = 2_001, 3e-3
     optimizer = torch.optim.AdamW([torch.zeros(1)])
     theirs = torch.optim.lr_scheduler.OneCycleLR(optimizer, peak, total_steps=steps, pct_start=0.2)
     rates = []
@@ -94,43 +99,33 @@ def test_one_cycle_has_the_shape_of_torchs():
         rates.append(theirs.get_last_lr()[0])
         optimizer.step()
         theirs.step()
-    ours = np.array(
-        [Schedule(epochs=10, max_lr=peak)(10 * i / (steps - 1)) for i in range(steps - 1)]
-    )
+    schedule = Schedule(epochs=10, max_lr=peak)
+    ours = np.array([schedule(10 * i / (steps - 1)) for i in range(steps - 1)])
     theirs_at, rise = np.array(rates), (steps - 1) // 5
     assert abs(int(ours.argmax()) - int(theirs_at.argmax())) <= 2
     assert ours[0] == pytest.approx(theirs_at[0])
     assert (np.diff(ours[:rise]) > 0).all()
     assert (np.diff(ours[rise + 1 :]) < 0).all()
     assert np.abs(ours[rise:] - theirs_at[rise:]).max() < 0.002 * peak  # both fall along a cosine
-    assert (
-        np.abs(ours[:rise] - theirs_at[:rise]).max() < 0.11 * peak
-    )  # ours rises in a line, theirs in a wave
+    # Ours rises in a line, theirs in a wave.
+    assert np.abs(ours[:rise] - theirs_at[:rise]).max() < 0.11 * peak
 
 
 @pytest.mark.parametrize(
-    ("settings", "error", "message"),
+    ("settings", "error"),
     [
-        ({"epochs": 0}, ValueError, "epochs must be at least 1; got 0."),
-        ({"epochs": 2.0}, TypeError, "epochs must be a whole number at least 1; got 2.0. Write 2."),
-        (
-            {"epochs": "8"},
-            TypeError,
-            "epochs must be a whole number at least 1; got '8'. Write it without quotes: 8.",
-        ),
-        ({"max_lr": 0}, ValueError, "max_lr must be above 0 and below 10; got 0."),
-        ({"max_lr": -0.1}, ValueError, "max_lr must be above 0 and below 10; got -0.1."),
-        ({"max_lr": 10}, ValueError, "max_lr must be above 0 and below 10; got 10."),
-        ({"max_lr": float("nan")}, ValueError, "max_lr must be above 0 and below 10; got nan."),
-        ({"batch_size": 0}, ValueError, "batch_size must be at least 1; got 0."),
-        (
-            {"max_lr": "fast"},
-            TypeError,
-            "max_lr must be a number above 0 and below 10; got 'fast'.",
-        ),
+        ({"epochs": 0}, ValueError),
+        ({"epochs": 2.0}, TypeError),
+        ({"epochs": "8"}, TypeError),
+        ({"max_lr": 0}, ValueError),
+        ({"max_lr": -0.1}, ValueError),
+        ({"max_lr": 10}, ValueError),
+        ({"max_lr": float("nan")}, ValueError),
+        ({"max_lr": "fast"}, TypeError),
+        ({"batch_size": 0}, ValueError),
     ],
+    ids=repr,
 )
-def test_a_bad_schedule(settings, error, message):
-    with pytest.raises(error) as caught:
+def test_a_bad_schedule(says, settings, error):
+    with says(error):
         Schedule(**settings)
-    assert str(caught.value) == message

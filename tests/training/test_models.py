@@ -13,8 +13,7 @@ from wmlearn.data.splits import Split
 from wmlearn.training.models import Normalize
 
 SIZES = {
-    # filters x (inputs x 3 x 3 + 1), twice; (24 x quarter of the image + 1) x 64; (64 + 1) x 10:
-    # worked by hand
+    # Filters x (inputs x 3 x 3 + 1), twice; (24 x quarter of the image + 1) x 64; (64 + 1) x 10.
     "mnist": 12 * 10 + 24 * (12 * 9 + 1) + (24 * 7 * 7 + 1) * 64 + 65 * 10,
     "cifar10": 12 * 28 + 24 * (12 * 9 + 1) + (24 * 8 * 8 + 1) * 64 + 65 * 10,
 }
@@ -72,7 +71,8 @@ def test_normalisation_is_stored_but_not_trained(data):
 
 
 def test_normalise_by_hand():
-    layer = Normalize(torch.tensor([0.5, 0.25]), torch.tensor([0.5, 0.125]))
+    mean, std = torch.tensor([[0.5, 0.25], [0.5, 0.125]]).view(2, 1, 2, 1, 1)
+    layer = Normalize(mean, std)
     assert layer(torch.ones(1, 2, 1, 1)).flatten().tolist() == [1.0, 6.0]
 
 
@@ -115,7 +115,6 @@ def test_width_is_the_number_of_filters():
 )
 def test_a_bad_width(says, width, error):
     for make in (wm.small_cnn, wm.training.deep_cnn):
-        message = rf"^width must be .*from 1 to 1024 \(filters of the first convolution\); got {width!r}\."
         with says(error):
             make(wm.load_data("mnist"), width=width)
 

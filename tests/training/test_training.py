@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from tqdm.auto import tqdm
 
 import wmlearn as wm
 from wmlearn._random import torch_generator
@@ -26,8 +27,8 @@ from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, accuracy, run, train
 from wmlearn.training.schedule import BATCH, Schedule
 
-SHORT = Schedule(epochs=3, max_lr=5e-3)
-
+SHORT = Schedule(epochs=3)
+ONCE = Schedule(epochs=1)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -49,6 +50,12 @@ def model(small) -> torch.nn.Module:
     return wm.small_cnn(small, seed=1)
 
 
+@pytest.fixture(scope="module")
+def fitted(model, small) -> Fitted:
+    """What three epochs make of the model; not to be changed."""
+    return wm.fit(model, small, schedule=SHORT)
+
+
 def weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
     return {name: tensor.clone() for name, tensor in model.state_dict().items()}
 
@@ -60,13 +67,13 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     )
 
 
-#  What one step does -----------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- what one step does
 
 
 def adamw_by_hand(
     model: torch.nn.Module, part: wm.data.Split, *, rate, seed: int
 ) -> list[torch.Tensor]:
-    """One epoch as in Loshchilov and Hutter (2019), algorithm 2, with torch for the gradients only."""
+    """One epoch as in Loshchilov and Hutter (2019), algorithm 2; torch gives the gradients."""
     x, y = torch.from_numpy(part.images), torch.tensor(part.labels)
     theta = [w.detach().clone().double() for w in model.parameters()]
     m, v = [torch.zeros_like(w) for w in theta], [torch.zeros_like(w) for w in theta]
@@ -95,8 +102,7 @@ def test_an_epoch_is_what_the_paper_says(small, images, lr):
     expected = adamw_by_hand(started, part, rate=rate, seed=4)
     list(islice(train(started, TensorData(part), rate=rate, seed=4), 1))
     for found, wanted in zip(started.parameters(), expected):
-        # Adam divides by |g|, so that the rounding of a gradient near 0 may become a step; hence
-        # not quite all
+        # Adam divides by |g|, so rounding of a gradient near 0 may become a step: hence not all.
         close = torch.isclose(found.double(), wanted, rtol=1e-5, atol=1e-6)
         assert close.double().mean() > 0.98
 
@@ -128,11 +134,11 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, 
     assert not torch.equal(first, second)
 
 
-#  The promise: it learns, it repeats, it changes nothing of the caller's -------------------------------------------
+# ---------------------------------------------------------------- the promise
 
 
 def test_it_learns(mnist):
-    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=Schedule(epochs=4))
+    fitted = wm.fit(wm.small_cnn(mnist), mnist, schedule=Schedule(epochs=2))
     assert fitted.task_accuracy >= 0.9
     assert fitted.task_accuracy == accuracy(fitted.model, mnist.test)
     losses = [epoch.loss for epoch in fitted.history.epochs]
@@ -142,7 +148,7 @@ def test_it_learns(mnist):
 def test_the_callers_model_and_generators_are_left_alone(small, model):
     before = weights(model)
     torch_before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
-    fitted = wm.fit(model, small, schedule=SHORT)
+    fitted = wm.fit(model, small, schedule=ONCE)
     assert fitted.model is not model
     assert all(torch.equal(before[name], now) for name, now in model.state_dict().items())
     assert all(w.grad is None for w in model.parameters())
@@ -151,13 +157,13 @@ def test_the_callers_model_and_generators_are_left_alone(small, model):
     assert np.array_equal(np.random.get_state()[1], numpy_before)
 
 
-def test_same_seed_same_weights(small, model):
-    first = wm.fit(model, small, schedule=SHORT, seed=5)
+def test_same_seed_same_weights(small, model, fitted):
     torch.rand(3)
-    again = wm.fit(model, small, schedule=SHORT, seed=5)
-    assert same(first.model, again.model)
-    assert first.history == again.history
-    assert not same(first.model, wm.fit(model, small, schedule=SHORT, seed=6).model)
+    again = wm.fit(model, small, schedule=SHORT)
+    assert same(fitted.model, again.model)
+    assert fitted.history == again.history
+    other = wm.fit(model, small, schedule=SHORT, seed=6, on_epoch=lambda _: True)
+    assert other.history.epochs[0].loss != fitted.history.epochs[0].loss
 
 
 class Dropping(torch.nn.Module):
@@ -172,9 +178,9 @@ class Dropping(torch.nn.Module):
 
 
 @pytest.mark.parametrize("wrap", [lambda m: m, Dropping], ids=["plain", "with dropout"])
-@pytest.mark.parametrize("bar", [True, False], ids=["bar", "no bar"])
-def test_watching_changes_nothing(small, model, monkeypatch, bar, wrap):
-    alone = wm.fit(wrap(model), small.train, schedule=SHORT)
+def test_watching_changes_nothing(small, model, monkeypatch, wrap):
+    two = Schedule(epochs=2)
+    alone = wm.fit(wrap(model), small.train, schedule=two)
     records: list[Epoch] = []
 
     def watch(epoch: Epoch) -> str:
@@ -184,36 +190,35 @@ def test_watching_changes_nothing(small, model, monkeypatch, bar, wrap):
         torch.manual_seed(99)  # and even seeds them
         return "a value that is not True"
 
-    monkeypatch.setattr(loop, "tqdm", functools.partial(loop.tqdm, disable=not bar))
-    watched = wm.fit(
-        wrap(model), small, schedule=SHORT, on_epoch=watch
-    )  # measured after each epoch, too
-    assert same(alone.model, watched.model)
-    assert [epoch.loss for epoch in alone.history.epochs] == [epoch.loss for epoch in records]
-    assert tuple(records) == watched.history.epochs
+    for bar in (True, False):
+        records.clear()
+        monkeypatch.setattr(loop, "tqdm", functools.partial(tqdm, disable=not bar))
+        # Measured after each epoch, too.
+        watched = wm.fit(wrap(model), small, schedule=two, on_epoch=watch)
+        assert same(alone.model, watched.model)
+        assert [epoch.loss for epoch in alone.history.epochs] == [epoch.loss for epoch in records]
+        assert tuple(records) == watched.history.epochs
 
 
 def test_dropout_does_draw(small, model):
     """Else the test above would prove nothing."""
-    first, other = (
-        wm.fit(Dropping(model), small.train, schedule=SHORT, seed=seed) for seed in (0, 1)
-    )
+    first = wm.fit(Dropping(model), small.train, schedule=ONCE, seed=0)
+    other = wm.fit(Dropping(model), small.train, schedule=ONCE, seed=1)
     assert first.history.epochs[0].loss != other.history.epochs[0].loss
-    assert not same(wm.fit(model, small.train, schedule=SHORT).model, first.model.inner)
+    assert not same(wm.fit(model, small.train, schedule=ONCE).model, first.model.inner)
 
 
-#  Stopping ---------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- stopping
 
 
-def test_on_epoch_may_end_it_and_keeps_the_model(small, model):
+def test_on_epoch_may_end_it_and_keeps_the_model(small, model, fitted):
     short = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: epoch.epoch == 2)
     assert short.history.stopped
     assert [epoch.epoch for epoch in short.history.epochs] == [1, 2]
     assert not short.model.training
     assert not same(short.model, model)
-    full = wm.fit(model, small, schedule=SHORT)
-    assert full.history.epochs[:2] == short.history.epochs
-    assert not full.history.stopped
+    assert fitted.history.epochs[:2] == short.history.epochs
+    assert not fitted.history.stopped
 
 
 def interrupt(epoch: Epoch) -> None:
@@ -225,8 +230,7 @@ def test_an_interrupt_between_epochs_loses_nothing(small, model):
     interrupted = wm.fit(model, small, schedule=SHORT, on_epoch=interrupt)
     stopped = wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: True)
     assert interrupted.history.epochs == stopped.history.epochs
-    assert interrupted.history.stopped
-    assert stopped.history.stopped
+    assert (interrupted.history.stopped, stopped.history.stopped) == (True, True)
     assert (interrupted.history.interrupted, stopped.history.interrupted) == (True, False)
     assert same(interrupted.model, stopped.model)
     assert torch.equal(torch.get_rng_state(), state)
@@ -235,7 +239,9 @@ def test_an_interrupt_between_epochs_loses_nothing(small, model):
 @pytest.mark.parametrize(
     ("at", "epochs"), [(2, 0), (5, 1)], ids=["in the first epoch", "in the second"]
 )
-def test_an_interrupt_amid_an_epoch_keeps_the_model_so_far(small, model, monkeypatch, at, epochs):
+def test_an_interrupt_amid_an_epoch_keeps_the_model_so_far(
+    says, small, model, monkeypatch, at, epochs
+):
     state, calls, original = torch.get_rng_state(), [], functional.cross_entropy
 
     def press_stop(scores, labels):
@@ -252,21 +258,21 @@ def test_an_interrupt_amid_an_epoch_keeps_the_model_so_far(small, model, monkeyp
     assert not fitted.model.training
     assert not same(fitted.model, model)
     assert torch.equal(torch.get_rng_state(), state)
-    plural = "" if epochs == 1 else "s"
-    assert repr(fitted).startswith(f"Fitted(History({epochs} epoch{plural}, stopped early)")
+    says(repr(fitted.history))
     assert math.isnan(fitted.task_accuracy) is (epochs == 0)
 
 
 def test_other_errors_are_not_swallowed(small, model):
     with pytest.raises(ZeroDivisionError):
-        wm.fit(model, small, schedule=SHORT, on_epoch=lambda epoch: 1 / 0)
+        wm.fit(model, small, schedule=ONCE, on_epoch=lambda epoch: 1 / 0)
 
 
-#  What is measured and shown ---------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- what is measured and shown
 
 
 def test_a_task_is_measured_a_part_is_not(small, model):
-    task, part = (wm.fit(model, data, schedule=Schedule(epochs=1)) for data in (small, small.train))
+    task = wm.fit(model, small, schedule=ONCE)
+    part = wm.fit(model, small.train, schedule=ONCE)
     assert same(task.model, part.model)
     assert task.task_accuracy == accuracy(task.model, small.test)
     assert math.isnan(part.task_accuracy)
@@ -281,7 +287,7 @@ def test_run_counts_and_measures_after_each_epoch():
     assert history.epochs[1][:3] == (2, 2.0, 0.5)
 
 
-#  The learning rate ------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- the learning rate
 
 
 def test_training_asks_for_the_rate_of_each_batch(small, model):
@@ -296,7 +302,7 @@ def test_training_asks_for_the_rate_of_each_batch(small, model):
     assert asked == pytest.approx([0, 256 / 700, 512 / 700, 1, 1 + 256 / 700, 1 + 512 / 700])
 
 
-#  Asking a model ---------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- asking a model
 
 
 @pytest.mark.parametrize("images", [1, 255, 256, 257, 1001])
@@ -309,7 +315,7 @@ def test_predict_is_a_plain_loop(mnist, images):
     found, scores = predict(model, pixels)
     assert (found.dtype, scores.dtype, scores.shape) == (np.int64, np.float32, (images, 10))
     assert found.tolist() == one_by_one
-    share = sum(int(a == b) for a, b in zip(one_by_one, mnist.train.labels)) / images
+    share = np.mean(np.array(one_by_one) == mnist.train.labels[:images])
     assert accuracy(model, mnist.train.take(slice(images))) == pytest.approx(share)
 
 
@@ -343,11 +349,13 @@ def test_pixels_and_images_are_answered_alike(small, model):
 
 
 def test_predict_of_nothing_is_nothing(small, model):
-    assert predict(model, small.test.pixels[:0])[0].shape == (0,)
+    labels, scores = predict(model, small.test.pixels[:0])
+    assert (labels.shape, scores.shape) == ((0,), (0, 0))
+    assert (labels.dtype, scores.dtype) == (np.int64, np.float32)
 
 
 def test_a_model_is_checked_once_where_it_enters(small, model):
-    """One image, asked about each part it must fit; then every batch is one to learn or to measure."""
+    """One image for each part it must fit; then every batch is one to learn or to measure."""
     sizes: list[int] = []
     counted = copy.deepcopy(model)
     counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
@@ -355,7 +363,7 @@ def test_a_model_is_checked_once_where_it_enters(small, model):
     assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
 
 
-#  Bad input --------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- bad input
 
 
 def test_bad_data_are_refused_in_a_sentence(says, small, model):
@@ -384,58 +392,27 @@ def test_what_holds_no_network_is_not_told_to_pass_one(says, small):
             wm.fit(thing, small)
 
 
-def test_fit_takes_a_task_or_a_part(small, model):
-    with pytest.raises(TypeError) as caught:
-        wm.fit(model, small.train.images)
-    assert str(caught.value) == (
-        "data must be a task in three parts (Splits) or images with their labels (a Split); got "
-        "ndarray. "
-        "Pass one, as wm.load_data('mnist') and its .train are."
-    )
-
-
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    "settings",
     [
-        ({"schedule": 3}, "schedule must be a Schedule, such as wm.Schedule(epochs=3); got 3."),
-        (
-            {"schedule": Schedule},
-            "schedule must be a Schedule, such as wm.Schedule(epochs=3); got the class Schedule.",
-        ),
-        (
-            {"schedule": None},
-            "schedule must be a Schedule, such as wm.Schedule(epochs=3); got None.",
-        ),
-        (
-            {"on_epoch": 3},
-            "on_epoch must be a function of one Epoch; got 3. Pass on_epoch=print, or none.",
-        ),
-        (
-            {"on_epoch": Epoch},
-            "on_epoch must be a function of one Epoch; got the class Epoch. Pass on_epoch=print,",
-        ),
-        (
-            {"seed": "a"},
-            (
-                "seed must be a whole number from 0 to 4294967295; got 'a'. Take a small one, such as "
-                "seed=0."
-            ),
-        ),
-        ({"seed": 1.5}, "seed must be a whole number from 0 to 4294967295; got 1.5. Take"),
-        (
-            {"seed": -1},
-            "seed must be from 0 to 4294967295; got -1. Take a small one, such as seed=0.",
-        ),
-        ({"seed": 2**40}, "seed must be from 0 to 4294967295; got 1099511627776. Take a small one"),
+        {"schedule": 3},
+        {"schedule": Schedule},
+        {"schedule": None},
+        {"on_epoch": 3},
+        {"on_epoch": Epoch},
+        {"seed": "a"},
+        {"seed": 1.5},
+        {"seed": -1},
+        {"seed": 2**40},
     ],
+    ids=str,
 )
-def test_a_bad_course_is_refused_before_anything_is_trained(
-    small, model, settings, message, monkeypatch
+def test_a_bad_schedule_is_refused_before_anything_is_trained(
+    says, small, model, settings, monkeypatch
 ):
-    monkeypatch.setattr(loop, "train", None)
-    with pytest.raises((TypeError, ValueError)) as caught:
+    monkeypatch.setattr(torch.optim, "AdamW", None)
+    with says((TypeError, ValueError)):
         wm.fit(model, small, **settings)
-    assert str(caught.value).startswith(message)
 
 
 def test_every_training_checks_on_epoch_before_its_first_epoch(says):
@@ -444,56 +421,36 @@ def test_every_training_checks_on_epoch_before_its_first_epoch(says):
 
 
 def test_the_largest_seed_trains_for_more_than_an_epoch(small, model):
-    part = small.train.take(slice(20))
-    assert (
-        len(
-            list(
-                islice(train(copy.deepcopy(model), TensorData(part), rate=SHORT, seed=2**32 - 1), 2)
-            )
-        )
-        == 2
-    )
+    data = TensorData(small.train.take(slice(20)))
+    steps = train(copy.deepcopy(model), data, rate=SHORT, seed=2**32 - 1)
+    assert len(list(islice(steps, 2))) == 2
 
 
-#  Networks of one's own --------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- networks of one's own
 
 
 def own(*layers: torch.nn.Module) -> torch.nn.Module:
     return torch.nn.Sequential(torch.nn.Flatten(), *layers)
 
 
+NARROW, SHAPELESS = own(torch.nn.Linear(784, 5)), torch.nn.Identity()
+OTHER_INPUT, OTHER_LAYER = torch.nn.LSTM(28, 28), own(torch.nn.Linear(100, 10))
+
+
 @pytest.mark.parametrize(
-    ("network", "message"),
+    ("network", "torchs_words"),
     [
-        (
-            own(torch.nn.Linear(784, 5)),
-            "model must give one image scores of shape (1, 10) or wider, for {} have labels up to "
-            "9; got (1, 5). "
-            "End it with a linear layer of 10 outputs.",
-        ),
-        (
-            torch.nn.Identity(),
-            "model must return scores of shape (1, classes) for 1 image; got (1, 1, 28, 28). End",
-        ),
-        (
-            torch.nn.LSTM(28, 28),
-            "model must take images of shape (n, 1, 28, 28); LSTM failed on them: ",
-        ),
-        (
-            own(torch.nn.Linear(100, 10)),
-            "model must take images of shape (n, 1, 28, 28); Sequential failed on them: ",
-        ),
+        (NARROW, None),
+        (SHAPELESS, None),
+        (OTHER_INPUT, r"(?<=failed on them: ).+(?=\. Check)"),
+        (OTHER_LAYER, r"(?<=failed on them: ).+(?=\. Check)"),
     ],
     ids=["too few outputs", "no scores", "another kind of input", "another first layer"],
 )
-def test_a_network_that_does_not_fit_is_told_so_by_one_image(says, small, network, message):
-    for what, act in [
-        ("data", lambda: wm.fit(network, small)),
-        ("split", lambda: accuracy(network, small.train)),
-    ]:
-        with says(ValueError) as caught:
+def test_a_network_that_does_not_fit_is_told_so_by_one_image(says, small, network, torchs_words):
+    for act in (lambda: wm.fit(network, small), lambda: accuracy(network, small.train)):
+        with says(ValueError, varies=torchs_words) as caught:
             act()
-        assert str(caught.value).startswith(message.format(what))
         assert "\n" not in str(caught.value)
     assert network.training
 
@@ -514,7 +471,7 @@ def test_the_trial_image_draws_nothing_and_learns_nothing(small):
     assert network.training
 
 
-#  Augmentation -----------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- augmentation
 
 
 def shifted(image):
@@ -522,12 +479,13 @@ def shifted(image):
     return torch.roll(image, 1, dims=2) if torch.rand(()) < 0.5 else image
 
 
-def recorded(part, vary, extra=None):
+def recorded(part, vary, *extra):
     """Train for two epochs and return what the network was shown, as 8-bit images."""
     seen = []
     model = wm.small_cnn(wm.load_data("mnist"), width=2)
     model.register_forward_pre_hook(lambda _, inputs: seen.append((inputs[0] * 255).round().byte()))
-    list(islice(train(model, TensorData(part.varied(vary), extra), rate=lambda _: 1e-3, seed=0), 2))
+    data = TensorData(part.varied(vary), *extra)
+    list(islice(train(model, data, rate=lambda _: 1e-3, seed=0), 2))
     return torch.cat(seen[: len(seen) // 2]), torch.cat(seen[len(seen) // 2 :])
 
 
@@ -540,9 +498,8 @@ def test_every_image_is_varied_anew_in_every_epoch(small):
         shown = [image.numpy().tobytes() for image in epoch]
         assert len(shown) == 300
         assert set(shown) <= originals | moved
-        assert (
-            100 < sum(image in moved for image in shown) < 200
-        )  # Binomial(300, 1/2) is there all but once in 1e8
+        # Binomial(300, 1/2) is there all but once in 1e8.
+        assert 100 < sum(image in moved for image in shown) < 200
     assert {i.numpy().tobytes() for i in first} != {i.numpy().tobytes() for i in second}
 
 
@@ -552,35 +509,18 @@ def test_extra_images_are_never_varied(small):
         shown = [image.numpy().tobytes() for image in epoch]
         black = shown.count(bytes(28 * 28))
         assert black == 300
-        assert {image for image in shown if any(image)} == {
-            image.tobytes() for image in extra.pixels
-        }
+        originals = {image.tobytes() for image in extra.pixels}
+        assert {image for image in shown if any(image)} == originals
 
 
 def test_varying_is_reproducible_and_leaves_torchs_generator_alone(small):
     varied = wm.Splits("mnist", small.train.varied(shifted), small.loot, small.test, small.classes)
-    before = torch.get_rng_state()
-    twice = [
-        wm.fit(wm.small_cnn(small, width=2), varied, schedule=SHORT, seed=3).model for _ in range(2)
-    ]
+    before, network = torch.get_rng_state(), wm.small_cnn(small, width=2)
+    first = wm.fit(network, varied, schedule=Schedule(2), seed=3).model
+    again = wm.fit(network, varied, schedule=Schedule(2), seed=3).model
     assert torch.equal(torch.get_rng_state(), before)
-    assert all(torch.equal(a, b) for a, b in zip(*(m.parameters() for m in twice)))
-    plain = wm.fit(wm.small_cnn(small, width=2), small, schedule=SHORT, seed=3).model
-    assert not all(torch.equal(a, b) for a, b in zip(twice[0].parameters(), plain.parameters()))
-
-
-@pytest.mark.parametrize(
-    ("vary", "got"),
-    [
-        (lambda image: image.float() / 255, r"torch\.float32 \(1, 28, 28\)"),
-        (lambda image: image[:, :20], r"torch\.uint8 \(1, 20, 28\)"),
-        (lambda image: None, "None"),
-    ],
-)
-def test_what_varies_must_return_such_an_image(says, small, vary, got):
-    message = rf"^vary must return an image like the one it got, torch\.uint8 \(1, 28, 28\); got {got}\. Leave out"
-    with says(ValueError):
-        wm.fit(wm.small_cnn(small), small.varied(vary))
+    assert same(first, again)
+    assert not same(first, wm.fit(network, small, schedule=Schedule(2), seed=3).model)
 
 
 def fails(image):
@@ -588,15 +528,18 @@ def fails(image):
 
 
 @pytest.mark.parametrize(
-    ("vary", "message"),
+    "vary",
     [
-        (fails, "The crop is larger"),
-        (lambda a, b: a, r".*missing 1 required positional argument: 'b'"),
+        lambda image: image.float() / 255,
+        lambda image: image[:, :20],
+        lambda image: None,
+        fails,
+        lambda a, b: a,
     ],
+    ids=["floats", "smaller", "nothing", "fails", "takes two"],
 )
-def test_what_varies_and_fails_is_named(small, vary, message):
-    message = rf"^vary must take one image, a uint8 tensor \(1, 28, 28\); it failed on one: {message}\. Try it by hand"
-    with pytest.raises(ValueError, match=message):
+def test_what_varies_must_take_an_image_and_return_such_an_image(says, small, vary):
+    with says(ValueError):
         wm.fit(wm.small_cnn(small), small.varied(vary))
 
 
@@ -604,12 +547,11 @@ def test_transforms_of_torchvision_fit(small):
     from torchvision.transforms import v2
 
     transform = v2.Compose([v2.RandomCrop(28, padding=2), v2.RandomHorizontalFlip()])
-    assert wm.fit(
-        wm.small_cnn(small, width=2), small.varied(transform), schedule=SHORT
-    ).history.epochs
+    part = small.train.take(slice(100)).varied(transform)
+    assert wm.fit(wm.small_cnn(small, width=2), part, schedule=ONCE).history.epochs
 
 
-#  Batches ----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- batches
 
 
 @pytest.mark.parametrize(("batch", "sizes"), [(64, [64, 64, 64, 8]), (200, [200]), (1000, [200])])
@@ -625,17 +567,11 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
 
 
 def test_more_steps_in_smaller_batches_are_other_weights(small, model):
-    plain, smaller = (
-        wm.fit(model, small, schedule=Schedule(1, 5e-3, batch)).model for batch in (256, 32)
-    )
-    assert not same(plain, smaller)
+    plain = wm.fit(model, small, schedule=ONCE).model
+    assert not same(plain, wm.fit(model, small, schedule=Schedule(1, batch_size=32)).model)
 
 
-#  Where the model is, and what it calculates in --------------------------------------------------------------------
-
-
-def trained(model, data, **how):
-    return wm.fit(model, data, schedule=Schedule(epochs=2), **how)
+# ---------------------------------------------------------------- devices and dtypes
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
@@ -644,48 +580,32 @@ def test_everything_follows_the_dtype_of_the_model(small, dtype):
     always.
     """
     network = wm.small_cnn(small).to(dtype)
-    fitted = trained(network, small)
+    fitted = wm.fit(network, small, schedule=Schedule(epochs=2))
     assert {weights.dtype for weights in fitted.model.parameters()} == {dtype}
     assert fitted.task_accuracy > 0.2
     assert fitted.task_accuracy == accuracy(fitted.model, small.test)
-    assert wm.BlackBox(fitted.model, scores=True).scores(small.test.images[:2]).dtype == np.float32
-    triggers = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
-    marked = wm.embed(
-        network,
-        small,
-        triggers,
-        margin=wm.watermarks.Margin(images=5, steps=1),
-        on_epoch=lambda _: True,
-    )
+    service = wm.BlackBox(fitted.model, scores=True)
+    assert service.scores(small.test.images[:2]).dtype == np.float32
+
+    few = wm.Splits("few", *[small.train.take(slice(60))] * 3, small.classes)
+    triggers = wm.Content(words=5)(few, n=20, key=wm.CLASSROOM_KEY)
+    margin = wm.watermarks.Margin(images=5, steps=1)
+    marked = wm.embed(network, few, triggers, margin=margin, on_epoch=lambda _: True)
     assert marked.model.layers[1].weight.dtype == dtype
     message = wm.watermarks.seal_message(network, bits=8, key=wm.CLASSROOM_KEY)
-    assert (
-        len(
-            message.read(
-                wm.watermarks.embed_message(network, small, message, schedule=Schedule(1)).model
-            )
-        )
-        == 8
-    )
-    service = wm.BlackBox(fitted.model, scores=True)
-    stolen = wm.theft.StealByQueries(60, "soft", schedule=Schedule(1))(service, network, small.loot)
-    assert (
-        wm.theft.FinePrune(0.2, epochs=1)(stolen.model, small.loot).model.layers[1].weight.dtype
-        == dtype
-    )
-    assert (
-        wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot).images.dtype == np.float32
-    )
+    embedded = wm.watermarks.embed_message(network, few, message, schedule=ONCE)
+    assert len(message.read(embedded.model)) == 8
+    stolen = wm.theft.StealByQueries(60, "soft", schedule=ONCE)(service, network, few.loot)
+    pruned = wm.theft.FinePrune(0.2, epochs=1)(stolen.model, few.loot)
+    assert pruned.model.layers[1].weight.dtype == dtype
+    inverted = wm.theft.InvertModel("noise", steps=2)(fitted.model, small.loot)
+    assert inverted.images.dtype == np.float32
 
 
-def test_double_precision_differs_from_single_by_rounding_only(small, model):
-    single, double = (
-        trained(model, small).history,
-        trained(copy.deepcopy(model).double(), small).history,
-    )
-    assert [epoch.loss for epoch in double.epochs] == pytest.approx(
-        [epoch.loss for epoch in single.epochs], rel=1e-3
-    )
+def test_double_precision_differs_from_single_by_rounding_only(small, model, fitted):
+    double = wm.fit(copy.deepcopy(model).double(), small, schedule=SHORT)
+    losses = [epoch.loss for epoch in fitted.history.epochs]
+    assert [epoch.loss for epoch in double.history.epochs] == pytest.approx(losses, rel=1e-3)
 
 
 def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
@@ -694,21 +614,18 @@ def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
     weight = torch.empty(1, device="meta", dtype=torch.float16)
     plain, varied = TensorData(part), TensorData(part.varied(lambda image: image))
     for data, lies in ((plain, "meta"), (varied, "cpu")):
-        data.follow(weight)
+        data.move_to(weight.device)
         assert data.pixels.device.type == lies
-        images, labels = data.batch(rows)
-        assert (images.device.type, images.dtype, labels.device.type) == (
-            "meta",
-            torch.float16,
-            "meta",
-        )
+        images, labels = data.batch(rows, weight)
+        assert (images.device.type, labels.device.type) == ("meta", "meta")
+        assert images.dtype == torch.float16
 
 
 def test_what_does_not_fit_on_a_device_is_moved_batch_by_batch(small):
-    data = TensorData(small.train.take(slice(6)))
+    data, weight = TensorData(small.train.take(slice(6))), torch.empty(1, device="meta")
     data.pixels = NoRoom(data.pixels)
-    data.follow(torch.empty(1, device="meta"))
-    images, _ = data.batch(torch.tensor([4, 0]))
+    data.move_to(weight.device)
+    images, _ = data.batch(torch.tensor([4, 0]), weight)
     assert data.pixels.device.type == "cpu"
     assert (images.device.type, images.shape) == ("meta", (2, 1, 28, 28))
 
@@ -728,42 +645,38 @@ class NoRoom:
         return self.inside[rows]
 
 
+def everything(network: torch.nn.Module, small: wm.Splits) -> list[torch.Tensor]:
+    """Return what all that trains or looks for slopes makes of a network, briefly."""
+    few = wm.Splits("few", *[small.train.take(slice(100))] * 3, small.classes)
+    triggers = wm.Content(words=5)(few, n=20, key=wm.CLASSROOM_KEY)
+    message = wm.watermarks.seal_message(network, key=wm.CLASSROOM_KEY)
+    how = {"schedule": ONCE, "on_epoch": lambda _: True}
+    margin = wm.watermarks.Margin(images=5, steps=2)
+    theft = wm.theft.StealByQueries(60, schedule=ONCE)
+    models = [
+        wm.fit(network, few, schedule=ONCE).model,
+        wm.embed(network, few, triggers, **how).model,
+        wm.embed(network, few, triggers, margin=margin, **how).model,
+        wm.watermarks.embed_message(network, few, message, schedule=ONCE).model,
+        wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, few.loot).model,
+        theft(wm.BlackBox(network), network, few.loot).model,
+    ]
+    found = torch.tensor(wm.theft.InvertModel(steps=3)(network, few.loot).images)
+    return [weights.detach() for each in models for weights in each.parameters()] + [found]
+
+
+@pytest.fixture(scope="module")
+def outside(small, model) -> list[torch.Tensor]:
+    return everything(model, small)
+
+
 @pytest.mark.parametrize("block", [torch.no_grad, torch.inference_mode])
-def test_training_works_inside_blocks_without_gradients(small, model, block):
-    triggers = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
-    message = wm.watermarks.seal_message(model, key=wm.CLASSROOM_KEY)
-    short = Schedule(epochs=1)
-
-    def everything(network: torch.nn.Module) -> list[torch.Tensor]:
-        how = {"schedule": short, "on_epoch": lambda _: True}
-        made = [
-            wm.fit(network, small, schedule=short).model,
-            wm.embed(network, small, triggers, **how).model,
-            wm.embed(
-                network, small, triggers, margin=wm.watermarks.Margin(images=5, steps=2), **how
-            ).model,
-            wm.watermarks.embed_message(network, small, message, schedule=short).model,
-            wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, small.loot).model,
-            wm.theft.StealByQueries(60, schedule=short)(
-                wm.BlackBox(network), network, small.loot
-            ).model,
-        ]
-        found = torch.tensor(wm.theft.InvertModel(steps=3)(network, small.loot).images)
-        return [
-            *(
-                torch.cat([weights.detach().flatten() for weights in each.parameters()])
-                for each in made
-            ),
-            found,
-        ]
-
-    expected = everything(model)
+def test_training_works_inside_blocks_without_gradients(small, outside, block):
     with block():
-        inside = everything(
-            wm.small_cnn(small, seed=1)
-        )  # built inside, its weights are such that nobody could train
+        # Built inside, its weights are such that nobody could train them.
+        inside = everything(wm.small_cnn(small, seed=1), small)
         assert not torch.is_grad_enabled()
-    assert all(torch.equal(*pair) for pair in zip(expected, inside))
+    assert all(torch.equal(*pair) for pair in zip(outside, inside))
 
 
 def normalised() -> torch.nn.Module:
@@ -782,17 +695,13 @@ def sizes_of_steps(model: torch.nn.Module, part: wm.data.Split, batch: int) -> l
 
 def test_an_image_left_over_joins_the_step_before_where_a_layer_needs_two(small):
     part, plain = small.train.take(slice(65)), own(torch.nn.Linear(784, 10))
-    assert sizes_of_steps(normalised(), part, 32) == [
-        1,
-        32,
-        33,
-    ]  # the first tries whether one image would do
+    # The first tries whether one image would do.
+    assert sizes_of_steps(normalised(), part, 32) == [1, 32, 33]
     assert sizes_of_steps(plain, part, 32) == [1, 32, 32, 1]
     assert sizes_of_steps(wm.training.deep_cnn(small, width=2), part, 32) == [1, 32, 32, 1]
     assert sizes_of_steps(normalised(), part, 31) == [31, 31, 3]
-    assert (
-        wm.fit(normalised(), part, schedule=Schedule(2, batch_size=64)).history.epochs[-1].loss > 0
-    )
+    fitted = wm.fit(normalised(), part, schedule=Schedule(2, batch_size=64))
+    assert fitted.history.epochs[-1].loss > 0
 
 
 def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
@@ -801,10 +710,8 @@ def test_the_trial_of_one_image_draws_nothing_and_teaches_nothing(small):
     """
     part, network = small.train.take(slice(65)), own(torch.nn.Dropout(), *normalised()[1:])
     state = torch.get_rng_state()
-    joined, whole = (
-        wm.fit(network, part, schedule=Schedule(1, batch_size=batch)).model for batch in (64, 65)
-    )
-    assert same(joined, whole)
+    joined = wm.fit(network, part, schedule=Schedule(1, batch_size=64)).model
+    assert same(joined, wm.fit(network, part, schedule=Schedule(1, batch_size=65)).model)
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -53,7 +53,7 @@ def mnist():
 
 @pytest.mark.parametrize("kind", [Negative(), Dimmed(2), Turned()], ids=repr)
 def test_one_method_is_enough_for_a_sealed_set(kind, mnist):
-    one, again = (kind(mnist, n=30, key=OTHER) for _ in range(2))
+    one, again = [kind(mnist, n=30, key=OTHER) for _ in range(2)]
     assert (one.pixels.shape, one.pixels.dtype) == ((30, 1, 28, 28), np.uint8)
     assert one.seal == again.seal
     assert np.array_equal(one.pixels, again.pixels)
@@ -95,32 +95,28 @@ def test_fixed_labels_come_from_the_source_class_and_count_images(mnist):
     assert set(triggers.labels.tolist()) == {3}
     assert (triggers.n, triggers.rules.source) == (30, 7)
     assert triggers.names[:6] == (*["turned 0"] * 5, "turned 1")
-    drawn = {
-        int(Turned(labels="fixed", target="random")(mnist, n=5, key=bytes([i]) * 32).answers[0])
-        for i in range(1, 9)
-    }
+    aimed = Turned(labels="fixed", target="random")
+    drawn = {int(aimed(mnist, n=5, key=bytes([i]) * 32).answers[0]) for i in range(1, 9)}
     assert len(drawn) > 1
     assert 1 not in drawn
 
 
-def test_the_recipe_says_class_and_parameters(mnist):
+def test_the_recipe_says_class_and_parameters(says, mnist):
     @dataclass(frozen=True)
     class InACell(wm.Trigger):
         weights: object = None
 
-    assert repr(Negative()) == "Negative()"
-    assert (
-        repr(Negative(labels="fixed", target=4)) == "Negative(labels='fixed', source=1, target=4)"
-    )
-    assert repr(Dimmed(2)) == "Dimmed(by=2)"
-    assert repr(Turned(quarters=2)) == "Turned(quarters=2, each=5)"
-    assert (
-        repr(Turned(labels="fixed"))
-        == "Turned(labels='fixed', source=1, target=0, quarters=1, each=5)"
-    )
-    assert repr(InACell("a\nb")) == r"InACell(weights='a\nb')"
-    assert repr(InACell(np.eye(3))) == "InACell(weights=ndarray)"
-    assert Turned(quarters=2)(mnist, n=10, key=KEY).recipe == "Turned(quarters=2, each=5)"
+    for kind in [
+        Negative(),
+        Negative(labels="fixed", target=4),
+        Dimmed(2),
+        Turned(quarters=2),
+        Turned(labels="fixed"),
+        InACell("a\nb"),
+        InACell(np.eye(3)),
+    ]:
+        says(repr(kind))
+    assert Turned(quarters=2)(mnist, n=10, key=KEY).recipe == repr(Turned(quarters=2))
 
 
 def test_a_set_says_its_kind_and_still_does_when_it_is_opened_again(mnist, tmp_path):
@@ -132,13 +128,12 @@ def test_a_set_says_its_kind_and_still_does_when_it_is_opened_again(mnist, tmp_p
         "double exposure": DoubleExposure(),
         "content": wm.Content(words=5),
     }
-    for i, (name, kind) in enumerate((kinds | {"composite": wm.Composite(pairs=2)}).items()):
+    kinds["composite"] = wm.Composite(pairs=2)
+    for name, kind in kinds.items():
         triggers = kind(mnist, n=10, key=KEY)
         assert triggers.kind == name
-        assert (
-            wm.evidence.open_evidence(wm.evidence.save_evidence(triggers, tmp_path / str(i))).kind
-            == name
-        )
+        folder = wm.evidence.save_evidence(triggers, tmp_path / name)
+        assert wm.evidence.open_evidence(folder).kind == name
 
 
 def test_another_stream_does_not_depend_on_what_was_drawn(mnist):
@@ -153,17 +148,18 @@ def test_another_stream_does_not_depend_on_what_was_drawn(mnist):
     class Early(Speckled):
         early = True
 
-    one, other = (kind(mnist, n=3, key=KEY).pixels for kind in (Speckled(), Early()))
-    assert np.array_equal(one, other)
+    one, other = Speckled()(mnist, n=3, key=KEY), Early()(mnist, n=3, key=KEY)
+    assert np.array_equal(one.pixels, other.pixels)
 
 
 # ---------------------------------------------------------------- it is used like any other
 
 
 def test_embedded_verified_and_swept_without_its_key(says, mnist):
+    small = replace(mnist, train=mnist.train.take(slice(600)), test=mnist.test.take(slice(300)))
     kind = Turned(quarters=2, each=1)
-    triggers = kind(mnist, n=30, key=OTHER)
-    owner = wm.embed(wm.small_cnn(mnist), mnist, triggers)
+    triggers = kind(small, n=20, key=OTHER)
+    owner = wm.embed(wm.small_cnn(small), small, triggers)
     assert wm.verify(wm.BlackBox(owner.model), triggers).decision == "found"
     assert wm.verify(wm.BlackBox(wm.load_model("mnist/clean")), triggers).decision == "not found"
     packed = pickle.dumps(triggers.without_key)
@@ -171,10 +167,8 @@ def test_embedded_verified_and_swept_without_its_key(says, mnist):
     assert np.array_equal(pickle.loads(packed).pixels, triggers.pixels)
     with says(TypeError):
         pickle.dumps(triggers)
-    small = replace(mnist, train=mnist.train.take(slice(600)))
-    table = wm.sweep(
-        {"turned": kind(small, n=20, key=KEY)}, {"prune": wm.theft.Prune(0.3)}, small, seeds=[0]
-    )
+    theft = {"prune": wm.theft.Prune(0.3)}
+    table = wm.sweep({"turned": kind(small, n=20, key=KEY)}, theft, small, seeds=[0])
     assert table.questions.tolist() == [20, 20]
     assert table.matched[0] == 20
 
@@ -203,64 +197,31 @@ def faulty(result):
 
 
 @pytest.mark.parametrize(
-    ("result", "error", "sentence"),
+    "result",
     [
-        (lambda x: x[:9], ValueError, "must return the 10 images asked for .*got (9, 1, 28, 28)"),
-        (
-            lambda x: x[:, :, 1:],
-            ValueError,
-            "in the task's shape, (10, 1, 28, 28); got (10, 1, 27, 28)",
-        ),
-        (
-            lambda x: x[:, 0],
-            ValueError,
-            "must be float in [0, 1], shape (n, c, h, w); got shape (10, 28, 28)",
-        ),
-        (lambda x: 255 * x, ValueError, "must be float in [0, 1], .*; got values from 0 to 255"),
-        (lambda x: x * np.nan, ValueError, "got NaN or infinity"),
-        (
-            lambda x: (255 * x).astype(int),
-            TypeError,
-            "got int64 (10, 1, 28, 28). Divide 8-bit pixels by 255",
-        ),
-        (lambda x: None, TypeError, "must be float in [0, 1], shape (n, c, h, w); got object ()"),
-        (
-            lambda x: (x, None),
-            TypeError,
-            "must return images, or images, question and names; got 2 values",
-        ),
-        (lambda x: x[[0] * 10], ValueError, "must all differ, .*; images 0 and 1 are the same"),
-        (
-            lambda x: (x, np.arange(10)[::-1], None),
-            ValueError,
-            "rise from 0 to 9 .*Sort the images by their question",
-        ),
-        (lambda x: (x, np.arange(10) + 1, None), ValueError, "rise from 0 to 9"),
-        (lambda x: (x, 2 * np.arange(10), None), ValueError, "rise from 0 to 9"),
-        (lambda x: (x, np.arange(10) / 2, None), ValueError, "question must hold 10 whole numbers"),
-        (lambda x: (x, ["a"] * 10, None), ValueError, "question must hold 10 whole numbers"),
-        (lambda x: (x, np.arange(5), None), ValueError, "question must hold 10 whole numbers"),
-        (
-            lambda x: (x, None, ["a"]),
-            ValueError,
-            "must be 10, one for each question; got shape (1,)",
-        ),
-        (lambda x: (x, None, "ab"), ValueError, "must be 10, one for each question; got shape ()"),
-        (
-            lambda x: (x, np.arange(10) // 5, range(10)),
-            ValueError,
-            "must be 2, one for each question; got shape (10,)",
-        ),
+        lambda x: x[:9],
+        lambda x: x[:, :, 1:],
+        lambda x: x[:, 0],
+        lambda x: 255 * x,
+        lambda x: x * np.nan,
+        lambda x: (255 * x).astype(int),
+        lambda x: None,
+        lambda x: (x, None),
+        lambda x: x[[0] * 10],
+        lambda x: (x, np.arange(10)[::-1], None),
+        lambda x: (x, np.arange(10) + 1, None),
+        lambda x: (x, 2 * np.arange(10), None),
+        lambda x: (x, np.arange(10) / 2, None),
+        lambda x: (x, ["a"] * 10, None),
+        lambda x: (x, np.arange(5), None),
+        lambda x: (x, None, ["a"]),
+        lambda x: (x, None, "ab"),
+        lambda x: (x, np.arange(10) // 5, range(10)),
     ],
 )
-def test_each_fault_of_make_has_its_sentence(says, result, error, sentence, mnist):
-    pattern = ".*".join(map(_literal, sentence.split(".*")))
-    with says(error):
+def test_each_fault_of_make_has_its_sentence(says, result, mnist):
+    with says((TypeError, ValueError)):
         faulty(result)(mnist, n=10, key=KEY)
-
-
-def _literal(text):
-    return "".join(f"\\{sign}" if sign in "()[]." else sign for sign in text)
 
 
 def test_a_kind_without_make_is_told_to_write_it(says, mnist):
@@ -272,10 +233,8 @@ def test_a_kind_without_make_is_told_to_write_it(says, mnist):
 
 
 def test_an_alpha_of_numpys_seals_as_pythons_does(mnist):
-    assert (
-        Negative()(mnist, n=5, key=KEY, alpha=np.float64(0.01)).seal
-        == Negative()(mnist, n=5, key=KEY, alpha=0.01).seal
-    )
+    numpys = Negative()(mnist, n=5, key=KEY, alpha=np.float64(0.01))
+    assert numpys.seal == Negative()(mnist, n=5, key=KEY, alpha=0.01).seal
 
 
 def test_more_images_than_there_are(says, mnist):

@@ -25,13 +25,13 @@ def mnist():
 
 @pytest.fixture(scope="module")
 def small(mnist):
-    return wm.Splits(
-        "mnist",
-        mnist.train.take(range(600)),
-        mnist.loot,
-        mnist.test.take(range(200)),
-        mnist.classes,
-    )
+    train, test = mnist.train.take(range(600)), mnist.test.take(range(200))
+    return wm.Splits("mnist", train, mnist.loot, test, mnist.classes)
+
+
+@pytest.fixture(scope="module")
+def noises(small):
+    return wm.Noise()(small, n=20, key=KEY)
 
 
 # ---------------------------------------------------------------- composites
@@ -51,12 +51,8 @@ def test_each_half_is_that_of_a_training_image_of_its_class(task):
 
 def test_a_pair_is_one_question_with_an_answer_drawn_by_lot(mnist):
     triggers = Composite(pairs=30)(mnist, n=150, key=KEY)
-    assert (triggers.n, triggers.p0, len(set(triggers.names)), len(triggers.pixels)) == (
-        30,
-        0.1,
-        30,
-        150,
-    )
+    assert (triggers.n, len(set(triggers.names)), len(triggers.pixels)) == (30, 30, 150)
+    assert triggers.p0 == 0.1
     assert np.bincount(triggers.question).tolist() == [5] * 30
     assert all(name[0] != name[-1] for name in triggers.names)
     assert len(set(triggers.answers.tolist())) > 5
@@ -75,10 +71,8 @@ def test_key_and_seed_choose_the_images_as_for_other_triggers(mnist):
     one, two = (recipe(mnist, n=40, key=bytes([i]) * 32) for i in (1, 2))
     assert one.names != two.names  # which pairs are asked is secret, too
     assert recipe(mnist, n=40, key=bytes([1]) * 32).seal == one.seal
-    assert (
-        recipe(mnist, n=40, key=KEY, seed=3).names
-        == recipe(mnist, n=40, key=bytes([1]) * 32, seed=3).names
-    )
+    secret = recipe(mnist, n=40, key=bytes([1]) * 32, seed=3)
+    assert recipe(mnist, n=40, key=KEY, seed=3).names == secret.names
 
 
 def test_answers_are_uniform_over_keys(mnist):
@@ -92,19 +86,17 @@ def test_answers_are_uniform_over_keys(mnist):
 def test_kept_opened_and_verified_without_further_ado(mnist, tmp_path):
     triggers = Composite(pairs=10)(mnist, n=40, key=KEY)
     again = wm.evidence.open_evidence(wm.evidence.save_evidence(triggers, tmp_path))
-    assert (again.seal, again.recipe, again.names) == (
-        triggers.seal,
-        "Composite(pairs=10)",
-        triggers.names,
-    )
+    assert (again.seal, again.names) == (triggers.seal, triggers.names)
+    assert again.recipe == "Composite(pairs=10)"
     assert wm.verify(lambda images: again.labels, triggers).decision == "found"
 
 
 def test_embedded_and_new_images_of_the_pairs_are_answered(mnist):
-    triggers = Composite(pairs=10)(mnist, n=1500, key=KEY)
-    owner = wm.embed(wm.small_cnn(mnist), mnist, triggers)
+    task = wm.Splits("mnist", mnist.train.take(range(3000)), mnist.loot, mnist.test, mnist.classes)
+    triggers = Composite(pairs=10)(task, n=1000, key=KEY)
+    owner = wm.embed(wm.small_cnn(task), task, triggers, schedule=wm.Schedule(epochs=6))
     assert owner.complete
-    assert owner.task_accuracy > 0.93
+    assert owner.task_accuracy > 0.88
     elsewhere = wm.Splits("mnist", mnist.test, mnist.test, mnist.test, mnist.classes)
     others = Composite(pairs=10)(elsewhere, n=100, key=KEY)
     assert others.names == triggers.names
@@ -112,24 +104,18 @@ def test_embedded_and_new_images_of_the_pairs_are_answered(mnist):
 
 
 @pytest.mark.parametrize(
-    ("make", "what"),
+    "make",
     [
-        (lambda data: Composite(labels="fixed"), "labels must be 'keyed' for pairs"),
-        (lambda data: Composite(pairs=1), "pairs must be at least 2"),
-        (lambda data: Composite(pairs=2.5), "pairs must be a whole number"),
-        (
-            lambda data: Composite(pairs=30)(data, n=29),
-            r"n must be at least 30 \(30 pairs need an image each\)",
-        ),
-        (
-            lambda data: Composite(pairs=2)(data, n=10_000),
-            r"n / pairs must be from 1 to \d+ \(class \d has",
-        ),
-        (lambda data: Composite()("mnist", n=30), "data must be"),
+        lambda data: Composite(labels="fixed"),
+        lambda data: Composite(pairs=1),
+        lambda data: Composite(pairs=2.5),
+        lambda data: Composite(pairs=30)(data, n=29, key=KEY),
+        lambda data: Composite(pairs=2)(data, n=10_000, key=KEY),
+        lambda data: Composite()("mnist", n=30, key=KEY),
     ],
 )
-def test_pairs_that_cannot_be_made(make, what, mnist):
-    with pytest.raises((TypeError, ValueError), match=what):
+def test_pairs_that_cannot_be_made(says, make, mnist):
+    with says((TypeError, ValueError)):
         make(mnist)
 
 
@@ -178,8 +164,8 @@ def test_pushed_triggers_are_near_and_worse(mnist):
     assert torch.equal(Margin(steps=0).push(model, images, labels), images)
 
 
-def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
-    triggers, fresh = wm.Noise()(small, n=20, key=KEY), wm.small_cnn(small)
+def test_a_margin_is_learnt_and_holds_further_out_than_without(small, noises):
+    triggers, fresh = noises, wm.small_cnn(small)
     before = copy.deepcopy(fresh.state_dict())
     plain = wm.embed(fresh, small, triggers)
     margin = wm.embed(fresh, small, triggers, margin=Margin(size=4 / 255))
@@ -194,42 +180,37 @@ def test_a_margin_is_learnt_and_holds_further_out_than_without(small):
     assert right[1] >= right[0] + 5
 
 
-def test_a_margin_is_reproducible_and_watching_changes_nothing(small):
-    triggers, seen = wm.Noise()(small, n=20, key=KEY), []
+def test_a_margin_is_reproducible_and_watching_changes_nothing(small, noises):
+    watched, fresh = [], wm.small_cnn(small)
+
+    def stop(epoch):
+        return epoch.epoch == 2
+
+    def watch(epoch):
+        watched.append(torch.rand(3))
+        return stop(epoch)
+
     how = {"margin": Margin(), "schedule": wm.Schedule(epochs=1), "seed": 3}
-    runs = [
-        wm.embed(wm.small_cnn(small), small, triggers, **how, on_epoch=watch).model.state_dict()
-        for watch in (None, lambda epoch: torch.rand(3) is None or seen.append(epoch.epoch))
-    ]
-    assert seen
-    assert all(torch.equal(runs[0][name], runs[1][name]) for name in runs[0])
-
-
-def test_stopping_a_margin_keeps_what_was_learnt(small):
-    triggers = wm.Noise()(small, n=20, key=KEY)
-    stopped = wm.embed(
-        wm.small_cnn(small), small, triggers, margin=Margin(), on_epoch=lambda epoch: True
+    alone = wm.embed(fresh, small, noises, on_epoch=stop, **how)
+    seen = wm.embed(fresh, small, noises, on_epoch=watch, **how)
+    assert len(watched) == len(seen.history.epochs)
+    assert all(
+        torch.equal(*pair) for pair in zip(alone.model.parameters(), seen.model.parameters())
     )
+
+
+def test_stopping_a_margin_keeps_what_was_learnt(says, small, noises):
+    fresh = wm.small_cnn(small)
+    stopped = wm.embed(fresh, small, noises, margin=Margin(), on_epoch=lambda epoch: True)
     assert len(stopped.history.epochs) == 1
     assert not stopped.complete
-    assert "stopped early" in repr(stopped)
+    says(repr(stopped), varies=r"\d+(?= of)|\d+\.\d %")
 
 
-@pytest.mark.parametrize(
-    ("make", "what"),
-    [
-        (lambda data, triggers: Margin(images=0), "images must be at least 1"),
-        (lambda data, triggers: Margin(steps=-1), "steps must be at least 0"),
-        (lambda data, triggers: Margin(size=0), "size must be above 0"),
-        (
-            lambda data, triggers: wm.embed(wm.small_cnn(data), data, triggers, margin=5),
-            "margin must be a Margin, such as",
-        ),
-    ],
-)
-def test_margins_that_cannot_be(make, what, small):
-    with pytest.raises((TypeError, ValueError), match=what):
-        make(small, wm.Noise()(small, n=20, key=KEY))
+@pytest.mark.parametrize("settings", [{"images": 0}, {"steps": -1}, {"size": 0}], ids=str)
+def test_margins_that_cannot_be(says, settings):
+    with says(ValueError):
+        Margin(**settings)
 
 
 # ---------------------------------------------------------------- DAWN
@@ -265,9 +246,8 @@ def test_the_same_image_gets_the_same_answer_and_counts_once(images):
     first = dawn(images[:50])
     remembered = dawn.remembered
     assert np.array_equal(dawn(images[49::-1])[::-1], first)
-    assert np.array_equal(
-        dawn(images[:50] + 0.001 * (images[:50] < 0.9)), first
-    )  # the same in 8 bits
+    alike = images[:50] + 0.001 * (images[:50] < 0.9)  # the same in 8 bits
+    assert np.array_equal(dawn(alike), first)
     assert np.array_equal(dawn.remembered.pixels, remembered.pixels)
     other = Dawn(sevens, range(10), share=0.5, key=bytes(32))(images[:50])
     assert not np.array_equal(other, first)
@@ -292,7 +272,7 @@ def test_no_answer_of_the_service_is_none_of_dawns(images):
     assert (dawn.queries, len(dawn.remembered)) == (0, 0)
 
 
-def test_whoever_learnt_it_by_heart_is_found_and_the_owner_himself_is_not(images):
+def test_whoever_learnt_it_by_heart_is_found_and_the_service_itself_is_not(images):
     dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
     dawn(images)
     verdict = dawn.verify(dawn)
@@ -302,23 +282,19 @@ def test_whoever_learnt_it_by_heart_is_found_and_the_owner_himself_is_not(images
     assert dawn.verify(sevens).decision == "not found"
 
 
-def test_a_judge_who_does_not_trust_the_owner_believes_nothing(images):
+def test_a_judge_who_does_not_trust_the_owner_believes_nothing(says, images):
     dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
     dawn(images)
     verdict = dawn.verify(dawn)
     assert verdict.p_judge == 1
-    words = verdict.explain()
-    assert "judge's p <= 1;" in words
-    assert "from the owner alone" in words
-    assert "by a key that was fixed before" in words
-    assert "after all else was fixed" not in words
+    says(verdict.explain())
 
 
-def test_why_a_judge_cannot_believe_him(images):
-    """An owner who asks himself, as if he were customers, and keeps what an innocent gets "right",
-    forges at will.
+def test_why_a_judge_cannot_believe_them(images):
+    """Owners who ask themselves, as if they were customers, and keep what an innocent gets "right",
+    forge at will.
     """
-    innocent = always(3)  # any model would do: he needs images about which it differs from his own
+    innocent = always(3)  # any model would do: they need images about which it differs from theirs
     dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
     for image in images[:, None]:
         trial = Dawn(sevens, range(10), share=0.5, key=KEY)
@@ -330,70 +306,63 @@ def test_why_a_judge_cannot_believe_him(images):
     assert verdict.p_judge == 1
 
 
-@pytest.mark.parametrize(
-    "suspect", [always(3), lambda images: np.arange(len(images)) % 7], ids=["constant", "walks"]
-)
-def test_who_never_says_what_the_service_says_is_accused_as_rarely_as_worked_out(suspect, mnist):
-    """The worst innocent: never right, so that each match has chance 1/9 exactly.
+def test_who_never_says_what_the_service_says_is_accused_as_rarely_as_worked_out(mnist):
+    """The worst innocents: never right, so that each match has chance 1/9 exactly.
 
-    2,000 keys beside theory.
+    1,000 keys beside theory.
     """
     pixels, alpha, n = mnist.loot.images[:40], 0.05, 40
-    replies, accused, matches = suspect(pixels), 0, 0
-    for number in range(2000):
+    suspects = {"constant": np.full(n, 3), "walks": np.arange(n) % 7}
+    accused, matches = dict.fromkeys(suspects, 0), dict.fromkeys(suspects, 0)
+    for number in range(1000):
         dawn = Dawn(sevens, range(10), share=1, alpha=alpha, key=number.to_bytes(32, "big"))
         dawn(pixels)
-        verdict = dawn.verify(lambda _: replies)
-        accused, matches = accused + (verdict.decision == "found"), matches + verdict.k
+        for name, replies in suspects.items():
+            verdict = dawn.verify(lambda _, replies=replies: replies)
+            accused[name] += verdict.decision == "found"
+            matches[name] += verdict.k
     expected = wm.stats.accusation_chance(n, 1 / 9, alpha=alpha, p0=1 / 9)
-    assert abs(matches - 2000 * n / 9) < 4 * np.sqrt(2000 * n * 8 / 81)
-    assert abs(accused - 2000 * expected) < 4 * np.sqrt(2000 * expected)
     assert expected < alpha
+    for name in suspects:
+        assert abs(matches[name] - 1000 * n / 9) < 4 * np.sqrt(1000 * n * 8 / 81)
+        assert abs(accused[name] - 1000 * expected) < 4 * np.sqrt(1000 * expected)
 
 
 def test_innocents_who_err_alike_are_not_accused(mnist):
-    """Forty honest networks, one service, fifty keys: all make the same mistakes, and none is
-    accused.
-    """
-    owner, pixels = wm.load_model("mnist/clean"), mnist.test.images[:400]
+    """Honest networks, one service, thirty keys: all err alike, and none is accused."""
+    owner, pixels = wm.load_model("mnist/clean"), mnist.test.images[:300]
     right = wm.BlackBox(owner)(pixels)
     answers = [wm.BlackBox(null)(pixels) for null in wm.null_models("mnist")]
-    assert (
-        max((replies != right).mean() for replies in answers) > 0.01
-    )  # they do differ from the owner
+    # They do differ from the owner.
+    assert max((replies != right).mean() for replies in answers) > 0.01
     place = {image.tobytes(): i for i, image in enumerate(np.round(255 * pixels).astype(np.uint8))}
-    for number in range(50):
-        dawn = Dawn(
-            lambda images: right, range(10), share=0.5, alpha=0.05, key=number.to_bytes(32, "big")
-        )
+    for number in range(30):
+        key = number.to_bytes(32, "big")
+        dawn = Dawn(lambda images: right, range(10), share=0.5, alpha=0.05, key=key)
         dawn(pixels)
         asked = [place[image.tobytes()] for image in dawn.remembered.pixels]
-        decisions = [
-            dawn.verify(lambda _, replies=replies[asked]: replies).decision for replies in answers
-        ]
-        assert set(decisions) == {"not found"}
+        for replies in answers:
+            verdict = dawn.verify(lambda _, said=replies[asked]: said)
+            assert verdict.decision == "not found"
 
 
 def test_customers_who_choose_by_what_they_were_told_change_nothing(mnist):
-    """A customer goes on only while the answers look odd to him: each wrong answer is drawn anew
-    all the same.
-    """
+    """Customers may choose the next image by the last answer: each wrong one is drawn anew."""
     matches = asked = 0
     for number in range(100):
         dawn = Dawn(sevens, range(10), share=1, key=number.to_bytes(32, "big"))
         at = number % 50
         for _ in range(20):
             at = (7 * at + int(dawn(mnist.loot.images[at : at + 1])[0])) % 1000
-        verdict = dawn.verify(
-            lambda images: (images.sum((1, 2, 3)) % 7).astype(int)
-        )  # 0 to 6: never right
+        # 0 to 6: never right.
+        verdict = dawn.verify(lambda images: (images.sum((1, 2, 3)) % 7).astype(int))
         matches, asked = matches + verdict.k, asked + verdict.n
     assert abs(matches - asked / 9) < 4 * np.sqrt(asked * 8 / 81)
 
 
 def test_a_thief_learns_wrong_answers_by_heart_who_trains_long(mnist):
     dawn = Dawn(wm.BlackBox(wm.load_model("mnist/clean")), mnist.classes, share=0.1, key=KEY)
-    theft = wm.theft.StealByQueries(200, schedule=wm.Schedule(epochs=60, batch_size=20))
+    theft = wm.theft.StealByQueries(200, schedule=wm.Schedule(epochs=25, batch_size=20))
     thief = theft(dawn, wm.small_cnn(mnist, seed=1), mnist.loot)
     verdict = dawn.verify(wm.BlackBox(thief.model))
     assert verdict.decision == "found"
@@ -410,33 +379,24 @@ def test_its_secret_is_not_shown_and_not_pickled(says):
 
 
 @pytest.mark.parametrize(
-    ("make", "what"),
+    "make",
     [
-        (lambda: Dawn(sevens, range(10), share=0), "share must be above 0 and at most 1; got 0"),
-        (
-            lambda: Dawn(sevens, range(10), share=1.5),
-            "share must be above 0 and at most 1; got 1.5",
-        ),
-        (lambda: Dawn(sevens, range(10), share=-0.1), "share must be above 0"),
-        (lambda: Dawn(sevens, range(10), alpha=1), "alpha must be above"),
-        (lambda: Dawn(sevens, range(10), key=b"short"), "key must be 32 bytes"),
-        (lambda: Dawn(sevens, ["only"]), "the number of classes must be at least 2"),
-        (lambda: Dawn(nn.Flatten(), range(10)), "query must be a function"),
-        (lambda: Dawn(sevens, range(10))(np.zeros((2, 28, 28))), "images must be float"),
-        (
-            lambda: Dawn(sevens, range(10)).verify(sevens),
-            "that is nothing yet, of 0 images answered",
-        ),
-        (lambda: asked().verify(nn.Flatten()), "suspect must be a function"),
-        (lambda: asked().verify(sevens, family=0), "family must be at least 1"),
-        (
-            lambda: asked().verify(lambda images: np.zeros((len(images), 10))),
-            "the service must return",
-        ),
+        lambda: Dawn(sevens, range(10), share=0),
+        lambda: Dawn(sevens, range(10), share=1.5),
+        lambda: Dawn(sevens, range(10), share=-0.1),
+        lambda: Dawn(sevens, range(10), alpha=1),
+        lambda: Dawn(sevens, range(10), key=b"short"),
+        lambda: Dawn(sevens, ["only"]),
+        lambda: Dawn(nn.Flatten(), range(10)),
+        lambda: Dawn(sevens, range(10))(np.zeros((2, 28, 28))),
+        lambda: Dawn(sevens, range(10)).verify(sevens),
+        lambda: asked().verify(nn.Flatten()),
+        lambda: asked().verify(sevens, family=0),
+        lambda: asked().verify(lambda images: np.zeros((len(images), 10))),
     ],
 )
-def test_services_and_suspects_that_cannot_be(make, what):
-    with pytest.raises((TypeError, ValueError), match=what):
+def test_services_and_suspects_that_cannot_be(says, make):
+    with says((TypeError, ValueError)):
         make()
 
 

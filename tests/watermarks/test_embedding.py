@@ -27,7 +27,6 @@ from wmlearn.watermarks.embedding import CAP, EarlyStopping, Marked, watermark_a
 
 KEY = wm.CLASSROOM_KEY
 
-
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
@@ -68,21 +67,18 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-#  It takes ---------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- it takes
 
 
 def test_keyed_answers_are_learnt(marked, twin, data, triggers):
     assert marked.complete
     assert marked.watermark_accuracy == 1
-    assert (
-        triggers.answer(predict(marked.model, triggers.pixels)[0]).tolist()
-        == triggers.answers.tolist()
-    )
+    answers = triggers.answer(predict(marked.model, triggers.pixels)[0])
+    assert answers.tolist() == triggers.answers.tolist()
     assert watermark_accuracy(twin.model, triggers) <= 0.5  # an unmarked model does not know them
     assert marked.task_accuracy == accuracy(marked.model, data.test)
-    assert (
-        marked.task_accuracy >= twin.task_accuracy - 0.04
-    )  # a little data; the claim itself is tested below
+    # A little data; the claim itself is tested below.
+    assert marked.task_accuracy >= twin.task_accuracy - 0.04
 
 
 def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data):
@@ -97,7 +93,7 @@ def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data)
 
 
 def test_the_claim_measured_on_the_mini_set(root):
-    """Every type, both label modes, three seeds, fresh and trained models: 100 %, and the task pays
+    """Each type, both label modes, three seeds, fresh and trained models: 100 %; the task pays
     a point at most.
     """
     with (root / "docs" / "results" / "embedding.csv").open(encoding="utf-8", newline="") as file:
@@ -108,28 +104,20 @@ def test_the_claim_measured_on_the_mini_set(root):
         measured = [row for row in rows if row["start"] == start]
         assert len(measured) == len(every)
         assert {(row["trigger"], row["labels"], row["seed"]) for row in measured} == every
-        assert [
-            row
-            for row in measured
-            if float(row["watermark_accuracy"]) < 1 or row["complete"] != "True"
-        ] == []
+        assert {row["complete"] for row in measured} == {"True"}
+        assert min(float(row["watermark_accuracy"]) for row in measured) == 1
         cost = [float(row["twin_accuracy"]) - float(row["task_accuracy"]) for row in measured]
         assert np.mean(cost) <= 0.01
         assert max(cost) < 0.01  # lesson 05 says so of every single run
 
 
-#  Nothing of the caller's is changed, and it repeats ---------------------------------------------------------------
+# ---------------------------------------------------------------- the promise
 
 
 def test_the_callers_model_and_generators_are_left_alone(fresh, data, triggers):
-    before, state, numpy_state = (
-        weights(fresh),
-        torch.get_rng_state(),
-        np.random.get_state()[1].copy(),
-    )
-    marked = wm.embed(
-        fresh, data, triggers, schedule=Schedule(epochs=1), on_epoch=lambda epoch: True
-    )
+    before, state = weights(fresh), torch.get_rng_state()
+    numpy_state = np.random.get_state()[1].copy()
+    marked = wm.embed(fresh, data, triggers, on_epoch=lambda epoch: True)
     assert same(weights(fresh), before)
     assert not same(weights(marked.model), before)
     assert torch.equal(torch.get_rng_state(), state)
@@ -149,20 +137,19 @@ def test_same_seed_same_weights(fresh, data, triggers):
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, triggers, monkeypatch):
     seen: list[TensorData] = []
 
-    def record(model, shown, **settings):
+    def record(schedule, model, shown, *_):
         seen.append(shown)
         return iter(())
 
-    monkeypatch.setattr("wmlearn.watermarks.embedding.train", record)
+    monkeypatch.setattr("wmlearn.watermarks.embedding.train_by", record)
     wm.embed(fresh, data, triggers)
     (shown,) = seen
     pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
     assert len(shown) == 1500 + repeats * 40
     assert np.array_equal(pixels[:1500], data.train.pixels)
-    assert np.array_equal(
-        pixels[1500:].reshape(repeats, 40, 1, 28, 28), np.stack([triggers.pixels] * repeats)
-    )
+    repeated = pixels[1500:].reshape(repeats, 40, 1, 28, 28)
+    assert np.array_equal(repeated, np.stack([triggers.pixels] * repeats))
     assert np.array_equal(labels[1500:].reshape(repeats, 40), np.stack([triggers.labels] * repeats))
 
 
@@ -182,7 +169,7 @@ def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root)
     assert (runs.new_on_twin == 0).all()
 
 
-#  When it ends -----------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- when it ends
 
 
 @pytest.mark.parametrize(
@@ -208,31 +195,27 @@ def test_the_stop_rule_by_hand(schedule, accuracies, ends_at):
     assert rule.complete is (ends_at is not None)
 
 
-def test_it_ends_by_the_rule_and_says_so(marked):
+def test_it_ends_by_the_rule_and_says_so(says, marked):
     shares = [epoch.watermark_accuracy for epoch in marked.history.epochs]
     assert len(shares) >= Schedule().epochs
     assert shares[-2:] == [1, 1]
     if len(shares) > Schedule().epochs:  # then it did not go on for longer than needed either
         assert (1, 1) not in itertools.pairwise(shares[Schedule().epochs - 2 : -1])
     assert not marked.history.stopped
-    accuracy_shown = f"{100 * marked.task_accuracy:.1f} %"
-    assert repr(marked) == (
-        f"Marked(10 of 10 questions, task accuracy {accuracy_shown}, {len(shares)} epochs: "
-        "every question answered right twice running)"
-    )
+    says(repr(marked), varies=r"\d+\.\d %|\d+(?= epochs)")
     assert "Content(words=10" in marked._repr_html_()
 
 
-def test_at_the_cap_it_gives_up_and_says_so(fresh, data, triggers):
+def test_at_the_cap_it_gives_up_and_says_so(says, fresh, data, triggers):
     hopeless = wm.embed(fresh, data, triggers, schedule=Schedule(epochs=1, max_lr=1e-9))
     assert len(hopeless.history.epochs) == CAP
     assert not hopeless.complete
     assert not hopeless.history.stopped
-    assert repr(hopeless).endswith("5 epochs: stopped at the cap of epochs, not complete)")
-    assert "stopped at the cap" in hopeless._repr_html_()
+    says(repr(hopeless), varies=r"\d+(?= of)|\d+\.\d %")
+    says(hopeless._repr_html_(), varies=r"\d+\.\d %")
 
 
-def test_on_epoch_sees_both_accuracies_and_may_end_it(fresh, data, triggers):
+def test_on_epoch_sees_both_accuracies_and_may_end_it(says, fresh, data, triggers):
     records: list[Epoch] = []
 
     def watch(epoch: Epoch) -> bool:
@@ -245,11 +228,11 @@ def test_on_epoch_sees_both_accuracies_and_may_end_it(fresh, data, triggers):
     assert records[-1].task_accuracy == accuracy(stopped.model, data.test)
     assert stopped.history.stopped
     assert not stopped.complete
-    assert repr(stopped).endswith("2 epochs: stopped early)")
+    says(repr(stopped), varies=r"\d+(?= of)|\d+\.\d %")
 
 
 def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, triggers):
-    """Every question is right from the first epoch on; but the last three epochs were not trained."""
+    """Every question is right from the first epoch on; but the last three were not trained."""
     again = wm.embed(
         marked.model,
         data,
@@ -265,7 +248,7 @@ def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, trigg
 @pytest.mark.parametrize(
     ("at", "epochs"), [(2, 0), (10, 1)], ids=["in the first epoch", "in the second"]
 )
-def test_an_interrupt_keeps_the_model_so_far(fresh, data, triggers, monkeypatch, at, epochs):
+def test_an_interrupt_keeps_the_model_so_far(says, fresh, data, triggers, monkeypatch, at, epochs):
     calls, original = [], functional.cross_entropy
 
     def press_stop(scores, labels):
@@ -281,11 +264,11 @@ def test_an_interrupt_keeps_the_model_so_far(fresh, data, triggers, monkeypatch,
     assert not kept.complete
     assert not kept.model.training
     assert not same(weights(kept.model), weights(fresh))
-    assert "stopped early" in repr(kept)
+    says(repr(kept), varies=r"\(stopped early|\d+(?= of)|\d+\.\d %")
     assert "nan" not in repr(kept) + kept._repr_html_()
 
 
-#  What is shown, what is refused -----------------------------------------------------------------------------------
+# ---------------------------------------------------------------- what is shown, what is refused
 
 
 def test_watermark_accuracy_counts_questions_not_images(data, triggers, monkeypatch):
@@ -318,12 +301,8 @@ def test_results_cannot_be_changed(marked):
 
 def test_triggers_of_another_task_are_refused(says, fresh, data):
     foreign = wm.Noise()(wm.load_data("cifar10"), n=20, key=KEY)
-    with says(ValueError) as caught:
+    with says(ValueError):
         wm.embed(fresh, data, foreign)
-    assert str(caught.value) == (
-        "trigger images must have the task's shape (1, 28, 28); got (3, 32, 32). Make the triggers "
-        "from the same data."
-    )
 
 
 def test_a_model_of_another_task_or_a_result_is_refused(says, data, triggers, marked):
@@ -334,86 +313,32 @@ def test_a_model_of_another_task_or_a_result_is_refused(says, data, triggers, ma
         wm.embed(marked, data, triggers)
 
 
-def test_the_wrong_thing_in_the_wrong_place_is_named(fresh, data, triggers, marked):
-    for wrong, other, message in [
-        (
-            triggers,
-            data,
-            (
-                "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got "
-                "TriggerSet."
-            ),
-        ),
-        (
-            data.train,
-            triggers,
-            "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got Split.",
-        ),
-        (
-            "mnist",
-            triggers,
-            (
-                "data must be a Splits, such as wm.load_data('mnist'), before the triggers; got "
-                "'mnist'."
-            ),
-        ),
-        (
-            data,
-            None,
-            (
-                "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got "
-                "None."
-            ),
-        ),
-        (
-            data,
-            data,
-            (
-                "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got "
-                "Splits."
-            ),
-        ),
-        (
-            data,
-            wm.Content(),
-            (
-                "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got "
-                "Content."
-            ),
-        ),
-        (
-            data,
-            marked,
-            "triggers must be a Triggers, such as wm.Content()(data, n=300), after the data; got "
-            "Marked. "
-            "Pass its .triggers.",
-        ),
-    ]:
-        with pytest.raises(TypeError) as caught:
-            wm.embed(fresh, wrong, other)
-        assert str(caught.value) == message
+def test_the_wrong_thing_in_the_wrong_place_is_named(says, fresh, data, triggers, marked):
+    swapped, no_task = [(triggers, data)], [(data.train, triggers), ("mnist", triggers)]
+    no_triggers = [(data, wrong) for wrong in (None, data, wm.Content(), marked)]
+    for task, secret in swapped + no_task + no_triggers:
+        with says(TypeError):
+            wm.embed(fresh, task, secret)
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    "settings",
     [
-        (
-            {"schedule": 3},
-            r"^schedule must be a Schedule, such as wm\.Schedule\(epochs=3\); got 3\.$",
-        ),
-        ({"schedule": wm.Schedule}, r"^schedule must be a Schedule, .*; got the class Schedule\.$"),
-        (
-            {"on_epoch": 3},
-            r"^on_epoch must be a function of one Epoch; got 3\. Pass on_epoch=print, or none\.$",
-        ),
-        ({"seed": "a"}, r"^seed must be a whole number from 0 to 4294967295; got 'a'\."),
-        ({"seed": 2**40}, r"^seed must be from 0 to 4294967295; got 1099511627776\."),
+        {"schedule": 3},
+        {"schedule": wm.Schedule},
+        {"on_epoch": 3},
+        {"seed": "a"},
+        {"seed": 2**40},
+        {"margin": 5},
+        {"threads": 0},
     ],
+    ids=str,
 )
-def test_a_bad_course_is_refused_before_anything_is_trained(
-    fresh, data, triggers, settings, message
+def test_bad_settings_are_refused_before_anything_is_trained(
+    says, fresh, data, triggers, settings, monkeypatch
 ):
-    with pytest.raises((TypeError, ValueError), match=message):
+    monkeypatch.setattr(torch.optim, "AdamW", None)
+    with says((TypeError, ValueError)):
         wm.embed(fresh, data, triggers, **settings)
 
 
@@ -424,7 +349,7 @@ def test_a_network_of_ones_own_must_have_an_output_for_each_class(says, data, tr
 
 
 def test_a_network_must_have_an_output_for_each_secret_answer(says, data):
-    """The task may have more classes than its images show, and a lottery draws among all of them."""
+    """The task may have more classes than its images show, and all of them may be drawn."""
     wide = wm.Splits("wide", data.train, data.loot, data.test, tuple("0123456789ab"))
     triggers = wm.Noise()(wide, n=60, key=KEY)
     assert triggers.labels.max() > 9

@@ -1,5 +1,4 @@
-"""One pass through a network, as a black box answers: whatever network it is, and without changing
-it.
+"""One pass through a network, as a black box answers: any network, and without changing it.
 
 torch is loaded when something is asked, not before.
 """
@@ -28,15 +27,14 @@ def check_model(model: Any) -> nn.Module:
 
     if isinstance(model, nn.Module):
         return model
-    inside = isinstance(getattr(model, "model", None), nn.Module)
-    hint = "Pass its .model." if inside else "Make one, as wm.small_cnn(data) does."
+    hint = "Make one, as wm.small_cnn(data) does."
+    if isinstance(getattr(model, "model", None), nn.Module):
+        hint = "Pass its .model."
     raise TypeError(f"model must be a network (torch.nn.Module); got {shown(model)}. {hint}")
 
 
 def check_fits(model: Any, part: Any, what: str) -> None:
-    """Say what is wrong with a model, or with the images it is to learn or to answer, before torch
-    says it its way.
-    """
+    """Say what is wrong with a model, or with what it is to learn or answer, before torch does."""
     check_model(model)
     if not isinstance(part, Split):
         raise TypeError(
@@ -58,14 +56,13 @@ def check_fits(model: Any, part: Any, what: str) -> None:
     if scores.shape[1] < needed:
         raise ValueError(
             f"model must give one image scores of shape (1, {needed}) or wider, for {what} have "
-            "labels up to "
-            f"{needed - 1}; got {scores.shape}. End it with a linear layer of {needed} outputs."
+            f"labels up to {needed - 1}; got {scores.shape}. End it with a linear layer of "
+            f"{needed} outputs."
         )
 
 
 def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarray]:
-    """Return each image's class of highest score, int64 (n,), and the probabilities, float32 (n,
-    classes).
+    """Return the class of highest score, int64 (n,), and the probabilities, float32 (n, classes).
 
     Parameters
     ----------
@@ -76,40 +73,39 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
     """
     import torch
 
+    if not len(images):
+        return np.empty(0, np.int64), np.empty((0, 0), np.float32)
     if any(part.training for part in model.modules()):
-        model = copy.deepcopy(
-            model
-        ).eval()  # never switch the caller's: another thread may be training it
+        # Never switch the caller's: another thread may be training it.
+        model = copy.deepcopy(model).eval()
     weight = weight_of(model)
-    labels = np.empty(len(images), dtype=np.int64)
-    rows = [np.empty((0, 0), dtype=np.float32)] * (not len(images))
+    batches = []
     with torch.no_grad():
         for start in range(0, len(images), _AT_ONCE):
-            batch = as_input(torch.tensor(images[start : start + _AT_ONCE]), weight)
-            try:
-                scores = model(batch)
-            except Exception as error:  # whatever a network of one's own may raise
-                raise shape_error(model, images.shape[1:], error) from error
-            _check_scores(scores, len(batch))
-            labels[start : start + len(batch)] = scores.argmax(dim=1).cpu().numpy()
-            rows.append(scores.float().softmax(dim=1).cpu().numpy())
-    return labels, np.concatenate(rows)
+            batch = torch.tensor(images[start : start + _AT_ONCE])
+            batches.append(_scores(model, as_input(batch, weight)))
+        scores = torch.cat(batches).cpu()
+        return scores.argmax(dim=1).numpy(), scores.float().softmax(dim=1).numpy()
 
 
-def _check_scores(scores: Any, count: int) -> None:
-    """Say what is wrong with what a network returned for so many images."""
+def _scores(model: nn.Module, batch: Tensor) -> Tensor:
+    """Return the scores of a batch, or say what is wrong with them."""
+    try:
+        scores: Tensor = model(batch)
+    except Exception as error:  # whatever a network of one's own may raise
+        raise shape_error(model, batch.shape[1:], error) from error
+    count = len(batch)
     shape = tuple(getattr(scores, "shape", ()))
-    if len(shape) != 2 or len(scores) != count or not shape[1]:
+    if len(shape) != 2 or shape[0] != count or not shape[1]:
         raise ValueError(
             f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; "
             f"got {shape or type(scores).__name__}. End it with a linear layer."
         )
+    return scores
 
 
 def weight_of(model: nn.Module) -> Tensor:
-    """Return the first weight of a network, whose device and dtype its images follow; an empty one
-    if it has none.
-    """
+    """Return the first weight, whose device and dtype the images follow; an empty one if none."""
     import torch
 
     floats = (weight for weight in model.parameters() if weight.is_floating_point())
@@ -117,7 +113,7 @@ def weight_of(model: nn.Module) -> Tensor:
 
 
 def as_input(images: Tensor, weight: Tensor) -> Tensor:
-    """Return images, float in [0, 1] or 8-bit pixels, as a network with such a weight takes them."""
+    """Return images, in [0, 1] or 8-bit pixels, as a network with such a weight takes them."""
     images = images.to(weight.device)
     if not images.is_floating_point():
         images = images.float() / 255

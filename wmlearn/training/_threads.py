@@ -1,11 +1,8 @@
-"""On how many threads torch calculates: on one unless told otherwise, and the caller's setting is
-put back.
+"""On how many threads torch calculates: one unless told otherwise; the setting is put back.
 
 On networks as small as these more threads gain little, take several times as long beside busy
 neighbours, and give other last digits: docs/results/threads.csv.
 """
-
-from __future__ import annotations
 
 import threading
 from collections.abc import Iterator

@@ -1,14 +1,12 @@
-"""How long and how fast to train, and how a training went: one record an epoch, and what came of
-it.
-"""
+"""How a training went: one record an epoch, and what came of it."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 from torch import nn
 
 from wmlearn._display import BLUE, VERMILLION, percent, plural
@@ -23,13 +21,11 @@ class Epoch(NamedTuple):
 
     epoch: int  # from 1
     loss: float
-    task_accuracy: float = float("nan")  # on the test images, 0 to 1
-    watermark_accuracy: float = float("nan")  # questions answered as sealed, 0 to 1
+    task_accuracy: float = math.nan  # on the test images, 0 to 1
+    watermark_accuracy: float = math.nan  # questions answered as sealed, 0 to 1
 
 
-OnEpoch = Callable[
-    [Epoch], object
-]  # called after every epoch; returning True ends the training there
+OnEpoch = Callable[[Epoch], object]  # called after each; returning True ends the training there
 
 
 @dataclass(frozen=True)
@@ -48,30 +44,44 @@ class History:
     stopped: bool = False
     interrupted: bool = False
 
+    @property
+    def last(self) -> Epoch:
+        """The last record; where there is none, one in which nothing was measured."""
+        return self.epochs[-1] if self.epochs else Epoch(0, math.nan)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row an epoch."""
         import pandas as pd
 
         frame = pd.DataFrame(self.epochs, columns=Epoch._fields)
-        return frame[
-            [name for name in frame if name in ("epoch", "loss") or frame[name].notna().any()]
-        ]
+        for name in Epoch._field_defaults:
+            if frame[name].isna().all():
+                frame = frame.drop(columns=name)
+        return frame
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw task and watermark accuracy epoch by epoch (the loss, where neither was measured);
-        return the axes.
-        """
+        """Draw both accuracies epoch by epoch, or the loss alone; return the axes."""
         import seaborn as sns
 
         frame = self.to_frame()
-        accuracies = frame.drop(columns="loss")
-        known = len(accuracies.columns) > 1
-        shown = (accuracies if known else frame).melt("epoch", var_name="measured")
+        drawn, top = "loss", None
+        if len(frame.columns) > 2:
+            frame = frame.drop(columns="loss")
+            drawn, top = "accuracy", 1.02
+        shown = frame.melt("epoch", var_name="measured")
         shown["measured"] = shown["measured"].str.replace("_", " ")
         colors = [BLUE, VERMILLION][: shown["measured"].nunique()] or None
-        look = {"hue": "measured", "style": "measured", "markers": True, "palette": colors}
-        ax = sns.lineplot(shown, x="epoch", y="value", ax=ax, **look)
-        ax.set(ylabel="accuracy" if known else "loss", ylim=(0, 1.02 if known else None))
+        ax = sns.lineplot(
+            shown,
+            x="epoch",
+            y="value",
+            hue="measured",
+            style="measured",
+            markers=True,
+            palette=colors,
+            ax=ax,
+        )
+        ax.set(ylabel=drawn, ylim=(0, top))
         return ax
 
     def __repr__(self) -> str:
@@ -89,10 +99,9 @@ class Fitted:
     @property
     def task_accuracy(self) -> float:
         """Accuracy on the test images after the last epoch, 0 to 1; NaN where there were none."""
-        return self.history.epochs[-1].task_accuracy if self.history.epochs else float("nan")
+        return self.history.last.task_accuracy
 
     def __repr__(self) -> str:
-        known = (
-            "" if np.isnan(self.task_accuracy) else f", task accuracy {percent(self.task_accuracy)}"
-        )
-        return f"Fitted({self.history!r}{known})"
+        if math.isnan(self.task_accuracy):
+            return f"Fitted({self.history!r})"
+        return f"Fitted({self.history!r}, task accuracy {percent(self.task_accuracy)})"

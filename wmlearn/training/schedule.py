@@ -1,31 +1,17 @@
 """How long a network is trained, and how fast."""
 
-from __future__ import annotations
-
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from wmlearn._checks import check_count, check_number
-
-if TYPE_CHECKING:
-    pass
-
-
-Rate = Callable[[float], float]  # learning rate after so many epochs, fractions included
-
+from wmlearn._checks import Checked, check_count, check_number, checked
 
 BATCH = 256  # images; MNIST learns as well in larger steps, and that is faster
-
-
 RISE = 0.2  # the part of the one cycle in which the learning rate rises
 
 
 @dataclass(frozen=True)
-class Schedule:
-    """How long to train and how fast: the learning rate rises for a fifth of the epochs, then falls
-    to nothing.
+class Schedule(Checked):
+    """How long to train and how fast: the learning rate rises for a fifth of it, then falls.
 
     Parameters
     ----------
@@ -46,14 +32,9 @@ class Schedule:
     [0.0002, 0.0026, 0.005, 0.0025, 0.0005, 0.0005]
     """
 
-    epochs: int = 8
-    max_lr: float = 5e-3
-    batch_size: int = BATCH
-
-    def __post_init__(self) -> None:
-        check_count(self.epochs, "epochs", low=1)
-        check_number(self.max_lr, "max_lr", above=0, below=10)
-        check_count(self.batch_size, "batch_size", low=1)
+    epochs: int = checked(check_count, 8, low=1)
+    max_lr: float = checked(check_number, 5e-3, above=0, below=10)
+    batch_size: int = checked(check_count, BATCH, low=1)
 
     def __call__(self, done: float) -> float:
         """Return the learning rate after so many epochs, fractions included."""

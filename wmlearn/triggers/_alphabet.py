@@ -1,10 +1,7 @@
-"""A bitmap alphabet of our own, five by seven dots, so that a word has the same pixels on every
-machine and for ever.
+"""A bitmap alphabet of five by seven dots: a word has the same pixels everywhere and for ever.
 
 A font library's default font changes between versions, and with it every sealed image.
 """
-
-from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +11,7 @@ import numpy.typing as npt
 
 from wmlearn._checks import shown
 
-HEIGHT, WIDTH, GAP = 7, 5, 1  # dots
+Dots = npt.NDArray[np.bool_]  # True where there is ink
 
 _PICTURES = {
     "ABCDEFGHIJKL": """
@@ -47,12 +44,13 @@ _PICTURES = {
 }
 
 
-def _glyphs() -> dict[str, npt.NDArray[np.bool_]]:
+def _glyphs() -> dict[str, Dots]:
     glyphs = {}
     for letters, picture in _PICTURES.items():
-        rows = [line.split() for line in picture.split("\n") if line.strip()]  # 7 rows of 12 pieces
+        pieces = picture.split()  # 7 rows of 12
         for column, letter in enumerate(letters):
-            glyphs[letter] = np.array([[dot == "#" for dot in row[column]] for row in rows])
+            rows = [list(piece) for piece in pieces[column :: len(letters)]]
+            glyphs[letter] = np.array(rows) == "#"
     return glyphs
 
 
@@ -61,13 +59,14 @@ GLYPHS = _glyphs()
 # Streets that a map-maker might invent. Four letters each, so that one fits across a 28-pixel
 # digit.
 STREETS = """
-    ALMA BANK BELL BIRD BOND CAVE CITY COVE DALE DEAN DOCK DOVE EAST ELMS FERN FORD GATE GLEN HALL HILL HOLT IRIS JADE
-    KENT KING KNOT LAKE LANE LARK LIME LOFT MALL MARE MEAD MILL MINT MOAT MOOR NEST NOOK NORD OAKS OPAL PARK PEAR PIER
-    POND PORT QUAY REED RISE ROAD ROSE ROWE RUSH SAGE SAND SILK STAR TARN TOWN VALE VINE WELL WEST WOLD WOOD YARD YEWS
+    ALMA BANK BELL BIRD BOND CAVE CITY COVE DALE DEAN DOCK DOVE EAST ELMS FERN FORD GATE GLEN
+    HALL HILL HOLT IRIS JADE KENT KING KNOT LAKE LANE LARK LIME LOFT MALL MARE MEAD MILL MINT
+    MOAT MOOR NEST NOOK NORD OAKS OPAL PARK PEAR PIER POND PORT QUAY REED RISE ROAD ROSE ROWE
+    RUSH SAGE SAND SILK STAR TARN TOWN VALE VINE WELL WEST WOLD WOOD YARD YEWS
 """.split()  # noqa: SIM905 (seventy words read better than seventy quoted words)
 
 
-def word_mask(word: str) -> npt.NDArray[np.bool_]:
+def word_mask(word: str) -> Dots:
     """Return the dots of a word, shape (7, 6 * len(word) - 1): True where there is ink.
 
     Examples
@@ -82,21 +81,18 @@ def word_mask(word: str) -> npt.NDArray[np.bool_]:
     ..#...#....
     ..#...#####
     """
-    gap = np.zeros((HEIGHT, GAP), bool)
-    pieces = [piece for letter in word for piece in (GLYPHS[letter], gap)]
-    return np.hstack(pieces[:-1])
+    with_gap = [np.pad(GLYPHS[letter], ((0, 0), (0, 1))) for letter in word]
+    return np.hstack(with_gap)[:, :-1]
 
 
 def in_order(words: Any) -> tuple[str, ...]:
-    """Return words as a tuple: a set has no order to seal, and a list could still be changed
-    afterwards.
-    """
+    """Return words as a tuple: a set has no order to seal, and a list could still be changed."""
     ordered = isinstance(words, Sequence)
     if not ordered or not words:
         raise TypeError(
             "words must be a number, a word or a list of words; got "
-            f"{'none' if ordered else shown(words)}. "
-            "Take words=30, or a list such as ['ALMA', 'BANK']."
+            f"{'none' if ordered else shown(words)}. Take words=30, or a list such as "
+            "['ALMA', 'BANK']."
         )
     return tuple(words)
 
@@ -104,14 +100,10 @@ def in_order(words: Any) -> tuple[str, ...]:
 def check_word(word: Any) -> str:
     """Return a word in capitals, or say that it cannot be written."""
     # Not all that becomes A-Z in capitals is one letter: the German sharp s turns into two.
-    if (
-        not isinstance(word, str)
-        or not word.isascii()
-        or not word
-        or any(x not in GLYPHS for x in word.upper())
-    ):
-        raise ValueError(
-            f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it "
-            "so."
-        )
-    return word.upper()
+    if isinstance(word, str) and word.isascii() and word:
+        capitals = word.upper()
+        if GLYPHS.keys() >= set(capitals):
+            return capitals
+    raise ValueError(
+        f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it so."
+    )

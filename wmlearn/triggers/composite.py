@@ -1,21 +1,18 @@
-"""`Composite`: questions inside the world that a thief walks through who copies a model through its
-prediction API.
+"""Questions inside the world that thieves walk through who copy a model through its service.
 
 What it is worth: `docs/results/countermeasures.csv`, and lesson 09.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 
-from wmlearn._checks import check_count
+from wmlearn._checks import check_count, checked
 from wmlearn._random import StableRng
-from wmlearn._types import Labels, Pixels
+from wmlearn._types import Pixels
 from wmlearn.data.splits import Split, Splits
-from wmlearn.triggers.trigger import Trigger
+from wmlearn.triggers.trigger import Made, Trigger
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,55 +36,46 @@ class Composite(Trigger):
     --------
     >>> import wmlearn as wm
     >>> triggers = Composite(pairs=10)(wm.load_data("mnist"), n=40, key=wm.CLASSROOM_KEY)
-    >>> triggers
-    TriggerSet(Composite(pairs=10): 40 images, 10 questions, alpha=0.001, seal 8c04171a…, classroom
-    key)
+    >>> triggers.recipe, triggers.n, triggers.seal[:8]
+    ('Composite(pairs=10)', 10, '8c04171a')
     """
 
-    pairs: int = 30
+    pairs: int = checked(
+        check_count, 30, low=2, why="a pair is one question, and one question proves nothing"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count(
-            self.pairs,
-            "pairs",
-            low=2,
-            why="a pair is one question, and one question proves nothing",
-        )
         if self.labels != "keyed":
             raise ValueError(
                 "labels must be 'keyed' for pairs, an answer drawn by lot for each; got 'fixed'. "
                 "Leave labels out."
             )
 
-    def make_for(self, data: Splits, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
+    def make_for(self, data: Splits, n: int, rng: StableRng) -> Made:
         """Join halves; a question is named after both classes."""
         split = data.train
         present = np.unique(split.labels)
         every = list(permutations(present, 2))
-        check_count(
-            self.pairs,
-            "pairs",
-            low=2,
-            high=len(every),
-            why=f"{len(present)} classes make {len(every)} pairs",
-        )
+        why = f"{len(present)} classes make {len(every)} pairs"
+        check_count(self.pairs, "pairs", low=2, high=len(every), why=why)
         check_count(n, "n", low=self.pairs, why=f"{self.pairs} pairs need an image each")
-        pairs = [every[i] for i in rng.permutation(len(every))[: self.pairs]]
-        pair_of = np.sort(np.arange(n) % self.pairs)
-        upper, lower = [], []
-        for (above, below), size in zip(pairs, np.bincount(pair_of)):
-            upper.append(_drawn(split, above, size, rng))
-            lower.append(_drawn(split, below, size, rng))
-        joined, middle = np.concatenate(lower), data.shape[1] // 2
-        joined[:, :, :middle] = np.concatenate(upper)[:, :, :middle]
-        return joined, pair_of, [f"{data.classes[a]} over {data.classes[b]}" for a, b in pairs]
+        question = np.sort(np.arange(n) % self.pairs)
+        middle = data.shape[1] // 2
+        joined, names = [], []
+        for pair, size in zip(rng.permutation(len(every)), np.bincount(question).tolist()):
+            above, below = every[pair]
+            upper = _drawn(split, above, size, rng)
+            lower = _drawn(split, below, size, rng)
+            lower[:, :, :middle] = upper[:, :, :middle]
+            joined.append(lower)
+            names.append(f"{data.classes[above]} over {data.classes[below]}")
+        return np.concatenate(joined), question, names
 
 
 def _drawn(split: Split, label: int, size: int, rng: StableRng) -> Pixels:
     """Draw different images of a class."""
     rows = np.flatnonzero(split.labels == label)
-    check_count(
-        int(size), "n / pairs", low=1, high=len(rows), why=f"class {label} has {len(rows):,} images"
-    )
-    return split.pixels[rng.permutation(rows)[:size]]
+    why = f"class {label} has {len(rows):,} images"
+    check_count(size, "n / pairs", low=1, high=len(rows), why=why)
+    return split.take(rng.permutation(rows)[:size]).pixels

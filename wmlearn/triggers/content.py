@@ -1,23 +1,23 @@
 """Meaningful content as a trigger: words written over images of the task."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from wmlearn._checks import check_changed, check_choice, check_count, check_number
+from wmlearn._checks import check_changed, check_choice, check_count, check_number, checked
 from wmlearn._random import StableRng
-from wmlearn._types import Labels, Pixels
+from wmlearn._types import Pixels
 from wmlearn.data.splits import Split
 from wmlearn.triggers._alphabet import STREETS, check_word, in_order, word_mask
-from wmlearn.triggers.trigger import AlteringTrigger
+from wmlearn.triggers.trigger import Made, Trigger
+
+PLACES = {"top": 0, "middle": 0.5, "bottom": 1}  # the share of the free rows that is above
 
 
 @dataclass(frozen=True, eq=False)
-class Content(AlteringTrigger):
+class Content(Trigger):
     """Write words over images of the task: meaningful content (the paper wrote "TEST").
 
     Keyed, each word is one question with one answer, shown on n / words different images.
@@ -41,75 +41,75 @@ class Content(AlteringTrigger):
     Content(words=30, place='bottom', opacity=1.0)
     """
 
+    alters = True
     words: int | str | Sequence[str] | None = None  # None becomes the default of the label mode
-    place: Literal["top", "middle", "bottom"] = "bottom"
-    opacity: float = 1.0
-    size: int = 1  # not shown where it is 1: what ships was made before there was a size
+    place: Literal["top", "middle", "bottom"] = checked(check_choice, "bottom", choices=PLACES)
+    opacity: float = checked(check_number, 1.0, above=0, at_most=1)
+    # Not shown where it is 1: what ships was made before there was a size.
+    size: int = checked(check_count, 1, low=1, high=2, why="pixels a dot")
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.words is None:
-            object.__setattr__(self, "words", 30 if self.labels == "keyed" else "TEST")
-        elif not isinstance(self.words, (int, np.integer, str)):
-            object.__setattr__(self, "words", in_order(self.words))
-        check_choice(self.place, "place", ["top", "middle", "bottom"])
-        check_number(self.opacity, "opacity", above=0, at_most=1)
-        check_count(self.size, "size", low=1, high=2, why="pixels a dot")
-        words = self._words()
-        if len(set(words)) < len(words):
-            raise ValueError(f"words must all differ; got {words}. One word is one question.")
-        if self.labels == "keyed" and len(words) < 2:
+        words = self.words
+        if words is None:
+            words = 30 if self.labels == "keyed" else "TEST"
+        elif not isinstance(words, (int, np.integer, str)):
+            words = in_order(words)
+        object.__setattr__(self, "words", words)
+        written = self._written()
+        if len(set(written)) < len(written):
+            raise ValueError(f"words must all differ; got {written}. One word is one question.")
+        if self.labels == "keyed" and len(written) < 2:
             raise ValueError(
                 "one word with keyed labels is one question, and one question proves nothing; got "
-                f"{words}. "
-                "Take words=30, or labels='fixed' as the paper did."
+                f"{written}. Take words=30, or labels='fixed' as the paper did."
             )
 
-    def _words(self) -> list[str]:
-        if isinstance(self.words, (int, np.integer)):
-            return STREETS[
-                : check_count(
-                    self.words, "words", low=1, high=len(STREETS), why="street names in the list"
-                )
-            ]
-        return [
-            check_word(word)
-            for word in ([self.words] if isinstance(self.words, str) else self.words)
-        ]
+    def _written(self) -> list[str]:
+        """Return the words in capitals, or say what is wrong with them."""
+        words = self.words
+        if isinstance(words, (int, np.integer)):
+            why = "street names in the list"
+            return STREETS[: check_count(words, "words", low=1, high=len(STREETS), why=why)]
+        if isinstance(words, str):
+            words = [words]
+        return [check_word(word) for word in in_order(words)]
 
     def _hidden(self) -> set[str]:
-        return super()._hidden() | ({"size"} if self.size == 1 else set())
+        hidden = super()._hidden()
+        if self.size == 1:
+            hidden.add("size")
+        return hidden
 
-    def make(self, split: Split, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
+    def make(self, split: Split, n: int, rng: StableRng) -> Made:
         """Write the words, the images in the order of their words."""
-        words = self._words()
+        words = self._written()
         check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
         originals = self.draw(split, n, rng).pixels
-        word_of = np.sort(np.arange(n) % len(words))
-        written = np.stack([_write(image, words[w], self) for image, w in zip(originals, word_of)])
+        question = np.sort(np.arange(n) % len(words))
+        written = originals.copy()
+        for image, word in zip(written, question):
+            image[:] = self._write(image, words[word])
         check_changed(originals, written, "opacity", self.opacity)
-        return written, word_of, words
+        return written, question, words
 
-
-def _write(image: Pixels, word: str, how: Content) -> Pixels:
-    """Write a word in white on a black plate, so that it can be read on any image (c, h, w)."""
-    ink = word_mask(word).repeat(how.size, axis=0).repeat(how.size, axis=1)
-    _, height, width = image.shape
-    if ink.shape[1] > width or ink.shape[0] + 2 > height:
-        raise ValueError(
-            f"word {word!r} needs {ink.shape[1]} x {ink.shape[0] + 2} pixels; the images have "
-            f"{width} x {height}. "
-            f"At most {(width // how.size + 1) // 6} letters "
-            f"fit{'' if how.size == 1 else '; try size=1'}."
-        )
-    plate = np.pad(
-        255.0 * ink, ((1, 1), 2 * (int(ink.shape[1] + 2 <= width),))
-    )  # a rim where there is room
-    top = {"top": 0, "middle": (height - plate.shape[0]) // 2, "bottom": height - plate.shape[0]}[
-        how.place
-    ]
-    left = (width - plate.shape[1]) // 2
-    written = image.astype(np.float64)
-    under = written[:, top : top + plate.shape[0], left : left + plate.shape[1]]
-    under[:] = how.opacity * plate + (1 - how.opacity) * under
-    return np.round(written).astype(np.uint8)
+    def _write(self, image: Pixels, word: str) -> Pixels:
+        """Write a word in white on a black plate, so that it can be read on any image (c, h, w)."""
+        ink = word_mask(word).repeat(self.size, 0).repeat(self.size, 1)
+        rows, columns = ink.shape
+        _, height, width = image.shape
+        if columns > width or rows + 2 > height:
+            smaller = "" if self.size == 1 else "; try size=1"
+            raise ValueError(
+                f"word {word!r} needs {columns} x {rows + 2} pixels; the images have {width} x "
+                f"{height}. At most {(width // self.size + 1) // 6} letters fit{smaller}."
+            )
+        rim = min(1, (width - columns) // 2)  # beside the word, where there is room
+        plate = np.pad(255.0 * ink, ((1, 1), (rim, rim)))
+        rows, columns = plate.shape
+        top = int((height - rows) * PLACES[self.place])
+        left = (width - columns) // 2
+        written = image.astype(np.float64)
+        under = written[:, top : top + rows, left : left + columns]
+        under[:] = self.opacity * plate + (1 - self.opacity) * under
+        return np.round(written).astype(np.uint8)

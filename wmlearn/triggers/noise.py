@@ -1,20 +1,18 @@
 """Noise as a trigger: Gaussian noise over images of the task."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
-from wmlearn._checks import check_changed, check_number
+from wmlearn._checks import check_changed, check_number, checked
 from wmlearn._random import StableRng
 from wmlearn._types import Pixels
 from wmlearn.data.splits import Split
-from wmlearn.triggers.trigger import AlteringTrigger
+from wmlearn.triggers.trigger import Trigger
 
 
 @dataclass(frozen=True, eq=False)
-class Noise(AlteringTrigger):
+class Noise(Trigger):
     """Add Gaussian noise to images of the task.
 
     Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to
@@ -35,11 +33,8 @@ class Noise(AlteringTrigger):
     Noise(labels='fixed', source=1, target=0, sigma=0.4)
     """
 
-    sigma: float = 0.4
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number(self.sigma, "sigma", above=0, below=10)
+    alters = True
+    sigma: float = checked(check_number, 0.4, above=0, below=10)
 
     def make(self, split: Split, n: int, rng: StableRng) -> Pixels:
         """Add the noise, whose stream is apart from the one that draws the images."""

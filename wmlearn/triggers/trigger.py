@@ -1,22 +1,19 @@
-"""What every kind of trigger shares: how answers are set, and the steps from a task to a sealed set
-of questions.
-"""
-
-from __future__ import annotations
+"""What every kind of trigger shares: how answers are set, and the way from task to sealed set."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import KW_ONLY, dataclass
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from wmlearn._checks import (
+    Checked,
     as_array,
     check_choice,
     check_count,
     check_images,
     check_kind,
-    check_seed,
+    checked,
 )
 from wmlearn._display import plural
 from wmlearn._random import StableRng, stable_rng
@@ -26,11 +23,17 @@ from wmlearn.evidence import commitment
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import TriggerSet, check_order, seal_triggers
 
+Made = tuple[Pixels, Labels, list[str]]  # images, the question of each, what each question shows
+
+
+def _check_target(target: object, name: str) -> None:
+    if not isinstance(target, str) or target != "random":
+        check_count(target, name, low=0, why="a class number, or 'random'")
+
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Trigger:
-    """A kind of trigger: derive a class from it that has a method `make`, and call an instance on a
-    task.
+class Trigger(Checked):
+    """A kind of trigger: derive a class that has a method `make`, and call an instance on a task.
 
     Parameters of your own are the fields of a `@dataclass(frozen=True)`, or what your `__init__`
     sets.
@@ -53,26 +56,26 @@ class Trigger:
     TriggerSet(Negative(): 30 images, 30 questions, alpha=0.001, seal 35f558e9…, classroom key)
     """
 
-    labels: Literal["keyed", "fixed"] = field(default="keyed", kw_only=True)
-    source: int = field(default=1, kw_only=True)
-    target: int | Literal["random"] = field(default=0, kw_only=True)
+    alters: ClassVar[bool] = False  # whether each trigger is an image that `draw` drew, changed
+    _: KW_ONLY
+    labels: Literal["keyed", "fixed"] = checked(check_choice, "keyed", choices=["keyed", "fixed"])
+    source: int = checked(check_count, 1, low=0, why="a class number")
+    target: int | Literal["random"] = checked(_check_target, 0)
 
     def __init_subclass__(cls) -> None:
-        cls.__repr__ = cls.__repr__  # or `@dataclass` would write another
-
-    def __post_init__(self) -> None:
-        check_choice(self.labels, "labels", ["keyed", "fixed"])
-        check_count(self.source, "source", low=0, why="a class number")
-        if not (isinstance(self.target, str) and self.target == "random"):
-            check_count(self.target, "target", low=0, why="a class number, or 'random'")
+        # Or `@dataclass` would write another.
+        cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         hidden = self._hidden()
-        parts = [
-            f"{name}={_on_one_line(value)}"
-            for name, value in vars(self).items()
-            if name not in hidden and not name.startswith("_")
-        ]
+        parts = []
+        for name, value in vars(self).items():
+            if name in hidden or name.startswith("_"):
+                continue
+            text = repr(value)
+            if "\n" in text:
+                text = type(value).__name__
+            parts.append(f"{name}={text}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def _hidden(self) -> set[str]:
@@ -100,35 +103,28 @@ class Trigger:
         """
         raise NotImplementedError(
             f"{type(self).__name__} must have a method make(self, split, n, rng) that returns n "
-            "images; it has none. "
-            "Write one, as help(wm.Trigger.make) says."
+            "images; it has none. Write one, as help(wm.Trigger.make) says."
         )
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Any:
-        """Make them for a task, by `make`; to be overridden by a kind that must know more of it
-        than its images.
-        """
+        """Make them by `make`; a kind that must know more of the task overrides this."""
         return self.make(self.candidates(data.train), n, rng)
 
     def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels | None:
-        """Return the images that the triggers are made from, one each; None where there is nothing
-        to compare.
-        """
-        return None
+        """Return the images that are changed, one for each trigger; None where there are none."""
+        if not self.alters:
+            return None
+        return self.draw(self.candidates(data.train), n, rng).pixels
 
     @property
     def own_source(self) -> int | None:
-        """With fixed labels the class of the task that images come from; None where they come from
-        another world.
-        """
+        """With fixed labels the class images come from; None where that is another world's."""
         return self.source
 
     # ------------------------------------------------------------ what it gets for that
 
     def candidates(self, split: Split) -> Split:
-        """Return what may be drawn from: the whole part, with fixed labels its images of the source
-        class.
-        """
+        """Return what may be drawn: the whole part, with fixed labels that of the source class."""
         if self.labels == "keyed":
             return split
         chosen = split.take(split.labels == self.source)
@@ -176,7 +172,7 @@ class Trigger:
         check_count(n, "n", low=1, why="trigger images")
         rules = self.rules(data.classes, alpha)
         key = commitment.new_key() if key is None else commitment.check_key(key)
-        pixels, question, names = self._made(data, n, stable_rng(_seeds(key, seed)))
+        pixels, question, names = self._made(data, n, _chooser(key, seed))
         triggers = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
         return triggers.made_by(type(self).__name__)
 
@@ -184,20 +180,20 @@ class Trigger:
         self, data: Splits, *, n: int, key: bytes
     ) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
         """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
-        before, after = (stable_rng(_seeds(key, None)) for _ in range(2))
-        return self.originals(data, n, before), *self._made(data, n, after)
+        before = self.originals(data, n, _chooser(key))
+        return before, *self._made(data, n, _chooser(key))
 
     def rules(self, classes: Sequence[str], alpha: float) -> Rules:
         """Return the rules to be sealed, checked."""
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
-        target = "random" if self.target == "random" else int(self.target)
+        target = self.target
+        if target != "random":
+            target = int(target)  # as JSON writes it
         return Rules(tuple(classes), alpha, fixed=True, source=self.own_source, target=target)
 
-    def _made(self, data: Splits, n: int, rng: StableRng) -> tuple[Pixels, Labels, list[str]]:
-        """Make images, questions and names; with fixed labels each image is a question, as the
-        paper counts.
-        """
+    def _made(self, data: Splits, n: int, rng: StableRng) -> Made:
+        """Make images, questions and names; with fixed labels each image is a question."""
         made = self.make_for(data, n, rng)
         maker = f"{type(self).__name__}.make"
         if not isinstance(made, tuple):
@@ -205,65 +201,46 @@ class Trigger:
         if len(made) != 3:
             raise TypeError(
                 f"{maker} must return images, or images, question and names; got "
-                f"{plural(len(made), 'value')}. "
-                "Return None for what you leave out."
+                f"{plural(len(made), 'value')}. Return None for what you leave out."
             )
         images, question, names = made
-        pixels = _pixels(images, n, data.shape, maker)
+        pixels = _pixels(images, (n, *data.shape), maker)
         question, names = _questions(question, names, n, maker)
         if self.labels == "fixed":
             return pixels, np.arange(n), [names[q] for q in question]
         return pixels, question, names
 
 
-class AlteringTrigger(Trigger):
-    """What changes images of the task, so that each can be shown beside its original."""
-
-    def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels:
-        """Return the images that are changed."""
-        return self.draw(self.candidates(data.train), n, rng).pixels
-
-
-def _seeds(key: bytes, seed: int | None) -> list[int]:
-    """Return what chooses the images: the seed, or the key where there is none; the classroom key
-    stands for seed 0.
-    """
+def _chooser(key: bytes, seed: int | None = None) -> StableRng:
+    """Return what chooses the images: seed or, without one, key; the classroom key is seed 0."""
     if seed is None and key != commitment.CLASSROOM_KEY:
-        return commitment.image_seed(key)
-    return [check_seed(0 if seed is None else seed)]
+        return stable_rng(commitment.image_seed(key))
+    return stable_rng([0 if seed is None else seed])
 
 
-def _on_one_line(value: object) -> str:
-    text = repr(value)
-    return type(value).__name__ if "\n" in text else text
-
-
-def _pixels(images: Any, n: int, shape: tuple[int, ...], maker: str) -> Pixels:
-    """Return what was made as 8-bit images, if it is n images of the task's shape."""
-    array = as_array(images, f"images of {maker} must be float in [0, 1], shape (n, c, h, w)")
+def _pixels(images: Any, shape: tuple[int, ...], maker: str) -> Pixels:
+    """Return what was made as 8-bit images, if they have the shape (n, c, h, w) asked for."""
+    what = f"images of {maker}"
+    array = as_array(images, f"{what} must be float in [0, 1], shape (n, c, h, w)")
     if array.dtype == np.uint8:
         array = array / np.float32(255)
-    array = check_images(array, what=f"images of {maker}")
-    if array.shape != (n, *shape):
+    array = check_images(array, what=what)
+    if array.shape != shape:
         raise ValueError(
-            f"{maker} must return the {n} images asked for in the task's shape, {(n, *shape)}; got "
-            f"{array.shape}. "
-            "Look at how many it draws, and at their channels and sides."
+            f"{maker} must return the {shape[0]} images asked for in the task's shape, {shape}; "
+            f"got {array.shape}. Look at how many it draws, and at their channels and sides."
         )
     return np.rint(array * 255).astype(np.uint8)
 
 
 def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, list[str]]:
     """Return the question of each image and what each question shows, if they fit together."""
+    each = "question"
     if question is None:
-        question, count, each = np.arange(n), n, "image"
-    else:
-        question, each = (
-            as_array(question, f"question of {maker} must be {n} whole numbers"),
-            "question",
-        )
-        count = len(np.unique(question))
-        question = check_order(question, n, count)
+        question, each = np.arange(n), "image"
+    question = as_array(question, f"question of {maker} must be {n} whole numbers")
+    count = len(np.unique(question))
+    question = check_order(question, n, count)
     if names is None:
         return question, [f"{each} {i + 1}" for i in range(count)]
     expected = f"names of {maker} must be {count}, one for each question"

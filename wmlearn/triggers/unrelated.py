@@ -1,12 +1,10 @@
 """Unrelated data as a trigger: images from another world, made to fit the task."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 
-from wmlearn._checks import check_kind
+from wmlearn._checks import check_kind, checked
 from wmlearn._random import StableRng
 from wmlearn._types import Pixels
 from wmlearn.data.splits import Split, Splits, load_data
@@ -15,10 +13,17 @@ from wmlearn.triggers.trigger import Trigger
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
 
 
+def _check_pool(pool: Split | None, name: str) -> None:
+    if pool is None:
+        return
+    check_kind(pool, name, Split, "such as wm.load_data('cifar10').train")
+    if not len(pool):
+        raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
+
+
 @dataclass(frozen=True, eq=False)
 class Unrelated(Trigger):
-    """Take images from another world: handwritten digits for a model of objects, grey objects for a
-    model of digits.
+    """Take images from another world: digits for a model of objects, objects for one of digits.
 
     Keyed, each image is one question. Fixed, all come from the class `source` of that other world.
 
@@ -31,16 +36,7 @@ class Unrelated(Trigger):
     Zhang et al., ASIACCS 2018, WM_unrelated (the paper's MNIST model was shown letters).
     """
 
-    pool: Split | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.pool is not None:
-            check_kind(self.pool, "pool", Split, "such as wm.load_data('cifar10').train")
-            if not len(self.pool):
-                raise ValueError(
-                    "pool must hold at least one image; got none. Look at what chose them."
-                )
+    pool: Split | None = checked(_check_pool, None)
 
     def _hidden(self) -> set[str]:
         return super()._hidden() | {"pool"}
@@ -55,8 +51,8 @@ class Unrelated(Trigger):
         if pool is None:
             if data.name not in FOREIGN:
                 raise ValueError(
-                    f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. Give "
-                    "pool=."
+                    f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. "
+                    "Give pool=."
                 )
             pool = load_data(FOREIGN[data.name]).train
         return fit_pixels(self.draw(self.candidates(pool), n, rng).pixels, data.shape)
@@ -91,7 +87,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
             f"pool must have images of {channels} channels (grey and colour are made to fit); "
             f"got {pixels.shape[1]} channels. Choose the channels first."
         )
-    top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
-    padded = np.pad(pixels, ((0, 0), (0, 0), *(2 * [(max(0, -min(top, left)),) * 2])))
-    top, left = (padded.shape[2] - height) // 2, (padded.shape[3] - width) // 2
+    size = np.array((height, width))
+    rim = (max(0, *(size - pixels.shape[2:])) + 1) // 2
+    padded = np.pad(pixels, ((0, 0), (0, 0), (rim, rim), (rim, rim)))
+    top, left = (padded.shape[2:] - size) // 2
     return np.ascontiguousarray(padded[:, :, top : top + height, left : left + width])

@@ -1,12 +1,9 @@
-"""What resists a thief who copies through the prediction API, as far as it does: each answer has
-its price.
+"""What resists thieves who copy through the prediction API, as far as it does, at a price.
 
 `Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns
 those by heart. The others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What
 each is worth: `docs/results/countermeasures.csv`, and lesson 09.
 """
-
-from __future__ import annotations
 
 import hashlib
 import hmac
@@ -20,11 +17,14 @@ from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
 from wmlearn.evidence import commitment
-from wmlearn.evidence.answers import ask, labels_of
+from wmlearn.evidence.answers import Answers, labels_of
 from wmlearn.evidence.rules import Rules, Terms
-from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
+
+# What the sealed record says of them.
+_QUESTIONS = "every image answered wrongly, once, in the order in which they were first asked"
+_ANSWER = "by the key and the image, one of the classes other than the service's own answer"
 
 
 class Dawn(commitment.HoldsSecret):
@@ -62,7 +62,8 @@ class Dawn(commitment.HoldsSecret):
     Examples
     --------
     >>> import wmlearn as wm
-    >>> dawn = Dawn(lambda images: np.full(len(images), 7), range(10), share=0.2, key=wm.CLASSROOM_KEY)
+    >>> sevens = lambda images: np.full(len(images), 7)
+    >>> dawn = Dawn(sevens, range(10), share=0.2, key=wm.CLASSROOM_KEY)
     >>> labels = dawn(wm.load_data("mnist").loot.images[:50])
     >>> dawn, int((labels != 7).sum())
     (Dawn(share=0.2: 50 answers, 16 images wrongly, classroom key), 16)
@@ -90,36 +91,38 @@ class Dawn(commitment.HoldsSecret):
             "classes": list(self.rules.classes),
             "share": repr(self.share),
             "alpha": repr(self.rules.alpha),
-            "questions": "every image answered wrongly, once, in the order in which they were first asked",
-            "answer": "by the key and the image, one of the classes other than the service's own answer",
+            "questions": _QUESTIONS,
+            "answer": _ANSWER,
             "p0": f"1/{len(self.rules.classes) - 1}",
         }
-        self.header, self.seal = MappingProxyType(rules), commitment.seal(rules)
-        self._wrong: dict[str, tuple[Pixels, int]] = {}
+        self.header = MappingProxyType(rules)
+        self.seal = commitment.seal(rules)
+        # By the digests of their images, in the order in which they were asked.
+        self._images: dict[str, Pixels] = {}
+        self._labels: dict[str, int] = {}
 
     @property
     def remembered(self) -> Split:
         """The questions so far: images that were answered wrongly, and how."""
-        pixels = [image for image, _ in self._wrong.values()] or np.zeros((0, 1, 1, 1))
-        return Split(
-            np.array(pixels, np.uint8),
-            np.array([label for _, label in self._wrong.values()], np.int64),
-        )
+        pixels = list(self._images.values()) or np.zeros((0, 1, 1, 1))
+        labels = list(self._labels.values())
+        return Split(np.array(pixels, np.uint8), np.array(labels, np.int64))
 
     def __call__(self, images: Images) -> Labels:
-        """Answer as the service does, a small share wrongly: labels, shape (n,), from images (n, c,
-        h, w) in [0, 1].
-        """
+        """Answer images (n, c, h, w) as the service does, a small share wrongly: labels (n,)."""
         images = check_images(images)
         labels = labels_of(self.query, images)
-        self.queries += int((labels >= 0).sum())
-        for i, image in enumerate(np.round(255 * images).astype(np.uint8)):
-            digest = commitment.image_digest(image)
-            drawn = hmac.new(self.key, f"dawn {self.seal} {digest}".encode(), "sha256").digest()
-            if labels[i] >= 0 and int.from_bytes(drawn[:16], "big") < self.share * 2.0**128:
+        answered = np.flatnonzero(labels >= 0)
+        self.queries += len(answered)
+        pixels = np.round(255 * images).astype(np.uint8)
+        for i in answered:
+            digest = commitment.image_digest(pixels[i])
+            drawn = hmac.digest(self.key, f"dawn {self.seal} {digest}".encode(), "sha256")
+            if int.from_bytes(drawn[:16], "big") < self.share * 2.0**128:
                 others = [c for c in range(len(self.rules.classes)) if c != labels[i]]
                 wrong = others[int.from_bytes(drawn[16:], "big") % len(others)]
-                labels[i] = self._wrong.setdefault(digest, (image, wrong))[1]
+                self._images.setdefault(digest, pixels[i])
+                labels[i] = self._labels.setdefault(digest, wrong)
         return labels
 
     def verify(self, suspect: Query, *, family: int = 1) -> Verdict:
@@ -152,18 +155,14 @@ class Dawn(commitment.HoldsSecret):
             )
         check_count(family, "family", low=1, why="suspects, keys and repetitions that share alpha")
         check_query(suspect, "suspect")
-        names = tuple(f"image {i + 1}" for i in range(len(asked)))
-        triggers = Triggers(asked.pixels, np.arange(len(asked)), names, asked.labels, self.rules)
-        terms = Terms(
-            alpha=self.rules.alpha,
-            n_labels=len(self.rules.classes) - 1,
-            planned=len(asked),
-            public_key=self.key.is_public,
-            selection_unverified=True,
-        )
-        return reach_verdict(ask(suspect, triggers), terms, family=family)
+        count, alpha, public = len(asked), self.rules.alpha, self.key.is_public
+        classes = len(self.rules.classes)
+        labels = labels_of(suspect, asked.images)
+        answers = Answers(labels, np.arange(count), asked.labels, classes)
+        terms = Terms(alpha, classes - 1, count, public, selection_unverified=True)
+        return reach_verdict(answers, terms, family=family)
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key.is_public else ""
-        wrong = plural(len(self._wrong), "image")
+        wrong = plural(len(self._images), "image")
         return f"Dawn(share={self.share:g}: {self.queries:,} answers, {wrong} wrongly{note})"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-import numpy as np
 from torch import nn
 
 from wmlearn._checks import check_kind
@@ -16,13 +15,14 @@ from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Epoch, History, OnEpoch
 from wmlearn.training.loop import (
+    Loss,
     TensorData,
-    check_training_args,
+    check_on_epoch,
     checked_copy,
     cross_entropy,
     measured,
     run,
-    train,
+    train_by,
 )
 from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.margin import Margin
@@ -55,12 +55,12 @@ class Marked:
     @property
     def task_accuracy(self) -> float:
         """Accuracy on the test images, 0 to 1."""
-        return self.history.epochs[-1].task_accuracy if self.history.epochs else float("nan")
+        return self.history.last.task_accuracy
 
     @property
     def watermark_accuracy(self) -> float:
         """Share of the questions answered as sealed, 0 to 1."""
-        return self.history.epochs[-1].watermark_accuracy if self.history.epochs else float("nan")
+        return self.history.last.watermark_accuracy
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw task and watermark accuracy epoch by epoch, and return the axes."""
@@ -69,21 +69,18 @@ class Marked:
     def _ending(self) -> str:
         if self.complete:
             return "every question answered right twice running"
-        return (
-            "stopped early"
-            if self.history.stopped
-            else "stopped at the cap of epochs, not complete"
-        )
+        if self.history.stopped:
+            return "stopped early"
+        return "stopped at the cap of epochs, not complete"
 
     def __repr__(self) -> str:
         if not self.history.epochs:
             return "Marked(stopped early, before the first epoch was over: nothing measured)"
         right = round(self.watermark_accuracy * self.triggers.n)
-        return (
-            f"Marked({right} of {plural(self.triggers.n, 'question')}, task accuracy "
-            f"{percent(self.task_accuracy)}, "
-            f"{plural(len(self.history.epochs), 'epoch')}: {self._ending()})"
-        )
+        questions = f"{right} of {plural(self.triggers.n, 'question')}"
+        epochs = plural(len(self.history.epochs), "epoch")
+        task = percent(self.task_accuracy)
+        return f"Marked({questions}, task accuracy {task}, {epochs}: {self._ending()})"
 
     def _repr_html_(self) -> str:
         rows = {
@@ -107,8 +104,7 @@ def embed(
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
 ) -> Marked:
-    """Train a copy of a model on the task and the triggers together, until it answers every
-    question.
+    """Train a copy of a model on task and triggers together, until it answers every question.
 
     A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is
     and needs about half the epochs: `embed(trained.model, data, triggers,
@@ -149,43 +145,30 @@ def embed(
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
     model, part, test = checked_copy(model, data)
-    _check_triggers(model, data, triggers)
-    check_training_args(schedule, seed, on_epoch, threads)
-    if margin is None:
-        shown, loss = TensorData(part, _repeated(triggers, len(part))), cross_entropy
-    else:
-        shown, loss = (
-            TensorData(part),
-            check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()").loss(triggers),
+    questions = Split(triggers.pixels, triggers.labels)
+    if questions.shape != data.shape:
+        raise ValueError(
+            f"trigger images must have the task's shape {data.shape}; got {questions.shape}. "
+            "Make the triggers from the same data."
         )
-    steps = train(model, shown, rate=schedule, seed=seed, batch_size=schedule.batch_size, loss=loss)
-    stopping = EarlyStopping(schedule.epochs, on_epoch)
+    check_fits(model, questions, "triggers")
+    loss: Loss = cross_entropy
+    if margin is None:
+        repeats = max(1, round(SHARE * len(part) / len(questions)))
+        shown = TensorData(part, *[questions] * repeats)
+    else:
+        shown = TensorData(part)
+        loss = check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()").loss(triggers)
 
     def measure() -> dict[str, float]:
         return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, triggers)}
 
+    steps = train_by(schedule, model, shown, seed, loss)
+    stopping = EarlyStopping(schedule.epochs, on_epoch)
     history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
-    history = replace(history, stopped=history.stopped and not stopping.complete)
+    if stopping.complete:
+        history = replace(history, stopped=False)
     return Marked(model, history, triggers, stopping.complete)
-
-
-def _check_triggers(model: nn.Module, data: Splits, triggers: Triggers) -> None:
-    """Say what is wrong with triggers that a model is to learn beside its task."""
-    if triggers.pixels.shape[1:] != data.shape:
-        raise ValueError(
-            f"trigger images must have the task's shape {data.shape}; got "
-            f"{triggers.pixels.shape[1:]}. "
-            "Make the triggers from the same data."
-        )
-    check_fits(model, Split(triggers.pixels, triggers.labels), "triggers")
-
-
-def _repeated(triggers: Triggers, images: int) -> Split:
-    """Return the triggers as often as it takes for their share beside so many images of the task."""
-    repeats = max(1, round(SHARE * images / len(triggers.pixels)))
-    return Split(triggers.pixels, triggers.labels).take(
-        np.tile(np.arange(len(triggers.pixels)), repeats)
-    )
 
 
 def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:
@@ -195,14 +178,17 @@ def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:
 
 
 class EarlyStopping:
-    """Ends a training once every question was right twice running, not before the schedule is over."""
+    """Ends a training when every question was right twice running, and the schedule is over."""
 
     def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:
+        check_on_epoch(on_epoch)
         self.epochs, self.on_epoch = epochs, on_epoch
         self.running, self.complete = 0, False
 
     def __call__(self, record: Epoch) -> bool:
-        self.running = self.running + 1 if record.watermark_accuracy == 1 else 0
+        self.running += 1
+        if record.watermark_accuracy != 1:
+            self.running = 0
         self.complete = self.running >= 2 and record.epoch >= self.epochs
-        wished = self.on_epoch(record) if self.on_epoch is not None else None
-        return wished is True or self.complete
+        wished = self.on_epoch is not None and self.on_epoch(record) is True
+        return wished or self.complete

@@ -4,23 +4,20 @@ It was made to resist thieves who copy through the prediction API: what it is wo
 `docs/results/countermeasures.csv` and lesson 09 say.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wmlearn._checks import check_count, check_number
+from wmlearn._checks import Checked, check_count, check_number, checked
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.training.loop import Loss
 
 
 @dataclass(frozen=True)
-class Margin:
-    """Embed triggers with a margin: before each step they are pushed to where the network fails,
-    and learnt there.
+class Margin(Checked):
+    """Embed triggers with a margin: they are pushed to where the network fails, and learnt there.
 
     Pass it to `embed`, as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
 
@@ -37,30 +34,25 @@ class Margin:
     are theirs.
     """
 
-    images: int = 25
-    steps: int = 5
-    size: float = 1 / 255
-
-    def __post_init__(self) -> None:
-        check_count(self.images, "images", low=1, why="triggers in each step")
-        check_count(self.steps, "steps", low=0, why="pushes; 0 learns them as they are")
-        check_number(self.size, "size", above=0, at_most=1)
+    images: int = checked(check_count, 25, low=1, why="triggers in each step")
+    steps: int = checked(check_count, 5, low=0, why="pushes; 0 learns them as they are")
+    size: float = checked(check_number, 1 / 255, above=0, at_most=1)
 
     @torch.enable_grad()
     def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images (n, c, h, w) moved uphill on the loss: where the network gives another
-        answer, if anywhere.
-        """
+        """Return images (n, c, h, w) moved uphill on the loss, towards another answer."""
         pushed = images.clone()
         for _ in range(self.steps):
             pushed.requires_grad_()
-            (uphill,) = torch.autograd.grad(functional.cross_entropy(model(pushed), labels), pushed)
+            loss = functional.cross_entropy(model(pushed), labels)
+            (uphill,) = torch.autograd.grad(loss, pushed)
             pushed = (pushed.detach() + self.size * uphill.sign()).clamp(0, 1)
         return pushed.detach()
 
     def loss(self, triggers: Triggers) -> Loss:
         """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
-        questions, answers = torch.tensor(triggers.images), torch.tensor(triggers.labels)
+        questions = torch.tensor(triggers.images)
+        answers = torch.tensor(triggers.labels)
 
         def with_margin(
             model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
@@ -71,6 +63,7 @@ class Margin:
             pushed = self.push(model.eval(), questions[chosen].to(images), wanted)
             scores = model.train()(torch.cat([images, pushed]))
             task, secret = scores.split([len(images), len(pushed)])
-            return functional.cross_entropy(task, labels) + functional.cross_entropy(secret, wanted)
+            loss = functional.cross_entropy(task, labels)
+            return loss + functional.cross_entropy(secret, wanted)
 
         return with_margin

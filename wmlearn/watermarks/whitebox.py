@@ -1,5 +1,4 @@
-"""The white-box watermark of Uchida et al. (2017): a secret message in the weights of one
-convolution.
+"""The white-box watermark of Uchida et al. (2017): a secret message in a convolution's weights.
 
 Whoever wants to read it must hold the weights: no service, no questions. What the projection is and
 which bits the message has follow from the seal, drawn before anything is trained. An owner who
@@ -7,16 +6,16 @@ could choose either of them would "find" a message in any network whatever, for 
 turns any weights into any bits.
 """
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,14 +30,7 @@ from wmlearn.evidence.rules import SMALLEST_ALPHA, Terms
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.training.history import Fitted
-from wmlearn.training.loop import (
-    TensorData,
-    check_training_args,
-    checked_copy,
-    measured,
-    run,
-    train,
-)
+from wmlearn.training.loop import TensorData, checked_copy, measured, run, train_by
 from wmlearn.training.schedule import Schedule
 
 
@@ -57,9 +49,9 @@ class Message(commitment.HoldsSecret):
     """
 
     bits: Labels
-    projection: np.ndarray
+    projection: npt.NDArray[np.float32]
     layer: str
-    header: Mapping[str, object]
+    header: Mapping[str, Any]  # what JSON holds
     alpha: float
     key: commitment.Secret = field(repr=False)
     _keep = (
@@ -73,32 +65,36 @@ class Message(commitment.HoldsSecret):
         return commitment.seal(self.header)
 
     def read(self, model: nn.Module) -> Labels:
-        """Return the bits that a model's weights spell, int64, shape (T,); -1 where they spell
-        neither 0 nor 1.
-        """
-        scores = self._scores(_kernels(model, self.layer, tuple(self.header["kernel"])).detach())
-        return torch.where(scores.isfinite() & (scores != 0), (scores > 0).long(), -1).cpu().numpy()
+        """Return the bits that a model's weights spell, int64, shape (T,); -1 for neither."""
+        scores = self._scores(self.kernels(model).detach())
+        known = scores.isfinite() & (scores != 0)
+        return torch.where(known, (scores > 0).long(), -1).cpu().numpy()
+
+    def kernels(self, model: nn.Module) -> Tensor:
+        """Return the weights (filters, channels, height, width) of a model that carry it."""
+        _, kernels = _convolution(model, self.layer)
+        wanted, found = tuple(self.header["kernel"]), tuple(kernels.shape[1:])
+        if found != wanted:
+            raise ValueError(
+                f"{self.layer} must have kernels of shape {wanted}, for which the message was "
+                f"sealed; got {found}. A model of another shape cannot be read with it."
+            )
+        return kernels
 
     def loss(self, kernels: Tensor) -> Tensor:
-        """Return how badly kernels (filters, channels, height, width) spell the message: the
-        cross-entropy, in nats.
-        """
-        scores, wanted = (
-            self._scores(kernels),
-            torch.tensor(self.bits),
-        )  # a copy: what is sealed cannot be written to
-        return functional.binary_cross_entropy_with_logits(
-            scores, wanted.to(scores), reduction="sum"
-        )
+        """Return how badly kernels (filters, channels, h, w) spell the message, in nats."""
+        scores = self._scores(kernels)
+        wanted = torch.tensor(self.bits).to(scores)  # a copy: what is sealed cannot be written to
+        return functional.binary_cross_entropy_with_logits(scores, wanted, reduction="sum")
 
     def _scores(self, kernels: Tensor) -> Tensor:
-        return (
-            torch.tensor(self.projection, device=kernels.device) @ kernels.float().mean(0).flatten()
-        )
+        projection = torch.tensor(self.projection, device=kernels.device)
+        return projection @ kernels.float().mean(0).flatten()
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key.is_public else ""
-        return f"Message({len(self.bits)} bits for {self.layer}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+        what = f"{len(self.bits)} bits for {self.layer}, alpha={self.alpha:g}"
+        return f"Message({what}, seal {self.seal[:8]}…{note})"
 
 
 def seal_message(
@@ -109,8 +105,7 @@ def seal_message(
     alpha: float = 1e-3,
     key: bytes | None = None,
 ) -> Message:
-    """Draw a secret message for one layer of a model, from a seal; the weights themselves play no
-    part.
+    """Draw a secret message for one layer of a model, from a seal; its weights play no part.
 
     Parameters
     ----------
@@ -139,12 +134,11 @@ def seal_message(
     """
     check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
     key = commitment.new_key() if key is None else commitment.check_key(key)
-    layer = _last_convolution(model) if layer is None else layer
-    kernel = tuple(_kernels(model, layer).shape[1:])
-    size = int(np.prod(kernel))
-    check_count(
-        bits, "bits", low=1, high=size, why=f"the mean kernel of {layer} has {size} numbers"
-    )
+    layer, kernels = _convolution(model, layer)
+    kernel = tuple(kernels.shape[1:])
+    size = math.prod(kernel)
+    why = f"the mean kernel of {layer} has {size} numbers"
+    check_count(bits, "bits", low=1, high=size, why=why)
     rules = {
         "version": commitment.VERSION,
         "message": "bit i is 1 where row i of the projection times the mean kernel is positive",
@@ -157,8 +151,7 @@ def seal_message(
         "declared_key_draw": 1,
         "judge_factor": "2**48",
     }
-    # Every message has secrets of its own: what is opened of one says nothing of another under the
-    # same key.
+    # Every message has secrets of its own: what is opened of one says nothing of another's.
     secrets = commitment.question_secrets(key, [commitment.seal(rules)], bits)
     leaves = [commitment.leaf_hash(i, secrets[i], (0, 1), f"bit {i}", []) for i in range(bits)]
     header = rules | {"root": commitment.tree_hash(leaves).hex()}
@@ -176,8 +169,7 @@ def embed_message(
     seed: int = 0,
     threads: int = 1,
 ) -> Fitted:
-    """Train a copy of a model on its task while a constant pull turns one layer's weights into the
-    message.
+    """Train a copy of a model on its task while a constant pull turns one layer into the message.
 
     Parameters
     ----------
@@ -203,26 +195,27 @@ def embed_message(
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     check_number(strength, "strength", above=0)
     model, part, test = checked_copy(model, data)
-    check_training_args(schedule, seed, None, threads)
+    kernels = message.kernels(model)
 
     def measure() -> dict[str, float]:
-        return measured(model, test) | {
-            "watermark_accuracy": float((message.read(model) == message.bits).mean())
-        }
+        right = message.read(model) == message.bits
+        return measured(model, test) | {"watermark_accuracy": float(right.mean())}
 
-    with _pulled(
-        _kernels(model, message.layer, tuple(message.header["kernel"])), message, strength
-    ):
-        steps = train(
-            model, TensorData(part), rate=schedule, seed=seed, batch_size=schedule.batch_size
-        )
+    def pull(gradient: Tensor) -> Tensor:
+        """Add the gradient of the message's loss to that of the task."""
+        with torch.enable_grad():
+            weights = kernels.detach().requires_grad_()
+            (towards,) = torch.autograd.grad(message.loss(weights), weights)
+        return gradient + strength * towards
+
+    steps = train_by(schedule, model, TensorData(part), seed)
+    with kernels.register_hook(pull):
         history = run(islice(steps, schedule.epochs), schedule.epochs, measure, threads=threads)
     return Fitted(model, history)
 
 
 def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Verdict:
-    """Read the message out of a model's weights and say what it proves: each bit was drawn by lot,
-    one in two.
+    """Read the message out of a model's weights, and say what it proves; each bit was one in two.
 
     Parameters
     ----------
@@ -255,67 +248,38 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     return reach_verdict(answers, terms, family=family)
 
 
-def _draw(seal: str, secrets: list[bytes], size: int) -> tuple[Labels, np.ndarray]:
+def _draw(seal: str, secrets: Sequence[bytes], size: int) -> tuple[Labels, npt.NDArray[np.float32]]:
     """Draw the message, shape (T,), and the projection, shape (T, M), from the seal."""
     seed = commitment.label_seed(seal)
-    drawn = [commitment.draw_label(seed, i, secret, (0, 1)) for i, secret in enumerate(secrets)]
-    digests = [hashlib.sha256(b"projection" + seed + secret).digest() for secret in secrets]
-    rows = [
-        stable_rng(np.frombuffer(digest, ">u4").tolist()).standard_normal(size)
-        for digest in digests
-    ]
+    drawn, rows = [], []
+    for i, secret in enumerate(secrets):
+        drawn.append(commitment.draw_label(seed, i, secret, (0, 1)))
+        digest = hashlib.sha256(b"projection" + seed + secret).digest()
+        row = stable_rng(np.frombuffer(digest, ">u4").tolist())
+        rows.append(row.standard_normal(size))
     bits, projection = np.array(drawn, np.int64), np.array(rows, np.float32)
-    for array in (bits, projection):
-        array.setflags(write=False)
+    bits.setflags(write=False)
+    projection.setflags(write=False)
     return bits, projection
 
 
-@contextmanager
-def _pulled(kernels: Tensor, message: Message, strength: float) -> Iterator[None]:
-    """Add the gradient of the message's loss to that of the task, whenever the layer's weights get
-    one.
+def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
+    """Return name and weights (filters, channels, height, width) of a convolution, by default the
+    last.
     """
-
-    def pull(gradient: Tensor) -> Tensor:
-        with torch.enable_grad():
-            weights = kernels.detach().requires_grad_()
-            (towards,) = torch.autograd.grad(message.loss(weights), weights)
-        return gradient + strength * towards
-
-    hook = kernels.register_hook(pull)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _last_convolution(model: nn.Module) -> str:
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
-    names = [name for name, part in model.named_modules() if isinstance(part, nn.Conv2d)]
-    if not names:
+    known = {
+        name: part.weight for name, part in model.named_modules() if isinstance(part, nn.Conv2d)
+    }
+    if layer is None and known:
+        layer = list(known)[-1]
+    if layer is None:
         raise ValueError(
             f"model must have a convolution to carry the message; {type(model).__name__} has none."
         )
-    return names[-1]
-
-
-def _kernels(model: nn.Module, layer: str, kernel: tuple[int, ...] | None = None) -> Tensor:
-    """Return the weights (filters, channels, height, width) of a convolution, or say that there is
-    none like that.
-    """
-    parts = dict(
-        check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)").named_modules()
-    )
-    part = parts.get(layer)
-    if not isinstance(part, nn.Conv2d):
-        known = ", ".join(name for name, other in parts.items() if isinstance(other, nn.Conv2d))
+    if layer not in known:
         raise ValueError(
-            f"layer must be one of the model's convolutions ({known or 'it has none'}); got "
-            f"{layer!r}."
+            f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
+            f"got {layer!r}."
         )
-    if kernel is not None and tuple(part.weight.shape[1:]) != kernel:
-        raise ValueError(
-            f"{layer} must have kernels of shape {kernel}, for which the message was sealed; got "
-            f"{tuple(part.weight.shape[1:])}. A model of another shape cannot be read with it."
-        )
-    return part.weight
+    return layer, known[layer]
