@@ -52,9 +52,11 @@ def needed(pyproject):
 
 @pytest.fixture(scope="module")
 def conda(environment):
-    """Return {package: its version bounds} as environment.yml has them."""
-    specs = [MatchSpec(line) for line in environment["dependencies"]]
-    return {spec.name.normalized: str(spec.version or "") for spec in specs}
+    """Return {package: its version bounds} as environment.yml has them, those from PyPI too."""
+    *lines, rest = environment["dependencies"]
+    specs = [MatchSpec(line) for line in lines]
+    found = {spec.name.normalized: str(spec.version or "") for spec in specs}
+    return found | {line.name: str(line.specifier) for line in map(Requirement, rest["pip"])}
 
 
 def test_binder_has_the_same_environment(root):
@@ -65,7 +67,9 @@ def test_binder_has_the_same_environment(root):
 
 def test_the_environment_is_plain_conda_forge(environment):
     assert set(environment["channels"]) == OUR_CHANNELS
-    assert all(isinstance(line, str) and "::" not in line for line in environment["dependencies"])
+    *lines, rest = environment["dependencies"]
+    assert all("::" not in line for line in lines)
+    assert rest == {"pip": ["resvg_py>=0.4"]}  # what conda-forge lacks
 
 
 def test_conda_and_pip_want_the_same(needed, conda):

@@ -1,7 +1,7 @@
 """A real JupyterLab and a real browser for the tests; and, by hand, pictures of a notebook that has
 been run.
 
-    python tests/browser.py NOTEBOOK FOLDER     # light.png, dark.png, and each lab alone
+    python tests/labs/browser.py NOTEBOOK FOLDER     # light.png, dark.png, and each lab alone
 
 The server has folders of its own for settings, data and run-time files: whatever the user has set
 up changes nothing.
@@ -12,16 +12,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,27 +91,13 @@ def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Pop
     config = own / "jupyter_config_dir" / "labconfig"
     config.mkdir(parents=True)
     (config / "default_setting_overrides.json").write_text(json.dumps(SETTINGS))
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--expose-app-in-browser",
-    ]
-    command += [
-        f"--ServerApp.root_dir={folder}",
-        "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port_retries=0",
-    ]
-    command += [
-        f"--ServerApp.port={server.url.rpartition(':')[2]}",
-        f"--IdentityProvider.token={server.token}",
-    ]
-    command += ["--LabApp.extension_manager=readonly"]
-    with log.open(
-        "wb"
-    ) as file:  # a process group of its own, so that its kernels can be ended with it
+    options = ["--no-browser", "--allow-root", "--expose-app-in-browser"]
+    options += ["--LabApp.extension_manager=readonly", f"--IdentityProvider.token={server.token}"]
+    options += [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+    options += ["--ServerApp.port_retries=0", f"--ServerApp.port={server.url.rpartition(':')[2]}"]
+    command = [sys.executable, "-m", "jupyterlab", *options]
+    with log.open("wb") as file:
+        # a process group of its own, so that its kernels can be ended with it
         return subprocess.Popen(
             command, stdout=file, stderr=file, env=environment, start_new_session=True
         )
@@ -185,11 +173,15 @@ class Notebook:
         """Run every cell; raise if one fails or does not run."""
         self.page.set_default_timeout(1000 * seconds)
         cells = self.page.evaluate(
-            """async () => { const app = window.jupyterapp, cells = app.shell.currentWidget.content.widgets;
+            """async () => { const app = window.jupyterapp;
                 await app.commands.execute('notebook:run-all-cells');
-                return cells.filter(cell => cell.model.type === 'code' && cell.model.sharedModel.getSource().trim())
-                  .map(cell => ({ran: cell.model.executionCount, errors: cell.model.outputs.toJSON()
-                    .filter(out => out.output_type === 'error').map(out => `${out.ename}: ${out.evalue}`)})); }"""
+                const models = app.shell.currentWidget.content.widgets.map(cell => cell.model);
+                const errors = model => model.outputs.toJSON()
+                    .filter(out => out.output_type === 'error')
+                    .map(out => `${out.ename}: ${out.evalue}`);
+                return models
+                    .filter(model => model.type === 'code' && model.sharedModel.getSource().trim())
+                    .map(model => ({ran: model.executionCount, errors: errors(model)})); }"""
         )
         self._wait_idle(seconds)
         self.page.set_default_timeout(20_000)
@@ -210,6 +202,17 @@ class Notebook:
         return [
             line for line in lines if "Error" in line and ": " in line and not line.startswith(" ")
         ]
+
+    def went_wrong(self) -> list[str]:
+        """Return what nobody saw: exceptions in callbacks, and in the page itself."""
+        return [*self.callback_errors(), *self.js_errors]
+
+    def outputs(self) -> list[list[list[str]]]:
+        """Return for each cell the kinds of each of its outputs."""
+        return self.page.evaluate(
+            """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
+                cell => cell.model.outputs.toJSON().map(out => Object.keys(out.data ?? out)))"""
+        )
 
     def set_theme(self, name: str) -> None:
         """Switch to the "Light" or the "Dark" theme of JupyterLab, and wait until its curtain has
@@ -234,14 +237,29 @@ class Notebook:
         self.page.close()
 
 
-@contextlib.contextmanager
-def notebook_run(folder: Path, name: str, path: str | None = None) -> Iterator[Notebook]:
-    """Open a notebook of a folder in a JupyterLab of its own, and run it to its end."""
-    with jupyterlab(folder) as server, chromium(path) as opened:
-        notebook = Notebook(opened, server, name)
+@dataclass(frozen=True)
+class Desk:
+    """A JupyterLab on a folder, and a browser to open its notebooks in."""
+
+    folder: Path
+    server: Server
+    browser: Browser
+
+    @contextlib.contextmanager
+    def run(self, name: str) -> Iterator[Notebook]:
+        """Open a notebook of the folder in the light theme, and run it to its end."""
+        notebook = Notebook(self.browser, self.server, name)
+        notebook.set_theme("Light")
         notebook.run_all()
         yield notebook
         notebook.close()
+
+
+@contextlib.contextmanager
+def desk(folder: Path, path: str | None = None) -> Iterator[Desk]:
+    """Start JupyterLab and Chromium; both take seconds, so many notebooks share them."""
+    with jupyterlab(folder) as server, chromium(path) as opened:
+        yield Desk(folder, server, opened)
 
 
 def write_notebook(path: Path, *sources: str) -> None:
@@ -255,6 +273,107 @@ def write_notebook(path: Path, *sources: str) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
+# ---------------------------------------------------------------- what a lab shows
+
+
+def button(lab: Locator, name: str) -> Locator:
+    """Return the button that says just this."""
+    return lab.get_by_role("button", name=name, exact=True)
+
+
+def number(lab: Locator, label: str) -> Locator:
+    """Return the input for words or a number beside a label."""
+    return lab.locator(".widget-text", has_text=label).locator("input")
+
+
+def type_into(lab: Locator, label: str, value: object) -> None:
+    """Type into such an input, and press Enter."""
+    number(lab, label).fill(str(value))
+    number(lab, label).press("Enter")
+
+
+def verdict(lab: Locator) -> Locator:
+    """Return the box with the verdict."""
+    return lab.locator(".wm-verdict")
+
+
+def picture(lab: Locator, name: str) -> None:
+    """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
+    if os.environ.get("WMLEARN_PICTURES"):
+        lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"{name}.png"))
+
+
+def sticking_out(lab: Locator, parts: str) -> list[str]:
+    """Return the parts (a CSS selector) that do not lie within the lab's frame; the lab itself, if
+    it scrolls sideways.
+    """
+    return lab.evaluate(
+        """(lab, parts) => {
+            const inside = lab.getBoundingClientRect();
+            const out = [...lab.querySelectorAll(parts)].filter(part => {
+                const {left, right, width} = part.getBoundingClientRect();
+                return width && (left < inside.left - 1 || right > inside.right + 1); });
+            if (lab.scrollWidth > lab.clientWidth + 1) out.push(lab);
+            return out.map(part => part.outerHTML); }""",
+        parts,
+    )
+
+
+def contrast(elements: Locator) -> float:
+    """Return the least contrast of some elements with the page behind them, as WCAG 2 defines it:
+    1 to 21; they are there, at least one.
+    """
+    colors = elements.evaluate_all(
+        """elements => elements.map(element => {
+            const style = getComputedStyle(element);
+            const colors = {path: style.stroke, text: style.fill};
+            const back = node => getComputedStyle(node).backgroundColor;
+            let behind = element;
+            while (behind.parentElement && /, 0\\)$/.test(back(behind)))
+                behind = behind.parentElement;
+            return [colors[element.tagName] ?? style.color, back(behind)]; })"""
+    )
+    return min(_contrast(drawn, behind) for drawn, behind in colors)
+
+
+def _contrast(*colors: str) -> float:
+    dark, light = sorted(map(_luminance, colors))
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: str) -> float:
+    channels = [int(float(value)) / 255 for value in re.findall(r"[\d.]+", color)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+# Remembers when a key went down and when the lab last changed what it shows.
+STOPWATCH = """lab => {
+    window.stopwatch = {pressed: 0, changed: 0};
+    lab.addEventListener('keydown', () => { window.stopwatch.pressed = performance.now(); }, true);
+    const observer = new MutationObserver(() => { window.stopwatch.changed = performance.now(); });
+    for (const place of lab.querySelectorAll('.widget-html'))
+        observer.observe(place, {subtree: true, childList: true, characterData: true});
+}"""
+
+
+def taken(page: Page) -> float:
+    """Return the milliseconds from the last key to the last change that STOPWATCH saw."""
+    return page.evaluate("() => window.stopwatch.changed - window.stopwatch.pressed")
+
+
+def assert_quick(name: str, times: list[float], measured: Callable[[str, object], None]) -> None:
+    """Note how long moves took, in milliseconds, and see that they were quick enough for a hand."""
+    middle, slow = statistics.median(times), statistics.quantiles(times, n=20)[-1]
+    figures = f"median {middle:.0f} ms, 95th percentile {slow:.0f} ms, {len(times)} moves"
+    measured(f"{name} to screen", figures)
+    assert middle <= 150
+    assert slow <= 400
+
+
+# ---------------------------------------------------------------- by hand
+
+
 def take_pictures(path: Path, into: Path) -> list[Path]:
     """Run a notebook to its end and write pictures of it, in both themes, and of each lab alone."""
     into.mkdir(parents=True, exist_ok=True)
@@ -264,8 +383,8 @@ def take_pictures(path: Path, into: Path) -> list[Path]:
         with jupyterlab(Path(folder)) as server:
             notebook = Notebook(browser, server, path.name)
             notebook.run_all()
-            inside = "() => document.querySelector('.jp-Notebook .jp-WindowedPanel-viewport').scrollHeight"
-            height = min(int(notebook.page.evaluate(inside)) + 120, 12_000)
+            viewport = notebook.page.locator(".jp-Notebook .jp-WindowedPanel-viewport").first
+            height = min(viewport.evaluate("inside => inside.scrollHeight") + 120, 12_000)
             notebook.page.set_viewport_size({"width": 1200, "height": height})
             labs = notebook.page.locator(".wm-lab").all()
             for lab in labs:  # half way, where there is something to see

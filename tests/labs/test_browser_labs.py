@@ -1,19 +1,14 @@
-"""All labs in one notebook: narrow and wide, light and dark, saved and opened again on another day."""
+"""All labs in one notebook: narrow and wide, light and dark, saved and opened on another day."""
 
-from __future__ import annotations
-
-import os
 import re
-from pathlib import Path
 
 import browser
 import pytest
+from browser import button, contrast, picture, sticking_out, type_into, verdict
 from playwright.sync_api import Locator, Page, expect
-from test_browser import contrast
 
 pytestmark = pytest.mark.browser
 
-NAME = "labs.ipynb"
 CELLS = (
     """import wmlearn as wm
 
@@ -31,28 +26,9 @@ wm.VerificationLab(triggers, suspects, nulls=nulls)""",
 )
 # What the cells show, by the place of the cell: the text of each, how many pictures, and how many
 # labs are alive.
-SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output')].map(output => ({
-    text: output.innerText, pictures: output.querySelectorAll('img').length,
+SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output')].map(
+    output => ({ text: output.innerText, pictures: output.querySelectorAll('img').length,
     alive: output.querySelectorAll('button, input').length > 0}))"""
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("learner")
-    browser.write_notebook(folder / NAME, *CELLS)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def notebook(folder, chromium):
-    """Return the notebook, run; the tests below share it, one after the other."""
-    with browser.notebook_run(folder, NAME, chromium) as notebook:
-        yield notebook
-
-
-@pytest.fixture
-def page(notebook) -> Page:
-    return notebook.page
 
 
 def labs(page: Page) -> list[Locator]:
@@ -64,9 +40,7 @@ def labs(page: Page) -> list[Locator]:
 
 
 def ask_sixty(page: Page) -> None:
-    suspect = labs(page)[0].locator("input[type=number]").first
-    suspect.fill("60")
-    suspect.press("Enter")
+    type_into(labs(page)[0], "or type", 60)
     expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched")
 
 
@@ -87,17 +61,8 @@ def test_three_ways_stand_side_by_side(page):
         expect(lab.locator(f".wm-chart[role=img] path.{line}").first).to_be_attached()
     # Each measured in one go: the lab may be drawing anew, and what was found a moment ago is gone
     # then.
-    assert (
-        len(
-            set(
-                lab.evaluate(
-                    "lab => [...lab.querySelectorAll('.wm-card')].map(c => "
-                    "c.getBoundingClientRect().y)"
-                )
-            )
-        )
-        == 1
-    )
+    heights = "cards => cards.map(card => card.getBoundingClientRect().y)"
+    assert len(set(cards.evaluate_all(heights))) == 1
     dashes = """(lab, lines) => lines.map(line => getComputedStyle(
         lab.querySelector(`.wm-chart[role=img] path.${line}`)).strokeDasharray)"""
     assert len(set(lab.evaluate(dashes, list(lines)))) == 3
@@ -117,73 +82,58 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, page, width, theme):
     page.set_viewport_size({"width": width, "height": 1000})
     notebook.set_theme(theme)
     ask_sixty(page)
+    parts = "svg.wm-chart text, li, input, select, button, pre, progress, .wm-card"
     for i, lab in enumerate(labs(page)):
-        if os.environ.get("WMLEARN_PICTURES"):
-            lab.screenshot(
-                path=Path(os.environ["WMLEARN_PICTURES"], f"lab{i}-{theme.lower()}-{width}.png")
-            )
-        assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth + 1"), i
-        inside = lab.bounding_box()
-        assert inside["x"] + inside["width"] <= width
-        for part in lab.locator(
-            "svg.wm-chart text, li, input, select, button, pre, progress, .wm-card"
-        ).all():
-            suspect = part.bounding_box()
-            if suspect:
-                assert suspect["x"] >= inside["x"] - 1, (i, part)
-                assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, (
-                    i,
-                    part,
-                )
-        for words in lab.locator("svg.wm-chart text, .wm-card p, p.wm-small").all():
-            assert contrast(words) >= 4.5
-        for line in lab.locator(".wm-chart path.wm-counting, .wm-chart path.wm-nulls").all():
-            assert contrast(line) >= 3
+        picture(lab, f"lab{i}-{theme.lower()}-{width}")
+        assert sticking_out(lab, parts) == []
+        right = lab.bounding_box()
+        assert right["x"] + right["width"] <= width
+    whole = page.locator(".jp-Notebook")
+    assert contrast(whole.locator("svg.wm-chart text, .wm-card p, p.wm-small")) >= 4.5
+    assert contrast(whole.locator(".wm-chart path.wm-counting, .wm-chart path.wm-nulls")) >= 3
 
 
 def test_a_page_opened_again_finds_its_labs_alive(notebook, page):
     """The kernel was left running, as it is when a browser is closed."""
     page.set_viewport_size({"width": 1200, "height": 1000})
+    ask_sixty(page)
     notebook.save()
     notebook.go()
-    expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched", timeout=60_000)
-    assert [cell["alive"] for cell in page.evaluate(SHOWN)] == 4 * [True]
-    suspect = labs(page)[0].locator("input[type=number]").first
-    suspect.fill("61")
-    suspect.press("Enter")
+    alive = f"() => ({SHOWN})().filter(cell => cell.alive).length === 4"
+    page.wait_for_function(alive, timeout=60_000)
+    expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 60 matched")
+    type_into(labs(page)[0], "or type", 61)
     expect(labs(page)[0].locator(".wm-card").first).to_contain_text("of 61 matched")
 
 
 def test_run_pressed_twice_trains_once(page):
     lab = labs(page)[2]
-    epochs = lab.locator(".widget-text", has_text="epochs").locator("input")
-    epochs.fill("2")
-    epochs.press("Enter")
-    lab.get_by_role("button", name="Run", exact=True).dblclick()
+    type_into(lab, "epochs", 2)
+    button(lab, "Run").dblclick()
     expect(lab.locator("svg.wm-chart")).to_have_attribute(
         "aria-label", re_all("after 1 epoch"), timeout=120_000
     )
-    lab.get_by_role("button", name="Stop").click()
-    expect(lab.get_by_role("button", name="Run", exact=True)).to_be_enabled(timeout=120_000)
+    button(lab, "Stop").click()
+    expect(button(lab, "Run")).to_be_enabled(timeout=120_000)
     expect(lab.get_by_role("alert")).to_have_count(0)
-    expect(lab.locator(".wm-verdict")).to_contain_text("the marked model")
+    expect(verdict(lab)).to_contain_text("the marked model")
 
 
 def test_nothing_went_wrong_unseen(notebook):
     """No exception in a callback during all this, and none in the page."""
-    assert notebook.callback_errors() == []
-    assert notebook.js_errors == []
+    assert notebook.went_wrong() == []
 
 
-def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, folder):
+def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, desk):
     """On another day: no kernel, and a JupyterLab that knows no notebook.
 
     `wmlearn lab` starts it so on purpose.
     """
+    name = f"{__name__}.ipynb"
     notebook.save()
-    assert b"VerificationLab: 100 questions" in (folder / NAME).read_bytes()
-    with browser.jupyterlab(folder) as server:
-        again = browser.Notebook(notebook.page.context.browser, server, NAME)
+    assert b"VerificationLab: 100 questions" in (desk.folder / name).read_bytes()
+    with browser.jupyterlab(desk.folder) as server:
+        again = browser.Notebook(desk.browser, server, name)
         verification, studio, embedding, predict = again.page.evaluate(SHOWN)
         assert (verification["pictures"], studio["pictures"]) == (1, 1)
         assert "EmbeddingLab: " in embedding["text"]

@@ -1,3 +1,3 @@
-"""The pieces that labs share: charts as SVG, colours, the static twin, background work, replayed
-answers, words.
+"""The pieces that labs share: their base, charts as SVG, colours, the picture for where nothing
+runs, background work, replayed answers, words.
 """

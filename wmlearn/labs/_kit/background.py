@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import html
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from wmlearn.labs._kit.views import alert, guarded
+from wmlearn.labs._kit.views import alert, guarded, small
 
 if TYPE_CHECKING:
-    from ipywidgets import HTML
+    from ipywidgets import HTML, Widget
 
 
 class Stage(NamedTuple):
@@ -24,8 +24,9 @@ class Stage(NamedTuple):
 
     def html(self) -> tuple[str, str]:
         """Return a bar, and the words."""
-        bar = f"<progress value='{self.done}' max='{self.of}' aria-label='part that is done'></progress>"
-        return bar, f"<p class='wm-small'>{html.escape(self.words)}</p>"
+        part = f"value='{self.done}' max='{self.of}'"
+        bar = f"<progress {part} aria-label='part that is done'></progress>"
+        return bar, small(self.words)
 
 
 class Job:
@@ -38,7 +39,8 @@ class Job:
     """
 
     def __init__(self, changed: Callable[[], None]) -> None:
-        self._changed, self._stop = changed, threading.Event()
+        self._changed = changed
+        self._stop = threading.Event()
         self.stage = Stage("starting")
 
     def go(self) -> None:
@@ -60,7 +62,9 @@ class Job:
         self._tell(*self.stage)
 
     def _tell(self, words: str, done: int, of: int) -> None:
-        self.stage = Stage("stopping after this epoch" if self._stop.is_set() else words, done, of)
+        if self._stop.is_set():
+            words = "stopping after this epoch"
+        self.stage = Stage(words, done, of)
         self._changed()
 
 
@@ -85,21 +89,19 @@ class Background:
         import ipywidgets as widgets
 
         self._begin, self._ended, self._status = begin, ended, status
-        self._busy = threading.Lock()  # held while something is done
-        self._job: Job | None = None
-        self.locked: tuple[Any, ...] = ()
+        self._job: Job | None = None  # what is under way
+        self.locked: Sequence[Widget] = ()
         self.thread: threading.Thread | None = None
-        self.run = widgets.Button(
-            description="Run", button_style="primary", layout={"width": "100px"}
-        )
-        self.stop = widgets.Button(description="Stop", disabled=True, layout={"width": "100px"})
+        wide = {"width": "100px"}
+        self.run = widgets.Button(description="Run", button_style="primary", layout=wide)
+        self.stop = widgets.Button(description="Stop", disabled=True, layout=wide)
         self.run.on_click(guarded(self._press_run, status))
         self.stop.on_click(guarded(self._press_stop, status))
 
     @property
     def busy(self) -> bool:
         """Whether something is under way."""
-        return self._busy.locked()
+        return self._job is not None
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until it is over, at most so many seconds, and say whether it is."""
@@ -109,7 +111,7 @@ class Background:
 
     def _press_run(self, _: object) -> None:
         """Check the inputs, then begin."""
-        if not self._busy.acquire(blocking=False):
+        if self.busy:
             self._status.value = alert(
                 "A run is under way: press Stop, or wait for its end, before the next."
             )
@@ -117,18 +119,16 @@ class Background:
         try:
             self._job = self._begin()
         except (TypeError, ValueError) as error:
-            self._busy.release()
             self._status.value = alert(html.escape(str(error)))
             return
         self._status.value = ""
         self._lock(True)
-        self.thread = threading.Thread(
-            target=guarded(self._work, self._status), args=(self._job,), daemon=True
-        )
+        work = guarded(self._work, self._status)
+        self.thread = threading.Thread(target=work, args=(self._job,), daemon=True)
         self.thread.start()
 
     def _press_stop(self, _: object) -> None:
-        if self._job is not None and self.busy:
+        if self._job is not None:
             self.stop.disabled = True
             self._job.stop()
 
@@ -139,7 +139,7 @@ class Background:
         finally:
             self._status.value = ""  # that a run was under way; an error comes after this
             self._lock(False)
-            self._busy.release()
+            self._job = None
             self._ended()
 
     def _lock(self, running: bool) -> None:

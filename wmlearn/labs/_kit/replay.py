@@ -1,10 +1,7 @@
-"""Answers bought once, and all that can be said of the first n of them, worked out beforehand for
-every n.
+"""Answers bought once, and all that can be said of the first n of them.
 
-A slider then only looks up: nothing is computed, and nothing is asked, while it moves.
+A slider then looks up what was worked out for every n: nothing is asked while it moves.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,14 +28,12 @@ class Replay:
     verdict : the verdict on all of them, as sealed; its `decisions` say what `verify(...,
         questions=n)` would
     fault : why the suspect could not be asked; empty when it could
-    luck : how an innocent model would fare after 0, 1, ..., n questions, in words
     """
 
     name: str
     triggers: TriggerSet
     verdict: KeyedVerdict
     fault: str
-    luck: tuple[str, ...]
 
     @property
     def n(self) -> int:
@@ -55,6 +50,10 @@ class Replay:
         """How many questions a perfect copy must answer before it can be accused."""
         return stats.questions_needed(self.verdict.alpha / self.verdict.family, self.verdict.p0)
 
+    def luck(self, n: int) -> str:
+        """Return how an innocent model would fare after n questions, in words."""
+        return draws_in_words(self.verdict.path[: n + 1], self.verdict.matched)
+
     def crossed(self, alpha: float, n: int) -> int | None:
         """Return the first of n questions after which the wealth stood at 1 / alpha or more; None
         if it never did.
@@ -65,14 +64,15 @@ class Replay:
 
 def buy(name: str, query: Query, triggers: TriggerSet) -> Replay:
     """Ask a suspect every sealed question, once, and work out what is said after each of them."""
+    fault = ""
     try:
-        verdict, fault = verify(query, triggers), ""
+        verdict = verify(query, triggers)
     except Exception as error:  # whatever ails one service must not hide the others
-        verdict, fault = verify(_silence, triggers), str(error) or type(error).__name__
-    luck = tuple(
-        draws_in_words(verdict.path[: n + 1], verdict.matched) for n in range(verdict.n + 1)
-    )
-    return Replay(name, triggers, verdict, fault, luck)
+        fault = str(error) or type(error).__name__
+        verdict = verify(_silence, triggers)
+    if not isinstance(verdict, KeyedVerdict):
+        raise TypeError("triggers must have keyed labels to be replayed question by question")
+    return Replay(name, triggers, verdict, fault)
 
 
 def _silence(images: Images) -> Labels:

@@ -1,30 +1,47 @@
-"""How the labs look: one style sheet, in the light and the dark theme, in Okabe and Ito's colours."""
-
-from __future__ import annotations
+"""How the labs look: a style sheet for the light and the dark theme, in Okabe and Ito's colours."""
 
 from wmlearn._display import BLUE, ORANGE, SKY, VERMILLION
 
+LIGHT = {"--wm-good": BLUE, "--wm-bad": VERMILLION, "--wm-grey": "#707070", "--wm-other": "#007D5B"}
+DARK = {"--wm-good": SKY, "--wm-bad": ORANGE, "--wm-grey": "#A8A8A8", "--wm-other": "#2FC79E"}
+# What the style sheet takes from the notebook, for a picture on white paper.
+PAPER = {
+    **LIGHT,
+    "--wm-text": "#212121",
+    "--wm-back": "white",
+    "--wm-faint": "#E0E0E0",
+    "--jp-ui-font-family": "'DejaVu Sans'",
+}
+
+
+def _declare(colors: dict[str, str]) -> str:
+    return " ".join(f"{name}: {color};" for name, color in colors.items())
+
+
 # JupyterLab sets --jp-* for its theme; elsewhere the text colour of the page is taken as it is.
 STYLE = f"""<style>
-.wm-lab {{ --wm-text: var(--jp-ui-font-color1, currentColor); --wm-back: var(--jp-layout-color0, transparent);
-  --wm-faint: var(--jp-border-color2, #8888); --wm-good: {BLUE}; --wm-bad: {VERMILLION};
-  --wm-grey: #707070; --wm-other: #007D5B;
+.wm-lab {{ --wm-text: var(--jp-ui-font-color1, currentColor);
+  --wm-back: var(--jp-layout-color0, transparent);
+  --wm-faint: var(--jp-border-color2, #8888); {_declare(LIGHT)}
   width: 680px; max-width: 100%; overflow-x: auto;
-  box-sizing: border-box; padding: 8px 10px 12px; border: 1px solid var(--wm-faint); border-radius: 6px; }}
-[data-jp-theme-light=false] .wm-lab {{ --wm-good: {SKY}; --wm-bad: {ORANGE};
-  --wm-grey: #A8A8A8; --wm-other: #2FC79E; }}
-.wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text); line-height: 1.4; }}
+  box-sizing: border-box; padding: 8px 10px 12px; border: 1px solid var(--wm-faint);
+  border-radius: 6px; }}
+[data-jp-theme-light=false] .wm-lab {{ {_declare(DARK)} }}
+.wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text);
+  line-height: 1.4; }}
 .wm-lab > * {{ max-width: 100%; }}
 .wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ min-width: 0; }}
 .wm-lab p {{ margin: 2px 0; font-size: 14px; }}
 .wm-lab .wm-small {{ font-size: 12px; }}
-.wm-lab .wm-verdict {{ border-left: 4px solid var(--wm-faint); padding: 2px 10px; min-height: 62px; }}
+.wm-lab .wm-verdict {{ border-left: 4px solid var(--wm-faint); padding: 2px 10px;
+  min-height: 62px; }}
 .wm-lab .wm-verdict b {{ font-size: 17px; }}
 .wm-lab sup {{ line-height: 0; font-size: 75%; }}
 .wm-lab .wm-found {{ border-left-color: var(--wm-good); }}
 .wm-chart {{ display: block; max-width: 100%; min-width: 540px; height: auto; }}
 .wm-chart text {{ fill: var(--wm-text); font: 12px var(--jp-ui-font-family, sans-serif); }}
-.wm-chart .wm-value {{ font-weight: bold; font-size: 13px; paint-order: stroke; stroke: var(--wm-back);
+.wm-chart .wm-value {{ font-weight: bold; font-size: 13px; paint-order: stroke;
+  stroke: var(--wm-back);
   stroke-width: 4px; }}
 .wm-chart path {{ fill: none; stroke: var(--wm-text); }}
 .wm-chart .wm-grid {{ stroke: var(--wm-faint); stroke-width: .6; }}
@@ -49,22 +66,27 @@ STYLE = f"""<style>
 .wm-chart path.wm-square.wm-hollow {{ fill: var(--wm-back); }}
 .wm-chart path.wm-bar {{ fill: var(--wm-good); stroke: none; }}
 .wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
-.wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr)); gap: 8px;
+.wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr));
+  gap: 8px;
   width: 654px; max-width: 100%; margin: 4px 0; }}
 .wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 4px 2px; min-height: 190px; }}
 .wm-lab .wm-card.wm-nulls {{ border-top-color: var(--wm-other); border-top-style: dotted; }}
 .wm-lab .wm-card.wm-curve {{ border-top-color: var(--wm-good); border-top-style: solid; }}
 .wm-lab .wm-card .wm-chart {{ display: inline-block; min-width: 34px; vertical-align: middle; }}
 .wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
-.wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace); white-space: pre-wrap;
+.wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace);
+  white-space: pre-wrap;
   overflow-wrap: anywhere; color: var(--wm-text); }}
 .wm-lab progress {{ width: 300px; height: 14px; margin-left: 10px; vertical-align: middle;
   accent-color: var(--wm-good); }}
-.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%; list-style: none;
+.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%;
+  list-style: none;
   margin: 4px 0 0; padding: 0; }}
-.wm-lab .wm-grid-of-questions li {{ margin: 0; padding: 3px 0; border: 2px solid transparent; border-radius: 4px;
+.wm-lab .wm-grid-of-questions li {{ margin: 0; padding: 3px 0; border: 2px solid transparent;
+  border-radius: 4px;
   font-size: 11px; line-height: 14px; text-align: center; overflow-wrap: anywhere; }}
-.wm-lab .wm-grid-of-questions i {{ display: block; margin: 0 auto 2px; image-rendering: pixelated; }}
+.wm-lab .wm-grid-of-questions i {{ display: block; margin: 0 auto 2px;
+  image-rendering: pixelated; }}
 .wm-lab .wm-grid-of-questions .wm-match {{ border: 2px solid var(--wm-good); }}
 .wm-lab .wm-grid-of-questions .wm-miss {{ border: 2px dashed var(--wm-bad); }}
 .wm-lab .wm-grid-of-questions .wm-silent {{ border: 2px dotted var(--wm-text); }}

@@ -57,3 +57,8 @@ def alert(words: str) -> str:
         "#D55E00);"
         f"padding-left:8px'>{words}</p>"
     )
+
+
+def small(*sentences: str) -> str:
+    """Return sentences, as HTML, in small paragraphs."""
+    return "".join(f"<p class='wm-small'>{html.escape(words)}</p>" for words in sentences)

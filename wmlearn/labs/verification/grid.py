@@ -3,8 +3,6 @@
 The pictures travel once, in a style sheet; a move of the slider sends words and positions only.
 """
 
-from __future__ import annotations
-
 import html
 
 import numpy as np
@@ -24,27 +22,24 @@ def picture_sheet(triggers: TriggerSet, scope: str) -> str:
     ----------
     scope : the CSS class of the grids that show these pictures
     """
-    first = triggers.pixels[
-        np.searchsorted(triggers.question, np.arange(triggers.n))
-    ]  # (n, c, h, w)
+    places = np.searchsorted(triggers.question, np.arange(triggers.n))
+    first = triggers.pixels[places]  # (n, c, h, w)
     count, channels, height, width = first.shape
     rows = -(-count // _ACROSS)
-    sheet = np.zeros((rows * _ACROSS, channels, height, width), np.uint8)
-    sheet[:count] = first
-    tiled = sheet.reshape(rows, _ACROSS, channels, height, width).transpose(
-        2, 0, 3, 1, 4
-    )  # (c, rows, h, across, w)
-    uri = png_uri(tiled.reshape(channels, rows * height, _ACROSS * width))
+    full = np.pad(first, ((0, rows * _ACROSS - count), (0, 0), (0, 0), (0, 0)))
+    tiled = full.reshape(rows, _ACROSS, channels, height, width)
+    sheet = tiled.transpose(2, 0, 3, 1, 4).reshape(channels, rows * height, _ACROSS * width)
     side = tile_size(triggers)
-    room = (
-        62 if max(map(len, triggers.rules.classes)) <= 3 else 105
-    )  # pixels: ten pictures side by side, or six
+    longest = max(map(len, triggers.rules.classes))
+    room = 62 if longest <= 3 else 105  # pixels: ten pictures side by side, or six
+    uri = png_uri(sheet)
+    size = f"background-size:{_ACROSS * side}px {rows * side}px"
     return (
         f"<style>.{scope}{{grid-template-columns:repeat(auto-fill,minmax({room}px,1fr))}}"
         # room for three lines of text from the start: nothing jumps
         f".{scope} li{{min-height:{side + 44}px}}"
-        f".{scope} i{{width:{side}px;height:{side}px;background-image:url({uri});"
-        f"background-size:{_ACROSS * side}px {rows * side}px}}</style>"
+        f".{scope} i{{width:{side}px;height:{side}px;{size};background-image:url({uri})}}"
+        "</style>"
     )
 
 
@@ -52,7 +47,7 @@ def tile_size(triggers: TriggerSet) -> int:
     """Return how large a picture is shown: near 56 pixels, and a whole multiple of its own so that
     none is blurred.
     """
-    own = triggers.pixels.shape[-1]
+    own = int(triggers.pixels.shape[-1])
     return own * max(1, round(56 / own))
 
 
@@ -63,10 +58,9 @@ def question_grid(replay: Replay, n: int, scope: str) -> str:
     start = max(n - 1, 0) // PAGE * PAGE
     stop = min(start + PAGE, replay.n)
     cells = "".join(_cell(replay, q, asked=q < n) for q in range(start, stop))
-    pictured = (
-        "" if len(replay.triggers.pixels) == replay.n else "; each shows the first of its images"
-    )
-    title = f"Questions {start + 1} to {stop} of {replay.n}{pictured}"
+    title = f"Questions {start + 1} to {stop} of {replay.n}"
+    if len(replay.triggers.pixels) > replay.n:
+        title += "; each shows the first of its images"
     return f"<p class='wm-small'>{title}</p><ol class='wm-grid-of-questions {scope}'>{cells}</ol>"
 
 
@@ -74,27 +68,31 @@ def _cell(replay: Replay, q: int, *, asked: bool) -> str:
     """Return one question; right, wrong and unanswered differ in sign, words and border, not in
     colour alone.
     """
-    side = tile_size(replay.triggers)
-    picture = (
-        f"<i role='img' aria-label='{q + 1}: {html.escape(replay.triggers.names[q], quote=True)}' "
-        f"style='background-position:{-(q % _ACROSS) * side}px {-(q // _ACROSS) * side}px'></i>"
-    )
+    side, name = tile_size(replay.triggers), html.escape(replay.triggers.names[q])
+    row, column = divmod(q, _ACROSS)
+    place = f"style='background-position:{-column * side}px {-row * side}px'"
+    picture = f"<i role='img' aria-label='{q + 1}: {name}' {place}></i>"
     if not asked:
         return f"<li class='wm-later'>{picture}not asked<br>yet</li>"
-    kind, sign = ("wm-match", "✔ match") if replay.verdict.matched[q] else ("wm-miss", "✘ miss")
-    kind = "wm-silent" if replay.verdict.unanswered[q] else kind
+    kind, sign = _marked(replay, q)
     secret = html.escape(replay.triggers.rules.classes[replay.verdict.answers.expected[q]])
-    return (
-        f"<li class='{kind}'>{picture}{_said(replay, q)}<br>secret {secret}<br><b>{sign}</b></li>"
-    )
+    words = f"{_said(replay, q)}<br>secret {secret}<br><b>{sign}</b>"
+    return f"<li class='{kind}'>{picture}{words}</li>"
+
+
+def _marked(replay: Replay, q: int) -> tuple[str, str]:
+    """Return the CSS class and the sign of an answer."""
+    if replay.verdict.matched[q]:
+        return "wm-match", "✔ match"
+    if replay.verdict.unanswered[q]:
+        return "wm-silent", "✘ miss"
+    return "wm-miss", "✘ miss"
 
 
 def _said(replay: Replay, q: int) -> str:
     if replay.verdict.unanswered[q]:
         return "no answer"
-    answer = int(replay.verdict.answers.per_question[q])
-    return (
-        "no majority"
-        if answer < 0
-        else f"said {html.escape(replay.triggers.rules.classes[answer])}"
-    )
+    answer = replay.verdict.answers.per_question[q]
+    if answer < 0:
+        return "no majority"
+    return f"said {html.escape(replay.triggers.rules.classes[answer])}"

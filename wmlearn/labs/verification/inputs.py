@@ -1,53 +1,28 @@
-"""What the verification lab is given to ask, and whom; a sentence for each thing that is wrong with
-it.
-"""
-
-from __future__ import annotations
+"""What the verification lab is given to ask, and whom; a sentence for each thing that is wrong."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 from wmlearn._checks import check_kind, check_query, shown
 from wmlearn._types import Query
 from wmlearn.evidence.trigger_set import TriggerSet
 
+Suspects: TypeAlias = Mapping[str, Query]
+Asked: TypeAlias = Mapping[str, tuple[TriggerSet, Suspects]]  # by the name of the trigger type
 
-def kind_of(triggers: TriggerSet) -> str:
-    """Return what the triggers are called, if they are a sealed set."""
+
+def check_asked(triggers: TriggerSet, suspects: Suspects, more: Asked) -> Asked:
+    """Return the questions and the suspects of every trigger type, the first one first."""
     check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300)")
-    return triggers.kind
+    _check_more(more, triggers.kind)
+    asked = {triggers.kind: (triggers, suspects), **more}
+    for kind, (questions, services) in asked.items():
+        _check_questions(kind, questions)
+        _check_suspects(services)
+    return asked
 
 
-def check_asked(kind: str, triggers: TriggerSet, suspects: Mapping[str, Query]) -> None:
-    """Refuse fixed labels, no suspects at all, and a suspect that has no name or cannot be asked."""
-    kind_of(triggers)
-    if triggers.rules.fixed:
-        raise ValueError(
-            "VerificationLab follows the wealth question by question, which needs keyed labels; "
-            f"the {kind} triggers "
-            "have fixed labels. Ask with wm.verify(query, triggers, nulls=[...]) instead."
-        )
-    if not isinstance(suspects, Mapping) or not suspects:
-        raise ValueError(
-            f"suspects must be one or more services by name, such as "
-            f"{{'a copy': wm.RemoteModel(url)}}; "
-            f"got {'none' if isinstance(suspects, Mapping) else shown(suspects)}. Name each of "
-            "them."
-        )
-    for name, query in suspects.items():
-        if not isinstance(name, str) or not name:
-            raise TypeError(
-                f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a "
-                "copy'."
-            )
-        check_query(query, f"suspect {name!r}")
-
-
-def check_more(
-    more: Mapping[str, tuple[TriggerSet, Mapping[str, Query]]], first: str
-) -> dict[str, tuple[TriggerSet, Mapping[str, Query]]]:
-    """Return the other trigger types, or say what is wrong with their names or with how they are
-    put down.
-    """
+def _check_more(more: Asked, first: str) -> None:
     example = "{'noise': (triggers, {'a copy': query})}"
     if not isinstance(more, Mapping):
         raise TypeError(
@@ -58,13 +33,36 @@ def check_more(
         if not isinstance(kind, str) or not isinstance(pair, (tuple, list)) or len(pair) != 2:
             raise TypeError(
                 f"more must hold a trigger set and its suspects under each name, as {example} "
-                "does; "
-                f"got {shown(pair)} under {kind!r}. Put the two in parentheses."
+                f"does; got {shown(pair)} under {kind!r}. Put the two in parentheses."
             )
         if kind == first:
             raise ValueError(
                 f"more must name other trigger types than the first; got {kind!r}, which "
-                "`triggers` is. "
-                f"Choose another name, such as 'more {kind}'."
+                f"`triggers` is. Choose another name, such as 'more {kind}'."
             )
-    return {kind: (pair[0], pair[1]) for kind, pair in more.items()}
+
+
+def _check_questions(kind: str, triggers: TriggerSet) -> None:
+    check_kind(triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300)")
+    if triggers.rules.fixed:
+        raise ValueError(
+            "VerificationLab follows the wealth question by question, which needs keyed labels; "
+            f"the {kind} triggers have fixed labels. Ask with wm.verify(query, triggers, "
+            "nulls=[...]) instead."
+        )
+
+
+def _check_suspects(suspects: Suspects) -> None:
+    got = "none" if isinstance(suspects, Mapping) else shown(suspects)
+    if not isinstance(suspects, Mapping) or not suspects:
+        raise ValueError(
+            "suspects must be one or more services by name, such as "
+            f"{{'a copy': wm.RemoteModel(url)}}; got {got}. Name each of them."
+        )
+    for name, query in suspects.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(
+                f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a "
+                "copy'."
+            )
+        check_query(query, f"suspect {name!r}")

@@ -1,0 +1,120 @@
+"""What every lab is: controls, and places on the screen that say what they have brought about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from wmlearn.labs._kit.static import png
+from wmlearn.labs._kit.theme import STYLE
+from wmlearn.labs._kit.views import guarded, view
+
+if TYPE_CHECKING:
+    from ipywidgets import BoundedIntText, VBox, Widget
+
+BESIDE = {"width": "140px", "margin": "2px 2px 2px 12px"}  # a box beside another input
+HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
+
+
+@dataclass(frozen=True)
+class State:
+    """What a lab shows at this moment.
+
+    Attributes
+    ----------
+    controls : what each control holds, by its description; those that are put away are left out
+    screen : what each place on the screen shows, HTML or SVG, by its name
+    """
+
+    controls: Mapping[str, object]
+    screen: Mapping[str, str]
+
+
+class Lab:
+    """The base of the labs.
+
+    A lab holds a widget and is none itself: ipywidgets 7.7.1 (Colab) and 8 then display it alike.
+    It is made of core widgets only, which Colab has too.
+
+    Parameters
+    ----------
+    places : the names of the places on the screen
+
+    Attributes
+    ----------
+    widget : the whole lab, as a widget
+    state : what the controls hold and what the screen shows, to be read
+    """
+
+    widget: VBox
+
+    def __init__(self, *places: str) -> None:
+        import ipywidgets as widgets
+
+        self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
+        self._screen = {name: widgets.HTML() for name in (*places, "status")}
+        self.status = self._screen["status"]  # where errors are shown
+
+    def _lay_out(self, *rows: str | Widget | list[str | Widget]) -> None:
+        """Put the lab together, row below row; a list is one row, and a name stands for a place."""
+        import ipywidgets as widgets
+
+        lines = [self._sheets]
+        for row in rows:
+            if isinstance(row, list):
+                row = widgets.HBox([self._screen.get(part, part) for part in row])
+            lines.append(self._screen.get(row, row))
+        self.widget = widgets.VBox(lines)
+        self.widget.add_class("wm-lab")
+        for control in self._controls():
+            control.style.description_width = "initial"  # a label as wide as its words
+
+    def _controls(self) -> list[Widget]:
+        """Return everything that is laid out, holds a value and has a description."""
+        named = [widget for widget in tree(self.widget) if getattr(widget, "description", "")]
+        return [widget for widget in named if hasattr(widget, "value")]
+
+    def _follow(self, control: Widget, callback: Callable[[Any], object]) -> None:
+        """Call whenever the control gets another value, and show what goes wrong then."""
+        control.observe(guarded(callback, self.status), names="value")
+
+    def _say(self, **screen: str) -> None:
+        """Show HTML or SVG at the places of these names."""
+        for name, shown in screen.items():
+            self._screen[name].value = shown
+
+    def _drawing(self) -> str | None:
+        """Return as SVG what stands for the lab where nothing runs; None where there is nothing."""
+        return None
+
+    @property
+    def state(self) -> State:
+        """What the controls hold and what the screen shows, to be read."""
+        controls = {}
+        for control in self._controls():
+            if control.layout.display != "none":
+                controls[control.description] = control.value
+        return State(controls, {name: place.value for name, place in self._screen.items()})
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the live lab and, for where nothing runs, its text and its picture."""
+        drawing = self._drawing()
+        return view(self.widget, repr(self), None if drawing is None else png(drawing))
+
+
+def tree(widget: Widget) -> list[Widget]:
+    """Return a widget and everything in it."""
+    found = [widget]
+    for child in getattr(widget, "children", ()):
+        found += tree(child)
+    return found
+
+
+def number_box(
+    description: str, value: int, low: int, high: int, layout: Mapping[str, str]
+) -> BoundedIntText:
+    """Return an input for a whole number."""
+    import ipywidgets as widgets
+
+    return widgets.BoundedIntText(value, min=low, max=high, description=description, layout=layout)

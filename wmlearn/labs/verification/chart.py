@@ -1,0 +1,104 @@
+"""The gambler's wealth as a drawing: of one suspect, question by question, or of all of them."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from wmlearn.labs._kit.replay import Replay
+from wmlearn.labs._kit.svg import LEFT, Chart, End, count_to
+from wmlearn.labs.verification.words import CAP, amount
+
+Floats = npt.NDArray[np.float64]
+_DECADE = math.log(10)
+# What stands at the end of each line, so that they differ in shape too. By the CSS class of the
+# line.
+MARKERS = {
+    "wm-curve": "<circle class='wm-dot' cx='{x:.1f}' cy='{y:.1f}' r='5'/>",
+    "wm-counting": "<path class='wm-counting wm-end' d='M{x:.1f} {y:.1f}m-4 -4h8v8h-8z'/>",
+    "wm-nulls": "<path class='wm-nulls wm-end' d='M{x:.1f} {y:.1f}m0 -6l6 6l-6 6l-6 -6z'/>",
+}
+# The lines of the suspects where all are drawn: each has dashes of its own.
+_SUSPECTS = ("wm-curve", "wm-nulls", "wm-counting", "wm-task wm-unmarked", "wm-explored")
+
+
+def wealth_svg(
+    lines: Mapping[str, Floats], n: int, *, sealed: float, alpha: float, caption: str
+) -> str:
+    """Draw the wealth of the first n questions against the line from which one may accuse.
+
+    Parameters
+    ----------
+    lines : the log wealth after 0, 1, ... questions, all of them, as "wm-curve": the axis is as
+        long as the sealed set. Before it others to compare with, log(1 / p), by CSS class (those
+        of MARKERS)
+    n : how many were asked; what comes later is not drawn
+    sealed : the sealed alpha; its line is dashed
+    alpha : the alpha one is only exploring; its line is dotted, and not drawn where it is the
+        sealed one
+    caption : a sentence that holds the numbers, for those who do not see the drawing
+    """
+    wealth, alone = lines["wm-curve"], len(lines) == 1
+    title = "the gambler's wealth" if alone else "wealth, and 1 / p"
+    chart = _empty(len(wealth) - 1, title)
+    _accuse(chart, sealed)
+    if alpha != sealed:
+        words = f"only exploring: from {amount(-math.log(alpha))} upwards"
+        chart.level("wm-explored", -math.log10(alpha), words, key=398)
+    chart.now(n)
+    for css, line in lines.items():
+        chart.path(css, _steps(chart, line[: n + 1]))
+    x = chart.across(n)
+    for css, line in lines.items():
+        chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / _DECADE)))
+    middle = (LEFT + chart.right) / 2
+    y, value = chart.up(wealth[n] / _DECADE), amount(wealth[n])
+    if x > (middle if alone else chart.right - 60):  # the value goes to the side that is free
+        chart.text(x - 9, y - 7, value, "end", "wm-value")
+    elif alone:
+        chart.text(x + 9, y - 7, value, css="wm-value")
+    else:
+        chart.text(x + 10, y + 4, value, css="wm-value")
+    return chart.svg(caption)
+
+
+def suspects_svg(replays: Sequence[Replay]) -> str:
+    """Draw the wealth of several suspects side by side, all their questions asked."""
+    last = replays[0].n
+    chart = _empty(last, "the gambler's wealth", right=420)
+    _accuse(chart, replays[0].triggers.alpha)
+    ends = []
+    for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
+        path = replay.verdict.path
+        chart.path(css, _steps(chart, path))
+        ends.append(End(css, replay.name, last, path[-1] / _DECADE))
+    chart.label(ends)
+    return chart.svg("The gambler's wealth when every question has been asked.")
+
+
+def _empty(questions: int, title: str, right: int = 642) -> Chart:
+    """Return a chart of powers of ten, down to the wealth with no match: 1 / (questions + 1)."""
+    lowest = -math.ceil(math.log10(questions + 2))
+    chart = Chart((0, questions), (lowest, CAP), right)
+    chart.rows({power: amount(power * _DECADE) for power in range(0, CAP + 1, 3)})
+    chart.columns(count_to(questions))
+    chart.frame(title, "questions asked")
+    return chart
+
+
+def _accuse(chart: Chart, alpha: float) -> None:
+    words = f"accuse from {amount(-math.log(alpha))} upwards"
+    chart.level("wm-line", -math.log10(alpha), words, key=166)
+
+
+def _steps(chart: Chart, line: Floats) -> str:
+    """Return the path of a line that is level from question to question, flat steps left out."""
+    heights = [f"{chart.up(power):.1f}" for power in line / _DECADE]
+    last = len(heights) - 1
+    steps = [f"M{chart.across(0):.1f} {heights[0]}"]
+    for i, (before, height) in enumerate(itertools.pairwise(heights), 1):
+        if height != before or i == last:
+            steps.append(f"H{chart.across(i):.1f}V{height}")
+    return "".join(steps)
