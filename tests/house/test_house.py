@@ -181,7 +181,8 @@ def test_the_front_door_is_narrow():
     assert len(wm.__all__) <= 40
 
 
-WITH_DOORS = ("data", "evidence", "triggers", "training", "service", "watermarks", "course")
+WITH_DOORS = ("data", "evidence", "triggers", "training", "service", "watermarks", "theft")
+WITH_DOORS += ("course",)
 
 
 @pytest.mark.parametrize("wing", WITH_DOORS)

@@ -69,4 +69,6 @@ def bytes_sent(lab: Any, act: Callable[[], object]) -> int:
     for widget in widgets_in(lab.widget):
         widget.observe(note)
     act()
+    for widget in widgets_in(lab.widget):
+        widget.unobserve(note)
     return sum(sent)

@@ -18,6 +18,7 @@ from wmlearn.theft import AddNoise, Blur, InvertModel, Jpeg, RejectUnusual, Sque
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
+NAMES = {name: getattr(wm.theft, name) for name in wm.theft.__all__}
 FILTERS = [
     Jpeg(60),
     Blur(0.8),
@@ -26,11 +27,6 @@ FILTERS = [
     AddNoise(0.1, seed=1),
     RejectUnusual(0.2),
 ]
-
-
-@pytest.fixture(scope="module")
-def mnist() -> wm.Splits:
-    return wm.load_data("mnist")
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +62,7 @@ def through(theft, images: np.ndarray) -> np.ndarray:
     return seen.images
 
 
-#  True of every one ------------------------------------------------------------------------------------------------
+# True of every one --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
@@ -96,7 +92,7 @@ def test_asked_twice_alone_or_in_another_order_it_says_the_same(theft, owner, lo
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
 def test_it_prints_as_it_is_written(theft):
-    assert eval(repr(theft), vars(wm.theft)) == theft
+    assert eval(repr(theft), NAMES) == theft
 
 
 @pytest.mark.parametrize("theft", FILTERS, ids=repr)
@@ -122,7 +118,7 @@ def test_weights_are_no_service(says, theft, owner, loot):
         theft(owner, loot)
 
 
-#  Filters ----------------------------------------------------------------------------------------------------------
+# Filters ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])
@@ -191,7 +187,7 @@ def test_small_triggers_go_under_in_a_blur_and_digits_do_not(owner, triggers, mn
     assert (Blur(1.2)(suspect)(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
-#  The detector -----------------------------------------------------------------------------------------------------
+# The detector -------------------------------------------------------------------------------------
 
 
 def nearest_by_hand(images: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -248,7 +244,7 @@ def test_words_on_digits_are_unusual(owner, triggers, mnist):
     assert (hidden(mnist.test.images) == mnist.test.labels).mean() > 0.9
 
 
-#  The vote ---------------------------------------------------------------------------------------------------------
+# The vote -----------------------------------------------------------------------------------------
 
 
 def say(*labels: int):
@@ -281,7 +277,7 @@ def test_three_owners_outvote_each_others_secrets(owner, triggers):
     assert wm.verify(Vote([wm.BlackBox(owner)] * 3), triggers).k == 30  # three copies know the same
 
 
-#  Inversion --------------------------------------------------------------------------------------------------------
+# Inversion ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("start", ["blank", "noise", "loot"])
@@ -359,52 +355,38 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
     assert np.array_equal(InvertModel(steps=50)(owner, loot).images, whole.images)
 
 
-#  Bad input --------------------------------------------------------------------------------------------------------
+# Bad input ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (lambda: Jpeg(0), ValueError, "quality must be from 1 to 100; got 0."),
-        (lambda: Jpeg(45.5), TypeError, "quality must be a whole number from 1 to 100; got 45.5."),
-        (
-            lambda: Blur(-1),
-            ValueError,
-            "sigma must be above 0 and at most 10; got -1. Or 0, which changes nothing.",
-        ),
-        (lambda: Squeeze(0), ValueError, "bits must be from 1 to 8 (of each pixel); got 0."),
-        (lambda: Squeeze(16), ValueError, "bits must be from 1 to 8 (of each pixel); got 16."),
-        (lambda: AddNoise(math.nan), ValueError, "sigma must be above 0 and at most 10; got nan."),
-        (
-            lambda: AddNoise(0.1, seed="a"),
-            TypeError,
-            "seed must be a whole number from 0 to 4294967295; got 'a'.",
-        ),
-        (lambda: RejectUnusual(1.1), ValueError, "share must be above 0 and at most 1; got 1.1."),
-        (lambda: Vote([]), ValueError, "the number of voters must be at least 1; got 0."),
-        (
-            lambda: Vote([len, 3]),
-            TypeError,
-            "queries[1] must be a function from images to labels; got 3.",
-        ),
-        (
-            lambda: Vote(len),
-            TypeError,
-            "queries must be a list of services; got builtin_function_or_method. Pass",
-        ),
-        (
-            lambda: InvertModel("black"),
-            ValueError,
-            "start must be one of 'blank', 'noise', 'loot'; got 'black'.",
-        ),
-        (lambda: InvertModel(steps=0), ValueError, "steps must be at least 1; got 0."),
-        (lambda: InvertModel(lr=0), ValueError, "lr must be above 0 and at most 10; got 0."),
-    ],
-)
-def test_a_bad_setting(make, error, message):
-    with pytest.raises(error) as caught:
-        make()
-    assert str(caught.value).startswith(message)
+def test_a_bad_setting(says):
+    with says(ValueError):
+        Jpeg(0)
+    with says(TypeError):
+        Jpeg(45.5)
+    with says(ValueError):
+        Blur(-1)
+    with says(ValueError):
+        Squeeze(0)
+    with says(ValueError):
+        Squeeze(16)
+    with says(ValueError):
+        AddNoise(math.nan)
+    with says(TypeError):
+        AddNoise(0.1, seed="a")
+    with says(ValueError):
+        RejectUnusual(1.1)
+    with says(ValueError):
+        Vote([])
+    with says(TypeError):
+        Vote([len, 3])
+    with says(TypeError):
+        Vote(len)
+    with says(ValueError):
+        InvertModel("black")
+    with says(ValueError):
+        InvertModel(steps=0)
+    with says(ValueError):
+        InvertModel(lr=0)
 
 
 def test_bad_images_and_bad_loot(says, owner, loot):

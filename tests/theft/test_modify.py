@@ -21,20 +21,13 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def mnist() -> wm.Splits:
-    return wm.load_data("mnist")
-
-
-@pytest.fixture(scope="module")
 def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(400))
 
 
-@pytest.fixture(scope="module")
-def owner(mnist) -> nn.Module:
-    return wm.fit(
-        wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)
-    ).model
+@pytest.fixture
+def owner(trained) -> nn.Module:
+    return trained
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +51,7 @@ def changed(one: nn.Module, other: nn.Module) -> set[str]:
 MATRICES = {"layers.1.weight", "layers.3.weight", "layers.6.weight", "layers.8.weight"}
 
 
-#  Strength nought --------------------------------------------------------------------------------------------------
+# Strength nought ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -88,7 +81,7 @@ def test_fine_pruning_without_pruning_is_fine_tuning(owner, deep, loot):
         assert same(FinePrune(0, epochs=1, lr=2e-3, seed=4)(model, loot).model, tuned.model)
 
 
-#  Fine-tuning of one layer -----------------------------------------------------------------------------------------
+# Fine-tuning of one layer -------------------------------------------------------------------------
 
 
 def test_only_the_last_layer_learns(owner, deep, loot):
@@ -137,7 +130,7 @@ def test_all_layers_learn_even_if_the_owner_had_frozen_some(owner, loot):
     assert not frozen.layers[1].weight.requires_grad
 
 
-#  Pruning ----------------------------------------------------------------------------------------------------------
+# Pruning ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.5, 0.9])
@@ -207,7 +200,7 @@ def test_what_was_pruned_stays_pruned_while_the_rest_is_tuned(owner, deep, loot,
     assert (replies.abs().amax((0, 2, 3)) == 0).sum() >= 8
 
 
-#  Few bits, and noise ----------------------------------------------------------------------------------------------
+# Few bits, and noise ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("bits", [1, 2, 5, 8])
@@ -268,7 +261,7 @@ def test_the_noise_grows_with_its_strength_and_is_another_with_another_seed(owne
     )
 
 
-#  A second watermark -----------------------------------------------------------------------------------------------
+# A second watermark -------------------------------------------------------------------------------
 
 
 def test_overwriting_embeds_the_marks_of_the_thief(owner, mnist):
@@ -289,87 +282,44 @@ def test_overwriting_never_prints_a_key(mnist):
     assert "key" not in repr(Overwrite(thief_triggers)).lower()
 
 
-#  Bad input --------------------------------------------------------------------------------------------------------
+# Bad input ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (
-            lambda: Prune(1.5),
-            ValueError,
-            "fraction must be above 0 and at most 1; got 1.5. Or 0, which changes nothing.",
-        ),
-        (
-            lambda: Prune(-0.1),
-            ValueError,
-            "fraction must be above 0 and at most 1; got -0.1. Or 0, which changes nothing.",
-        ),
-        (
-            lambda: Prune(math.nan),
-            ValueError,
-            "fraction must be above 0 and at most 1; got nan. Or 0, which changes nothing.",
-        ),
-        (
-            lambda: Prune("0.5"),
-            TypeError,
-            "fraction must be a number above 0 and at most 1; got '0.5'. Write it",
-        ),
-        (
-            lambda: Prune(False),
-            TypeError,
-            "fraction must be a number above 0 and at most 1; got False.",
-        ),
-        (
-            lambda: Prune(0.5, by="filter"),
-            ValueError,
-            "by must be one of 'weight', 'channel'; got 'filter'.",
-        ),
-        (
-            lambda: FinePrune(2),
-            ValueError,
-            "fraction must be above 0 and at most 1; got 2. Or 0, which changes",
-        ),
-        (lambda: FinePrune(0.5, epochs=0), ValueError, "epochs must be at least 1; got 0."),
-        (lambda: Quantize(0), ValueError, "bits must be from 1 to 16 (of each weight); got 0."),
-        (lambda: Quantize(17), ValueError, "bits must be from 1 to 16 (of each weight); got 17."),
-        (
-            lambda: Quantize(8.5),
-            TypeError,
-            "bits must be a whole number from 1 to 16 (of each weight); got 8.5.",
-        ),
-        (lambda: PerturbWeights(-1), ValueError, "sigma must be above 0 and at most 10; got -1."),
-        (
-            lambda: PerturbWeights(math.inf),
-            ValueError,
-            "sigma must be above 0 and at most 10; got inf.",
-        ),
-        (
-            lambda: PerturbWeights(0.1, seed=-1),
-            ValueError,
-            "seed must be from 0 to 4294967295; got -1.",
-        ),
-        (
-            lambda: FineTune(layers="first"),
-            ValueError,
-            "layers must be one of 'all', 'last'; got 'first'.",
-        ),
-        (
-            lambda: FineTune(reset="yes"),
-            TypeError,
-            "reset must be a bool, True or False; got 'yes'.",
-        ),
-        (
-            lambda: Overwrite("TEST"),
-            TypeError,
-            "triggers must be a Triggers, such as wm.Content()(data, n=150); got",
-        ),
-    ],
-)
-def test_a_bad_setting(make, error, message):
-    with pytest.raises(error) as caught:
-        make()
-    assert str(caught.value).startswith(message)
+def test_a_bad_setting(says):
+    with says(ValueError):
+        Prune(1.5)
+    with says(ValueError):
+        Prune(-0.1)
+    with says(ValueError):
+        Prune(math.nan)
+    with says(TypeError):
+        Prune("0.5")
+    with says(TypeError):
+        Prune(False)
+    with says(ValueError):
+        Prune(0.5, by="filter")
+    with says(ValueError):
+        FinePrune(2)
+    with says(ValueError):
+        FinePrune(0.5, epochs=0)
+    with says(ValueError):
+        Quantize(0)
+    with says(ValueError):
+        Quantize(17)
+    with says(TypeError):
+        Quantize(8.5)
+    with says(ValueError):
+        PerturbWeights(-1)
+    with says(ValueError):
+        PerturbWeights(math.inf)
+    with says(ValueError):
+        PerturbWeights(0.1, seed=-1)
+    with says(ValueError):
+        FineTune(layers="first")
+    with says(TypeError):
+        FineTune(reset="yes")
+    with says(TypeError):
+        Overwrite("TEST")
 
 
 def test_marks_for_images_of_another_shape(says, owner, loot):

@@ -9,8 +9,8 @@ import copy
 import dataclasses
 import html
 import itertools
-import re
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ from wmlearn.theft import (
     Surrogate,
     Theft,
 )
-from wmlearn.theft._base import as_theft
+from wmlearn.theft._base import ByAsking, as_theft
 from wmlearn.training.loop import TensorData, accuracy, train
 
 
@@ -44,7 +44,7 @@ def marks_of_a_thief() -> wm.evidence.TriggerSet:
 
 
 def commit(theft: Theft, model: torch.nn.Module, loot: wm.data.Split, on_epoch=None) -> Surrogate:
-    """Run a theft the one way that is the same for all, and return the new model with what it cost."""
+    """Run a theft the one way that is the same for all; return the new model with its cost."""
     context = Context(loot, lambda: wm.small_cnn(wm.load_data("mnist"), seed=9), on_epoch=on_epoch)
     deployed = theft.deploy(model, context)
     surrogate = deployed.surrogate
@@ -53,6 +53,7 @@ def commit(theft: Theft, model: torch.nn.Module, loot: wm.data.Split, on_epoch=N
     return surrogate
 
 
+NAMES = {name: getattr(wm.theft, name) for name in wm.theft.__all__} | {"Schedule": wm.Schedule}
 QUICK = wm.Schedule(epochs=2)
 TRAINED = [
     *(FineTune(epochs=2), FineTune(epochs=1, lr=5e-3, seed=3)),
@@ -77,21 +78,26 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def mnist() -> wm.Splits:
-    return wm.load_data("mnist")
-
-
-@pytest.fixture(scope="module")
 def loot(mnist) -> wm.data.Split:
     return mnist.loot.take(slice(400))
 
 
+@pytest.fixture
+def owner(trained) -> torch.nn.Module:
+    return trained
+
+
 @pytest.fixture(scope="module")
-def owner(mnist) -> torch.nn.Module:
-    """A model that is good enough to steal: four epochs on a third of the mini set."""
-    return wm.fit(
-        wm.small_cnn(mnist), mnist.train.take(slice(2000)), schedule=wm.Schedule(epochs=4)
-    ).model
+def once(trained, loot) -> Callable[[Theft], Surrogate]:
+    """Return what runs a theft the first time, and then hands out what it has made."""
+    made: dict[str, Surrogate] = {}
+
+    def commit_once(theft: Theft) -> Surrogate:
+        if repr(theft) not in made:
+            made[repr(theft)] = commit(theft, trained, loot)
+        return made[repr(theft)]
+
+    return commit_once
 
 
 def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
@@ -101,14 +107,16 @@ def same(one: torch.nn.Module, other: torch.nn.Module) -> bool:
     )
 
 
-#  True of every theft ----------------------------------------------------------------------------------------------
+# True of every theft ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
 def test_a_theft_leaves_the_old_model_and_the_generators_alone(theft, owner, loot):
     before = {name: tensor.clone() for name, tensor in owner.state_dict().items()}
     state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()
+    began = time.perf_counter()
     surrogate = commit(theft, owner, loot)
+    assert 0 < surrogate.seconds <= time.perf_counter() - began
     assert isinstance(surrogate, Surrogate)
     assert surrogate.model is not owner
     assert not same(surrogate.model, owner)
@@ -119,19 +127,17 @@ def test_a_theft_leaves_the_old_model_and_the_generators_alone(theft, owner, loo
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
-def test_a_theft_repeats(theft, owner, loot):
-    first, again = commit(theft, owner, loot), commit(theft, owner, loot)
+def test_a_theft_repeats(theft, owner, loot, once):
+    first, again = once(theft), commit(theft, owner, loot)
     assert same(first.model, again.model)
     assert first.history == again.history
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
-def test_a_theft_says_what_it_cost_and_never_how_long(theft, owner, loot):
-    began = time.perf_counter()
-    surrogate = commit(theft, owner, loot)
+def test_a_theft_says_what_it_cost_and_never_how_long(theft, once):
+    surrogate = once(theft)
     images, asked = (400, 0) if theft in TRAINED else (300, 300) if theft in BY_ASKING else (0, 0)
     assert (surrogate.images, surrogate.queries, surrogate.unanswered) == (images, asked, 0)
-    assert 0 < surrogate.seconds <= time.perf_counter() - began
     bought = f", {asked} answers of the owner's service" if asked else ""
     assert repr(surrogate) == f"Surrogate({theft!r}: {images} images of the thief's own{bought})"
     assert bool(surrogate.history.epochs) == (theft not in AT_THE_DESK)
@@ -144,23 +150,24 @@ def test_a_theft_says_what_it_cost_and_never_how_long(theft, owner, loot):
 
 
 @pytest.mark.parametrize("theft", THEFTS, ids=repr)
-def test_the_surrogate_can_be_asked_and_taken_again(theft, owner, loot, mnist):
+def test_the_surrogate_can_be_asked_and_taken_again(theft, owner, loot, mnist, once):
     """No mask, no hook, no frozen weight stays behind."""
-    stolen = commit(theft, owner, loot).model
+    stolen = once(theft).model
     assert 0.05 < accuracy(stolen, mnist.test) <= 1
     assert stolen.state_dict().keys() == owner.state_dict().keys()
     assert all(weights.requires_grad for weights in stolen.parameters())
-    assert not any(part._forward_hooks or part._forward_pre_hooks for part in stolen.modules())
+    parts = [vars(part) for part in stolen.modules()]
+    assert not any(held for part in parts for name, held in part.items() if name.endswith("hooks"))
     assert not same(FineTune(epochs=1)(stolen, loot).model, stolen)
 
 
 @pytest.mark.parametrize("theft", [theft for theft in THEFTS if theft not in AT_THE_DESK], ids=repr)
-def test_watching_changes_nothing(theft, owner, loot):
+def test_watching_changes_nothing(theft, owner, loot, once):
     def watch(epoch) -> None:
         accuracy(owner, loot)
         torch.rand(3), np.random.random(3)
 
-    assert same(commit(theft, owner, loot).model, commit(theft, owner, loot, on_epoch=watch).model)
+    assert same(once(theft).model, commit(theft, owner, loot, on_epoch=watch).model)
 
 
 @pytest.mark.parametrize(
@@ -212,20 +219,20 @@ def test_a_result_is_not_a_model(says, theft, owner, loot):
 
 @pytest.mark.parametrize("theft", [*TRAINED[:-1], *AT_THE_DESK, *BY_ASKING], ids=repr)
 def test_a_theft_is_a_configuration_that_prints_itself(theft):
-    assert eval(repr(theft), vars(wm.theft) | {"Schedule": wm.Schedule}) == theft
+    assert eval(repr(theft), NAMES) == theft
     with pytest.raises(dataclasses.FrozenInstanceError):
         theft.seed = 7
 
 
-#  One way to be run ------------------------------------------------------------------------------------------------
+# One way to be run --------------------------------------------------------------------------------
 
 
-def defined_in(module) -> set[type]:
-    return {thing for thing in vars(module).values() if isinstance(thing, type)}
+def offered() -> set[type]:
+    return {getattr(wm.theft, name) for name in wm.theft.__all__}
 
 
 def test_every_theft_can_be_deployed_but_the_one_that_makes_no_model():
-    thefts = {each for each in defined_in(wm.theft) if issubclass(each, Theft)} - {Theft}
+    thefts = {each for each in offered() if issubclass(each, Theft)} - {Theft}
     assert {each.__name__ for each in thefts if each.deploy is Theft.deploy} == {"InvertModel"}
     assert not issubclass(
         wm.theft.Vote, Theft
@@ -236,7 +243,7 @@ def test_nobody_asks_a_theft_of_which_kind_it_is(root):
     """How a theft is run stands in its `deploy`: who lets thieves at a model calls that, and needs
     no switch.
     """
-    kinds = {each.__name__ for each in defined_in(wm.theft)} | {"Modification", "ByAsking"}
+    kinds = {each.__name__ for each in offered()} | {"OnWeights", "ByAsking"}
     switches = []
     for path in [*(root / "wmlearn").rglob("*.py"), *(root / "benchmarks").glob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -258,7 +265,8 @@ def test_the_context_gives_its_seed_to_whoever_draws(owner, loot):
         assert same(shaken.model, PerturbWeights(0.3, seed=expected)(owner).model)
         noisy = AddNoise(0.3, seed=5).deploy(owner, context)
         by_hand = AddNoise(0.3, seed=expected)(wm.BlackBox(owner))
-        assert (noisy.query(loot.images) == by_hand(loot.images)).all()
+        few = loot.images[:50]
+        assert (noisy.query(few) == by_hand(few)).all()
         assert (noisy.model, noisy.cost, noisy.surrogate) == (owner, Cost(), None)
     assert same(Prune(0.3).deploy(owner, context).model, Prune(0.3)(owner).model)
 
@@ -267,7 +275,7 @@ def test_who_may_only_ask_never_sees_the_weights(says, owner, loot, monkeypatch)
     seen = []
 
     @dataclasses.dataclass(frozen=True)
-    class Asks(wm.theft._base.ByAsking):
+    class Asks(ByAsking):
         def __call__(self, query, loot):
             seen.append(query)
             return query
@@ -285,7 +293,7 @@ def test_who_may_only_ask_never_sees_the_weights(says, owner, loot, monkeypatch)
     )
 
 
-#  Fine-tuning ------------------------------------------------------------------------------------------------------
+# Fine-tuning --------------------------------------------------------------------------------------
 
 
 def test_fine_tuning_is_training_at_a_constant_rate(owner, loot):
@@ -342,76 +350,37 @@ def test_an_interrupt_keeps_what_was_done(owner, loot):
     assert same(partial.model, FineTune(epochs=1)(owner, loot).model)
 
 
-#  Bad input --------------------------------------------------------------------------------------------------------
+# Bad input ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("settings", "error", "message"),
-    [
-        (
-            {"epochs": 0},
-            ValueError,
-            "epochs must be at least 1; got 0. For instance FineTune(epochs=3)(model, loot).",
-        ),
-        (
-            {"epochs": 1.5},
-            TypeError,
-            (
-                "epochs must be a whole number at least 1; got 1.5. For instance "
-                "FineTune(epochs=3)(model, loot)."
-            ),
-        ),
-        (
-            {"seed": -1},
-            ValueError,
-            "seed must be from 0 to 4294967295; got -1. Take a small one, such as seed=0.",
-        ),
-        ({"lr": 0}, ValueError, "lr must be above 0 and below 10; got 0."),
-        ({"lr": -1e-3}, ValueError, "lr must be above 0 and below 10; got -0.001."),
-        ({"lr": 10}, ValueError, "lr must be above 0 and below 10; got 10."),
-        ({"lr": "high"}, TypeError, "lr must be a number above 0 and below 10; got 'high'."),
-    ],
-)
-def test_a_bad_setting(settings, error, message):
-    with pytest.raises(error) as caught:
-        FineTune(**settings)
-    assert str(caught.value) == message
+def test_a_bad_setting(says):
+    with says(ValueError):
+        FineTune(epochs=0)
+    with says(TypeError):
+        FineTune(epochs=1.5)
+    with says(ValueError):
+        FineTune(seed=-1)
+    with says(ValueError):
+        FineTune(lr=0)
+    with says(ValueError):
+        FineTune(lr=-0.001)
+    with says(ValueError):
+        FineTune(lr=10)
+    with says(TypeError):
+        FineTune(lr="high")
 
 
-@pytest.mark.parametrize(
-    ("make", "error", "message"),
-    [
-        (
-            lambda data: data,
-            TypeError,
-            r"^loot must be images with their labels \(a Split\); got Splits\. Pass one",
-        ),
-        (
-            lambda data: data.loot.images,
-            TypeError,
-            r"^loot must be .*; got ndarray\. Pass one, as data\.loot is",
-        ),
-        (
-            lambda data: data.loot.take(slice(0)),
-            ValueError,
-            r"^loot must hold at least one image; got none\. Look",
-        ),
-        (
-            lambda data: wm.load_data("cifar10").loot,
-            ValueError,
-            r"^loot must have the model's input shape \(1, 28, 28\); got \(3, 32, 32\)\. Take a model made for",
-        ),
-        (
-            lambda data: wm.data.Split(data.loot.pixels[:1], np.array([12])),
-            ValueError,
-            r"^labels of loot must be 1 whole numbers from 0 to 9; got values from 12 to 12\. Count classes from 0",
-        ),
-    ],
-    ids=["a whole task", "an array", "nothing", "another task", "another class"],
-)
-def test_bad_loot(owner, mnist, make, error, message):
-    with pytest.raises(error, match=message):
-        FineTune(epochs=1)(owner, make(mnist))
+def test_bad_loot(says, owner, mnist):
+    with says(TypeError):
+        FineTune(epochs=1)(owner, mnist)
+    with says(TypeError):
+        FineTune(epochs=1)(owner, mnist.loot.images)
+    with says(ValueError):
+        FineTune(epochs=1)(owner, mnist.loot.take(slice(0)))
+    with says(ValueError):
+        FineTune(epochs=1)(owner, wm.load_data("cifar10").loot)
+    with says(ValueError):
+        FineTune(epochs=1)(owner, wm.data.Split(mnist.loot.pixels[:1], np.array([12])))
 
 
 @pytest.mark.parametrize("theft", TRAINED, ids=repr)
@@ -421,19 +390,14 @@ def test_a_model_of_another_shape_than_the_loot(says, theft, task, owner, loot):
     other = wm.load_data("cifar10")
     model, images = (owner, other.loot) if task == "mnist" else (wm.small_cnn(other), loot)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    shape, got = re.escape(str(model.input_shape)), re.escape(str(images.shape))
     with says(ValueError):
         theft(model, images, on_epoch=lambda epoch: pytest.fail("it trains"))
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
 
 
 def test_a_network_where_the_epochs_belong_is_named_not_printed(says, owner, loot):
-    with pytest.raises(TypeError) as caught:
+    with says(TypeError):
         FineTune(owner, loot)
-    assert str(caught.value) == (
-        "epochs must be a whole number at least 1; got SmallCNN. For instance "
-        "FineTune(epochs=3)(model, loot)."
-    )
     with says(TypeError):
         FineTune(3, loot)
 

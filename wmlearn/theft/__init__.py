@@ -13,22 +13,6 @@ dataclass below `Theft` that has a `deploy`, too.
 Imports: ground, data, evidence, triggers, training, service, watermarks.
 """
 
-from wmlearn.theft._base import Theft
-from wmlearn.theft.deployment import Context, Cost, Deployment, Surrogate
-from wmlearn.theft.evade import AddNoise, Blur, Jpeg, RejectUnusual, Squeeze, Vote
-from wmlearn.theft.imitate import StealByQueries
-from wmlearn.theft.invert import Inverted, InvertModel
-from wmlearn.theft.modify import PerturbWeights, Prune, Quantize
-from wmlearn.theft.tune import FinePrune, FineTune, Overwrite
+import lazy_loader as _lazy
 
-# fmt: off
-__all__ = [
-    "AddNoise", "Blur", "Context", "Cost", "Deployment", "FinePrune", "FineTune", "InvertModel", "Inverted", "Jpeg",
-    "Overwrite", "PerturbWeights", "Prune", "Quantize", "RejectUnusual", "Squeeze", "StealByQueries", "Surrogate",
-    "Theft", "Vote",
-]
-# fmt: on
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

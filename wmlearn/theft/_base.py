@@ -1,24 +1,21 @@
-"""What all thefts share: how one is written and run, what the thief deploys in the end, and what it
-cost.
-"""
-
-from __future__ import annotations
+"""What all thefts share: how one is written, and how it is run."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
-from typing import Any
+from dataclasses import Field, dataclass, fields, is_dataclass
 
 import numpy as np
 from torch import nn
 
-from wmlearn._checks import check_number, check_query, shown
+from wmlearn._checks import Checked, check_number, check_query, shown
 from wmlearn._types import Query
 from wmlearn.data.splits import Split
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
 
+Function = Callable[[BlackBox, Split], Query | Surrogate]  # a theft as a function of one's own
 
-class Theft:
+
+class Theft(Checked):
     """Base of all thefts, and of your own: a frozen dataclass with a `deploy`.
 
     It prints as it is written; what can be given by name only is shown where it is not the default.
@@ -32,7 +29,8 @@ class Theft:
     ...
     ...     def deploy(self, owner, context):
     ...         service = BlackBox(owner)
-    ...         return Deployment(lambda images: service(np.roll(images, self.pixels, axis=-1)), owner)
+    ...         shift = lambda images: np.roll(images, self.pixels, axis=-1)
+    ...         return Deployment(lambda images: service(shift(images)), owner)
     >>> Shift(2)
     Shift(pixels=2)
     """
@@ -48,72 +46,67 @@ class Theft:
         """
         raise TypeError(
             f"a theft must say in `deploy` what the thief deploys; {type(self).__name__} does not, "
-            "so there is nothing "
-            "to ask. Call it by itself."
+            "so there is nothing to ask. Call it by itself."
         )
 
     def __repr__(self) -> str:
+        parts: tuple[Field[object], ...] = fields(self) if is_dataclass(self) else ()
         written = []
-        for each in fields(self) if is_dataclass(self) else ():
+        for each in parts:
             value = getattr(self, each.name)
             if each.kw_only and value == each.default:
                 continue
-            plain = value.item() if isinstance(value, np.generic) else value
-            written.append(f"{each.name}={plain!r}")
+            if isinstance(value, np.generic):
+                value = value.item()
+            written.append(f"{each.name}={value!r}")
         return f"{type(self).__name__}({', '.join(written)})"
 
 
 class ByAsking(Theft):
-    """Base of the thefts whose thief gets the owner's service, and never the weights."""
+    """Base of the thefts that put something in front of the owner's service; the thief never gets
+    the weights.
+    """
+
+    __call__: Callable[..., Query]  # with the service and the loot
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
         """Commit the theft on the owner's service, and return what the thief deploys."""
         theft = context.seeded(self)
-        return Deployment.of(
-            theft._made(BlackBox(owner, scores=theft._buys_scores), context), owner
-        )
-
-    @property
-    def _buys_scores(self) -> bool:
-        return False
-
-    def _made(self, service: BlackBox, context: Context) -> Surrogate | Query:
-        """Return what is put up; here what the call of a filter returns."""
-        return self(service, context.loot)
+        return Deployment(theft(BlackBox(owner), context.loot), owner)
 
 
 @dataclass(frozen=True)
-class _Plain(ByAsking):
+class _Plain(Theft):
     """A function of one's own, from the owner's service and the loot to another service, as a
     theft.
     """
 
-    function: Callable[..., Any]
+    function: Function
 
-    def _made(self, service: BlackBox, context: Context) -> Surrogate | Query:
-        return context.seeded(self.function)(service, context.loot)
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Call the function on the owner's service, and return what the thief deploys."""
+        function = context.seeded(self.function)
+        return Deployment.of(function(BlackBox(owner), context.loot), owner)
 
 
-AnyTheft = Theft | Callable[[BlackBox, Split], Any]
+AnyTheft = Theft | Function
 
 
 def as_theft(value: AnyTheft, name: str = "theft") -> Theft:
-    """Return a theft, or a function of service and loot as one; or say why it cannot be deployed."""
+    """Return a theft, or a function of service and loot as one; or say why it deploys nothing."""
     if not isinstance(value, Theft):
-        return _Plain(check_query(value, name))
+        check_query(value, name)
+        return _Plain(value)
     if type(value).deploy is Theft.deploy:
         raise TypeError(
             f"{name} must be a theft that deploys a model; got {shown(value)}, which deploys none. "
-            "Call it by itself, "
-            "or give it a `deploy`."
+            "Call it by itself, or give it a `deploy`."
         )
     return value
 
 
 def check_strength(value: object, name: str, *, most: float) -> float:
-    """Return a number from 0, at which a theft changes nothing, to `most`; or say what is wrong
-    with it.
-    """
+    """Return a number from 0, where a theft changes nothing, to `most`, or say what is wrong."""
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == 0:
         return 0.0
     return check_number(value, name, above=0, at_most=most, hint="Or 0, which changes nothing.")

@@ -15,10 +15,7 @@ from wmlearn.service.blackbox import BlackBox
 from wmlearn.training.history import History, OnEpoch
 
 T = TypeVar("T")
-
-
 Network = Callable[..., nn.Module]  # `wm.small_cnn`, `wm.training.deep_cnn`, or one like them
-
 
 _ANOTHER = 1000  # so far is the seed of the thief's first weights from the owner's
 
@@ -42,20 +39,18 @@ class Context:
 
     @classmethod
     def of(cls, data: Splits, network: Network, seed: int) -> Context:
-        """Return what a thief of a task has: its `loot`, and a network like the owner's with other
-        first weights.
+        """Return what a thief of a task has: its `loot`, and the owner's network untrained, with
+        other first weights.
         """
         return cls(data.loot, lambda: network(data, seed=(seed + _ANOTHER) % 2**32), seed)
 
     def seeded(self, theft: T) -> T:
         """Return a theft as it is run here: one that has a seed gets the one of this context."""
-        if (
-            self.seed is None
-            or not is_dataclass(theft)
-            or "seed" not in {field.name for field in fields(theft)}
-        ):
+        if self.seed is None or not is_dataclass(theft):
             return theft
-        return replace(theft, seed=self.seed)
+        if all(each.name != "seed" for each in fields(theft)):
+            return theft
+        return replace(theft, seed=self.seed)  # type: ignore[type-var]  # a dataclass, see above
 
 
 @dataclass(frozen=True)
@@ -88,15 +83,19 @@ class Surrogate:
     images: int
     queries: int
     history: History
-    seconds: float = field(repr=False, compare=False)
+    seconds: float = field(compare=False)
     unanswered: int = 0
     trouble: str = ""
 
     def __repr__(self) -> str:
-        asked = f", {plural(self.queries, 'answer')} of the owner's service" if self.queries else ""
-        missed = f" ({self.unanswered:,} more wanted)" if self.unanswered else ""
-        early = ", stopped early" if self.history.stopped else ""
-        return f"Surrogate({self.theft}: {plural(self.images, 'image')} of the thief's own{asked}{missed}{early})"
+        cost = f"{plural(self.images, 'image')} of the thief's own"
+        if self.queries:
+            cost += f", {plural(self.queries, 'answer')} of the owner's service"
+        if self.unanswered:
+            cost += f" ({self.unanswered:,} more wanted)"
+        if self.history.stopped:
+            cost += ", stopped early"
+        return f"Surrogate({self.theft}: {cost})"
 
     def _repr_html_(self) -> str:
         rows = {
@@ -135,9 +134,8 @@ class Deployment:
         """
         if not isinstance(made, Surrogate):
             return cls(made, owner)
-        return cls(
-            BlackBox(made.model), made.model, Cost(made.images, made.queries, made.seconds), made
-        )
+        cost = Cost(made.images, made.queries, made.seconds)
+        return cls(BlackBox(made.model), made.model, cost, made)
 
     @property
     def interrupted(self) -> bool:

@@ -5,30 +5,37 @@ Each is a noun that is called on a service, images in and labels out, and return
 service. `Vote` is such a service itself, made of several.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from wmlearn._checks import check_count, check_images, check_kind, check_query, check_seed, shown
+from wmlearn._checks import (
+    check_count,
+    check_images,
+    check_kind,
+    check_query,
+    check_seed,
+    checked,
+    shown,
+)
 from wmlearn._display import picture
 from wmlearn._random import stable_rng
-from wmlearn._types import Images, Labels, Query
+from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
 from wmlearn.evidence.answers import labels_of
 from wmlearn.theft._base import ByAsking, check_strength
 
 
 class _Filter(ByAsking):
-    """What changes each image before the model sees it, as each says in `_change`: perhaps only the
-    triggers mind.
-    """
+    """What changes each image before the model sees it: perhaps only the triggers mind."""
+
+    _change: Callable[[Images], Images]
 
     def __call__(self, query: Query, loot: Split | None = None) -> Query:
         """Return the service with the filter in front of it.
@@ -60,22 +67,18 @@ class Jpeg(_Filter):
     Jpeg(quality=45)
     """
 
-    quality: int
-
-    def __post_init__(self) -> None:
-        check_count(self.quality, "quality", low=1, high=100)
+    quality: int = checked(check_count, low=1, high=100)
 
     def _change(self, images: Images) -> Images:
-        saved = [self._saved(image) for image in np.rint(255 * images).astype(np.uint8)]
-        return np.array(saved, np.float32).reshape(images.shape) / 255
+        saved = [self._saved(pixels) for pixels in np.rint(255 * images).astype(np.uint8)]
+        return np.array(saved, np.float32).reshape(images.shape) / np.float32(255)
 
-    def _saved(self, image: np.ndarray) -> np.ndarray:
-        """Return one image, uint8 (c, h, w), as it comes back from the file."""
+    def _saved(self, pixels: Pixels) -> Pixels:
+        """Return one image (c, h, w) as it comes back from the file."""
         file = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(picture(image))).save(
-            file, "JPEG", quality=self.quality
-        )
-        return np.atleast_3d(np.asarray(Image.open(file))).transpose(2, 0, 1)
+        Image.fromarray(picture(pixels)).save(file, "JPEG", quality=self.quality)
+        read = np.asarray(Image.open(file))
+        return np.atleast_3d(read).transpose(2, 0, 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,13 +100,11 @@ class Blur(_Filter):
     Blur(sigma=0.7)
     """
 
-    sigma: float
-
-    def __post_init__(self) -> None:
-        check_strength(self.sigma, "sigma", most=10)
+    sigma: float = checked(check_strength, most=10)
 
     def _change(self, images: Images) -> Images:
-        return np.clip(gaussian_filter(images, (0, 0, self.sigma, self.sigma)), 0, 1)
+        blurred: Images = gaussian_filter(images, (0, 0, self.sigma, self.sigma))
+        return blurred.clip(0, 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,14 +125,11 @@ class Squeeze(_Filter):
     Squeeze(bits=4)
     """
 
-    bits: int
-
-    def __post_init__(self) -> None:
-        check_count(self.bits, "bits", low=1, high=8, why="of each pixel")
+    bits: int = checked(check_count, low=1, high=8, why="of each pixel")
 
     def _change(self, images: Images) -> Images:
         levels = np.float32(2**self.bits - 1)
-        return np.rint(images * levels) / levels
+        return (images * levels).round() / levels
 
 
 @dataclass(frozen=True, repr=False)
@@ -155,16 +153,14 @@ class AddNoise(_Filter):
     AddNoise(sigma=0.1, seed=0)
     """
 
-    sigma: float
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_strength(self.sigma, "sigma", most=10)
-        check_seed(self.seed)
+    sigma: float = checked(check_strength, most=10)
+    seed: int = checked(check_seed, 0)
 
     def _change(self, images: Images) -> Images:
-        noise = [_rng(self.seed, image).normal(0, self.sigma, image.shape) for image in images]
-        return np.clip(images + np.array(noise, np.float32).reshape(images.shape), 0, 1)
+        noise = np.empty_like(images)
+        for place, image in enumerate(images):
+            noise[place] = _rng(self.seed, image).normal(0, self.sigma, image.shape)
+        return (images + noise).clip(0, 1)
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,12 +188,8 @@ class RejectUnusual(ByAsking):
     RejectUnusual(share=0.05, seed=0)
     """
 
-    share: float = 0.05
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_strength(self.share, "share", most=1)
-        check_seed(self.seed)
+    share: float = checked(check_strength, 0.05, most=1)
+    seed: int = checked(check_seed, 0)
 
     def __call__(self, query: Query, loot: Split) -> Query:
         """Return the service with the detector in front of it.
@@ -213,14 +205,18 @@ class RejectUnusual(ByAsking):
             raise ValueError(
                 f"loot must hold two images or more, to know what is usual; got {len(loot)}."
             )
-        own, classes = loot.images, int(loot.labels.max()) + 1
-        limit = np.quantile(_nearest(own, own, themselves=True), 1 - self.share, method="higher")
+        own = loot.images
+        classes = int(loot.labels.max()) + 1
+        usual = _nearest(own, own, themselves=True)
+        limit = np.quantile(usual, 1 - self.share, method="higher")
 
         def answer(images: Images) -> Labels:
             images = check_images(images, shape=loot.shape)
-            dice = np.array([_rng(self.seed, image).randint(classes) for image in images], np.int64)
-            unusual = (_nearest(images, own) > limit) & (self.share > 0)
-            return np.where(unusual, dice, labels_of(query, images))
+            answers = labels_of(query, images)
+            if self.share > 0:
+                for place in np.flatnonzero(_nearest(images, own) > limit):
+                    answers[place] = _rng(self.seed, images[place]).randint(classes)
+            return answers
 
         return answer
 
@@ -252,45 +248,40 @@ class Vote:
     def __init__(self, queries: Sequence[Query], *, seed: int = 0) -> None:
         if not isinstance(queries, Sequence):
             raise TypeError(
-                f"queries must be a list of services; got {shown(queries)}. Pass [box, another, "
-                "third]."
+                f"queries must be a list of services; got {shown(queries)}. "
+                "Pass [box, another, third]."
             )
-        self.queries = tuple(
-            check_query(query, f"queries[{place}]") for place, query in enumerate(queries)
-        )
-        check_count(len(self.queries), "the number of voters", low=1)
+        for place, query in enumerate(queries):
+            check_query(query, f"queries[{place}]")
+        check_count(len(queries), "the number of voters", low=1)
+        self.queries = tuple(queries)
         self.seed = check_seed(seed)
 
     def __call__(self, images: Images) -> Labels:
-        """Return the label that most voters give each image, shape (n,); who does not answer (-1)
-        has no vote.
+        """Return the label that most voters give each image, shape (n,); a voter who does not
+        answer (-1) has no vote.
         """
         images = check_images(images)
         labels = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
-        votes = (labels[:, None] == labels).sum(1) * (
-            labels >= 0
-        )  # (voters, n): how many say the same
-        tie_breaks = [
-            _rng(self.seed, image).rand(len(labels)) for image in images
-        ]  # below one vote: they part only equals
-        return labels[
-            (votes + np.reshape(tie_breaks, (-1, len(labels))).T).argmax(0), np.arange(len(images))
-        ]
+        agreeing = (labels[:, None] == labels).sum(1)  # how many say the same, (voters, n)
+        votes = np.where(labels >= 0, agreeing, 0.0)
+        for place, image in enumerate(images):  # below one vote, lots part only equals
+            votes[:, place] += _rng(self.seed, image).rand(len(labels))
+        winners = votes.argmax(0)
+        won: Labels = labels[winners, np.arange(len(images))]
+        return won
 
     def __repr__(self) -> str:
         return f"Vote({len(self.queries)} models)"
 
 
-def _rng(seed: int, image: np.ndarray) -> np.random.RandomState:
-    """Return a generator that belongs to an image, however many are asked at once and in whatever
-    order.
-    """
-    return stable_rng(
-        [seed, *np.frombuffer(hashlib.sha256(image.tobytes()).digest(), ">u4").tolist()]
-    )
+def _rng(seed: int, image: Images) -> np.random.RandomState:
+    """Return a generator that belongs to an image, in whatever company it is asked about."""
+    digest = hashlib.sha256(image.tobytes()).digest()
+    return stable_rng([seed, *np.frombuffer(digest, ">u4").tolist()])
 
 
-def _nearest(images: Images, own: Images, *, themselves: bool = False) -> np.ndarray:
+def _nearest(images: Images, own: Images, *, themselves: bool = False) -> npt.NDArray[np.float32]:
     """Return each image's distance to the nearest of one's own, shape (n,); never to itself, if
     they are these.
     """
@@ -299,4 +290,5 @@ def _nearest(images: Images, own: Images, *, themselves: bool = False) -> np.nda
     squares = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
     if themselves:
         np.fill_diagonal(squares, np.inf)
-    return np.sqrt(np.maximum(squares.min(1), 0))
+    distances: npt.NDArray[np.float32] = np.sqrt(squares.min(1).clip(0))
+    return distances

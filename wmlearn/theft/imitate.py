@@ -2,24 +2,31 @@
 on its answers.
 """
 
-from __future__ import annotations
-
 import time
 from dataclasses import KW_ONLY, dataclass, replace
 from itertools import islice
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import nn
 
-from wmlearn._checks import check_choice, check_count, check_kind, check_query, check_seed, shown
+from wmlearn._checks import (
+    check_choice,
+    check_count,
+    check_kind,
+    check_query,
+    check_seed,
+    checked,
+    shown,
+)
 from wmlearn._random import stable_rng
-from wmlearn._types import Query
+from wmlearn._types import Images, Query
 from wmlearn.data.splits import Split, load_data
 from wmlearn.evidence.answers import labels_of
 from wmlearn.service.blackbox import BlackBox
-from wmlearn.theft._base import ByAsking
-from wmlearn.theft.deployment import Context, Surrogate
+from wmlearn.theft._base import Theft
+from wmlearn.theft.deployment import Context, Deployment, Surrogate
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import OnEpoch
@@ -28,10 +35,16 @@ from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
 AT_ONCE = 250  # images in one go: what came before the service died is kept
+Bought = np.ndarray  # labels, int64 (n,), or scores, float32 (n, classes)
+
+
+def _check_pool(value: object, name: str) -> None:
+    if not isinstance(value, Split):
+        check_choice(value, name, ["loot", "unrelated"])
 
 
 @dataclass(frozen=True, repr=False)
-class StealByQueries(ByAsking):
+class StealByQueries(Theft):
     """Model extraction: ask the owner's service about images, and train a fresh network on what it
     answers.
 
@@ -63,26 +76,23 @@ class StealByQueries(ByAsking):
     StealByQueries(n_queries=500, labels='hard', pool='unrelated', seed=0)
     """
 
-    n_queries: int = 2000
-    labels: Literal["hard", "soft"] = "hard"
-    pool: Literal["loot", "unrelated"] | Split = "loot"
-    seed: int = 0
+    n_queries: int = checked(
+        check_count,
+        2000,
+        low=1,
+        why="images to ask about",
+        hint="For instance StealByQueries(n_queries=2000).",
+    )
+    labels: Literal["hard", "soft"] = checked(check_choice, "hard", choices=["hard", "soft"])
+    pool: Literal["loot", "unrelated"] | Split = checked(_check_pool, "loot")
+    seed: int = checked(check_seed, 0)
     _: KW_ONLY
-    schedule: Schedule = Schedule(epochs=20, batch_size=64)
-
-    def __post_init__(self) -> None:
-        check_count(
-            self.n_queries,
-            "n_queries",
-            low=1,
-            why="images to ask about",
-            hint="For instance StealByQueries(n_queries=2000).",
-        )
-        check_choice(self.labels, "labels", ["hard", "soft"])
-        if not isinstance(self.pool, Split):
-            check_choice(self.pool, "pool", ["loot", "unrelated"])
-        check_seed(self.seed)
-        check_kind(self.schedule, "schedule", Schedule, "such as wm.Schedule(epochs=20)")
+    schedule: Schedule = checked(
+        check_kind,
+        Schedule(epochs=20, batch_size=64),
+        kind=Schedule,
+        hint="such as wm.Schedule(epochs=20)",
+    )
 
     def __call__(
         self,
@@ -118,43 +128,39 @@ class StealByQueries(ByAsking):
         check_on_epoch(on_epoch)  # before a query is paid for
         check_threads(threads)
         began = time.perf_counter()
-        pool = self._pool(loot)
-        if pool.shape != loot.shape:
-            raise ValueError(
-                f"pool must have the shape {loot.shape} of the loot; got {pool.shape}. Make them "
-                "fit."
-            )
-        check_count(
-            self.n_queries,
-            "n_queries",
-            low=1,
-            high=len(pool),
-            why=f"there are {len(pool):,} images to ask about",
-        )
-        asked = pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n_queries])
+        asked = self._chosen(loot)
         _, scores = predict(fresh, loot.pixels[:1])
-        bought, trouble, interrupted = self._buy(query, asked, scores.shape[1])
-        model, epochs = own_copy(fresh), self.schedule.epochs
-        steps = train(
-            model,
-            TensorData(bought),
-            rate=self.schedule,
-            seed=self.seed,
-            batch_size=self.schedule.batch_size,
-        )
-        history = run(islice(steps, epochs), epochs, dict, on_epoch, threads)
+        answers, trouble, interrupted = self._buy(query, asked, classes=scores.shape[1])
+        answered = np.flatnonzero(_known(answers))
+        bought = TensorData(asked.take(answered))
+        bought.labels = torch.from_numpy(answers[answered])
+        model, schedule = own_copy(fresh), self.schedule
+        steps = train(model, bought, rate=schedule, seed=self.seed, batch_size=schedule.batch_size)
+        history = run(islice(steps, schedule.epochs), schedule.epochs, dict, on_epoch, threads)
         history = replace(history, interrupted=history.interrupted or interrupted)
         seconds, missed = time.perf_counter() - began, self.n_queries - len(bought)
         return Surrogate(
             model, repr(self), self.n_queries, len(bought), history, seconds, missed, trouble
         )
 
-    @property
-    def _buys_scores(self) -> bool:
-        return self.labels == "soft"
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Ask the owner's service, and return the imitation that the thief deploys."""
+        theft = context.seeded(self)
+        service = BlackBox(owner, scores=self.labels == "soft")
+        made = theft(service, context.fresh(), context.loot, on_epoch=context.on_epoch)
+        return Deployment.of(made, owner)
 
-    def _made(self, service: BlackBox, context: Context) -> Surrogate:
-        return self(service, context.fresh(), context.loot, on_epoch=context.on_epoch)
+    def _chosen(self, loot: Split) -> Split:
+        """Return the images to ask about, in order."""
+        pool = self._pool(loot)
+        if pool.shape != loot.shape:
+            raise ValueError(
+                f"pool must have the shape {loot.shape} of the loot; got {pool.shape}. Make them "
+                "fit."
+            )
+        why = f"there are {len(pool):,} images to ask about"
+        check_count(self.n_queries, "n_queries", low=1, high=len(pool), why=why)
+        return pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n_queries])
 
     def _pool(self, loot: Split) -> Split:
         """Return the images that could be asked about."""
@@ -162,71 +168,68 @@ class StealByQueries(ByAsking):
             return self.pool
         if self.pool == "loot":
             return loot
-        other = next(each for each in map(load_data, FOREIGN) if each.shape != loot.shape).train
+        tasks = map(load_data, FOREIGN)
+        other = next(task.train for task in tasks if task.shape != loot.shape)
         return Split(fit_pixels(other.pixels, loot.shape), other.labels)
 
-    def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Split, str, bool]:
-        """Return the images that were answered with their answers, what kept the others from it,
-        and if it was Stop.
+    def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Bought, str, bool]:
+        """Return what was answered, what kept the service from answering the rest, and whether that
+        was Stop.
         """
-        answers, trouble, interrupted = [], "", False
+        parts: list[Bought] = []
+        trouble, interrupted = "", False
         try:
             for start in range(0, len(asked), AT_ONCE):
-                answers.append(
-                    self._answers(query, asked.take(slice(start, start + AT_ONCE)).images, classes)
-                )
-                if not _known(answers[-1]).any():  # its budget is spent, or it is dead
+                images = asked.take(slice(start, start + AT_ONCE)).images
+                part = self._answers(query, images, classes)
+                if not _known(part).any():  # its budget is spent, or it is dead
                     trouble = [*getattr(query, "faults", []), "The service stopped answering."][0]
                     break
-        except (
-            Exception,
-            KeyboardInterrupt,
-        ) as error:  # whatever a service of somebody else's may raise
-            if not answers:
+                parts.append(part)
+        except (Exception, KeyboardInterrupt) as error:  # whatever anybody's service may raise
+            if not parts:
                 raise
             trouble = str(error) or type(error).__name__
             interrupted = isinstance(error, KeyboardInterrupt)
-        answered = np.concatenate([each for each in answers if _known(each).any()] or answers)
-        kept = asked.take(np.flatnonzero(_known(answered)))
-        if not len(kept):
+        if not parts:
             raise ValueError(
-                "the service must answer at least one image; it answered none of "
-                f"{len(answered):,}. "
+                f"the service must answer at least one image; it answered none of {len(part):,}. "
                 "Give it a budget above 0, and look at its faults."
             )
-        kind = Split if answered.ndim == 1 else _Soft
-        return kind(kept.pixels, answered[_known(answered)], kept.vary), trouble, interrupted
+        return np.concatenate(parts), trouble, interrupted
 
-    def _answers(self, query: Query, images: np.ndarray, classes: int) -> np.ndarray:
-        """Return labels, shape (n,), or scores, shape (n, classes)."""
-        if self.labels == "soft" and not hasattr(query, "scores"):
-            raise TypeError(
-                f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
-                "Ask a wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service, or "
-                "take labels='hard'."
-            )
-        answered = labels_of(query, images) if self.labels == "hard" else query.scores(images)
-        found = int(answered.max()) + 1 if answered.ndim == 1 else answered.shape[1]
-        if found > classes or (answered.ndim == 2 and 0 < found < classes):
+    def _answers(self, query: Query, images: Images, classes: int) -> Bought:
+        """Return what the service answers, if it knows the classes of the fresh network."""
+        if self.labels == "hard":
+            answered: Bought = labels_of(query, images)
+            found = int(answered.max()) + 1
+            fits = found <= classes
+        else:
+            answered = _scores(query, images)
+            found = answered.shape[1]
+            fits = found in (0, classes)  # none once the budget is spent
+        if not fits:
             raise ValueError(
                 f"the fresh network must have the classes of the service; it has {classes}, the "
-                f"service {found}. "
-                "Build one with as many."
+                f"service {found}. Build one with as many."
             )
         return answered
 
 
-def _known(answered: np.ndarray) -> np.ndarray:
-    """Return which images were answered, shape (n,)."""
-    return (
-        answered >= 0
-        if answered.ndim == 1
-        else np.isfinite(answered).all(1) & (answered.shape[1] > 0)
-    )
+def _scores(query: Query, images: Images) -> Bought:
+    if not hasattr(query, "scores"):
+        raise TypeError(
+            f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
+            "Ask a wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service, or "
+            "take labels='hard'."
+        )
+    scores: Bought = query.scores(images)
+    return scores
 
 
-class _Soft(Split):
-    """Images whose labels are probabilities, float32 (n, classes): the cross-entropy takes either."""
-
-    def __post_init__(self) -> None:
-        pass
+def _known(answered: Bought) -> np.ndarray:
+    """Return which images were answered, bool (n,)."""
+    known: np.ndarray = answered >= 0
+    if answered.ndim == 2:
+        known = np.isfinite(answered).all(1) & (answered.shape[1] > 0)
+    return known

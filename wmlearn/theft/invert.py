@@ -1,7 +1,5 @@
 """Thieves who ask the weights themselves what they expect to see: does the secret show?"""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass
 from typing import Literal
@@ -11,7 +9,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from wmlearn._checks import check_choice, check_count, check_images, check_number, check_seed
+from wmlearn._checks import (
+    check_choice,
+    check_count,
+    check_images,
+    check_number,
+    check_seed,
+    checked,
+)
 from wmlearn._random import torch_generator
 from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split
@@ -51,13 +56,22 @@ class Inverted:
         Array of shape (n,), -1 to 1; 0 where one of the two is of one colour.
         """
         images = check_images(images, shape=self.images.shape[1:])
-        rows = [each.reshape(len(images), -1) for each in (images, self.images[labels])]
-        one, other = (each - each.mean(1, keepdims=True) for each in rows)
+        one, other = _centred(images), _centred(self.images[labels])
         size = np.sqrt((one**2).sum(1) * (other**2).sum(1))
-        return (one * other).sum(1) / np.where(size > 0, size, np.inf)
+        size[size == 0] = np.inf
+        correlation: np.ndarray = (one * other).sum(1) / size
+        return correlation
 
     def __repr__(self) -> str:
-        return f"Inverted({len(self.images)} images, {(self.sure >= SURE).sum()} taken for their class without doubt)"
+        sure = (self.sure >= SURE).sum()
+        return f"Inverted({len(self.images)} images, {sure} taken for their class without doubt)"
+
+
+def _centred(images: Images) -> np.ndarray:
+    """Return images as rows of numbers whose mean is 0."""
+    rows: np.ndarray = images.reshape(len(images), -1)
+    rows = rows - rows.mean(1, keepdims=True)
+    return rows
 
 
 @dataclass(frozen=True, repr=False)
@@ -88,16 +102,12 @@ class InvertModel(Theft):
     InvertModel(start='blank', steps=200, lr=0.1, seed=0)
     """
 
-    start: Literal["blank", "noise", "loot"] = "blank"
-    steps: int = 200
-    lr: float = 0.1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_choice(self.start, "start", ["blank", "noise", "loot"])
-        check_count(self.steps, "steps", low=1)
-        check_number(self.lr, "lr", above=0, at_most=10)
-        check_seed(self.seed)
+    start: Literal["blank", "noise", "loot"] = checked(
+        check_choice, "blank", choices=["blank", "noise", "loot"]
+    )
+    steps: int = checked(check_count, 200, low=1)
+    lr: float = checked(check_number, 0.1, above=0, at_most=10)
+    seed: int = checked(check_seed, 0)
 
     @torch.inference_mode(False)  # so slopes are taken inside the caller's torch.no_grad(), too
     def __call__(self, model: nn.Module, loot: Split) -> Inverted:
@@ -115,7 +125,8 @@ class InvertModel(Theft):
         with torch_threads(1), contextlib.suppress(KeyboardInterrupt):
             self._climb(model, images)
         sure = model(images).softmax(1).diag()
-        return Inverted(*(found.detach().float().cpu().numpy() for found in (images, sure)))
+        found = [part.detach().float().cpu().numpy() for part in (images, sure)]
+        return Inverted(*found)
 
     def _climb(self, model: nn.Module, images: torch.Tensor) -> None:
         """Change images in place, step by step, until the model takes each for its class."""
@@ -131,12 +142,11 @@ class InvertModel(Theft):
 
     def _first(self, loot: Split) -> torch.Tensor:
         """Return the image from which each class is looked for, float (classes, c, h, w)."""
-        shape = (int(loot.labels.max()) + 1, *loot.shape)
-        if self.start == "loot":
-            others = [np.flatnonzero(loot.labels != label)[label:][:1] for label in range(shape[0])]
-            return torch.from_numpy(loot.images[np.concatenate(others)])
-        return (
-            torch.zeros(shape)
-            if self.start == "blank"
-            else torch.rand(shape, generator=torch_generator(self.seed))
-        )
+        classes = int(loot.labels.max()) + 1
+        shape = (classes, *loot.shape)
+        if self.start == "blank":
+            return torch.zeros(shape)
+        if self.start == "noise":
+            return torch.rand(shape, generator=torch_generator(self.seed))
+        others = [np.flatnonzero(loot.labels != label)[label:][:1] for label in range(classes)]
+        return torch.from_numpy(loot.images[np.concatenate(others)])

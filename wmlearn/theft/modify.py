@@ -2,39 +2,47 @@
 is trained.
 """
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar, Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from wmlearn._checks import check_choice, check_count, check_seed
+from wmlearn._checks import check_choice, check_count, check_seed, checked
 from wmlearn._random import torch_generator
 from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft, check_strength
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
-from wmlearn.training._inference import check_fits, check_model
+from wmlearn.training._inference import check_model
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import History, OnEpoch
 from wmlearn.training.loop import own_copy
 
-Altered = tuple[nn.Module, History]
-HowToRun = dict[str, Any]  # on_epoch and threads, as `training.run` takes them
-UNTRAINED = History(())
 Layer = nn.Conv2d | nn.Linear
+LAYERS: tuple[type[Layer], ...] = (nn.Conv2d, nn.Linear)
+CONVOLUTIONS = (nn.Conv2d,)
+L = TypeVar("L", bound=nn.Module)
 
 
-class Modification(Theft):
-    """Base of the thefts that modify the weights: copies the model, calls `_alter`, records the
-    time.
-    """
+class OnWeights(Theft):
+    """Base of the thefts whose thief holds the weights."""
 
-    trains: ClassVar[bool] = False  # on images of the thief's own
+    __call__: Callable[..., Surrogate]  # with the model and the loot
+
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Commit the theft on the owner's weights, and return what the thief deploys."""
+        theft = context.seeded(self)
+        return Deployment.of(theft(owner, context.loot, on_epoch=context.on_epoch), owner)
+
+
+class Modification(OnWeights):
+    """Base of the thefts that train nothing: copies the model, alters it, records the time."""
+
+    _alter: Callable[[nn.Module], None]  # in place
 
     def __call__(
         self,
@@ -49,24 +57,13 @@ class Modification(Theft):
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot : the images and labels that the thief holds, for instance `data.loot`; whoever does
-            not train needs none
-        on_epoch : called after each epoch; returning True ends the theft there, and what was done
-            is kept
-        threads : of the processor, where it trains; as for `wm.fit`
+        loot, on_epoch, threads : not needed; taken so that all such thefts can be called alike
         """
-        if self.trains:
-            check_fits(model, loot, "loot")
         began = time.perf_counter()
-        how = {"on_epoch": on_epoch, "threads": check_threads(threads)}
-        altered, history = self._alter(own_copy(check_model(model)), loot, how)
-        images = len(loot) if self.trains else 0
-        return Surrogate(altered, repr(self), images, 0, history, time.perf_counter() - began)
-
-    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft on the owner's weights, and return what the thief deploys."""
-        made = context.seeded(self)(owner, context.loot, on_epoch=context.on_epoch)
-        return Deployment.of(made, owner)
+        check_threads(threads)
+        altered = own_copy(check_model(model))
+        self._alter(altered)
+        return Surrogate(altered, repr(self), 0, 0, History(()), time.perf_counter() - began)
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,25 +90,21 @@ class Prune(Modification):
     (Prune(fraction=0.6, by='weight'), Prune(fraction=0.2, by='channel'))
     """
 
-    fraction: float
-    by: Literal["weight", "channel"] = "weight"
+    fraction: float = checked(check_strength, most=1)
+    by: Literal["weight", "channel"] = checked(
+        check_choice, "weight", choices=["weight", "channel"]
+    )
 
-    def __post_init__(self) -> None:
-        check_strength(self.fraction, "fraction", most=1)
-        check_choice(self.by, "by", ["weight", "channel"])
-
-    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
+    def _alter(self, model: nn.Module) -> None:
         if self.by == "channel":
-            for layer in layers_of(model, nn.Conv2d):
-                drop_channels(
-                    model, layer, self.fraction, layer.weight.detach().abs().flatten(1).sum(1)
-                )
-            return model, UNTRAINED
-        layers = [(layer, "weight") for layer in layers_of(model)]
+            for convolution in layers_of(model, CONVOLUTIONS):
+                worth = convolution.weight.detach().abs().flatten(1).sum(1)
+                drop_channels(model, convolution, self.fraction, worth)
+            return
+        layers = [(layer, "weight") for layer in layers_of(model, LAYERS)]
         prune.global_unstructured(layers, prune.L1Unstructured, amount=float(self.fraction))
         for layer, name in layers:
             prune.remove(layer, name)  # for good: no mask stays behind
-        return model, UNTRAINED
 
 
 @dataclass(frozen=True, repr=False)
@@ -137,19 +130,16 @@ class Quantize(Modification):
     Quantize(bits=6)
     """
 
-    bits: int
-
-    def __post_init__(self) -> None:
-        check_count(self.bits, "bits", low=1, high=16, why="of each weight")
+    bits: int = checked(check_count, low=1, high=16, why="of each weight")
 
     @torch.no_grad()
-    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
-        for layer in layers_of(model):
+    def _alter(self, model: nn.Module) -> None:
+        for layer in layers_of(model, LAYERS):
             weights = layer.weight.double()
-            low, step = weights.min(), (weights.max() - weights.min()) / (2**self.bits - 1)
+            low, high = weights.aminmax()
+            step = (high - low) / (2**self.bits - 1)
             if step > 0:
                 layer.weight.copy_(low + step * ((weights - low) / step).round())
-        return model, UNTRAINED
 
 
 @dataclass(frozen=True, repr=False)
@@ -172,29 +162,22 @@ class PerturbWeights(Modification):
     PerturbWeights(sigma=0.2, seed=0)
     """
 
-    sigma: float
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_strength(self.sigma, "sigma", most=10)
-        check_seed(self.seed)
+    sigma: float = checked(check_strength, most=10)
+    seed: int = checked(check_seed, 0)
 
     @torch.no_grad()
-    def _alter(self, model: nn.Module, loot: Split | None, how: HowToRun) -> Altered:
+    def _alter(self, model: nn.Module) -> None:
         generator = torch_generator(self.seed)
-        for layer in layers_of(model):
+        for layer in layers_of(model, LAYERS):
             noise = torch.randn(layer.weight.shape, generator=generator).to(layer.weight)
             layer.weight += self.sigma * layer.weight.std() * noise
-        return model, UNTRAINED
 
 
-def layers_of(
-    model: nn.Module, kinds: type | tuple[type, ...] = (nn.Conv2d, nn.Linear)
-) -> list[Layer]:
-    """Return the layers of a kind, in the order of the model, or say that it has none."""
+def layers_of(model: nn.Module, kinds: tuple[type[L], ...]) -> list[L]:
+    """Return the layers of some kinds, in the order of the model, or say that it has none."""
     found = [part for part in model.modules() if isinstance(part, kinds)]
     if not found:
-        wanted = "a convolution" if kinds is nn.Conv2d else "a convolution or a linear layer"
+        wanted = "a convolution" if kinds == CONVOLUTIONS else "a convolution or a linear layer"
         raise ValueError(
             f"model must have {wanted} to alter; {type(model).__name__} has none. Take another "
             "theft."
@@ -202,7 +185,7 @@ def layers_of(
     return found
 
 
-def normalised(model: nn.Module, layer: Layer) -> nn.Module | None:
+def normalised(model: nn.Module, layer: nn.Conv2d) -> nn.BatchNorm2d | None:
     """Return the batch normalisation that follows a convolution, if one does."""
     after = dict(pairwise(model.modules())).get(layer)
     return after if isinstance(after, nn.BatchNorm2d) else None

@@ -1,35 +1,84 @@
 """Thieves who train what they took: on images of their own, from where the owner left off."""
 
-from __future__ import annotations
-
+import time
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
-from typing import Literal
+from typing import Literal, TypedDict
 
 import torch
 from torch import Tensor, nn
 
-from wmlearn._checks import check_choice, check_count, check_kind, check_number, check_seed
+from wmlearn._checks import (
+    check_choice,
+    check_count,
+    check_kind,
+    check_number,
+    check_seed,
+    checked,
+)
 from wmlearn._random import seeded
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.theft._base import check_strength
+from wmlearn.theft.deployment import Surrogate
 from wmlearn.theft.modify import (
-    Altered,
-    HowToRun,
-    Modification,
-    check_strength,
+    CONVOLUTIONS,
+    LAYERS,
+    OnWeights,
     drop_channels,
     layers_of,
     normalised,
 )
-from wmlearn.training._inference import predict
-from wmlearn.training.loop import TensorData, run, train
+from wmlearn.training._inference import check_fits, predict
+from wmlearn.training._threads import check_threads
+from wmlearn.training.history import Fitted, OnEpoch
+from wmlearn.training.loop import TensorData, own_copy, run, train
 from wmlearn.training.schedule import Schedule
-from wmlearn.watermarks.embedding import embed
+from wmlearn.watermarks.embedding import Marked, embed
+
+
+class HowToRun(TypedDict):
+    """How a training is run, as `training.loop.run` and `embed` take it."""
+
+    on_epoch: OnEpoch | None
+    threads: int
+
+
+class Tuning(OnWeights):
+    """Base of the thefts that go on training: copies the model, trains it, records the cost."""
+
+    _train: Callable[[nn.Module, Split, HowToRun], Fitted | Marked]  # in place, or a copy
+
+    def __call__(
+        self,
+        model: nn.Module,
+        loot: Split | None = None,
+        *,
+        on_epoch: OnEpoch | None = None,
+        threads: int = 1,
+    ) -> Surrogate:
+        """Return a copy of the model, trained further.
+
+        Parameters
+        ----------
+        model : what the thief took; it is left as it was
+        loot : the images and labels that the thief holds, for instance `data.loot`
+        on_epoch : called after each epoch; returning True ends the theft there, and what was done
+            is kept
+        threads : of the processor; as for `wm.fit`
+        """
+        check_fits(model, loot, "loot")
+        assert loot is not None  # says mypy; `check_fits` has seen to it
+        began = time.perf_counter()
+        how: HowToRun = {"on_epoch": on_epoch, "threads": check_threads(threads)}
+        made = self._train(own_copy(model), loot, how)
+        seconds = time.perf_counter() - began
+        return Surrogate(made.model, repr(self), len(loot), 0, made.history, seconds)
 
 
 @dataclass(frozen=True, repr=False)
-class FineTune(Modification):
+class FineTune(Tuning):
     """Go on training the model on images of the thief's own.
 
     The most natural theft: hardly anybody deploys a stolen model as it is. Four kinds have names in
@@ -52,49 +101,42 @@ class FineTune(Modification):
 
     Examples
     --------
-    >>> FineTune(epochs=3), FineTune(layers="last", reset=True)
-    (FineTune(epochs=3, lr=0.001, seed=0), FineTune(epochs=3, lr=0.001, seed=0, layers='last',
-    reset=True))
+    >>> FineTune(epochs=3)
+    FineTune(epochs=3, lr=0.001, seed=0)
+    >>> FineTune(layers="last", reset=True)
+    FineTune(epochs=3, lr=0.001, seed=0, layers='last', reset=True)
     """
 
-    trains = True
-    epochs: int = 3
-    lr: float = 1e-3
-    seed: int = 0
+    epochs: int = checked(
+        check_count, 3, low=1, hint="For instance FineTune(epochs=3)(model, loot)."
+    )
+    lr: float = checked(check_number, 1e-3, above=0, below=10)
+    seed: int = checked(check_seed, 0)
     _: KW_ONLY
-    layers: Literal["all", "last"] = "all"
-    reset: bool = False
+    layers: Literal["all", "last"] = checked(check_choice, "all", choices=["all", "last"])
+    reset: bool = checked(check_kind, False, kind=bool, hint="True or False")
 
-    def __post_init__(self) -> None:
-        check_count(
-            self.epochs, "epochs", low=1, hint="For instance FineTune(epochs=3)(model, loot)."
-        )
-        check_number(self.lr, "lr", above=0, below=10)
-        check_seed(self.seed)
-        check_choice(self.layers, "layers", ["all", "last"])
-        check_kind(self.reset, "reset", bool, "True or False")
-
-    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
-        last = layers_of(model)[-1] if self.reset or self.layers == "last" else model
+    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
         if self.reset:
             with seeded(self.seed):
-                last.reset_parameters()
+                layers_of(model, LAYERS)[-1].reset_parameters()
         model.requires_grad_(self.layers == "all")
-        last.requires_grad_()
+        if self.layers == "last":
+            layers_of(model, LAYERS)[-1].requires_grad_()
         hook = model.register_forward_pre_hook(self._rest)
         steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
         history = run(islice(steps, self.epochs), self.epochs, dict, **how)
         hook.remove()
-        return model.requires_grad_(), history
+        return Fitted(model.requires_grad_(), history)
 
     def _rest(self, model: nn.Module, _: object) -> None:
-        """Keep the running means of layers that do not learn, too, and let them drop nothing out."""
+        """Keep the running means of layers that do not learn, too, and drop nothing out there."""
         if self.layers == "last":
             model.eval()
 
 
 @dataclass(frozen=True, repr=False)
-class FinePrune(Modification):
+class FinePrune(Tuning):
     """Take out the channels that sleep on ordinary images, then fine-tune: the thief who knows
     about backdoors.
 
@@ -118,29 +160,27 @@ class FinePrune(Modification):
     FinePrune(fraction=0.5, epochs=3, lr=0.001, seed=0)
     """
 
-    trains = True
-    fraction: float
+    fraction: float = checked(check_strength, most=1)
     epochs: int = 3
     lr: float = 1e-3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_strength(self.fraction, "fraction", most=1)
-        self._tune()
+        super().__post_init__()
+        self._tuning()
 
-    def _tune(self) -> FineTune:
+    def _tuning(self) -> FineTune:
         return FineTune(self.epochs, self.lr, self.seed)
 
-    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
-        last = layers_of(model, nn.Conv2d)[-1]
+    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
+        last = layers_of(model, CONVOLUTIONS)[-1]
         drop_channels(model, last, self.fraction, _activity(model, last, loot))
-        # What was set to zero before a ReLU gets no gradient there, so that it stays so while the
-        # rest learns.
-        return self._tune()._alter(model, loot, how)
+        # What was set to zero before a ReLU gets no gradient there: it stays so.
+        return self._tuning()._train(model, loot, how)
 
 
 @dataclass(frozen=True, repr=False)
-class Overwrite(Modification):
+class Overwrite(Tuning):
     """Embed a watermark of the thief's own over the owner's, so each can show theirs in the same
     model.
 
@@ -160,38 +200,33 @@ class Overwrite(Modification):
     "Overwriting" in Uchida et al. (2017) and Lukas et al. (2022); ambiguity, Craver et al. (1998).
     """
 
-    trains = True
-    triggers: Triggers
+    triggers: Triggers = checked(
+        check_kind, kind=Triggers, hint="such as wm.Content()(data, n=150)"
+    )
     epochs: int = 4
     lr: float = 5e-3
-    seed: int = 0
+    seed: int = checked(check_seed, 0)
 
     def __post_init__(self) -> None:
-        check_kind(self.triggers, "triggers", Triggers, "such as wm.Content()(data, n=150)")
-        object.__setattr__(
-            self, "triggers", self.triggers.without_key
-        )  # without the key, so that it may go to a worker
+        super().__post_init__()
         Schedule(self.epochs, self.lr)
-        check_seed(self.seed)
+        # without the key, so that it may go to a worker
+        object.__setattr__(self, "triggers", self.triggers.without_key)
 
-    def _alter(self, model: nn.Module, loot: Split, how: HowToRun) -> Altered:
-        thief_data = Splits(
-            "loot", loot, loot, loot, self.triggers.rules.classes
-        )  # the thief has no other images to measure on
+    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Marked:
+        classes = self.triggers.rules.classes
+        data = Splits("loot", loot, loot, loot, classes)  # there are no others to measure on
         schedule = Schedule(self.epochs, self.lr)
-        marked = embed(model, thief_data, self.triggers, schedule=schedule, seed=self.seed, **how)
-        return marked.model, marked.history
+        return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 
 
 def _activity(model: nn.Module, layer: nn.Conv2d, loot: Split) -> Tensor:
     """Return how much each channel of a convolution says on average, behind its ReLU, shape
     (channels,).
     """
-    activations: list[Tensor] = []
+    said: list[Tensor] = []
     source = normalised(model, layer) or layer
-    hook = source.register_forward_hook(
-        lambda _, __, out: activations.append(out.relu().mean((2, 3)))
-    )
+    hook = source.register_forward_hook(lambda _, __, out: said.append(out.relu().mean((2, 3))))
     predict(model, loot.pixels)
     hook.remove()
-    return torch.cat(activations).mean(0)
+    return torch.cat(said).mean(0)

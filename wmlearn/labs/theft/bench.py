@@ -2,15 +2,13 @@
 cost.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from torch import nn
 
-from wmlearn._checks import check_kind, check_seed
+from wmlearn._checks import check_kind
 from wmlearn._display import plural
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
@@ -25,7 +23,6 @@ from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Surrogate, Theft
 from wmlearn.training._inference import check_fits
 from wmlearn.training.history import Epoch
-from wmlearn.training.models import small_cnn
 from wmlearn.watermarks.embedding import watermark_accuracy
 
 # test images on which the task accuracy is measured: enough for the curve, and twenty points in a
@@ -65,8 +62,13 @@ class Point:
 
     @property
     def task_accuracy(self) -> float:
-        """The share of the test images seen that is classified rightly, 0 to 1."""
+        """The share of the test images seen that is classified correctly, 0 to 1."""
         return self.right / self.seen
+
+    @property
+    def matched(self) -> float:
+        """The share of the questions that is answered as sealed, 0 to 1."""
+        return self.verdict.k / self.verdict.n
 
 
 class Bench:
@@ -75,7 +77,7 @@ class Bench:
     Attributes
     ----------
     triggers : the questions
-    sample, tests : the test images that are looked at, drawn by lot, and how many there are
+    sample, tests : the test images that are looked at, drawn at random, and how many there are
     """
 
     def __init__(self, owner: nn.Module, data: Splits, triggers: TriggerSet, seed: int) -> None:
@@ -85,12 +87,8 @@ class Bench:
         )
         check_fits(owner, data.test, "data")
         check_fits(owner, Split(triggers.pixels, triggers.labels), "triggers")
-        self._owner, self._data, self.triggers, self.seed = (
-            copy.deepcopy(owner).eval(),
-            data,
-            triggers,
-            check_seed(seed),
-        )
+        self._owner = copy.deepcopy(owner).eval()
+        self.triggers = triggers
         self.tests = len(data.test)
         self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
 
@@ -107,23 +105,24 @@ class Bench:
         watch : called after each epoch with the network in training; returning True ends the theft
             there
         """
-        theft, context = thief.at(place), Context.of(self._data, small_cnn, self.seed)
-        deploy = theft.deploy if watch is None else _Watched(theft, watch).deploy
-        deployed = deploy(self._owner, context)
-        cost, made = deployed.cost, deployed.surrogate
+        theft = thief.at(place)
+        if watch is None:
+            deployed = theft.deploy(self._owner, thief.context)
+        else:
+            deployed = _watched(theft, self._owner, thief.context, watch)
+        made = deployed.surrogate
         return replace(
-            self._point(thief.typed(theft), deployed.query),
-            images=cost.images + thief.images,
-            queries=cost.queries,
-            seconds=None if made is None else cost.seconds,
+            self._point(thief.typed(place), deployed.query),
+            images=deployed.cost.images + thief.images,
+            queries=deployed.cost.queries,
+            seconds=None if made is None else made.seconds,
             made=None if watch is None else made,  # of the others there are many
         )
 
     def accuracies(self, model: nn.Module) -> tuple[float, float]:
         """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
-        return watermark_accuracy(model, self.triggers), self._right(BlackBox(model)) / len(
-            self.sample
-        )
+        right = self._right(BlackBox(model))
+        return watermark_accuracy(model, self.triggers), right / len(self.sample)
 
     def _point(self, name: str, query: Query) -> Point:
         return Point(name, self._right(query), len(self.sample), verify(query, self.triggers))
@@ -132,31 +131,31 @@ class Bench:
         return int((query(self.sample.images) == self.sample.labels).sum())
 
 
-class _Watched:
-    """A theft that shows after each epoch the network in training: that is a copy, but hooks are
-    copied along.
+def _watched(theft: Theft, owner: nn.Module, context: Context, watch: Watch) -> Deployment:
+    """Commit a theft that shows after each epoch the network in training: that is a copy, but hooks
+    are copied along.
     """
+    latest = owner
 
-    def __init__(self, theft: Theft, watch: Watch) -> None:
-        self._theft, self._watch = theft, watch
-        self._note = lambda module, _: setattr(self, "_latest", module)
+    def note(model: nn.Module, _: object) -> None:
+        nonlocal latest
+        latest = model
 
-    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft, and leave no hook behind."""
-        seen = replace(context, fresh=lambda: self._noted(context.fresh()), on_epoch=self._show)
-        deployed = self._theft.deploy(self._noted(owner), seen)
-        hooks = deployed.model._forward_pre_hooks
-        for place in [place for place, hook in hooks.items() if hook is self._note]:
-            del hooks[place]
-        return deployed
-
-    def _noted(self, model: nn.Module) -> nn.Module:
+    def noted(model: nn.Module) -> nn.Module:
         model = copy.deepcopy(model)
-        model.register_forward_pre_hook(self._note)
+        model.register_forward_pre_hook(note)
         return model
 
-    def _show(self, record: Epoch) -> bool:
-        return self._watch(self._latest, record)
+    seen = replace(
+        context,
+        fresh=lambda: noted(context.fresh()),
+        on_epoch=lambda record: watch(latest, record),
+    )
+    deployed = theft.deploy(noted(owner), seen)
+    hooks = deployed.model._forward_pre_hooks
+    for place in [place for place, hook in hooks.items() if hook is note]:
+        del hooks[place]
+    return deployed
 
 
 class Attempt(Job):
@@ -171,31 +170,30 @@ class Attempt(Job):
     def __init__(self, bench: Bench, thief: Thief, place: int, changed: Callable[[], None]) -> None:
         super().__init__(changed)
         self.thief, self.place, self._bench = thief, place, bench
-        self._lines: Curves = {"the copy, questions": [], "the copy, task": []}
+        self._measured: list[tuple[float, float]] = []
         self.point: Point | None = None
 
     def _do(self) -> Stage:
         self._tell_epoch(0)
         self.point = self._bench.try_out(self.thief, self.place, self._watch)
-        history = self.point.made.history
-        done = plural(len(history.epochs), "epoch")
-        return Stage(f"stopped after {done}" if history.stopped else f"{done} done", 1, 1)
+        done = plural(len(self._measured), "epoch")
+        return Stage(f"stopped after {done}" if self.point.stopped else f"{done} done", 1, 1)
 
     def curves(self) -> Curves:
-        """Return the accuracies so far, epoch by epoch."""
-        return {name: line for name, line in self._lines.items() if line}
+        """Return the accuracies so far, epoch by epoch; nothing before the first."""
+        if not self._measured:
+            return {}
+        questions, task = map(list, zip(*self._measured))
+        return {"the copy, questions": questions, "the copy, task": task}
 
     def _watch(self, model: nn.Module, record: Epoch) -> bool:
-        for line, share in zip(self._lines.values(), self._bench.accuracies(model)):
-            line.append(share)
+        self._measured.append(self._bench.accuracies(model))
         self._tell_epoch(record.epoch)
         return self._stop.is_set()
 
     def _tell_epoch(self, done: int) -> None:
         of = self.thief.epochs
-        words = (
-            f"epoch {done + 1} of {of}"
-            if done < of
-            else f"epoch {done + 1}: until the thief's own marks are learnt"
-        )
+        words = f"epoch {done + 1} of {of}"
+        if done >= of:
+            words = f"epoch {done + 1}: until the thief's own marks are learnt"
         self._tell(words, min(done, of), of)

@@ -8,7 +8,7 @@ import html
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import percent, plural
@@ -16,8 +16,8 @@ from wmlearn.data.splits import Splits
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg
 from wmlearn.labs._kit.background import Background, Stage
-from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.views import guarded, view
+from wmlearn.labs._kit.lab import Lab
+from wmlearn.labs._kit.views import guarded, small
 from wmlearn.labs._kit.words import outcome_html, verdict_box
 from wmlearn.labs.theft.bench import Attempt, Bench, Point
 from wmlearn.labs.theft.chart import Tradeoff, account
@@ -26,17 +26,14 @@ from wmlearn.labs.theft.thieves import Thief, catalogue
 if TYPE_CHECKING:
     from torch import nn
 
-_OWN_WIDTH = {"description_width": "initial"}  # a label as wide as its words
 _ALONE = (
     "Everything here is made from this one owner's model, and each verdict is given as if there "
-    "were no other suspect: "
-    "that you try many strengths puts no innocent at risk. Whoever asks several suspects shares "
-    "alpha among them, by "
-    "wm.verify_all."
+    "were no other suspect: that you try many strengths puts no innocent at risk. Whoever asks "
+    "several suspects shares alpha among them, by wm.verify_all."
 )
 
 
-class TheftLab:
+class TheftLab(Lab):
     """Choose a theft, move its strength, and see the task accuracy and the evidence together, the
     verdict beside it.
 
@@ -58,9 +55,11 @@ class TheftLab:
     ----------
     theft, strength : the inputs
     run, stop : the buttons, for thieves who train
+    tradeoffs : by theft, what is known of it: `.points`, by place of the slider
     point : what is left at the strength that is chosen: `.task_accuracy`, `.verdict` and what it
         cost; None before it is known. Where the thief has trained, `.made` is the `Surrogate`
     widget : the whole lab, as a widget
+    state : what the controls hold and what the screen shows, to be read
 
     Raises
     ------
@@ -87,248 +86,195 @@ class TheftLab:
         thefts: Sequence[str] | None = None,
         seed: int = 0,
     ) -> None:
-        self._bench = Bench(owner, data, triggers, seed)
-        self._thieves = _wanted(thefts, catalogue(data, seed))
-        self._owner = self._bench.untouched()
-        self._points: dict[str, dict[int, Point]] = {
-            name: {0: self._owner} for name in self._thieves
-        }
-        self._left = [
-            (name, place) for name, each in self._thieves.items() for place in each.worked_out
-        ]
-        self._all = len(self._left)
-        self._faults: dict[str, str] = {}
-        self._attempts: dict[str, Attempt] = {}  # the last run of each
-        self._places = dict.fromkeys(self._thieves, 0)  # where the slider stood
-        self._turn = (
-            threading.RLock()
-        )  # held while something is shown: points come from a thread of their own
-        self._build()
-        while any(name == self._chosen for name, _ in self._left):
-            self._work_out(*self._next())
-        self._show()
-        self._worker = threading.Thread(
-            target=guarded(self._work_out_all, self.status), args=(None,), daemon=True
+        super().__init__(
+            "description", "bar", "progress", "verdict", "chart", "cost", "last_run", "alone"
         )
-        if self._left:
-            self._worker.start()
-
-    # ------------------------------------------------------------ the widgets
+        self._bench = Bench(owner, data, triggers, seed)
+        self._owner = self._bench.untouched()
+        self.tradeoffs = {
+            name: Tradeoff(thief, triggers, {0: self._owner})
+            for name, thief in _wanted(thefts, catalogue(data, seed)).items()
+        }
+        self._all = self._left
+        # held while something is shown: points come from a thread of their own
+        self._turn = threading.RLock()
+        self._build()
+        while self._chosen.missing:
+            self._work_out(self._chosen)
+        self._show()
+        work = guarded(self._work_out_all, self.status)
+        self._worker = threading.Thread(target=work, args=(None,), daemon=True)
+        self._worker.start()
 
     def _build(self) -> None:
-        """Make the inputs and the places for the drawings.
-
-        Core widgets only: Colab's ipywidgets 7.7.1 has them too.
-        """
+        """Make the inputs, and put them together with the places on the screen."""
         import ipywidgets as widgets
 
-        self.status, self._description, self._bar, self._progress = (
-            widgets.HTML() for _ in range(4)
-        )
-        self._chart, self._training = widgets.HTML(), widgets.HTML()
-        self._sentence, self._cost = (
-            widgets.HTML(layout={"min_height": high}) for high in ("92px", "76px")
-        )  # no jump
-        self.theft = widgets.Dropdown(
-            options=list(self._thieves), description="theft", style=_OWN_WIDTH
-        )
+        self.theft = widgets.Dropdown(options=list(self.tradeoffs), description="theft")
         self.strength = widgets.SelectionSlider(
-            options=["none"], style=_OWN_WIDTH, layout={"width": "640px"}
+            options=["none"], description="strength", layout={"width": "640px"}
         )
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._buttons = widgets.HBox([self.run, self.stop])
-        runs = [widgets.HBox([self._buttons, self._bar]), self._progress]
-        style = widgets.HTML(STYLE, layout=widgets.Layout(height="0px", overflow="hidden"))
-        alone = widgets.HTML(f"<p class='wm-small'>{_ALONE}</p>")
-        shown = [*runs, self.status, self._sentence, self._chart, self._cost, self._training, alone]
-        self.widget = widgets.VBox([style, self.theft, self._description, self.strength, *shown])
-        self.widget.add_class("wm-lab")
+        self._screen["verdict"].layout.min_height = "92px"  # no jump
+        self._screen["cost"].layout.min_height = "76px"
+        self._lay_out(
+            *(self.theft, "description", self.strength, [self._buttons, "bar"], "progress"),
+            *("status", "verdict", "chart", "cost", "last_run", "alone"),
+        )
+        self._say(alone=small(_ALONE))
         self._choose()
-        self.theft.observe(guarded(self._choose, self.status), names="value")
-        self.strength.observe(guarded(self._move, self.status), names="value")
+        self._follow(self.theft, self._choose)
+        self._follow(self.strength, self._move)
 
     # ------------------------------------------------------------ what the inputs do
 
     def _choose(self, _: object = None) -> None:
         """Show another thief, at the strength where it was left."""
         with self._turn:
-            self._chosen = self.theft.value
-            thief, place = self._thief, self._place
+            self._chosen = self.tradeoffs[self.theft.value]
+            thief, place = self._chosen.thief, self._chosen.place
             self.strength.options = thief.labels  # which moves the slider to its beginning
             self.strength.index = place
             self.strength.description = thief.strength
-            self._description.value = f"<p class='wm-small'>{html.escape(thief.description)}</p>"
             self._buttons.layout.display = None if thief.epochs else "none"
+            self._say(description=small(thief.description))
             self._show()
 
     def _move(self, _: object) -> None:
         with self._turn:
-            self._places[self._chosen] = self.strength.index
+            self._chosen.place = self.strength.index
             self._show()
 
     def _begin(self) -> Attempt:
         """Return what Run is to do: the chosen theft, at the chosen strength."""
-        if not self._thief.epochs:
+        thief, place = self._chosen.thief, self._chosen.place
+        if not thief.epochs:
             raise ValueError(
-                f"{self._thief.name} trains nothing: it is worked out already. Move its strength."
+                f"{thief.name} trains nothing: it is worked out already. Move its strength."
             )
-        if not self._place:
+        if not place:
             raise ValueError(
                 "strength must be more than none, or nothing is done; got none. Move the slider."
             )
-        attempt = Attempt(self._bench, self._thief, self._place, self._show)
-        self._attempts[self._chosen] = attempt
+        attempt = self._chosen.attempt = Attempt(self._bench, thief, place, self._show)
         return attempt
 
     def _ended(self) -> None:
         """Keep what the run has brought."""
-        with self._turn:
-            for name, attempt in self._attempts.items():
-                if attempt.point is not None:
-                    self._points[name][attempt.place] = attempt.point
-            self._show()
+        for each in self.tradeoffs.values():
+            if each.attempt and each.attempt.point:
+                each.keep(each.attempt.place, each.attempt.point)
+        self._show()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is worked out and no run is under way, at most so many seconds; say
         whether it is.
         """
-        latest = None if timeout is None else time.monotonic() + timeout
-        if self._worker.ident is not None:
-            self._worker.join(timeout)
-        left = None if latest is None else max(0.0, latest - time.monotonic())
-        return self._background.wait(left) and not self._worker.is_alive()
+        began = time.monotonic()
+        self._worker.join(timeout)
+        if timeout is not None:
+            timeout = max(0.0, timeout - (time.monotonic() - began))
+        return self._background.wait(timeout) and not self._worker.is_alive()
 
     # -------------------------------------------------------- what is worked out when the lab opens
 
     def _work_out_all(self, _: object) -> None:
-        while (job := self._next()) is not None:
-            self._work_out(*job)
-            self._show(of=job[0])
+        """Work out every strength that is left, first those of the theft that is shown."""
+        while self._left:
+            first_shown = [self._chosen, *self.tradeoffs.values()]
+            each = next(each for each in first_shown if each.missing)
+            self._work_out(each)
+            self._show(of=each)
 
-    def _next(self) -> tuple[str, int] | None:
-        """Take the next strength to work out: of the theft that is shown, as long as one is
-        missing.
-        """
-        with self._turn:
-            job = next(
-                (job for job in self._left if job[0] == self._chosen), next(iter(self._left), None)
-            )
-            self._left = [other for other in self._left if other != job]
-            return job
-
-    def _work_out(self, name: str, place: int) -> None:
+    def _work_out(self, each: Tradeoff) -> None:
         """Work out one strength; a thief who cannot do anything with this model is left out, with
         the reason.
         """
+        place = each.missing[0]
         try:
-            point = self._bench.try_out(self._thieves[name], place)
+            each.keep(place, self._bench.try_out(each.thief, place))
         except (TypeError, ValueError) as error:
-            with self._turn:
-                self._faults[name] = str(error)
-                self._left = [job for job in self._left if job[0] != name]
-        else:
-            with self._turn:
-                self._points[name][place] = point
+            each.fault = str(error)
+
+    @property
+    def _left(self) -> int:
+        """How many strengths are not worked out yet."""
+        return sum(len(each.missing) for each in self.tradeoffs.values())
 
     # ------------------------------------------------------------ what is shown
 
-    def _show(self, of: str | None = None) -> None:
+    def _show(self, of: Tradeoff | None = None) -> None:
         """Show the theft at its strength; where something of another one is new, only how far all
         have got.
         """
         with self._turn:
-            self._bar.value, self._progress.value = self._stage().html()
+            bar, progress = self._stage().html()
+            self._say(bar=bar, progress=progress)
             if of in (None, self._chosen):
-                self._chart.value = self._tradeoff.svg(self._place)
-                self._sentence.value = self._judgement()
-                self._cost.value = self._words()
-                self._training.value = self._live()
+                self._say(chart=self._chosen.svg(), verdict=self._judged())
+                self._say(cost=self._paid(), last_run=self._last_run())
 
     def _stage(self) -> Stage:
-        attempt = self._attempts.get(self._chosen)
-        if self._thief.epochs:
-            return attempt.stage if attempt else Stage("choose a strength, then press Run")
-        done = self._all - len(self._left)
-        words = (
-            f"{done} of {self._all} strengths of all these thefts worked out"
-            if self._left
-            else "all worked out"
-        )
-        return Stage(words, done, self._all)
+        if self._chosen.attempt:
+            return self._chosen.attempt.stage
+        if self._chosen.thief.epochs:
+            return Stage("choose a strength, then press Run")
+        done = self._all - self._left
+        words = f"{done} of {self._all} strengths of all these thefts worked out"
+        return Stage(words if self._left else "all worked out", done, self._all)
 
-    def _judgement(self) -> str:
-        point = self.point
+    def _judged(self) -> str:
+        """Return the verdict, or why there is none yet."""
+        chosen, point, attempt = self._chosen, self.point, self._chosen.attempt
         if point is not None:
-            strength = f"{self._chosen}, {self._thief.labels[self._place]}"
-            return outcome_html(
-                point.verdict, strength + (", stopped early" if point.stopped else "")
-            )
-        fault = self._faults.get(self._chosen)
-        if fault:
-            return verdict_box("? cannot be done here", fault)
-        attempt = self._attempts.get(self._chosen)
-        if self._background.busy and attempt and attempt.place == self._place:
+            name = f"{chosen.thief.name}, {chosen.strength}"
+            if point.stopped:
+                name += ", stopped early"
+            return outcome_html(point.verdict, name)
+        if chosen.fault:
+            return verdict_box("? cannot be done here", chosen.fault)
+        waits = "It is being worked out."
+        if chosen.thief.epochs:
+            waits = "Press Run: this thief has to train."
+        if self._background.busy and attempt and attempt.place == chosen.place:
             waits = "He is at work: what he makes is asked all questions at the end."
-        else:
-            waits = (
-                "Press Run: this thief has to train."
-                if self._thief.epochs
-                else "It is being worked out."
-            )
         return verdict_box("? no verdict yet", waits)
 
-    def _words(self) -> str:
+    def _paid(self) -> str:
         """Return what the thief has paid, and what can be typed to do the same."""
-        point = self.point
-        lines = ("",) if point is None else account(point, self._owner, self._bench.tests)
-        paragraphs = "".join(f"<p class='wm-small'>{html.escape(line)}</p>" for line in lines)
-        code = "" if point in (None, self._owner) else f"wm.theft.{point.theft}"
-        return f"{paragraphs}<p class='wm-code'>{html.escape(code)}&nbsp;</p>"
+        point, words, code = self.point, small(""), ""
+        if point is not None:
+            words = small(*account(point, self._owner, self._bench.tests))
+            if point is not self._owner:
+                code = html.escape(f"wm.theft.{point.theft}")
+        return f"{words}<p class='wm-code'>{code}&nbsp;</p>"
 
-    def _live(self) -> str:
+    def _last_run(self) -> str:
         """Draw the last run of this thief, epoch by epoch."""
-        attempt = self._attempts.get(self._chosen)
-        lines = attempt.curves() if attempt else {}
-        if not lines:
+        attempt = self._chosen.attempt
+        if attempt is None or not attempt.curves():
             return ""
-        title = f"The last run, {self._thief.strength} {self._thief.labels[attempt.place]}"
+        thief, lines = attempt.thief, attempt.curves()
+        title = f"The last run, {thief.strength} {thief.labels[attempt.place]}"
         ends = ", ".join(f"{name} {percent(line[-1])}" for name, line in lines.items())
-        drawn = accuracy_svg(lines, self._thief.epochs, f"{title}: {ends}; {attempt.stage.words}.")
-        return f"<p class='wm-small'>{html.escape(title)}:</p>{drawn}"
-
-    @property
-    def _thief(self) -> Thief:
-        return self._thieves[self._chosen]
-
-    @property
-    def _place(self) -> int:
-        return self._places[self._chosen]
-
-    @property
-    def _tradeoff(self) -> Tradeoff:
-        return Tradeoff(self._thief, self._points[self._chosen], self._bench.triggers)
+        caption = f"{title}: {ends}; {attempt.stage.words}."
+        return small(f"{title}:") + accuracy_svg(lines, thief.epochs, caption)
 
     @property
     def point(self) -> Point | None:
         """What is left at the strength that is chosen; None before it is known."""
-        return self._points[self._chosen].get(self._place)
+        return self._chosen.point
 
     def __repr__(self) -> str:
-        asked, seen = (
-            plural(self._bench.triggers.n, "question"),
-            plural(len(self._bench.sample), "test image"),
-        )
-        title = f"TheftLab: {plural(len(self._thieves), 'theft')}, {asked}, {seen}"
-        return f"{title}\n  {self._tradeoff.caption(self._place)}"
+        asked = plural(self._bench.triggers.n, "question")
+        seen = plural(len(self._bench.sample), "test image")
+        title = f"TheftLab: {plural(len(self.tradeoffs), 'theft')}, {asked}, {seen}"
+        return f"{title}\n  {self._chosen.caption()}"
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and a picture of the theft that
-        is chosen.
-        """
-        with self._turn:
-            drawn = len(self._tradeoff.known) > 1
-            return view(self.widget, repr(self), self._tradeoff.png() if drawn else None)
+    def _drawing(self) -> str | None:
+        return self._chosen.svg() if len(self._chosen.known) > 1 else None
 
 
 def _wanted(names: Sequence[str] | None, thieves: dict[str, Thief]) -> dict[str, Thief]:

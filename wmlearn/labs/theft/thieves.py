@@ -1,150 +1,242 @@
 """The thieves of the theft lab: what each does, and at which strengths."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from wmlearn import theft
 from wmlearn.data.splits import Splits
 from wmlearn.evidence.trigger_set import TriggerSet
+from wmlearn.training.models import small_cnn
 from wmlearn.triggers.content import Content
 
-THIEF_KEY = (
-    b"a thief's own key, known to all!"  # the thief's triggers are embedded, and never verified
-)
+# the thief's triggers are embedded, and never verified
+THIEF_KEY = b"a thief's own key, known to all!"
 
 
-@dataclass(frozen=True)
+def _steps(step: float, count: int = 20) -> list[float]:
+    return [round(step * place, 4) for place in range(1, count + 1)]
+
+
 class Thief:
     """One kind of theft, at several strengths; place 0 of each is the model as it was.
 
+    Parameters
+    ----------
+    data : the task, of which the thief holds the loot
+    seed : draws whatever the thief draws
+
     Attributes
     ----------
-    name, description : what the thief is called in the menu, and what the thief does
+    name : what the thief is called in the menu
     strength, values : what can be chosen, from gentle to harsh
+    in_percent : whether people read the values as shares
     make : returns the theft at a strength
-    write : returns a strength as people read it
+    compares, images : whether the thief needs images of their own to compare with, and how many
     epochs : how long the thief trains; 0 where nothing is trained, so all strengths can be worked
         out beforehand
-    images : images of the thief's own that a filter compares with
-    typed : returns what is typed below `wm.theft` to commit the theft by hand
+    context : what else the thief has
     """
 
     name: str
-    description: str
     strength: str
-    values: tuple[Any, ...]
-    make: Callable[[Any], theft.Theft]
-    write: Callable[[Any], str] = "{:g}".format
-    epochs: int = 0
-    images: int = 0
-    typed: Callable[[theft.Theft], str] = repr
+    values: Sequence[float]
+    in_percent = False
+    make: Callable[..., theft.Theft]
+    compares = False
+    epochs = 0
+
+    def __init__(self, data: Splits, seed: int) -> None:
+        self.data = data
+        self.images = len(data.loot) if self.compares else 0
+        self.context = theft.Context.of(data, small_cnn, seed)
+
+    @property
+    def description(self) -> str:
+        """What the thief does, as the class says it."""
+        return self.__doc__ or ""
 
     @property
     def labels(self) -> list[str]:
         """What stands at each place of the slider."""
-        return ["none", *map(self.write, self.values)]
+        return ["none", *map(self._label, self.values)]
 
-    @property
-    def worked_out(self) -> range:
-        """The places that are worked out when the lab opens."""
-        return range(1, 1 if self.epochs else len(self.labels))
+    def _label(self, value: float) -> str:
+        return f"{100 * value:g} %" if self.in_percent else f"{value:,g}"
 
-    def at(self, place: int) -> theft.Theft | None:
+    def at(self, place: int) -> theft.Theft:
         """Return the theft at a place of the slider, counted from 1: at 0 nothing is done."""
-        return self.make(self.values[place - 1])
+        return self.context.seeded(self.make(self.values[place - 1]))
+
+    def typed(self, place: int) -> str:
+        """Return what is typed below `wm.theft` to commit the theft by hand."""
+        return repr(self.at(place))
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+# ---------------------------------------------------------------- who alters the weights
+
+
+class PruneWeights(Thief):
+    """Sets the smallest weights to zero."""
+
+    name = "prune weights"
+    strength = "share that goes"
+    values = _steps(0.05)
+    in_percent = True
+    make = theft.Prune
+
+
+class PruneChannels(Thief):
+    """Takes the smallest channels of every convolution out."""
+
+    name = "prune channels"
+    strength = PruneWeights.strength
+    values = PruneWeights.values
+    in_percent = True
+
+    def make(self, share: float) -> theft.Theft:
+        return theft.Prune(share, by="channel")
+
+
+class RoundWeights(Thief):
+    """Quantises: each weight moves to the nearest of few values."""
+
+    name = "round weights"
+    strength = "bits for each weight"
+    values = range(16, 0, -1)
+    make = theft.Quantize
+
+
+class ShakeWeights(Thief):
+    """Adds noise to every weight."""
+
+    name = "shake weights"
+    strength = "sigma, of the layer's own"
+    values = _steps(0.1)
+    make = theft.PerturbWeights
+
+
+# ---------------------------------------------------------------- who hides behind a filter
+
+
+class FilterJpeg(Thief):
+    """Saves every image he is asked as JPEG first."""
+
+    name = "filter: JPEG"
+    strength = "quality"
+    values = [*range(100, 0, -5), 1]
+    make = theft.Jpeg
+
+
+class FilterBlur(Thief):
+    """Blurs every image he is asked."""
+
+    name = "filter: blur"
+    strength = "sigma in pixels"
+    values = _steps(0.15)
+    make = theft.Blur
+
+
+class FilterSqueeze(Thief):
+    """Rounds the pixels of every image he is asked."""
+
+    name = "filter: squeeze"
+    strength = "bits for each pixel"
+    values = range(8, 0, -1)
+    make = theft.Squeeze
+
+
+class FilterNoise(Thief):
+    """Adds noise to every image he is asked."""
+
+    name = "filter: noise"
+    strength = "sigma, of black to white"
+    values = _steps(0.05)
+    make = theft.AddNoise
+
+
+class FilterUnusual(Thief):
+    """Answers at random what does not look like his own images."""
+
+    name = "filter: reject unusual"
+    strength = "share of his own called unusual"
+    values = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, *_steps(0.1, 10)[1:]]
+    in_percent = True
+    make = theft.RejectUnusual
+    compares = True
+
+
+# ---------------------------------------------------------------- who trains
+
+
+class FineTune(Thief):
+    """Trains the copy on, with images of his own."""
+
+    name = "fine-tune"
+    strength = "learning rate"
+    values = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1]
+    epochs = 3
+
+    def make(self, lr: float) -> theft.Theft:
+        return theft.FineTune(self.epochs, lr)
+
+
+class FinePrune(Thief):
+    """Takes out the channels that sleep on his own images, then trains on."""
+
+    name = "fine-prune"
+    strength = "share that goes"
+    values = _steps(0.1, 10)
+    in_percent = True
+    make = theft.FinePrune
+    epochs = 3
+
+
+class StealByQueries(Thief):
+    """Never sees the weights: trains a fresh small_cnn on what the service answers."""
+
+    name = "steal by queries"
+    strength = "images he asks about"
+    make = theft.StealByQueries
+    epochs = theft.StealByQueries().schedule.epochs
+
+    def __init__(self, data: Splits, seed: int) -> None:
+        super().__init__(data, seed)
+        most = min(len(data.loot), 10_000)
+        self.values = [n for n in (50, 100, 200, 500, 1000, 2000, 5000) if n < most] + [most]
+
+
+class Overwrite(Thief):
+    """Embeds a watermark of his own over the owner's."""
+
+    name = "overwrite"
+    strength = "learning rate"
+    values = FineTune.values[3:-1]
+    epochs = 4
+
+    def make(self, lr: float) -> theft.Theft:
+        return theft.Overwrite(thief_triggers(self.data), self.epochs, lr)
+
+    def typed(self, place: int) -> str:
+        lr, seed = self.values[place - 1], self.context.seed
+        return f"Overwrite(thief_triggers, epochs={self.epochs}, lr={lr}, seed={seed})"
+
+
+def thief_triggers(data: Splits) -> TriggerSet:
+    """Return the thief's own secret questions, written on the images they hold."""
+    held = len(data.loot)
+    make = Content(words=min(30, held))
+    return make(replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY)
+
+
+KINDS: tuple[type[Thief], ...] = (
+    *(PruneWeights, PruneChannels, RoundWeights, ShakeWeights),
+    *(FilterJpeg, FilterBlur, FilterSqueeze, FilterNoise, FilterUnusual),
+    *(FineTune, FinePrune, StealByQueries, Overwrite),
+)
 
 
 def catalogue(data: Splits, seed: int) -> dict[str, Thief]:
     """Return the thieves of the lab by name: first those whose strengths are worked out when it
     opens.
     """
-    found = [*_at_the_desk(seed), *_filters(seed, len(data.loot)), *_trained(data, seed)]
-    return {thief.name: thief for thief in found}
-
-
-def _steps(step: float, count: int = 20) -> tuple[float, ...]:
-    return tuple(round(step * place, 4) for place in range(1, count + 1))
-
-
-def _at_the_desk(seed: int) -> list[Thief]:
-    shares = _steps(0.05)
-    return [
-        Thief("prune weights", "Sets the smallest weights to zero.", "share that goes", shares, theft.Prune, _percent),
-        Thief(
-            "prune channels", "Takes the smallest channels of every convolution out.", "share that goes", shares,
-            lambda share: theft.Prune(share, by="channel"), _percent,
-        ),
-        Thief(
-            "round weights", "Quantises: each weight moves to the nearest of few values.", "bits for each weight",
-            tuple(range(16, 0, -1)), theft.Quantize,
-        ),
-        Thief(
-            "shake weights", "Adds noise to every weight.", "sigma, of the layer's own", _steps(0.1),
-            lambda sigma: theft.PerturbWeights(sigma, seed),
-        ),
-    ]  # fmt: skip
-
-
-def _filters(seed: int, loot: int) -> list[Thief]:
-    qualities = (100, 95, 90, 85, 80, 75, 70, 65, 60, 55, 50, 45, 40, 35, 30, 25, 20, 15, 10, 5, 1)
-    few = (0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15)
-    return [
-        Thief("filter: JPEG", "Saves every image he is asked as JPEG first.", "quality", qualities, theft.Jpeg),
-        Thief("filter: blur", "Blurs every image he is asked.", "sigma in pixels", _steps(0.15), theft.Blur),
-        Thief(
-            "filter: squeeze", "Rounds the pixels of every image he is asked.", "bits for each pixel",
-            tuple(range(8, 0, -1)), theft.Squeeze,
-        ),
-        Thief(
-            "filter: noise", "Adds noise to every image he is asked.", "sigma, of black to white", _steps(0.05),
-            lambda sigma: theft.AddNoise(sigma, seed),
-        ),
-        Thief(
-            "filter: reject unusual", "Answers at random what does not look like his own images.",
-            "share of his own called unusual", (*few, *_steps(0.1, 10)[1:]),
-            lambda share: theft.RejectUnusual(share, seed), lambda share: f"{100 * share:g} %", images=loot,
-        ),
-    ]  # fmt: skip
-
-
-def _trained(data: Splits, seed: int) -> list[Thief]:
-    rates = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
-    loot = len(data.loot)
-    asked = sorted(
-        {n for n in (50, 100, 200, 500, 1000, 2000, 5000) if n < loot} | {min(loot, 10_000)}
-    )
-    return [
-        Thief(
-            "fine-tune", "Trains the copy on, with images of his own.", "learning rate", rates,
-            lambda lr: theft.FineTune(epochs=3, lr=lr, seed=seed), epochs=3,
-        ),
-        Thief(
-            "fine-prune", "Takes out the channels that sleep on his own images, then trains on.", "share that goes",
-            _steps(0.1, 10), lambda share: theft.FinePrune(share, seed=seed), _percent, epochs=3,
-        ),
-        Thief(
-            "steal by queries", "Never sees the weights: trains a fresh small_cnn on what the service answers.",
-            "images he asks about", tuple(asked), lambda n: theft.StealByQueries(n, seed=seed), "{:,}".format,
-            epochs=theft.StealByQueries().schedule.epochs,
-        ),
-        Thief(
-            "overwrite", "Embeds a watermark of his own over the owner's.", "learning rate", rates[3:-1],
-            lambda lr: theft.Overwrite(_thief_triggers(data), lr=lr, seed=seed), epochs=4,
-            typed=lambda one: f"Overwrite(thief_triggers, epochs={one.epochs}, lr={one.lr}, seed={one.seed})",
-        ),
-    ]  # fmt: skip
-
-
-def _thief_triggers(data: Splits) -> TriggerSet:
-    """Return the thief's own secret questions, written on the images they hold."""
-    held = len(data.loot)
-    return Content(words=min(30, held))(
-        replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY
-    )
+    return {kind.name: kind(data, seed) for kind in KINDS}
