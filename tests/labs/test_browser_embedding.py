@@ -2,61 +2,21 @@
 keyboard.
 """
 
-from __future__ import annotations
-
 import itertools
-import os
 import re
-from pathlib import Path
 
-import browser
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from test_browser import contrast
+from browser import button, contrast, number, picture, sticking_out, type_into, verdict
+from playwright.sync_api import Locator, expect
 
 pytestmark = pytest.mark.browser
 
-CELL = 'import wmlearn as wm\n\nwm.EmbeddingLab(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)'
+CELLS = (
+    'import wmlearn as wm\n\nwm.EmbeddingLab(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)',
+    "6 * 7",
+)
 PATIENCE = 120_000  # milliseconds; a run takes about ten seconds where nothing else runs
 POINTS = "paths => paths.map(path => path.getAttribute('d').split('L').length)"
-
-
-@pytest.fixture(scope="module")
-def notebook(tmp_path_factory, chromium):
-    """Return a notebook with the lab; the tests below share it, one after the other."""
-    folder = tmp_path_factory.mktemp("learner")
-    browser.write_notebook(folder / "embedding.ipynb", CELL, "6 * 7")
-    with browser.notebook_run(folder, "embedding.ipynb", chromium) as notebook:
-        yield notebook
-
-
-@pytest.fixture
-def page(notebook) -> Page:
-    return notebook.page
-
-
-@pytest.fixture
-def lab(page) -> Locator:
-    return page.locator(".wm-lab").first
-
-
-def button(lab: Locator, name: str) -> Locator:
-    return lab.get_by_role("button", name=name, exact=True)
-
-
-def number(lab: Locator, label: str) -> Locator:
-    return lab.locator(".widget-text", has_text=label).locator("input")
-
-
-def type_into(lab: Locator, label: str, value: int) -> None:
-    number(lab, label).fill(str(value))
-    number(lab, label).press("Enter")
-
-
-def picture(lab: Locator, name: str) -> None:
-    """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
-    if os.environ.get("WMLEARN_PICTURES"):
-        lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"embedding-{name}.png"))
 
 
 def drawn(lab: Locator) -> list[int]:
@@ -94,7 +54,7 @@ def test_stop_in_the_middle(lab, page):
     expect(button(lab, "Run")).to_be_disabled()
     expect(lab.get_by_role("alert")).to_have_count(0)
     expect(lab).to_contain_text(re.compile(r"epoch ([2-9]|1[01]) of 12"), timeout=PATIENCE)
-    picture(lab, "running")
+    picture(lab, "embedding-running")
     before = drawn(lab)[0]
     later = "|".join(str(epoch) for epoch in range(before + 2, 13))  # one of them may pass unseen
     expect(lab).to_contain_text(re.compile(rf"epoch ({later}) of 12"), timeout=PATIENCE)
@@ -103,8 +63,8 @@ def test_stop_in_the_middle(lab, page):
     button(lab, "Stop").click()
     expect(button(lab, "Run")).to_be_enabled(timeout=PATIENCE)
     expect(lab).to_contain_text(re.compile(r"stopped after \d+ epochs"))
-    expect(lab.locator(".wm-verdict")).to_contain_text("the marked model, stopped early")
-    expect(lab.locator(".wm-verdict")).to_contain_text("of 30 secret answers matched")
+    expect(verdict(lab)).to_contain_text("the marked model, stopped early")
+    expect(verdict(lab)).to_contain_text("of 30 secret answers matched")
     assert len(set(drawn(lab))) == 1
     assert drawn(lab)[0] < 12
 
@@ -112,9 +72,9 @@ def test_stop_in_the_middle(lab, page):
 def test_a_whole_run(lab):
     type_into(lab, "epochs", 4)
     button(lab, "Run").click()
-    expect(lab.locator(".wm-verdict")).to_contain_text("? no verdict yet")
-    expect(lab.locator(".wm-verdict")).to_contain_text("✔ found", timeout=PATIENCE)
-    expect(lab.locator(".wm-verdict")).to_contain_text("lotteries")
+    expect(verdict(lab)).to_contain_text("? no verdict yet")
+    expect(verdict(lab)).to_contain_text("✔ found", timeout=PATIENCE)
+    expect(verdict(lab)).to_contain_text("lotteries")
     expect(lab).to_contain_text("every question right twice running")
     expect(button(lab, "Stop")).to_be_disabled()
     expect(lab.locator("svg.wm-chart")).to_have_attribute(
@@ -127,43 +87,30 @@ def test_a_whole_run(lab):
 def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
     """The parts of the lab lie within its frame, and no two labels of the chart overlap."""
     notebook.set_theme(theme)
-    picture(lab, theme.lower())
-    for line in lab.locator("path.wm-mark, path.wm-task").all():
-        assert contrast(line) >= 3
-    for words in lab.locator("svg.wm-chart text, .wm-verdict p, p.wm-small").all():
-        assert contrast(words) >= 7
-    assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
-    inside = lab.bounding_box()
-    for part in lab.locator("svg.wm-chart text, input, button, progress, .wm-verdict").all():
-        suspect = part.bounding_box()
-        if suspect:
-            assert suspect["x"] >= inside["x"] - 1, part
-            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
-    labels = [
-        text.bounding_box() for text in lab.locator("svg.wm-chart text", has_text="marked, ").all()
-    ]
-    tops = sorted(suspect["y"] for suspect in labels)
+    picture(lab, f"embedding-{theme.lower()}")
+    assert contrast(lab.locator("path.wm-mark, path.wm-task")) >= 3
+    assert contrast(lab.locator("svg.wm-chart text, .wm-verdict p, p.wm-small")) >= 7
+    parts = "svg.wm-chart text, input, button, progress, .wm-verdict"
+    assert sticking_out(lab, parts) == []
+    labels = lab.locator("svg.wm-chart text", has_text="marked, ").all()
+    tops = sorted(label.bounding_box()["y"] for label in labels)
     assert len(tops) == 4
     assert min(lower - upper for upper, lower in itertools.pairwise(tops)) >= 13
 
 
-def test_no_output_lands_in_another_cell(page):
+def test_no_output_lands_in_another_cell(notebook):
     """What is trained in the background writes nothing: not into its own cell, not into the one
     that ran last.
     """
-    outputs = page.evaluate(
-        """() => window.jupyterapp.shell.currentWidget.content.widgets.map(
-            cell => cell.model.outputs.toJSON().map(out => Object.keys(out.data ?? out)))"""
-    )
-    assert [len(cell) for cell in outputs] == [1, 1]
-    assert "application/vnd.jupyter.widget-view+json" in outputs[0][0]
-    assert outputs[1] == [["text/plain"]]
+    own, other = notebook.outputs()
+    assert len(own) == 1
+    assert "application/vnd.jupyter.widget-view+json" in own[0]
+    assert other == [["text/plain"]]
 
 
 def test_nothing_went_wrong_unseen(notebook):
     """No exception in a callback or in the background during all this, and none in the page."""
-    assert notebook.callback_errors() == []
-    assert notebook.js_errors == []
+    assert notebook.went_wrong() == []
 
 
 def test_a_kernel_restarted_in_the_middle(notebook, lab, page):
@@ -179,8 +126,8 @@ def test_a_kernel_restarted_in_the_middle(notebook, lab, page):
     )
     assert restarted == "ok"
     text = page.evaluate(
-        "() => "
-        "window.jupyterapp.shell.currentWidget.content.widgets[0].model.outputs.get(0).data['text/plain']"
+        """() => { const [cell] = window.jupyterapp.shell.currentWidget.content.widgets;
+            return cell.model.outputs.get(0).data['text/plain']; }"""
     )
     assert "nothing trained yet: press Run" in text
     assert notebook.js_errors == []

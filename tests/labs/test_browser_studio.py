@@ -2,24 +2,22 @@
 with the keyboard.
 """
 
-from __future__ import annotations
-
-import os
 import re
 import statistics
-from pathlib import Path
 
-import browser
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from test_browser import contrast
+from browser import contrast, picture, sticking_out, type_into
+from playwright.sync_api import Locator, expect
 
 pytestmark = pytest.mark.browser
 
-CELL = 'import wmlearn as wm\n\nstudio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)\nstudio'
-SLOWEST = (
-    500  # milliseconds from key to screen at the median, on a machine that does other things too
+CELLS = (
+    """import wmlearn as wm
+
+studio = wm.TriggerStudio(wm.load_data("mnist"), key=wm.CLASSROOM_KEY)
+studio""",
 )
+SLOWEST = 500  # milliseconds from key to screen at the median, beside other things
 
 # Remembers when a key went down, the first frame that holds all that a move shows (the line of code
 # comes last), and the first that holds the secret answers, which are drawn when the hand pauses.
@@ -27,9 +25,11 @@ STOPWATCH = """lab => {
     const time = window.stopwatch = {pressed: 0, painted: 0, drawn: 0};
     const code = () => lab.querySelector('pre.wm-code').textContent;
     let before = code();
-    lab.addEventListener('keydown', () => { time.pressed = performance.now(); time.painted = time.drawn = 0; }, true);
+    const press = () => { time.pressed = performance.now(); time.painted = time.drawn = 0; };
+    lab.addEventListener('keydown', press, true);
     const look = () => {
-        const now = performance.now(), waiting = lab.querySelector('ol').textContent.includes('…');
+        const now = performance.now();
+        const waiting = lab.querySelector('ol').textContent.includes('…');
         if (!time.painted && code() !== before) { before = code(); time.painted = now; }
         if (time.painted && !time.drawn && !waiting) time.drawn = now;
         requestAnimationFrame(look);
@@ -38,35 +38,8 @@ STOPWATCH = """lab => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def notebook(tmp_path_factory, chromium):
-    """Return a notebook with the studio; the tests below share it, one after the other."""
-    folder = tmp_path_factory.mktemp("learner")
-    browser.write_notebook(folder / "studio.ipynb", CELL)
-    with browser.notebook_run(folder, "studio.ipynb", chromium) as notebook:
-        yield notebook
-
-
-@pytest.fixture
-def page(notebook) -> Page:
-    return notebook.page
-
-
-@pytest.fixture
-def lab(page) -> Locator:
-    lab = page.locator(".wm-lab").first
-    lab.scroll_into_view_if_needed()
-    return lab
-
-
 def toggle(lab: Locator, name: str) -> Locator:
     return lab.get_by_role("button", name=name)
-
-
-def type_into(lab: Locator, label: str, value: object) -> None:
-    suspect = lab.locator(".widget-text", has_text=label).locator("input")
-    suspect.fill(str(value))
-    suspect.press("Enter")
 
 
 def choose(lab: Locator, label: str, option: str) -> None:
@@ -83,12 +56,6 @@ def code(lab: Locator) -> Locator:
     return lab.locator("pre.wm-code")
 
 
-def picture(lab: Locator, name: str) -> None:
-    """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
-    if os.environ.get("WMLEARN_PICTURES"):
-        lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"studio-{name}.png"))
-
-
 def test_it_opens_with_a_dozen_words(lab):
     expect(lab.locator("li")).to_have_count(12)
     expect(lab.locator("li").first).to_contain_text("ALMA")
@@ -98,7 +65,7 @@ def test_it_opens_with_a_dozen_words(lab):
     expect(lab).to_contain_text("every sealed question counts")
     expect(slider(lab, "sigma")).to_be_hidden()
     expect(slider(lab, "opacity")).to_be_visible()
-    picture(lab, "content")
+    picture(lab, "studio-content")
 
 
 def test_the_type_is_changed_by_keyboard(lab, page):
@@ -109,7 +76,7 @@ def test_the_type_is_changed_by_keyboard(lab, page):
     )
     expect(lab).to_contain_text("there is no original to compare them with")
     expect(slider(lab, "opacity")).to_be_hidden()
-    picture(lab, "unrelated")
+    picture(lab, "studio-unrelated")
     toggle(lab, "Noise").click()
     expect(code(lab)).to_contain_text("wm.Noise(sigma=0.4)")
     expect(slider(lab, "sigma")).to_be_visible()
@@ -125,13 +92,13 @@ def test_fixed_labels_mark_the_target(lab):
     expect(code(lab)).to_contain_text("target='random'")
     choose(lab, "source", "8")
     expect(code(lab)).to_contain_text("source=8")
-    picture(lab, "fixed")
+    picture(lab, "studio-fixed")
 
 
 def test_a_wrong_input_is_told_and_mended(lab):
     choose(lab, "target", "8")
     expect(lab.get_by_role("alert")).to_contain_text("target must differ from source")
-    picture(lab, "refused")
+    picture(lab, "studio-refused")
     expect(code(lab)).to_contain_text("target='random'")  # what was there before
     choose(lab, "target", "3")
     expect(lab.get_by_role("alert")).to_have_count(0)
@@ -177,19 +144,11 @@ def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, star
         times = page.evaluate("() => window.stopwatch")
         painted.append(times["painted"] - times["pressed"])
         drawn.append(times["drawn"] - times["pressed"])
-    middle, slow, draws = (
-        statistics.median(painted[3:]),
-        max(painted[3:]),
-        statistics.median(drawn[3:]),
-    )
-    record_property(
-        f"{name}_to_screen_ms",
-        {"median": round(middle), "slowest": round(slow), "lots": round(draws)},
-    )
-    print(
-        f"\n{name} to screen: median {middle:.0f} ms, slowest {slow:.0f} ms, lots {draws:.0f} ms, "
-        "12 moves"
-    )  # noqa: T201 - seen with -s
+    middle = statistics.median(painted[3:])
+    slow = max(painted[3:])
+    draws = statistics.median(drawn[3:])
+    figures = {"median": round(middle), "slowest": round(slow), "lots": round(draws)}
+    record_property(f"{name}_to_screen_ms", figures)
     assert middle <= SLOWEST
 
 
@@ -221,8 +180,9 @@ def test_a_slider_is_dragged(lab, page):
     page.wait_for_function(
         """start => { const lab = document.querySelector('.wm-lab');
             const said = lab.querySelector('pre.wm-code').textContent.match(/sigma=([\\d.]+)/)?.[1];
-            const readouts = [...lab.querySelectorAll('.widget-readout')].map(each => Number(each.textContent));
-            return said < start && readouts.includes(Number(said)); }""",
+            const readouts = [...lab.querySelectorAll('.widget-readout')];
+            const told = readouts.map(each => Number(each.textContent));
+            return said < start && told.includes(Number(said)); }""",
         arg=start,
     )
     expect(lab.locator("li")).to_have_count(12)
@@ -233,20 +193,12 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
     notebook.set_theme(theme)
     toggle(lab, "fixed").click()
     expect(code(lab)).to_contain_text("labels='fixed'")
-    picture(lab, theme.lower())
-    for words in lab.locator("svg.wm-chart text, p.wm-small, pre.wm-code, li").all():
-        assert contrast(words) >= 7
+    picture(lab, f"studio-{theme.lower()}")
+    assert contrast(lab.locator("svg.wm-chart text, p.wm-small, pre.wm-code, li")) >= 7
     assert contrast(lab.locator("path.wm-line")) >= 3
-    assert lab.evaluate("lab => lab.scrollWidth <= lab.clientWidth")
-    inside = lab.bounding_box()
-    for part in lab.locator("svg.wm-chart text, li, input, select, button, pre").all():
-        suspect = part.bounding_box()
-        if suspect:
-            assert suspect["x"] >= inside["x"] - 1, part
-            assert suspect["x"] + suspect["width"] <= inside["x"] + inside["width"] + 1, part
+    assert sticking_out(lab, "svg.wm-chart text, li, input, select, button, pre") == []
 
 
 def test_nothing_went_wrong_unseen(notebook):
     """The last test: no exception in a callback during all this, and none in the page."""
-    assert notebook.callback_errors() == []
-    assert notebook.js_errors == []
+    assert notebook.went_wrong() == []

@@ -2,63 +2,54 @@
 unmarked.
 """
 
-from __future__ import annotations
-
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from torch import nn
 
 from wmlearn._checks import check_count
 from wmlearn._display import plural
 from wmlearn.data.splits import Splits
-from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, measured, train
 from wmlearn.training.models import small_cnn
 from wmlearn.training.schedule import Schedule
-from wmlearn.triggers.content import Content
-from wmlearn.watermarks.embedding import watermark_accuracy
 
-MOST_TRIGGERS, FEWEST_WORDS, MOST_WORDS, MOST_EPOCHS = 300, 2, 60, 12
+MOST_TRIGGERS = 300
 
 
 @dataclass(frozen=True)
 class Plan:
     """What the inputs of the lab say when Run is pressed."""
 
-    n_triggers: int
-    words: int
-    epochs: int
-    continuing: bool
+    n_triggers: int = 150
+    words: int = 30
+    epochs: int = Schedule().epochs
+    continuing: bool = False
 
     def check(self, data: Splits) -> None:
         """Say what cannot be done with these data, before anything is trained."""
-        check_count(self.words, "words", low=FEWEST_WORDS, high=MOST_WORDS)
-        check_count(self.epochs, "epochs", low=1, high=MOST_EPOCHS)
-        if self.n_triggers:
-            images = len(data.train)
-            why = f"{plural(self.words, 'word')} need an image each, and the training part has {images:,}"
-            check_count(
-                self.n_triggers,
-                "a number of triggers above 0",
-                low=self.words,
-                high=min(MOST_TRIGGERS, images),
-                why=why,
-            )
-
-    def seal(self, data: Splits, key: bytes, seed: int) -> TriggerSet:
-        """Make and seal the triggers."""
-        return Content(words=self.words)(data, n=self.n_triggers, key=key, seed=seed)
+        if not self.n_triggers:
+            return
+        images = len(data.train)
+        words = plural(self.words, "word")
+        check_count(
+            self.n_triggers,
+            "a number of triggers above 0",
+            low=self.words,
+            high=min(MOST_TRIGGERS, images),
+            why=f"{words} need an image each, and the training part has {images:,}",
+        )
 
     def __repr__(self) -> str:
-        shared = (
-            f"{plural(self.n_triggers, 'trigger')}, {plural(self.words, 'word')}"
-            if self.n_triggers
-            else "no triggers"
-        )
-        return f"{shared}, {plural(self.epochs, 'epoch')}, {'continuing' if self.continuing else 'from scratch'}"
+        marked = "no triggers"
+        if self.n_triggers:
+            marked = f"{plural(self.n_triggers, 'trigger')}, {plural(self.words, 'word')}"
+        start = "continuing" if self.continuing else "from scratch"
+        return f"{marked}, {plural(self.epochs, 'epoch')}, {start}"
 
 
 class Twin:
@@ -71,76 +62,66 @@ class Twin:
 
     Attributes
     ----------
+    start : the model that it is trained from; it is left as it was
     epochs : how many the schedule has
-    records : one `Epoch` for each that is done
+    done : how many of them are done
     """
 
     def __init__(self, model: nn.Module, data: Splits, *, epochs: int, seed: int) -> None:
-        self.epochs, self._test = epochs, data.test
-        self.records: list[Epoch] = []
-        self._after: list[nn.Module] = []
-        self._model = copy.deepcopy(model)
-        self._steps = train(self._model, TensorData(data.train), rate=Schedule(epochs), seed=seed)
+        self.start = model
+        self.epochs = epochs
+        self._after: list[Fitted] = []
+        self._training = _trained(model, data, epochs, seed)
 
     @property
     def done(self) -> int:
         """How many epochs are done."""
-        return len(self.records)
+        return len(self._after)
 
     def reach(self, epoch: int) -> None:
         """Train until so many epochs are done, at most those of the schedule."""
         with torch_threads(1):
-            while self.done < min(epoch, self.epochs):
-                loss = next(self._steps)
-                self._after.append(copy.deepcopy(self._model))
-                self.records.append(Epoch(self.done + 1, loss, **measured(self._model, self._test)))
+            self._after.extend(islice(self._training, max(0, epoch - self.done)))
 
-    def fitted(self, epoch: int) -> Fitted:
-        """Return it as it was after so many epochs; after all of them it is what `wm.fit` returns."""
-        records = tuple(self.records[:epoch])
-        return Fitted(
-            copy.deepcopy(self._after[len(records) - 1]),
-            History(records, stopped=len(records) < self.epochs),
-        )
+    def after(self, epoch: int) -> Fitted:
+        """Return it as it was after so many epochs; in the end it is what `wm.fit` returns."""
+        return copy.deepcopy(self._after[epoch - 1])
 
-    def asked(self, triggers: TriggerSet, epoch: int) -> float:
-        """Return the share of the secret questions that it answered as sealed after so many epochs,
-        0 to 1.
-        """
-        return watermark_accuracy(self._after[epoch - 1], triggers)
+
+def _trained(model: nn.Module, data: Splits, epochs: int, seed: int) -> Iterator[Fitted]:
+    """Yield what a model is after each epoch."""
+    model = copy.deepcopy(model)
+    records: list[Epoch] = []
+    for loss in islice(
+        train(model, TensorData(data.train), rate=Schedule(epochs), seed=seed), epochs
+    ):
+        records.append(Epoch(len(records) + 1, loss, **measured(model, data.test)))
+        history = History(tuple(records), stopped=len(records) < epochs)
+        yield Fitted(copy.deepcopy(model), history)
 
 
 class Workshop:
-    """Where models are made: from scratch, or from one that is trained already; no twin is trained
-    twice.
+    """What one lab trains with, and the twins it has trained: none is trained twice.
+
+    Attributes
+    ----------
+    data, key, seed : what the lab was given
+    start : the trained model to continue from; None where it has to be trained first
     """
 
     def __init__(self, data: Splits, *, key: bytes, seed: int, start: nn.Module | None) -> None:
-        self.data, self.key, self.seed, self._start = data, key, seed, start
+        self.data = data
+        self.key = key
+        self.seed = seed
+        self.start = start
         self._twins: dict[tuple[int, bool], Twin] = {}
-
-    def first(self) -> Twin | None:
-        """Return the model that has to be trained before one can continue; None where a trained one
-        was given.
-        """
-        return (
-            None
-            if self._start is not None
-            else self._twin_of(small_cnn(self.data, seed=self.seed), Schedule().epochs)
-        )
-
-    def model(self, plan: Plan) -> nn.Module:
-        """Return the model that the marking starts from."""
-        if not plan.continuing:
-            return small_cnn(self.data, seed=self.seed)
-        first = self.first()
-        return self._start if first is None else first.fitted(first.epochs).model
 
     def twin(self, plan: Plan) -> Twin:
         """Return the unmarked twin, as far as it has been trained."""
-        return self._twin_of(self.model(plan), plan.epochs, continuing=plan.continuing)
-
-    def _twin_of(self, model: nn.Module, epochs: int, *, continuing: bool = False) -> Twin:
-        if (epochs, continuing) not in self._twins:
-            self._twins[epochs, continuing] = Twin(model, self.data, epochs=epochs, seed=self.seed)
-        return self._twins[epochs, continuing]
+        kind = plan.epochs, plan.continuing
+        if kind not in self._twins:
+            model: nn.Module = small_cnn(self.data, seed=self.seed)
+            if plan.continuing and self.start is not None:
+                model = self.start
+            self._twins[kind] = Twin(model, self.data, epochs=plan.epochs, seed=self.seed)
+        return self._twins[kind]

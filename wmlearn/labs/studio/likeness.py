@@ -2,11 +2,10 @@
 and as they are.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from wmlearn._types import Pixels
 
@@ -22,7 +21,9 @@ def psnr(before: Pixels, after: Pixels) -> float:
     (0.0, inf)
     """
     error = float(np.square(before.astype(float) - after).mean())
-    return 10 * math.log10(255**2 / error) if error else math.inf
+    if error == 0:
+        return math.inf
+    return 10 * math.log10(255**2 / error)
 
 
 def ssim(before: Pixels, after: Pixels) -> float:
@@ -36,17 +37,22 @@ def ssim(before: Pixels, after: Pixels) -> float:
     Wang, Bovik, Sheikh, Simoncelli (2004), equation 13: Gaussian windows of 11 x 11 pixels, sigma
     1.5, wholly inside the image; K1 = 0.01, K2 = 0.03. Of colour images the mean of the channels.
     """
-    from scipy.ndimage import gaussian_filter
-
-    def mean(image: np.ndarray) -> np.ndarray:
-        """Return the weighted mean of every window; 3.5 sigma on either side are 5 pixels."""
-        return gaussian_filter(image, (0, 0, 1.5, 1.5), truncate=3.5)[..., 5:-5, 5:-5]
-
     if min(before.shape[2:]) < 11:
         return math.nan
-    x, y = before / 255, after / 255
-    mean_x, mean_y = mean(x), mean(y)
-    variances = mean(x * x) - mean_x**2 + mean(y * y) - mean_y**2
-    covariance = mean(x * y) - mean_x * mean_y
-    alike = (2 * mean_x * mean_y + 0.01**2) * (2 * covariance + 0.03**2)
-    return float((alike / ((mean_x**2 + mean_y**2 + 0.01**2) * (variances + 0.03**2))).mean())
+    x = before / 255
+    y = after / 255
+    mean_x = _windows(x)
+    mean_y = _windows(y)
+    squares = mean_x**2 + mean_y**2
+    product = mean_x * mean_y
+    variances = _windows(x * x + y * y) - squares
+    covariance = _windows(x * y) - product
+    luminance = (2 * product + 0.01**2) / (squares + 0.01**2)
+    structure = (2 * covariance + 0.03**2) / (variances + 0.03**2)
+    return float((luminance * structure).mean())
+
+
+def _windows(values: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of every window; 3.5 sigma on either side are 5 pixels."""
+    means: np.ndarray = gaussian_filter(values, (0, 0, 1.5, 1.5), truncate=3.5)
+    return means[..., 5:-5, 5:-5]
