@@ -77,7 +77,7 @@ def run(capsys):
 
     def call(*arguments: object) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as end:
-            cli.main.main([str(argument) for argument in arguments], prog_name="wmlearn")
+            cli.main([str(argument) for argument in arguments])
         printed = capsys.readouterr()
         assert TRIGGERS.key.hex() not in printed.out + printed.err
         return int(end.value.code or 0), printed.out, printed.err
@@ -116,10 +116,8 @@ def test_the_exit_code_is_the_verdict(request, evidence, whom, options, code):
 def test_people_read_what_a_judge_would(run, thief, evidence):
     code, out, err = run("verify", thief, evidence)
     assert (code, err) == (0, "")
-    assert (
-        out
-        == f"{wm.verify(wm.RemoteModel(thief), TRIGGERS, family=2).explain()}\nSeal: {TRIGGERS.seal}\n"
-    )
+    verdict = wm.verify(wm.RemoteModel(thief), TRIGGERS, family=2)
+    assert out == f"{verdict.explain()}\nSeal: {TRIGGERS.seal}\n"
 
 
 def test_fixed_labels_have_no_p_value(run, innocent, tmp_path):
@@ -212,7 +210,7 @@ def test_what_a_stopped_test_sent_is_in_the_log(run, thief, evidence, monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "verify", ask_and_stop)
-    assert run("verify", thief, evidence) == (130, "", "")
+    assert run("verify", thief, evidence) == (130, "", "\n")  # click ends the line of the ^C
     assert wm.evidence.read_log(evidence)[0].questions == tuple(
         sorted(set(TRIGGERS.question[:5].tolist()))
     )
@@ -433,7 +431,7 @@ def test_serve_answers_until_ctrl_c(tmp_path, options):
         _, complaints = program.communicate(timeout=120)
     assert program.returncode == 130
     assert url.endswith("/v2/models/mine" if options else "/v2/models/model")
-    assert complaints == "It answers until you press Ctrl+C.\n"
+    assert complaints == "It answers until you press Ctrl+C.\n\n"
 
 
 def while_it_runs(monkeypatch, act):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,6 @@ import wmlearn as wm
 from wmlearn import zoo
 from wmlearn.training._inference import predict
 from wmlearn.zoo import read_model, save_model
-
-REFUSED = r"should be a model written by wmlearn; it is missing, damaged or another's\. Reinstall wmlearn\.$"
 
 
 @pytest.fixture(scope="module", params=["mnist small", "cifar10 small", "cifar10 deep"])
@@ -49,7 +46,7 @@ def header(path: Path) -> dict:
     return json.loads(raw[8 : 8 + length])
 
 
-#  There and back ---------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- There and back
 
 
 def test_a_model_comes_back_exactly(model, saved):
@@ -159,7 +156,7 @@ def test_half_precision_is_read_as_single(tmp_path):
     assert predict(read, wm.load_data("mnist").test.pixels[:3])[0].shape == (3,)
 
 
-#  Damage -----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Damage
 
 
 @pytest.mark.parametrize("keep", [0, 5, 8, 300, -1, -5000], ids=lambda keep: f"first {keep} bytes")
@@ -187,22 +184,17 @@ GOOD = {"model": "SmallCNN", "input_shape": "1,28,28", "classes": "10", "width":
 
 
 @pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        (None, "no header"),
-        ({"format": "pt"}, "another program's header"),
-        (GOOD | {"input_shape": "wide"}, "no shape"),
-        (GOOD, "other weights"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
+    "metadata",
+    [None, {"format": "pt"}, GOOD | {"input_shape": "wide"}, GOOD],
+    ids=["no header", "another program's header", "no shape", "other weights"],
 )
-def test_somebody_elses_file(says, tmp_path, metadata, message):
+def test_somebody_elses_file(says, tmp_path, metadata):
     save_file({"weights": torch.zeros(3)}, tmp_path / "other.safetensors", metadata=metadata)
     with says(OSError):
         read_model(tmp_path / "other.safetensors")
 
 
-#  The shipped models -----------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- The shipped models
 
 
 @pytest.fixture(scope="module")
@@ -301,36 +293,29 @@ def test_null_models_know_no_secret_answer(data):
             assert wm.verify(wm.BlackBox(model), triggers).decision == "not found"
 
 
+@pytest.mark.parametrize("name", ["mnits", None])
+def test_null_models_of_no_task(says, name):
+    with says(ValueError):
+        wm.null_models(name)
+
+
 @pytest.mark.parametrize(
-    ("name", "n", "message"),
+    ("n", "error"),
     [
-        (
-            "mnits",
-            None,
-            "name must be one of 'cifar10', 'mnist'; got 'mnits'. Did you mean 'mnist'?",
-        ),
-        (None, None, "name must be one of 'cifar10', 'mnist'; got None"),
-        ("mnist", 0, "n must be from 1 to 1000 (999 are enough for alpha = 0.001); got 0."),
-        ("mnist", 1001, "n must be from 1 to 1000 (999 are enough for alpha = 0.001); got 1001."),
-        ("mnist", -1, "got -1."),
-        (
-            "mnist",
-            "3",
-            (
-                "n must be a whole number from 1 to 1000 (999 are enough for alpha = 0.001); got '3'. "
-                "Write it"
-            ),
-        ),
-        ("mnist", 2.5, "n must be a whole number"),
-        ("mnist", True, "n must be a whole number"),
+        (0, ValueError),
+        (1001, ValueError),
+        (-1, ValueError),
+        ("3", TypeError),
+        (2.5, TypeError),
+        (True, TypeError),
     ],
 )
-def test_null_models_that_cannot_be_had(name, n, message):
-    with pytest.raises((TypeError, ValueError), match=re.escape(message)):
-        wm.null_models(name, n=n)
+def test_so_many_null_models_cannot_be_had(says, n, error):
+    with says(error):
+        wm.null_models("mnist", n=n)
 
 
-#  Null models on demand --------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Null models on demand
 
 
 @pytest.fixture
@@ -449,15 +434,11 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(says, tmp_path, monkeypa
         wm.null_models("mnist", n=41)
 
 
-def test_two_processes_may_train_the_same_null_models(cache, run_python):
+def test_two_may_train_the_same_null_models_at_once(cache):
     """They write under names of their own, and each file is put in its place whole."""
-    code = (
-        "import wmlearn as wm; from wmlearn import zoo; "
-        "zoo.SCHEDULE = wm.Schedule(epochs=1, max_lr=5e-3, batch_size=500); "
-        "print(len(wm.null_models('mnist', n=41)))"
-    )
     with ThreadPoolExecutor(2) as both:
-        assert list(both.map(run_python, [code, code])) == ["41", "41"]
+        one, other = both.map(lambda n: wm.null_models("mnist", n=n)[-1], (41, 41))
+    assert torch.equal(weights(one), weights(other))
     assert {path.name[:8] for path in cache.iterdir()} == {"null-040"}
     assert all(path.name[9:25] == zoo.digest(path)[:16] for path in cache.iterdir())
 

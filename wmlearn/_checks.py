@@ -3,8 +3,6 @@
 Each error is one sentence: what was expected, what came, what to do next.
 """
 
-from __future__ import annotations
-
 import difflib
 import math
 from collections.abc import Callable, Iterable
@@ -20,7 +18,10 @@ T = TypeVar("T")
 
 
 class Checked:
-    """Base of dataclasses: every field made by `checked` is checked, in order, before its use.
+    """Base of dataclasses that check their fields when they are made.
+
+    Fields made by `checked` are checked in the order in which they stand. A class that has more to
+    check overrides `__post_init__` and calls `super().__post_init__()` first.
 
     Examples
     --------
@@ -43,7 +44,14 @@ class Checked:
 
 
 def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any) -> Any:
-    """Return a field of a dataclass: `check(value, name, **limits)` must accept what it is given."""
+    """Return a field of a `Checked` dataclass.
+
+    Parameters
+    ----------
+    check : called as `check(value, name, **limits)`; must raise an error for what it refuses
+    default : of the field; without one the field must be given
+    limits : what else the check is called with
+    """
     return field(default=default, metadata={"check": partial(check, **limits)})
 
 
@@ -70,7 +78,7 @@ def check_images(
 
     Examples
     --------
-    >>> check_images(np.zeros((2, 28, 28), np.uint8))
+    >>> check_images(np.zeros((2, 28, 28), np.uint8))  # doctest: +NORMALIZE_WHITESPACE
     Traceback (most recent call last):
     ...
     TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Divide
@@ -90,9 +98,9 @@ def check_images(
             f"{what} must have shape (n, {', '.join(map(str, shape))}) here; got {array.shape}. "
             "Take images of the model's own task."
         )
-    if array.size and not np.isfinite(array).all():
+    if not np.isfinite(array).all():
         raise ValueError(f"{expected}; got NaN or infinity. Look at np.isfinite(images).")
-    if array.size and (array.min() < 0 or array.max() > 1):
+    if array.min(initial=0) < 0 or array.max(initial=1) > 1:
         raise ValueError(
             f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale; models "
             "normalise inside."
@@ -112,22 +120,16 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
 
 
 def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> None:
-    """Refuse a change of images that is lost in rounding to 8 bits: to ask about it would be to ask
-    about the task.
-    """
+    """Refuse a change that is lost in rounding to 8 bits: such a question is one about the task."""
     if (before == after).all(axis=(1, 2, 3)).any():
         raise ValueError(
             f"{name} must change every image, and one step of 256 is the smallest change; got "
-            f"{value:g}, which leaves "
-            f"some as they were. Take a larger one, such as {name}=0.4."
+            f"{value:g}, which leaves some as they were. Take a larger one, such as {name}=0.4."
         )
 
 
 def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels") -> Labels:
-    """Return labels as int64, shape (count,), each in 0 ..
-
-    classes - 1, or say what is wrong with them.
-    """
+    """Return labels as int64, shape (count,), from 0 to classes - 1, or say what is wrong."""
     expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"
     array = as_array(labels, expected)
     if not np.issubdtype(array.dtype, np.integer):
@@ -138,7 +140,7 @@ def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels")
         raise ValueError(
             f"{expected}, one for each image; got shape {array.shape}. Flatten or recount."
         )
-    if array.size and (array.min() < 0 or array.max() >= classes):
+    if array.min(initial=0) < 0 or array.max(initial=0) >= classes:
         raise ValueError(
             f"{expected}; got values from {array.min()} to {array.max()}. Count classes from 0."
         )
@@ -150,16 +152,18 @@ def check_count(
 ) -> int:
     """Return a whole number within [low, high], or say what is wrong with it.
 
-    `why` explains the limit, `hint` is a sentence that says what to do next where the limit alone
-    does not.
+    `why` explains the limit; `hint` says what to do next where the limit alone does not.
     """
-    limit = f"at least {low}" if high is None else f"from {low} to {high}"
+    limit = f"at least {low}"
+    if high is not None:
+        limit = f"from {low} to {high}"
     reason = f" ({why})" if why else ""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        step = _next_step(_written_plainly(value, int) or hint)
-        raise TypeError(f"{name} must be a whole number {limit}{reason}; got {shown(value)}.{step}")
+        hint = _written_plainly(value, int) or hint
+        message = f"{name} must be a whole number {limit}{reason}; got {shown(value)}. {hint}"
+        raise TypeError(message.rstrip())
     if value < low or (high is not None and value > high):
-        raise ValueError(f"{name} must be {limit}{reason}; got {shown(value)}.{_next_step(hint)}")
+        raise ValueError(f"{name} must be {limit}{reason}; got {shown(value)}. {hint}".rstrip())
     return int(value)
 
 
@@ -173,27 +177,25 @@ def check_number(
     name: str,
     *,
     above: float,
-    below: float | None = None,
-    at_most: float | None = None,
+    below: float = math.inf,
+    at_most: float = math.inf,
     hint: str = "",
 ) -> float:
-    """Return a number above one bound and below, or at most, another; or say what is wrong with it."""
-    limit = f"above {above:g}" + ("" if below is None else f" and below {below:g}")
-    limit += "" if at_most is None else f" and at most {at_most:g}"
+    """Return a number above one bound and below (or at most) another, or say what is wrong."""
+    limit = f"above {above:g}"
+    if below < math.inf:
+        limit += f" and below {below:g}"
+    if at_most < math.inf:
+        limit += f" and at most {at_most:g}"
     if isinstance(value, bool) or not isinstance(value, (int, float, np.floating, np.integer)):
-        step = _next_step(_written_plainly(value, float) or hint)
-        raise TypeError(f"{name} must be a number {limit}; got {shown(value)}.{step}")
+        hint = _written_plainly(value, float) or hint
+        raise TypeError(f"{name} must be a number {limit}; got {shown(value)}. {hint}".rstrip())
     try:
         number = float(value)
     except OverflowError:  # a whole number beyond all floats
         number = math.inf if value > 0 else -math.inf
-    inside = (
-        number > above
-        and (below is None or number < below)
-        and (at_most is None or number <= at_most)
-    )
-    if not inside or math.isinf(number):
-        raise ValueError(f"{name} must be {limit}; got {number:g}.{_next_step(hint)}")
+    if not (above < number < below and number <= at_most):
+        raise ValueError(f"{name} must be {limit}; got {number:g}. {hint}".rstrip())
     return number
 
 
@@ -217,17 +219,15 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
         return value
     text = value.lower() if isinstance(value, str) else ""
     lower = {choice.lower(): choice for choice in allowed}
-    near = difflib.get_close_matches(text, lower, n=1)
-    hint = f" Did you mean {lower[near[0]]!r}?" if near else ""
-    few = (
-        allowed
-        if len(allowed) < 20
-        else [lower[each] for each in difflib.get_close_matches(text, lower, 5, cutoff=0)]
-    )
-    listed = "" if len(few) == len(allowed) else f"{len(allowed)} names, such as "
-    raise ValueError(
-        f"{name} must be one of {listed}{', '.join(map(repr, few))}; got {shown(value)}.{hint}"
-    )
+    hint = ""
+    for near in difflib.get_close_matches(text, lower, n=1):
+        hint = f" Did you mean {lower[near]!r}?"
+    among = ""
+    if len(allowed) >= 20:
+        among = f"{len(allowed)} names, such as "
+        allowed = list(map(lower.__getitem__, difflib.get_close_matches(text, lower, 5, cutoff=0)))
+    listed = among + ", ".join(map(repr, allowed))
+    raise ValueError(f"{name} must be one of {listed}; got {shown(value)}.{hint}")
 
 
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
@@ -243,22 +243,20 @@ def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
     """
     if isinstance(value, kind):
         return value
+    hint += f"; got {shown(value)}."
     parts = getattr(value, "__dict__", {}).items()
-    inside = [
-        f".{part}" for part, thing in parts if isinstance(thing, kind) and not part.startswith("_")
-    ]
-    step = _next_step(f"Pass its {' or '.join(inside)}." if inside else "")
-    raise TypeError(f"{name} must be a {kind.__name__}, {hint}; got {shown(value)}.{step}")
+    inside = [f".{part}" for part, thing in parts if isinstance(thing, kind) and part[0] != "_"]
+    if inside:
+        hint += f" Pass its {' or '.join(inside)}."
+    raise TypeError(f"{name} must be a {kind.__name__}, {hint}")
 
 
 def check_query(value: Any, name: str) -> Query:
-    """Return a function from images to labels, or say how to make one.
-
-    A torch module can be called, too, and returns scores: it is told by its `state_dict`, so that
-    torch is not needed.
-    """
-    if callable(value) and not isinstance(value, type) and not hasattr(value, "state_dict"):
-        return value
+    """Return a function from images to labels, or say how to make one."""
+    network = hasattr(value, "state_dict")  # it returns scores; torch itself is not needed here
+    if callable(value) and not isinstance(value, type) and not network:
+        query: Query = value
+        return query
     raise TypeError(
         f"{name} must be a function from images to labels; got {shown(value)}. "
         "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
@@ -270,82 +268,68 @@ def as_array(values: Any, expected: str) -> np.ndarray:
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        kind = type(values).__name__
+        got = f"{expected}; got a {type(values).__name__}"
         if hasattr(values, "detach"):  # a tensor that keeps its gradient, or lies on a GPU
-            raise TypeError(
-                f"{expected}; got a {kind}. Pass it as x.detach().cpu().numpy()."
-            ) from None
-        reason = (
-            "whose parts differ in shape"
-            if isinstance(error, ValueError)
-            else "that numpy cannot read"
-        )
-        raise ValueError(
-            f"{expected}; got a {kind} {reason}. Give all of them the same shape."
-        ) from None
+            raise TypeError(f"{got}. Pass it as x.detach().cpu().numpy().") from None
+        reason = "that numpy cannot read"
+        if isinstance(error, ValueError):
+            reason = "whose parts differ in shape"
+        raise ValueError(f"{got} {reason}. Give all of them the same shape.") from None
 
 
 def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
-    """Return the error for a network that fails on images of a shape, with the first line of what
-    torch says.
-    """
+    """Return the error for a network that fails on images of a shape, with torch's first line."""
     return ValueError(
         f"model must take images of shape (n, {', '.join(map(str, shape))}); "
-        f"{type(model).__name__} failed on them: "
-        f"{first_line(error)}. Check that its layers fit these images."
+        f"{type(model).__name__} failed on them: {first_line(error)}. Check that its layers fit "
+        "these images."
     )
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what an error says, without a stop at its end; its type where it
-    says nothing.
-    """
+    """Return the first line of an error without the stop at its end; its type if it is empty."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def sentence(error: Exception) -> str:
     """Return an error on one line; those of the operating system name the file first."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}. Choose another place, or change who may use this one."
+        step = "Choose another place, or change who may use this one."
+        return f"{error.filename}: {error.strerror}. {step}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def shown(value: object) -> str:
-    """Return what came, for an error: a number or a short text as it is, all else by its type (it
-    may be a key).
+    """Return what came, for an error: a number or a short text as it is, all else by its type, as
+    it may be a key.
     """
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if isinstance(value, str) and len(value) > _SHOWN:
+        value = f"{value[:_SHOWN]}…"
     if isinstance(value, str):
-        return repr(value if len(value) <= _SHOWN else f"{value[:_SHOWN]}…")
-    plain = value is None or isinstance(value, (bool, int, float, complex, np.number, np.bool_))
-    if (
-        isinstance(value, int) and value.bit_length() > 3 * _SHOWN
-    ):  # Python refuses to write out the very long ones
-        plain = False
-    return repr(value) if plain and len(repr(value)) <= _SHOWN else type(value).__name__
+        return repr(value)
+    kind = type(value).__name__
+    if isinstance(value, int) and value.bit_length() > 3 * _SHOWN:
+        return kind  # Python refuses to write out the very long ones
+    plain = isinstance(value, (bool, int, float, complex, np.number, np.bool_, type(None)))
+    return repr(value) if plain and len(repr(value)) <= _SHOWN else kind
 
 
 def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
-    """Return the next step for "3" and for 3.0, which are numbers written in another way; else
-    nothing.
-    """
-    if isinstance(value, str):
-        try:
-            return f"Write it without quotes: {value.strip()}." if np.isfinite(kind(value)) else ""
-        except ValueError:
-            return ""
+    """Return the next step for "3" and 3.0, numbers written in another way; nothing for others."""
+    try:
+        if isinstance(value, str) and np.isfinite(kind(value)):
+            return f"Write it without quotes: {value.strip()}."
+    except ValueError:
+        pass
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return f"Write {int(value)}."
     return ""
 
 
-def _next_step(hint: str) -> str:
-    return f" {hint}" if hint else ""
-
-
 def file_error(error: Exception, text: str) -> OSError:
-    """Return the error for a file that cannot be read: a FileNotFoundError where there is none,
-    else an OSError.
-    """
-    return FileNotFoundError(text) if isinstance(error, FileNotFoundError) else OSError(text)
+    """Return the error for a file that cannot be read: FileNotFoundError if it is not there."""
+    if isinstance(error, FileNotFoundError):
+        return FileNotFoundError(text)
+    return OSError(text)

@@ -1,21 +1,86 @@
-"""The fingerprint of a value: a SHA-256 of all that it holds, whatever it is called and however it
+"""The fingerprint of a value: a SHA-256 of all that it holds, whatever its name and however it
 prints.
 
-Values refer to each other in circles: a method to its class, a function to itself. So each value is
-a node with a text of its own and the nodes below it. Nodes are colored by their text, then again
-and again by it and the colors below, until no color splits any more: the colors then describe the
-graph, wherever one begins and whatever is shared in it.
-
-Source
-------
-Color refinement: Weisfeiler and Leman (1968); the coarsest partition is that of Hopcroft (1971).
+What was measured is kept under such fingerprints, so two values may share one only if nothing in
+them differs. What cannot be told from others by what it holds (a lock, an open file, a random
+generator) is refused. What comes with an installed package counts by its address and the version of
+that package; functions and classes of one's own count by their code and all that it reaches.
 """
 
-from __future__ import annotations
-
+import builtins
+import copyreg
+import dis
+import functools
 import hashlib
+import importlib.metadata
+import itertools
+import pkgutil
+import random
+import sys
+import sysconfig
+import types
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
-from wmlearn._content import NoContent, Node, Used, node
+import numpy as np
+import torch
+
+from wmlearn._checks import first_line
+
+_PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # repr is all they are
+_BY_VALUE = {*_PLAIN, tuple}  # Python may keep equal ones as one object, or not
+_PARTS: dict[type, tuple[str, ...]] = {  # what has nothing but these
+    types.MethodType: ("__func__", "__self__"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    property: ("fget", "fset", "fdel"),
+    functools.cached_property: ("func",),
+    types.CodeType: (  # neither its name nor its lines
+        "co_code",
+        "co_consts",
+        "co_exceptiontable",  # from Python 3.11
+        "co_flags",
+        "co_names",
+        "co_varnames",
+        "co_freevars",
+        "co_cellvars",
+        "co_argcount",
+        "co_posonlyargcount",
+        "co_kwonlyargcount",
+    ),
+}
+_OF_PYTHON = {  # in classes and modules: for Python itself, some only after its first use
+    "__doc__",
+    "__dict__",
+    "__weakref__",
+    "__slotnames__",
+    "_abc_impl",
+    "__annotations_cache__",
+    "__firstlineno__",
+    "__static_attributes__",
+    "__builtins__",
+    "__cached__",
+    "__file__",
+    "__loader__",
+    "__path__",
+    "__spec__",
+    "__warningregistry__",
+}
+_MADE_BY_A_STATEMENT = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_GENERATORS = (
+    random.Random,
+    np.random.RandomState,
+    np.random.Generator,
+    np.random.BitGenerator,
+    torch.Generator,
+)
+_PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
+
+
+class NoContent(Exception):
+    """Something that cannot be told from others of its kind by what it holds."""
 
 
 def fingerprint(value: object, name: str = "value") -> str:
@@ -39,51 +104,155 @@ def fingerprint(value: object, name: str = "value") -> str:
     >>> len({fingerprint(one) for one in (1, True, 1.0, "1", b"1", [1], (1,))})
     7
     """
-    nodes = _collect(value, name)
-    colors = [_hash([each.kind.encode(), each.text]) for each in nodes]
-    while True:
-        deeper = [_hash([each.kind.encode(), each.text, *_below(each, colors)]) for each in nodes]
-        if len(set(deeper)) == len(set(colors)):
-            return _hash([deeper[0], *sorted(set(deeper))]).hex()
-        colors = deeper
+    found = hashlib.sha256()
+    queue: list[tuple[Any, str]] = [(value, type(value).__name__)]
+    places: dict[int, int] = {}  # of ids: what is in the queue stays alive, so none is given twice
+    for place, (here, way) in enumerate(queue):  # it grows meanwhile
+        first = places.setdefault(id(here), place)
+        text = f"again {first}"
+        parts: list[Any] = []
+        if first == place or type(here) in _BY_VALUE:
+            try:
+                text, parts = _content(here)
+            except NoContent as reason:
+                raise TypeError(
+                    f"{name} must be made of what cache= can recognize (numbers, texts, arrays, "
+                    f"functions, objects of these); got {reason} ({way}). Leave cache= out, or "
+                    "keep that out of it."
+                ) from None
+        found.update(f"{len(text)} {len(parts)} {text}".encode())
+        for label, part in zip([None, *parts], parts):
+            named = isinstance(label, str) and label.isidentifier()
+            queue.append((part, f"{way}.{label}" if named else way))
+    return found.hexdigest()
 
 
-def _hash(parts: list[bytes]) -> bytes:
-    return hashlib.sha256(b"".join(len(part).to_bytes(8, "big") + part for part in parts)).digest()
+def _content(value: object) -> tuple[str, list[Any]]:
+    """Return a text that is all there is to a value, or what it is made of."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return f"{kind.__name__} {value!r}", []
+    try:
+        address = _address(value, getattr(value, "__qualname__", ""))
+        if address:
+            return address, []
+        return "made of", [kind, *_parts(value)]
+    except NoContent:
+        raise
+    except Exception as error:  # whatever a class says that does not want to be looked into
+        raise NoContent(f"a {kind.__name__}: {first_line(error)}") from None
 
 
-def _below(one: Node, colors: list[bytes]) -> list[bytes]:
-    found = [colors[place] for place in one.below]
-    return found if one.ordered else sorted(found)
+def _parts(value: Any) -> Iterable[Any]:
+    """Return what a value is made of besides its class, by the first rule that knows it."""
+    kind = type(value)
+    if kind in (list, tuple):
+        return list(value)
+    if kind in (dict, types.MappingProxyType):  # in their order, which a loop over them sees
+        return itertools.chain.from_iterable(value.items())
+    if kind in (set, frozenset):
+        return sorted(value, key=repr)
+    if kind in _PARTS:
+        return [getattr(value, name, None) for name in _PARTS[kind]]
+    if kind is np.ndarray and not value.dtype.hasobject:
+        return [value.dtype.descr, value.shape, hashlib.sha256(value.tobytes()).hexdigest()]
+    if isinstance(value, torch.Tensor):
+        return [value.requires_grad, vars(value), value.numpy(force=True)]
+    if kind is types.FunctionType:
+        return _function(value)
+    if isinstance(value, (type, types.ModuleType)):
+        held = {name: part for name, part in vars(value).items() if name not in _OF_PYTHON}
+        return [value.__name__, getattr(value, "__bases__", None), held]
+    return _object(value)
 
 
-def _collect(value: object, name: str) -> list[Node]:
-    """Return the node of a value, and those of all that it refers to, each once."""
-    kept, ways = (
-        [value],
-        [type(value).__name__],
-    )  # kept alive: an id belongs to one value as long as it lives
-    places: dict[object, int] = {_key(value): 0}
-    nodes = []
-    for here, way in zip(kept, ways):  # both grow meanwhile
-        try:
-            found = node(here)
-        except NoContent as reason:
-            raise TypeError(
-                f"{name} must be made of what cache= can recognize (numbers, texts, arrays, "
-                "functions, objects of "
-                f"these); got {reason} ({way}). Leave cache= out, or keep that out of it."
-            ) from None
-        for label, thing in zip([None, *found.below], found.below):
-            if _key(thing) not in places:
-                places[_key(thing)] = len(kept)
-                kept.append(thing)
-                ways.append(
-                    f"{way}.{label}" if type(label) is str and label.isidentifier() else way
-                )
-        nodes.append(found._replace(below=[places[_key(thing)] for thing in found.below]))
-    return nodes
+def _function(value: types.FunctionType) -> list[Any]:
+    """Return one's own function: its code, what it was given, and what it reads by name."""
+    codes = [value.__code__]
+    for code in codes:  # those of the functions within follow
+        codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
+    space = vars(builtins) | value.__globals__
+    read = {}
+    for step in itertools.chain.from_iterable(map(dis.get_instructions, codes)):
+        if step.opname == "IMPORT_NAME":
+            raise NoContent(f"a function that imports {step.argval or 'something'} when called")
+        of_an_object = step.opname.endswith(("_ATTR", "_METHOD"))
+        if step.opcode in dis.hasname and step.argval in space and not of_an_object:
+            read[step.argval] = space[step.argval]
+    closure = [cell.cell_contents for cell in value.__closure__ or ()]
+    given = [value.__defaults__, value.__kwdefaults__, vars(value), closure]
+    return [value.__qualname__, value.__code__, *given, read]
 
 
-def _key(value: object) -> object:
-    return value if type(value) is Used else id(value)
+def _object(value: Any) -> list[Any]:
+    """Return any other object as it would be pickled; of one's own classes every field, too."""
+    kind = type(value)
+    if isinstance(value, _GENERATORS):
+        raise NoContent(f"a random generator, {kind.__name__}, which changes whenever it is used")
+    if hasattr(kind, "__next__"):
+        raise NoContent(f"a {kind.__name__}, which is used up by reading")
+    if kind is object:
+        raise NoContent("a bare object(), which is like any other")
+    reduce = copyreg.dispatch_table.get(kind)
+    reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
+    if isinstance(reduced, str):
+        address = _address(value, reduced)
+        if not address:
+            raise NoContent(f"a {kind.__name__} that is known by its name only, {reduced}")
+        return [address]
+    parts = []
+    for part in reduced:
+        if hasattr(part, "__next__"):  # over its items
+            part = list(part)
+        parts.append(part)
+    if origin(kind.__module__) is None:
+        parts.append(_fields(value))
+    return parts
+
+
+def _fields(value: object) -> dict[str, Any]:
+    """Return all fields of an object by name: pickling may leave some of them out."""
+    fields = dict(getattr(value, "__dict__", {}))
+    for name in dir(type(value)):
+        if isinstance(getattr(type(value), name, None), types.MemberDescriptorType):  # a slot
+            fields[name] = getattr(value, name, None)
+    return fields
+
+
+def _address(value: Any, name: str) -> str:
+    """Return the address and version of what an installed package defines; nothing for all else."""
+    module = getattr(value, "__module__", None) or type(value).__module__
+    if isinstance(value, types.ModuleType):
+        module = value.__name__
+    version = origin(module)
+    if version and isinstance(value, type) and not value.__flags__ & _MADE_BY_A_STATEMENT:
+        return f"{module}:{name} {version}"  # the interpreter's, which has no address for some
+    with suppress(ImportError, AttributeError, ValueError):
+        if version and pkgutil.resolve_name(f"{module}:{name}") is value:
+            return f"{module}:{name} {version}"
+    return ""
+
+
+@functools.cache
+def origin(module: str) -> str | None:
+    """Return the version of what a module comes with; None for one's own, whose code may change."""
+    top = module.partition(".")[0]
+    if top == "__main__":
+        return None
+    file = getattr(sys.modules.get(top), "__file__", None)
+    folders = Path(file or "").parts
+    if top == "wmlearn" or "site-packages" in folders or "dist-packages" in folders:
+        return _version(top)  # wmlearn may be installed as editable, from elsewhere
+    known = top in sys.stdlib_module_names
+    if known and (file is None or Path(file).is_relative_to(sysconfig.get_path("stdlib"))):
+        return _PYTHON
+    return None
+
+
+def _version(top: str) -> str | None:
+    """Return the version of what installed a module: most have its name, to look on is slow."""
+    with suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(top)
+    for name in importlib.metadata.packages_distributions().get(top, []):
+        return f"{name} {importlib.metadata.version(name)}"
+    return None

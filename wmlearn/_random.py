@@ -14,34 +14,31 @@ from wmlearn._checks import check_seed
 if TYPE_CHECKING:
     import torch
 
-_lock = (
-    threading.RLock()
-)  # torch's global generator is one per process; two trainings must not interleave on it
+# torch's global generator is one per process; two trainings must not interleave on it.
+_lock = threading.RLock()
 
 
 class StableRng(np.random.RandomState):
-    """numpy's frozen generator, which can say what others come from the same seed."""
+    """numpy's frozen generator, and others that come from the same seed."""
 
     def __init__(self, seed: int | list[int]) -> None:
         super().__init__(seed)
         self._seed = seed if isinstance(seed, list) else [seed]
 
     def stream(self, number: int) -> StableRng:
-        """Return another generator of the same seed: its draws do not depend on what was drawn from
-        this one.
-        """
+        """Return another generator of the same seed, whatever was drawn from this one."""
         return stable_rng([*self._seed, number])
 
 
 def stable_rng(seed: int | Sequence[int]) -> StableRng:
-    """Return a numpy generator whose stream never changes; the seed is one number below 2**32, or
-    several.
+    """Return a numpy generator whose stream never changes, from one number below 2**32 or several.
 
     `default_rng` may change its stream between numpy versions (NEP 19); what is sealed and what
-    ships must not, so that everything drawn here comes from the frozen `RandomState`.
+    ships must not, so everything drawn here comes from the frozen `RandomState`.
     """
-    several = isinstance(seed, (list, tuple)) and len(seed) > 0
-    return StableRng([check_seed(part) for part in seed] if several else check_seed(seed))
+    if isinstance(seed, (list, tuple)) and len(seed) > 0:
+        return StableRng([check_seed(part) for part in seed])
+    return StableRng(check_seed(seed))
 
 
 def torch_generator(seed: int) -> torch.Generator:
@@ -55,14 +52,12 @@ def torch_generator(seed: int) -> torch.Generator:
 def seeded(seed: int) -> Iterator[None]:
     """Seed torch's global generator inside the block and put it back afterwards.
 
-    Layers and dropout accept no generator of their own, so that building a model happens in here.
-    One lock for the process keeps two threads from seeding each other's draws.
+    Layers and dropout accept no generator of their own, so models are built in here. One lock for
+    the process keeps two threads from seeding each other's draws.
     """
     import torch
 
     check_seed(seed)
     with _lock, torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(
-            seed
-        )  # torch.manual_seed would also seed a GPU, which nobody puts back
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed a GPU, too
         yield

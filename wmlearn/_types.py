@@ -1,7 +1,5 @@
 """The three types that cross every layer: images in, labels out, and the black box between them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

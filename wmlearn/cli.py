@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 import time
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -41,46 +40,38 @@ INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where th
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 
 
-@contextmanager
-def _codes() -> Iterator[None]:
-    """Give every way to fail its exit code, where click's own would be 1 and 2; and let warnings be
-    one sentence.
-    """
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command, and end with its exit code: for an error never one of click's own, 1 and 2."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: click.echo(
-                f"Warning: {message}", err=True
-            )
-            yield
-    except click.exceptions.Exit:
-        raise
+        code: int | None = commands.main(arguments, prog_name="wmlearn", standalone_mode=False)
+        return code or 0
     except click.ClickException as error:
-        error.exit_code = MISUSED if isinstance(error, click.UsageError) else FAILED
-        raise
-    except (KeyboardInterrupt, click.Abort):
-        raise click.exceptions.Exit(INTERRUPTED) from None
+        error.show()
+        return MISUSED if isinstance(error, click.UsageError) else FAILED
+    except click.Abort:
+        return INTERRUPTED
+    except SystemExit as end:  # click's where the reader of a pipe went away, or JupyterLab's
+        return FAILED if end.code else 0
     except Exception as error:
         if not isinstance(error, (OSError, ValueError, TypeError, RuntimeError, ImportError)):
-            click.echo(
-                traceback.format_exc(), err=True
-            )  # no user's mistake: whoever mends it needs to see where
-        failure = click.ClickException(sentence(error))
-        failure.exit_code = FAILED
-        raise failure from error
+            traceback.print_exc()  # no user's mistake: whoever mends it needs to see where
+        click.echo(f"Error: {sentence(error)}", err=True)
+        return FAILED
 
 
-class _Commands(click.Group):
-    """Commands whose errors are one sentence, and never end with the exit code of a verdict."""
-
-    parse_args = _codes()(click.Group.parse_args)
-    invoke = _codes()(click.Group.invoke)
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
 
 
-@click.group(
-    cls=_Commands, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wmlearn")
-def main() -> None:
+def commands() -> None:
     """Prove who owns a neural network: lessons, a service to question, and the verdict.
 
     Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a
@@ -96,7 +87,7 @@ def main() -> None:
 FORGET_TRUST = "--NotebookNotary.db_file=:memory:"
 
 
-@main.command("lab", context_settings={"ignore_unknown_options": True})
+@commands.command("lab", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
 def _lab(arguments: tuple[str, ...]) -> None:
     """Open your own copy of the lessons in JupyterLab.
@@ -104,8 +95,9 @@ def _lab(arguments: tuple[str, ...]) -> None:
     The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never
     overwritten. What follows is passed on: wmlearn lab learn --no-browser --port 9999
     """
-    named = bool(arguments) and not arguments[0].startswith("-")
-    folder = arguments[0] if named else "learn"
+    folder, options = "learn", list(arguments)
+    if options and not options[0].startswith("-"):
+        folder = options.pop(0)
     try:
         from jupyterlab.labapp import main as open_lab
     except ImportError:
@@ -113,23 +105,22 @@ def _lab(arguments: tuple[str, ...]) -> None:
             "JupyterLab is missing. Install it: pip install 'jupyterlab>=4'."
         ) from None
     copied = copy_lessons(INSTALLED if INSTALLED.is_dir() else CHECKOUT, folder)
-    kept = ", ".join(path.name for path in copied.kept)
-    kept = f" Left as you have them: {kept} (delete one to start afresh)." if kept else ""
-    click.echo(
-        f"Your lessons are in {folder}: {len(copied.new)} new, {len(copied.refreshed)} "
-        f"refreshed.{kept}"
-    )
-    as_root = (
-        hasattr(os, "geteuid") and os.geteuid() == 0
-    )  # JupyterLab refuses unless told; containers are often root
-    options = [*(["--allow-root"] if as_root else []), *arguments[named:]]
+    counts = f"{len(copied.new)} new, {len(copied.refreshed)} refreshed."
+    if copied.kept:
+        kept = ", ".join(path.name for path in copied.kept)
+        counts += f" Left as you have them: {kept} (delete one to start afresh)."
+    click.echo(f"Your lessons are in {folder}: {counts}")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        options.insert(
+            0, "--allow-root"
+        )  # without it JupyterLab refuses; containers are often root
     open_lab([str(min(Path(folder).glob(LESSONS))), FORGET_TRUST, *options])
 
 
 # ---------------------------------------------------------------- serve
 
 
-@main.command("serve")
+@commands.command("serve")
 @click.argument("model")
 @click.option("--name", default="model", show_default=True, help="Its name in the address.")
 @click.option(
@@ -153,20 +144,17 @@ def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options
     """
     behaviour = ServiceOptions(token=_token(), **options)
     with serve(_load(model), name=name, host=host, port=port, options=behaviour) as service:
-        click.echo(
-            json.dumps({"url": service.url, "name": name, "model": model})
-            if as_json
-            else service.url
-        )
+        address = service.url
+        if as_json:
+            address = json.dumps({"url": service.url, "name": name, "model": model})
+        click.echo(address)
         click.echo("It answers until you press Ctrl+C.", err=True)
         while True:
             time.sleep(3600)
 
 
 def _token() -> str | None:
-    """Return the bearer token; it is no option, since all users of a machine can read each other's
-    command lines.
-    """
+    """Return the bearer token: no option, as all users of a machine can read its command lines."""
     return os.environ.get("WMLEARN_TOKEN") or None
 
 
@@ -188,7 +176,7 @@ def _load(model: str) -> nn.Module:
 # ---------------------------------------------------------------- verify
 
 
-@main.command("verify")
+@commands.command("verify")
 @click.argument("url")
 @click.argument("evidence")
 @click.option("--questions", type=int, help="How many to ask, in sealed order; all if left out.")
@@ -208,7 +196,7 @@ def _load(model: str) -> nn.Module:
 @_json
 def _verify(
     url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any
-) -> None:
+) -> int:
     """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries
     the watermark.
 
@@ -232,34 +220,24 @@ def _verify(
             verdict = verify(suspect, triggers, questions=questions, family=family)
         finally:  # also after an error or Ctrl+C: what was sent is known to the service
             if suspect.queries:
-                log_use(
-                    evidence,
-                    "asked",
-                    sorted(set(triggers.question[: suspect.queries].tolist())),
-                    whom=url,
-                )
+                asked = set(triggers.question[: suspect.queries].tolist())
+                log_use(evidence, "asked", sorted(asked), whom=url)
     if suspect.faults:
-        click.echo(
-            (
-                f"{plural(suspect.n_unreachable, 'image')} got no valid answer; the last time: "
-                f"{suspect.faults[-1]}"
-            ),
-            err=True,
-        )
+        missed = f"{plural(suspect.n_unreachable, 'image')} got no valid answer"
+        click.echo(f"{missed}; the last time: {suspect.faults[-1]}", err=True)
     if suspect.refused:
         click.echo(f"The budget was spent: {plural(suspect.refused, 'image')} not sent.", err=True)
     if as_json:
-        click.echo(
-            json.dumps(verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal})
-        )
+        found = verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal}
+        click.echo(json.dumps(found))
     else:
         click.echo(f"{verdict.explain()}\nSeal: {triggers.seal}")
-    click.get_current_context().exit(EXIT_CODES[verdict.decision])
+    return EXIT_CODES[verdict.decision]
 
 
 def _place(evidence: str, family: int | None) -> int:
-    """Return how many tests share alpha: as declared, or by the place that this one has in the log."""
-    before = sum(use.what == "asked" for use in read_log(evidence))
+    """Return how many tests share alpha: as declared, or by the place of this one in the log."""
+    before = [use.what for use in read_log(evidence)].count("asked")
     if family is None:
         return open_list_family(before + 1)
     if 0 < family <= before:
@@ -274,7 +252,7 @@ def _place(evidence: str, family: int | None) -> int:
 # ---------------------------------------------------------------- case
 
 
-@main.group("case", cls=_Commands)
+@commands.group("case")
 def _case() -> None:
     """Make a case for the tribunal (lesson 12), and score what students hand in."""
 
@@ -298,9 +276,8 @@ def _new(secret: str, out: str, budget: int) -> None:
     from wmlearn.course._cases import new_case
 
     name = new_case(out, secret, budget=budget)
-    click.echo(
-        f"{name}: give {out} to your students (wm.course.open_case), and keep {secret} to yourself."
-    )
+    then = "to your students (wm.course.open_case)"
+    click.echo(f"{name}: give {out} {then}, and keep {secret} to yourself.")
 
 
 @_case.command("score")
@@ -313,28 +290,36 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
 
     for card in cards:
         score = score_card(card, secret=secret)
-        click.echo(
-            json.dumps({"card": card, "points": score.points}) if as_json else f"{card}: {score!r}"
-        )
+        if as_json:
+            click.echo(json.dumps({"card": card, "points": score.points}))
+        else:
+            click.echo(f"{card}: {score!r}")
 
 
 # ---------------------------------------------------------------- doctor
 
 
-@main.command("doctor")
+@commands.command("doctor")
 @_json
-def _doctor(as_json: bool) -> None:
+def _doctor(as_json: bool) -> int:
     """Look whether this machine has what the course needs. Exit code 0 if all is well, else 3."""
-    looked_at = list(findings())
-    problems = list(dict.fromkeys(problem for *_, problem in looked_at if problem))
+    found: dict[str, str] = {}
+    problems: list[str] = []
+    for what, value, problem in findings():
+        if not problem:
+            found[what] = value
+        elif problem not in problems:
+            problems.append(problem)
+        if not as_json:
+            mark = "!!" if problem else "ok"
+            click.echo(f"{mark}  {what}: {problem or value}")
     if as_json:
-        found = {what: value for what, value, problem in looked_at if not problem}
         click.echo(json.dumps({"ok": not problems, "found": found, "problems": problems}))
+    elif problems:
+        click.echo(f"{plural(len(problems), 'problem')} to mend.")
     else:
-        for what, value, problem in looked_at:
-            click.echo(f"{'!!' if problem else 'ok'}  {what}: {problem or value}")
-        click.echo(f"{plural(len(problems), 'problem')} to mend." if problems else "All is well.")
-    click.get_current_context().exit(FAILED if problems else 0)
+        click.echo("All is well.")
+    return FAILED if problems else 0
 
 
 if __name__ == "__main__":

@@ -6,13 +6,14 @@ import copyreg
 import functools
 import hashlib
 import importlib
+import itertools
 import json
 import os
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,46 +34,58 @@ from wmlearn.watermarks.embedding import embed
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import nn
 
-Row = dict[
-    str, Any
-]  # what is measured of one theft: numbers, and what the suspect said to the triggers
-UNTOUCHED = "none"  # the owner's model itself, measured beside what thieves make of it
+Row = dict[str, Any]  # what is measured of one theft, and what the suspect said to the triggers
+Rows = dict[str, Row]
+Case = tuple[str, TriggerSet, int]  # one owner: the name of the triggers, they, and the seed
+UNTOUCHED = "none"  # how the table calls the owner's own model
 
 
-@dataclass(frozen=True, eq=False)
-class _Case:
-    """One owner: which triggers, which seed; and where what is measured is kept, if it is."""
+class _Untouched(Theft):
+    """No theft: the owner's own model, measured beside what thieves make of it."""
 
-    name: str
-    triggers: TriggerSet
-    seed: int
-    path: Path | None = None
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Deploy the model as it is."""
+        return Deployment(BlackBox(owner), owner)
 
-    def rows(self) -> dict[str, Row]:
-        """Return what was measured before, by the fingerprint of the theft."""
-        if self.path is None or not self.path.exists():
+
+@dataclass(frozen=True)
+class _File:
+    """What was measured of one owner, kept by the fingerprint of the theft."""
+
+    path: Path
+    prints: Mapping[str, str]  # by the name of the theft
+
+    def rows(self) -> Rows:
+        """Return what was measured before, by the name of the theft."""
+        kept = self._read()
+        return {name: kept[mark] for name, mark in self.prints.items() if mark in kept}
+
+    def add(self, rows: Rows) -> None:
+        """Write the file anew, whole or not at all; another sweep may have added some meanwhile."""
+        kept = self._read()
+        for name, row in rows.items():
+            kept[self.prints[name]] = row
+        part = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
+        part.write_text(json.dumps({"rows": kept, "sha256": _digest(kept)}), encoding="utf-8")
+        part.replace(self.path)
+
+    def _read(self) -> Rows:
+        if not self.path.exists():
             return {}
         try:
             kept = json.loads(self.path.read_bytes())
-            if kept["sha256"] == _digest(kept["rows"]):
-                return kept["rows"]
+            rows: Rows = kept["rows"]
+            if kept["sha256"] == _digest(rows):
+                return rows
         except (ValueError, TypeError, KeyError):
             pass
-        warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=3)
+        warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=4)
         return {}
 
-    def keep(self, rows: dict[str, Row]) -> None:
-        """Add rows to what is kept, whole or not at all; another sweep may have added some
-        meanwhile.
-        """
-        rows = self.rows() | rows
-        part = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-        part.write_text(json.dumps({"rows": rows, "sha256": _digest(rows)}), encoding="utf-8")
-        part.replace(self.path)
 
-
-def _digest(rows: dict[str, Row]) -> str:
+def _digest(rows: Rows) -> str:
     return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
@@ -118,181 +131,164 @@ def sweep(
     ------
     TypeError, ValueError
         If triggers, thefts or data are something else; with `cache`, also if one of them holds
-        something that has no content to be known by, such as an open file.
+        something that has no content to be known by, such as an open file, or a function of your
+        own that imports something when it is called: import at the top.
 
     Examples
     --------
     >>> import wmlearn as wm
     >>> full = wm.load_data("mnist")
-    >>> few = wm.Splits("few", *(part.take(slice(300)) for part in (full.train, full.loot, full.test)), full.classes)
+    >>> parts = [part.take(slice(300)) for part in (full.train, full.loot, full.test)]
+    >>> few = wm.Splits("few", *parts, full.classes)
     >>> triggers = {"words": wm.Content(words=5)(few, n=10, key=wm.CLASSROOM_KEY)}
     >>> wm.sweep(triggers, {"pruned": wm.theft.Prune(1)}, few, seeds=[0]).theft.tolist()
     ['none', 'pruned']
     """
-    _check(triggers, data)
-    thefts = _checked(thefts)
-    prints = (
-        {}
-        if cache is None
-        else {name: fingerprint(one, f"thefts[{name!r}]") for name, one in thefts.items()}
-    )
-    cases = _cases(triggers, seeds, data, network, cache)
-    found: list[dict[str, Row]] = []  # of each case, by the name of the theft
-    for case in cases:
-        kept = case.rows()
-        found.append({name: kept[mark] for name, mark in prints.items() if mark in kept})
+    _check(triggers, thefts, data)
+    suspects: dict[str, Theft] = {UNTOUCHED: _Untouched()}
+    for name, theft in thefts.items():
+        suspects[name] = as_theft(theft, f"thefts[{name!r}]")
+    named = itertools.product(triggers.items(), map(check_seed, seeds))
+    cases = [(name, one, seed) for (name, one), seed in named]
+    found: list[Rows] = [{} for _ in cases]
+    files = {}
+    if cache is not None:
+        files = _files(cases, suspects, data, network, Path(cache))
+    for place, file in files.items():
+        found[place] = file.rows()
     jobs = []
-    for place, case in enumerate(cases):
-        left = {name: theft for name, theft in thefts.items() if name not in found[place]}
+    for place, (_, one, seed) in enumerate(cases):
+        left = {name: theft for name, theft in suspects.items() if name not in found[place]}
         if left:
-            jobs.append((place, case.triggers.without_key, case.seed, left, data, network))
+            jobs.append((place, one.without_key, seed, left, data, network))
     hidden = bool(os.environ.get("TQDM_DISABLE"))  # the bar for notebooks does not look at it
     with tqdm(total=len(jobs), desc="owners and their thieves", leave=False, disable=hidden) as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
-            if cache is not None:
-                cases[place].keep({prints[name]: row for name, row in rows.items()})
+            if place in files:
+                files[place].add(rows)
             bar.update()
-    return _frame(cases, list(thefts), found)
+    return _frame(cases, suspects, found)
 
 
-def _check(triggers: object, data: object) -> None:
+def _check(triggers: object, thefts: object, data: object) -> None:
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after triggers and thefts")
-    _check_named(triggers, "triggers", "{'words': triggers}")
+    for name, one in _by_name(triggers, "triggers", "{'words': triggers}").items():
+        check_kind(one, f"triggers[{name!r}]", TriggerSet, "such as wm.Content()(data, n=300)")
     if not triggers:
         raise ValueError(
             "triggers must hold one or more trigger sets by name; got none. Make one by "
             "wm.Content()(data)."
         )
-    for name, one in triggers.items():
-        check_kind(one, f"triggers[{name!r}]", TriggerSet, "such as wm.Content()(data, n=300)")
-
-
-def _check_named(given: object, what: str, example: str) -> None:
-    if not isinstance(given, Mapping):
-        raise TypeError(
-            f"{what} must be a dict by name, such as {example}; got {shown(given)}. Name each of "
-            "them."
-        )
-
-
-def _checked(thefts: Mapping[str, AnyTheft]) -> dict[str, Theft | None]:
-    """Return the thefts by name, and before them none at all."""
-    _check_named(thefts, "thefts", "{'pruned': Prune(0.5)}")
-    if UNTOUCHED in thefts:
+    if UNTOUCHED in _by_name(thefts, "thefts", "{'pruned': Prune(0.5)}"):
         raise ValueError(
             f"thefts must not be called {UNTOUCHED!r}: that is the owner's own model. Rename it."
         )
-    return {UNTOUCHED: None} | {
-        name: as_theft(one, f"thefts[{name!r}]") for name, one in thefts.items()
-    }
 
 
-def _cases(
-    triggers: Mapping[str, TriggerSet],
-    seeds: Iterable[int],
+def _by_name(given: object, what: str, example: str) -> Mapping[str, object]:
+    if isinstance(given, Mapping):
+        return given
+    raise TypeError(
+        f"{what} must be a dict by name, such as {example}; got {shown(given)}. Name each of them."
+    )
+
+
+def _files(
+    cases: list[Case],
+    suspects: Mapping[str, Theft],
     data: Splits,
     network: Network,
-    cache: str | Path | None,
-) -> list[_Case]:
-    """Return the owners; the file of each changes its name with anything that the measurement
-    depends on.
-    """
-    seeds = [check_seed(seed) for seed in seeds]
-    cases = [_Case(name, of, seed) for name, of in triggers.items() for seed in seeds]
-    if cache is None:
-        return cases
-    folder = Path(cache)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder: Path,
+) -> dict[int, _File]:
+    """Return the file of each case; all that the measurement depends on is in its name."""
+    prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
     parts = [data.train, data.loot, data.test, data.classes]
-    task = [
-        fingerprint(sweep),
-        fingerprint(network, "network"),
-        fingerprint(parts, "data"),
-    ]  # `sweep`: our version
-    prints = [fingerprint([*task, case.triggers.without_key, case.seed]) for case in cases]
-    return [replace(case, path=folder / f"{of_case}.json") for case, of_case in zip(cases, prints)]
+    task = [fingerprint(network, "network"), fingerprint(parts, "data")]
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {}
+    for place, (_, one, seed) in enumerate(cases):
+        mark = fingerprint([*task, one.without_key, seed])
+        files[place] = _File(folder / f"{mark}.json", prints)
+    return files
 
 
-def _done(jobs: list[tuple[Any, ...]]) -> Iterator[tuple[int, dict[str, Row]]]:
+def _done(jobs: list[tuple[Any, ...]]) -> Iterator[tuple[int, Rows]]:
     """Do the jobs as `joblib.parallel_config` says, and yield each as soon as it is done."""
     import joblib
 
-    front = sys.modules[
-        "wmlearn"
-    ]  # which functions of a notebook read: lazy_loader makes it a class of its own
+    # Functions of a notebook read the front door, which lazy_loader gives a class of its own.
+    front = sys.modules["wmlearn"]
     copyreg.pickle(type(front), lambda module: (importlib.import_module, (module.__name__,)))
     try:
         parallel = joblib.Parallel(return_as="generator_unordered")
-    except (
-        ValueError
-    ):  # multiprocessing: it gives nothing back before all is done, and pickles no lambda
+    except ValueError:  # multiprocessing gives nothing back before the end, and pickles no lambda
         at_once = joblib.effective_n_jobs()
         for start in range(0, len(jobs), at_once):
-            some = [functools.partial(_steal, *job) for job in jobs[start : start + at_once]]
-            yield from joblib.Parallel()(
-                joblib.delayed(joblib.wrap_non_picklable_objects(job))() for job in some
-            )
+            some = []
+            for job in jobs[start : start + at_once]:
+                wrapped = joblib.wrap_non_picklable_objects(functools.partial(_steal, *job))
+                some.append(joblib.delayed(wrapped)())
+            yield from joblib.Parallel()(some)
     else:
-        yield from parallel(joblib.delayed(_steal)(*job) for job in jobs)
+        yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
 
 
 def _steal(
     place: int,
     triggers: Triggers,
     seed: int,
-    thefts: dict[str, Theft | None],
+    thefts: Mapping[str, Theft],
     data: Splits,
     network: Network,
-) -> tuple[int, dict[str, Row]]:
+) -> tuple[int, Rows]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers;
     runs in a worker.
     """
     marked = embed(network(data, seed=seed), data, triggers, seed=seed)
     _go_on(marked.history.interrupted)
-    owner, context, rows = marked.model, Context.of(data, network, seed), {}
+    context = Context.of(data, network, seed)
+    rows = {}
     for name, theft in thefts.items():
-        deployed = (
-            Deployment(BlackBox(owner), owner) if theft is None else theft.deploy(owner, context)
-        )
+        deployed = theft.deploy(marked.model, context)
         _go_on(deployed.interrupted)
-        right = float((deployed.query(data.test.images) == data.test.labels).mean())
+        right = deployed.query(data.test.images) == data.test.labels
         labels = deployed.query(triggers.images).tolist()
-        rows[name] = {"task_accuracy": right, "said": labels, **asdict(deployed.cost)}
+        measured = {"task_accuracy": float(right.mean()), "said": labels}
+        rows[name] = measured | asdict(deployed.cost)
     return place, rows
 
 
 def _go_on(interrupted: bool) -> None:
-    """End the sweep where a training was interrupted: training keeps what it has, and half of it is
-    no result.
-    """
+    """End the sweep with an interrupted training, which keeps what it has: half is no result."""
     if interrupted:
         raise KeyboardInterrupt
 
 
-def _frame(cases: list[_Case], thefts: list[str], found: list[dict[str, Row]]) -> pd.DataFrame:
-    """Return every case as a row; the verdicts are made here, where the key is."""
+def _frame(cases: list[Case], thefts: Iterable[str], found: list[Rows]) -> pd.DataFrame:
+    """Return every theft as a row."""
     import pandas as pd
 
     rows = []
-    for case, measured in zip(cases, found):
-        rows += [_told(case, theft, measured[theft]) for theft in thefts]
+    for (case, measured), theft in itertools.product(zip(cases, found), thefts):
+        rows.append(_row(case, theft, measured[theft]))
     return pd.DataFrame(rows)
 
 
-def _told(case: _Case, theft: str, row: Row) -> Row:
-    """Return one row of the table: the verdict on what the suspect said, and what it cost."""
-    verdict = verify(lambda _: np.array(row["said"]), case.triggers)
-    about = {
-        "triggers": case.name,
-        "seed": case.seed,
+def _row(case: Case, theft: str, row: Row) -> Row:
+    """Return one row of the table; the verdict is made here, where the key is."""
+    name, triggers, seed = case
+    verdict = verify(lambda _: np.array(row["said"]), triggers)
+    return {
+        "triggers": name,
+        "seed": seed,
         "theft": theft,
         "task_accuracy": row["task_accuracy"],
-    }
-    decided = {
         "matched": verdict.k,
         "questions": verdict.n,
         "p": verdict.p,
         "decision": verdict.decision,
+        "images": row["images"],
+        "queries": row["queries"],
+        "seconds": row["seconds"],
     }
-    return about | decided | {name: row[name] for name in ("images", "queries", "seconds")}

@@ -3,8 +3,6 @@
 Their cards are in docs/models.md; `make zoo` retrains them.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -32,23 +30,18 @@ from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
 from wmlearn.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parent / "_models"
-DIGESTS = (
-    SHIPPED / "sha256.json"
-)  # what each file must hash to: safetensors would not notice a flipped bit
+DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
-BUILT_FROM = ("input_shape", "classes", "width")
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
-ON_DEMAND = {
-    "mnist": 8,
-    "cifar10": 16,
-}  # the width of null models; change FOLDER with this or with SCHEDULE
+
+# How null models are trained on demand; change FOLDER with the others.
+ON_DEMAND = {"mnist": 8, "cifar10": 16}  # widths
 SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
 FOLDER = "nulls-2"  # in the folder of the full data
 
 
 def load_model(name: str) -> nn.Module:
-    """Return a shipped model, trained on the full data set without `loot` and `test`, ready to
-    answer.
+    """Return a shipped model, trained on the full data without `loot` and `test`, ready to answer.
 
     Parameters
     ----------
@@ -80,8 +73,7 @@ def load_model(name: str) -> nn.Module:
 
 
 def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
-    """Return models of the same task that were never marked: what they answer to a trigger is what
-    innocents answer.
+    """Return models of a task that were never marked: they answer a trigger as innocents do.
 
     They differ in seed, in which half of the training part they saw, and in architecture, in turn.
     Those that ship saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked
@@ -107,45 +99,41 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     >>> len(null_models("mnist", n=3))
     3
     """
-    shipped = sorted(each for each in _released() if "/null-" in each)
-    check_choice(name, "name", sorted({each.partition("/")[0] for each in shipped}))
-    of_task = [each for each in shipped if each.startswith(f"{name}/")]
-    n = len(of_task) if n is None else n
+    check_choice(name, "name", sorted(ON_DEMAND))
+    shipped = sorted(each for each in _released() if each.startswith(f"{name}/null-"))
+    if n is None:
+        n = len(shipped)
     check_count(n, "n", low=1, high=MOST_NULLS, why="999 are enough for alpha = 0.001")
-    return [load_model(each) for each in of_task[:n]] + _on_demand(name, range(len(of_task), n))
+    return [*map(load_model, shipped[:n]), *_on_demand(name, range(len(shipped), n))]
 
 
 def _on_demand(name: str, wanted: range) -> list[nn.Module]:
     """Return null models by number: those kept from before, and the missing ones trained."""
     folder = _published.data_folder() / FOLDER / name
-    kept = {i: _kept(folder, i) for i in wanted}
-    missing = [i for i in wanted if kept[i] is None]
+    missing = [i for i in wanted if not _kept(folder, i)]
     if missing and run(_train(name, missing, folder), len(missing) * SCHEDULE.epochs, dict).stopped:
         raise KeyboardInterrupt  # what is complete is kept
-    return [kept[i] or _kept(folder, i) for i in wanted]
+    return [read_model(path) for i in wanted for path in _kept(folder, i)]
 
 
 def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
     """Train null models by number and keep them: an epoch for each loss asked for."""
     data = load_data(name)
     for i in missing:
-        half, make = halved(data, i % 2), deep_cnn if i % 4 > 1 else small_cnn
-        model = make(half, width=ON_DEMAND[name], seed=100 + i)
+        half = halved(data, i % 2)
+        make = deep_cnn if i % 4 > 1 else small_cnn
+        seed = 100 + i
+        model = make(half, width=ON_DEMAND[name], seed=seed)
+        batch_size = SCHEDULE.batch_size
         steps = train(
-            model,
-            TensorData(half.train),
-            rate=SCHEDULE,
-            seed=100 + i,
-            batch_size=SCHEDULE.batch_size,
+            model, TensorData(half.train), rate=SCHEDULE, seed=seed, batch_size=batch_size
         )
         yield from islice(steps, SCHEDULE.epochs)
         _keep(model, folder, i)
 
 
 def halved(data: Splits, half: int) -> Splits:
-    """Return a task with one half (0 or 1) of its training images; the halves are disjoint, and
-    equally large.
-    """
+    """Return a task with one half (0 or 1) of its training images: disjoint, and equally large."""
     order = stable_rng(0).permutation(len(data.train))[: len(data.train) // 2 * 2]
     return replace(data, train=data.train.take(np.sort(order[half::2])))
 
@@ -161,27 +149,25 @@ def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> None:
     except (OSError, SafetensorError) as error:
         raise OSError(
             f"Null models trained on demand should be kept in {folder}, but this came instead: "
-            f"{short(error)}; free "
-            "some disk, or set WMLEARN_DATA to a folder with room."
+            f"{short(error)}; free some disk, or set WMLEARN_DATA to a folder with room."
         ) from error
 
 
-def _kept(folder: Path, i: int) -> nn.Module | None:
-    """Read a model that was kept; none where there is none, or a damaged one, which is removed."""
+def _kept(folder: Path, i: int) -> list[Path]:
+    """Return the file of a null model, if there is one; a damaged one is removed."""
     for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
         if path.stem.endswith(digest(path)[:16]):
-            return read_model(path)
-        warnings.warn(
-            f"{path} should be a null model but is damaged; it is removed and trained again.",
-            stacklevel=4,
-        )
+            return [path]
+        text = f"{path} should be a null model but is damaged; it is removed and trained again."
+        warnings.warn(text, stacklevel=4)
         path.unlink(missing_ok=True)
-    return None
+    return []
 
 
 def _released() -> dict[str, str]:
     """Return the SHA-256 of every shipped model file, by the model's name."""
-    return json.loads(DIGESTS.read_text(encoding="utf-8"))
+    digests: dict[str, str] = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    return digests
 
 
 def digest(path: Path) -> str:
@@ -190,8 +176,7 @@ def digest(path: Path) -> str:
 
 
 def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> None:
-    """Write a model as safetensors: its weights, and in the header what it takes to build it.
-    Nothing is pickled.
+    """Write a model as safetensors: its weights, and what it takes to build it; nothing is pickled.
 
     Parameters
     ----------
@@ -200,23 +185,33 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
     """
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:
-        weights = {
-            name: tensor.half() if tensor.is_floating_point() else tensor
-            for name, tensor in weights.items()
-        }
-    built = description(model)
+        weights = _in_precision(weights, torch.float16)
+    header = json.dumps(description(model), sort_keys=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     try:  # one entry of metadata: several have no order
-        save_file(weights, part, metadata={"wmlearn": json.dumps(built, sort_keys=True)})
+        save_file(weights, part, metadata={"wmlearn": header})
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
+def _in_precision(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return weights in another precision; counts of batches stay whole numbers."""
+    return {
+        name: tensor.to(dtype) if tensor.is_floating_point() else tensor
+        for name, tensor in weights.items()
+    }
+
+
 def description(model: SmallCNN | DeepCNN) -> dict[str, Any]:
     """Return what it takes to build a network like this one, without its weights."""
-    return {"model": type(model).__name__, **{name: getattr(model, name) for name in BUILT_FROM}}
+    return {
+        "model": type(model).__name__,
+        "input_shape": model.input_shape,
+        "classes": model.classes,
+        "width": model.width,
+    }
 
 
 def read_model(path: Path) -> nn.Module:
@@ -230,18 +225,14 @@ def read_model(path: Path) -> nn.Module:
         raise file_error(
             error,
             f"{path.name} should be a model written by wmlearn; it is missing, damaged or "
-            "another's. "
-            "Reinstall wmlearn.",
+            "another's. Reinstall wmlearn.",
         ) from error
 
 
 def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
     """Build a network from its description and its weights; in evaluation mode."""
     with torch.device("meta"):  # no weights are drawn: nothing touches the random generator
-        model = KINDS[built["model"]](*(built[name] for name in BUILT_FROM))
-    single = {
-        name: tensor.float() if tensor.is_floating_point() else tensor
-        for name, tensor in weights.items()
-    }
-    model.load_state_dict(single, assign=True)
+        make = KINDS[built["model"]]
+        model = make(built["input_shape"], built["classes"], built["width"])
+    model.load_state_dict(_in_precision(weights, torch.float32), assign=True)
     return model.eval()

@@ -41,7 +41,7 @@ def fresh(tmp_path_factory):
 def run(capsys):
     def call(*arguments):
         with pytest.raises(SystemExit) as end:
-            cli.main.main([str(argument) for argument in arguments], prog_name="wmlearn")
+            cli.main([str(argument) for argument in arguments])
         return (int(end.value.code or 0), *capsys.readouterr())
 
     return call

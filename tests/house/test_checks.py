@@ -35,7 +35,7 @@ def with_value(value: float) -> np.ndarray:
     return images
 
 
-#  Images -----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Images
 
 
 @given(
@@ -64,43 +64,30 @@ def test_images_may_be_views_and_lists():
     )
 )
 def test_no_value_outside_the_range_gets_through(value):
-    with pytest.raises(ValueError, match=r"^images must be float in \[0, 1\]"):
+    with pytest.raises(ValueError, match="must be"):
         check_images(with_value(value))
 
 
-IMAGES = [
-    (GOOD.astype(np.uint8), TypeError, "got uint8 (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
-    (GOOD > 0, TypeError, "got bool (2, 1, 4, 4).", "Divide 8-bit pixels by 255."),
-    ("three", TypeError, "got <U5 ().", "Divide"),
-    ([[1.0], [1.0, 2.0]], ValueError, "got a list whose parts differ in shape.", "the same shape"),
-    (torch.zeros(1, requires_grad=True), TypeError, "got a Tensor.", "x.detach().cpu().numpy()"),
-    (GOOD[0], ValueError, "got shape (1, 4, 4).", "images.reshape(n, c, h, w)"),
-    (with_value(np.nan), ValueError, "got NaN or infinity.", "np.isfinite"),
-    (with_value(-np.inf), ValueError, "got NaN or infinity.", "np.isfinite"),
-    (
-        with_value(-0.25),
-        ValueError,
-        "got values from -0.25 to 0.5.",
-        "Rescale; models normalise inside.",
-    ),
-    (
-        with_value(255),
-        ValueError,
-        "got values from 0.5 to 255.",
-        "Rescale; models normalise inside.",
-    ),
-]
+BAD_IMAGES = {
+    "bytes": GOOD.astype(np.uint8),
+    "truth values": GOOD > 0,
+    "a word": "three",
+    "differing shapes": [[1.0], [1.0, 2.0]],
+    "a tensor with its gradient": torch.zeros(1, requires_grad=True),
+    "one image": GOOD[0],
+    "not a number": with_value(np.nan),
+    "infinity": with_value(-np.inf),
+    "below 0": with_value(-0.25),
+    "above 1": with_value(255),
+}
 
 
-@pytest.mark.parametrize(("images", "error", "got", "next_step"), IMAGES)
-def test_bad_images(images, error, got, next_step):
-    with pytest.raises(error) as caught:
-        check_images(images, what="bait")
-    message = str(caught.value)
-    assert message.startswith("bait must be float in [0, 1], shape (n, c, h, w); ")
-    assert got in message
-    assert next_step in message
-    assert "\n" not in message
+@pytest.mark.parametrize("kind", BAD_IMAGES)
+def test_bad_images(says, kind):
+    with says((TypeError, ValueError)) as caught:
+        check_images(BAD_IMAGES[kind], what="bait")
+    no_floats = kind in ("bytes", "truth values", "a word", "a tensor with its gradient")
+    assert caught.type is (TypeError if no_floats else ValueError)
 
 
 def test_images_of_another_shape(says):
@@ -109,7 +96,7 @@ def test_images_of_another_shape(says):
         check_images(GOOD, shape=(1, 28, 28))
 
 
-#  Pixels -----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Pixels
 
 
 @given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=4, max_dims=4, min_side=0, max_side=4)))
@@ -120,19 +107,13 @@ def test_pixels_pass_unchanged(pixels):
     assert np.array_equal(checked, pixels[:, :, ::-1])
 
 
-@pytest.mark.parametrize(
-    ("pixels", "got"), [(GOOD, "float32 (2, 1, 4, 4)"), (np.zeros((4, 4), np.uint8), "(4, 4)")]
-)
-def test_bad_pixels(pixels, got):
-    with pytest.raises(TypeError) as caught:
+@pytest.mark.parametrize("pixels", [GOOD, np.zeros((4, 4), np.uint8)], ids=["floats", "flat"])
+def test_bad_pixels(says, pixels):
+    with says(TypeError):
         check_pixels(pixels, what="triggers")
-    message = str(caught.value)
-    assert message.startswith("triggers must be uint8, shape (n, c, h, w); got ")
-    assert got in message
-    assert message.endswith("Split.from_images makes them from floats in [0, 1].")
 
 
-#  Labels -----------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Labels
 
 
 @given(
@@ -150,34 +131,27 @@ def test_labels_out_of_range_are_refused_and_no_others(labels):
     if min(labels) >= 0 and max(labels) <= 9:
         assert check_labels(labels, count=len(labels), classes=10).tolist() == labels
     else:
-        with pytest.raises(
-            ValueError,
-            match=f"got values from {min(labels)} to {max(labels)}. Count classes from 0",
-        ):
+        with pytest.raises(ValueError, match="must be"):
             check_labels(labels, count=len(labels), classes=10)
 
 
 @pytest.mark.parametrize(
-    ("labels", "error", "got", "next_step"),
+    ("labels", "error"),
     [
-        ([0.0, 1.0], TypeError, "got float64.", "Convert class names to their numbers first."),
-        (["cat", "dog"], TypeError, "got <U3.", "Convert class names to their numbers first."),
-        ([0, 1, 2], ValueError, "got shape (3,).", "Flatten or recount."),
-        ([[0], [1]], ValueError, "got shape (2, 1).", "Flatten or recount."),
-        ([0, 10], ValueError, "got values from 0 to 10.", "Count classes from 0."),
-        ([-1, 3], ValueError, "got values from -1 to 3.", "Count classes from 0."),
+        ([0.0, 1.0], TypeError),
+        (["cat", "dog"], TypeError),
+        ([0, 1, 2], ValueError),
+        ([[0], [1]], ValueError),
+        ([0, 10], ValueError),
+        ([-1, 3], ValueError),
     ],
 )
-def test_bad_labels(labels, error, got, next_step):
-    with pytest.raises(error) as caught:
+def test_bad_labels(says, labels, error):
+    with says(error):
         check_labels(labels, count=2, classes=10, what="labels of loot")
-    message = str(caught.value)
-    assert message.startswith("labels of loot must be 2 whole numbers from 0 to 9")
-    assert got in message
-    assert message.endswith(next_step)
 
 
-#  Numbers: the limit in the sentence is the next step --------------------------------------------------------------
+# ---------------------------------------------------------------- Numbers
 
 
 @given(st.integers(-50, 50), st.integers(-20, 20), st.integers(0, 20))
@@ -185,9 +159,7 @@ def test_counts_within_the_limits_and_no_others(value, low, room):
     if low <= value <= low + room:
         assert check_count(value, "n", low=low, high=low + room) == value
     else:
-        with pytest.raises(
-            ValueError, match=rf"^n must be from {low} to {low + room}; got {value}\.$"
-        ):
+        with pytest.raises(ValueError, match="must be"):
             check_count(value, "n", low=low, high=low + room)
 
 
@@ -195,37 +167,19 @@ def test_counts_may_be_numpy_and_come_back_as_int():
     assert type(check_count(np.int16(4), "n", low=1)) is int
 
 
-@pytest.mark.parametrize(
-    ("value", "next_step"),
-    [
-        (True, ""),
-        (np.True_, ""),
-        (None, ""),
-        (2.5, ""),
-        (float("inf"), ""),
-        ("three", ""),
-        (3.0, " Write 3."),
-        (np.float32(3), " Write 3."),
-        (" 3", " Write it without quotes: 3."),
-    ],
-)
-def test_a_count_is_a_whole_number(value, next_step):
-    with pytest.raises(TypeError) as caught:
+NO_COUNTS = [True, np.True_, None, 2.5, float("inf"), "three", 3.0, np.float32(3), " 3"]
+
+
+@pytest.mark.parametrize("value", NO_COUNTS, ids=repr)
+def test_a_count_is_a_whole_number(says, value):
+    with says(TypeError):
         check_count(value, "n", low=1, high=9, why="letters fit")
-    assert (
-        str(caught.value)
-        == f"n must be a whole number from 1 to 9 (letters fit); got {value!r}.{next_step}"
-    )
 
 
-def test_a_count_may_come_with_a_next_step():
-    for value, message in [
-        (7, "n must be from 1 to 6; got 7. Roll a die."),
-        (None, "6; got None. Roll a die."),
-    ]:
-        with pytest.raises((ValueError, TypeError)) as caught:
+def test_a_count_may_come_with_a_next_step(says):
+    for value in (7, None):
+        with says((ValueError, TypeError)):
             check_count(value, "n", low=1, high=6, hint="Roll a die.")
-        assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize("value", ["a", "0", 1.5, -1, 2**32, 2**40, None, [1]])
@@ -246,7 +200,7 @@ def test_numbers_strictly_between_the_limits_and_no_others(value):
     if 0 < value < 10:
         assert check_number(value, "lr", above=0, below=10) == value
     else:
-        with pytest.raises(ValueError, match=r"^lr must be above 0 and below 10; got "):
+        with pytest.raises(ValueError, match="must be"):
             check_number(value, "lr", above=0, below=10)
 
 
@@ -263,20 +217,18 @@ def test_a_number_in_quotes_is_told_so(says):
 
 
 @pytest.mark.parametrize("value", [False, "fast", "nan", None, 1j])
-def test_a_number_is_a_number(value):
-    with pytest.raises(TypeError) as caught:
+def test_a_number_is_a_number(says, value):
+    with says(TypeError):
         check_number(value, "lr", above=0, below=10)
-    assert str(caught.value) == f"lr must be a number above 0 and below 10; got {value!r}."
 
 
 @pytest.mark.parametrize(
-    ("value", "got"),
-    [(10**400, "inf"), (-(10**400), "-inf"), (float("inf"), "inf"), (1e309, "inf")],
+    "value", [10**400, -(10**400), float("inf"), 1e309], ids=["10**400", "-10**400", "inf", "1e309"]
 )
-def test_a_number_beyond_all_floats_is_refused(value, got):
-    with pytest.raises(ValueError, match=rf"^strength must be above 0; got {got}\.$"):
+def test_a_number_beyond_all_floats_is_refused(says, value):
+    with says(ValueError):
         check_number(value, "strength", above=0)
-    with pytest.raises(ValueError, match=rf"^lr must be above 0 and below 10; got {got}\.$"):
+    with says(ValueError):
         check_number(value, "lr", above=0, below=10)
 
 
@@ -298,7 +250,7 @@ def test_numbers_come_back_as_float():
     assert type(check_number(2, "lr", above=0, below=10)) is float
 
 
-#  Names ------------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Names
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -306,36 +258,21 @@ def test_a_known_name_passes(name):
     assert check_choice(name, "data set", NAMES) == name
 
 
-@pytest.mark.parametrize(
-    ("value", "hint"),
-    [
-        ("mnits", " Did you mean 'mnist'?"),
-        ("MNIST", " Did you mean 'mnist'?"),
-        ("cifar", " Did you mean 'cifar10'?"),
-        ("zebra", ""),
-        (3, ""),
-        (None, ""),
-        (np.array(["mnist", "cifar10"]), ""),
-        (["mnist"], ""),
-    ],
-)
-def test_an_unknown_name_gets_the_list_and_the_nearest(says, value, hint):
-    with says(ValueError) as caught:
+UNKNOWN = ["mnits", "MNIST", "cifar", "zebra", 3, None, ["mnist"], np.array(["mnist", "cifar10"])]
+
+
+@pytest.mark.parametrize("value", UNKNOWN, ids=repr)
+def test_an_unknown_name_gets_the_list_and_the_nearest(says, value):
+    with says(ValueError):
         check_choice(value, "data set", NAMES)
-    assert (
-        str(caught.value)
-        == f"data set must be one of 'mnist', 'cifar10'; got {shown(value)}.{hint}"
-    )
 
 
 def test_of_many_names_only_the_nearest_are_listed(says):
     names = [f"null-{number}" for number in range(60)] + ["content", "content-fixed"]
-    with says(ValueError) as caught:
-        check_choice("contnet", "model", names)
-    assert str(caught.value).endswith("; got 'contnet'. Did you mean 'content'?")
-    with says(ValueError) as caught:
-        check_choice(3, "model", names)
-    assert len(str(caught.value)) < 200
+    for value in ("contnet", 3):
+        with says(ValueError) as caught:
+            check_choice(value, "model", names)
+        assert len(str(caught.value)) < 200
 
 
 def test_choices_may_come_from_anywhere_once(says):
@@ -343,7 +280,7 @@ def test_choices_may_come_from_anywhere_once(says):
         check_choice("c", "letter", iter("ab"))
 
 
-#  Kinds of things --------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------- Kinds of things
 
 
 class Box:
@@ -353,35 +290,17 @@ class Box:
         self.number, self._hidden = 3.0, 4.0
 
 
-def test_the_right_kind_passes_and_another_is_told_what_to_pass():
+def test_the_right_kind_passes_and_another_is_told_what_to_pass(says):
     assert check_kind(3.0, "n", float, "such as 3.0") == 3.0
-    for value, message in [
-        ("three", "n must be a float, such as 3.0; got 'three'."),
-        (None, "n must be a float, such as 3.0; got None."),
-        (int, "n must be a float, such as 3.0; got the class int."),
-        (Box(), "n must be a float, such as 3.0; got Box. Pass its .number."),
-    ]:
-        with pytest.raises(TypeError) as caught:
+    for value in ("three", None, int, Box()):
+        with says(TypeError):
             check_kind(value, "n", float, "such as 3.0")
-        assert str(caught.value) == message
 
 
-@pytest.mark.parametrize(
-    ("value", "got"),
-    [
-        (torch.nn.Linear(2, 2), "Linear"),
-        (wm.BlackBox, "the class BlackBox"),
-        ("http://127.0.0.1:8000", "'http://127.0.0.1:8000'"),
-        (None, "None"),
-    ],
-)
-def test_a_model_or_an_address_is_no_query(value, got):
-    with pytest.raises(TypeError) as caught:
-        check_query(value, "query")
-    assert str(caught.value) == (
-        f"query must be a function from images to labels; got {got}. "
-        "Wrap a model as wm.BlackBox(model), an address as wm.RemoteModel(url)."
-    )
+def test_a_model_or_an_address_is_no_query(says):
+    for value in (torch.nn.Linear(2, 2), wm.BlackBox, "http://127.0.0.1:8000", None):
+        with says(TypeError):
+            check_query(value, "query")
 
 
 def test_what_answers_is_a_query():
@@ -402,7 +321,7 @@ def test_an_error_quotes_what_is_short_and_never_a_key():
     assert shown(torch.nn.Sequential(torch.nn.Linear(1, 1))) == "Sequential"
 
 
-#  Whatever comes: taken, or one sentence ---------------------------------------------------------------------------
+# ---------------------------------------------------------------- Whatever comes
 
 anything = st.recursive(
     st.none()

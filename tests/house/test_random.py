@@ -90,7 +90,7 @@ def test_seeded_blocks_nest():
 
 
 def test_seeded_leaves_a_gpu_alone(monkeypatch):
-    """`torch.manual_seed` would seed every CUDA device as well, and nothing would put those back."""
+    """`torch.manual_seed` would seed every CUDA device, too, and nothing would put those back."""
     asked: list[int] = []
     monkeypatch.setattr(torch.cuda, "manual_seed_all", asked.append)
     monkeypatch.setattr(torch.cuda, "manual_seed", asked.append)
