@@ -19,7 +19,7 @@ from wmlearn.data import load_data
 from wmlearn.evidence import TriggerSet, stats, verify
 from wmlearn.service import BlackBox
 from wmlearn.theft import FineTune, PerturbWeights, Prune, StealByQueries
-from wmlearn.theft.modify import Modification
+from wmlearn.theft.modify import OnWeights
 from wmlearn.training import Schedule, fit
 from wmlearn.training.models import SmallCNN, small_cnn
 from wmlearn.triggers import Unrelated
@@ -136,7 +136,7 @@ def _suspects(key: bytes | None, seed: int) -> tuple[TriggerSet, dict[str, nn.Mo
     }
 
 
-def _strongest(thefts: Iterable[Modification], owner: nn.Module, triggers: TriggerSet) -> nn.Module:
+def _strongest(thefts: Iterable[OnWeights], owner: nn.Module, triggers: TriggerSet) -> nn.Module:
     """Return what the first theft leaves that is still found."""
     for theft in thefts:
         copy = theft(owner, load_data("mnist").loot).model
