@@ -75,9 +75,9 @@ def annotations(node: ast.AST, classes: dict[str, ast.ClassDef]) -> dict[str, st
                 found |= annotations(part, classes)
             elif part.returns:
                 found[part.name] = ast.unparse(part.returns)
-    for part in ast.walk(node):  # set in a method; of which type, mypy knows
-        if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store):
-            found.setdefault(part.attr, "")
+    for part in ast.walk(node):  # set without an annotation: of which type, mypy knows
+        if isinstance(part, (ast.Attribute, ast.Name)) and isinstance(part.ctx, ast.Store):
+            found.setdefault(part.attr if isinstance(part, ast.Attribute) else part.id, "")
     return found
 
 
