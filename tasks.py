@@ -32,10 +32,8 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # (docs/results/threads.csv).
 # No progress bars: they would be part of a lesson's output.
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
-
-
-# Neighbours share what a module has trained; whoever has finished takes over from the others.
-SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
+# By file (tests/conftest.py). Four at most: each holds torch, the data and perhaps a browser.
+SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4"]
 
 
 # ---------------------------------------------------------------- running and installing

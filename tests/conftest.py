@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import _sentences
 import pytest
@@ -43,6 +44,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: starts JupyterLab and drives it in Chromium")
     if config.getoption("write_sentences") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--write-sentences writes one file from one process: add -n 0")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file together, side by side with those of other files.
+
+    They share what the file has trained, and a page in the browser. Lessons go one by one.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if "again_offline" in nodeid else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
