@@ -1,15 +1,15 @@
 """Measure what resists a thief who copies through the prediction API: plain marks, composites,
 margin, DAWN.
 
-MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of his images,
-his key, and the thief's dice. An owner learns from the first 20,000 training images, five times;
-his is a small network of width 12, or 24 where it is called wide. The thief asks his service, and
-trains a network of the same kind:
+MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of their images,
+their key, and the thief's dice. An owner learns from the first 20,000 training images, five times;
+theirs is a small network of width 12, or 24 where it is called wide. The thief asks that service,
+and trains a network of the same kind:
 
-- `loot`: he asks about the 5,000 digits he holds and learns the class that is answered, twenty
+- `loot`: about the 5,000 digits they hold; they learn the class that is answered, twenty
   times, or as often and as wide a network as `strength` says;
-- `unrelated`: he asks about 10,000 photographs of CIFAR-10, in grey, and learns ten times;
-- `unrelated soft`: the same, and he learns the score of every class.
+- `unrelated`: about 10,000 photographs of CIFAR-10, in grey, learning ten times;
+- `unrelated soft`: the same, learning the score of every class.
 
 One row for each network that is asked. `matched` counts questions, of `questions`; luck gives a
 tenth (a ninth with DAWN). `images` is the share of trigger images that get their secret answer.
@@ -56,7 +56,7 @@ TRAIN, LOOT, ASKED = (
     20_000,
     5_000,
     10_000,
-)  # what the owner learns; digits the thief holds; photographs he asks about
+)  # what the owner learns; digits the thief holds; photographs they ask about
 SCHEDULE = wm.Schedule(epochs=5)
 WIDTH, WIDE = 12, 24
 EPOCHS = {"loot": 20, "unrelated": 10}  # of the thief
@@ -273,7 +273,7 @@ def dawn(theft: str, strength: str, seed: int) -> Row:
     service = wm.watermarks.Dawn(
         wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed)
     )
-    replies = service(data().loot.images)  # what he will be told
+    replies = service(data().loot.images)  # what they will be told
     if theft == "customers":
         right = (replies == data().loot.labels).mean()
         shown = wm.BlackBox(twin(seed))(data().loot.images)

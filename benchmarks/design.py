@@ -3,7 +3,7 @@ trigger.
 
 Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures,
 which are drawn from 500 made beforehand; the other kinds come with the package. Three seeds of the
-owner's network and of everybody's training, on the mini MNIST that ships. Red's own mark, which he
+owner's network and of everybody's training, on the mini MNIST that ships. Red's own mark, which it
 writes over the owner's, is of the owner's kind and made from red's own images. Every row is written
 when it is known, and rows that are there are not measured again::
 

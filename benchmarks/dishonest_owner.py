@@ -1,9 +1,9 @@
 """What does a lying owner gain against innocent models, without the seal and with it?
 
-The accuser owns ten networks of the task and has never seen the ten that he accuses; none of the
-twenty is marked. He may choose images, keys and seals, and lie about what he kept. Each trick is
-tried where it works, and under our rules: labels from one seal over all images, every question
-counted, and `p_judge`, the p-value times the 2**48 seals that he might have tried. The tricks:
+The accuser owns ten networks of the task and has never seen the ten they accuse; none of the
+twenty is marked. They may choose images, keys and seals, and lie about what they kept. Each trick
+is tried where it works, and under our rules: labels from one seal over all images, every question
+counted, and `p_judge`, the p-value times the 2**48 seals that they might have tried. The tricks:
 
 grinding
     Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal
@@ -11,18 +11,18 @@ grinding
     that take 50 ms each. (The labels of these many tries come from numpy, as from a hash that costs
     nothing; `real seals` takes the real path.)
 pixel tweaks
-    Each label is a hash of its own image. Change one pixel by 1/255 until the label is what his own
-    networks say anyway: some ten hashes a question.
+    Each label is a hash of its own image. Change one pixel by 1/255 until the label is what their
+    own networks say anyway: some ten hashes a question.
 crafted images
-    Labels drawn from the key alone, before the images. Bend the images until his own networks say
+    Labels drawn from the key alone, before the images. Bend the images until their own networks say
     them: other networks follow.
 dropping what did not take
-    The embedding failed, and he keeps the questions that his own model answers as drawn, as if only
-    those had taken: innocent models answer alike.
+    The embedding failed, and they keep the questions that their own model answers as drawn, as if
+    only those had taken: innocent models answer alike.
 showing what matched
     Ask everything, show the judge what matched.
 none
-    An honest owner and his own copy: what the judge's factor costs him.
+    An honest owner and their own copy: what the judge's factor costs them.
 
 A row holds, over all innocents and repetitions, the questions counted and matched, the median and
 the smallest p, and how many were accused at alpha = .001 by p, and by p_judge. Innocents answer
@@ -60,7 +60,7 @@ IMAGES = {
     "unrelated": 100,
     "noise": 100,
 }  # one image a question: the easiest for a liar
-OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that he never saw
+OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that they never saw
 ALPHA, P0 = 1e-3, 0.1
 TRIES = (1, 1_000, 10_000, 100_000)  # seals ground
 REPEATS = 5

@@ -1,18 +1,18 @@
 """How many questions does it take to find a copy, and what is left of the evidence when the thief
 trains on?
 
-An honest owner and his own marked model: as it was taken, and after a thief has fine-tuned it on
-images of his own, at five learning rates. `k` of `n` secret questions match; `needed` is after how
-many of them, in sealed order, the gambler's wealth reaches 1 / alpha, alpha = .001 (empty: never,
-so the copy was not found); `needed_any_order` is the median over 1,000 random orders of the same
-questions and `found_any_order` the share of orders in which it is found: the sealed order is only
-one of them. `chance` is the exact power against a service that matches each question with
+An honest owner and their own marked model: as it was taken, and after a thief has fine-tuned it on
+images of their own, at five learning rates. `k` of `n` secret questions match; `needed` is after
+how many of them, in sealed order, the gambler's wealth reaches 1 / alpha, alpha = .001 (empty:
+never, so the copy was not found); `needed_any_order` is the median over 1,000 random orders of the
+same questions and `found_any_order` the share of orders in which it is found: the sealed order is
+only one of them. `chance` is the exact power against a service that matches each question with
 probability k / n, by dynamic programming. `innocent_k` is how many the unmarked twin, or the clean
 model that ships, matches.
 
 Owners: the models that ship (full data sets, the classroom key), and on the mini MNIST five owners
 for each kind of trigger, each with other first weights, other images and another key, and each with
-a thief of his own. The claim is about these models: what survives depends on the learning rate.
+a thief of its own. The claim is about these models: what survives depends on the learning rate.
 Every row is written when it is known; run it again, and what is missing is added::
 
     OMP_NUM_THREADS=1 python benchmarks/power.py
@@ -135,7 +135,7 @@ def twin(data: str, seed: int) -> nn.Module:
 
 
 def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
-    """Let a thief train on, ask him the questions, and weigh the answers."""
+    """Let a thief train on, ask them the questions, and weigh the answers."""
     model, innocent, triggers = owned(data, trigger, owner)
     task = wm.load_data(data)
     if lr:

@@ -1,15 +1,14 @@
-"""Measure every thief against every kind of trigger: what is left of the evidence, and what it cost
-him.
+"""Measure every thief against every kind of trigger: the evidence left, and what the theft cost.
 
 MNIST, the full size: three kinds of trigger with keyed and with fixed labels, five owners each (a
-seed draws an owner's first weights, the order of his images, his key, and the thief's dice).
+seed draws an owner's first weights, the order of their images, their key, and the thief's dice).
 CIFAR-10: the models that ship, once, and only the thefts that train nothing; there the task is
 measured on the first 2,000 test images.
 
 One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where
 labels are keyed, and nobody knows how many where they are fixed (`p` is empty there). `p` is the
 anytime p-value, `decision` what `wm.verify` says at the sealed alpha, .001. `images` are those the
-thief needs of his own, `queries` those he had to ask of the owner's service; `seconds` are his, by
+thief needs, `queries` those asked of the owner's service; `seconds` are the thief's, by
 the clock: those in the file come from a machine that was busy with other work, up to three times as
 slow as it would be alone. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
 takes photographs of CIFAR-10, or the digits of MNIST.

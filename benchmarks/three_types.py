@@ -10,7 +10,7 @@ no new ones: each is a question of its own). `commonest` is the class said most 
 images, and `share` how often.
 
 The thief holds the first 2,000 images of the loot and trains on each five times; all 10,000 would
-take two hours more. How many he holds stands in the column `loot`: with more of them he goes
+take two hours more. How many they hold stands in the column `loot`: with more, they go
 further at the same rate.
 
 Every row is written when it is known; run it again, and what is missing is added. The rows of a

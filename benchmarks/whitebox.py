@@ -7,11 +7,11 @@ models that ship, read with five keys for networks of their shape (`strength` is
 `right` counts the bits that are as sealed, of `bits`; luck gives half of them. `p` is the exact
 binomial p-value of one reading.
 
-A thief who holds the file trains on the loot, five times, or writes a message of his own into the
-same layer, eight times; `strength` is his learning rate. One who may only ask teaches a fresh
+A thief who holds the file trains on the loot, five times, or writes a message of their own into the
+same layer, eight times; `strength` is their learning rate. One who may only ask teaches a fresh
 network. `shuffled` puts the channels that the layer receives in another order, which changes no
-answer; `sorted` is the owner who puts them back, each to the filter of his own that is most like
-it. The p-value of that one is multiplied by the number of all orders.
+answer; `sorted` is the owner who puts them back, each to the filter of the owner's that is most
+like it. The p-value of that one is multiplied by the number of all orders.
 
 Every row is written when it is known; run it again, and what is missing is added. Seven minutes on
 one core::

@@ -211,6 +211,7 @@ class RejectUnusual(ByAsking):
         limit = np.quantile(usual, 1 - self.share, method="higher")
 
         def answer(images: Images) -> Labels:
+            """Return the service's labels, random ones for images that look unusual."""
             images = check_images(images, shape=loot.shape)
             answers = labels_of(query, images)
             if self.share > 0:
