@@ -24,6 +24,7 @@ import wmlearn as wm
 
 # Caps for one lesson on two cores, where an epoch takes no longer than `EPOCH`.
 SECONDS, MEGABYTES = 45, 700
+DIFFER = "Cell outputs differ"  # nbval's heading: a traceback's own lines can hold any other word
 EPOCH = 0.4  # seconds: the small network, on the 6,000 digits that ship, on one thread
 COURSE = tool.read_course(ROOT)
 LESSONS = [lesson for lesson in COURSE.lessons if COURSE.path(lesson).exists()]
@@ -100,7 +101,7 @@ def test_a_changed_number_in_a_lesson_is_noticed(tmp_path):
     changed = with_a_changed_number(read(LESSONS[0]))
     outcome = run_strict(changed, tmp_path)
     assert outcome.failed == (outcome.cells - 1,), outcome.output
-    assert "mismatch" in outcome.output
+    assert DIFFER in outcome.output
 
 
 # ----------------------------------------------------------------------------- the machinery itself
@@ -203,7 +204,7 @@ def test_a_lesson_and_its_right_solution_pass_and_a_wrong_one_fails(machinery):
 
 def test_what_may_differ_is_not_compared_and_a_number_is(machinery):
     assert [cell for cell in machinery.failed if 6 <= cell < 9] == [7, 8], machinery.output
-    assert machinery.output.count("mismatch") == 2
+    assert machinery.output.count(DIFFER) == 2
 
 
 def test_the_first_number_is_changed_and_what_follows_is_left_out():
