@@ -1,22 +1,30 @@
 from . import stats
 from .answers import Answers, ask
+from .beacon import Beacon
+from .calibration import Calibration, calibrate
 from .commitment import CLASSROOM_KEY
 from .judging import challenge, judge
 from .opening import Opening, open_questions, read_opening
+from .rules import Declared
 from .storage import log_use, open_evidence, read_log, save_evidence
-from .trigger_set import Triggers, TriggerSet
+from .trigger_set import Sealed, Triggers, TriggerSet
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
 
 __all__ = [
     "Answers",
+    "Beacon",
     "CLASSROOM_KEY",
+    "Calibration",
+    "Declared",
     "Opening",
+    "Sealed",
     "TriggerSet",
     "Triggers",
     "Verdict",
     "Verdicts",
     "ask",
+    "calibrate",
     "challenge",
     "judge",
     "log_use",

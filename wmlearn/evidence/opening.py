@@ -19,6 +19,7 @@ from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence._files import readable
+from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
@@ -42,7 +43,11 @@ class Opening:
     secrets, paths : what each answer was drawn by, and what leads from each question to the root
     pixels : their images, uint8, shape (m, c, h, w); `question` says for each image its place in
         `indices`
-    public_key : whether the public classroom key was used
+    public_key : whether the public classroom key was used, as the owner says
+    outcome : that of the public draw which the header names, as the owner says
+    nonce, case : the judge's, for whom it was opened
+    clean : the clean images that were sealed along, uint8, and their classes
+    signature : the owner's, where the header names a public key (`wm.evidence.court`)
     """
 
     header: commitment.Header
@@ -53,6 +58,11 @@ class Opening:
     pixels: Pixels
     question: Labels
     public_key: bool
+    outcome: str = ""
+    nonce: bytes = b""
+    case: str = ""
+    clean: CleanImages | None = None
+    signature: str = ""
 
     @property
     def seal(self) -> str:
@@ -74,7 +84,8 @@ class Opening:
             question.
         """
         check_order(self.question, len(self.pixels), len(self.indices))
-        seed, count = commitment.label_seed(self.seal), self.header["questions"]
+        seed = commitment.label_seed(self.seal, self.outcome)
+        count = self.header["questions"]
         drawn = []
         for place, (index, name) in enumerate(zip(self.indices, self.names)):
             secret = self.secrets[place]
@@ -110,9 +121,15 @@ class Opening:
             "secrets": self.secrets,
             "paths": self.paths,
             "classroom": self.public_key,
+            "outcome": self.outcome,
+            "nonce": self.nonce,
+            "case": self.case,
+            "signature": self.signature,
         }
         text = json.dumps(record, sort_keys=True, default=bytes.hex)
-        save_file({"pixels": self.pixels, "question": self.question}, path, {"wmlearn": text})
+        arrays = clean_arrays(self.clean)
+        arrays |= {"pixels": self.pixels, "question": self.question}
+        save_file(arrays, path, {"wmlearn": text})
         return Path(path)
 
     def __repr__(self) -> str:
@@ -122,13 +139,16 @@ class Opening:
         return f"Opening({size}: {shown}{more}; seal {self.seal[:8]}…)"
 
 
-def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
+def open_questions(
+    triggers: TriggerSet, named: Sequence[int], *, nonce: bytes = b"", case: str = ""
+) -> Opening:
     """Open the questions that a judge has named, with what it takes to check them, without the key.
 
     Parameters
     ----------
     triggers : the sealed set, with keyed labels
     named : which questions, counted from 0 in sealed order; all different
+    nonce, case : what the judge named them by, and the case it is opened for
 
     Raises
     ------
@@ -166,6 +186,10 @@ def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
         pixels=triggers.pixels[images],
         question=question,
         public_key=triggers.public_key,
+        outcome=triggers.outcome,
+        nonce=nonce,
+        case=case,
+        clean=triggers.clean,
     )
 
 
@@ -229,4 +253,22 @@ def read_opening(path: str | Path) -> Opening:
             raise ValueError("not one name, secret and path for each question")
         pixels = check_pixels(file.get_tensor("pixels"))
         question = file.get_tensor("question")
-    return Opening(header, indices, names, secrets, paths, pixels, question, public_key)
+        clean = clean_of({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        outcome, case = str(record.get("outcome", "")), str(record.get("case", ""))
+        nonce = bytes.fromhex(record.get("nonce", ""))
+        signature = str(record.get("signature", ""))
+    return Opening(
+        header,
+        indices,
+        names,
+        secrets,
+        paths,
+        pixels,
+        question,
+        public_key,
+        outcome,
+        nonce,
+        case,
+        clean,
+        signature,
+    )

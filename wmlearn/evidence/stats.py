@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from wmlearn._checks import as_array, check_count, check_fraction, check_number, shown
-from wmlearn.evidence.rules import SMALLEST_ALPHA
+from wmlearn.evidence.rules import SEALS_TRIED, SMALLEST_ALPHA
 
 # By hand, and no library: whoever doubts a verdict must be able to read how it came about.
 # statsmodels (Holm) and confseq (the wealth) would be two dependencies for a few lines each, and
@@ -49,8 +49,7 @@ __all__ = [
     "wealth_path",
 ]
 
-# more seals than an owner will try: at 50 ms each, 450,000 years on one core
-JUDGE_FACTOR = 2.0**48
+JUDGE_FACTOR = SEALS_TRIED
 SMALLEST_P = SMALLEST_ALPHA  # nothing smaller is printed
 
 
@@ -159,10 +158,10 @@ def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
     return _plain(special.bdtrc(k - 1, n.astype(int), p0))
 
 
-def judge_p(p: float) -> float:
+def judge_p(p: float, seals: float = JUDGE_FACTOR) -> float:
     """Return p for a judge who does not trust the owner: times the seals they could have tried."""
     p = check_number(p, "p", above=0, at_most=1)
-    return min(1.0, p * JUDGE_FACTOR)
+    return min(1.0, p * seals)
 
 
 def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Numbers, Numbers]:

@@ -15,9 +15,10 @@ from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence._files import readable
+from wmlearn.evidence.calibration import clean_arrays, clean_of
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.rules import Rules
-from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
+from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 
 IMAGES = "images.safetensors"
 RECORD = "evidence.json"
@@ -28,6 +29,7 @@ LOCK = "asking.lock"
 Deed = Literal["asked", "opened"]
 
 _TYPED, _STORED = "target='random'", "target='lot'"  # in a recipe, and the word that files keep
+_SAID = "said to be "  # of what a folder tells and no seal covers
 _PARTS = {
     "header": dict,
     "rules": dict,
@@ -42,12 +44,12 @@ _PARTS = {
 # ---------------------------------------------------------------- a folder of evidence
 
 
-def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
+def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     """Save a trigger set: its images, its sealed record, and its key.
 
     Parameters
     ----------
-    triggers : the sealed set
+    triggers : the sealed set, its labels drawn or still to be drawn
     folder : made if it is not there; three files are written into it. `key.hex` is readable by its
         owner alone: keep it secret. Without it the set proves nothing, and whoever has it can
         answer every question.
@@ -73,13 +75,15 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
     record = {
         "header": dict(triggers.header),
         "seal": triggers.seal,
-        "recipe": triggers.recipe.replace(_TYPED, _STORED),
+        "recipe": triggers.recipe.removeprefix(_SAID).replace(_TYPED, _STORED),
         "names": triggers.names,
         # The seal says whether anything was changed, these digests say what.
         "images": commitment.image_digests(triggers.pixels),
         "questions": list(map(bytes.hex, triggers.leaves)),
         "rules": rule_digests(triggers.header),
     }
+    if isinstance(triggers, TriggerSet) and triggers.outcome:
+        record["outcome"] = triggers.outcome
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
         if (folder / name).exists() and (folder / name).read_text() != content:
@@ -87,7 +91,9 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
                 f"{folder} holds the evidence of another trigger set. Choose another folder."
             )
     _write_secret(folder / KEY, triggers.key.hex() + "\n")  # first: the rest is worth nothing alone
-    save_file({"pixels": triggers.pixels, "question": triggers.question}, folder / IMAGES)
+    arrays = clean_arrays(triggers.clean)
+    arrays |= {"pixels": triggers.pixels, "question": triggers.question}
+    save_file(arrays, folder / IMAGES)
     (folder / RECORD).write_text(text)
     return folder
 
@@ -103,11 +109,16 @@ def _for_its_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def open_evidence(folder: str | Path) -> TriggerSet:
+def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
     """Open a saved trigger set, if its seal fits: images, names, questions, rules, alpha and key.
 
     Compare the `seal` of the result with the one that was published: this checks only that the
     folder is one piece.
+
+    Parameters
+    ----------
+    folder : where `save_evidence` put it
+    outcome : that of the public draw which was sealed by name, if it was not saved along
 
     Raises
     ------
@@ -131,13 +142,22 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     with _intact(folder / RECORD):
         rules = Rules.from_header(record["header"])
     recipe = record["recipe"].replace(_STORED, _TYPED)
-    triggers = seal_triggers(pixels, question, record["names"], rules=rules, key=key, recipe=recipe)
+    triggers = seal_triggers(
+        pixels,
+        question,
+        record["names"],
+        rules=rules,
+        key=key,
+        recipe=_SAID + recipe,
+        clean=clean_of(arrays),
+    )
     if triggers.seal != record["seal"]:
         raise ValueError(
             f"{_difference(triggers, record)}: the seal in {folder} does not fit. Restore it from "
             "a copy."
         )
-    return triggers.made_by(recipe.partition("(")[0])  # the files have no other word for the kind
+    # the files have no other word for the kind
+    return triggers.made_by(recipe.partition("(")[0]).draw(outcome or record.get("outcome", ""))
 
 
 def _intact(path: Path) -> AbstractContextManager[None]:
@@ -155,6 +175,8 @@ def _record(path: Path) -> dict[str, Any]:
     if {part: type(record[part]) for part in _PARTS} != _PARTS:
         raise TypeError("a part of the record is of another type")
     commitment.canonical(record["header"])  # refuses what has no digest
+    if not record["recipe"].isprintable():
+        raise ValueError("the recipe is no line of text")
     return record
 
 
@@ -183,10 +205,10 @@ def _refuse_changed_rules(record: dict[str, Any], path: Path) -> None:
         raise ValueError(f"{what} in {path} was changed after sealing. Restore it from a copy.")
 
 
-def _difference(triggers: TriggerSet, record: dict[str, Any]) -> str:
+def _difference(triggers: Sealed, record: dict[str, Any]) -> str:
     """Say in what a set differs from its saved record, whose rules and images are in order."""
     changed = _changed(map(bytes.hex, triggers.leaves), record["questions"])
-    if changed and len(changed) < triggers.n:
+    if changed and len(changed) < len(triggers.names):
         return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
     rules = ", ".join(_differing(record["header"], triggers.header))
     return f"{rules} differs, so that the key is another one, or all of it was sealed anew"

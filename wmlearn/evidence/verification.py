@@ -17,6 +17,7 @@ from wmlearn._checks import check_count, check_kind, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
 from wmlearn.evidence.answers import ask, ask_null, check_nulls
+from wmlearn.evidence.calibration import Calibration, CleanImages, calibrate
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -28,13 +29,16 @@ def verify(
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
+    population: str = "",
     family: int = 1,
+    clean: CleanImages | None = None,
 ) -> Verdict:
     """Ask a service the sealed questions and decide whether it carries the watermark.
 
+    This is the owner's own test: it believes that theirs was the only seal. Others ask a `judge`.
     Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss.
-    The gambler's wealth decides, so that the promise holds whenever one stops. Fixed labels (the
-    paper): only null models, or a target drawn by lot, give a p-value.
+    The gambler's wealth decides, so the promise holds whenever one stops. Fixed labels (the paper):
+    found only where the target was drawn at random and null models of a declared population speak.
 
     Parameters
     ----------
@@ -43,8 +47,12 @@ def verify(
     triggers : the sealed trigger set
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
+    population : what the null models are, in words; an innocent suspect must be one of these
     family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is
         shared among them, for asking the same service a second time is a second test
+    clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
+        the service must do the task, and may number its classes as it likes. Left out, those that
+        were sealed are taken, if there are any
 
     Returns
     -------
@@ -84,8 +92,29 @@ def verify(
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     chosen = triggers.first(questions)
     null_answers = [ask_null(null, chosen) for null in nulls]
+    calibration = _calibration(query, triggers, clean)
+    if calibration is not None:
+        query = calibration.of(query)
     answers = ask(query, chosen)  # last: what it answers was paid for, and no error must lose it
-    return reach_verdict(answers, triggers.terms, family=family, nulls=null_answers)
+    return reach_verdict(
+        answers,
+        triggers.terms,
+        family=family,
+        nulls=null_answers,
+        population=population,
+        calibration=calibration,
+    )
+
+
+def _calibration(
+    query: Query, triggers: TriggerSet, clean: CleanImages | None
+) -> Calibration | None:
+    """Ask the clean images that are given, or else those that were sealed."""
+    clean = triggers.clean if clean is None else clean
+    if clean is None:
+        return None
+    rules = triggers.rules
+    return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
 
 
 def verify_all(
@@ -94,6 +123,8 @@ def verify_all(
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
+    population: str = "",
+    clean: CleanImages | None = None,
 ) -> Verdicts:
     """Ask several services the same sealed questions; alpha bounds the chance of accusing any
     innocent one of them.
@@ -106,7 +137,7 @@ def verify_all(
     Parameters
     ----------
     suspects : the services by name, each as for `verify`
-    triggers, questions, nulls : as for `verify`
+    triggers, questions, nulls, population, clean : as for `verify`
 
     Returns
     -------
@@ -135,7 +166,12 @@ def verify_all(
     apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
         apart[str(name)] = verify(
-            _or_silence(suspect, name), triggers, questions=questions, nulls=nulls
+            _or_silence(suspect, name),
+            triggers,
+            questions=questions,
+            nulls=nulls,
+            population=population,
+            clean=clean,
         )
     p_values = np.nan_to_num([verdict.p for verdict in apart.values()], nan=1.0)
     families = stats.holm_families(p_values.tolist(), triggers.alpha)

@@ -26,7 +26,7 @@ from wmlearn._types import Labels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers
-from wmlearn.evidence.rules import SMALLEST_ALPHA, Terms
+from wmlearn.evidence.rules import Terms, check_alpha
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.training.history import Fitted
@@ -114,7 +114,7 @@ def seal_message(
         some accuracy
     layer : the name of a convolution (`model.named_modules()` lists them); the last one when left
         out
-    alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1; sealed
+    alpha : the largest chance of accusing an innocent model, above 1e-15 and at most 0.05; sealed
     key : 32 secret bytes; a fresh key when left out
 
     Returns
@@ -132,7 +132,7 @@ def seal_message(
     >>> wm.watermarks.seal_message(wm.small_cnn(wm.load_data("mnist")), key=wm.CLASSROOM_KEY)
     Message(64 bits for layers.3, alpha=0.001, seal 0f9d32c4…, classroom key)
     """
-    check_number(alpha, "alpha", above=SMALLEST_ALPHA, below=1)
+    check_alpha(alpha)
     key = commitment.new_key() if key is None else commitment.check_key(key)
     layer, kernels = _convolution(model, layer)
     kernel = tuple(kernels.shape[1:])
