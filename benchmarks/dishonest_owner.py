@@ -147,7 +147,7 @@ def resealed(triggers: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet
     """Seal other images in the place of a set's own: every label is drawn anew."""
     return seal_triggers(
         pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study"
-    )
+    ).draw()
 
 
 # ---------------------------------------------------------------- the tricks

@@ -60,8 +60,6 @@ def judge(
     named: Sequence[int],
     alpha: float = 1e-3,
     family: int = 1,
-    owner: str | None = None,
-    nonce: bytes | None = None,
     beacon: Beacon | None = None,
     clean: CleanImages | None = None,
 ) -> Verdict:
@@ -76,13 +74,12 @@ def judge(
     Parameters
     ----------
     query : the service: images in, labels out, as for `verify`
-    opened : what the owner opened
+    opened : what the owner opened; `opened.brought_by(owner, nonce=...)` says first whether it is
+        theirs, and was opened for this judge
     seal : the seal as it was published, before the service appeared
     named : the questions the judge named (`challenge`), in any order
     alpha : the judge's own bound on the chance of accusing an innocent service, between 0 and 1
     family : how many tests share alpha: services, seals and repetitions
-    owner : who brings the case; the seal must name them if it names anybody
-    nonce : what the questions were named by; what is opened must hold it
     beacon : the outcome of the public draw that the seal names, and how many seals were published
         before it; without it the factor is 2**48
     clean : the judge's own clean images of the task, asked first (see `calibrate`); left out, those
@@ -95,8 +92,8 @@ def judge(
     Raises
     ------
     ValueError
-        If the seal is another one, names another owner or another draw, or a question was not
-        sealed as it is shown.
+        If the seal is another one, or names another draw, or a question was not sealed as it is
+        shown.
 
     Source
     ------
@@ -126,7 +123,6 @@ def judge(
             f"{opened.seal[:8]}…. Questions sealed later, or elsewhere, prove nothing here."
         )
     rules = _sealed_rules(opened.header)
-    _refuse_anothers(opened, rules.declared, owner, nonce)
     named = sorted(check_named(named, opened.header["questions"]))
     public_key = opened.public_key or _under_classroom_key(opened)
     terms = rules.terms(planned=len(named), public_key=public_key)
@@ -160,22 +156,6 @@ def _under_classroom_key(opened: Opening) -> bool:
     digests = commitment.image_digests(opened.pixels[sealed_order])
     known = commitment.question_secrets(commitment.CLASSROOM_KEY, digests, len(order))
     return [opened.secrets[place] for place in order] == known
-
-
-def _refuse_anothers(
-    opened: Opening, declared: Declared, owner: str | None, nonce: bytes | None
-) -> None:
-    """Refuse what was sealed by, or opened for, somebody else."""
-    if declared.owner and owner is not None and owner != declared.owner:
-        raise ValueError(
-            f"the seal must name whoever brings it, {shown(owner)}; it names "
-            f"{shown(declared.owner)}. What one owner has sealed proves nothing for another."
-        )
-    if nonce is not None and nonce != opened.nonce:
-        raise ValueError(
-            "opened must hold the nonce of this judge; it holds another, or none. Ask the owner to "
-            "open the questions for this case (open_questions(..., nonce=))."
-        )
 
 
 def _seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:

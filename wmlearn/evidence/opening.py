@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_count, check_kind, check_pixels
+from wmlearn._checks import as_array, check_count, check_kind, check_pixels, shown
 from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
@@ -23,6 +23,7 @@ from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
+_EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only where they are given
 NOT_OPENED = -2  # the answer of a question that was named and not opened: nothing matches it
 
 
@@ -74,6 +75,30 @@ class Opening:
         """The classes that an answer could have been drawn from."""
         return tuple(range(len(self.header["classes"])))
 
+    def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
+        """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
+
+        What one owner opened to one judge then convicts nobody for another. Where the header names
+        a public key, `wm.evidence.court` checks that the owner signed it, too.
+
+        Raises
+        ------
+        ValueError
+            If the seal names somebody else, or it was opened for another nonce.
+        """
+        named = self.header.get("owner", "")
+        if named and named != owner:
+            raise ValueError(
+                f"the seal must name whoever brings it, {shown(owner)}; it names {shown(named)}. "
+                "What one owner has sealed proves nothing for another."
+            )
+        if nonce != self.nonce:
+            raise ValueError(
+                "opened must hold the nonce of this judge; it holds another, or none. Ask the "
+                "owner to open the questions for this case (open_questions(..., nonce=))."
+            )
+        return self
+
     def answers(self) -> Labels:
         """Draw the secret answer of each question, if it was sealed so; int64, shape (m,).
 
@@ -121,11 +146,9 @@ class Opening:
             "secrets": self.secrets,
             "paths": self.paths,
             "classroom": self.public_key,
-            "outcome": self.outcome,
-            "nonce": self.nonce,
-            "case": self.case,
-            "signature": self.signature,
         }
+        extras = {name: getattr(self, name) for name in _EXTRAS}
+        record |= {name: value for name, value in extras.items() if value}
         text = json.dumps(record, sort_keys=True, default=bytes.hex)
         arrays = clean_arrays(self.clean)
         arrays |= {"pixels": self.pixels, "question": self.question}

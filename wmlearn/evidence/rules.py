@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -179,7 +180,8 @@ class Rules(Checked):
         With fixed labels nobody can say; with a public draw the judge counts few seals.
         """
         seals = 1.0 if self.declared.beacon else SEALS_TRIED
-        return self.fixed or seals / len(self.allowed) ** questions <= 1e-3
+        log_p = math.log(seals) - questions * math.log(len(self.allowed))
+        return self.fixed or log_p <= math.log(1e-3)
 
     def terms(self, *, planned: int, public_key: bool) -> Terms:
         """Return what a verdict needs to know, for so many sealed questions."""

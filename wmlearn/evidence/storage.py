@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
@@ -29,7 +30,6 @@ LOCK = "asking.lock"
 Deed = Literal["asked", "opened"]
 
 _TYPED, _STORED = "target='random'", "target='lot'"  # in a recipe, and the word that files keep
-_SAID = "said to be "  # of what a folder tells and no seal covers
 _PARTS = {
     "header": dict,
     "rules": dict,
@@ -75,7 +75,7 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     record = {
         "header": dict(triggers.header),
         "seal": triggers.seal,
-        "recipe": triggers.recipe.removeprefix(_SAID).replace(_TYPED, _STORED),
+        "recipe": triggers.recipe.replace(_TYPED, _STORED),
         "names": triggers.names,
         # The seal says whether anything was changed, these digests say what.
         "images": commitment.image_digests(triggers.pixels),
@@ -142,22 +142,15 @@ def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
     with _intact(folder / RECORD):
         rules = Rules.from_header(record["header"])
     recipe = record["recipe"].replace(_STORED, _TYPED)
-    triggers = seal_triggers(
-        pixels,
-        question,
-        record["names"],
-        rules=rules,
-        key=key,
-        recipe=_SAID + recipe,
-        clean=clean_of(arrays),
-    )
+    triggers = seal_triggers(pixels, question, record["names"], rules=rules, key=key, recipe=recipe)
     if triggers.seal != record["seal"]:
         raise ValueError(
             f"{_difference(triggers, record)}: the seal in {folder} does not fit. Restore it from "
             "a copy."
         )
     # the files have no other word for the kind
-    return triggers.made_by(recipe.partition("(")[0]).draw(outcome or record.get("outcome", ""))
+    sealed = triggers.with_clean(clean_of(arrays)).made_by(recipe.partition("(")[0])
+    return replace(sealed, read=True).draw(outcome or record.get("outcome", ""))
 
 
 def _intact(path: Path) -> AbstractContextManager[None]:

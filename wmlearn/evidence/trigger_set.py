@@ -117,6 +117,7 @@ class Sealed(commitment.HoldsSecret):
     recipe, kind : what made it, for people to read; not part of the seal
     key : the secret; no repr, table, error or pickle shows it
     clean : the clean calibration images that were sealed along; None where there are none
+    read : whether it was read from a folder; what its recipe says is then hearsay
     """
 
     pixels: Pixels
@@ -130,6 +131,7 @@ class Sealed(commitment.HoldsSecret):
     key: commitment.Secret
     clean: CleanImages | None = None
     kind: str = "triggers"
+    read: bool = False
 
     @property
     def seal(self) -> str:
@@ -140,6 +142,22 @@ class Sealed(commitment.HoldsSecret):
     def public_key(self) -> bool:
         """Whether the public classroom key was used, which proves nothing outside the course."""
         return self.key.is_public
+
+    @property
+    def origin(self) -> str:
+        """What made it, as far as one can know."""
+        return f"said to be {self.recipe}" if self.read else self.recipe
+
+    def with_clean(self, clean: CleanImages | None) -> Sealed:
+        """Return the same set with its clean images, if they are those that were sealed."""
+        if clean is None:
+            return self
+        if clean_digest(clean) != self.rules.declared.clean:
+            raise ValueError(
+                "clean must be the clean images that were sealed; these are others. Restore them "
+                "from a copy."
+            )
+        return replace(self, clean=clean)
 
     def made_by(self, name: str) -> Sealed:
         """Return the same set, its kind named after its class: 'double exposure'."""
@@ -170,7 +188,7 @@ class Sealed(commitment.HoldsSecret):
     def __repr__(self) -> str:
         size = f"{plural(len(self.pixels), 'image')}, {plural(len(self.names), 'question')}"
         awaited = self.rules.declared.beacon or "nothing"
-        return f"Sealed({self.recipe}: {size}, seal {self.seal[:8]}…, labels wait for {awaited})"
+        return f"Sealed({self.origin}: {size}, seal {self.seal[:8]}…, labels wait for {awaited})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +239,7 @@ class TriggerSet(Sealed, Triggers):
             note += ", too few questions for a judge"
         size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
         return (
-            f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+            f"TriggerSet({self.origin}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
         )
 
     def _repr_html_(self) -> str:
@@ -237,7 +255,7 @@ class TriggerSet(Sealed, Triggers):
             rows["answers"] = "one target class (the paper)"
         if self.public_key:
             rows["key"] = "classroom key: proves nothing outside this course"
-        return html_table(self.recipe, rows)
+        return html_table(self.origin, rows)
 
 
 def seal_triggers(
@@ -248,7 +266,6 @@ def seal_triggers(
     rules: Rules,
     key: bytes,
     recipe: str,
-    clean: CleanImages | None = None,
 ) -> Sealed:
     """Seal images, names and rules; the answers are then drawn from the seal.
 
@@ -259,7 +276,7 @@ def seal_triggers(
     pixels : uint8, shape (n, c, h, w), all different, in the order of their questions
     question : the question of each image, int64, shape (n,), rising from 0
     names : what each question shows
-    rules, key, recipe, clean : as in `Sealed`
+    rules, key, recipe : as in `Sealed`
 
     Raises
     ------
@@ -272,8 +289,6 @@ def seal_triggers(
     question = check_order(question, len(pixels), len(names))
     digests = commitment.image_digests(pixels)
     _refuse_duplicates(digests)
-    if clean is not None:
-        rules = replace(rules, declared=replace(rules.declared, clean=clean_digest(clean)))
     secrets = commitment.question_secrets(key, digests, len(names))
     leaves = []
     for q, name in enumerate(names):
@@ -294,7 +309,6 @@ def seal_triggers(
         leaves=leaves,
         recipe=recipe,
         key=key,
-        clean=clean,
     )
 
 

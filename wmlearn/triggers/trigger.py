@@ -21,7 +21,7 @@ from wmlearn._random import StableRng, stable_rng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
-from wmlearn.evidence.calibration import CleanImages
+from wmlearn.evidence.calibration import CleanImages, clean_digest
 from wmlearn.evidence.rules import Declared, Rules, check_alpha
 from wmlearn.evidence.trigger_set import Sealed, TriggerSet, check_order, seal_triggers
 
@@ -193,26 +193,15 @@ class Trigger(Checked):
         declared : whose the images are, and which public draw the answers wait for
         clean : images of the task and their classes, such as `data.test.take(range(300))`: every
             suspect is asked these first
-
-        Examples
-        --------
-        >>> import wmlearn as wm
-        >>> declared = wm.evidence.Declared(owner="Alice Ltd", beacon="two dice")
-        >>> kind, mnist = wm.Content(words=30), wm.load_data("mnist")
-        >>> sealed = kind.seal(mnist, n=60, key=wm.CLASSROOM_KEY, declared=declared)
-        >>> sealed
-        Sealed(Content(words=30): 60 images, 30 questions, seal 0…)
-        >>> sealed.draw("4 1").answers[:5]
-        array([3, 9, 6, 3, 1])
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
+        if clean is not None:
+            declared = replace(declared, clean=clean_digest(clean))
         rules = replace(self.rules(data.classes, check_alpha(alpha)), declared=declared)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, _chooser(key, seed))
-        sealed = seal_triggers(
-            pixels, question, names, rules=rules, key=key, recipe=repr(self), clean=clean
-        )
+        sealed = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
         if not rules.convinces_a_judge(len(names)) and not sealed.public_key:
             warnings.warn(
                 f"{plural(len(names), 'question')} with {len(rules.allowed)} labels are too few "
@@ -220,7 +209,7 @@ class Trigger(Checked):
                 "0.001. Take more, or seal a public draw (wm.evidence.Declared(beacon=...)).",
                 stacklevel=2,
             )
-        return sealed.made_by(type(self).__name__)
+        return sealed.with_clean(clean).made_by(type(self).__name__)
 
     def sketch(
         self, data: Splits, *, n: int, key: bytes
