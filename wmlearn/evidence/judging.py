@@ -164,6 +164,11 @@ def _under_classroom_key(opened: Opening) -> bool:
 
 def _seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:
     """Return how many seals the owner may have tried: few only where a draw came after them."""
+    if opened.outcome and not declared.beacon:
+        raise ValueError(
+            f"opened must hold no outcome, for its seal names no public draw; it holds "
+            f"{shown(opened.outcome)}. Its labels were drawn again after the seal."
+        )
     if beacon is None:
         return stats.JUDGE_FACTOR
     if not declared.beacon:
