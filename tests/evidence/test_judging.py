@@ -88,6 +88,14 @@ def test_a_service_that_says_nothing_matches_nothing(triggers, named, opened):
             assert wm.evidence.judge(service, part, seal=triggers.seal, named=named).k == 0
 
 
+def test_labels_are_not_drawn_again_by_an_outcome_that_was_not_sealed(
+    says, triggers, named, opened
+):
+    other = dataclasses.replace(opened, outcome="4 1 6")
+    with says(ValueError):
+        wm.evidence.judge(copy_of(triggers), other, seal=triggers.seal, named=named)
+
+
 def test_the_family_shares_alpha(triggers, named):
     opened = wm.evidence.open_questions(triggers, named[:18])
     for family, decision in ((1, "found"), (1000, "cannot tell")):

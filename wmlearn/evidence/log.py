@@ -46,6 +46,7 @@ class Entry:
     version : of wmlearn
     questions : their numbers, counted from 0 in sealed order; none where clean images were asked
     images : SHA-256 of what was sent, in hexadecimal: the pixels, uint8; or the clean images
+    classes : the names the service gave its classes, where they are matched by these
     labels : the answers as they came, one for each image
     reply : SHA-256 of the answers as they came
     decision, p, p_judge, n, k : of the verdict by then, nothing rounded; None where there is no p
@@ -59,6 +60,7 @@ class Entry:
     version: str = ""
     questions: tuple[int, ...] = ()
     images: str = ""
+    classes: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
     reply: str = ""
     decision: str = ""
@@ -214,7 +216,7 @@ class Log:
         record = json.loads(line)
         if record.pop("after") != self.heads[-1] or record["what"] not in get_args(Deed):
             raise ValueError("another line was there")
-        for name in ("questions", "labels"):
+        for name in ("questions", "classes", "labels"):
             record[name] = tuple(record.get(name, ()))
         if record["what"] == "began":
             self.whoms[record["test"]] = record["whom"]

@@ -24,6 +24,7 @@ from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
 _EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only where they are given
+BITS = (0, 1)  # what a bit of a message could have been drawn as
 NOT_OPENED = -2  # the answer of a question that was named and not opened: nothing matches it
 
 
@@ -72,8 +73,13 @@ class Opening:
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The classes that an answer could have been drawn from."""
-        return tuple(range(len(self.header["classes"])))
+        """The classes, or bits, that an answer could have been drawn from."""
+        return BITS if self.is_message else tuple(range(len(self.header["classes"])))
+
+    @property
+    def is_message(self) -> bool:
+        """Whether these are bits of a message in the weights: no image belongs to them."""
+        return "message" in self.header
 
     def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
         """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
@@ -108,7 +114,8 @@ class Opening:
             If an image, a name, a secret or a place is not what was sealed; the error says which
             question.
         """
-        check_order(self.question, len(self.pixels), len(self.indices))
+        if not self.is_message:
+            check_order(self.question, len(self.pixels), len(self.indices))
         seed = commitment.label_seed(self.seal, self.outcome)
         count = self.header["questions"]
         drawn = []

@@ -183,7 +183,7 @@ class Verdict(ABC):
 
     @property
     def _task_accuracy(self) -> float | None:
-        return None if self.calibration is None else self.calibration.accuracy
+        return None if self.calibration is None else _or_none(self.calibration.accuracy)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: expected and given answer, matched, unanswered."""

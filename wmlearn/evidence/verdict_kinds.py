@@ -2,7 +2,7 @@
 
 A label per question, for the owner (`KeyedVerdict`) or for a judge (`JudgedVerdict`); one target
 class for all of them, the paper's way (`FixedVerdict`); a message in the weights
-(`MessageVerdict`). `reach_verdict` makes them.
+(`MessageVerdict`, `JudgedMessageVerdict`). `reach_verdict` makes them.
 """
 
 from __future__ import annotations
@@ -214,10 +214,11 @@ class JudgedVerdict(MatchVerdict):
             _, ax = plt.subplots(figsize=(6, 3))
         at_least = np.asarray(stats.binomial_p(np.arange(self.n + 1), self.n, self.p0))
         chances = at_least - np.append(at_least[1:], 0.0)
-        ax.bar(range(self.n + 1), chances, color=BLUE, label="an innocent service")
+        suspect = self.unit.suspect
+        ax.bar(range(self.n + 1), chances, color=BLUE, label=f"an innocent {suspect}")
         ax.axvline(self.needed - 0.5, color=VERMILLION, linestyle="--", label="accuse from here on")
-        ax.axvline(self.k, color="black", label="this service")
-        ax.set(xlabel=f"of {self.n} questions matched", ylabel="chance")
+        ax.axvline(self.k, color="black", label=f"this {suspect}")
+        ax.set(xlabel=f"of {self.n} {self.unit.name}s matched", ylabel="chance")
         ax.legend(frameon=False)
         return ax
 
@@ -286,14 +287,13 @@ class FixedVerdict(Verdict):
         raise ValueError("fixed labels have no path to draw; seal a set with labels='keyed'.")
 
 
-class MessageVerdict(KeyedVerdict):
-    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+class _OnBits(Verdict):
+    """A verdict on the weights of a model: it counts bits, and nothing is sent.
 
     Attributes
     ----------
     bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al.
         (2017) report it
-    p_planned : the exact binomial p-value of all bits, read at once
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.BIT
@@ -310,11 +310,28 @@ class MessageVerdict(KeyedVerdict):
         return {}
 
 
+class MessageVerdict(_OnBits, KeyedVerdict):
+    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+
+    Attributes
+    ----------
+    p_planned : the exact binomial p-value of all bits, read at once
+    """
+
+
+class JudgedMessageVerdict(_OnBits, JudgedVerdict):
+    """A judge's verdict on the weights of a model: the named bits, counted once, on the judge's p.
+
+    A bit that was named and not opened counts as unreadable: a miss.
+    """
+
+
 KINDS: Mapping[str, type[Verdict]] = {
     "keyed": KeyedVerdict,
     "fixed": FixedVerdict,
     "bits": MessageVerdict,
     "judged": JudgedVerdict,
+    "judged bits": JudgedMessageVerdict,
 }
 
 
