@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from wmlearn._checks import check_count, check_kind, check_query, shown
+from wmlearn._checks import MOST_QUESTIONS, check_count, check_kind, check_query, shown
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.evidence import commitment
@@ -40,7 +40,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
             f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take "
             "secrets.token_bytes(16)."
         )
-    check_count(questions, "questions", low=1)
+    check_count(questions, "questions", low=1, high=MOST_QUESTIONS)
     check_count(count, "count", low=1, high=questions, why="sealed questions")
     digest = hashlib.sha256(bytes.fromhex(check_seal(seal)) + nonce).digest()
     order = stable_rng(commitment.seed_numbers(digest)).permutation(questions)
@@ -113,10 +113,11 @@ def _sealed_rules(header: commitment.Header) -> Rules:
     try:
         rules = Rules.from_header(header)
         rest = {"questions": int(header["questions"]), "root": str(header["root"])}
-        known = rules.header() | rest
+        known = commitment.canonical(rules.header() | rest)
     except (KeyError, TypeError, ValueError):
-        known = {}
-    if known != dict(header) or rules.fixed:
+        known = b""
+    # as bytes: 1, 1.0 and true are equal to Python, and three rules to a seal
+    if known != commitment.canonical(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
             "others. What they promise cannot be tested here."

@@ -12,9 +12,19 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 from wmlearn._checks import check_choice, shown
+from wmlearn._display import plural
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    IMAGE_BYTES,
+    RECORD_BYTES,
+    SMALL_BYTES,
+    check_file,
+    read_json,
+    read_text,
+    readable,
+    texts,
+)
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import TriggerSet, seal_triggers
@@ -60,6 +70,8 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
     ------
     FileExistsError
         If the folder holds another trigger set, or is a file.
+    ValueError
+        If the set is too large to be opened again.
     """
     from safetensors.numpy import save_file
 
@@ -81,6 +93,12 @@ def save_evidence(triggers: TriggerSet, folder: str | Path) -> Path:
         "rules": rule_digests(triggers.header),
     }
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    if len(text) > RECORD_BYTES or triggers.pixels.nbytes > IMAGE_BYTES:
+        raise ValueError(
+            f"triggers must fit into {IMAGE_BYTES / 1e6:,.0f} MB of images and "
+            f"{RECORD_BYTES / 1e6:,.0f} MB of names and digests to be opened again; got "
+            f"{plural(len(triggers), 'image')}. Seal fewer."
+        )
     for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
         if (folder / name).exists() and (folder / name).read_text() != content:
             raise FileExistsError(
@@ -122,10 +140,10 @@ def open_evidence(folder: str | Path) -> TriggerSet:
     with _intact(folder / RECORD):
         record = _record(folder / RECORD)
     with _intact(folder / IMAGES):
-        arrays = load_file(folder / IMAGES)
+        arrays = load_file(check_file(folder / IMAGES, IMAGE_BYTES))
         pixels, question = arrays["pixels"], arrays["question"]
     with _intact(folder / KEY):
-        key = commitment.check_key(bytes.fromhex((folder / KEY).read_text().strip()))
+        key = commitment.check_key(bytes.fromhex(read_text(folder / KEY, SMALL_BYTES).strip()))
     _refuse_changed_images(pixels, record["images"], folder / IMAGES)
     _refuse_changed_rules(record, folder / RECORD)
     with _intact(folder / RECORD):
@@ -151,9 +169,12 @@ def _intact(path: Path) -> AbstractContextManager[None]:
 
 def _record(path: Path) -> dict[str, Any]:
     """Return the saved record, if each of its parts is there."""
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = read_json(path, RECORD_BYTES)
     if {part: type(record[part]) for part in _PARTS} != _PARTS:
         raise TypeError("a part of the record is of another type")
+    for part in ("names", "images", "questions"):
+        texts(record[part])
+    texts(record["header"]["classes"])
     commitment.canonical(record["header"])  # refuses what has no digest
     return record
 
@@ -188,7 +209,8 @@ def _difference(triggers: TriggerSet, record: dict[str, Any]) -> str:
     changed = _changed(map(bytes.hex, triggers.leaves), record["questions"])
     if changed and len(changed) < triggers.n:
         return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
-    rules = ", ".join(_differing(record["header"], triggers.header))
+    differing = _differing(rule_digests(record["header"]), rule_digests(triggers.header))
+    rules = ", ".join(differing)
     return f"{rules} differs, so that the key is another one, or all of it was sealed anew"
 
 
