@@ -354,7 +354,7 @@ def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Ite
             rules=triggers.rules,
             key=key,
             recipe="study",
-        )
+        ).draw()
         replies = asked.replies[i % len(asked.replies)]
         verdict = wm.verify(lambda images, replies=replies: replies, sealed)
         for alpha in ALPHAS:

@@ -111,7 +111,7 @@ def lotteries_drawn(mnist):
     small = wm.Splits("mnist", few, mnist.loot, mnist.test, mnist.classes)
     keys = [i.to_bytes(32, "big") for i in range(200)]
     with pytest.MonkeyPatch.context() as patch:
-        fast = lambda sealed: hashlib.sha256(sealed.encode()).digest()  # noqa: E731
+        fast = lambda sealed, outcome: hashlib.sha256(sealed.encode()).digest()  # noqa: E731
         patch.setattr(commitment, "label_seed", fast)
         return [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
 
@@ -129,10 +129,12 @@ def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
     assert binomtest(alarms, 200, exact).pvalue > 1e-3
 
 
-def test_out_of_range_answers_only_lower_the_chance(pictures):
+def test_answers_that_name_no_class_say_nothing_about_anyone(pictures):
+    """Not even a perfect copy could match by them."""
     verdict = wm.verify(lambda images: np.full(len(images), 99), pictures)
-    assert (verdict.k, verdict.decision) == (0, "not found")
-    assert verdict.unanswered.sum() == 0  # it did answer, with no class of ours
+    assert (verdict.k, verdict.decision) == (0, "cannot tell")
+    assert verdict.unanswered.all()
+    assert (verdict.answers.n_invalid, verdict.answers.n_unreachable) == (100, 0)
 
 
 SHIPPED = {
@@ -229,7 +231,8 @@ def test_fixed_labels_chosen_by_the_owner_prove_nothing(says, fixed):
     verdict = wm.verify(lambda images: np.full(len(images), 3), fixed)
     assert (verdict.k, verdict.n) == (100, 100)
     assert verdict.decision == "cannot tell"
-    assert np.isnan([verdict.p, verdict.p_judge, verdict.p_target, verdict.confidence]).all()
+    assert np.isnan([verdict.p, verdict.p_target, verdict.confidence]).all()
+    assert verdict.p_judge == 1
     assert not hasattr(verdict, "path")
     says(verdict.explain())
     with says(ValueError):
@@ -241,48 +244,63 @@ def says_always(label):
     return lambda images: np.full(len(images), label)
 
 
-def test_null_models_bound_what_fixed_labels_can_say(says, fixed):
-    suspect, innocent = says_always(3), says_always(8)
-    forty = wm.verify(suspect, fixed, nulls=[innocent] * 40)
+def innocents(count, label=8):
+    """Return services that never say 3, each with answers of its own."""
+    return [
+        lambda images, i=i: np.where(np.arange(len(images)) == i, 7, label) for i in range(count)
+    ]
+
+
+def test_null_models_alone_prove_nothing_and_equal_ones_count_once(says, fixed):
+    suspect = says_always(3)
+    forty = wm.verify(suspect, fixed, nulls=innocents(40), population="lambdas")
     assert forty.p == pytest.approx(1 / 41)
     assert forty.decision == "cannot tell"
     assert forty.nulls == (0,) * 40
+    says(forty.explain())
     says(forty._repr_html_())
-    mixed = wm.verify(suspect, fixed, nulls=[innocent] * 20 + [suspect] * 20)
-    assert mixed.p == pytest.approx(21 / 41)
+    mixed = wm.verify(suspect, fixed, nulls=[*innocents(20), *[suspect] * 20])
+    assert mixed.p == pytest.approx(2 / 22)
+    many = wm.verify(suspect, fixed, nulls=[says_always(0)] * 999, population="a constant")
+    assert (many.nulls, many.decision) == ((0,), "cannot tell")
 
 
-def test_enough_null_models_can_convict_or_clear(mnist):
-    triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
-    for suspect, nulls, decision in (
-        (3, 19, "found"),
-        (8, 19, "not found"),
-        (3, 18, "cannot tell"),
+def fixed_verdict(said, nulls=0, population="services made for this test", drawable=30, family=1):
+    """Return the verdict on twenty triggers with target 3, drawn among thirty classes."""
+    asked = np.arange(20), np.full(20, 3), 30
+    terms = Terms(0.05, 30, 20, False, "fixed", tuple(range(drawable)))
+    others = [np.where(np.arange(20) == i % 20, 9 + i // 20, 8) for i in range(nulls)]
+    return reach_verdict(
+        Answers(np.full(20, said), *asked),
+        terms,
+        family=family,
+        nulls=[Answers(labels, *asked) for labels in others],
+        population=population,
+    )
+
+
+def test_fixed_labels_need_a_drawn_target_and_null_models_of_a_declared_kind(says):
+    found = fixed_verdict(3, nulls=19)
+    assert (found.decision, found.p, found.p_judge) == ("found", 0.05, 1)
+    assert found.conclusion == "found, if this was the only seal"
+    assert fixed_verdict(8, nulls=19).decision == "not found"
+    for verdict in (found, fixed_verdict(8, nulls=19)):
+        says(verdict.explain())
+    for lacking in (
+        fixed_verdict(3, nulls=18),
+        fixed_verdict(3, nulls=0),
+        fixed_verdict(3, nulls=19, population=""),
+        fixed_verdict(3, nulls=19, drawable=0),
+        fixed_verdict(3, nulls=400, family=2),
+        fixed_verdict(-1, nulls=19),
     ):
-        verdict = wm.verify(says_always(suspect), triggers, nulls=[says_always(8)] * nulls)
-        assert verdict.decision == decision
+        assert lacking.decision == "cannot tell"
+        says(lacking.explain())
 
 
 def test_a_silent_null_model_is_refused(says, fixed):
     with says(ValueError):
         wm.verify(says_always(3), fixed, nulls=[says_always(-1)])
-
-
-def test_with_fixed_labels_not_found_needs_that_something_could_be_found(mnist):
-    triggers = wm.Noise(labels="fixed", target=3)(mnist, n=20, key=KEY, alpha=0.05)
-    good, silent, knows_all = says_always(8), says_always(-1), says_always(3)
-    assert wm.verify(silent, triggers, nulls=[good] * 19).decision == "cannot tell"
-    assert wm.verify(knows_all, triggers, nulls=[knows_all] * 19).decision == "cannot tell"
-
-
-def test_no_number_of_null_models_helps_a_target_drawn_by_lot(says, mnist):
-    triggers = wm.Noise(labels="fixed", target="random")(mnist, n=20, key=KEY)
-    perfect = wm.verify(lambda images: triggers.labels, triggers, nulls=[says_always(11)] * 40)
-    says(perfect.explain())
-    ten = wm.Unrelated(labels="fixed", target="random")(mnist, n=20, key=KEY, alpha=0.105)
-    target = int(ten.answers[0])
-    assert wm.verify(says_always(target), ten).decision == "found"
-    assert wm.verify(says_always((target + 1) % 10), ten).decision == "not found"
 
 
 def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
@@ -291,8 +309,20 @@ def test_a_target_drawn_by_lot_says_one_in_nine(mnist):
     verdict = wm.verify(suspect, triggers)
     assert verdict.p == pytest.approx(1 / 9)
     assert verdict.decision == "cannot tell"
-    both = wm.verify(suspect, triggers, nulls=[says_always(0)] * 3)
+    both = wm.verify(suspect, triggers, nulls=innocents(3, label=9))
     assert both.p == pytest.approx(1 / 4)  # the larger of the two, never their product
+
+
+@pytest.mark.parametrize("p", [0.3, 0.05, 0.001])
+def test_as_many_null_models_as_are_asked_for_are_enough(p):
+    """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
+    three = np.array([3])
+    copy = Answers(three, np.array([0]), three, 100_000)
+    terms = Terms(p, 100_000, 1, False, "fixed", tuple(range(100_000)))
+    for family in (1, 2, 3, 7, 29, 59):
+        nulls = (0,) * stats.null_models_needed(p / family)
+        assert FixedVerdict(copy, terms, family, nulls, "some").decision == "found"
+        assert FixedVerdict(copy, terms, family, nulls[1:], "some").decision == "cannot tell"
 
 
 # ------------------------------------------------------------------ words
@@ -316,7 +346,7 @@ def test_a_judge_is_told_every_item(says, mnist):
     triggers = wm.Noise()(mnist, n=60, key=KEY)
     replies = knows(triggers, 43)(triggers.images)
     replies[57:], replies[50:52] = -1, 99
-    verdict = wm.verify(lambda images: replies, triggers, family=6, nulls=[says_always(3)] * 40)
+    verdict = wm.verify(lambda images: replies, triggers, family=6, nulls=innocents(40, label=3))
     answers = verdict.answers
     assert (answers.queries, answers.n_unreachable, answers.n_invalid) == (60, 3, 2)
     says(verdict.explain())
@@ -324,10 +354,10 @@ def test_a_judge_is_told_every_item(says, mnist):
     says(verdict._repr_html_())
 
 
-def test_no_table_shows_a_smaller_p_than_can_be_believed(words):
+def test_a_table_holds_the_exact_p(words):
     frame = wm.verify_all({"copy": knows(words, 30)}, words).to_frame()
-    assert frame.p.tolist() == [1e-15]
-    assert 1e-15 < frame.p_judge.iloc[0] < 1e-14  # of the exact one
+    assert frame.p.tolist() == pytest.approx([2.79e-29])  # for programs, which may compute with it
+    assert 1e-15 < frame.p_judge.iloc[0] < 1e-14
     fixed = wm.Noise(labels="fixed", target=3)(wm.load_data("mnist"), n=5, key=KEY)
     assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.isna().all()
 
@@ -352,17 +382,6 @@ def test_a_null_model_that_fails_costs_no_question(says, words):
     with says(ValueError):
         wm.verify(asked.append, words, nulls=[knows(words, 0, wrong=-1)])
     assert not asked
-
-
-@pytest.mark.parametrize("p", [0.3, 0.05, 0.001])
-def test_as_many_null_models_as_are_asked_for_are_enough(p):
-    """1 / (M + 1) times the family is alpha, up to the last bit: it must not come out above it."""
-    three = np.array([3])
-    copy, terms = Answers(three, np.array([0]), three, 10), Terms(p, 10, 1, False, "fixed")
-    for family in range(1, 60):
-        nulls = (0,) * stats.null_models_needed(p / family)
-        assert FixedVerdict(copy, terms, family, nulls).decision == "found"
-        assert FixedVerdict(copy, terms, family, nulls[1:]).decision == "cannot tell"
 
 
 def test_until_lesson_seven_the_display_speaks_of_lotteries(says, words):
@@ -462,7 +481,10 @@ def verdicts(draw):
     null = Answers(np.where(draw(st.booleans()), expected, (expected + 1) % classes), *asked)
     nulls = [null] * draw(st.sampled_from([0, 1, 2, 60])) if kind != "bits" else []
     family = draw(st.sampled_from([1, 2, 6, 1000]))
-    return reach_verdict(Answers(replies, *asked), terms, family=family, nulls=nulls)
+    population = draw(st.sampled_from(["", "tables of numbers"]))
+    return reach_verdict(
+        Answers(replies, *asked), terms, family=family, nulls=nulls, population=population
+    )
 
 
 OPENINGS = {
@@ -477,7 +499,7 @@ OPENINGS = {
 def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
     message = v.explain()
     assert message.startswith(OPENINGS[v.decision])
-    if not math.isnan(v.p):
+    if not math.isnan(v.p) and (v.terms.kind != "fixed" or v.speaks):
         assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
         assert 0 < v.p <= 1
         assert v.confidence < 1
@@ -508,8 +530,9 @@ def test_a_verdict_speaks_of_what_it_asked(v):
 def test_no_verdict_tells_a_secret_in_json(v):
     message = v.to_dict()
     assert not any(isinstance(value, (list, dict, tuple)) for value in message.values())
-    for part in ("decision", "k", "n", "family"):
+    for part in ("k", "n", "family"):
         assert message[part] == getattr(v, part)
+    assert message["decision"] == v.conclusion
     assert (message["p"] is None) == math.isnan(v.p)
 
 
@@ -618,8 +641,8 @@ def test_null_models_come_in_a_list(says, words, nulls):
 
 
 def test_null_models_may_come_from_anywhere_once(words):
-    null = knows(words, 0)
-    assert len(wm.verify(null, words, nulls=(null for _ in range(3))).nulls) == 3
+    nulls = (null for null in innocents(3))
+    assert len(wm.verify(knows(words, 0), words, nulls=nulls).nulls) == 3
 
 
 @pytest.mark.parametrize("triggers", [len, wm.Content(), None, "triggers"], ids=str)

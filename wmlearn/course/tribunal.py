@@ -245,7 +245,7 @@ def _case(record: dict[str, Any], tensors: dict[str, Tensor]) -> Case:
         rules=Rules(tuple(record["classes"]), ALPHA),
         key=bytes.fromhex(record["key"]),
         recipe="Unrelated()",
-    )
+    ).draw()
     if triggers.seal != record["seal"]:
         raise ValueError("seal")
     models = {}

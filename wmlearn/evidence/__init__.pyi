@@ -1,24 +1,38 @@
-from . import stats
+from . import court, stats
 from .answers import Answers, ask
+from .beacon import Beacon
+from .calibration import Calibration, calibrate
 from .commitment import CLASSROOM_KEY
 from .judging import challenge, judge
+from .log import Entry, log_head, log_use, read_log
 from .opening import Opening, open_questions, read_opening
-from .storage import log_use, open_evidence, read_log, save_evidence
-from .trigger_set import Triggers, TriggerSet
+from .rules import Declared
+from .sequential import SequentialTest
+from .storage import open_evidence, save_evidence
+from .trigger_set import Sealed, Triggers, TriggerSet
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
 
 __all__ = [
     "Answers",
+    "Beacon",
     "CLASSROOM_KEY",
+    "Calibration",
+    "Declared",
+    "Entry",
     "Opening",
+    "Sealed",
+    "SequentialTest",
     "TriggerSet",
     "Triggers",
     "Verdict",
     "Verdicts",
     "ask",
+    "calibrate",
     "challenge",
+    "court",
     "judge",
+    "log_head",
     "log_use",
     "open_evidence",
     "open_questions",

@@ -13,6 +13,7 @@ from wmlearn._checks import file_error
 # Bounds on what is read; nothing larger is written either.
 RECORD_BYTES = 64_000_000  # JSON: some 400,000 images; parsed, it may take 25 times the memory
 IMAGE_BYTES = 2_000_000_000  # images
+LOG_BYTES = 640_000_000  # a log, read line by line
 SMALL_BYTES = 1_000_000  # what is but a few lines: a key, a score card
 _DEPTH = 16  # lists within lists; ours have three
 

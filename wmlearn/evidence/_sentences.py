@@ -18,9 +18,17 @@ from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 
 if TYPE_CHECKING:
+    from wmlearn.evidence.calibration import Calibration
     from wmlearn.evidence.verdict import Verdict
-    from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
+    from wmlearn.evidence.verdict_kinds import (
+        FixedVerdict,
+        JudgedVerdict,
+        KeyedVerdict,
+        MatchVerdict,
+    )
 
+ONLY_SEAL = ", if this was the only seal"  # what the owner's own test rests on
+BY_LUCK = "nothing that an innocent model would not do by luck"
 CLASSROOM = "classroom key: proves nothing outside this course"
 # the share of the answers that a copy keeps; the second is hardly more than luck
 MANY, FEW = 0.4, 0.15
@@ -63,11 +71,14 @@ def _remarks(v: Verdict) -> Iterator[str]:
     unit, answers = v.unit, v.answers
     if v.terms.selection_unverified:
         yield (
-            "That customers asked these images a judge has from the owner alone: hence his p of 1."
+            "That customers asked these images a judge has from the owner alone: hence the judge's "
+            "p of 1."
         )
     if unit is QUESTION:
         images = plural(answers.queries, "image")
         yield f"{images} asked, {answers.n_unreachable:,} without an answer."
+    if v.calibration is not None:
+        yield f"Clean images asked first: {calibration_words(v.calibration)}."
     if answers.n_unanswered:
         went = "went unanswered and count" if unit is QUESTION else "are unreadable and count"
         yield f"{answers.n_unanswered} of {plural(v.n, unit.name)} {went} as misses."
@@ -75,7 +86,8 @@ def _remarks(v: Verdict) -> Iterator[str]:
         invalid = plural(answers.n_invalid, "answer")
         yield f"{invalid} named no class of the task: compare its classes with the service's."
     if v.nulls:
-        yield f"Null models: {null_words(v.k, v.nulls)}."
+        kind = v.population or "of a kind that was not declared"
+        yield f"Null models ({kind}): {null_words(v.k, v.nulls)}."
 
 
 # ---------------------------------------------------------------- numbers
@@ -108,8 +120,8 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
     best = int(np.argmax(path))
     wealth = math.exp(min(path[best], -math.log(stats.SMALLEST_P)))
     if wealth < 2:
-        return "nothing that an innocent model would not do by luck"
-    rarely = f"less than once in {_whole(wealth)} lotteries"
+        return BY_LUCK
+    rarely = f"less than once in {whole(wealth)} lotteries"
     if best == len(path) - 1:
         return f"an innocent model would do this well {rarely}"
     k = np.count_nonzero(np.asarray(matched)[:best])
@@ -118,7 +130,7 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
     )
 
 
-def _whole(times: float) -> str:
+def whole(times: float) -> str:
     """Return a number rounded down: in full below a million, beyond that to the power of ten."""
     if times < 1e6:
         return f"{math.floor(times + 1e-6):,}"
@@ -151,15 +163,20 @@ def p_words(p: float) -> str:
 
 def keyed_account(v: KeyedVerdict) -> str:
     """Say what was decided where each question, or bit, had a label of its own."""
-    unit = v.unit
     words = {"found": _found, "not found": _not_found, "cannot tell": _too_few}
-    drawn = "after all else was fixed"
+    return f"{words[v.decision](v)} {_drawn(v)}"
+
+
+def _drawn(v: MatchVerdict) -> str:
+    """Say how the answers were drawn, and what follows for an innocent."""
+    unit = v.unit
+    drawn = "from the seal"
     if v.terms.selection_unverified:
         drawn = "by a key that was fixed before"
     account = (
-        f"{words[v.decision](v)} Each {unit.answer} was drawn by lot, 1 in {v.terms.n_labels}, "
-        f"{drawn}: an innocent {unit.suspect} matches a {unit.name} with probability {v.p0:.3g} at "
-        f"most, {unit.whatever}."
+        f"Each {unit.answer} was drawn at random, 1 in {v.terms.n_labels}, {drawn}: an innocent "
+        f"{unit.suspect} matches a {unit.name} with probability {v.p0:.3g} at most, "
+        f"{unit.whatever}."
     )
     if v.n != v.terms.planned:
         return account
@@ -170,23 +187,45 @@ def keyed_account(v: KeyedVerdict) -> str:
 
 def _found(v: KeyedVerdict) -> str:
     unit = v.unit
-    keys = 1 / believable(v.p)
-    confidence = f"{math.floor(1e4 * v.confidence) / 100:g} %"
-    if keys > 10_000:
-        confidence = "above 99.99 %"
     at_best = ""
     best = int(np.argmax(v.path))
     if best < v.n:
         at_best = f" At its best it had matched {np.count_nonzero(v.matched[:best])} of {best}."
+    confidence = f"Confidence (one minus p) {_percent_below(v.confidence)}."
+    if not v.borne_out:
+        confidence = (
+            f"The later {unit.answer}s do not bear it out: all {v.n}, counted once at the end, "
+            f"give {p_words(v.p_planned)}."
+        )
     return (
-        f"Evidence of this watermark: {v.k} of {plural(v.n, f'secret {unit.answer}')} matched, "
-        f"{_p_values(v)}.{at_best} Confidence {confidence}: had this {unit.suspect} nothing to do "
-        f"with the key, at most 1 key in {_whole(keys)} would ever have looked this good, at any "
-        "moment we might have stopped. It is not the probability that the model was stolen."
+        f"Evidence of this watermark{ONLY_SEAL}: {_counts(v)}.{at_best} Had this {unit.suspect} "
+        f"nothing to do with the key, at most 1 key in {whole(1 / believable(v.p))} would ever "
+        f"have looked this good, at any moment one might have stopped: {_p_values(v)}. "
+        f"{confidence} It is not the probability that the model was stolen."
     )
 
 
+def _counts(v: MatchVerdict) -> str:
+    matched = f"{v.k} of {plural(v.n, f'secret {v.unit.answer}')} matched"
+    return f"{matched}, {v.by_luck} expected by luck"
+
+
+def _percent_below(share: float) -> str:
+    """Return a share in per cent, rounded down; above 99.99 % only that."""
+    if share > 0.9999:
+        return "above 99.99 %"
+    return f"{math.floor(1e4 * share) / 100:g} %"
+
+
 def _not_found(v: KeyedVerdict) -> str:
+    return (
+        f"No evidence of this watermark ({v.k} of {plural(v.n, v.unit.name)}, {v.by_luck} expected "
+        f"by luck; {_p_values(v)}). {_power(v)}"
+    )
+
+
+def _power(v: MatchVerdict) -> str:
+    """Say that nobody is cleared, and how likely a copy would have been found."""
     found = ""
     if v.p0 < FEW:
         found = (
@@ -194,10 +233,16 @@ def _not_found(v: KeyedVerdict) -> str:
             f"with probability {_chance(v.chance_to_find(MANY))}, one keeping {percent(FEW, 0)} "
             f"with {_chance(v.chance_to_find(FEW))}"
         )
-    return (
-        f"No evidence of this watermark ({v.k} of {plural(v.n, v.unit.name)}, {_p_values(v)}). "
-        f"This does not clear the {v.unit.suspect}{found}."
-    )
+        if v.unit is QUESTION:
+            found += _numbered(v.calibration)
+    return f"This does not clear the {v.unit.suspect}{found}."
+
+
+def _numbered(seen: Calibration | None) -> str:
+    """Say what the power rests on where no clean image fixed the numbers of the classes."""
+    if seen is None:
+        return ", if it numbers its classes as the owner does"
+    return "" if seen.asked else ", if the names that it gives its classes are true"
 
 
 def _chance(chance: float) -> str:
@@ -208,19 +253,83 @@ def _chance(chance: float) -> str:
 
 def _too_few(v: KeyedVerdict) -> str:
     unit = v.unit
-    lost = ""
-    if v.answers.n_unanswered:
-        lost = f", {v.answers.n_unanswered} of them {unit.silent}"
+    if v.calibration is not None and not v.calibration.does_the_task:
+        return _another_task(v.calibration)
     needed = stats.questions_needed(v.level, v.p0)
     return (
         f"Cannot tell: too few {unit.answer}s to decide {_at_level(v)}; {plural(v.n, unit.name)} "
-        f"{unit.asked}{lost}, {needed} {unit.answer}s in a row needed."
+        f"{unit.asked}{_lost(v)}, {needed} {unit.answer}s in a row needed."
     )
 
 
+def _lost(v: Verdict) -> str:
+    if not v.answers.n_unanswered:
+        return ""
+    return f", {v.answers.n_unanswered} of them {v.unit.silent}"
+
+
 def _p_values(v: KeyedVerdict) -> str:
-    p, p_judge = p_words(v.p), p_words(v.p_judge)
-    return f"{v.by_luck} expected by luck; {p}, judge's {p_judge}; {_terms(v)}"
+    return f"{p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}"
+
+
+def _another_task(seen: Calibration) -> str:
+    least = percent(seen.least_accuracy, 0)
+    return (
+        f"Cannot tell: this service does not do the task well enough to be judged; {seen.right} of "
+        f"{plural(seen.asked, 'clean image')} right, at least {least} needed."
+    )
+
+
+def calibration_words(seen: Calibration) -> str:
+    """Say how a service did on clean images, and whether it numbers its classes otherwise."""
+    if not seen.asked:
+        return "none; classes matched by the names that the service gives them"
+    words = f"{seen.right} of {seen.asked} right"
+    if seen.renumbered:
+        words += ", once its own numbers are read as the task's classes"
+    return words
+
+
+# ---------------------------------------------------------------- a judge, who trusts nobody
+
+
+def judged_account(v: JudgedVerdict) -> str:
+    """Say what was decided for somebody who trusts nobody."""
+    return f"{_judged(v)} {_drawn(v)} {_whose(v)}"
+
+
+def _judged(v: JudgedVerdict) -> str:
+    decided = (
+        f"decided once, at the end of all {v.n} named {v.unit.name}s, at the judge's "
+        f"{_at_level(v)[3:]}"
+    )
+    if v.decision == "found":
+        return (
+            f"Evidence of this watermark: {_counts(v)}; {decided}. {_judges_p(v)} Confidence (one "
+            f"minus the judge's p) {_percent_below(v.confidence)}. It is not the probability that "
+            "the model was stolen."
+        )
+    if v.decision == "not found":
+        return f"No evidence of this watermark: {_counts(v)}; {decided}. {_judges_p(v)} {_power(v)}"
+    if v.calibration is not None and not v.calibration.does_the_task:
+        return _another_task(v.calibration)
+    return (
+        f"Cannot tell: not even a perfect copy could be found {_at_level(v)} with "
+        f"{plural(v.n, f'named {v.unit.name}')}{_lost(v)}; {_judges_p(v)}"
+    )
+
+
+def _judges_p(v: JudgedVerdict) -> str:
+    tried = "the 2^48 seals that an owner might try"
+    if v.terms.seals != stats.JUDGE_FACTOR:
+        tried = f"{plural(int(v.terms.seals), 'seal')} published before the public draw"
+    return f"{p_words(v.p)}, times {tried}: {p_words(v.p_judge)}."
+
+
+def _whose(v: JudgedVerdict) -> str:
+    if v.terms.owner:
+        return f"The seal names its owner: {v.terms.owner}."
+    return "The seal names no owner: it does not say whose it is."
 
 
 # ---------------------------------------------------------------- one target class for all triggers
@@ -228,40 +337,49 @@ def _p_values(v: KeyedVerdict) -> str:
 
 def fixed_account(v: FixedVerdict) -> str:
     """Say what was decided where all triggers share one target class."""
+    assumed = "It assumes that an innocent suspect is of the same kind as the null models."
     if v.decision == "cannot tell":
-        return f"Cannot tell: {v.k} of {v.n} triggers got the target class; {_missing(v)}."
-    evidence = f"{p_words(v.p)}, from {_source(v)}; {_terms(v)}"
+        counted = f"{v.k} of {v.n} triggers got the target class"
+        return f"Cannot tell: {counted}; {_missing(v)}.{_chosen(v)}"
+    evidence = f"{p_words(v.p)}, from {_source(v)}; judge's p 1; {_terms(v)}"
     if v.decision == "found":
         matched = f"{v.k} of {plural(v.n, 'secret answer')} matched"
-        return f"Evidence of this watermark: {matched}; {evidence}."
+        return f"Evidence of this watermark{ONLY_SEAL}: {matched}; {evidence}. {assumed}"
     counted = f"{v.k} of {plural(v.n, 'question')}"
     return (
-        f"No evidence of this watermark ({counted}; {evidence}). This does not clear the service."
+        f"No evidence of this watermark ({counted}; {evidence}). This does not clear the service. "
+        f"{assumed}"
     )
+
+
+def _chosen(v: FixedVerdict) -> str:
+    return "" if v.terms.drawable else " The owner chose the target class."
 
 
 def _missing(v: FixedVerdict) -> str:
     """Say what it would take before fixed labels could decide."""
     if v.unanswered.all():
         return "no question was answered"
+    if v.calibration is not None and not v.calibration.does_the_task:
+        return "the service does not do the task well enough to be judged"
+    if not v.speaks:
+        return (
+            "with fixed labels that number alone gives no p-value; it takes a target drawn at "
+            "random and null models of a declared population (nulls=, population=)"
+        )
     n_labels, level = v.terms.n_labels, _at_level(v)
-    if v.terms.drawable and v.family / n_labels > v.alpha:
-        floor = f"a target drawn by lot among {n_labels} gives no p-value below {1 / n_labels:.2g}"
+    if v.family / n_labels > v.alpha:
+        floor = (
+            f"a target drawn at random among {n_labels} gives no p-value below {1 / n_labels:.2g}"
+        )
         return f"{floor}, and none is found {level}"
     models = stats.null_models_needed(v.level)
-    return (
-        f"with fixed labels that number alone gives no p-value, it takes {models:,} null models "
-        f"that never do as well {level}, here are {len(v.nulls)}"
-    )
+    return f"it takes {models:,} null models that never do as well {level}, here are {len(v.nulls)}"
 
 
 def _source(v: FixedVerdict) -> str:
-    sources = []
-    if v.nulls:
-        sources.append(f"{len(v.nulls)} null models")
-    if v.terms.drawable:
-        sources.append(f"a target drawn by lot among {v.terms.n_labels}")
-    return " and ".join(sources)
+    drawn = f"a target drawn at random among {v.terms.n_labels}"
+    return f"{len(v.nulls)} null models and {drawn}"
 
 
 # ---------------------------------------------------------------- shared

@@ -57,7 +57,7 @@ class Answers:
         array([ 7, -1])
         """
         votes = np.zeros((self.n, self.n_classes), int)
-        valid = (self.labels >= 0) & (self.labels < self.n_classes)
+        valid = self._valid
         np.add.at(votes, (self.question[valid], self.labels[valid]), 1)
         majority = 2 * votes.max(axis=1, initial=0) > self._sizes
         return np.where(majority, votes.argmax(axis=1), -1)
@@ -70,8 +70,11 @@ class Answers:
 
     @cached_property
     def unanswered(self) -> Flags:
-        """Whether each question has no answer for want of an image's, shape (questions,)."""
-        lost = np.bincount(self.question, weights=self.labels == -1, minlength=self.n)
+        """Whether each question has no answer for want of an image's, shape (questions,).
+
+        A label that names no class of the task is none: no copy could match by it.
+        """
+        lost = np.bincount(self.question, weights=~self._valid, minlength=self.n)
         silent = (lost > 0) | (self._sizes == 0)  # the latter were never asked
         unanswered: Flags = silent & (self.per_question == -1)
         return unanswered
@@ -96,6 +99,12 @@ class Answers:
         """How many images got a label that is no class of the task."""
         beyond = (self.labels < -1) | (self.labels >= self.n_classes)
         return int(beyond.sum())
+
+    @property
+    def _valid(self) -> Flags:
+        """Whether each image got a class of the task, shape (images,)."""
+        valid: Flags = (self.labels >= 0) & (self.labels < self.n_classes)
+        return valid
 
     @property
     def _sizes(self) -> Labels:

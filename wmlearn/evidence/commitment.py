@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from wmlearn._checks import shown
 from wmlearn._types import Labels, Pixels
 
 # By hand, and no library: these bytes are what a seal stands for, so they are fixed here, where no
@@ -134,6 +135,16 @@ def seal(header: Header) -> str:
     return hashlib.sha256(canonical(header)).hexdigest()
 
 
+def check_digest(value: str, name: str) -> str:
+    """Return a SHA-256 if it is 64 hexadecimal digits, as it is published."""
+    if not isinstance(value, str) or len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise ValueError(
+            f"{name} must be 64 hexadecimal digits, as it was published; got {shown(value)}. Copy "
+            "it whole."
+        )
+    return value
+
+
 def image_digest(pixels: Pixels) -> str:
     """Return the SHA-256 of one image (c, h, w), uint8, its shape included, in hexadecimal."""
     shape = "x".join(map(str, pixels.shape))
@@ -243,7 +254,9 @@ def _split(count: int) -> int:
 # ---------------------------------------------------------------- the draw
 
 
-def draw_labels(sealed: str, secrets: Sequence[bytes], allowed: Sequence[int]) -> Labels:
+def draw_labels(
+    sealed: str, secrets: Sequence[bytes], allowed: Sequence[int], outcome: str = ""
+) -> Labels:
     """Draw the secret answer of every question by lot, from the seal.
 
     Each is independent of the others and uniform on the allowed classes, with replacement: thirty
@@ -255,6 +268,7 @@ def draw_labels(sealed: str, secrets: Sequence[bytes], allowed: Sequence[int]) -
     sealed : the seal, hexadecimal
     secrets : one secret per question
     allowed : the class numbers an answer may be
+    outcome : that of the public draw which was sealed by its name; empty where none was
 
     Returns
     -------
@@ -265,18 +279,20 @@ def draw_labels(sealed: str, secrets: Sequence[bytes], allowed: Sequence[int]) -
     Keyed labels: Adi et al. (2018). Drawing them from a hash of *all* images answers the forgeries
     of Liu et al. (2023).
     """
-    seed = label_seed(sealed)
+    seed = label_seed(sealed, outcome)
     drawn = [draw_label(seed, index, secret, allowed) for index, secret in enumerate(secrets)]
     return np.array(drawn, np.int64)
 
 
-def label_seed(sealed: str) -> bytes:
+def label_seed(sealed: str, outcome: str = "") -> bytes:
     """Return what all labels of a seal are drawn from; on purpose it takes 50 ms.
 
-    scrypt (RFC 7914) makes each try at a luckier seal cost that much.
+    scrypt (RFC 7914) makes each try at a luckier seal cost that much. The outcome of a public draw
+    that was still to come when the seal was published takes the tries away altogether.
     """
     salt = b"wmlearn labels v1"
-    return hashlib.scrypt(bytes.fromhex(sealed), salt=salt, n=2**14, r=8, p=1, dklen=32)
+    drawn_from = bytes.fromhex(sealed) + outcome.encode()
+    return hashlib.scrypt(drawn_from, salt=salt, n=2**14, r=8, p=1, dklen=32)
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels
+from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels, shown
 from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
@@ -28,9 +28,12 @@ from wmlearn.evidence._files import (
     readable,
     texts,
 )
+from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
+_EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only where they are given
+BITS = (0, 1)  # what a bit of a message could have been drawn as
 NOT_OPENED = -2  # the answer of a question that was named and not opened: nothing matches it
 
 
@@ -51,7 +54,11 @@ class Opening:
     secrets, paths : what each answer was drawn by, and what leads from each question to the root
     pixels : their images, uint8, shape (m, c, h, w); `question` says for each image its place in
         `indices`
-    public_key : whether the public classroom key was used
+    public_key : whether the public classroom key was used, as the owner says
+    outcome : that of the public draw which the header names, as the owner says
+    nonce, case : the judge's, for whom it was opened
+    clean : the clean images that were sealed along, uint8, and their classes
+    signature : the owner's, where the header names a public key (`wm.evidence.court`)
     """
 
     header: commitment.Header
@@ -62,6 +69,11 @@ class Opening:
     pixels: Pixels
     question: Labels
     public_key: bool
+    outcome: str = ""
+    nonce: bytes = b""
+    case: str = ""
+    clean: CleanImages | None = None
+    signature: str = ""
 
     @property
     def seal(self) -> str:
@@ -70,8 +82,37 @@ class Opening:
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The classes that an answer could have been drawn from."""
-        return tuple(range(len(self.header["classes"])))
+        """The classes, or bits, that an answer could have been drawn from."""
+        return BITS if self.is_message else tuple(range(len(self.header["classes"])))
+
+    @property
+    def is_message(self) -> bool:
+        """Whether these are bits of a message in the weights: no image belongs to them."""
+        return "message" in self.header
+
+    def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
+        """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
+
+        What one owner opened to one judge then convicts nobody for another. Where the header names
+        a public key, `wm.evidence.court` checks that the owner signed it, too.
+
+        Raises
+        ------
+        ValueError
+            If the seal names somebody else, or it was opened for another nonce.
+        """
+        named = self.header.get("owner", "")
+        if named and named != owner:
+            raise ValueError(
+                f"the seal must name whoever brings it, {shown(owner)}; it names {shown(named)}. "
+                "What one owner has sealed proves nothing for another."
+            )
+        if nonce != self.nonce:
+            raise ValueError(
+                "opened must hold the nonce of this judge; it holds another, or none. Ask the "
+                "owner to open the questions for this case (open_questions(..., nonce=))."
+            )
+        return self
 
     def answers(self) -> Labels:
         """Draw the secret answer of each question, if it was sealed so; int64, shape (m,).
@@ -82,8 +123,10 @@ class Opening:
             If an image, a name, a secret or a place is not what was sealed; the error says which
             question.
         """
-        check_order(self.question, len(self.pixels), len(self.indices))
-        seed, count = commitment.label_seed(self.seal), self.header["questions"]
+        if not self.is_message:
+            check_order(self.question, len(self.pixels), len(self.indices))
+        seed = commitment.label_seed(self.seal, self.outcome)
+        count = self.header["questions"]
         drawn = []
         for place, (index, name) in enumerate(zip(self.indices, self.names)):
             secret = self.secrets[place]
@@ -120,8 +163,12 @@ class Opening:
             "paths": self.paths,
             "classroom": self.public_key,
         }
+        extras = {name: getattr(self, name) for name in _EXTRAS}
+        record |= {name: value for name, value in extras.items() if value}
         text = json.dumps(record, sort_keys=True, default=bytes.hex)
-        save_file({"pixels": self.pixels, "question": self.question}, path, {"wmlearn": text})
+        arrays = clean_arrays(self.clean)
+        arrays |= {"pixels": self.pixels, "question": self.question}
+        save_file(arrays, path, {"wmlearn": text})
         return Path(path)
 
     def __repr__(self) -> str:
@@ -131,13 +178,16 @@ class Opening:
         return f"Opening({size}: {shown}{more}; seal {self.seal[:8]}…)"
 
 
-def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
+def open_questions(
+    triggers: TriggerSet, named: Sequence[int], *, nonce: bytes = b"", case: str = ""
+) -> Opening:
     """Open the questions that a judge has named, with what it takes to check them, without the key.
 
     Parameters
     ----------
     triggers : the sealed set, with keyed labels
     named : which questions, counted from 0 in sealed order; all different
+    nonce, case : what the judge named them by, and the case it is opened for
 
     Raises
     ------
@@ -175,6 +225,10 @@ def open_questions(triggers: TriggerSet, named: Sequence[int]) -> Opening:
         pixels=triggers.pixels[images],
         question=question,
         public_key=triggers.public_key,
+        outcome=triggers.outcome,
+        nonce=nonce,
+        case=case,
+        clean=triggers.clean,
     )
 
 
@@ -242,4 +296,22 @@ def read_opening(path: str | Path) -> Opening:
             raise ValueError("not one name, secret and path for each question")
         pixels = check_pixels(file.get_tensor("pixels"))
         question = file.get_tensor("question")
-    return Opening(header, indices, names, secrets, paths, pixels, question, public_key)
+        clean = clean_of({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+        nonce = bytes.fromhex(record.get("nonce", ""))
+        more = [record.get(name, "") for name in ("outcome", "case", "signature")]
+        outcome, case, signature = texts(more)
+    return Opening(
+        header,
+        indices,
+        names,
+        secrets,
+        paths,
+        pixels,
+        question,
+        public_key,
+        outcome,
+        nonce,
+        case,
+        clean,
+        signature,
+    )

@@ -2,14 +2,93 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import asdict, dataclass
 from typing import Literal
 
-from wmlearn._checks import Checked, check_count, check_number, checked
-from wmlearn.evidence.commitment import VERSION, Header
+from wmlearn._checks import Checked, check_count, check_number, checked, shown
+from wmlearn.evidence.commitment import VERSION, Header, check_digest
 
 SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
+LARGEST_ALPHA = 0.05  # of a new seal: nobody is convinced by a test that errs more often
+SEALS_TRIED = 2.0**48  # more than an owner will try: 195 years of a graphics card (security.md)
 _SEALED_AS_RANDOM = "lot"  # the word in what is sealed; records keep theirs
+
+
+def check_alpha(alpha: float) -> float:
+    """Return an alpha that may be sealed, above 1e-15 and at most 0.05; else say what came."""
+    hint = "Take alpha=0.001."
+    return check_number(alpha, "alpha", above=SMALLEST_ALPHA, at_most=LARGEST_ALPHA, hint=hint)
+
+
+def _check_line(value: object, name: str) -> None:
+    """Refuse what is no plain line of text: it is printed, perhaps in a terminal."""
+    if not isinstance(value, str) or len(value) > 200 or (value and not value.isprintable()):
+        raise ValueError(
+            f"{name} must be one line of text, at most 200 characters; got {shown(value)}. Write "
+            "it without line breaks."
+        )
+
+
+def _check_digest(value: str, name: str) -> None:
+    if value != "":
+        check_digest(value, name)
+
+
+def _check_share(value: object, name: str) -> None:
+    if value is not None:
+        check_number(value, name, above=0, below=1)
+
+
+@dataclass(frozen=True)
+class Declared(Checked):
+    """What an owner may seal with the images: whose they are, and what keeps the owner honest.
+
+    Only what is given is sealed: a set that declares nothing is sealed as if this did not exist.
+
+    Parameters
+    ----------
+    owner : who claims the model; a judge compares it with whoever brings the seal
+    model : SHA-256 of the owner's model as it was before it was marked, 64 hexadecimal digits
+    signer : the public key (Ed25519, 32 bytes in hexadecimal) that signs what is opened
+    beacon : the name of a public draw whose outcome is not known yet, such as "drand quicknet round
+        12345678" or "three dice, thrown in class on 3 May"; the labels then depend on that, too
+    least_accuracy : the task accuracy below which nobody can tell, 0 to 1; by default a fifth above
+        chance
+    clean : digest of the clean calibration images; `Trigger.seal` fills it in
+
+    Examples
+    --------
+    >>> Declared(owner="Alice Ltd").header()
+    {'owner': 'Alice Ltd'}
+    """
+
+    owner: str = checked(_check_line, "")
+    model: str = checked(_check_digest, "")
+    signer: str = checked(_check_digest, "")
+    beacon: str = checked(_check_line, "")
+    least_accuracy: float | None = checked(_check_share, None)
+    clean: str = checked(_check_digest, "")
+
+    @classmethod
+    def from_header(cls, header: Header) -> Declared:
+        """Return what a sealed record declares."""
+        given = {name: header[name] for name in asdict(cls()) if name in header}
+        if "least_accuracy" in given:
+            given["least_accuracy"] = float(given["least_accuracy"])
+        return cls(**given)
+
+    def header(self) -> dict[str, object]:
+        """Return what is given, as it is sealed."""
+        given: dict[str, object] = {name: value for name, value in asdict(self).items() if value}
+        if self.least_accuracy is not None:
+            given["least_accuracy"] = repr(float(self.least_accuracy))
+        return given
+
+
+def convinces_a_judge(questions: int, n_labels: int, seals: float = SEALS_TRIED) -> bool:
+    """Return whether a judge who trusts nobody could find a perfect copy, at alpha = 0.001."""
+    return math.log(seals) - questions * math.log(n_labels) <= math.log(1e-3)
 
 
 @dataclass(frozen=True)
@@ -25,6 +104,7 @@ class Rules(Checked):
     source : the class the trigger images come from, with fixed labels; None when they come from
         another world
     target : their common answer with fixed labels, or "random" when the seal draws it
+    declared : what else the owner seals
     """
 
     classes: tuple[str, ...]
@@ -32,6 +112,7 @@ class Rules(Checked):
     fixed: bool = False
     source: int | None = None
     target: int | Literal["random"] = "random"
+    declared: Declared = Declared()
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,12 +133,14 @@ class Rules(Checked):
         """Return the rules that a sealed record holds."""
         classes = tuple(header["classes"])
         alpha = float(header["alpha"])
+        declared = Declared.from_header(header)
         if header["labels"] != "fixed":
-            return cls(classes, alpha)
+            return cls(classes, alpha, declared=declared)
         target = header["target"]
         if target == _SEALED_AS_RANDOM:
             target = "random"
-        return cls(classes, alpha, fixed=True, source=header["source"], target=target)
+        source = header["source"]
+        return cls(classes, alpha, fixed=True, source=source, target=target, declared=declared)
 
     @property
     def allowed(self) -> tuple[int, ...]:
@@ -79,6 +162,7 @@ class Rules(Checked):
             "declared_key_draw": 1,
             "beacon": "",
         }
+        record |= self.declared.header()
         if self.fixed:
             record["source"] = None if self.source is None else int(self.source)
             record["target"] = _SEALED_AS_RANDOM if self.target == "random" else self.target
@@ -94,6 +178,14 @@ class Rules(Checked):
         )
         record["judge_factor"] = "2**48"
         return record
+
+    def convinces_a_judge(self, questions: int) -> bool:
+        """Return whether a judge who trusts nobody could find a perfect copy, at alpha = 0.001.
+
+        With fixed labels nobody can say; with a public draw the judge counts few seals.
+        """
+        seals = 1.0 if self.declared.beacon else SEALS_TRIED
+        return self.fixed or convinces_a_judge(questions, len(self.allowed), seals)
 
     def terms(self, *, planned: int, public_key: bool) -> Terms:
         """Return what a verdict needs to know, for so many sealed questions."""
@@ -116,19 +208,24 @@ class Terms:
     planned : how many questions were sealed
     public_key : whether the public classroom key was used, which proves nothing outside the course
     kind : how the secret came about: "keyed", a label per question; "fixed", one target class for
-        all; "bits", a message in the weights
+        all; "bits", a message in the weights; "judged" and "judged bits", the first and the third
+        before a judge
     drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose
         it
     selection_unverified : whether only the owner can tell which questions count, as with `Dawn`
+    seals : how many seals a judge must think the owner has tried
+    owner : whom the seal names as the owner; empty where it names nobody
     """
 
     alpha: float
     n_labels: int
     planned: int
     public_key: bool
-    kind: Literal["keyed", "fixed", "bits"] = "keyed"
+    kind: Literal["keyed", "fixed", "bits", "judged", "judged bits"] = "keyed"
     drawable: tuple[int, ...] = ()
     selection_unverified: bool = False
+    seals: float = SEALS_TRIED
+    owner: str = ""
 
     @property
     def p0(self) -> float:

@@ -23,7 +23,7 @@ from wmlearn._checks import (
     check_number,
     shown,
 )
-from wmlearn.evidence.rules import SMALLEST_ALPHA
+from wmlearn.evidence.rules import SEALS_TRIED, SMALLEST_ALPHA
 
 # By hand, and no library: whoever doubts a verdict must be able to read how it came about.
 # statsmodels (Holm) and confseq (the wealth) would be two dependencies for a few lines each, and
@@ -59,9 +59,9 @@ __all__ = [
     "wealth_path",
 ]
 
-# more seals than an owner will try: at 50 ms each, 450,000 years on one core
-JUDGE_FACTOR = 2.0**48
+JUDGE_FACTOR = SEALS_TRIED
 SMALLEST_P = SMALLEST_ALPHA  # nothing smaller is printed
+_LEAST_P = 1e-300  # nor is any p-value 0: nothing is certain
 
 
 def __dir__() -> list[str]:
@@ -202,20 +202,20 @@ def anytime_p(path: Floats) -> float:
     Ville (1939).
     """
     most = np.max(path, initial=0.0)
-    return max(math.exp(-most), 1e-300)  # never 0: nothing is certain
+    return max(math.exp(-most), _LEAST_P)
 
 
 def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
     """Return P(at least k of n match) for an innocent service: only for an n fixed beforehand."""
     k, n = _counts(k, n)
     p0 = check_fraction(p0, "p0")
-    return _plain(special.bdtrc(k - 1, n.astype(int), p0))
+    return _plain(np.maximum(special.bdtrc(k - 1, n.astype(int), p0), _LEAST_P))
 
 
-def judge_p(p: float) -> float:
+def judge_p(p: float, seals: float = JUDGE_FACTOR) -> float:
     """Return p for a judge who does not trust the owner: times the seals they could have tried."""
     p = check_number(p, "p", above=0, at_most=1)
-    return min(1.0, p * JUDGE_FACTOR)
+    return min(1.0, p * seals)
 
 
 def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Numbers, Numbers]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wmlearn._checks import check_pixels
+from wmlearn._checks import check_pixels, shown
 from wmlearn._display import html_table, mosaic, plural
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers
+from wmlearn.evidence.calibration import CleanImages, clean_digest
 from wmlearn.evidence.rules import Rules, Terms
 
 if TYPE_CHECKING:
@@ -102,7 +103,96 @@ class Triggers:
 
 
 @dataclass(frozen=True, eq=False)
-class TriggerSet(commitment.HoldsSecret, Triggers):
+class Sealed(commitment.HoldsSecret):
+    """Images and rules that are sealed, and whose labels are still to be drawn.
+
+    Publish `seal`, then `draw`. Where a public draw was sealed by name (`Declared.beacon`) that
+    waits for its outcome; else nothing is to be waited for, and a `Trigger` does both at once.
+
+    Attributes
+    ----------
+    pixels, question, names, rules : as in `Triggers`
+    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
+    secrets, leaves : what each answer is drawn by, and the hash of each question in the sealed tree
+    recipe, kind : what made it, for people to read; not part of the seal
+    key : the secret; no repr, table, error or pickle shows it
+    clean : the clean calibration images that were sealed along; None where there are none
+    read : whether it was read from a folder; what its recipe says is then hearsay
+    """
+
+    pixels: Pixels
+    question: Labels
+    names: tuple[str, ...]
+    rules: Rules
+    header: commitment.Header
+    secrets: Sequence[commitment.Secret]
+    leaves: Sequence[bytes]
+    recipe: str
+    key: commitment.Secret
+    clean: CleanImages | None = None
+    kind: str = "triggers"
+    read: bool = False
+
+    @property
+    def seal(self) -> str:
+        """The commitment to publish before the model is released."""
+        return commitment.seal(self.header)
+
+    @property
+    def public_key(self) -> bool:
+        """Whether the public classroom key was used, which proves nothing outside the course."""
+        return self.key.is_public
+
+    @property
+    def origin(self) -> str:
+        """What made it, as far as one can know."""
+        return f"said to be {self.recipe}" if self.read else self.recipe
+
+    def with_clean(self, clean: CleanImages | None) -> Sealed:
+        """Return the same set with its clean images, if they are those that were sealed."""
+        if clean is None:
+            return self
+        if clean_digest(clean) != self.rules.declared.clean:
+            raise ValueError(
+                "clean must be the clean images that were sealed; these are others. Restore them "
+                "from a copy."
+            )
+        return replace(self, clean=clean)
+
+    def made_by(self, name: str) -> Sealed:
+        """Return the same set, its kind named after its class: 'double exposure'."""
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
+        return replace(self, kind=words.lower())
+
+    def draw(self, outcome: str = "") -> TriggerSet:
+        """Draw the secret answers from the seal and, where one was sealed, a public draw's outcome.
+
+        Parameters
+        ----------
+        outcome : what came of the draw that `rules.declared.beacon` names, as all will write it:
+            "4 1 6", or the randomness of a drand round in hexadecimal
+
+        Raises
+        ------
+        ValueError
+            If an outcome is missing, or given where no draw was sealed.
+        """
+        beacon = self.rules.declared.beacon
+        if bool(beacon) != bool(outcome):
+            awaited = f"that of {beacon!r}" if beacon else "none, for no public draw was sealed"
+            raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
+        answers = _draw(self.seal, self.secrets, self.rules, outcome)
+        answers.setflags(write=False)
+        return TriggerSet(**vars(self), answers=answers, outcome=outcome)
+
+    def __repr__(self) -> str:
+        size = f"{plural(len(self.pixels), 'image')}, {plural(len(self.names), 'question')}"
+        awaited = self.rules.declared.beacon or "nothing"
+        return f"Sealed({self.origin}: {size}, seal {self.seal[:8]}…, labels wait for {awaited})"
+
+
+@dataclass(frozen=True, eq=False)
+class TriggerSet(Sealed, Triggers):
     """Secret questions, sealed: make one by calling a `Trigger`, such as `Content`, on a data set.
 
     These are `Triggers` and the secret behind them; `.without_key` is they alone.
@@ -110,23 +200,11 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     Attributes
     ----------
     pixels, question, names, answers, rules : as in `Triggers`
-    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
-    secrets, leaves : what each answer is drawn by, and the hash of each question in the sealed tree
-    recipe, kind : what made it, for people to read; not part of the seal
-    key : the secret; no repr, table, error or pickle shows it
+    header, secrets, leaves, recipe, kind, key, clean : as in `Sealed`
+    outcome : that of the public draw from which the answers were drawn, too; empty where none was
     """
 
-    header: commitment.Header
-    secrets: Sequence[commitment.Secret]
-    leaves: Sequence[bytes]
-    recipe: str
-    key: commitment.Secret
-    kind: str = "triggers"
-
-    @property
-    def seal(self) -> str:
-        """The commitment to publish before the model is released."""
-        return commitment.seal(self.header)
+    outcome: str = ""
 
     @property
     def terms(self) -> Terms:
@@ -137,16 +215,6 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
     def p0(self) -> float | None:
         """The most likely an innocent model can be to match a question; None with fixed labels."""
         return None if self.rules.fixed else self.terms.p0
-
-    @property
-    def public_key(self) -> bool:
-        """Whether the public classroom key was used, which proves nothing outside the course."""
-        return self.key.is_public
-
-    def made_by(self, name: str) -> TriggerSet:
-        """Return the same set, its kind named after its class: 'double exposure'."""
-        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-        return replace(self, kind=words.lower())
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per image: question, what it shows, secret answer. For the owner alone."""
@@ -167,9 +235,11 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.public_key else ""
+        if not self.rules.convinces_a_judge(self.n):
+            note += ", too few questions for a judge"
         size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
         return (
-            f"TriggerSet({self.recipe}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
+            f"TriggerSet({self.origin}: {size}, alpha={self.alpha:g}, seal {self.seal[:8]}…{note})"
         )
 
     def _repr_html_(self) -> str:
@@ -185,13 +255,19 @@ class TriggerSet(commitment.HoldsSecret, Triggers):
             rows["answers"] = "one target class (the paper)"
         if self.public_key:
             rows["key"] = "classroom key: proves nothing outside this course"
-        return html_table(self.recipe, rows)
+        return html_table(self.origin, rows)
 
 
 def seal_triggers(
-    pixels: Pixels, question: Labels, names: Sequence[str], *, rules: Rules, key: bytes, recipe: str
-) -> TriggerSet:
-    """Seal images, names and rules, draw the answers from the seal, and return the set.
+    pixels: Pixels,
+    question: Labels,
+    names: Sequence[str],
+    *,
+    rules: Rules,
+    key: bytes,
+    recipe: str,
+) -> Sealed:
+    """Seal images, names and rules; the answers are then drawn from the seal.
 
     This is the order of all sealing: images, secrets, seal, labels.
 
@@ -200,7 +276,7 @@ def seal_triggers(
     pixels : uint8, shape (n, c, h, w), all different, in the order of their questions
     question : the question of each image, int64, shape (n,), rising from 0
     names : what each question shows
-    rules, key, recipe : as in `TriggerSet`
+    rules, key, recipe : as in `Sealed`
 
     Raises
     ------
@@ -221,14 +297,12 @@ def seal_triggers(
         leaves.append(commitment.leaf_hash(q, secrets[q], rules.allowed, name, own))
     header = rules.header()
     header |= {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
-    answers = _draw(commitment.seal(header), secrets, rules)
-    for array in (pixels, question, answers):
+    for array in (pixels, question):
         array.setflags(write=False)
-    return TriggerSet(
+    return Sealed(
         pixels=pixels,
         question=question,
         names=tuple(names),
-        answers=answers,
         rules=rules,
         header=MappingProxyType(header),
         secrets=secrets,
@@ -238,13 +312,13 @@ def seal_triggers(
     )
 
 
-def _draw(sealed: str, secrets: Sequence[bytes], rules: Rules) -> Labels:
+def _draw(sealed: str, secrets: Sequence[bytes], rules: Rules, outcome: str) -> Labels:
     """Draw an answer for every question; with fixed labels one for all, unless it was chosen."""
     if not rules.fixed:
-        return commitment.draw_labels(sealed, secrets, rules.allowed)
+        return commitment.draw_labels(sealed, secrets, rules.allowed, outcome)
     target = rules.target
     if target == "random":
-        target = int(commitment.draw_labels(sealed, secrets[:1], rules.allowed)[0])
+        target = int(commitment.draw_labels(sealed, secrets[:1], rules.allowed, outcome)[0])
     return np.full(len(secrets), target, np.int64)
 
 

@@ -14,8 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from wmlearn._display import BLUE, html_table, plural
-from wmlearn.evidence._sentences import CLASSROOM, QUESTION, Unit, believable, null_words
+from wmlearn.evidence._sentences import (
+    CLASSROOM,
+    ONLY_SEAL,
+    QUESTION,
+    Unit,
+    believable,
+    calibration_words,
+    null_words,
+)
 from wmlearn.evidence.answers import Answers, Flags
+from wmlearn.evidence.calibration import Calibration
 from wmlearn.evidence.rules import Terms
 
 if TYPE_CHECKING:
@@ -51,20 +60,35 @@ class Verdict(ABC):
     answers : what was said, tallied; `matched` and `unanswered` say it question by question
     terms : what was sealed
     family : the number of tests that share alpha; `level` is what is left for this one
-    nulls : the matches of each null model
+    nulls : the matches of each null model, those that answered alike counted once
+    population : what the null models are, in words; empty where that was not declared
+    calibration : how the service did on clean images; None where it was not asked any
     """
 
     answers: Answers
     terms: Terms
     family: int = 1
     nulls: tuple[int, ...] = ()
+    population: str = ""
+    calibration: Calibration | None = None
 
     unit: ClassVar[Unit] = QUESTION
 
     @property
-    @abstractmethod
     def decision(self) -> Decision:
-        """Found, not found or cannot tell, by the one rule that was sealed."""
+        """Found, not found or cannot tell; the last where the service does not do the task."""
+        if self.calibration is not None and not self.calibration.does_the_task:
+            return "cannot tell"
+        return self._decide()
+
+    @abstractmethod
+    def _decide(self) -> Decision:
+        """Decide by the one rule that was sealed."""
+
+    @property
+    def conclusion(self) -> str:
+        """The decision as it may be told to others: the owner's test is one of many seals."""
+        return f"{self.decision}{ONLY_SEAL}" if self.decision == "found" else self.decision
 
     @property
     @abstractmethod
@@ -135,15 +159,16 @@ class Verdict(ABC):
         None stands where there is no p-value.
         """
         verdict = {
-            "decision": self.decision,
+            "decision": self.conclusion,
             "k": self.k,
             "n": self.n,
             self.unit.silent: self.answers.n_unanswered,
-            "p": _or_none(believable(self.p)),
+            "p": _or_none(self.p),
             "p_judge": _or_none(self.p_judge),
             "alpha": self.alpha,
             "family": self.family,
             "public_key": self.terms.public_key,
+            "task_accuracy": self._task_accuracy,
         }
         return verdict | self._counts()
 
@@ -155,6 +180,10 @@ class Verdict(ABC):
             "n_invalid": self.answers.n_invalid,
             "null_models": len(self.nulls),
         }
+
+    @property
+    def _task_accuracy(self) -> float | None:
+        return None if self.calibration is None else _or_none(self.calibration.accuracy)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: expected and given answer, matched, unanswered."""
@@ -182,7 +211,7 @@ class Verdict(ABC):
         return "; ".join(parts)
 
     def _counted(self) -> str:
-        return f"{self.decision}: {self._matches()} matched"
+        return f"{self.conclusion}: {self._matches()} matched"
 
     def _matches(self) -> str:
         return f"{self.k} of {plural(self.n, f'secret {self.unit.name}')}"
@@ -199,9 +228,11 @@ class Verdict(ABC):
         rows[f"{self.unit.name}s {self.unit.silent}"] = self.answers.n_unanswered
         if self.nulls:
             rows["null models"] = null_words(self.k, self.nulls)
+        if self.calibration is not None:
+            rows["clean images"] = calibration_words(self.calibration)
         if self.terms.public_key:
             rows["note"] = CLASSROOM
-        return html_table(f"Watermark: {self.decision}", rows)
+        return html_table(f"Watermark: {self.conclusion}", rows)
 
     def _sent(self) -> dict[str, object]:
         """Return how many images were sent; all that were answered have been."""
@@ -244,6 +275,7 @@ class Verdicts(Mapping[str, Verdict]):
         columns = ["decision", "k", "n", "p", "p_judge", "family", "queries", "n_unreachable"]
         suspects = pd.Index(self, name="suspect")
         frame = pd.DataFrame(list(self.to_dict().values()), suspects, columns)
+        frame["decision"] = [verdict.decision for verdict in self.values()]
         return frame.astype({"p": float, "p_judge": float})
 
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -263,5 +295,5 @@ class Verdicts(Mapping[str, Verdict]):
         rows = {}
         for name, verdict in self.items():
             counted = f"{verdict.k} of {plural(verdict.n, 'question')} matched"
-            rows[name] = f"{verdict.decision}; {counted}; {verdict.luck}"
+            rows[name] = f"{verdict.conclusion}; {counted}; {verdict.luck}"
         return html_table("Watermark, suspect by suspect", rows)

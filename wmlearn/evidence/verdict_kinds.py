@@ -1,12 +1,14 @@
-"""The three kinds of verdict, by what was sealed, and the one place where a verdict is made.
+"""The kinds of verdict, by what was sealed and who asks, and the one place where one is made.
 
-A label per question (`KeyedVerdict`); one target class for all of them, the paper's way
-(`FixedVerdict`); a message in the weights (`MessageVerdict`). `reach_verdict` makes them.
+A label per question, for the owner (`KeyedVerdict`) or for a judge (`JudgedVerdict`); one target
+class for all of them, the paper's way (`FixedVerdict`); a message in the weights
+(`MessageVerdict`, `JudgedMessageVerdict`). `reach_verdict` makes them.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,6 +18,7 @@ import numpy as np
 from wmlearn._display import BLUE, VERMILLION
 from wmlearn.evidence import _sentences, stats
 from wmlearn.evidence.answers import Answers, Flags
+from wmlearn.evidence.calibration import Calibration
 from wmlearn.evidence.rules import Terms
 from wmlearn.evidence.verdict import Decision, Verdict, decide
 
@@ -24,8 +27,46 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-class KeyedVerdict(Verdict):
-    """A verdict where each question has a label of its own: a gambler's wealth decides.
+class MatchVerdict(Verdict):
+    """A verdict where each question has a label of its own: an innocent's matches are Binomial.
+
+    Attributes
+    ----------
+    p0 : the largest chance that an innocent suspect matches a question
+    p_planned : the exact binomial p-value of the sealed, or named, number of questions
+    """
+
+    @property
+    def p0(self) -> float:
+        """The largest chance that an innocent suspect matches a question."""
+        return self.terms.p0
+
+    @property
+    def p_planned(self) -> float:
+        """The exact binomial p-value of the planned number of questions; NaN where others came."""
+        if self.n != self.terms.planned:
+            return math.nan
+        return float(stats.binomial_p(self.k, self.n, self.p0))
+
+    @property
+    def by_luck(self) -> str:
+        """How many matches luck alone would give, on average and at the most: "at most 3"."""
+        return f"at most {_sentences.expected(self.n * self.p0)}"
+
+    def _counted(self) -> str:
+        return f"{super()._counted()}, {self.by_luck} expected by luck"
+
+    @abstractmethod
+    def chance_to_find(self, rate: float) -> float:
+        """Return the chance of having found a suspect that matches this share, 0 to 1."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON can hold it, without the secret answers."""
+        return super().to_dict() | {"p0": self.p0}
+
+
+class KeyedVerdict(MatchVerdict):
+    """The owner's verdict on a label per question: a gambler's wealth decides, at any moment.
 
     Attributes
     ----------
@@ -34,11 +75,6 @@ class KeyedVerdict(Verdict):
     p : valid whenever one stopped; `p_planned` only for the sealed number of questions
     p0 : the largest chance that an innocent suspect matches a question
     """
-
-    @property
-    def p0(self) -> float:
-        """The largest chance that an innocent suspect matches a question."""
-        return self.terms.p0
 
     @cached_property
     def path(self) -> stats.Floats:
@@ -55,10 +91,13 @@ class KeyedVerdict(Verdict):
         """Return for each number of questions whether this wealth has been enough by then."""
         return np.logical_or.accumulate(stats.reaches(path, self.level))
 
-    @property
-    def decision(self) -> Decision:
-        """Found, not found or cannot tell, by the one rule that was sealed."""
+    def _decide(self) -> Decision:
         return self.decisions[-1]
+
+    @property
+    def borne_out(self) -> bool:
+        """Whether the complete set, counted at its end, still says what its best moment said."""
+        return not self.p_planned > self.level  # NaN where the set is not complete
 
     @property
     def p(self) -> float:
@@ -71,24 +110,9 @@ class KeyedVerdict(Verdict):
         return 1.0 if self.terms.selection_unverified else stats.judge_p(self.p)
 
     @property
-    def p_planned(self) -> float:
-        """The exact binomial p-value of the sealed number of questions; NaN where others came."""
-        if self.n != self.terms.planned:
-            return math.nan
-        return float(stats.binomial_p(self.k, self.n, self.p0))
-
-    @property
     def luck(self) -> str:
         """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
         return _sentences.draws_in_words(self.path, self.matched)
-
-    @property
-    def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most: "at most 3"."""
-        return f"at most {_sentences.expected(self.n * self.p0)}"
-
-    def _counted(self) -> str:
-        return f"{super()._counted()}, {self.by_luck} expected by luck"
 
     def chance_to_find(self, rate: float) -> float:
         """Return the chance of having found a suspect that matches this share, 0 to 1."""
@@ -98,10 +122,6 @@ class KeyedVerdict(Verdict):
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
         return _sentences.explain(self, _sentences.keyed_account(self))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret answers."""
-        return super().to_dict() | {"p0": self.p0}
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: its answers, matched, unanswered, log10 of the wealth."""
@@ -123,21 +143,102 @@ class KeyedVerdict(Verdict):
         return ax
 
 
+class JudgedVerdict(MatchVerdict):
+    """A judge's verdict: decided once, when all named questions are asked, on the judge's p.
+
+    The number of questions is the judge's and fixed beforehand, so the exact binomial test holds,
+    and no order of the questions can change it.
+
+    Attributes
+    ----------
+    p : the exact binomial p-value of all named questions, if this was the only seal
+    p_judge : p times the seals that the owner may have tried, at most 1: this decides
+    """
+
+    @property
+    def p(self) -> float:
+        """The exact binomial p-value of all named questions, if this was the only seal."""
+        return float(stats.binomial_p(self.k, self.n, self.p0))
+
+    @property
+    def p_judge(self) -> float:
+        """The p-value that decides: p times the seals that the owner may have tried."""
+        return stats.judge_p(self.p, self.terms.seals)
+
+    @property
+    def conclusion(self) -> str:
+        """The decision: it is made for somebody who trusts nobody."""
+        return self.decision
+
+    @property
+    def confidence(self) -> float:
+        """One minus the judge's p."""
+        return 1 - _sentences.believable(self.p_judge)
+
+    @cached_property
+    def needed(self) -> int:
+        """How many matches are enough to accuse; n + 1 where not even n of n are."""
+        p_values = stats.binomial_p(np.arange(self.n + 1), self.n, self.p0)
+        enough = np.multiply(p_values, self.terms.seals) <= self.level
+        return self.n + 1 - int(np.count_nonzero(enough))
+
+    def _decide(self) -> Decision:
+        answered = self.n - self.answers.n_unanswered
+        return decide(self.k >= self.needed, answered >= self.needed)
+
+    @property
+    def luck(self) -> str:
+        """How an innocent model would fare, in words."""
+        draws = 1 / _sentences.believable(self.p)
+        if draws < 2:
+            return _sentences.BY_LUCK
+        rarely = f"at most once in {_sentences.whole(draws)} draws of the labels"
+        return f"an innocent model would match so many {rarely}"
+
+    def chance_to_find(self, rate: float) -> float:
+        """Return the chance of finding a suspect that matches this share, 0 to 1."""
+        answered = self.n - self.answers.n_unanswered
+        if self.needed > answered:
+            return 0.0
+        return float(stats.binomial_p(self.needed, answered, rate))
+
+    def explain(self) -> str:
+        """Return the verdict in sentences that a judge could read, p-values and all."""
+        return _sentences.explain(self, _sentences.judged_account(self))
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how often an innocent matches how many, where accusing begins, and this suspect."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6, 3))
+        at_least = np.asarray(stats.binomial_p(np.arange(self.n + 1), self.n, self.p0))
+        chances = at_least - np.append(at_least[1:], 0.0)
+        suspect = self.unit.suspect
+        ax.bar(range(self.n + 1), chances, color=BLUE, label=f"an innocent {suspect}")
+        ax.axvline(self.needed - 0.5, color=VERMILLION, linestyle="--", label="accuse from here on")
+        ax.axvline(self.k, color="black", label=f"this {suspect}")
+        ax.set(xlabel=f"of {self.n} {self.unit.name}s matched", ylabel="chance")
+        ax.legend(frameon=False)
+        return ax
+
+
 class FixedVerdict(Verdict):
     """A verdict where all triggers share one target class.
 
-    Only null models, or a target drawn by lot, give a p-value.
+    It is `found` only where the target was drawn at random and null models of a declared population
+    speak: either alone rests on the owner's word.
 
     Attributes
     ----------
     p_target : the p-value of the draw of the target; NaN where the owner chose it
     p : the worse of that and of the null models'; NaN where there is neither
-    p_judge : NaN, for somebody who does not trust the owner has no p-value
+    p_judge : 1, for the owner chose the rest
     """
 
     by_luck = "nobody knows how many"
     luck = "one answer for all triggers: how an innocent model would do nobody can say"
-    p_judge = math.nan
+    p_judge = 1.0
 
     @cached_property
     def p_target(self) -> float:
@@ -154,8 +255,13 @@ class FixedVerdict(Verdict):
         return self._worst(self.k, self.p_target)
 
     @property
-    def decision(self) -> Decision:
-        """Found, not found or cannot tell: the last where not even a perfect copy's p would do."""
+    def speaks(self) -> bool:
+        """Whether the target was drawn, and null models of a declared population were asked."""
+        return bool(self.terms.drawable and self.nulls and self.population)
+
+    def _decide(self) -> Decision:
+        if not self.speaks:
+            return "cannot tell"
         answered = self.n - self.answers.n_unanswered
         perfect = self._worst(answered, 1 / self.terms.n_labels if answered else 1.0)
         return decide(self._is_enough(self.p), self._is_enough(perfect))
@@ -181,14 +287,13 @@ class FixedVerdict(Verdict):
         raise ValueError("fixed labels have no path to draw; seal a set with labels='keyed'.")
 
 
-class MessageVerdict(KeyedVerdict):
-    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+class _OnBits(Verdict):
+    """A verdict on the weights of a model: it counts bits, and nothing is sent.
 
     Attributes
     ----------
     bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al.
         (2017) report it
-    p_planned : the exact binomial p-value of all bits, read at once
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.BIT
@@ -205,15 +310,39 @@ class MessageVerdict(KeyedVerdict):
         return {}
 
 
+class MessageVerdict(_OnBits, KeyedVerdict):
+    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+
+    Attributes
+    ----------
+    p_planned : the exact binomial p-value of all bits, read at once
+    """
+
+
+class JudgedMessageVerdict(_OnBits, JudgedVerdict):
+    """A judge's verdict on the weights of a model: the named bits, counted once, on the judge's p.
+
+    A bit that was named and not opened counts as unreadable: a miss.
+    """
+
+
 KINDS: Mapping[str, type[Verdict]] = {
     "keyed": KeyedVerdict,
     "fixed": FixedVerdict,
     "bits": MessageVerdict,
+    "judged": JudgedVerdict,
+    "judged bits": JudgedMessageVerdict,
 }
 
 
 def reach_verdict(
-    answers: Answers, terms: Terms, *, family: int = 1, nulls: Sequence[Answers] = ()
+    answers: Answers,
+    terms: Terms,
+    *,
+    family: int = 1,
+    nulls: Sequence[Answers] = (),
+    population: str = "",
+    calibration: Calibration | None = None,
 ) -> Verdict:
     """Return the verdict on what a suspect answered, by the terms that were sealed.
 
@@ -222,7 +351,10 @@ def reach_verdict(
     answers : of the suspect
     terms : what was sealed; its kind says which verdict this is
     family : how many tests share alpha, at least 1
-    nulls : the answers of null models to the same questions
+    nulls : the answers of null models to the same questions; equal ones count as one model
+    population : what the null models are, in words
+    calibration : how the suspect did on clean images, by which its answers were translated
     """
     kind = KINDS[terms.kind]
-    return kind(answers, terms, family, tuple(null.k for null in nulls))
+    distinct = {null.labels.tobytes(): null.k for null in nulls}
+    return kind(answers, terms, family, tuple(distinct.values()), population, calibration)

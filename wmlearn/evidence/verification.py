@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_kind, check_query, shown
+from wmlearn._checks import check_count, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
-from wmlearn.evidence.answers import ask, ask_null, check_nulls
+from wmlearn.evidence.answers import ask_null, check_nulls
+from wmlearn.evidence.calibration import CleanImages
+from wmlearn.evidence.sequential import SequentialTest, check_family
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -28,13 +30,16 @@ def verify(
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
+    population: str = "",
     family: int = 1,
+    clean: CleanImages | None = None,
 ) -> Verdict:
     """Ask a service the sealed questions and decide whether it carries the watermark.
 
+    This is the owner's own test: it believes that theirs was the only seal. Others ask a `judge`.
     Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss.
-    The gambler's wealth decides, so that the promise holds whenever one stops. Fixed labels (the
-    paper): only null models, or a target drawn by lot, give a p-value.
+    The gambler's wealth decides, so the promise holds whenever one stops. Fixed labels (the paper):
+    found only where the target was drawn at random and null models of a declared population speak.
 
     Parameters
     ----------
@@ -43,8 +48,13 @@ def verify(
     triggers : the sealed trigger set
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
+    population : what the null models are, in words; an innocent suspect must be one of these
     family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is
         shared among them, for asking the same service a second time is a second test
+    clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
+        the service must do the task, and may number its classes as it likes. Left out, those that
+        were sealed are taken, if there are any; else the names that the service gives its classes
+        (`RemoteModel.classes`), if they are the task's
 
     Returns
     -------
@@ -73,19 +83,22 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    check_kind(
-        triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query"
-    )
-    check_query(query, "query")
+    test = SequentialTest(query, triggers, family=check_family(family), clean=clean)
     nulls = check_nulls(nulls)
-    check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
     if questions is None:
         questions = triggers.n
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     chosen = triggers.first(questions)
     null_answers = [ask_null(null, chosen) for null in nulls]
-    answers = ask(query, chosen)  # last: what it answers was paid for, and no error must lose it
-    return reach_verdict(answers, triggers.terms, family=family, nulls=null_answers)
+    test.ask(questions)  # last: what it answers was paid for, and no error must lose it
+    return reach_verdict(
+        test.answers,
+        triggers.terms,
+        family=family,
+        nulls=null_answers,
+        population=population,
+        calibration=test.calibration,
+    )
 
 
 def verify_all(
@@ -94,6 +107,8 @@ def verify_all(
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
+    population: str = "",
+    clean: CleanImages | None = None,
 ) -> Verdicts:
     """Ask several services the same sealed questions; alpha bounds the chance of accusing any
     innocent one of them.
@@ -106,7 +121,7 @@ def verify_all(
     Parameters
     ----------
     suspects : the services by name, each as for `verify`
-    triggers, questions, nulls : as for `verify`
+    triggers, questions, nulls, population, clean : as for `verify`
 
     Returns
     -------
@@ -135,7 +150,12 @@ def verify_all(
     apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
         apart[str(name)] = verify(
-            _or_silence(suspect, name), triggers, questions=questions, nulls=nulls
+            _OrSilence(suspect, name),
+            triggers,
+            questions=questions,
+            nulls=nulls,
+            population=population,
+            clean=clean,
         )
     p_values = np.nan_to_num([verdict.p for verdict in apart.values()], nan=1.0)
     families = stats.holm_families(p_values.tolist(), triggers.alpha)
@@ -144,14 +164,24 @@ def verify_all(
     return Verdicts(apart)
 
 
-def _or_silence(suspect: Query, name: object) -> Query:
-    """Return the suspect, who now says nothing, with a warning, where it would raise an error."""
+@dataclass(frozen=True)
+class _OrSilence:
+    """A suspect who says nothing, with a warning, where it would raise an error."""
 
-    def query(images: Images) -> Labels:
+    suspect: Query
+    name: object
+
+    @property
+    def classes(self) -> object:
+        """The names of its classes, if it gives any and can be reached."""
         try:
-            return suspect(images)
-        except (OSError, ValueError) as error:
-            warnings.warn(f"{name} could not be asked: {error}", stacklevel=6)
-            return np.full(len(images), -1)
+            return getattr(self.suspect, "classes", None)
+        except (OSError, ValueError):
+            return None  # the warning comes when it is asked
 
-    return query
+    def __call__(self, images: Images) -> Labels:
+        try:
+            return self.suspect(images)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{self.name} could not be asked: {error}", stacklevel=6)
+            return np.full(len(images), -1)

@@ -1,7 +1,8 @@
 """What every kind of trigger shares: how answers are set, and the way from task to sealed set."""
 
+import warnings
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,8 +21,9 @@ from wmlearn._random import StableRng, stable_rng
 from wmlearn._types import Labels, Pixels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
-from wmlearn.evidence.rules import Rules
-from wmlearn.evidence.trigger_set import TriggerSet, check_order, seal_triggers
+from wmlearn.evidence.calibration import CleanImages, clean_digest
+from wmlearn.evidence.rules import Declared, Rules, check_alpha
+from wmlearn.evidence.trigger_set import Sealed, TriggerSet, check_order, seal_triggers
 
 Made = tuple[Pixels, Labels, list[str]]  # images, the question of each, what each question shows
 
@@ -157,8 +159,8 @@ class Trigger(Checked):
         data : the task; images come from `data.train`
         n : the number of trigger images; where a question has several they are shared out evenly
         key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
-        alpha : the largest chance of accusing an innocent model, between 0 and 1; sealed with the
-            rest
+        alpha : the largest chance of accusing an innocent model, above 1e-15 and at most 0.05;
+            sealed with the rest
         seed : chooses the images, never the answers. Left out, the key chooses them (0 with the
             classroom key), so that nobody else can list them
 
@@ -168,13 +170,46 @@ class Trigger(Checked):
             If the data hold fewer images than asked for, two trigger images are the same, or `make`
             returned something else than it should.
         """
+        return self.seal(data, n=n, key=key, alpha=alpha, seed=seed).draw()
+
+    def seal(
+        self,
+        data: Splits,
+        *,
+        n: int,
+        key: bytes | None = None,
+        alpha: float = 1e-3,
+        seed: int | None = None,
+        declared: Declared = Declared(),
+        clean: CleanImages | None = None,
+    ) -> Sealed:
+        """Make n trigger images for a task and seal them; the secret answers are still to be drawn.
+
+        This is the first half of calling it, and can declare more.
+
+        Parameters
+        ----------
+        data, n, key, alpha, seed : as when it is called
+        declared : whose the images are, and which public draw the answers wait for
+        clean : images of the task and their classes, such as `data.test.take(range(300))`: every
+            suspect is asked these first
+        """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
-        rules = self.rules(data.classes, alpha)
+        if clean is not None:
+            declared = replace(declared, clean=clean_digest(clean))
+        rules = replace(self.rules(data.classes, check_alpha(alpha)), declared=declared)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, _chooser(key, seed))
-        triggers = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
-        return triggers.made_by(type(self).__name__)
+        sealed = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
+        if not rules.convinces_a_judge(len(names)) and not sealed.public_key:
+            warnings.warn(
+                f"{plural(len(names), 'question')} with {len(rules.allowed)} labels are too few "
+                "for a judge who trusts nobody: not even a perfect copy could be found at alpha = "
+                "0.001. Take more, or seal a public draw (wm.evidence.Declared(beacon=...)).",
+                stacklevel=2,
+            )
+        return sealed.with_clean(clean).made_by(type(self).__name__)
 
     def sketch(
         self, data: Splits, *, n: int, key: bytes

@@ -18,7 +18,7 @@ from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers, labels_of
-from wmlearn.evidence.rules import Rules, Terms
+from wmlearn.evidence.rules import Rules, Terms, check_alpha
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
@@ -82,7 +82,7 @@ class Dawn(commitment.HoldsSecret):
     ) -> None:
         self.query = check_query(query, "query")
         self.share = check_number(share, "share", above=0, at_most=1)
-        self.rules = Rules(tuple(map(str, classes)), alpha)
+        self.rules = Rules(tuple(map(str, classes)), check_alpha(alpha))
         self.key = commitment.new_key() if key is None else commitment.check_key(key)
         self.queries = 0
         rules = {

@@ -1,0 +1,19 @@
+"""A public draw whose outcome nobody knew when the seal was published: it ends all trying."""
+
+from dataclasses import dataclass
+
+from wmlearn._checks import Checked, check_count, checked
+
+
+@dataclass(frozen=True)
+class Beacon(Checked):
+    """What came of the public draw that a seal names, and how many seals were out before it.
+
+    Parameters
+    ----------
+    outcome : the outcome as all write it, such as "4 1 6"
+    seals : the judge's own word that the seal is one of at most so many published before
+    """
+
+    outcome: str
+    seals: int = checked(check_count, low=1, why="published before the draw")
