@@ -122,6 +122,11 @@ def test_another_seal_is_refused(says, triggers, named, opened):
         {"alpha": None},
         {"answer": "any"},
         {"more": 1},
+        {"version": True},
+        {"version": 1.0},
+        {"declared_key_draw": True},
+        {"questions": 40.0},
+        {"questions": True},
     ],
     ids=str,
 )
@@ -149,7 +154,15 @@ def test_the_challenge_is_the_same_for_everybody_and_fair(triggers):
 
 @pytest.mark.parametrize(
     ("nonce", "questions", "count"),
-    [("text", 30, 5), (b"", 30, 5), (b"x", 0, 1), (b"x", 5, 6), (b"x", 5, 0)],
+    [
+        ("text", 30, 5),
+        (b"", 30, 5),
+        (b"x", 0, 1),
+        (b"x", 5, 6),
+        (b"x", 5, 0),
+        (b"x", 10**10, 5),
+        (b"x", 30.0, 5),
+    ],
 )
 def test_bad_challenges(says, triggers, nonce, questions, count):
     with says((TypeError, ValueError)):

@@ -8,7 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_fraction, check_kind, check_query, shown
+from wmlearn._checks import (
+    MOST_QUESTIONS,
+    check_count,
+    check_family,
+    check_fraction,
+    check_kind,
+    check_query,
+    shown,
+)
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.evidence import commitment, stats
@@ -45,7 +53,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
             f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take "
             "secrets.token_bytes(16)."
         )
-    check_count(questions, "questions", low=1)
+    check_count(questions, "questions", low=1, high=MOST_QUESTIONS)
     check_count(count, "count", low=1, high=questions, why="sealed questions")
     digest = hashlib.sha256(bytes.fromhex(commitment.check_digest(seal, "seal")) + nonce).digest()
     order = stable_rng(commitment.seed_numbers(digest)).permutation(questions)
@@ -115,7 +123,7 @@ def judge(
     check_query(query, "query")
     check_published(opened, seal)
     check_fraction(alpha, "alpha")
-    check_count(family, "family", low=1, why="tests that share alpha")
+    check_family(family, "tests that share alpha")
     rules = _sealed_rules(opened.header)
     named = sorted(check_named(named, opened.header["questions"]))
     public_key = opened.public_key or _under_classroom_key(opened)
@@ -201,10 +209,11 @@ def _sealed_rules(header: commitment.Header) -> Rules:
     try:
         rules = Rules.from_header(header)
         rest = {"questions": int(header["questions"]), "root": str(header["root"])}
-        known = rules.header() | rest
+        known = commitment.canonical(rules.header() | rest)
     except (KeyError, TypeError, ValueError, AttributeError):
-        known = {}
-    if commitment.canonical(known) != commitment.canonical(header) or rules.fixed:
+        known = b""
+    # as bytes: 1, 1.0 and true are equal to Python, and three rules to a seal
+    if known != commitment.canonical(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
             "others. What they promise cannot be tested here."

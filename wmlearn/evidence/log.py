@@ -8,7 +8,6 @@ whole log: whoever was told it notices later that lines were changed, cut off or
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +20,14 @@ from typing import Any, Literal, get_args
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import plural
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    LOG_BYTES,
+    RECORD_BYTES,
+    parse_json,
+    read_json,
+    read_text,
+    readable,
+)
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.stats import open_list_family
 
@@ -213,7 +219,7 @@ class Log:
 
     def take(self, line: bytes) -> None:
         """Add a line that is in the file, if it holds the hash of the one before."""
-        record = json.loads(line)
+        record = parse_json(line.decode())
         if record.pop("after") != self.heads[-1] or record["what"] not in get_args(Deed):
             raise ValueError("another line was there")
         for name in ("questions", "classes", "labels"):
@@ -252,7 +258,7 @@ def _sealed(folder: Path) -> tuple[str, int]:
         "missing or damaged"
     )
     with readable(expected, "Give the folder it was saved in."):
-        record = json.loads((folder / RECORD).read_text())
+        record = read_json(folder / RECORD, RECORD_BYTES)
         return str(record["seal"]), int(record["header"]["questions"])
 
 
@@ -267,7 +273,8 @@ def _read(folder: Path) -> Log:
             "elsewhere. Put the log itself there."
         )
     if path.exists():
-        content = path.read_bytes()
+        with readable(f"{path} should be a log; it is damaged", "Restore it from a copy."):
+            content = read_text(path, LOG_BYTES).encode()
     log = Log(path, seal, count, content[-1:] in (b"", b"\n"), [_hash(seal.encode())])
     for number, line in enumerate(content.splitlines(), start=1):
         try:

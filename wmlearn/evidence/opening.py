@@ -14,11 +14,20 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_count, check_kind, check_pixels, shown
+from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels, shown
 from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    IMAGE_BYTES,
+    RECORD_BYTES,
+    check_file,
+    check_size,
+    hex_texts,
+    parse_json,
+    readable,
+    texts,
+)
 from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
@@ -276,22 +285,26 @@ def read_opening(path: str | Path) -> Opening:
     )
     with (
         readable(expected, "Ask the owner for it again."),
-        safe_open(path, framework="numpy") as file,
+        safe_open(check_file(path, IMAGE_BYTES), framework="numpy") as file,
     ):
-        record = json.loads(file.metadata()["wmlearn"])
+        text = file.metadata()["wmlearn"]
+        check_size(len(text), RECORD_BYTES)
+        record = parse_json(text)
         header, public_key = record["header"], bool(record["classroom"])
-        indices = check_named(record["indices"], header["questions"])
-        names = tuple(map(str, record["names"]))
-        secrets = list(map(bytes.fromhex, record["secrets"]))
-        paths = [list(map(bytes.fromhex, nodes)) for nodes in record["paths"]]
+        texts(header["classes"])
+        questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
+        indices = check_named(record["indices"], questions)
+        names = texts(record["names"])
+        secrets = hex_texts(record["secrets"])
+        paths = list(map(hex_texts, record["paths"]))
         if not len(indices) == len(names) == len(secrets) == len(paths):
             raise ValueError("not one name, secret and path for each question")
         pixels = check_pixels(file.get_tensor("pixels"))
         question = file.get_tensor("question")
         clean = clean_of({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        outcome, case = str(record.get("outcome", "")), str(record.get("case", ""))
         nonce = bytes.fromhex(record.get("nonce", ""))
-        signature = str(record.get("signature", ""))
+        more = [record.get(name, "") for name in ("outcome", "case", "signature")]
+        outcome, case, signature = texts(more)
     return Opening(
         header,
         indices,

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from wmlearn._checks import check_count, check_fraction, check_kind, check_number
+from wmlearn._checks import check_count, check_family, check_fraction, check_kind, check_number
 from wmlearn._display import plural
 from wmlearn._random import stable_rng
 from wmlearn._types import Labels
@@ -264,7 +264,7 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     message were drawn after all rules were fixed.
     """
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
-    check_count(family, "family", low=1, why="models, layers and messages that share alpha")
+    check_family(family, "models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
     terms = Terms(message.alpha, 2, len(read), message.key.is_public, kind="bits")
@@ -353,7 +353,7 @@ def judge_message(
     """
     check_published(opened, seal)
     check_fraction(alpha, "alpha")
-    check_count(family, "family", low=1, why="models, layers and messages that share alpha")
+    check_family(family, "models, layers and messages that share alpha")
     header = _sealed_header(opened.header)
     kernels = _kernels(model, header)  # the model bounds how large what is sealed can be
     size, count = math.prod(header["kernel"]), header["questions"]
