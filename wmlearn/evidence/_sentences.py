@@ -255,7 +255,7 @@ def _too_few(v: KeyedVerdict) -> str:
     unit = v.unit
     if v.calibration is not None and not v.calibration.does_the_task:
         return _another_task(v.calibration)
-    needed = stats.questions_needed(v.level, v.p0)
+    needed = stats.questions_needed(v.alpha, v.p0, family=v.family)
     return (
         f"Cannot tell: too few {unit.answer}s to decide {_at_level(v)}; {plural(v.n, unit.name)} "
         f"{unit.asked}{_lost(v)}, {needed} {unit.answer}s in a row needed."
@@ -373,7 +373,7 @@ def _missing(v: FixedVerdict) -> str:
             f"a target drawn at random among {n_labels} gives no p-value below {1 / n_labels:.2g}"
         )
         return f"{floor}, and none is found {level}"
-    models = stats.null_models_needed(v.level)
+    models = stats.null_models_needed(v.alpha, v.family)
     return f"it takes {models:,} null models that never do as well {level}, here are {len(v.nulls)}"
 
 

@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -135,8 +136,8 @@ class Verdict(ABC):
 
     @property
     def level(self) -> float:
-        """The share of alpha that this test may spend: alpha over the family."""
-        return self.alpha / self.family
+        """The share of alpha that this test may spend, alpha over the family; 0 for a huge one."""
+        return float(Fraction(self.alpha) / self.family)
 
     @property
     def matched(self) -> Flags:

@@ -89,7 +89,7 @@ class KeyedVerdict(MatchVerdict):
 
     def _ever_reached(self, path: stats.Floats) -> Flags:
         """Return for each number of questions whether this wealth has been enough by then."""
-        return np.logical_or.accumulate(stats.reaches(path, self.level))
+        return np.logical_or.accumulate(stats.reaches(path, self.alpha, self.family))
 
     def _decide(self) -> Decision:
         return self.decisions[-1]
@@ -117,7 +117,9 @@ class KeyedVerdict(MatchVerdict):
     def chance_to_find(self, rate: float) -> float:
         """Return the chance of having found a suspect that matches this share, 0 to 1."""
         answered = (~self.unanswered).tolist()
-        return stats.accusation_chance(answered, rate, alpha=self.level, p0=self.p0)
+        return stats.accusation_chance(
+            answered, rate, alpha=self.alpha, p0=self.p0, family=self.family
+        )
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
@@ -179,7 +181,8 @@ class JudgedVerdict(MatchVerdict):
     def needed(self) -> int:
         """How many matches are enough to accuse; n + 1 where not even n of n are."""
         p_values = stats.binomial_p(np.arange(self.n + 1), self.n, self.p0)
-        enough = np.multiply(p_values, self.terms.seals) <= self.level
+        log_p = np.log(p_values) + math.log(self.terms.seals)
+        enough = stats.reaches(-log_p, self.alpha, self.family)
         return self.n + 1 - int(np.count_nonzero(enough))
 
     def _decide(self) -> Decision:
@@ -276,7 +279,7 @@ class FixedVerdict(Verdict):
         return max(known, default=math.nan)
 
     def _is_enough(self, p: float) -> bool:
-        return p * self.family <= self.alpha * (1 + 1e-12)  # never true of NaN
+        return not math.isnan(p) and bool(stats.reaches(-math.log(p), self.alpha, self.family))
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
