@@ -152,7 +152,7 @@ def log_line(alpha: float, family: int = 1) -> float:
     Examples
     --------
     >>> round(log_line(0.01), 3), round(log_line(0.01, math.factorial(256)), 1)
-    (4.605, 1171.5)
+    (4.605, 1171.9)
     """
     check_family(family, "tests that share alpha")
     line = math.log(family) - math.log(check_fraction(alpha, "alpha"))
@@ -406,7 +406,8 @@ def null_models_needed(alpha: float, family: int = 1) -> int:
     """
     if log_line(alpha, family) > 700:
         return math.ceil(family / Fraction(alpha)) - 1
-    return math.ceil(round(1 / (alpha / family), 9)) - 1
+    models = 1 / (alpha / family)
+    return math.ceil(round(models, 9)) - 1
 
 
 def null_bound(models: int, confidence: float = 0.95) -> float:
