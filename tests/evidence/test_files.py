@@ -78,17 +78,17 @@ def test_a_file_is_read_up_to_its_limit(says, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="devices and pipes are files on POSIX only")
-def test_devices_and_pipes_are_not_even_opened(tmp_path):
+def test_devices_and_pipes_are_not_even_opened(says, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to("/dev/zero")
     for path in ("/dev/zero", tmp_path / "pipe", tmp_path / "link"):
-        with pytest.raises(ValueError, match="no file"):
+        with says(ValueError):
             read_text(path, 1000)
 
 
 @pytest.mark.parametrize("values", ["abc", {"a": 1}, None, 3, [1], ["a", None], [["a"]], [True]])
-def test_lists_of_texts_are_lists_of_texts(values):
-    with pytest.raises(ValueError, match="list of texts"):
+def test_lists_of_texts_are_lists_of_texts(says, values):
+    with says(ValueError):
         texts(values)
 
 

@@ -291,7 +291,7 @@ def read_opening(path: str | Path) -> Opening:
         check_size(len(text), RECORD_BYTES)
         record = parse_json(text)
         header, public_key = record["header"], bool(record["classroom"])
-        texts(header["classes"])
+        texts(header.get("classes", []))  # a message in the weights has none
         questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
         indices = check_named(record["indices"], questions)
         names = texts(record["names"])

@@ -152,11 +152,13 @@ def log_line(alpha: float, family: int = 1) -> float:
     Examples
     --------
     >>> round(log_line(0.01), 3), round(log_line(0.01, math.factorial(256)), 1)
-    (4.605, 1171.5)
+    (4.605, 1171.9)
     """
     check_family(family, "tests that share alpha")
     line = math.log(family) - math.log(check_fraction(alpha, "alpha"))
-    return line if line > 700 else -math.log(alpha / family)  # beyond 700 a float would be 0
+    if line > 700:  # the share of alpha would be 0
+        return line
+    return -math.log(alpha / family)
 
 
 def reaches(path: ArrayLike, alpha: float, family: int = 1) -> NDArray[np.bool_]:
@@ -404,7 +406,8 @@ def null_models_needed(alpha: float, family: int = 1) -> int:
     """
     if log_line(alpha, family) > 700:
         return math.ceil(family / Fraction(alpha)) - 1
-    return math.ceil(round(1 / (alpha / family), 9)) - 1
+    models = 1 / (alpha / family)
+    return math.ceil(round(models, 9)) - 1
 
 
 def null_bound(models: int, confidence: float = 0.95) -> float:
@@ -515,11 +518,9 @@ def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     whole = _whole(matches) and _whole(questions)
     if not whole or not ((matches >= 0) & (matches <= questions)).all():
         raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
-    if questions.max(initial=0) > MOST_QUESTIONS:
-        # scipy's binomial tail loses its digits: 0.61 for 0.50 at a hundred million
-        raise ValueError(
-            f"n must be at most {MOST_QUESTIONS:,} questions; got {shown(n)}. No set has more."
-        )
+    # beyond, scipy's binomial tail loses its digits: 0.61 for 0.50 at a hundred million
+    most = int(questions.max(initial=0))
+    check_count(most, "n", low=0, high=MOST_QUESTIONS, why="questions")
     return matches.astype(float), questions.astype(float)
 
 
