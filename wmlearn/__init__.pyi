@@ -3,6 +3,7 @@ from .course.checks import check
 from .data.splits import Splits, load_data
 from .evidence import stats
 from .evidence.commitment import CLASSROOM_KEY
+from .evidence.sequential import SequentialTest
 from .evidence.verification import verify, verify_all
 from .experiments import sweep
 from .labs.embedding.lab import EmbeddingLab
@@ -35,6 +36,7 @@ __all__ = [
     "Predict",
     "RemoteModel",
     "Schedule",
+    "SequentialTest",
     "ServiceOptions",
     "Splits",
     "TheftLab",

@@ -1,7 +1,7 @@
-"""The command line: `wmlearn lab`, `serve`, `verify`, `case` and `doctor`.
+"""The command line: lessons, a service, the owner's and the judge's tools, cases, and `doctor`.
 
 Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by
-`verify` alone; whatever goes wrong, click's own errors included, ends with 3 or more.
+`verify` and `judge` alone; whatever goes wrong, click's own errors included, ends with 3 or more.
 """
 
 from __future__ import annotations
@@ -17,14 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+import numpy as np
 
-from wmlearn._checks import file_error, sentence
+from wmlearn._checks import check_count, file_error, sentence, shown
 from wmlearn._display import plural
 from wmlearn.course.copies import LESSONS, copy_lessons
 from wmlearn.course.environment import findings
-from wmlearn.evidence.stats import open_list_family
-from wmlearn.evidence.storage import LOG, exclusive, log_use, open_evidence, read_log
-from wmlearn.evidence.verification import verify
+from wmlearn.evidence.beacon import Beacon
+from wmlearn.evidence.commitment import check_digest
+from wmlearn.evidence.judging import challenge, judge
+from wmlearn.evidence.log import log_head, log_use, read_log
+from wmlearn.evidence.opening import Opening, open_questions, read_opening
+from wmlearn.evidence.sequential import SequentialTest
+from wmlearn.evidence.storage import open_evidence, open_sealed
+from wmlearn.evidence.verdict import Verdict
 from wmlearn.service.options import ServiceOptions
 from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
@@ -175,78 +181,257 @@ def _load(model: str) -> nn.Module:
 
 # ---------------------------------------------------------------- verify
 
+STEP = 25  # questions that are asked at once: what is cut off costs no more than these
 
-@commands.command("verify")
-@click.argument("url")
-@click.argument("evidence")
-@click.option("--questions", type=int, help="How many to ask, in sealed order; all if left out.")
-@click.option(
-    "--family",
-    type=int,
-    help="How many tests share alpha: suspects, repetitions; see above if left out.",
-)
-@click.option(
+_timeout = click.option(
     "--timeout",
     type=float,
     default=10.0,
     show_default=True,
     help="Seconds that one request may take.",
 )
-@click.option("--budget", type=int, help="The most images to send.")
+_outcome = click.option(
+    "--outcome", default="", help="What came of the public draw that the seal names, if any."
+)
+
+
+@commands.command("verify")
+@click.argument("url")
+@click.argument("evidence")
+@click.option(
+    "--questions",
+    type=int,
+    help="How many to have asked in all, in sealed order; all if left out.",
+)
+@click.option(
+    "--family",
+    type=int,
+    help="How many tests share alpha: declared with the first test, for all of this folder.",
+)
+@click.option("--anew", is_flag=True, help="Begin another test, though the last is not finished.")
+@click.option("--seal", help="The seal as it was published: nothing is sent under another one.")
+@_outcome
+@_timeout
+@click.option("--budget", type=int, help="The most images to send now.")
 @_json
 def _verify(
-    url: str, evidence: str, questions: int | None, family: int | None, as_json: bool, **asking: Any
+    url: str,
+    evidence: str,
+    questions: int | None,
+    family: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> int:
     """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries
-    the watermark.
+    the watermark: the owner's own test.
 
-    EVIDENCE is what wm.evidence.save_evidence wrote; its log notes what was asked. Without --family
-    the s-th test in the log counts as one of s (s + 1), so alpha covers all of them, however many
-    follow. A service that wants a bearer token gets that of the environment variable WMLEARN_TOKEN.
-    Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot tell, 3 an error,
-    4 a command that makes no sense, 130 stopped by Ctrl+C.
+    EVIDENCE is what wm.evidence.save_evidence wrote. Its log notes the test before anything is
+    sent, and every answer. Asked again with more --questions, the same test goes on; no image is
+    sent twice. Publish the head of the log, which is printed: it stands for all its lines. Without
+    --family the s-th test in the log counts as one of s (s + 1), so alpha covers all of them,
+    however many follow. A service that wants a bearer token gets that of the environment variable
+    WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot
+    tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
     """
+    _check_url(url)
+    if "://" in evidence:
+        raise click.UsageError("URL comes first, then the folder EVIDENCE.")
+    triggers = open_evidence(evidence, options.pop("outcome"))
+    _compare_seal(triggers.seal, options.pop("seal"))
+    anew = options.pop("anew")
+    if questions is None:
+        questions = triggers.n
+    check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
+    with RemoteModel(url, token=_token(), **options) as suspect:
+        suspect.connect()  # first: a service that is not there was not asked
+        test = SequentialTest(
+            suspect, triggers, folder=evidence, whom=url, family=family, anew=anew
+        )
+        if test.asked:
+            before = f"{plural(test.asked, 'question')} asked before"
+            click.echo(f"The last test of this service goes on: {before}.", err=True)
+        end = _within(options["budget"], test, questions)
+        while test.asked < end:
+            test.ask(min(STEP, end - test.asked))
+    _complain(suspect)
+    if end < questions:
+        first, last = np.searchsorted(triggers.question, [end, questions])
+        left = plural(int(last - first), "image")
+        click.echo(f"The budget was spent: {left} not sent.", err=True)
+    proof = {"seal": triggers.seal, "head": log_head(evidence)}
+    return _tell(test.verdict, proof, as_json)
+
+
+def _check_url(url: str) -> None:
     if re.search(r"//[^/]*@", url):
         raise click.UsageError(
             "URL must hold no password: it would stand in the log. Leave out what is before @."
         )
-    if "://" in evidence:
-        raise click.UsageError("URL comes first, then the folder EVIDENCE.")
-    triggers = open_evidence(evidence)
-    with exclusive(evidence), RemoteModel(url, token=_token(), **asking) as suspect:
-        family = _place(evidence, family)
-        (Path(evidence) / LOG).open("a").close()  # what cannot be noted is better not asked
-        try:
-            verdict = verify(suspect, triggers, questions=questions, family=family)
-        finally:  # also after an error or Ctrl+C: what was sent is known to the service
-            if suspect.queries:
-                asked = set(triggers.question[: suspect.queries].tolist())
-                log_use(evidence, "asked", sorted(asked), whom=url)
+
+
+def _compare_seal(seal: str, published: str | None) -> None:
+    """Refuse evidence under another seal than the published one."""
+    if published is not None and check_digest(published, "seal") != seal:
+        raise ValueError(
+            f"the evidence must be under the published seal, {published[:8]}…; it is under "
+            f"{seal[:8]}…. Nothing was sent. Give the folder that was sealed."
+        )
+
+
+def _within(budget: int | None, test: SequentialTest, questions: int) -> int:
+    """Return up to which question to ask: whole ones within the budget, after the clean images."""
+    if budget is None:
+        return questions
+    if test.clean is not None and test.calibration is None:
+        budget -= len(test.clean.pixels)
+    question = test.triggers.question
+    first_beyond = test.answers.queries + max(budget, 0)
+    if first_beyond >= len(question):
+        return questions
+    return min(questions, int(question[first_beyond]))
+
+
+def _complain(suspect: RemoteModel) -> None:
     if suspect.faults:
         missed = f"{plural(suspect.n_unreachable, 'image')} got no valid answer"
         click.echo(f"{missed}; the last time: {suspect.faults[-1]}", err=True)
-    if suspect.refused:
-        click.echo(f"The budget was spent: {plural(suspect.refused, 'image')} not sent.", err=True)
+
+
+def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
+    """Print a verdict and what it can be checked by, and return its exit code."""
     if as_json:
-        found = verdict.to_dict() | {"queries": suspect.queries, "seal": triggers.seal}
-        click.echo(json.dumps(found))
+        words = {"explanation": verdict.explain()}
+        click.echo(json.dumps(verdict.to_dict() | words | proof))
     else:
-        click.echo(f"{verdict.explain()}\nSeal: {triggers.seal}")
+        click.echo(verdict.explain())
+        for name, value in proof.items():
+            click.echo(f"{name.capitalize()}: {value}")
     return EXIT_CODES[verdict.decision]
 
 
-def _place(evidence: str, family: int | None) -> int:
-    """Return how many tests share alpha: as declared, or by the place of this one in the log."""
-    before = [use.what for use in read_log(evidence)].count("asked")
-    if family is None:
-        return open_list_family(before + 1)
-    if 0 < family <= before:
-        times = f"{plural(before, 'test')} before this one (see {LOG})"
-        click.echo(
-            f"There were {times}: a family of {family} does not cover them. Leave --family out.",
-            err=True,
+# ---------------------------------------------------------------- owner and judge
+
+
+@commands.command("seal")
+@click.argument("evidence")
+@click.option("--head", help="A head of the log that was published: the log must continue it.")
+@_json
+def _seal(evidence: str, head: str | None, as_json: bool) -> None:
+    """Print the seal of the folder EVIDENCE and the head of its log: what to publish."""
+    sealed = open_sealed(evidence)
+    read_log(evidence, head)
+    proof = {"seal": sealed.seal, "head": log_head(evidence)}
+    if as_json:
+        click.echo(json.dumps(proof))
+    else:
+        click.echo(f"Seal: {proof['seal']}\nHead: {proof['head']}")
+
+
+@commands.command("challenge")
+@click.argument("seal")
+@click.option("--nonce", required=True, help="A text that the owner could not know.")
+@click.option("--questions", type=int, required=True, help="How many the sealed set has.")
+@click.option("--count", type=int, required=True, help="How many to name.")
+def _challenge(seal: str, nonce: str, questions: int, count: int) -> None:
+    """Name questions of the set under SEAL, drawn from the judge's own words after it was out.
+
+    For the judge: send the numbers and the nonce to the owner, who opens them (wmlearn open).
+    """
+    named = challenge(seal, nonce.encode(), questions=questions, count=count)
+    click.echo(",".join(map(str, named)))
+
+
+@commands.command("open")
+@click.argument("evidence")
+@click.option("--named", required=True, help="The numbers: 4,7,12, or a file that holds them.")
+@click.option("--case", required=True, help="Whom they are opened for; it is noted in the log.")
+@click.option("--nonce", default="", help="The judge's, by which they were named.")
+@_outcome
+@click.option(
+    "--out", default="opened.safetensors", show_default=True, help="The file for the judge."
+)
+def _open(evidence: str, named: str, case: str, nonce: str, outcome: str, out: str) -> None:
+    """Open the NAMED questions of the folder EVIDENCE for a judge, without the key.
+
+    They are burnt by it: against a model that is changed later they prove nothing.
+    """
+    triggers = open_evidence(evidence, outcome)
+    opened = open_questions(triggers, _numbers(named), nonce=nonce.encode(), case=case)
+    log_use(evidence, "opened", opened.indices, whom=case)  # first: a file is soon copied
+    opened.save(out)
+    click.echo(f"{out}: {plural(len(opened.indices), 'question')} for {case}.")
+    click.echo(f"Head: {log_head(evidence)}")
+
+
+def _numbers(named: str) -> list[int]:
+    """Return numbers that are given one by one, or stand in a file."""
+    text = named
+    if Path(named).is_file():
+        text = Path(named).read_text()
+    if not re.fullmatch(r"\s*\d+([\s,]+\d+)*\s*", text):
+        raise click.UsageError(
+            f"--named must be numbers such as 4,7,12, or a file of such; got {shown(named)}."
         )
-    return family
+    return list(map(int, re.findall(r"\d+", text)))
+
+
+@commands.command("judge")
+@click.argument("url")
+@click.argument("opened")
+@click.option("--seal", required=True, help="The seal as it was published.")
+@click.option("--nonce", default="", help="The judge's own, for which the questions were opened.")
+@click.option("--count", type=int, help="How many questions were named by that nonce.")
+@click.option("--named", help="Or the numbers that were named: 4,7,12, or a file.")
+@click.option("--owner", default="", help="Who brings it: the seal must name them, or nobody.")
+@click.option("--alpha", type=float, default=1e-3, show_default=True, help="The judge's bound.")
+@click.option("--family", type=int, default=1, show_default=True, help="Tests that share it.")
+@click.option("--beacon", help="The outcome of the public draw that the seal names.")
+@click.option("--seals", type=int, help="How many seals were published before that draw.")
+@_timeout
+@_json
+def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -> int:
+    """Ask the service at URL what an owner has OPENED, and decide without key and owner.
+
+    Give --named, or --nonce and --count. The decision is made at the end, on the judge's p. The
+    number of seals that were published before the draw is the judge's to know; without --beacon the
+    owner may have tried 2^48. Exit codes: as those of wmlearn verify.
+    """
+    _check_url(url)
+    opening = read_opening(opened)
+    nonce = rules["nonce"].encode()
+    opening.brought_by(rules["owner"], nonce=nonce)
+    named = _named(opening, rules["seal"], nonce, rules["count"], rules["named"])
+    with RemoteModel(url, token=_token(), timeout=timeout) as suspect:
+        verdict = judge(
+            suspect,
+            opening,
+            seal=rules["seal"],
+            named=named,
+            alpha=rules["alpha"],
+            family=rules["family"],
+            beacon=_beacon(rules["beacon"], rules["seals"]),
+        )
+    _complain(suspect)
+    return _tell(verdict, {"seal": opening.seal, "named": named}, as_json)
+
+
+def _named(
+    opened: Opening, seal: str, nonce: bytes, count: int | None, named: str | None
+) -> list[int]:
+    """Return the questions that count: those the judge lists, or those the nonce names."""
+    if named is not None:
+        return _numbers(named)
+    if count is None or not nonce:
+        raise click.UsageError("Say which questions were named: --named, or --nonce and --count.")
+    return challenge(seal, nonce, questions=opened.header["questions"], count=count)
+
+
+def _beacon(outcome: str | None, seals: int | None) -> Beacon | None:
+    if (outcome is None) != (seals is None):
+        raise click.UsageError("--beacon and --seals go together: a draw, and what was before.")
+    if outcome is None or seals is None:
+        return None
+    return Beacon(outcome, seals)
 
 
 # ---------------------------------------------------------------- case

@@ -4,9 +4,11 @@ from .beacon import Beacon
 from .calibration import Calibration, calibrate
 from .commitment import CLASSROOM_KEY
 from .judging import challenge, judge
+from .log import Entry, log_head, log_use, read_log
 from .opening import Opening, open_questions, read_opening
 from .rules import Declared
-from .storage import log_use, open_evidence, read_log, save_evidence
+from .sequential import SequentialTest
+from .storage import open_evidence, save_evidence
 from .trigger_set import Sealed, Triggers, TriggerSet
 from .verdict import Verdict, Verdicts
 from .verification import verify, verify_all
@@ -17,8 +19,10 @@ __all__ = [
     "CLASSROOM_KEY",
     "Calibration",
     "Declared",
+    "Entry",
     "Opening",
     "Sealed",
+    "SequentialTest",
     "TriggerSet",
     "Triggers",
     "Verdict",
@@ -27,6 +31,7 @@ __all__ = [
     "calibrate",
     "challenge",
     "judge",
+    "log_head",
     "log_use",
     "open_evidence",
     "open_questions",

@@ -1,33 +1,25 @@
-"""Keep a sealed trigger set in files, reopen it only if nothing was changed, and note its uses."""
+"""Keep a sealed trigger set in files, and reopen it only if nothing was changed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any
 
-from wmlearn._checks import check_choice, shown
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence._files import readable
 from wmlearn.evidence.calibration import clean_arrays, clean_of
-from wmlearn.evidence.opening import check_named
+from wmlearn.evidence.log import RECORD
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 
 IMAGES = "images.safetensors"
-RECORD = "evidence.json"
 KEY = "key.hex"
-LOG = "log.jsonl"
-LOCK = "asking.lock"
-
-Deed = Literal["asked", "opened"]
 
 _TYPED, _STORED = "target='random'", "target='lot'"  # in a recipe, and the word that files keep
 _PARTS = {
@@ -109,23 +101,10 @@ def _for_its_owner(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
-    """Open a saved trigger set, if its seal fits: images, names, questions, rules, alpha and key.
+def open_sealed(folder: str | Path) -> Sealed:
+    """Open what was saved and sealed; its labels are not drawn.
 
-    Compare the `seal` of the result with the one that was published: this checks only that the
-    folder is one piece.
-
-    Parameters
-    ----------
-    folder : where `save_evidence` put it
-    outcome : that of the public draw which was sealed by name, if it was not saved along
-
-    Raises
-    ------
-    FileNotFoundError, OSError
-        If a file is missing, unreadable or cut short; the error says which.
-    ValueError
-        If anything was changed; the error says what.
+    Raises what `open_evidence` raises.
     """
     from safetensors.numpy import load_file
 
@@ -150,7 +129,30 @@ def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
         )
     # the files have no other word for the kind
     sealed = triggers.with_clean(clean_of(arrays)).made_by(recipe.partition("(")[0])
-    return replace(sealed, read=True).draw(outcome or record.get("outcome", ""))
+    return replace(sealed, read=True)
+
+
+def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
+    """Open a saved trigger set, if its seal fits: images, names, questions, rules, alpha and key.
+
+    Compare the `seal` of the result with the one that was published: this checks only that the
+    folder is one piece.
+
+    Parameters
+    ----------
+    folder : where `save_evidence` put it
+    outcome : that of the public draw which was sealed by name, if it was not saved along
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        If a file is missing, unreadable or cut short; the error says which.
+    ValueError
+        If anything was changed; the error says what.
+    """
+    sealed = open_sealed(folder)
+    saved = _record(Path(folder) / RECORD).get("outcome", "")
+    return sealed.draw(outcome or saved)
 
 
 def _intact(path: Path) -> AbstractContextManager[None]:
@@ -215,137 +217,3 @@ def _changed(now: Iterable[str], then: Iterable[str]) -> list[int]:
 def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
     """Return the names under which two records hold something else, or one of them nothing."""
     return [name for name in sorted({*one, *other}) if one.get(name, ...) != other.get(name, ...)]
-
-
-# ---------------------------------------------------------------- the burn log
-
-
-class Use(NamedTuple):
-    """One line of the burn log: what was done with which questions, with whom, and when (UTC)."""
-
-    what: Deed
-    questions: tuple[int, ...]
-    whom: str
-    when: str
-
-
-def log_use(folder: str | Path, what: Deed, questions: Sequence[int], *, whom: str) -> None:
-    """Note in the burn log that questions were asked of a service, or opened to somebody.
-
-    What was *opened* is burnt: its answers are known, so it says nothing of a model that was
-    changed later. What was only *asked* stays good, but the same service asked again is no second
-    witness.
-
-    Parameters
-    ----------
-    folder : where `save_evidence` put the set
-    what : "asked" or "opened"
-    questions : their numbers, counted from 0 in sealed order
-    whom : the service that was asked, or who was shown the questions
-
-    Raises
-    ------
-    FileNotFoundError, OSError
-        If the folder holds no evidence.
-    ValueError
-        If a question does not exist, or the log was changed.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> import wmlearn as wm
-    >>> triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
-    >>> with tempfile.TemporaryDirectory() as name:
-    ...     folder = wm.evidence.save_evidence(triggers, name)
-    ...     wm.evidence.log_use(folder, "opened", [4, 7], whom="the district court")
-    ...     [use.questions for use in wm.evidence.read_log(folder)]
-    [(4, 7)]
-    """
-    check_choice(what, "what", get_args(Deed))
-    if not isinstance(whom, str) or not whom.strip():
-        raise TypeError(
-            f"whom must say in words who was asked or shown; got {shown(whom)}. Name them."
-        )
-    _, last, count = _log(Path(folder))
-    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    use = Use(what, check_named(questions, count), whom, now)
-    line = commitment.canonical(use._asdict() | {"after": last})
-    with (Path(folder) / LOG).open("ab") as file:
-        file.write(line + b"\n")
-
-
-@contextmanager
-def exclusive(folder: str | Path) -> Iterator[None]:
-    """Keep other tests from asking meanwhile: two at once would take the same place in the family.
-
-    Raises
-    ------
-    OSError
-        If another test is asking.
-    """
-    lock = Path(folder) / LOCK
-    try:
-        lock.open("x").close()
-    except FileExistsError:
-        raise OSError(
-            f"one test at a time may ask these questions, and {lock} stands for another. Wait "
-            "until that has ended; if it was cut off, delete the file."
-        ) from None
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def read_log(folder: str | Path) -> tuple[Use, ...]:
-    """Return the burn log, if no line was changed, left out or put in between.
-
-    Each line holds the hash of the one before, the first one that of the seal. Lines cut off at the
-    end leave no trace: whoever wants to rule that out tells somebody the last line.
-
-    Raises
-    ------
-    FileNotFoundError, OSError
-        If the folder holds no evidence.
-    ValueError
-        If the log was changed; the error says in which line.
-    """
-    uses, _, _ = _log(Path(folder))
-    return tuple(uses)
-
-
-def _log(folder: Path) -> tuple[list[Use], str, int]:
-    """Return what was noted, the hash that a next line must hold, and how many questions exist."""
-    expected = (
-        f"{folder} should hold evidence as wm.evidence.save_evidence leaves it; {RECORD} is "
-        "missing or damaged"
-    )
-    with readable(expected, "Give the folder it was saved in."):
-        record = json.loads((folder / RECORD).read_text())
-        last, count = _line_hash(str(record["seal"])), int(record["header"]["questions"])
-    path = folder / LOG
-    uses: list[Use] = []
-    if not path.exists():
-        return uses, last, count
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            uses.append(_use(line, last))
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(
-                f"line {number} of {path} does not follow from the one before: the log was changed "
-                "there. Restore it."
-            ) from None
-        last = _line_hash(line)
-    return uses, last, count
-
-
-def _line_hash(line: str) -> str:
-    return hashlib.sha256(line.encode()).hexdigest()
-
-
-def _use(line: str, after: str) -> Use:
-    """Return what a line notes, if it holds the hash of the one before."""
-    entry = json.loads(line)
-    if entry["after"] != after or entry["what"] not in get_args(Deed):
-        raise ValueError("another line was there")
-    return Use(entry["what"], tuple(entry["questions"]), entry["whom"], entry["when"])

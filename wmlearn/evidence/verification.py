@@ -13,11 +13,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_kind, check_query, shown
+from wmlearn._checks import check_count, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
-from wmlearn.evidence.answers import ask, ask_null, check_nulls
-from wmlearn.evidence.calibration import Calibration, CleanImages, calibrate
+from wmlearn.evidence.answers import ask_null, check_nulls
+from wmlearn.evidence.calibration import CleanImages
+from wmlearn.evidence.sequential import SequentialTest, check_family
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -81,40 +82,22 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    check_kind(
-        triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query"
-    )
-    check_query(query, "query")
+    test = SequentialTest(query, triggers, family=check_family(family), clean=clean)
     nulls = check_nulls(nulls)
-    check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
     if questions is None:
         questions = triggers.n
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     chosen = triggers.first(questions)
     null_answers = [ask_null(null, chosen) for null in nulls]
-    calibration = _calibration(query, triggers, clean)
-    if calibration is not None:
-        query = calibration.of(query)
-    answers = ask(query, chosen)  # last: what it answers was paid for, and no error must lose it
+    test.ask(questions)  # last: what it answers was paid for, and no error must lose it
     return reach_verdict(
-        answers,
+        test.answers,
         triggers.terms,
         family=family,
         nulls=null_answers,
         population=population,
-        calibration=calibration,
+        calibration=test.calibration,
     )
-
-
-def _calibration(
-    query: Query, triggers: TriggerSet, clean: CleanImages | None
-) -> Calibration | None:
-    """Ask the clean images that are given, or else those that were sealed."""
-    clean = triggers.clean if clean is None else clean
-    if clean is None:
-        return None
-    rules = triggers.rules
-    return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
 
 
 def verify_all(

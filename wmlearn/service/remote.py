@@ -130,6 +130,14 @@ class RemoteModel(Metered):
             scores[place] = found
         return scores
 
+    def connect(self) -> None:
+        """Fetch the model's description, unless it is known; no image is sent.
+
+        Raises what a call raises where the service is not there, or refuses the token.
+        """
+        with self._lock:
+            self._describe()
+
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
         """Ask batch by batch, and return each piece answered with its place among the images."""
         pieces: list[tuple[slice, np.ndarray]] = []
