@@ -7,9 +7,9 @@ counted, and `p_judge`, the p-value times the 2**48 seals that they might have t
 
 grinding
     Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal
-    forbids it; p_judge does: after g tries the best p is about 1 / g, and nobody tries 2**48 seals
-    that take 50 ms each. (The labels of these many tries come from numpy, as from a hash that costs
-    nothing; `real seals` takes the real path.)
+    forbids it; p_judge pays for it: after g tries the best p is about 1 / g. Every seal here is a
+    real one, 4,096 for each trigger set, at some 54 ms each. A row for g tries splits them into
+    runs of g, and each innocent is accused by the best of each run; a row for 1 try has them all.
 pixel tweaks
     Each label is a hash of its own image. Change one pixel by 1/255 until the label is what their
     own networks say anyway: some ten hashes a question.
@@ -62,7 +62,8 @@ IMAGES = {
 }  # one image a question: the easiest for a liar
 OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that they never saw
 ALPHA, P0 = 1e-3, 0.1
-TRIES = (1, 1_000, 10_000, 100_000)  # seals ground
+SEALS = 2**12  # seals ground for each trigger set, one after the other: four minutes
+TRIES = (1, 2**8, 2**10, SEALS)  # of so many the luckiest is shown
 REPEATS = 5
 KEYS = 100  # for each of the accuser's networks, where only labels are drawn
 BEND = {
@@ -154,21 +155,19 @@ def resealed(triggers: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet
 
 
 def grinding(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
-    """Draw seal after seal against each innocent model, and keep the one with the smallest p."""
-    best = {tries: [] for tries in TRIES}
-    for place, replies in enumerate(answers(scene.unseen, triggers)):
-        for repeat in range(REPEATS):
-            draw = stable_rng([place, repeat])
-            labels = draw.randint(0, 10, (TRIES[-1], triggers.n), np.uint8)
-            matched = labels == replies
-            worth = log_evidence(matched)
-            for tries, found in best.items():
-                found.append(matched[worth[:tries].argmax()])
-    for tries, found in best.items():
-        yield "grinding", tries, "any", weigh(np.stack(found))
-    replies = answers(scene.unseen[:1], triggers)
-    seals = [resealed(triggers, triggers.pixels, a_key("ground", i)).answers for i in range(100)]
-    yield "grinding, real seals: every try", len(seals), OURS, weigh(np.stack(seals) == replies)
+    """Draw seal after seal, and keep the one with the smallest p against each innocent model."""
+    keys = [a_key("ground", number) for number in range(SEALS)]
+    drawn = np.stack([resealed(triggers, triggers.pixels, key).answers for key in keys])
+    matched = drawn == answers(scene.unseen, triggers)[:, None]  # (innocents, seals, questions)
+    for tries in TRIES:
+        yield "grinding", tries, "any", weigh(luckiest(matched, tries))
+
+
+def luckiest(matched: np.ndarray, tries: int) -> np.ndarray:
+    """Return the matches of the best seal in each run of so many, shape (runs, questions)."""
+    runs = matched.reshape(-1, tries, matched.shape[-1])
+    worth = log_evidence(matched.reshape(-1, matched.shape[-1])).reshape(len(runs), tries)
+    return runs[np.arange(len(runs)), worth.argmax(axis=1)]
 
 
 def label_of(key: bytes, index: int, images: np.ndarray) -> int:
@@ -322,7 +321,7 @@ def study(data: str) -> Iterator[dict[str, object]]:
         ]
     for trigger, trick in [*tricks, ("plain images", crafted_images(scene))]:
         for what, effort, rules, worth in trick:
-            innocents = 0 if what.startswith("none") else 1 if "real seals" in what else UNSEEN
+            innocents = 0 if what.startswith("none") else UNSEEN
             print(data, trigger, what, effort, flush=True)
             case = {
                 "data": data,

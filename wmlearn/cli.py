@@ -78,7 +78,7 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wmlearn")
 def commands() -> None:
-    """Prove who owns a neural network: lessons, a service to question, and the verdict.
+    """Show that a service depends on a secret key: lessons, a service to question, and the verdict.
 
     Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a
     verdict see `wmlearn verify --help`.

@@ -27,7 +27,7 @@ def test_what_twenty_witnesses_can_rule_out(lesson):
 def test_what_a_judge_would_want(lesson):
     wealth = wm.stats.log_wealth(np.arange(101), 100, P0)
     convinced = [wm.stats.judge_p(min(1.0, float(np.exp(-w)))) <= 1e-3 for w in wealth]
-    assert f"he would want {convinced.index(True)}." in lesson
+    assert f"they would want {convinced.index(True)}." in lesson
 
 
 def test_what_a_plan_finds_and_what_the_gambler_needs(lesson):

@@ -46,9 +46,9 @@ ROWS = {
     "three that vote": ("Vote", "3"),
 }
 TRICKS = {  # the row, and the two rules under which it was tried
-    "the best of 1,000 seals": ("grinding", "1000"),
-    "the best of 10,000 seals": ("grinding", "10000"),
-    "the best of 100,000 seals": ("grinding", "100000"),
+    "the best of 256 seals": ("grinding", "256"),
+    "the best of 1,024 seals": ("grinding", "1024"),
+    "the best of 4,096 seals": ("grinding", "4096"),
     "a pixel changed until the answer fits": ("pixel tweaks", None),
     "bent pictures": ("crafted images", None),
     'left out what "did not take"': ("dropping what did not take", None),
@@ -264,6 +264,7 @@ def test_the_seals_of_the_lesson_take_as_many_matches_as_it_says():
 
 
 def test_how_long_so_many_seals_take(lesson):
-    years = 2**48 * 0.05 / (365.25 * 86400)
-    assert round(years, -4) == 450_000
-    assert "450,000 years on one core" in lesson
+    seals_a_second = 960e9 / (128 * 1.25 * 2**14 * 8)  # as docs/security.md has it
+    years = 2**48 / seals_a_second / (365.25 * 86400)
+    assert f"some {years:.0f} years: a thousand cards, ten weeks" in lesson
+    assert 6 < 2**48 / 10_000 / seals_a_second / 86400 < 8  # "one week of one card"

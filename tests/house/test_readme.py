@@ -102,7 +102,7 @@ def test_the_figures_on_owners_who_lie(readme, root):
     lies = measured(root, "dishonest_owner")
     tweaks = lies.query("trick == 'pixel tweaks' and data == 'mnist' and trigger == 'noise'").k_mean
     assert row(readme, "a liar tweaks pixels") == " / ".join(f"{mean:.0f}" for mean in tweaks)
-    ground = lies.query("trick == 'grinding' and effort == '100000'")[
+    ground = lies.query("trick == 'grinding' and effort == '4096'")[
         ["accused", "accused_judge", "decisions"]
     ].sum()
     assert (

@@ -405,20 +405,35 @@ def test_without_our_rules_innocents_are_accused_and_under_them_the_judge_accuse
 
 def test_the_judges_factor_undoes_grinding_and_costs_the_honest_owner_nothing(lies):
     ground = lies[(lies.trick == "grinding") & (lies.effort == str(dishonest_owner.TRIES[-1]))]
-    assert (
-        ground[ground.data == "mnist"].accused.tolist()
-        == ground[ground.data == "mnist"].decisions.tolist()
-    )
+    assert (ground.accused >= ground.decisions / 3).all()
     assert (ground.accused_judge == 0).all()
     honest = lies[lies.trick.str.startswith("none")]
     assert (honest.accused_judge == honest.decisions).all()
     assert len(honest) == 6
 
 
+def test_one_real_seal_keeps_the_promise(lies):
+    once = lies[(lies.trick == "grinding") & (lies.effort == "1")]
+    assert once.decisions.tolist() == [10 * dishonest_owner.SEALS] * 6
+    assert (once.accused <= dishonest_owner.ALPHA * once.decisions).all()
+
+
+def test_the_luckiest_seal_is_the_one_with_the_most_evidence():
+    matched = np.random.RandomState(1).random((2, 6, 30)) < 0.2
+    best = dishonest_owner.luckiest(matched, 3)
+    evidence = dishonest_owner.log_evidence(matched.reshape(12, 30)).reshape(4, 3)
+    assert (dishonest_owner.log_evidence(best) == evidence.max(axis=1)).all()
+    assert (dishonest_owner.luckiest(matched, 1) == matched.reshape(12, 30)).all()
+
+
 def test_enough_innocents_were_accused_often_enough(lies):
-    rows = lies[~lies.trick.str.startswith("none") & ~lies.trick.str.contains("real seals")]
+    rows = lies[~lies.trick.str.startswith("none")]
     assert rows.innocents.min() >= 10
-    assert (rows.decisions >= 5 * rows.innocents).all()
+    ground = rows[rows.trick == "grinding"]
+    every_try = ground.innocents * dishonest_owner.SEALS
+    assert (ground.decisions * ground.effort.astype(int) == every_try).all()
+    others = rows[rows.trick != "grinding"]
+    assert (others.decisions >= 5 * others.innocents).all()
     assert set(rows.data) == {"mnist", "cifar10"}
 
 

@@ -71,7 +71,8 @@ def _remarks(v: Verdict) -> Iterator[str]:
     unit, answers = v.unit, v.answers
     if v.terms.selection_unverified:
         yield (
-            "That customers asked these images a judge has from the owner alone: hence the judge's p of 1."
+            "That customers asked these images a judge has from the owner alone: hence the judge's "
+            "p of 1."
         )
     if unit is QUESTION:
         images = plural(answers.queries, "image")

@@ -11,7 +11,7 @@ from wmlearn.evidence.commitment import VERSION, Header, check_digest
 
 SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
 LARGEST_ALPHA = 0.05  # of a new seal: nobody is convinced by a test that errs more often
-SEALS_TRIED = 2.0**48  # more than an owner will try: at 50 ms each, 450,000 years on one core
+SEALS_TRIED = 2.0**48  # more than an owner will try: 195 years of a graphics card (security.md)
 _SEALED_AS_RANDOM = "lot"  # the word in what is sealed; records keep theirs
 
 
