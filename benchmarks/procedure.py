@@ -102,7 +102,7 @@ RUNS, FEWER = 600, 100  # where a run is cheap, and where it takes seconds
 AT_ONCE = 2  # threads; scrypt runs outside Python's lock
 OUTCOME = "4 1 6"
 FORGED = (0.5, 0.9999999)
-IN_A_ROW, LOOKS, SUSPECTS, LOOPS = 20, 100, 20, 200
+IN_A_ROW, LOOKS, AGAIN, SUSPECTS, LOOPS = 20, 100, 50, 20, 200
 KINDS = {"noise": wm.Noise, "unrelated": wm.Unrelated, "content": wm.Content}
 
 
@@ -133,7 +133,7 @@ def told(verdict: object) -> Told:
 
 
 def at(verdict: object, alpha: float) -> object:
-    """Return a verdict as it would be under another sealed alpha."""
+    """Return a verdict as it would be at another alpha, the owner's or the judge's."""
     return replace(verdict, terms=replace(verdict.terms, alpha=alpha))
 
 
@@ -329,16 +329,16 @@ def ground() -> Pool:
 
 
 @functools.cache
-def drawn_later(name: str, questions: int, size: int) -> Pool:
+def drawn_later(name: str, kind: str, questions: int, size: int) -> Pool:
     """Questions whose seals name dice that are thrown later."""
-    base = base_set("noise", questions)
+    base = base_set(kind, questions)
     declared = wm.evidence.Declared(beacon="three dice, thrown in class on 3 May")
     return Pool(name, base, replace(base.rules, declared=declared), size, OUTCOME)
 
 
 def honest() -> Pool:
     """A hundred questions, sealed once per run, before the dice were thrown."""
-    return drawn_later("before the dice", LOOKS, RUNS)
+    return drawn_later("before the dice", "unrelated", LOOKS, RUNS)
 
 
 def best_of(pool: Pool, seals: range) -> list[int]:
@@ -363,6 +363,20 @@ def wealth(questions: int) -> np.ndarray:
 # ---------------------------------------------------------------- readers
 
 
+def ever_found(verdicts: Callable[[int], Sequence[object]], runs: int) -> Readings:
+    """Return for each run whether any of its verdicts is `found`."""
+    kept = functools.cache(verdicts)
+
+    def read(alpha: float) -> list[Told]:
+        ended = []
+        for run in range(runs):
+            every = [told(at(verdict, alpha)) for verdict in kept(run)]
+            ended.append(max(every, key=lambda each: each.found))
+        return ended
+
+    return read
+
+
 def asks_owner(pool: Pool, pairs: Sequence[tuple[int, int]]) -> Readings:
     """Let the owner test the innocents: pairs of seal and innocent, by their numbers."""
 
@@ -373,12 +387,10 @@ def asks_owner(pool: Pool, pairs: Sequence[tuple[int, int]]) -> Readings:
     return lambda alpha: [told(at(verdict, alpha)) for verdict in verdicts()]
 
 
-def judged(
-    triggers: TriggerSet, query: Callable, named: Sequence[int], alpha: float, **known: object
-) -> object:
+def judged(triggers: TriggerSet, query: Callable, named: Sequence[int], **known: object) -> object:
     """Return what a judge says of a service, of the questions they named, as the owner opens."""
     opened = wm.evidence.open_questions(triggers, named)
-    return wm.evidence.judge(query, opened, seal=triggers.seal, named=named, alpha=alpha, **known)
+    return wm.evidence.judge(query, opened, seal=triggers.seal, named=named, **known)
 
 
 def asks_judge(
@@ -399,8 +411,9 @@ def asks_judge(
     """
     questions = pool.base.n
 
-    def read(alpha: float) -> list[Told]:
-        verdicts = []
+    @functools.cache
+    def verdicts() -> list[object]:
+        made = []
         for seal, who in pairs:
             triggers, service = pool[seal], pool.service(who)
             for throw in range(dice):
@@ -410,10 +423,10 @@ def asks_judge(
                     questions=questions,
                     count=count or questions,
                 )
-                verdicts.append(judged(triggers, service, named, alpha, **known))
-        return list(map(told, verdicts))
+                made.append(judged(triggers, service, named, **known))
+        return made
 
-    return read
+    return lambda alpha: [told(at(verdict, alpha)) for verdict in verdicts()]
 
 
 def command(*arguments: str) -> Told:
@@ -516,7 +529,7 @@ def tweaking() -> Iterator[Case]:
     @functools.cache
     def tweaked(run: int) -> TriggerSet:
         pixels = lucky.pixels.copy()
-        pixels.reshape(-1)[97 * run] ^= 1  # the lowest bit is a 1/255
+        pixels.reshape(-1)[39 * run] ^= 1  # the lowest bit is a 1/255
         return seal_triggers(
             pixels,
             lucky.question,
@@ -526,16 +539,14 @@ def tweaking() -> Iterator[Case]:
             recipe="study",
         ).draw()
 
-    def owner(alpha: float) -> list[Told]:
-        query = wm.BlackBox(model)
-        return [told(at(wm.verify(query, tweaked(run)), alpha)) for run in range(RUNS)]
+    def owner(run: int) -> list[object]:
+        return [wm.verify(wm.BlackBox(model), tweaked(run))]
 
-    def judge(alpha: float) -> list[Told]:
-        query, named = wm.BlackBox(model), range(lucky.n)
-        return [told(judged(tweaked(run), query, list(named), alpha)) for run in range(RUNS)]
+    def judge(run: int) -> list[object]:
+        return [judged(tweaked(run), wm.BlackBox(model), range(lucky.n))]
 
-    yield Case("tweaking", "one pixel by 1/255", "verify", owner)
-    yield Case("tweaking", "one pixel by 1/255", "judge", judge)
+    yield Case("tweaking", "one pixel by 1/255", "verify", ever_found(owner, RUNS))
+    yield Case("tweaking", "one pixel by 1/255", "judge", ever_found(judge, RUNS))
 
 
 def ordering() -> Iterator[Case]:
@@ -543,32 +554,31 @@ def ordering() -> Iterator[Case]:
     pool, once = honest(), wm.evidence.Beacon(OUTCOME, seals=1)
 
     @functools.cache
-    def pair(run: int, alpha: float, beacon: wm.evidence.Beacon | None) -> tuple[object, object]:
+    def both(run: int, beacon: wm.evidence.Beacon | None) -> list[object]:
         triggers, service = pool[run], pool.service(run)
+        named = wm.evidence.challenge(triggers.seal, b"dice", questions=LOOKS, count=30)
         matched = triggers.answer(service(triggers.images)) == triggers.answers
-        first = np.argsort(~matched, kind="stable").tolist()
-        both = [
-            judged(triggers, service, named, alpha, beacon=beacon)
-            for named in (first, sorted(first))
-        ]
-        return tuple(both)
+        first = sorted(named, key=lambda question: not matched[question])
+        return [judged(triggers, service, order, beacon=beacon) for order in (first, named)]
 
-    def read(alpha: float, beacon: wm.evidence.Beacon | None) -> list[Told]:
-        return [told(pair(run, alpha, beacon)[0]) for run in range(RUNS)]
+    def lied(run: int, beacon: wm.evidence.Beacon | None) -> list[object]:
+        return both(run, beacon)[:1]
 
     def differs(alpha: float) -> list[Told]:
         runs = []
         for run in range(RUNS):
-            lied, sealed = (verdict.to_dict() for verdict in pair(run, alpha, once))
+            lied, sealed = (at(verdict, alpha).to_dict() for verdict in both(run, once))
             runs.append(Told(lied != sealed, "the same verdict" if lied == sealed else "another"))
         return runs
 
-    yield Case("ordering", "matched first", "judge", functools.partial(read, beacon=None))
-    setting = "matched first, one seal before the dice"
-    yield Case("ordering", setting, "judge", functools.partial(read, beacon=once))
-    yield Case(
-        "ordering", f"{setting}: another verdict than in sealed order", "judge", differs, bound=0
-    )
+    setting = "matched first"
+    alone = ever_found(functools.partial(lied, beacon=None), RUNS)
+    yield Case("ordering", setting, "judge", alone)
+    setting = f"{setting}, one seal before the dice"
+    later = ever_found(functools.partial(lied, beacon=once), RUNS)
+    yield Case("ordering", setting, "judge", later)
+    setting = f"{setting}: another verdict than in sealed order"
+    yield Case("ordering", setting, "judge", differs, bound=0)
 
 
 def windows() -> Iterator[Case]:
@@ -576,23 +586,18 @@ def windows() -> Iterator[Case]:
     pool, once = honest(), wm.evidence.Beacon(OUTCOME, seals=1)
     places = LOOKS - IN_A_ROW + 1
 
-    def read(alpha: float, **known: object) -> list[Told]:
-        runs = []
-        for run in range(RUNS):
-            triggers, service = pool[run], pool.service(run)
-            matched = triggers.answer(service(triggers.images)) == triggers.answers
-            k = np.convolve(matched, np.ones(IN_A_ROW, int), "valid")
-            start = int(k.argmax())
-            named = list(range(start, start + IN_A_ROW))
-            runs.append(told(judged(triggers, service, named, alpha, **known)))
-        return runs
+    def best(run: int, **known: object) -> list[object]:
+        triggers, service = pool[run], pool.service(run)
+        matched = triggers.answer(service(triggers.images)) == triggers.answers
+        start = int(np.convolve(matched, np.ones(IN_A_ROW, int), "valid").argmax())
+        return [judged(triggers, service, range(start, start + IN_A_ROW), **known)]
 
     setting = f"the best {IN_A_ROW} of {LOOKS} in a row"
-    yield Case("windows", setting, "judge", read)
+    yield Case("windows", setting, "judge", ever_found(best, RUNS))
     before = f"{setting}, one seal before the dice"
-    paid = functools.partial(read, beacon=once, family=places)
+    paid = ever_found(functools.partial(best, beacon=once, family=places), RUNS)
     yield Case("windows", f"{before}, family of {places}", "judge", paid)
-    unpaid = functools.partial(read, beacon=once)
+    unpaid = ever_found(functools.partial(best, beacon=once), RUNS)
     yield Case("windows", f"{before}, family of 1", "judge who lets the owner name", unpaid)
 
 
@@ -608,16 +613,15 @@ def forged_alpha() -> Iterator[Case]:
         return [Told(True, "sealed")]
 
     yield Case("alpha", "sealing it", "sealing", seals, FORGED, 0)
-    pairs = [(run, run) for run in range(RUNS)]
-    for sealed in FORGED:
-        base = base_set("content", 30)
-        pool = Pool(f"alpha {sealed}", base, replace(base.rules, alpha=sealed), RUNS)
+    base, some = base_set("content", 30), [(run, run % 100) for run in range(FEWER)]
+    for sealed, runs in zip(FORGED, (RUNS, FEWER)):
+        pool = Pool(f"alpha {sealed}", base, replace(base.rules, alpha=sealed), runs)
+        pairs = [(run, run) for run in range(runs)]
         setting = f"an old set sealed at {sealed:.7g}"
         yield Case("alpha", setting, "judge", asks_judge(pool, pairs))
         yield Case("alpha", setting, "verify", asks_owner(pool, pairs), (sealed,))
-        some = [(run, run % 100) for run in range(FEWER)]
-        yield Case("alpha", setting, "command line: verify", runs_verify(pool, some), (sealed,))
-        yield Case("alpha", setting, "command line: judge", runs_judge(pool, some), (0.05,))
+    yield Case("alpha", setting, "command line: verify", runs_verify(pool, some), (sealed,))
+    yield Case("alpha", setting, "command line: judge", runs_judge(pool, some), (0.05,))
 
 
 # ---------------------------------------------------------------- fixed labels
@@ -714,7 +718,7 @@ def drawn_targets() -> Iterator[Case]:
         runs = []
         for triggers in pool:
             try:
-                runs.append(told(judged(triggers, len, [0], alpha)))
+                runs.append(told(judged(triggers, len, [0])))
             except ValueError:
                 runs.append(Told(False, "refused"))
         return runs
@@ -781,6 +785,19 @@ def replays() -> Iterator[Case]:
         verdict = wm.evidence.judge(alices, opened, seal=triggers.seal, named=named, alpha=alpha)
         return Told(verdict.decision == "found", f"{verdict.conclusion}; the seal names no owner")
 
+    def runs(alpha: float) -> list[Told]:
+        with tempfile.TemporaryDirectory() as folder:
+            return [run(triggers, f"{folder}/opened.safetensors") for triggers in pools["Alice"]]
+
+    def run(triggers: TriggerSet, file: str) -> Told:
+        named = range(triggers.n)
+        wm.evidence.open_questions(triggers, named, nonce=judges).save(file)
+        rules = ["--seal", triggers.seal, "--owner", "Mallory", "--nonce", judges.decode()]
+        # no service is there: nothing may be sent before the file is refused
+        return command("judge", "http://127.0.0.1:9", file, *rules, "--count", str(triggers.n))
+
+    setting = "the seal names Alice, nonce rewritten"
+    yield Case("replays", setting, "command line: judge", runs, (0.001,))
     for owner, seal in (("Alice", "the seal names Alice"), ("", "the seal names nobody")):
         for nonce, words in ((mine, "opened for another judge"), (judges, "nonce rewritten")):
             part = functools.partial(read, owner=owner, nonce=nonce)
@@ -788,20 +805,6 @@ def replays() -> Iterator[Case]:
 
 
 # ---------------------------------------------------------------- test after test
-
-
-def ever_found(verdicts: Callable[[int], Sequence[object]], runs: int) -> Readings:
-    """Return for each run whether any of its verdicts is `found`."""
-    kept = functools.cache(verdicts)
-
-    def read(alpha: float) -> list[Told]:
-        ended = []
-        for run in range(runs):
-            every = [told(at(verdict, alpha)) for verdict in kept(run)]
-            ended.append(max(every, key=lambda each: each.found))
-        return ended
-
-    return read
 
 
 def families() -> Iterator[Case]:
@@ -905,25 +908,24 @@ def random_services(base: TriggerSet) -> dict[str, Callable[[int], Callable]]:
 
 def looking_again() -> Iterator[Case]:
     """Look after each question: at a test that is continued, and at one that is begun anew."""
-    base = base_set("unrelated", LOOKS)
-    pool = Pool("looking again", base, base.rules, RUNS)
+    pool, base = honest(), honest().base
 
     def continued(run: int, service: Callable[[int], Callable]) -> list[object]:
         test = wm.SequentialTest(service(run), pool[run])
-        while test.left:
+        while test.asked < AGAIN:
             test.ask(1)
         return [test.verdict]  # its best moment so far counts: `found` once is `found`
 
     def anew(run: int, service: Callable[[int], Callable]) -> list[object]:
         query, triggers = service(run), pool[run]
-        looks = range(5, LOOKS + 1, 5)
+        looks = range(5, AGAIN + 1, 5)
         return [wm.verify(query, triggers, questions=questions) for questions in looks]
 
     for name, service in random_services(base).items():
         once = ever_found(functools.partial(continued, service=service), RUNS)
-        yield Case("looking again", f"{name}, after each of {LOOKS}", "SequentialTest", once)
+        yield Case("looking again", f"{name}, after each of {AGAIN}", "SequentialTest", once)
     for name, service in random_services(base).items():
-        setting = f"{name}, everything anew after each five"
+        setting = f"{name}, all anew after each five of {AGAIN}"
         loop = ever_found(functools.partial(anew, service=service), LOOPS)
         yield Case("looking again", setting, "verify in a loop, which it is not for", loop)
 
@@ -947,7 +949,7 @@ def beacon() -> Iterator[Case]:
     words = "before the dice, the luckiest of 8 seals"
     yield Case("beacon", words, "judge who counts 8", asks_judge(honest(), best, beacon=eight))
     yield Case("beacon", words, "judge who counts 1", asks_judge(honest(), best, beacon=once))
-    late = drawn_later("after the dice", 30, SEALS)
+    late = drawn_later("after the dice", "noise", 30, SEALS)
     lucky = [(seal, who) for who, seal in enumerate(best_of(late, range(SEALS)))]
     words = f"after the dice, the luckiest of {SEALS} seals"
     yield Case("beacon", words, "judge", asks_judge(late, lucky))
