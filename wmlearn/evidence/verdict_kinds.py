@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy import special
 
 from wmlearn._display import BLUE, VERMILLION
 from wmlearn.evidence import _sentences, stats
@@ -203,7 +204,7 @@ class JudgedVerdict(MatchVerdict):
         answered = self.n - self.answers.n_unanswered
         if self.needed > answered:
             return 0.0
-        return float(stats.binomial_p(self.needed, answered, rate))
+        return float(special.bdtrc(self.needed - 1, answered, rate))
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
