@@ -170,7 +170,7 @@ class Trigger(Checked):
             If the data hold fewer images than asked for, two trigger images are the same, or `make`
             returned something else than it should.
         """
-        return self._seal(data, n, key, alpha, seed).draw()
+        return self._seal(data, n, key=key, alpha=alpha, seed=seed).draw()
 
     def seal(
         self,
@@ -194,16 +194,16 @@ class Trigger(Checked):
         clean : images of the task and their classes, such as `data.test.take(range(300))`: every
             suspect is asked these first
         """
-        return self._seal(data, n, key, alpha, seed, declared=declared, clean=clean)
+        return self._seal(data, n, key=key, alpha=alpha, seed=seed, declared=declared, clean=clean)
 
     def _seal(
         self,
         data: Splits,
         n: int,
-        key: bytes | None,
-        alpha: float,
-        seed: int | None,
         *,
+        key: bytes | None = None,
+        alpha: float = 1e-3,
+        seed: int | None = None,
         declared: Declared = Declared(),
         clean: CleanImages | None = None,
     ) -> Sealed:
