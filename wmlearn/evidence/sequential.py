@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_kind, check_query
+from wmlearn._checks import check_count, check_family, check_kind, check_query
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence.answers import Answers, labels_of
@@ -29,6 +29,8 @@ from wmlearn.evidence.log import LoggedTest, check_whom
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
+
+SHARING = "suspects, trigger sets and keys tried"  # what a family counts
 
 
 class SequentialTest:
@@ -100,7 +102,7 @@ class SequentialTest:
         )
         self.query = check_query(query, "query")
         if family is not None:
-            check_family(family)
+            check_family(family, SHARING)
         self.family = family or 1
         self.clean = triggers.clean if clean is None else clean
         self.calibration: Calibration | None = None
@@ -262,11 +264,6 @@ class SequentialTest:
         self._count(images)
         if labels:
             self._labels[images] = labels
-
-
-def check_family(family: int) -> int:
-    """Return among how many tests alpha is shared, if it is a whole number of at least 1."""
-    return check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
 
 
 def _repeats(labels: Sequence[int]) -> Query:

@@ -89,7 +89,7 @@ class KeyedVerdict(MatchVerdict):
 
     def _ever_reached(self, path: stats.Floats) -> Flags:
         """Return for each number of questions whether this wealth has been enough by then."""
-        return np.logical_or.accumulate(stats.reaches(path, self.level))
+        return np.logical_or.accumulate(stats.reaches(path, self.alpha, self.family))
 
     def _decide(self) -> Decision:
         return self.decisions[-1]
@@ -97,7 +97,10 @@ class KeyedVerdict(MatchVerdict):
     @property
     def borne_out(self) -> bool:
         """Whether the complete set, counted at its end, still says what its best moment said."""
-        return not self.p_planned > self.level  # NaN where the set is not complete
+        if self.n != self.terms.planned:
+            return True
+        log_p = stats.log_binomial_p(self.k, self.n, self.p0)
+        return bool(stats.reaches(-log_p, self.alpha, self.family))
 
     @property
     def p(self) -> float:
@@ -117,7 +120,9 @@ class KeyedVerdict(MatchVerdict):
     def chance_to_find(self, rate: float) -> float:
         """Return the chance of having found a suspect that matches this share, 0 to 1."""
         answered = (~self.unanswered).tolist()
-        return stats.accusation_chance(answered, rate, alpha=self.level, p0=self.p0)
+        return stats.accusation_chance(
+            answered, rate, alpha=self.alpha, p0=self.p0, family=self.family
+        )
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
@@ -135,7 +140,7 @@ class KeyedVerdict(MatchVerdict):
         if ax is None:
             _, ax = plt.subplots(figsize=(6, 3))
         wealth = np.exp(np.minimum(self.path, 34.5))
-        line = self.family / self.alpha
+        line = math.exp(min(stats.log_line(self.alpha, self.family), 600))
         ax.step(range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {unit.suspect}")
         ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
         ax.set(yscale="log", xlabel=f"{unit.name}s {unit.asked}", ylabel="gambler's wealth")
@@ -178,8 +183,8 @@ class JudgedVerdict(MatchVerdict):
     @cached_property
     def needed(self) -> int:
         """How many matches are enough to accuse; n + 1 where not even n of n are."""
-        p_values = stats.binomial_p(np.arange(self.n + 1), self.n, self.p0)
-        enough = np.multiply(p_values, self.terms.seals) <= self.level
+        log_p = stats.log_binomial_p(np.arange(self.n + 1), self.n, self.p0)
+        enough = stats.reaches(-log_p - math.log(self.terms.seals), self.alpha, self.family)
         return self.n + 1 - int(np.count_nonzero(enough))
 
     def _decide(self) -> Decision:
@@ -264,7 +269,7 @@ class FixedVerdict(Verdict):
             return "cannot tell"
         answered = self.n - self.answers.n_unanswered
         perfect = self._worst(answered, 1 / self.terms.n_labels if answered else 1.0)
-        return decide(self._is_enough(self.p), self._is_enough(perfect))
+        return decide(self.affords(self.p), self.affords(perfect))
 
     def _worst(self, matches: int, p_target: float) -> float:
         """Return the larger p-value of those there are, for so many matches; else NaN."""
@@ -274,9 +279,6 @@ class FixedVerdict(Verdict):
         if self.nulls:
             known.append(stats.null_p(matches, self.nulls))
         return max(known, default=math.nan)
-
-    def _is_enough(self, p: float) -> bool:
-        return p * self.family <= self.alpha * (1 + 1e-12)  # never true of NaN
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
