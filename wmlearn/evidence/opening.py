@@ -94,12 +94,13 @@ class Opening:
         """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
 
         What one owner opened to one judge then convicts nobody for another. Where the header names
-        a public key, `wm.evidence.court` checks that the owner signed it, too.
+        a public key, `wm.evidence.court` checks that its holder signed this opening, too.
 
         Raises
         ------
         ValueError
-            If the seal names somebody else, or it was opened for another nonce.
+            If the seal names somebody else, it was opened for another nonce, or a signature is
+            wanted and does not fit.
         """
         named = self.header.get("owner", "")
         if named and named != owner:
@@ -112,6 +113,10 @@ class Opening:
                 "opened must hold the nonce of this judge; it holds another, or none. Ask the "
                 "owner to open the questions for this case (open_questions(..., nonce=))."
             )
+        if self.header.get("signer"):
+            from wmlearn.evidence import court
+
+            court.check_signature(self.header, self.indices, self.nonce, self.case, self.signature)
         return self
 
     def answers(self) -> Labels:

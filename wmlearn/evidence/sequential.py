@@ -30,7 +30,7 @@ from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
-SHARING = "suspects, trigger sets and keys tried"  # what a family counts
+SHARERS = "suspects, trigger sets and keys tried"  # of one alpha
 
 
 class SequentialTest:
@@ -102,7 +102,7 @@ class SequentialTest:
         )
         self.query = check_query(query, "query")
         if family is not None:
-            check_family(family, SHARING)
+            check_family(family, SHARERS)
         self.family = family or 1
         self.clean = triggers.clean if clean is None else clean
         self.calibration: Calibration | None = None

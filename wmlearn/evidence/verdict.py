@@ -62,7 +62,8 @@ class Verdict(ABC):
     answers : what was said, tallied; `matched` and `unanswered` say it question by question
     terms : what was sealed
     family : the number of tests that share alpha; `level` is what is left for this one
-    nulls : the matches of each null model, those that answered alike counted once
+    nulls : the matches of each null model; of those that did worse than the suspect, equal answers
+        count once
     population : what the null models are, in words; empty where that was not declared
     calibration : how the service did on clean images; None where it was not asked any
     """
@@ -137,7 +138,7 @@ class Verdict(ABC):
 
     @property
     def level(self) -> float:
-        """The share of alpha that this test may spend; 0 where it is below all floats."""
+        """The share of alpha that this test may spend, alpha over the family; 0 for a huge one."""
         return float(Fraction(self.alpha) / self.family)
 
     def affords(self, p: float) -> bool:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from scipy import special
 
 from wmlearn._display import BLUE, VERMILLION
 from wmlearn.evidence import _sentences, stats
@@ -205,7 +206,7 @@ class JudgedVerdict(MatchVerdict):
         answered = self.n - self.answers.n_unanswered
         if self.needed > answered:
             return 0.0
-        return float(stats.binomial_p(self.needed, answered, rate))
+        return float(special.bdtrc(self.needed - 1, answered, rate))
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
@@ -353,10 +354,13 @@ def reach_verdict(
     answers : of the suspect
     terms : what was sealed; its kind says which verdict this is
     family : how many tests share alpha, at least 1
-    nulls : the answers of null models to the same questions; equal ones count as one model
+    nulls : the answers of null models to the same questions; of those that did worse than the
+        suspect, equal ones count as one model, for an owner could pass the same one many times
     population : what the null models are, in words
     calibration : how the suspect did on clean images, by which its answers were translated
     """
     kind = KINDS[terms.kind]
-    distinct = {null.labels.tobytes(): null.k for null in nulls}
-    return kind(answers, terms, family, tuple(distinct.values()), population, calibration)
+    as_good = [null.k for null in nulls if null.k >= answers.k]
+    worse = {null.labels.tobytes(): null.k for null in nulls if null.k < answers.k}
+    counted = (*as_good, *worse.values())
+    return kind(answers, terms, family, counted, population, calibration)

@@ -18,7 +18,7 @@ from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
 from wmlearn.evidence.answers import ask_null, check_nulls
 from wmlearn.evidence.calibration import CleanImages
-from wmlearn.evidence.sequential import SHARING, SequentialTest
+from wmlearn.evidence.sequential import SHARERS, SequentialTest
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -83,7 +83,7 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    test = SequentialTest(query, triggers, family=check_family(family, SHARING), clean=clean)
+    test = SequentialTest(query, triggers, family=check_family(family, SHARERS), clean=clean)
     nulls = check_nulls(nulls)
     if questions is None:
         questions = triggers.n
