@@ -55,6 +55,13 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}{ending}"
 
 
+def large(count: int) -> str:
+    """Return a whole number, a very large one by its power of ten: '1,000', 'about 10^507'."""
+    if count < 10**15:
+        return f"{count:,}"
+    return f"about 10^{math.log10(count):.0f}"
+
+
 def picture(pixels: Pixels) -> Pixels:
     """Return one image (c, h, w) as matplotlib and Pillow want it: (h, w) if grey, or (h, w, 3)."""
     if len(pixels) == 1:

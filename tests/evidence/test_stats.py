@@ -543,3 +543,23 @@ def test_sizes_and_counts_are_bounded_before_anything_is_made(says, act):
         act()
     assert stats.null_bound(MOST_QUESTIONS) > 0
     assert stats.null_p(0, []) == 1
+
+
+@pytest.mark.parametrize("p0", [1e-6, 0.1, 0.5, 0.9])
+def test_the_logarithm_of_a_tail_is_that_of_fifty_digits(p0):
+    for n in (1, 30, 400, 1100, 3000):
+        k = np.unique(np.linspace(0, n, 40) // 1)
+        log_p = stats.log_binomial_p(k, n, p0)
+        assert (np.diff(log_p) <= 0).all()
+        p = stats.binomial_p(k, n, p0)
+        assert np.array_equal(log_p[p > 1e-300], np.log(p[p > 1e-300]))
+        for matches in k[p <= 1e-300].astype(int).tolist():
+            with localcontext(Context(prec=50)):
+                odds, first = Decimal(p0) / (1 - Decimal(p0)), Decimal(math.comb(n, matches))
+                first *= Decimal(p0) ** matches * (1 - Decimal(p0)) ** (n - matches)
+                total = term = Decimal(1)
+                for i in range(matches, n):
+                    term *= odds * (n - i) / (i + 1)
+                    total += term
+                exact = float((first * total).ln())
+            assert stats.log_binomial_p(matches, n, p0) == pytest.approx(exact, rel=1e-12)

@@ -9,15 +9,20 @@ import itertools
 import math
 import pickle
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 from torch import nn
 
 import wmlearn as wm
 from wmlearn.evidence import commitment
-from wmlearn.evidence.verdict_kinds import JudgedMessageVerdict
+from wmlearn.evidence.answers import Answers
+from wmlearn.evidence.rules import Terms
+from wmlearn.evidence.verdict_kinds import JudgedMessageVerdict, reach_verdict
 from wmlearn.watermarks.whitebox import (
     Message,
     embed_message,
@@ -413,3 +418,45 @@ def test_a_message_and_a_trigger_set_do_not_pass_for_each_other(
         judge_message(owner.model, message, seal=message.seal, named=named)
     with says(ValueError):
         judge_message(wm.small_cnn(mnist, width=20), opened, seal=message.seal, named=named)
+
+
+# ---------------------------------------------------------------- families beyond all floats
+
+
+def read_as(bits, matched, kind="bits"):
+    """Return the verdict on so many bits of which the first few match, alpha 0.01."""
+    read = np.where(np.arange(bits) < matched, 1, 0)
+    answers = Answers(read, np.arange(bits), np.ones(bits, np.int64), n_classes=2)
+    return answers, Terms(0.01, 2, bits, public_key=False, kind=kind)
+
+
+@pytest.mark.parametrize("kind", ["bits", "judged bits"])
+@pytest.mark.parametrize(("bits", "matched"), [(64, 64), (2000, 2000), (2000, 1000)])
+def test_every_order_of_256_channels_is_paid_for_or_not(says, kind, bits, matched):
+    every = math.factorial(256)
+    answers, terms = read_as(bits, matched, kind)
+    verdict = reach_verdict(answers, terms, family=every)
+    decision = {64: "cannot tell", 2000: "not found"}[bits]
+    if matched == 2000:
+        decision = "found"
+    assert verdict.decision == decision
+    assert verdict.level == 0
+    assert verdict.to_dict()["family"] == every
+    says(verdict.explain())
+    says(repr(verdict))
+    assert "about 10^507" in verdict._repr_html_()
+    plt.close(verdict.plot().figure)
+
+
+def test_what_has_so_small_a_p_that_floats_call_it_0_is_found():
+    verdict = reach_verdict(*read_as(1100, 1100, "judged bits"))
+    assert (verdict.decision, verdict.p) == ("found", 1e-300)
+    assert verdict.p_judge == pytest.approx(2.0**48 * 1e-300)
+
+
+@given(st.integers(1, 10**6), st.integers(0, 64), st.sampled_from(["bits", "judged bits"]))
+def test_families_that_floats_hold_are_decided_as_by_division(family, matched, kind):
+    verdict = reach_verdict(*read_as(64, matched, kind), family=family)
+    assert verdict.level == 0.01 / family
+    p = verdict.p if kind == "bits" else verdict.p * verdict.terms.seals
+    assert (verdict.decision == "found") == (p <= verdict.level * (1 + 1e-12))

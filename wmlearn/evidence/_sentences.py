@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from wmlearn._display import percent, plural
+from wmlearn._display import large, percent, plural
 from wmlearn.evidence import stats
 
 if TYPE_CHECKING:
@@ -368,13 +368,16 @@ def _missing(v: FixedVerdict) -> str:
             "random and null models of a declared population (nulls=, population=)"
         )
     n_labels, level = v.terms.n_labels, _at_level(v)
-    if v.family / n_labels > v.alpha:
+    if not v.affords(1 / n_labels):
         floor = (
             f"a target drawn at random among {n_labels} gives no p-value below {1 / n_labels:.2g}"
         )
         return f"{floor}, and none is found {level}"
     models = stats.null_models_needed(v.alpha, v.family)
-    return f"it takes {models:,} null models that never do as well {level}, here are {len(v.nulls)}"
+    return (
+        f"it takes {large(models)} null models that never do as well {level}, here are "
+        f"{len(v.nulls)}"
+    )
 
 
 def _source(v: FixedVerdict) -> str:
@@ -386,11 +389,11 @@ def _source(v: FixedVerdict) -> str:
 
 
 def _terms(v: Verdict) -> str:
-    return f"family of {v.family}, alpha = {v.alpha:g}"
+    return f"family of {large(v.family)}, alpha = {v.alpha:g}"
 
 
 def _at_level(v: Verdict) -> str:
-    family = f" for a family of {v.family}" if v.family > 1 else ""
+    family = f" for a family of {large(v.family)}" if v.family > 1 else ""
     return f"at alpha = {v.alpha:g}{family}"
 
 

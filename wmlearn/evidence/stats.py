@@ -43,6 +43,7 @@ __all__ = [
     "binomial_p",
     "holm_families",
     "judge_p",
+    "log_binomial_p",
     "log_line",
     "log_wealth",
     "match_interval",
@@ -111,26 +112,11 @@ def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
     lost = np.asarray(mass < np.finfo(float).tiny)  # denormal numbers have lost digits
     if lost.any():
         k, misses = np.broadcast_arrays(k, misses)
-        wealth[lost] = _small_log_wealth(k[lost], misses[lost], p0)
+        few, others = k[lost], misses[lost]
+        # E is P(Bin(n+1, p0) <= k) / ((1-p0) (n+1) P(Bin(n, p0) = k)), a sum of k + 1 terms
+        tail = _log_tail(few, others + 2, (1 - p0) / p0)
+        wealth[lost] = tail - np.log(others + 1)
     return wealth[()]
-
-
-def _small_log_wealth(k: Floats, misses: Floats, p0: float) -> Floats:
-    """Return the log wealth after far too few matches, by the sum of the binomial tail.
-
-    E = P(Bin(n+1, p0) <= k) / ((1-p0) (n+1) P(Bin(n, p0) = k)) is a sum of k + 1 terms, each the
-    one before times i (1-p0) / ((n+2-i) p0), divided by n - k + 1.
-    """
-    odds = (1 - p0) / p0
-    scale = misses + 1
-    total = np.ones(k.shape)
-    term = np.ones(k.shape)
-    while (term > 1e-18 * total).any():
-        term = term * odds * k / (misses + 2)
-        total += term
-        k, misses = k - 1, misses + 1
-    wealth: Floats = np.log(total) - np.log(scale)
-    return wealth
 
 
 def wealth_path(matched: ArrayLike, p0: float) -> Floats:
@@ -212,6 +198,26 @@ def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
     k, n = _counts(k, n)
     p0 = check_fraction(p0, "p0")
     return _plain(np.maximum(special.bdtrc(k - 1, n.astype(int), p0), _LEAST_P))
+
+
+def log_binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
+    """Return the logarithm of `binomial_p`, also where that is too small for a float.
+
+    Examples
+    --------
+    >>> round(float(log_binomial_p(2000, 2000, 0.5)), 3), round(2000 * math.log(0.5), 3)
+    (-1386.294, -1386.294)
+    """
+    log_p = np.array(np.log(binomial_p(k, n, p0)))
+    lost = log_p <= math.log(_LEAST_P)
+    k, n = np.broadcast_arrays(*_counts(k, n))
+    k, misses = k[lost], (n - k)[lost]
+    log_first = k * math.log(p0) + misses * math.log1p(-p0)
+    log_first -= special.betaln(k + 1, misses + 1)
+    log_first -= np.log(k + misses + 1)
+    odds = p0 / (1 - p0)
+    log_p[lost] = log_first + _log_tail(misses, k + 1, odds)
+    return log_p[()]
 
 
 def judge_p(p: float, seals: float = JUDGE_FACTOR) -> float:
@@ -296,7 +302,7 @@ def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
     >>> peeking_chance(1000, alpha=0.05, p0=0.1)[[1, 30, 1000]].round(3).tolist()
     [0.0, 0.107, 0.306]
     """
-    check_count(n, "n", low=0, high=MOST_QUESTIONS, why="questions")
+    check_count(n, "n", low=0, high=MOST_QUESTIONS)
     needed = []
     for asked in range(n + 1):
         p_values = binomial_p(np.arange(1, asked + 1), asked, p0)
@@ -511,6 +517,21 @@ def open_list_family(place: int) -> int:
 # ---------------------------------------------------------------- shared
 
 
+def _log_tail(fewer: Floats, more: Floats, odds: float) -> Floats:
+    """Return the logarithm of a binomial tail as a share of its first term.
+
+    Each term is the one before times odds fewer / more, with one fewer and one more each time.
+    """
+    term = np.ones(fewer.shape)
+    total = term
+    while (term > 1e-18 * total).any():
+        term = term * odds * fewer / more
+        total = total + term
+        fewer = fewer - 1
+        more = more + 1
+    return np.log(total)
+
+
 def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     """Return matches and questions as arrays of float, if they are whole numbers, 0 <= k <= n."""
     expected = "matches k and questions n must be whole numbers, 0 <= k <= n"
@@ -520,7 +541,7 @@ def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
         raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
     # beyond, scipy's binomial tail loses its digits: 0.61 for 0.50 at a hundred million
     most = int(questions.max(initial=0))
-    check_count(most, "n", low=0, high=MOST_QUESTIONS, why="questions")
+    check_count(most, "n", low=0, high=MOST_QUESTIONS)
     return matches.astype(float), questions.astype(float)
 
 

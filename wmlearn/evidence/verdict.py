@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from wmlearn._display import BLUE, html_table, plural
+from wmlearn._display import BLUE, html_table, large, plural
+from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import (
     CLASSROOM,
     ONLY_SEAL,
@@ -140,6 +141,10 @@ class Verdict(ABC):
         """The share of alpha that this test may spend, alpha over the family; 0 for a huge one."""
         return float(Fraction(self.alpha) / self.family)
 
+    def affords(self, p: float) -> bool:
+        """Return whether a p-value pays for the whole family; never true of NaN."""
+        return bool(stats.reaches(-np.log(p), self.alpha, self.family))
+
     @property
     def matched(self) -> Flags:
         """Whether each question was matched, in sealed order."""
@@ -219,7 +224,7 @@ class Verdict(ABC):
         return f"{self.k} of {plural(self.n, f'secret {self.unit.name}')}"
 
     def _repr_html_(self) -> str:
-        shared = f", shared by a family of {self.family}" if self.family > 1 else ""
+        shared = f", shared by a family of {large(self.family)}" if self.family > 1 else ""
         rows: dict[str, object] = {
             "matched": self._matches(),
             "expected by luck": self.by_luck,

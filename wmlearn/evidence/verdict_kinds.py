@@ -98,7 +98,10 @@ class KeyedVerdict(MatchVerdict):
     @property
     def borne_out(self) -> bool:
         """Whether the complete set, counted at its end, still says what its best moment said."""
-        return not self.p_planned > self.level  # NaN where the set is not complete
+        if self.n != self.terms.planned:
+            return True
+        log_p = stats.log_binomial_p(self.k, self.n, self.p0)
+        return bool(stats.reaches(-log_p, self.alpha, self.family))
 
     @property
     def p(self) -> float:
@@ -138,7 +141,7 @@ class KeyedVerdict(MatchVerdict):
         if ax is None:
             _, ax = plt.subplots(figsize=(6, 3))
         wealth = np.exp(np.minimum(self.path, 34.5))
-        line = self.family / self.alpha
+        line = math.exp(min(stats.log_line(self.alpha, self.family), 600))
         ax.step(range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {unit.suspect}")
         ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
         ax.set(yscale="log", xlabel=f"{unit.name}s {unit.asked}", ylabel="gambler's wealth")
@@ -181,9 +184,8 @@ class JudgedVerdict(MatchVerdict):
     @cached_property
     def needed(self) -> int:
         """How many matches are enough to accuse; n + 1 where not even n of n are."""
-        p_values = stats.binomial_p(np.arange(self.n + 1), self.n, self.p0)
-        log_p = np.log(p_values) + math.log(self.terms.seals)
-        enough = stats.reaches(-log_p, self.alpha, self.family)
+        log_p = stats.log_binomial_p(np.arange(self.n + 1), self.n, self.p0)
+        enough = stats.reaches(-log_p - math.log(self.terms.seals), self.alpha, self.family)
         return self.n + 1 - int(np.count_nonzero(enough))
 
     def _decide(self) -> Decision:
@@ -268,7 +270,7 @@ class FixedVerdict(Verdict):
             return "cannot tell"
         answered = self.n - self.answers.n_unanswered
         perfect = self._worst(answered, 1 / self.terms.n_labels if answered else 1.0)
-        return decide(self._is_enough(self.p), self._is_enough(perfect))
+        return decide(self.affords(self.p), self.affords(perfect))
 
     def _worst(self, matches: int, p_target: float) -> float:
         """Return the larger p-value of those there are, for so many matches; else NaN."""
@@ -278,9 +280,6 @@ class FixedVerdict(Verdict):
         if self.nulls:
             known.append(stats.null_p(matches, self.nulls))
         return max(known, default=math.nan)
-
-    def _is_enough(self, p: float) -> bool:
-        return not math.isnan(p) and bool(stats.reaches(-math.log(p), self.alpha, self.family))
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
