@@ -291,7 +291,8 @@ def read_opening(path: str | Path) -> Opening:
         check_size(len(text), RECORD_BYTES)
         record = parse_json(text)
         header, public_key = record["header"], bool(record["classroom"])
-        texts(header["classes"])
+        if "message" not in header:
+            texts(header["classes"])
         questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
         indices = check_named(record["indices"], questions)
         names = texts(record["names"])
