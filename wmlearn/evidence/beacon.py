@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from wmlearn._checks import Checked, check_count, checked
+from wmlearn._checks import Checked, check_count, checked, shown
+
+
+def _check_outcome(value: object, name: str) -> None:
+    if not isinstance(value, str) or not value:  # labels without one were drawn before the draw
+        raise ValueError(
+            f"{name} must be what came of the draw, as all write it; got {shown(value)}. Without a "
+            "draw leave the beacon out."
+        )
 
 
 @dataclass(frozen=True)
@@ -15,5 +23,5 @@ class Beacon(Checked):
     seals : the judge's own word that the seal is one of at most so many published before
     """
 
-    outcome: str
-    seals: int = checked(check_count, low=1, why="published before the draw")
+    outcome: str = checked(_check_outcome)
+    seals: int = checked(check_count, low=1, high=2**60, why="published before the draw")
