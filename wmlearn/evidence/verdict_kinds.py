@@ -107,7 +107,8 @@ class KeyedVerdict(MatchVerdict):
     @property
     def p_judge(self) -> float:
         """The p-value for somebody who thinks the owner tried many seals, or chose questions."""
-        return 1.0 if self.terms.selection_unverified else stats.judge_p(self.p)
+        chosen = self.calibration is not None and self.calibration.unsealed
+        return 1.0 if chosen or self.terms.selection_unverified else stats.judge_p(self.p)
 
     @property
     def luck(self) -> str:

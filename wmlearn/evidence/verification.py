@@ -83,7 +83,8 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    test = SequentialTest(query, triggers, family=check_family(family, SHARERS), clean=clean)
+    family = check_family(family, SHARERS)
+    test = SequentialTest(query, triggers, family=family, clean=clean)
     nulls = check_nulls(nulls)
     if questions is None:
         questions = triggers.n
