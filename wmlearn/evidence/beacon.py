@@ -19,7 +19,9 @@ class Beacon(Checked):
 
     Parameters
     ----------
-    outcome : the outcome as all write it, such as "4 1 6"
+    outcome : the outcome as all write it. It must be one of so many that nobody can try them
+        beforehand, 2**64 say, 25 dice: of a single die an owner tries all six, and publishes a seal
+        under which one of them convicts
     seals : the judge's own word that the seal is one of at most so many published before
     """
 
