@@ -20,6 +20,7 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
 OTHERS = [minor for minor in SUPPORTED if not sys.version.startswith(f"{minor}.")]
 LESSON = ["tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
 ITS_OWN_WARNINGS = ["-W", "default"]  # of another library, or of an old version: not ours to mend
+NO_BROWSER = ["--ignore-glob=*test_browser*"]  # JupyterLab 4 does not show the widgets of 7
 # Every name of the front door and of the wings behind it, and data that must have come along in
 # the wheel.
 SMOKE = """
@@ -76,7 +77,7 @@ def smoke(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run every test on the oldest Python, each dependency at its lowest version."""
     session.install("-e", ".[dev]", *map(at_its_lowest, promised(session)))
-    test(session, "-n", "auto")
+    test(session, *ITS_OWN_WARNINGS, *NO_BROWSER, "-n", "auto")
 
 
 @nox.session
@@ -98,7 +99,7 @@ def lazy_loader(session: nox.Session) -> None:
 def ipywidgets_7(session: nox.Session) -> None:
     """Run the labs under the widgets of older classrooms, whose JupyterLab 3 is not installed."""
     session.install("-e", ".[dev]", "ipywidgets==7.7.1")
-    test(session, *ITS_OWN_WARNINGS, "--ignore-glob=*test_browser*", "tests/labs")
+    test(session, *ITS_OWN_WARNINGS, *NO_BROWSER, "tests/labs")
 
 
 @nox.session

@@ -551,7 +551,7 @@ def tweaking() -> Iterator[Case]:
 
 def ordering() -> Iterator[Case]:
     """Named questions, handed over matched first."""
-    pool, once = honest(), wm.evidence.Beacon(OUTCOME, seals=1)
+    pool, once = honest(), wm.evidence.Beacon(OUTCOME, 1, 2**64)
 
     @functools.cache
     def both(run: int, beacon: wm.evidence.Beacon | None) -> list[object]:
@@ -583,7 +583,7 @@ def ordering() -> Iterator[Case]:
 
 def windows() -> Iterator[Case]:
     """Twenty questions in a row, from where the owner likes."""
-    pool, once = honest(), wm.evidence.Beacon(OUTCOME, seals=1)
+    pool, once = honest(), wm.evidence.Beacon(OUTCOME, 1, 2**64)
     places = LOOKS - IN_A_ROW + 1
 
     def best(run: int, **known: object) -> list[object]:
@@ -933,7 +933,7 @@ def looking_again() -> Iterator[Case]:
 def beacon() -> Iterator[Case]:
     """Seals that name a public draw, made before its outcome or after it."""
     pairs = [(run, run) for run in range(RUNS)]
-    once, eight = (wm.evidence.Beacon(OUTCOME, seals) for seals in (1, 8))
+    once, eight = (wm.evidence.Beacon(OUTCOME, seals, 2**64) for seals in (1, 8))
     words = "before the dice, one seal"
     yield Case("beacon", words, "judge", asks_judge(honest(), pairs, beacon=once))
     some = asks_judge(honest(), pairs, 30, beacon=once)

@@ -389,6 +389,7 @@ def _numbers(named: str) -> list[int]:
 @click.option("--family", type=int, default=1, show_default=True, help="Tests that share it.")
 @click.option("--beacon", help="The outcome of the public draw that the seal names.")
 @click.option("--seals", type=int, help="How many seals were published before that draw.")
+@click.option("--outcomes", type=int, help="How many outcomes it has: at least 2^64, as 25 dice.")
 @_timeout
 @_json
 def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -> int:
@@ -405,7 +406,7 @@ def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -
     named = _named(opening, rules["seal"], nonce, rules["count"], rules["named"])
     beacon = None
     if rules["beacon"] is not None:
-        beacon = Beacon(rules["beacon"], rules["seals"])
+        beacon = Beacon(rules["beacon"], rules["seals"], rules["outcomes"])
     with RemoteModel(url, token=_token(), timeout=timeout) as suspect:
         verdict = judge(
             suspect,

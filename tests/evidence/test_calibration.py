@@ -270,7 +270,7 @@ def test_an_owner_who_picks_clean_images_to_suit_never_exceeds_alpha_before_a_ju
     """
     sets, seen = choices
     digests = [clean_digest(clean) for clean in sets]
-    beacon, counts, found = Beacon("4 1 6", seals=1), [], 0
+    beacon, counts, found = Beacon("4 1 6", 1, 2**64), [], 0
     for i in range(2000):
         drawn = sealed_anew(mnist, i, clean=digests[0]).draw().answers
         best = (seen == drawn).sum(1).argmax()

@@ -301,7 +301,7 @@ def test_a_round_is_drawn_every_three_seconds():
 def test_a_seal_published_before_the_round_it_names_has_a_beacon(header):
     before = DRAWN.time - timedelta(seconds=1)
     beacon = court.drand_beacon(header, DRAWN, before, seals=20)
-    assert beacon == wm.evidence.Beacon(OUTCOME, 20)
+    assert beacon == wm.evidence.Beacon(OUTCOME, 20, 2**256)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 86400])

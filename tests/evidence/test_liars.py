@@ -208,7 +208,7 @@ def test_a_lucky_beginning_that_is_not_borne_out_shows_both_and_convinces_no_jud
     assert verdict.p_planned == pytest.approx(binom.sf(3, 30, 0.1))
     says(verdict.explain())
     for alpha, seals in itertools.product(ALPHAS, (None, 1)):
-        beacon = None if seals is None else wm.evidence.Beacon("4 1 6", seals)
+        beacon = None if seals is None else wm.evidence.Beacon("4 1 6", seals, 2**64)
         rules = dataclasses.replace(
             sealed.rules, declared=wm.evidence.Declared(beacon=DICE if beacon else "")
         )
@@ -233,7 +233,7 @@ def test_few_matches_are_enough_where_the_judge_knows_how_many_seals_there_were(
     query = right_at(later, list(range(10)))
     needed = {}
     for seals in (1, 1000):
-        verdict = judged(later, query, beacon=wm.evidence.Beacon("4 1 6", seals))
+        verdict = judged(later, query, beacon=wm.evidence.Beacon("4 1 6", seals, 2**64))
         needed[seals] = verdict.needed
         assert verdict.p_judge == pytest.approx(seals * binom.sf(9, 30, 0.1))
     alone = judged(later, query)
@@ -244,9 +244,9 @@ def test_few_matches_are_enough_where_the_judge_knows_how_many_seals_there_were(
 def test_a_draw_that_was_not_sealed_or_came_out_otherwise_is_refused(says, triggers):
     query = right_at(triggers, [0])
     with says(ValueError):
-        judged(triggers, query, beacon=wm.evidence.Beacon("4 1 6", 1))
+        judged(triggers, query, beacon=wm.evidence.Beacon("4 1 6", 1, 2**64))
     with says(ValueError):
-        judged(before_the_dice(triggers), query, beacon=wm.evidence.Beacon("6 6 6", 1))
+        judged(before_the_dice(triggers), query, beacon=wm.evidence.Beacon("6 6 6", 1, 2**64))
     with says(ValueError):
         before_the_dice(triggers, outcome="")
 

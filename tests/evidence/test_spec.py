@@ -163,7 +163,7 @@ def test_both_judges_say_the_same_of_the_vectors(spec, name):
     settings, ours = {}, {}
     if name == "beacon":
         settings = {"seals": case["seals"]}
-        ours = {"beacon": Beacon(case["outcome"], case["seals"])}
+        ours = {"beacon": Beacon(case["outcome"], case["seals"], 2**64)}
         images = SimpleNamespace(
             pixels=images_of(case["clean_images"]), labels=case["clean_labels"]
         )
@@ -273,7 +273,7 @@ def test_few_seals_need_a_beacon(spec):
     case = vector("opened")
     with pytest.raises(ValueError, match="seal"):
         wm.evidence.judge(
-            service, opening, seal=case["seal"], named=case["named"], beacon=Beacon("6", 10)
+            service, opening, seal=case["seal"], named=case["named"], beacon=Beacon("6", 10, 2**64)
         )
 
 

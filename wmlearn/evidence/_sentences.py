@@ -287,6 +287,8 @@ def calibration_words(seen: Calibration) -> str:
     words = f"{seen.right} of {seen.asked} right"
     if seen.renumbered:
         words += ", once its own numbers are read as the task's classes"
+    if seen.unsealed:
+        words += "; they were not sealed, hence the judge's p of 1"
     return words
 
 

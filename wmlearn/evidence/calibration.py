@@ -73,6 +73,8 @@ class Calibration:
     mapping : the class of each label that the service gives
     least_accuracy : the task accuracy below which nobody can tell, 0 to 1
     n_classes : how many classes the task has
+    unsealed : whether the clean images were chosen when the labels may have been known: for each
+        mapping there are some, so what rests on them is worth nothing to a judge
     """
 
     right: int
@@ -80,6 +82,7 @@ class Calibration:
     mapping: Mapping[int, int]
     least_accuracy: float
     n_classes: int
+    unsealed: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -120,7 +123,8 @@ def calibrate(
     Parameters
     ----------
     query : the service
-    clean : images of the task and their classes; a few dozen of each class are plenty
+    clean : images of the task and their classes; take at least ten of each class: with fewer,
+        chance alone can look like skill
     n_classes : how many classes the task has
     least_accuracy : the task accuracy below which nobody can tell, 0 to 1; by default a fifth above
         chance

@@ -320,13 +320,14 @@ def drand_beacon(header: Header, drawn: DrandRound, published: datetime, *, seal
         If the header names another draw, or was published too late.
     """
     name = beacon_name(drawn.round)
-    if header["beacon"] != name:
+    named = header.get("beacon", "")  # a message names none
+    if named != name:
         raise ValueError(
-            f"the sealed header must name {name!r}; it names {shown(header['beacon'])}. Check the "
+            f"the sealed header must name {name!r}; it names {shown(named)}. Check the "
             "round that it names."
         )
     published_before(published, drawn)
-    return Beacon(drawn.outcome, seals)
+    return Beacon(drawn.outcome, seals, 2**256)
 
 
 # ---------------------------------------------------------------- receipts, stored

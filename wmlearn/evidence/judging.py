@@ -122,8 +122,8 @@ def judge(
     """
     check_query(query, "query")
     check_published(opened, seal)
-    check_fraction(alpha, "alpha")
-    check_family(family, "tests that share alpha")
+    alpha = check_fraction(alpha, "alpha")
+    family = check_family(family, "tests that share alpha")
     rules = _sealed_rules(opened.header)
     named = sorted(check_named(named, opened.header["questions"]))
     public_key = opened.public_key or _under_classroom_key(opened)

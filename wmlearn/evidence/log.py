@@ -49,6 +49,7 @@ class Entry:
     whom : the service of the test, or who was shown the questions
     test : which test of the folder, counted from 1; None where it was noted by `log_use`
     family : of a test that began, among how many alpha is shared; None: an open list
+    outcome : of a test that began, that of the public draw from which its answers were drawn
     version : of wmlearn
     questions : their numbers, counted from 0 in sealed order; none where clean images were asked
     images : SHA-256 of what was sent, in hexadecimal: the pixels, uint8; or the clean images
@@ -63,6 +64,7 @@ class Entry:
     whom: str = ""
     test: int | None = None
     family: int | None = None
+    outcome: str = ""
     version: str = ""
     questions: tuple[int, ...] = ()
     images: str = ""
@@ -305,6 +307,7 @@ class LoggedTest:
     family : among how many tests alpha is declared to be shared; None: as the first test of the
         folder declared it, or an open list
     anew : whether to begin another test all the same
+    outcome : that of the public draw from which the answers were drawn, if any
 
     Attributes
     ----------
@@ -313,7 +316,13 @@ class LoggedTest:
     """
 
     def __init__(
-        self, folder: str | Path, seal: str, whom: str, family: int | None, anew: bool
+        self,
+        folder: str | Path,
+        seal: str,
+        whom: str,
+        family: int | None,
+        anew: bool,
+        outcome: str = "",
     ) -> None:
         self.folder = folder
         with exclusive(folder) as log:
@@ -325,8 +334,13 @@ class LoggedTest:
             declared = _declared(log, family)
             last = log.last_test(whom)
             if anew or last is None or log.is_complete(last):
-                last = _begin(log, whom, declared)
+                last = _begin(log, whom, declared, outcome)
             self.entries = log.of_test(last)
+        if self.entries[0].outcome != outcome:  # else each would be a draw of the lots for nothing
+            raise ValueError(
+                f"outcome must be that with which test {last} in {folder} began, "
+                f"{shown(self.entries[0].outcome)}; got {shown(outcome)}. Pass that."
+            )
         self.number = last
 
     @property
@@ -373,7 +387,7 @@ def _declared(log: Log, family: int | None) -> int | None:
     return held
 
 
-def _begin(log: Log, whom: str, family: int | None) -> int:
+def _begin(log: Log, whom: str, family: int | None, outcome: str) -> int:
     """Note that a test begins, before anything is sent, and return its number."""
     number = len(log.tests) + 1
     if family is not None and number > family:
@@ -381,9 +395,11 @@ def _begin(log: Log, whom: str, family: int | None) -> int:
             f"{plural(family, 'test')} were declared before the first in {log.path}, and all have "
             "begun: alpha is spent. Continue one of them, or seal another set."
         )
-    log.append(
-        {"what": "began", "test": number, "whom": whom, "family": family, "version": _version()}
-    )
+    began = {"what": "began", "test": number, "whom": whom, "family": family}
+    began["version"] = _version()
+    if outcome:
+        began["outcome"] = outcome
+    log.append(began)
     return number
 
 

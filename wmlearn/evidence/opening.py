@@ -133,6 +133,11 @@ class Opening:
         seed = commitment.label_seed(self.seal, self.outcome)
         count = self.header["questions"]
         drawn = []
+        if not len(self.indices) == len(self.names) == len(self.secrets) == len(self.paths):
+            raise ValueError(
+                "each opened question must have a name, a secret and a path; some are missing. Ask "
+                "the owner to open them again."
+            )
         for place, (index, name) in enumerate(zip(self.indices, self.names)):
             secret = self.secrets[place]
             digests = commitment.image_digests(self.pixels[self.question == place])
@@ -295,6 +300,8 @@ def read_opening(path: str | Path) -> Opening:
         questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
         indices = check_named(record["indices"], questions)
         names = texts(record["names"])
+        if not all(map(str.isprintable, names)):
+            raise ValueError("a name is no line of text")
         secrets = hex_texts(record["secrets"])
         paths = list(map(hex_texts, record["paths"]))
         if not len(indices) == len(names) == len(secrets) == len(paths):

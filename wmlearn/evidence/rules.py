@@ -52,7 +52,7 @@ class Declared(Checked):
     model : SHA-256 of the owner's model as it was before it was marked, 64 hexadecimal digits
     signer : the public key (Ed25519, 32 bytes in hexadecimal) that signs what is opened
     beacon : the name of a public draw whose outcome is not known yet, such as "drand quicknet round
-        12345678" or "three dice, thrown in class on 3 May"; the labels then depend on that, too
+        12345678" or "25 dice, thrown in class on 3 May"; the labels then depend on that, too
     least_accuracy : the task accuracy below which nobody can tell, 0 to 1; by default a fifth above
         chance
     clean : digest of the clean calibration images; `Trigger.seal` fills it in

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,7 +103,7 @@ class SequentialTest:
         )
         self.query = check_query(query, "query")
         if family is not None:
-            check_family(family, SHARERS)
+            family = check_family(family, SHARERS)
         self.family = family or 1
         self.clean = triggers.clean if clean is None else clean
         self.calibration: Calibration | None = None
@@ -110,7 +111,9 @@ class SequentialTest:
         self._labels: Labels = np.empty(0, np.int64)
         self._log: LoggedTest | None = None
         if folder is not None:
-            self._log = LoggedTest(folder, triggers.seal, check_whom(whom), family, anew)
+            self._log = LoggedTest(
+                folder, triggers.seal, check_whom(whom), family, anew, triggers.outcome
+            )
             self.family = self._log.family
             self._read_back(self._log)
 
@@ -208,7 +211,8 @@ class SequentialTest:
 
     def _calibrate(self, query: Query, clean: CleanImages) -> Calibration:
         rules = self.triggers.rules
-        return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
+        seen = calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
+        return replace(seen, unsealed=clean_digest(clean) != rules.declared.clean)
 
     # ------------------------------------------------------------ the log
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wmlearn._checks import shown
 from wmlearn._display import plural
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
@@ -170,6 +171,10 @@ def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
     """
     sealed = open_sealed(folder)
     saved = _record(Path(folder) / RECORD).get("outcome", "")
+    if outcome and saved and outcome != saved:
+        raise ValueError(
+            f"outcome must be the saved one, {shown(saved)}; got {shown(outcome)}. Leave it out."
+        )
     return sealed.draw(outcome or saved)
 
 

@@ -111,7 +111,8 @@ class KeyedVerdict(MatchVerdict):
     @property
     def p_judge(self) -> float:
         """The p-value for somebody who thinks the owner tried many seals, or chose questions."""
-        return 1.0 if self.terms.selection_unverified else stats.judge_p(self.p)
+        chosen = self.calibration is not None and self.calibration.unsealed
+        return 1.0 if chosen or self.terms.selection_unverified else stats.judge_p(self.p)
 
     @property
     def luck(self) -> str:
@@ -263,7 +264,7 @@ class FixedVerdict(Verdict):
     @property
     def speaks(self) -> bool:
         """Whether the target was drawn, and null models of a declared population were asked."""
-        return bool(self.terms.drawable and self.nulls and self.population)
+        return bool(self.terms.drawable and self.nulls and self.population.strip())
 
     def _decide(self) -> Decision:
         if not self.speaks:

@@ -52,8 +52,9 @@ def verify(
     family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is
         shared among them, for asking the same service a second time is a second test
     clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
-        the service must do the task, and may number its classes as it likes. Left out, those that
-        were sealed are taken, if there are any; else the names that the service gives its classes
+        the service must do the task, and may number its classes as it likes. If they were not
+        sealed, the judge's p is 1. Left out, those that were sealed are taken, if there are any;
+        else the names that the service gives its classes
         (`RemoteModel.classes`), if they are the task's
 
     Returns
@@ -83,7 +84,8 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    test = SequentialTest(query, triggers, family=check_family(family, SHARERS), clean=clean)
+    family = check_family(family, SHARERS)
+    test = SequentialTest(query, triggers, family=family, clean=clean)
     nulls = check_nulls(nulls)
     if questions is None:
         questions = triggers.n

@@ -264,7 +264,7 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     message were drawn after all rules were fixed.
     """
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
-    check_family(family, "models, layers and messages that share alpha")
+    family = check_family(family, "models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
     terms = Terms(message.alpha, 2, len(read), message.key.is_public, kind="bits")
@@ -352,8 +352,8 @@ def judge_message(
     Uchida et al. (2017) have no judge. Commitments: Adi et al. (2018), section 5.
     """
     check_published(opened, seal)
-    check_fraction(alpha, "alpha")
-    check_family(family, "models, layers and messages that share alpha")
+    alpha = check_fraction(alpha, "alpha")
+    family = check_family(family, "models, layers and messages that share alpha")
     header = _sealed_header(opened.header)
     kernels = _kernels(model, header)  # the model bounds how large what is sealed can be
     size, count = math.prod(header["kernel"]), header["questions"]
