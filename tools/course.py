@@ -25,6 +25,7 @@ HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cel
 # (googlecolab/backend-info, pip freeze of June 2026). These are never installed over: an upgraded
 # numpy or ipywidgets breaks the running session.
 COLAB_SHIPS = {
+    "filelock",
     "httpx",
     "ipywidgets",
     "joblib",

@@ -55,6 +55,8 @@ def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any)
     return field(default=default, metadata={"check": partial(check, **limits)})
 
 
+MOST_QUESTIONS = 10_000_000  # of a sealed set: a list of them is made in a second, in 80 MB
+_FAMILY_BITS = 9000  # 2,709 digits, which Python still writes out; math.factorial(1024) has 2,640
 _SHOWN = 60  # characters of a wrong value that an error quotes
 
 
@@ -165,6 +167,20 @@ def check_count(
     if value < low or (high is not None and value > high):
         raise ValueError(f"{name} must be {limit}{reason}; got {shown(value)}. {hint}".rstrip())
     return int(value)
+
+
+def check_family(value: Any, why: str) -> int:
+    """Return how many tests share alpha, or say what is wrong with it; `why` says what they are.
+
+    The orders of a thousand channels are still counted.
+    """
+    count = check_count(value, "family", low=1, why=why)
+    if count.bit_length() > _FAMILY_BITS:
+        raise ValueError(
+            f"family must be below 2**{_FAMILY_BITS} ({why}); got an int of {count.bit_length()} "
+            "bits. No evidence pays for so many; say beforehand which of them you will try."
+        )
+    return count
 
 
 def check_seed(value: Any, name: str = "seed") -> int:

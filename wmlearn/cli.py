@@ -300,13 +300,19 @@ def _complain(suspect: RemoteModel) -> None:
 def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
     """Print a verdict and what it can be checked by, and return its exit code."""
     if as_json:
-        words = {"explanation": verdict.explain()}
-        click.echo(json.dumps(verdict.to_dict() | words | proof))
+        proof = verdict.to_dict() | {"explanation": verdict.explain()} | proof
     else:
         click.echo(verdict.explain())
-        for name, value in proof.items():
-            click.echo(f"{name.capitalize()}: {value}")
+    _show(proof, as_json)
     return EXIT_CODES[verdict.decision]
+
+
+def _show(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    for name, value in facts.items():
+        click.echo(f"{name.capitalize()}: {value}")
 
 
 # ---------------------------------------------------------------- owner and judge
@@ -318,13 +324,9 @@ def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
 @_json
 def _seal(evidence: str, head: str | None, as_json: bool) -> None:
     """Print the seal of the folder EVIDENCE and the head of its log: what to publish."""
-    sealed = open_sealed(evidence)
+    seal = open_sealed(evidence).seal
     read_log(evidence, head)
-    proof = {"seal": sealed.seal, "head": log_head(evidence)}
-    if as_json:
-        click.echo(json.dumps(proof))
-    else:
-        click.echo(f"Seal: {proof['seal']}\nHead: {proof['head']}")
+    _show({"seal": seal, "head": log_head(evidence)}, as_json)
 
 
 @commands.command("challenge")
@@ -401,6 +403,9 @@ def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -
     nonce = rules["nonce"].encode()
     opening.brought_by(rules["owner"], nonce=nonce)
     named = _named(opening, rules["seal"], nonce, rules["count"], rules["named"])
+    beacon = None
+    if rules["beacon"] is not None:
+        beacon = Beacon(rules["beacon"], rules["seals"])
     with RemoteModel(url, token=_token(), timeout=timeout) as suspect:
         verdict = judge(
             suspect,
@@ -409,7 +414,7 @@ def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -
             named=named,
             alpha=rules["alpha"],
             family=rules["family"],
-            beacon=_beacon(rules["beacon"], rules["seals"]),
+            beacon=beacon,
         )
     _complain(suspect)
     return _tell(verdict, {"seal": opening.seal, "named": named}, as_json)
@@ -424,14 +429,6 @@ def _named(
     if count is None or not nonce:
         raise click.UsageError("Say which questions were named: --named, or --nonce and --count.")
     return challenge(seal, nonce, questions=opened.header["questions"], count=count)
-
-
-def _beacon(outcome: str | None, seals: int | None) -> Beacon | None:
-    if (outcome is None) != (seals is None):
-        raise click.UsageError("--beacon and --seals go together: a draw, and what was before.")
-    if outcome is None or seals is None:
-        return None
-    return Beacon(outcome, seals)
 
 
 # ---------------------------------------------------------------- case

@@ -79,7 +79,7 @@ class _File:
             rows: Rows = kept["rows"]
             if kept["sha256"] == _digest(rows):
                 return rows
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             pass
         warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=4)
         return {}

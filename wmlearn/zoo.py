@@ -25,6 +25,7 @@ from wmlearn._random import stable_rng
 from wmlearn.data import _published
 from wmlearn.data._sources import short
 from wmlearn.data.splits import Splits, load_data
+from wmlearn.evidence._files import parse_json
 from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
 from wmlearn.training.schedule import Schedule
@@ -218,7 +219,7 @@ def read_model(path: Path) -> nn.Module:
     """Read a model written by `save_model`; in evaluation mode."""
     try:
         with safe_open(path, framework="pt") as file:
-            built = json.loads(file.metadata()["wmlearn"])
+            built = parse_json(file.metadata()["wmlearn"])
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return build(built, weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:

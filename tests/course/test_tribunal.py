@@ -10,6 +10,7 @@ import re
 import numpy as np
 import pytest
 from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 import wmlearn as wm
 from wmlearn import cli
@@ -214,6 +215,43 @@ def test_bad_files_are_one_sentence(says, case, tmp_path):
             wm.course.score_card(tmp_path / "odd.json")
     with says(OSError):
         wm.course.score_card(tmp_path / "none.json")
+
+
+def test_the_name_of_a_case_fixes_its_truth_in_128_bits(says, fresh, case, truth, tmp_path):
+    """With 64 bits a teacher could prepare two truths in 2**32 tries, and choose one afterwards."""
+    key = json.loads((fresh / "teacher.json").read_text())
+    name = wm.course.open_case(fresh / "case.safetensors").name
+    assert re.fullmatch("case-[0-9a-f]{32}", name)
+    assert name == key["case"] == tribunal.name_of(key["truth"], key["salt"])
+    card = {"case": name[:21], "verdicts": ABSTAIN}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    (tmp_path / "short.json").write_text(json.dumps(key | {"case": name[:21]}))
+    with says(ValueError, varies="case-[0-9a-f]+"):
+        wm.course.score_card(tmp_path / "card.json", secret=tmp_path / "short.json")
+    with safe_open(fresh / "case.safetensors", framework="np") as file:
+        record = json.loads(file.metadata()["wmlearn"]) | {"name": name[:21]}
+    weights = load_file(fresh / "case.safetensors")
+    save_file(weights, tmp_path / "short.safetensors", {"wmlearn": json.dumps(record)})
+    with says(OSError):
+        wm.course.open_case(tmp_path / "short.safetensors")
+
+
+def test_the_practice_case_keeps_its_short_name(case, truth):
+    assert case.name == tribunal.PRACTICE_NAME
+    salt = json.loads(tribunal.PRACTICE_KEY.read_text())["salt"]
+    assert tribunal.name_of(truth, salt).startswith(case.name)
+    assert wm.course.score_card(case.card(ABSTAIN)).points == 0
+
+
+def test_a_card_that_can_be_read_in_two_ways_is_refused(says, case, tmp_path):
+    path = case.card(ABSTAIN).save(tmp_path / "card.json")
+    kept = path.read_text()
+    for text in (kept.replace('"A": "abstain"', '"A": "abstain", "A": "accuse"'), "[" * 100_000):
+        path.write_text(text)
+        with says(OSError):
+            wm.course.score_card(path)
+    with says(OSError):
+        wm.course.score_card("/dev/zero")
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.999])

@@ -88,6 +88,14 @@ def test_a_service_that_says_nothing_matches_nothing(triggers, named, opened):
             assert wm.evidence.judge(service, part, seal=triggers.seal, named=named).k == 0
 
 
+def test_labels_are_not_drawn_again_by_an_outcome_that_was_not_sealed(
+    says, triggers, named, opened
+):
+    other = dataclasses.replace(opened, outcome="4 1 6")
+    with says(ValueError):
+        wm.evidence.judge(copy_of(triggers), other, seal=triggers.seal, named=named)
+
+
 def test_the_family_shares_alpha(triggers, named):
     opened = wm.evidence.open_questions(triggers, named[:18])
     for family, decision in ((1, "found"), (1000, "cannot tell")):
@@ -114,6 +122,11 @@ def test_another_seal_is_refused(says, triggers, named, opened):
         {"alpha": None},
         {"answer": "any"},
         {"more": 1},
+        {"version": True},
+        {"version": 1.0},
+        {"declared_key_draw": True},
+        {"questions": 40.0},
+        {"questions": True},
     ],
     ids=str,
 )
@@ -141,7 +154,15 @@ def test_the_challenge_is_the_same_for_everybody_and_fair(triggers):
 
 @pytest.mark.parametrize(
     ("nonce", "questions", "count"),
-    [("text", 30, 5), (b"", 30, 5), (b"x", 0, 1), (b"x", 5, 6), (b"x", 5, 0)],
+    [
+        ("text", 30, 5),
+        (b"", 30, 5),
+        (b"x", 0, 1),
+        (b"x", 5, 6),
+        (b"x", 5, 0),
+        (b"x", 10**10, 5),
+        (b"x", 30.0, 5),
+    ],
 )
 def test_bad_challenges(says, triggers, nonce, questions, count):
     with says((TypeError, ValueError)):

@@ -2,10 +2,11 @@
 
 import dataclasses
 import json
+import tempfile
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -175,6 +176,11 @@ def rewritten(path, **changes):
         {"header": None},
         {"paths": 3},
         {"names": []},
+        {"names": [["COVE"], "BOND", "HAZE"]},
+        {"names": "abc"},
+        {"secrets": ["ab" * 32] * 2},
+        {"secrets": "ab"},
+        {"paths": ["ab", "cd", "ef"]},
     ],
     ids=str,
 )
@@ -192,3 +198,72 @@ def test_a_file_cut_short_missing_or_another(says, opened, tmp_path):
     for each in (path, other, tmp_path / "none", tmp_path):
         with says(OSError):
             wm.evidence.read_opening(each)
+
+
+@pytest.mark.parametrize(
+    "questions", [30.0, True, "25", 0, 10**10, 2**5000, None], ids=lambda value: str(value)[:8]
+)
+def test_a_number_of_questions_that_is_none(says, triggers, opened, tmp_path, questions):
+    path = opened.save(tmp_path / "opened.safetensors")
+    header = dict(triggers.header) | {"questions": questions}
+    with says(OSError):
+        wm.evidence.read_opening(rewritten(path, header=header))
+
+
+def test_a_file_that_is_endless_or_larger_than_any_opening(says, opened, tmp_path):
+    path = opened.save(tmp_path / "opened.safetensors")
+    with path.open("r+b") as file:
+        file.truncate(10**12)  # it takes no room
+    with says(OSError):
+        wm.evidence.read_opening(path)
+    with says(OSError):
+        wm.evidence.read_opening("/dev/zero")
+
+
+values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
+values |= st.integers(2**60, 2**4000) | st.text(max_size=4) | st.just([]) | st.just({})
+
+
+@settings(max_examples=60)
+@given(steps=st.lists(st.integers(0, 30), min_size=1, max_size=4), value=values)
+def test_whatever_is_changed_in_an_opening_is_noticed_or_counts_for_nothing(triggers, steps, value):
+    with tempfile.TemporaryDirectory() as name:
+        path = wm.evidence.open_questions(triggers, [7, 2]).save(f"{name}/opened.safetensors")
+        with safe_open(path, framework="numpy") as file:
+            record = part = json.loads(file.metadata()["wmlearn"])
+        for step in steps:
+            places = []
+            if isinstance(part, (dict, list)):
+                places = sorted(part) if isinstance(part, dict) else range(len(part))
+            if places:
+                whole, place = part, places[step % len(places)]
+                part = whole[place]
+        whole[place] = value
+        try:
+            read = wm.evidence.read_opening(rewritten(path, **record))
+            verdict = wm.evidence.judge(
+                lambda images: np.ones(len(images), int), read, seal=read.seal, named=[2, 7]
+            )
+        except (OSError, ValueError, TypeError) as error:
+            reply = str(error)
+            assert "\n" not in reply
+            assert reply.endswith(".")
+        else:
+            assert (read.seal, verdict.n) == (triggers.seal, 2)
+
+
+@settings(max_examples=60)
+@given(place=st.floats(0, 1, exclude_max=True), cut=st.integers(0, 9), put=st.binary(max_size=9))
+def test_whatever_bytes_of_an_opening_are_changed_it_is_noticed(triggers, place, cut, put):
+    with tempfile.TemporaryDirectory() as name:
+        path = wm.evidence.open_questions(triggers, [7, 2]).save(f"{name}/opened.safetensors")
+        kept = path.read_bytes()
+        first = int(place * len(kept))
+        path.write_bytes(kept[:first] + put + kept[first + cut :])
+        try:
+            read = wm.evidence.read_opening(path)
+            assert read.answers().tolist() == triggers.answers[list(read.indices)].tolist()
+        except (OSError, ValueError, TypeError) as error:
+            reply = str(error)
+            assert "\n" not in reply
+            assert reply.endswith(".")

@@ -2,14 +2,16 @@
 
 import math
 import timeit
+from decimal import Context, Decimal, localcontext
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import integrate
+from scipy import integrate, special
 from scipy.stats import binom, binomtest
 
+from wmlearn._checks import MOST_QUESTIONS
 from wmlearn.evidence import stats
 
 
@@ -416,3 +418,128 @@ def test_holm_keeps_its_promise_however_the_suspects_depend():
 def test_an_open_list_spends_alpha_once():
     shares = [1 / stats.open_list_family(place) for place in range(1, 100_000)]
     assert sum(shares) == pytest.approx(1, abs=2e-5)
+
+
+# ---------------------------------------------------------------- numbers at the edges
+
+
+def naive_log_wealth(k, n, p0):
+    """Return what the formula gives as it stands, and the mass above p0, which may underflow."""
+    k, misses = np.asarray(k, float), np.asarray(n, float) - k
+    mass = special.betaincc(k + 1, misses + 1, p0)
+    with np.errstate(divide="ignore"):
+        mixture = special.betaln(k + 1, misses + 1) + np.log(mass) - math.log1p(-p0)
+    return mixture - k * math.log(p0) - misses * math.log1p(-p0), mass
+
+
+def exact_log_wealth(k, n, p0):
+    """Return log E in fifty digits: the integral, term by term, from the last match down."""
+    with localcontext(Context(prec=50)):
+        odds = (1 - Decimal(p0)) / Decimal(p0)
+        total = term = Decimal(1)
+        for i in range(k, 0, -1):
+            term *= odds * i / (n + 2 - i)
+            total += term
+        return float((total / (n - k + 1)).ln())
+
+
+EDGES = [1e-6, 0.001, 0.01, 0.1, 1 / 9, 0.5, 0.9, 0.999, 0.999999]
+
+
+@pytest.mark.parametrize("p0", EDGES)
+def test_wealth_is_to_the_bit_what_it_was_and_finite_where_it_was_not(p0):
+    for n in [*range(60), 100, 500, 1074, 1100, 2000, 7072, 20_000]:
+        k = np.unique(np.concatenate([np.arange(min(n, 60) + 1), np.linspace(0, n, 400) // 1]))
+        wealth = stats.log_wealth(k, n, p0)
+        naive, mass = naive_log_wealth(k, n, p0)
+        kept = mass >= np.finfo(float).tiny
+        assert np.array_equal(wealth[kept], naive[kept])
+        assert np.isfinite(wealth).all()
+        assert (np.diff(wealth) > 0).all()
+
+
+@pytest.mark.parametrize("p0", EDGES)
+def test_wealth_is_that_of_fifty_digits_where_the_mass_underflows(p0):
+    for n in (30, 500, 1100, 3000):
+        _, mass = naive_log_wealth(np.arange(n + 1), n, p0)
+        small = np.flatnonzero(mass < 1e-290)
+        for k in {*small[:2].tolist(), *small[-3:].tolist(), *small[:: max(1, len(small) // 4)]}:
+            exact = exact_log_wealth(int(k), n, p0)
+            assert stats.log_wealth(k, n, p0) == pytest.approx(exact, rel=1e-12, abs=1e-11)
+
+
+@given(st.integers(0, MOST_QUESTIONS), st.floats(1e-9, 1 - 1e-9))
+def test_who_never_matches_has_one_part_in_n_plus_one(n, p0):
+    assert stats.log_wealth(0, n, p0) == pytest.approx(-math.log(n + 1), rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("p0", [5e-324, 1e-300, 1e-16, 1 - 2**-53])
+def test_chances_near_0_and_1(p0):
+    for k, n in ((0, 0), (0, 1), (1, 1), (0, 30), (1, 30), (29, 30), (30, 30), (0, 5000)):
+        exact = exact_log_wealth(k, n, p0) if k else -math.log(n + 1)
+        assert stats.log_wealth(k, n, p0) == pytest.approx(exact, rel=1e-9, abs=1e-11)
+        assert 0 <= stats.binomial_p(k, n, p0) <= 1
+
+
+families = st.integers(1, 10**6) | st.integers(1, 2**9000 - 1)
+
+
+@given(st.floats(1e-300, 0.999), families)
+def test_the_line_of_any_family_is_that_of_fifty_digits(alpha, family):
+    with localcontext(Context(prec=50)):
+        exact = float((Decimal(family) / Decimal(alpha)).ln())
+    line = stats.log_line(alpha, family)
+    assert line == pytest.approx(exact, rel=1e-14, abs=1e-15)
+    assert stats.reaches([line, line - 1e-9, math.nan], alpha, family).tolist() == [1, 0, 0]
+    if family < 10**7:
+        assert line == -math.log(alpha / family) or line > 700
+
+
+@given(st.floats(1e-12, 0.5), st.integers(1, 10**6), st.integers(1, 40))
+def test_a_family_is_a_smaller_alpha(alpha, family, n):
+    shared = alpha / family
+    needed = stats.matches_needed(np.arange(n + 1), alpha, 0.1, family)
+    assert np.array_equal(needed, stats.matches_needed(np.arange(n + 1), shared, 0.1))
+    chance = stats.accusation_chance(n, 0.4, alpha=alpha, p0=0.1, family=family)
+    assert chance == stats.accusation_chance(n, 0.4, alpha=shared, p0=0.1)
+    assert stats.null_models_needed(alpha, family) == stats.null_models_needed(shared)
+
+
+def test_a_family_beyond_all_floats():
+    every_order = math.factorial(256)
+    needed = stats.questions_needed(0.01, 0.5, family=every_order)
+    assert stats.accusation_chance(needed, 1, alpha=0.01, p0=0.5, family=every_order) == 1
+    assert stats.accusation_chance(needed - 1, 1, alpha=0.01, p0=0.5, family=every_order) == 0
+    assert stats.log_wealth(needed, needed, 0.5) > math.log(every_order) + math.log(100) - 1e-12
+    assert 0 <= 100 * every_order - stats.null_models_needed(0.01, every_order) < every_order
+    assert stats.null_models_needed(5e-324) > 1e308
+    assert stats.questions_needed(1e-15, 0.5, family=2**9000 - 1) < 10_000
+
+
+def test_what_no_evidence_pays_for_is_refused(says):
+    for family in (2**9000, 0, 1.0, True):
+        with says((ValueError, TypeError)):
+            stats.log_line(0.01, family)
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda: stats.binomial_p(1, 10**8, 0.1),
+        lambda: stats.accusation_chance(10**10, 0.1, alpha=0.01, p0=0.1),
+        lambda: stats.peeking_chance(10**10, alpha=0.01, p0=0.1),
+        lambda: stats.peeking_chance(-1, alpha=0.01, p0=0.1),
+        lambda: stats.null_bound(10**400),
+        lambda: stats.null_p(10**400, [1]),
+        lambda: stats.null_p(1, [math.nan]),
+        lambda: stats.null_p(1, ["1"]),
+        lambda: stats.target_p([math.nan, 1], 0),
+        lambda: stats.target_p([1, -1], 0),
+        lambda: stats.target_p([10**400, 1], 0),
+    ],
+)
+def test_sizes_and_counts_are_bounded_before_anything_is_made(says, act):
+    with says((ValueError, TypeError)):
+        act()
+    assert stats.null_bound(MOST_QUESTIONS) > 0
+    assert stats.null_p(0, []) == 1

@@ -21,6 +21,7 @@ from safetensors.numpy import load_file, save_file
 
 import wmlearn as wm
 from wmlearn import zoo
+from wmlearn.evidence import storage
 from wmlearn.evidence.commitment import image_digest, seal
 from wmlearn.evidence.storage import rule_digests
 from wmlearn.evidence.trigger_set import seal_triggers
@@ -281,6 +282,82 @@ def test_whatever_is_changed_in_the_record_is_noticed(folder, triggers, steps, v
         assert json.loads(kept) | told == record
     finally:
         (folder / "evidence.json").write_text(kept)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(
+    name=st.sampled_from(["evidence.json", "key.hex", "images.safetensors"]),
+    place=st.floats(0, 1, exclude_max=True),
+    cut=st.integers(0, 9),
+    put=st.binary(max_size=9),
+)
+def test_whatever_bytes_are_changed_it_is_noticed(folder, triggers, name, place, cut, put):
+    kept = (folder / name).read_bytes()
+    first = int(place * len(kept))
+    changed = kept[:first] + put + kept[first + cut :]
+    (folder / name).write_bytes(changed)
+    try:
+        opened = wm.evidence.open_evidence(folder)
+    except (OSError, ValueError, TypeError) as error:
+        reply = str(error)
+        assert "\n" not in reply
+        assert reply.endswith(("copy.", "question.", "0 to 3 in steps of 0 or 1."))
+        assert changed != kept
+    else:
+        assert (opened.seal, opened.key) == (triggers.seal, triggers.key)
+    finally:
+        (folder / name).write_bytes(kept)
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "key.hex", "images.safetensors"])
+@pytest.mark.parametrize("harm", ["endless", "a terabyte", "a pipe"])
+def test_what_is_endless_or_larger_than_any_evidence_is_not_read(says, folder, name, harm):
+    if os.name != "posix" and harm != "a terabyte":
+        return
+    (folder / name).unlink()
+    if harm == "endless":
+        (folder / name).symlink_to("/dev/zero")
+    elif harm == "a pipe":
+        os.mkfifo(folder / name)
+    else:
+        with (folder / name).open("wb") as file:
+            file.truncate(10**12)  # it takes no room
+    with says(OSError):
+        wm.evidence.open_evidence(folder)
+
+
+def test_a_record_with_two_alphas_or_a_deep_one_is_refused(says, folder):
+    path = folder / "evidence.json"
+    kept = path.read_text()
+    for text in (
+        kept.replace('"alpha": "0.01"', '"alpha": "0.01", "alpha": "0.01"'),
+        kept.replace('"seal"', '"seal": "x", "seal"'),
+        '{"header":' + "[" * 100_000 + "]" * 100_000 + "}",
+        kept.replace('"alpha": "0.01"', '"alpha": NaN'),
+    ):
+        path.write_text(text)
+        with says(OSError):
+            wm.evidence.open_evidence(folder)
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1"])
+def test_a_rule_written_otherwise_is_another_rule(says, folder, value):
+    """To Python 1, 1.0 and true are equal: as sealed rules they are not."""
+
+    def rewrite(record):
+        record["header"]["declared_key_draw"] = value
+        sealed_anew(record)
+
+    _edit(folder, rewrite)
+    with says(ValueError):
+        wm.evidence.open_evidence(folder)
+
+
+def test_what_could_not_be_opened_again_is_not_saved(says, triggers, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage, "RECORD_BYTES", 1000)
+    with says(ValueError):
+        wm.evidence.save_evidence(triggers, tmp_path)
+    assert not [*tmp_path.iterdir()]
 
 
 word = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=2, max_size=4)

@@ -22,7 +22,10 @@ from wmlearn.labs._kit.views import WIDGET_VIEW
 from wmlearn.labs.verification import lab as module
 from wmlearn.labs.verification.words import amount
 
-FULL_MARKS = "found: 30 of 30 secret questions matched, at most 3 expected by luck"
+FULL_MARKS = (
+    "found, if this was the only seal: 30 of 30 secret questions matched, at most 3 expected by "
+    "luck"
+)
 
 
 @pytest.fixture(scope="module")

@@ -53,6 +53,19 @@ def test_descriptions(running):
     )
 
 
+def test_a_service_names_its_classes_if_it_is_told_to(running):
+    assert RemoteModel(running.url).classes is None
+    names = ["left", "right", "above", "below"]
+    options = ServiceOptions(classes=names, scores=True)
+    with serve(Brightest(), name="named", options=options) as service:
+        described = call(service.url)[1]["outputs"]
+        assert described[0]["parameters"] == {"classes": names}
+        assert "parameters" not in described[1]
+        assert RemoteModel(service.url).classes == tuple(names)
+        answer = call(service.url + "/infer", question(data=[0, 9, 0, 0]))[1]
+        assert all("parameters" not in output for output in answer["outputs"])
+
+
 def test_fp32_and_uint8_give_the_same_labels(running):
     images = some_images(20)
     pixels = np.rint(images * 255).astype(np.uint8)

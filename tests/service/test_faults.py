@@ -33,7 +33,7 @@ TRIGGERS = seal_triggers(  # twelve questions of two images; a request holds two
     rules=Rules(("north", "east", "south", "west"), alpha=0.05),
     key=wm.CLASSROOM_KEY,
     recipe="twelve questions",
-)
+).draw()
 SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, TRIGGERS.labels)}
 
 
@@ -168,7 +168,7 @@ def test_a_service_that_changes_its_answers_is_heard_once():
     ):
         first, again = wm.verify(suspect, TRIGGERS), wm.verify(suspect, TRIGGERS)
         assert service.asked == [4] * 13
-    assert (first.k, first.answers.n_invalid, int(first.unanswered.sum())) == (10, 4, 0)
+    assert (first.k, first.answers.n_invalid, int(first.unanswered.sum())) == (10, 4, 2)
     assert again.k <= 12
 
 

@@ -27,6 +27,9 @@ from wmlearn.service.server import serve
         ({"faults": False}, TypeError),
         ({"seed": -1}, ValueError),
         ({"seed": 0.5}, TypeError),
+        ({"classes": "0123"}, TypeError),
+        ({"classes": [1, 2]}, TypeError),
+        ({"classes": ["a", "a"]}, TypeError),
     ],
     ids=str,
 )

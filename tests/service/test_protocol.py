@@ -62,6 +62,27 @@ def test_labels_are_preferred_to_scores():
     )
 
 
+NAMES = {"parameters": {"classes": ["cat", "dog"]}}
+
+
+def test_names_of_the_classes_are_read_where_an_output_or_the_model_gives_them():
+    for answer in (
+        {**CARD, "outputs": [SCORES, LABELS | NAMES]},
+        {**CARD, "outputs": [SCORES | NAMES, LABELS]},
+        {**CARD, **NAMES, "outputs": [LABELS]},
+    ):
+        assert read_card(answer).names == ("cat", "dog")
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [None, [], {}, {"classes": "ab"}, {"classes": []}, {"classes": [1]}, {"classes": ["a", "a"]}],
+    ids=str,
+)
+def test_what_names_no_classes_is_left_out(parameters):
+    assert read_card({**CARD, "outputs": [LABELS | {"parameters": parameters}]}).names == ()
+
+
 def test_labels_in_columns_are_labels():
     answer = {"outputs": [{"name": "other", "data": [5]}, {"name": "labels", "data": [[1], [2]]}]}
     assert read_labels(CARD_OF_LABELS, answer, 2).tolist() == [1, 2]

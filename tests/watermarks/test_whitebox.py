@@ -3,6 +3,7 @@ models.
 """
 
 import copy
+import dataclasses
 import hashlib
 import itertools
 import math
@@ -16,7 +17,15 @@ from torch import nn
 
 import wmlearn as wm
 from wmlearn.evidence import commitment
-from wmlearn.watermarks.whitebox import Message, embed_message, seal_message, verify_message
+from wmlearn.evidence.verdict_kinds import JudgedMessageVerdict
+from wmlearn.watermarks.whitebox import (
+    Message,
+    embed_message,
+    judge_message,
+    open_message,
+    seal_message,
+    verify_message,
+)
 
 FOUR = wm.Schedule(epochs=4)
 
@@ -239,3 +248,168 @@ def test_what_cannot_be_read(says, mnist, network, message):
         embed_message(network, mnist, message, strength=0)
     with says(ValueError):
         verify_message(network, message, family=0)
+
+
+# ---------------------------------------------------------------- before a judge
+
+
+@pytest.fixture(scope="module")
+def named(message):
+    return wm.evidence.challenge(message.seal, b"three dice", questions=64, count=60)
+
+
+@pytest.fixture(scope="module")
+def opened(message, named):
+    return open_message(message, named, nonce=b"three dice", case="Alice v. Bob")
+
+
+def test_a_message_is_opened_and_found_by_who_does_not_trust_the_owner(
+    says, owner, message, named, opened, tmp_path
+):
+    same = wm.evidence.read_opening(opened.save(tmp_path / "opened.safetensors"))
+    assert (same.nonce, same.case, len(same.pixels)) == (b"three dice", "Alice v. Bob", 0)
+    assert np.array_equal(same.answers(), message.bits[named])
+    verdict = judge_message(owner.model, same, seal=message.seal, named=named)
+    assert isinstance(verdict, JudgedMessageVerdict)
+    assert (verdict.decision, verdict.k, verdict.n) == ("found", 60, 60)
+    assert verdict.p_judge == 2.0 ** (48 - 60)
+    assert verdict.to_dict()["bit_error_rate"] == 0
+    says(verdict.explain())
+    says(repr(verdict))
+    ax = verdict.plot()
+    says(ax.get_xlabel())
+
+
+def test_a_judge_reads_what_the_owner_reads_in_any_order(says, innocent, message, named, opened):
+    owners = verify_message(innocent.model, message)
+    for order in (named, named[::-1], np.random.default_rng(1).permutation(named)):
+        verdict = judge_message(innocent.model, opened, seal=message.seal, named=order)
+        assert np.array_equal(verdict.matched, owners.matched[named])
+        assert verdict.decision == "not found"
+    exact = scipy_stats.binom.sf(verdict.k - 1, 60, 0.5)
+    assert verdict.p == pytest.approx(exact)
+    says(verdict.explain())
+
+
+def test_a_bit_that_was_named_and_not_opened_is_a_miss(says, owner, message, named):
+    few = open_message(message, named[:58])
+    verdict = judge_message(owner.model, few, seal=message.seal, named=named)
+    assert (verdict.k, verdict.n, int(verdict.unanswered.sum())) == (58, 60, 2)
+    assert verdict.decision == "cannot tell"  # not even all that were opened are enough
+    says(verdict.explain())
+    verdict = judge_message(owner.model, few, seal=message.seal, named=named[:58])
+    assert verdict.decision == "found"
+    half = judge_message(owner.model, few, seal=message.seal, named=named[:58], family=1000)
+    assert half.decision == "cannot tell"
+    more = judge_message(owner.model, few, seal=message.seal, named=named[57:])
+    assert (more.k, more.n) == (1, 3)  # what was opened beyond the named is left out
+
+
+def test_a_message_too_short_for_a_judge_says_so_when_it_is_sealed(says, network, recwarn):
+    with says(UserWarning):
+        short = seal_message(network, bits=57, key=bytes(32))
+    says(repr(short))
+    recwarn.clear()
+    enough = seal_message(network, bits=58, key=bytes(32))
+    assert not recwarn
+    assert "judge" not in repr(enough)
+
+
+def test_the_judge_sees_a_public_key_whatever_the_owner_says(owner, message, named, opened):
+    hidden = dataclasses.replace(opened, public_key=False)
+    assert judge_message(owner.model, hidden, seal=message.seal, named=named).terms.public_key
+    secret = seal_message(owner.model, key=bytes(32))
+    private = open_message(secret, range(64))
+    verdict = judge_message(owner.model, private, seal=secret.seal, named=range(64))
+    assert not verdict.terms.public_key
+
+
+def test_the_matches_of_an_innocent_before_a_judge_are_those_of_the_owners_test(
+    innocent, monkeypatch
+):
+    """Binomial over keys, then, as shown above."""
+    quick = lambda seal, outcome="": hashlib.sha256((seal + outcome).encode()).digest()  # noqa: E731
+    monkeypatch.setattr(commitment, "label_seed", quick)
+    for i in range(30):
+        secret = seal_message(innocent.model, key=hashlib.sha256(f"key {i}".encode()).digest())
+        verdict = judge_message(
+            innocent.model, open_message(secret, range(64)), seal=secret.seal, named=range(64)
+        )
+        assert verdict.k == verify_message(innocent.model, secret).k
+        assert verdict.decision == "not found"
+
+
+def test_what_is_no_part_of_a_message_changes_nothing(owner, innocent, message, named, opened):
+    """Neither images nor the outcome of a draw: by it the bits could be drawn again and again."""
+    odd = dataclasses.replace(
+        opened,
+        pixels=np.zeros((3, 1, 2, 2), np.uint8),
+        question=np.zeros(7, np.int64),
+        outcome="4 1 6",
+    )
+    for model in (owner.model, innocent.model):
+        verdicts = [
+            judge_message(model, each, seal=message.seal, named=named) for each in (odd, opened)
+        ]
+        assert np.array_equal(verdicts[0].matched, verdicts[1].matched)
+
+
+@pytest.mark.parametrize("part", ["secrets", "paths", "indices", "names"])
+def test_bits_that_were_not_sealed_so_are_refused(says, owner, message, named, opened, part):
+    given = list(getattr(opened, part))
+    given[0], given[1] = given[1], given[0]
+    forged = dataclasses.replace(opened, **{part: tuple(given)})
+    with says(ValueError):
+        judge_message(owner.model, forged, seal=message.seal, named=named)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"alpha": "1e-3"},
+        {"alpha": None},
+        {"kernel": [12.0, 3, 3]},
+        {"kernel": 12},
+        {"questions": 64.0},
+        {"questions": "64"},
+        {"p0": "1/3"},
+        {"layer": 3},
+        {"version": True},
+        {"classes": ["0", "1"]},
+        {"root": 5},
+    ],
+    ids=str,
+)
+def test_one_header_per_set_of_rules(says, owner, opened, named, rule):
+    forged = dataclasses.replace(opened, header=dict(opened.header) | rule)
+    with says(ValueError):
+        judge_message(owner.model, forged, seal=forged.seal, named=named)
+
+
+def test_more_bits_than_the_kernel_has_numbers_are_refused_before_any_is_drawn(
+    says, owner, opened, named
+):
+    forged = dataclasses.replace(opened, header=dict(opened.header) | {"questions": 10**10})
+    with says(ValueError):
+        judge_message(owner.model, forged, seal=forged.seal, named=named)
+
+
+def test_a_message_and_a_trigger_set_do_not_pass_for_each_other(
+    says, mnist, owner, message, named, opened
+):
+    triggers = wm.Noise()(mnist, n=60, key=wm.CLASSROOM_KEY)
+    images = wm.evidence.open_questions(triggers, range(60))
+    with says(ValueError):
+        judge_message(owner.model, images, seal=triggers.seal, named=range(60))
+    with says(ValueError):
+        wm.evidence.judge(wm.BlackBox(owner.model), opened, seal=message.seal, named=named)
+    with says(TypeError):
+        open_message(triggers, [1])
+    with says(ValueError):
+        open_message(message, [64])
+    with says(ValueError):
+        judge_message(owner.model, opened, seal=triggers.seal, named=named)
+    with says(TypeError):
+        judge_message(owner.model, message, seal=message.seal, named=named)
+    with says(ValueError):
+        judge_message(wm.small_cnn(mnist, width=20), opened, seal=message.seal, named=named)

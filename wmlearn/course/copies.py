@@ -124,7 +124,7 @@ def _read_record(folder: Path) -> dict[str, str]:
     """
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
 
 

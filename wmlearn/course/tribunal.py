@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -27,6 +28,15 @@ from wmlearn._checks import check_choice, check_count, check_images, check_kind,
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.evidence import TriggerSet, commitment, verify
+from wmlearn.evidence._files import (
+    IMAGE_BYTES,
+    SMALL_BYTES,
+    UnfitError,
+    check_file,
+    parse_json,
+    read_json,
+    readable,
+)
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
 from wmlearn.service import BlackBox
@@ -41,6 +51,7 @@ PRICES = {"accuse": (2, -20), "clear": (-5, 0), "abstain": (0, 0)}
 TAKEN = ("copy", "fine-tuned", "pruned", "imitated")
 PRACTICE = Path(__file__).parents[1] / "_models" / "practice.safetensors"
 PRACTICE_KEY = PRACTICE.with_suffix(".json")
+PRACTICE_NAME = "case-7fdafb4779e522fe"  # the only one with 64 bits: it was there before the rule
 
 
 class Case:
@@ -210,20 +221,20 @@ def open_case(path: str | Path = PRACTICE) -> Case:
     >>> sorted(case.services), case.left, case.triggers.n
     (['A', 'B', 'C', 'D', 'E', 'F'], 300, 100)
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            record = json.loads(file.metadata()["wmlearn"])
+    expected = (
+        f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, "
+        "damaged or another's"
+    )
+    with readable(expected, "Ask for the file again."):
+        with safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file:
+            record = parse_json(file.metadata()["wmlearn"])
         return _case(record, load_file(path))
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise file_error(
-            error,
-            f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, "
-            f"damaged or another's ({type(error).__name__}). Ask for the file again.",
-        ) from None
 
 
 def _case(record: dict[str, Any], tensors: dict[str, Tensor]) -> Case:
     """Make a case of what its file holds, if nothing in it was changed."""
+    if record["name"] != PRACTICE_NAME and not re.fullmatch("case-[0-9a-f]{32}", record["name"]):
+        raise UnfitError("its name does not fix what the truth is")
     pixels = tensors.pop("pixels").numpy()
     if digest(tensors) != record["weights"]:
         raise ValueError("weights")
@@ -277,7 +288,10 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     record = _read(secret, "truth", "salt")
     sheet = vars(card) if isinstance(card, Card) else _read(card, "verdicts")
     truth = record["truth"]
-    if not name_of(truth, record["salt"]) == sheet["case"] == record["case"]:
+    name = name_of(truth, record["salt"])
+    if record["case"] == PRACTICE_NAME:
+        name = name[: len(PRACTICE_NAME)]
+    if not name == sheet["case"] == record["case"]:
         raise ValueError(
             f"the secret must be that of the card's case, {sheet['case']}; got that of "
             f"{record['case']}, or a changed one. Give the file that was written together with the "
@@ -289,7 +303,7 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
 def _read(path: str | Path, *parts: str) -> dict[str, Any]:
     """Return what a JSON file of a case holds, if the parts that are wanted are there."""
     try:
-        record: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        record: dict[str, Any] = read_json(path, SMALL_BYTES)
         if not all(map(record.get, ("case", *parts))):
             raise ValueError
     except (OSError, ValueError, AttributeError) as error:
@@ -303,6 +317,8 @@ def _read(path: str | Path, *parts: str) -> dict[str, Any]:
 
 
 def name_of(truth: Mapping[str, str], salt: str) -> str:
-    """Return the name of a case, which commits to its truth."""
+    """Return the name of a case, which commits to its truth: with fewer than 128 bits whoever makes
+    it could prepare two truths.
+    """
     committed = commitment.canonical({"truth": truth, "salt": salt})
-    return f"case-{hashlib.sha256(committed).hexdigest()[:16]}"
+    return f"case-{hashlib.sha256(committed).hexdigest()[:32]}"

@@ -1,4 +1,4 @@
-from . import stats
+from . import court, stats
 from .answers import Answers, ask
 from .beacon import Beacon
 from .calibration import Calibration, calibrate
@@ -30,6 +30,7 @@ __all__ = [
     "ask",
     "calibrate",
     "challenge",
+    "court",
     "judge",
     "log_head",
     "log_use",

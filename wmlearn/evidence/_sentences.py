@@ -78,7 +78,7 @@ def _remarks(v: Verdict) -> Iterator[str]:
         images = plural(answers.queries, "image")
         yield f"{images} asked, {answers.n_unreachable:,} without an answer."
     if v.calibration is not None:
-        yield f"Asked first: {calibration_words(v.calibration)}."
+        yield f"Clean images asked first: {calibration_words(v.calibration)}."
     if answers.n_unanswered:
         went = "went unanswered and count" if unit is QUESTION else "are unreadable and count"
         yield f"{answers.n_unanswered} of {plural(v.n, unit.name)} {went} as misses."
@@ -233,9 +233,16 @@ def _power(v: MatchVerdict) -> str:
             f"with probability {_chance(v.chance_to_find(MANY))}, one keeping {percent(FEW, 0)} "
             f"with {_chance(v.chance_to_find(FEW))}"
         )
-        if v.calibration is None and v.unit is QUESTION:
-            found += ", if it numbers its classes as the owner does"
+        if v.unit is QUESTION:
+            found += _numbered(v.calibration)
     return f"This does not clear the {v.unit.suspect}{found}."
+
+
+def _numbered(seen: Calibration | None) -> str:
+    """Say what the power rests on where no clean image fixed the numbers of the classes."""
+    if seen is None:
+        return ", if it numbers its classes as the owner does"
+    return "" if seen.asked else ", if the names that it gives its classes are true"
 
 
 def _chance(chance: float) -> str:
@@ -248,7 +255,7 @@ def _too_few(v: KeyedVerdict) -> str:
     unit = v.unit
     if v.calibration is not None and not v.calibration.does_the_task:
         return _another_task(v.calibration)
-    needed = stats.questions_needed(v.level, v.p0)
+    needed = stats.questions_needed(v.alpha, v.p0, family=v.family)
     return (
         f"Cannot tell: too few {unit.answer}s to decide {_at_level(v)}; {plural(v.n, unit.name)} "
         f"{unit.asked}{_lost(v)}, {needed} {unit.answer}s in a row needed."
@@ -275,7 +282,9 @@ def _another_task(seen: Calibration) -> str:
 
 def calibration_words(seen: Calibration) -> str:
     """Say how a service did on clean images, and whether it numbers its classes otherwise."""
-    words = f"{seen.right} of {plural(seen.asked, 'clean image')} right"
+    if not seen.asked:
+        return "none; classes matched by the names that the service gives them"
+    words = f"{seen.right} of {seen.asked} right"
     if seen.renumbered:
         words += ", once its own numbers are read as the task's classes"
     return words
@@ -291,7 +300,8 @@ def judged_account(v: JudgedVerdict) -> str:
 
 def _judged(v: JudgedVerdict) -> str:
     decided = (
-        f"decided once, at the end of all {v.n} named questions, at the judge's {_at_level(v)[3:]}"
+        f"decided once, at the end of all {v.n} named {v.unit.name}s, at the judge's "
+        f"{_at_level(v)[3:]}"
     )
     if v.decision == "found":
         return (
@@ -305,7 +315,7 @@ def _judged(v: JudgedVerdict) -> str:
         return _another_task(v.calibration)
     return (
         f"Cannot tell: not even a perfect copy could be found {_at_level(v)} with "
-        f"{plural(v.n, 'named question')}{_lost(v)}; {_judges_p(v)}"
+        f"{plural(v.n, f'named {v.unit.name}')}{_lost(v)}; {_judges_p(v)}"
     )
 
 
@@ -363,7 +373,7 @@ def _missing(v: FixedVerdict) -> str:
             f"a target drawn at random among {n_labels} gives no p-value below {1 / n_labels:.2g}"
         )
         return f"{floor}, and none is found {level}"
-    models = stats.null_models_needed(v.level)
+    models = stats.null_models_needed(v.alpha, v.family)
     return f"it takes {models:,} null models that never do as well {level}, here are {len(v.nulls)}"
 
 

@@ -7,6 +7,7 @@ fixed, one class to one, before any secret answer is compared.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -14,10 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wmlearn._checks import check_labels, check_pixels, shown
+from wmlearn._checks import check_labels, check_pixels
 from wmlearn._types import Labels, Pixels, Query
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import labels_of
+from wmlearn.evidence.rules import Rules
 
 
 class CleanImages(Protocol):
@@ -66,7 +68,8 @@ class Calibration:
 
     Attributes
     ----------
-    right, asked : how many of the clean images it put into their class, under the mapping
+    right, asked : how many of the clean images it put into their class, under the mapping; none
+        were asked where the service names its classes, and the mapping follows the names
     mapping : the class of each label that the service gives
     least_accuracy : the task accuracy below which nobody can tell, 0 to 1
     n_classes : how many classes the task has
@@ -80,13 +83,13 @@ class Calibration:
 
     @property
     def accuracy(self) -> float:
-        """The task accuracy on the clean images, 0 to 1."""
-        return self.right / self.asked
+        """The task accuracy on the clean images, 0 to 1; NaN where none were asked."""
+        return self.right / self.asked if self.asked else math.nan
 
     @property
     def does_the_task(self) -> bool:
-        """Whether the service does the task well enough to be a suspect."""
-        return self.accuracy >= self.least_accuracy
+        """Whether the service does the task well enough to be a suspect, as far as one knows."""
+        return not self.accuracy < self.least_accuracy
 
     @property
     def renumbered(self) -> bool:
@@ -151,17 +154,37 @@ def _filled(mapping: dict[int, int], n_classes: int) -> dict[int, int]:
     return mapping | {number: number for number in left if number not in mapping}
 
 
-def names_mapping(names: Sequence[str], classes: Sequence[str]) -> dict[int, int]:
-    """Return which class each label of a service stands for, by the names it gives its classes.
+def names_given(service: object, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that a service gives its classes, if they are the task's; else none.
 
-    Raises
-    ------
-    ValueError
-        If its classes are others than those of the task.
+    A `RemoteModel` has them (`classes`). Others than the task's say nothing: numbers then
+    count as they are.
     """
-    if sorted(names) != sorted(classes):
-        raise ValueError(
-            f"the service must name the classes of the task, {shown(', '.join(classes))}; it names "
-            f"{shown(', '.join(map(str, names)))}. Pass clean= images instead."
-        )
-    return {label: list(classes).index(name) for label, name in enumerate(names)}
+    names = getattr(service, "classes", None)
+    if not isinstance(names, (list, tuple)) or sorted(map(str, names)) != sorted(set(classes)):
+        return ()
+    return tuple(map(str, names))
+
+
+def by_names(names: Sequence[str], classes: Sequence[str]) -> Calibration | None:
+    """Return which class each label of a service stands for, by the names it gives; None: none.
+
+    Names say nothing of the task accuracy. A thief who lies about them gains nothing that numbering
+    the classes otherwise would not give; clean images see through both.
+
+    Examples
+    --------
+    >>> by_names(("dog", "cat"), ("cat", "dog")).mapping
+    {0: 1, 1: 0}
+    """
+    if not names:
+        return None
+    mapping = {label: classes.index(name) for label, name in enumerate(names)}
+    return Calibration(0, 0, mapping, 0.0, len(classes))
+
+
+def numbering(query: Query, rules: Rules, clean: CleanImages | None) -> Calibration | None:
+    """Return how a service numbers its classes: by clean images, else by names; None: as we do."""
+    if clean is None:
+        return by_names(names_given(query, rules.classes), rules.classes)
+    return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)

@@ -8,13 +8,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_fraction, check_kind, check_query, shown
+from wmlearn._checks import (
+    MOST_QUESTIONS,
+    check_count,
+    check_family,
+    check_fraction,
+    check_kind,
+    check_query,
+    shown,
+)
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.evidence import commitment, stats
 from wmlearn.evidence.answers import ask
 from wmlearn.evidence.beacon import Beacon
-from wmlearn.evidence.calibration import CleanImages, calibrate, clean_digest
+from wmlearn.evidence.calibration import CleanImages, clean_digest, numbering
 from wmlearn.evidence.opening import Opening, check_named
 from wmlearn.evidence.rules import Declared, Rules
 from wmlearn.evidence.verdict import Verdict
@@ -45,7 +53,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
             f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take "
             "secrets.token_bytes(16)."
         )
-    check_count(questions, "questions", low=1)
+    check_count(questions, "questions", low=1, high=MOST_QUESTIONS)
     check_count(count, "count", low=1, high=questions, why="sealed questions")
     digest = hashlib.sha256(bytes.fromhex(commitment.check_digest(seal, "seal")) + nonce).digest()
     order = stable_rng(commitment.seed_numbers(digest)).permutation(questions)
@@ -83,7 +91,8 @@ def judge(
     beacon : the outcome of the public draw that the seal names, and how many seals were published
         before it; without it the factor is 2**48
     clean : the judge's own clean images of the task, asked first (see `calibrate`); left out, those
-        that were sealed before the labels were drawn, if there are any
+        that were sealed before the labels were drawn, if there are any; else the names that the
+        service gives its classes, if they are the task's
 
     Returns
     -------
@@ -112,16 +121,9 @@ def judge(
     'not found'
     """
     check_query(query, "query")
-    check_kind(
-        opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns"
-    )
+    check_published(opened, seal)
     check_fraction(alpha, "alpha")
-    check_count(family, "family", low=1, why="tests that share alpha")
-    if opened.seal != commitment.check_digest(seal, "seal"):
-        raise ValueError(
-            f"opened must come from the published set, seal {seal[:8]}…; got seal "
-            f"{opened.seal[:8]}…. Questions sealed later, or elsewhere, prove nothing here."
-        )
+    check_family(family, "tests that share alpha")
     rules = _sealed_rules(opened.header)
     named = sorted(check_named(named, opened.header["questions"]))
     public_key = opened.public_key or _under_classroom_key(opened)
@@ -134,14 +136,24 @@ def judge(
         owner=rules.declared.owner,
     )
     triggers = opened.triggers(named, rules)
-    calibration = None
     if clean is None:
         clean = _sealed_clean(opened, rules.declared)
-    if clean is not None:
-        n_classes = len(rules.classes)
-        calibration = calibrate(query, clean, n_classes, rules.declared.least_accuracy)
+    calibration = numbering(query, rules, clean)
+    if calibration is not None:
         query = calibration.of(query)
     return reach_verdict(ask(query, triggers), terms, family=family, calibration=calibration)
+
+
+def check_published(opened: Opening, seal: str) -> None:
+    """Raise an error for what was not opened of the set with this published seal."""
+    check_kind(
+        opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns"
+    )
+    if opened.seal != commitment.check_digest(seal, "seal"):
+        raise ValueError(
+            f"opened must come from the published set, seal {seal[:8]}…; got seal "
+            f"{opened.seal[:8]}…. Questions sealed later, or elsewhere, prove nothing here."
+        )
 
 
 def _under_classroom_key(opened: Opening) -> bool:
@@ -160,6 +172,11 @@ def _under_classroom_key(opened: Opening) -> bool:
 
 def _seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:
     """Return how many seals the owner may have tried: few only where a draw came after them."""
+    if opened.outcome and not declared.beacon:
+        raise ValueError(
+            f"opened must hold no outcome, for its seal names no public draw; it holds "
+            f"{shown(opened.outcome)}. Its labels were drawn again after the seal."
+        )
     if beacon is None:
         return stats.JUDGE_FACTOR
     if not declared.beacon:
@@ -192,10 +209,11 @@ def _sealed_rules(header: commitment.Header) -> Rules:
     try:
         rules = Rules.from_header(header)
         rest = {"questions": int(header["questions"]), "root": str(header["root"])}
-        known = rules.header() | rest
+        known = commitment.canonical(rules.header() | rest)
     except (KeyError, TypeError, ValueError, AttributeError):
-        known = {}
-    if commitment.canonical(known) != commitment.canonical(header) or rules.fixed:
+        known = b""
+    # as bytes: 1, 1.0 and true are equal to Python, and three rules to a seal
+    if known != commitment.canonical(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
             "others. What they promise cannot be tested here."

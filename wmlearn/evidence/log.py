@@ -8,7 +8,6 @@ whole log: whoever was told it notices later that lines were changed, cut off or
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +20,14 @@ from typing import Any, Literal, get_args
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import plural
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    LOG_BYTES,
+    RECORD_BYTES,
+    parse_json,
+    read_json,
+    read_text,
+    readable,
+)
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.stats import open_list_family
 
@@ -46,6 +52,7 @@ class Entry:
     version : of wmlearn
     questions : their numbers, counted from 0 in sealed order; none where clean images were asked
     images : SHA-256 of what was sent, in hexadecimal: the pixels, uint8; or the clean images
+    classes : the names the service gave its classes, where they are matched by these
     labels : the answers as they came, one for each image
     reply : SHA-256 of the answers as they came
     decision, p, p_judge, n, k : of the verdict by then, nothing rounded; None where there is no p
@@ -59,6 +66,7 @@ class Entry:
     version: str = ""
     questions: tuple[int, ...] = ()
     images: str = ""
+    classes: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
     reply: str = ""
     decision: str = ""
@@ -211,10 +219,10 @@ class Log:
 
     def take(self, line: bytes) -> None:
         """Add a line that is in the file, if it holds the hash of the one before."""
-        record = json.loads(line)
+        record = parse_json(line.decode())
         if record.pop("after") != self.heads[-1] or record["what"] not in get_args(Deed):
             raise ValueError("another line was there")
-        for name in ("questions", "labels"):
+        for name in ("questions", "classes", "labels"):
             record[name] = tuple(record.get(name, ()))
         if record["what"] == "began":
             self.whoms[record["test"]] = record["whom"]
@@ -250,7 +258,7 @@ def _sealed(folder: Path) -> tuple[str, int]:
         "missing or damaged"
     )
     with readable(expected, "Give the folder it was saved in."):
-        record = json.loads((folder / RECORD).read_text())
+        record = read_json(folder / RECORD, RECORD_BYTES)
         return str(record["seal"]), int(record["header"]["questions"])
 
 
@@ -265,7 +273,8 @@ def _read(folder: Path) -> Log:
             "elsewhere. Put the log itself there."
         )
     if path.exists():
-        content = path.read_bytes()
+        with readable(f"{path} should be a log; it is damaged", "Restore it from a copy."):
+            content = read_text(path, LOG_BYTES).encode()
     log = Log(path, seal, count, content[-1:] in (b"", b"\n"), [_hash(seal.encode())])
     for number, line in enumerate(content.splitlines(), start=1):
         try:

@@ -14,16 +14,26 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import as_array, check_count, check_kind, check_pixels, shown
+from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels, shown
 from wmlearn._display import plural
 from wmlearn._types import Labels, Pixels
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    IMAGE_BYTES,
+    RECORD_BYTES,
+    check_file,
+    check_size,
+    hex_texts,
+    parse_json,
+    readable,
+    texts,
+)
 from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
 _EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only where they are given
+BITS = (0, 1)  # what a bit of a message could have been drawn as
 NOT_OPENED = -2  # the answer of a question that was named and not opened: nothing matches it
 
 
@@ -72,19 +82,25 @@ class Opening:
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The classes that an answer could have been drawn from."""
-        return tuple(range(len(self.header["classes"])))
+        """The classes, or bits, that an answer could have been drawn from."""
+        return BITS if self.is_message else tuple(range(len(self.header["classes"])))
+
+    @property
+    def is_message(self) -> bool:
+        """Whether these are bits of a message in the weights: no image belongs to them."""
+        return "message" in self.header
 
     def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
         """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
 
         What one owner opened to one judge then convicts nobody for another. Where the header names
-        a public key, `wm.evidence.court` checks that the owner signed it, too.
+        a public key, `wm.evidence.court` checks that its holder signed this opening, too.
 
         Raises
         ------
         ValueError
-            If the seal names somebody else, or it was opened for another nonce.
+            If the seal names somebody else, it was opened for another nonce, or a signature is
+            wanted and does not fit.
         """
         named = self.header.get("owner", "")
         if named and named != owner:
@@ -97,6 +113,10 @@ class Opening:
                 "opened must hold the nonce of this judge; it holds another, or none. Ask the "
                 "owner to open the questions for this case (open_questions(..., nonce=))."
             )
+        if self.header.get("signer"):
+            from wmlearn.evidence import court
+
+            court.check_signature(self.header, self.indices, self.nonce, self.case, self.signature)
         return self
 
     def answers(self) -> Labels:
@@ -108,7 +128,8 @@ class Opening:
             If an image, a name, a secret or a place is not what was sealed; the error says which
             question.
         """
-        check_order(self.question, len(self.pixels), len(self.indices))
+        if not self.is_message:
+            check_order(self.question, len(self.pixels), len(self.indices))
         seed = commitment.label_seed(self.seal, self.outcome)
         count = self.header["questions"]
         drawn = []
@@ -264,22 +285,26 @@ def read_opening(path: str | Path) -> Opening:
     )
     with (
         readable(expected, "Ask the owner for it again."),
-        safe_open(path, framework="numpy") as file,
+        safe_open(check_file(path, IMAGE_BYTES), framework="numpy") as file,
     ):
-        record = json.loads(file.metadata()["wmlearn"])
+        text = file.metadata()["wmlearn"]
+        check_size(len(text), RECORD_BYTES)
+        record = parse_json(text)
         header, public_key = record["header"], bool(record["classroom"])
-        indices = check_named(record["indices"], header["questions"])
-        names = tuple(map(str, record["names"]))
-        secrets = list(map(bytes.fromhex, record["secrets"]))
-        paths = [list(map(bytes.fromhex, nodes)) for nodes in record["paths"]]
+        texts(header.get("classes", []))  # a message in the weights has none
+        questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
+        indices = check_named(record["indices"], questions)
+        names = texts(record["names"])
+        secrets = hex_texts(record["secrets"])
+        paths = list(map(hex_texts, record["paths"]))
         if not len(indices) == len(names) == len(secrets) == len(paths):
             raise ValueError("not one name, secret and path for each question")
         pixels = check_pixels(file.get_tensor("pixels"))
         question = file.get_tensor("question")
         clean = clean_of({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
-        outcome, case = str(record.get("outcome", "")), str(record.get("case", ""))
         nonce = bytes.fromhex(record.get("nonce", ""))
-        signature = str(record.get("signature", ""))
+        more = [record.get(name, "") for name in ("outcome", "case", "signature")]
+        outcome, case, signature = texts(more)
     return Opening(
         header,
         indices,

@@ -86,6 +86,11 @@ class Declared(Checked):
         return given
 
 
+def convinces_a_judge(questions: int, n_labels: int, seals: float = SEALS_TRIED) -> bool:
+    """Return whether a judge who trusts nobody could find a perfect copy, at alpha = 0.001."""
+    return math.log(seals) - questions * math.log(n_labels) <= math.log(1e-3)
+
+
 @dataclass(frozen=True)
 class Rules(Checked):
     """The rules that are sealed together with the images, and checked here.
@@ -180,8 +185,7 @@ class Rules(Checked):
         With fixed labels nobody can say; with a public draw the judge counts few seals.
         """
         seals = 1.0 if self.declared.beacon else SEALS_TRIED
-        log_p = math.log(seals) - questions * math.log(len(self.allowed))
-        return self.fixed or log_p <= math.log(1e-3)
+        return self.fixed or convinces_a_judge(questions, len(self.allowed), seals)
 
     def terms(self, *, planned: int, public_key: bool) -> Terms:
         """Return what a verdict needs to know, for so many sealed questions."""
@@ -204,7 +208,8 @@ class Terms:
     planned : how many questions were sealed
     public_key : whether the public classroom key was used, which proves nothing outside the course
     kind : how the secret came about: "keyed", a label per question; "fixed", one target class for
-        all; "bits", a message in the weights
+        all; "bits", a message in the weights; "judged" and "judged bits", the first and the third
+        before a judge
     drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose
         it
     selection_unverified : whether only the owner can tell which questions count, as with `Dawn`
@@ -216,7 +221,7 @@ class Terms:
     n_labels: int
     planned: int
     public_key: bool
-    kind: Literal["keyed", "fixed", "bits", "judged"] = "keyed"
+    kind: Literal["keyed", "fixed", "bits", "judged", "judged bits"] = "keyed"
     drawable: tuple[int, ...] = ()
     selection_unverified: bool = False
     seals: float = SEALS_TRIED

@@ -13,15 +13,24 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_kind, check_query
+from wmlearn._checks import check_count, check_family, check_kind, check_query
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence.answers import Answers, labels_of
-from wmlearn.evidence.calibration import Calibration, CleanImages, calibrate, clean_digest
+from wmlearn.evidence.calibration import (
+    Calibration,
+    CleanImages,
+    by_names,
+    calibrate,
+    clean_digest,
+    names_given,
+)
 from wmlearn.evidence.log import LoggedTest, check_whom
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
+
+SHARERS = "suspects, trigger sets and keys tried"  # of one alpha
 
 
 class SequentialTest:
@@ -93,10 +102,11 @@ class SequentialTest:
         )
         self.query = check_query(query, "query")
         if family is not None:
-            check_family(family)
+            check_family(family, SHARERS)
         self.family = family or 1
         self.clean = triggers.clean if clean is None else clean
         self.calibration: Calibration | None = None
+        self._names: tuple[str, ...] = ()
         self._labels: Labels = np.empty(0, np.int64)
         self._log: LoggedTest | None = None
         if folder is not None:
@@ -156,6 +166,8 @@ class SequentialTest:
         check_count(questions, "questions", low=1, high=left, why="not asked yet")
         if self.clean is not None and self.calibration is None:
             self._ask_clean(self.clean)
+        if self.clean is None and not asked:
+            self._match(self.query)
         images = self._next(questions)
         self._note_asked(range(asked, asked + questions), self._digest(images))
         self._count(images)
@@ -188,6 +200,12 @@ class SequentialTest:
         self.calibration = self._calibrate(query, clean)
         self._note_answered(given[0])
 
+    def _match(self, service: object) -> None:
+        """Match the classes by the names that the service gives before the first question."""
+        classes = self.triggers.rules.classes
+        self._names = names_given(service, classes)
+        self.calibration = by_names(self._names, classes)
+
     def _calibrate(self, query: Query, clean: CleanImages) -> Calibration:
         rules = self.triggers.rules
         return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
@@ -195,8 +213,12 @@ class SequentialTest:
     # ------------------------------------------------------------ the log
 
     def _note_asked(self, questions: Sequence[int], digest: str) -> None:
-        if self._log is not None:
-            self._log.note({"what": "asked", "questions": list(questions), "images": digest})
+        if self._log is None:
+            return
+        record = {"what": "asked", "questions": list(questions), "images": digest}
+        if self._names:
+            record["classes"] = self._names
+        self._log.note(record)
 
     def _note_answered(self, labels: Labels) -> None:
         if self._log is None:
@@ -223,6 +245,8 @@ class SequentialTest:
                     f"clean must be what test {log.number} in {log.folder} began with: classes are "
                     "matched before the first question. Pass the same images, or begin anew."
                 )
+            if asked.classes:
+                self._match(asked)
             if asked.questions:
                 self._take(asked.questions, asked.images, labels)
             elif labels and self.clean is not None:
@@ -240,11 +264,6 @@ class SequentialTest:
         self._count(images)
         if labels:
             self._labels[images] = labels
-
-
-def check_family(family: int) -> int:
-    """Return among how many tests alpha is shared, if it is a whole number of at least 1."""
-    return check_count(family, "family", low=1, why="suspects, trigger sets and keys tried")
 
 
 def _repeats(labels: Sequence[int]) -> Query:

@@ -8,12 +8,21 @@ Lesson 07 teaches it by drawing lots; appendix A1 derives the formulas.
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from wmlearn._checks import as_array, check_count, check_fraction, check_number, shown
+from wmlearn._checks import (
+    MOST_QUESTIONS,
+    as_array,
+    check_count,
+    check_family,
+    check_fraction,
+    check_number,
+    shown,
+)
 from wmlearn.evidence.rules import SEALS_TRIED, SMALLEST_ALPHA
 
 # By hand, and no library: whoever doubts a verdict must be able to read how it came about.
@@ -34,6 +43,7 @@ __all__ = [
     "binomial_p",
     "holm_families",
     "judge_p",
+    "log_line",
     "log_wealth",
     "match_interval",
     "matches_needed",
@@ -51,6 +61,7 @@ __all__ = [
 
 JUDGE_FACTOR = SEALS_TRIED
 SMALLEST_P = SMALLEST_ALPHA  # nothing smaller is printed
+_LEAST_P = 1e-300  # nor is any p-value 0: nothing is certain
 
 
 def __dir__() -> list[str]:
@@ -92,10 +103,33 @@ def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
     k, n = _counts(k, n)
     p0 = check_fraction(p0, "p0")
     misses = n - k
-    with np.errstate(divide="ignore"):  # very few matches: the mass may underflow, and E is then 0
-        mass_above = np.log(special.betaincc(k + 1, misses + 1, p0))
+    mass = special.betaincc(k + 1, misses + 1, p0)
+    with np.errstate(divide="ignore"):  # very few matches: the mass may underflow
+        mass_above = np.log(mass)
     mixture = special.betaln(k + 1, misses + 1) + mass_above - math.log1p(-p0)
-    wealth: Floats = mixture - k * math.log(p0) - misses * math.log1p(-p0)
+    wealth: Floats = np.asarray(mixture - k * math.log(p0) - misses * math.log1p(-p0))
+    lost = np.asarray(mass < np.finfo(float).tiny)  # denormal numbers have lost digits
+    if lost.any():
+        k, misses = np.broadcast_arrays(k, misses)
+        wealth[lost] = _small_log_wealth(k[lost], misses[lost], p0)
+    return wealth[()]
+
+
+def _small_log_wealth(k: Floats, misses: Floats, p0: float) -> Floats:
+    """Return the log wealth after far too few matches, by the sum of the binomial tail.
+
+    E = P(Bin(n+1, p0) <= k) / ((1-p0) (n+1) P(Bin(n, p0) = k)) is a sum of k + 1 terms, each the
+    one before times i (1-p0) / ((n+2-i) p0), divided by n - k + 1.
+    """
+    odds = (1 - p0) / p0
+    scale = misses + 1
+    total = np.ones(k.shape)
+    term = np.ones(k.shape)
+    while (term > 1e-18 * total).any():
+        term = term * odds * k / (misses + 2)
+        total += term
+        k, misses = k - 1, misses + 1
+    wealth: Floats = np.log(total) - np.log(scale)
     return wealth
 
 
@@ -112,13 +146,35 @@ def wealth_path(matched: ArrayLike, p0: float) -> Floats:
     return log_wealth(k, np.arange(len(k)), p0)
 
 
-def reaches(path: ArrayLike, alpha: float) -> NDArray[np.bool_]:
-    """Return where log wealth is on or above the line from which one may accuse: 1 / alpha."""
-    line = -math.log(check_fraction(alpha, "alpha"))
-    return np.asarray(path) >= line - 1e-12
+def log_line(alpha: float, family: int = 1) -> float:
+    """Return the log wealth from which one may accuse: log(family / alpha), however many they are.
+
+    Examples
+    --------
+    >>> round(log_line(0.01), 3), round(log_line(0.01, math.factorial(256)), 1)
+    (4.605, 1171.9)
+    """
+    check_family(family, "tests that share alpha")
+    line = math.log(family) - math.log(check_fraction(alpha, "alpha"))
+    if line > 700:  # the share of alpha would be 0
+        return line
+    return -math.log(alpha / family)
 
 
-def matches_needed(n: ArrayLike, alpha: float, p0: float) -> NDArray[np.int64]:
+def reaches(path: ArrayLike, alpha: float, family: int = 1) -> NDArray[np.bool_]:
+    """Return where log wealth is on or above the line from which one may accuse: family / alpha.
+
+    A p-value decides by the same rule: -log p is its wealth.
+
+    Examples
+    --------
+    >>> reaches(-np.log([0.001, 0.01]), 0.05, family=10).tolist()
+    [True, False]
+    """
+    return np.asarray(path) >= log_line(alpha, family) - 1e-12
+
+
+def matches_needed(n: ArrayLike, alpha: float, p0: float, family: int = 1) -> NDArray[np.int64]:
     """Return the fewest matches of n that allow to accuse; n + 1 where not even n of n do.
 
     Examples
@@ -131,7 +187,7 @@ def matches_needed(n: ArrayLike, alpha: float, p0: float) -> NDArray[np.int64]:
     high = n + 1  # the answer is between them, for wealth rises with the matches
     while (low < high).any():
         middle = np.minimum((low + high) // 2, n)
-        enough = reaches(log_wealth(middle, n, p0), alpha)
+        enough = reaches(log_wealth(middle, n, p0), alpha, family)
         low = np.where(enough, low, middle + 1)
         high = np.where(enough, middle, high)
     return high
@@ -148,14 +204,14 @@ def anytime_p(path: Floats) -> float:
     Ville (1939).
     """
     most = np.max(path, initial=0.0)
-    return max(math.exp(-most), 1e-300)  # never 0: nothing is certain
+    return max(math.exp(-most), _LEAST_P)
 
 
 def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
     """Return P(at least k of n match) for an innocent service: only for an n fixed beforehand."""
     k, n = _counts(k, n)
     p0 = check_fraction(p0, "p0")
-    return _plain(special.bdtrc(k - 1, n.astype(int), p0))
+    return _plain(np.maximum(special.bdtrc(k - 1, n.astype(int), p0), _LEAST_P))
 
 
 def judge_p(p: float, seals: float = JUDGE_FACTOR) -> float:
@@ -189,24 +245,24 @@ def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tupl
 
 
 def accusation_curve(
-    answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float
+    answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float, family: int = 1
 ) -> Floats:
     """Return the exact probability of having been accused after 0, 1, ..., n questions.
 
     One looks after each of them. Parameters as in `accusation_chance`.
     """
     if np.ndim(answered) == 0:
-        flags = np.ones(check_count(answered, "answered", low=0), bool)
+        flags = np.ones(check_count(answered, "answered", low=0, high=MOST_QUESTIONS), bool)
     else:
         flags = np.asarray(answered, bool)
     if rate != 0:
         check_number(rate, "rate", above=0, at_most=1)
-    needed = matches_needed(np.arange(len(flags) + 1), alpha, p0)
+    needed = matches_needed(np.arange(len(flags) + 1), alpha, p0, family)
     return _ever_reached(np.where(flags, rate, 0.0), needed)
 
 
 def accusation_chance(
-    answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float
+    answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float, family: int = 1
 ) -> float:
     """Return the exact probability that a service is ever accused, looking after every question.
 
@@ -219,13 +275,14 @@ def accusation_chance(
     rate : the probability that the service matches a question it answers, 0 to 1
     alpha : the promised bound on false alarms, between 0 and 1
     p0 : the chance of a match for an innocent service
+    family : how many tests share alpha
 
     Examples
     --------
     >>> round(accusation_chance(1000, 0.1, alpha=0.05, p0=0.1), 4)
     0.0287
     """
-    return float(accusation_curve(answered, rate, alpha=alpha, p0=p0)[-1])
+    return float(accusation_curve(answered, rate, alpha=alpha, p0=p0, family=family)[-1])
 
 
 def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
@@ -239,6 +296,7 @@ def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
     >>> peeking_chance(1000, alpha=0.05, p0=0.1)[[1, 30, 1000]].round(3).tolist()
     [0.0, 0.107, 0.306]
     """
+    check_count(n, "n", low=0, high=MOST_QUESTIONS, why="questions")
     needed = []
     for asked in range(n + 1):
         p_values = binomial_p(np.arange(1, asked + 1), asked, p0)
@@ -246,12 +304,14 @@ def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
     return _ever_reached(np.full(n, p0), np.array(needed))
 
 
-def questions_needed(alpha: float, p0: float, *, rate: float = 1.0, chance: float = 0.5) -> int:
+def questions_needed(
+    alpha: float, p0: float, *, rate: float = 1.0, chance: float = 0.5, family: int = 1
+) -> int:
     """Return how many questions it takes until a copy is accused with this chance.
 
     Parameters
     ----------
-    alpha, p0 : as in `accusation_chance`
+    alpha, p0, family : as in `accusation_chance`
     rate : the share of the questions that the copy matches; by default it is a perfect one
     chance : the probability of having found it by then; 0.5 gives the median
 
@@ -266,7 +326,7 @@ def questions_needed(alpha: float, p0: float, *, rate: float = 1.0, chance: floa
     (4, 23)
     """
     check_number(chance, "chance", above=0, at_most=1)
-    curve = _reaching(chance, rate, alpha, p0)
+    curve = _reaching(chance, rate, alpha, p0, family)
     return int(np.argmax(curve >= chance))
 
 
@@ -282,10 +342,10 @@ def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
     return float(not_found_yet.sum())
 
 
-def _reaching(chance: float, rate: float, alpha: float, p0: float) -> Floats:
+def _reaching(chance: float, rate: float, alpha: float, p0: float, family: int = 1) -> Floats:
     """Return the first part of the curve of accusations, long enough to reach this chance."""
     for length in (100, 1000, 10_000):
-        curve = accusation_curve(length, rate, alpha=alpha, p0=p0)
+        curve = accusation_curve(length, rate, alpha=alpha, p0=p0, family=family)
         if curve[-1] >= chance:
             return curve
     raise ValueError(
@@ -331,12 +391,12 @@ def null_p(observed: int, nulls: Sequence[int]) -> float:
     >>> null_p(90, [3, 0, 95, 1])
     0.4
     """
-    check_count(observed, "observed", low=0, why="matches")
-    as_good = int(np.count_nonzero(np.greater_equal(nulls, observed)))
+    check_count(observed, "observed", low=0, high=MOST_QUESTIONS, why="matches")
+    as_good = int(np.count_nonzero(_matches(nulls, "nulls") >= observed))
     return (1 + as_good) / (len(nulls) + 1)
 
 
-def null_models_needed(alpha: float) -> int:
+def null_models_needed(alpha: float, family: int = 1) -> int:
     """Return how many null models it takes before their p-value can reach alpha.
 
     Examples
@@ -344,7 +404,9 @@ def null_models_needed(alpha: float) -> int:
     >>> [null_models_needed(alpha) for alpha in (0.05, 0.01, 0.001)]
     [19, 99, 999]
     """
-    models = 1 / check_fraction(alpha, "alpha")
+    if log_line(alpha, family) > 700:
+        return math.ceil(family / Fraction(alpha)) - 1
+    models = 1 / (alpha / family)
     return math.ceil(round(models, 9)) - 1
 
 
@@ -362,7 +424,7 @@ def null_bound(models: int, confidence: float = 0.95) -> float:
     0.072
     """
     left = 1 - check_fraction(confidence, "confidence")
-    if check_count(models, "models", low=0) == 0:
+    if check_count(models, "models", low=0, high=MOST_QUESTIONS) == 0:
         return 1.0
     unreached: float = left ** (1 / models)
     return 1 - unreached
@@ -386,7 +448,8 @@ def target_p(matches: Sequence[int], target: int) -> float:
     0.25
     """
     check_count(target, "target", low=0, high=len(matches) - 1, why="a place in matches")
-    return float(np.mean(np.greater_equal(matches, matches[target])))
+    counted = _matches(matches, "matches")
+    return float(np.mean(counted >= counted[target]))
 
 
 # ---------------------------------------------------------------- several suspects share one alpha
@@ -455,7 +518,19 @@ def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     whole = _whole(matches) and _whole(questions)
     if not whole or not ((matches >= 0) & (matches <= questions)).all():
         raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
+    # beyond, scipy's binomial tail loses its digits: 0.61 for 0.50 at a hundred million
+    most = int(questions.max(initial=0))
+    check_count(most, "n", low=0, high=MOST_QUESTIONS, why="questions")
     return matches.astype(float), questions.astype(float)
+
+
+def _matches(counts: Sequence[int], name: str) -> Floats:
+    """Return how many matches several models had, if they are whole numbers from 0."""
+    expected = f"{name} must be whole numbers from 0"
+    matches = as_array(counts, expected)
+    if not _whole(matches) or matches.min(initial=0) < 0:
+        raise ValueError(f"{expected}; got {shown(counts)}. Count the matches of each.")
+    return matches.astype(float)
 
 
 def _whole(counts: NDArray[np.generic]) -> bool:

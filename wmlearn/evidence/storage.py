@@ -10,9 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wmlearn._display import plural
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
-from wmlearn.evidence._files import readable
+from wmlearn.evidence._files import (
+    IMAGE_BYTES,
+    RECORD_BYTES,
+    SMALL_BYTES,
+    check_file,
+    read_json,
+    read_text,
+    readable,
+    texts,
+)
 from wmlearn.evidence.calibration import clean_arrays, clean_of
 from wmlearn.evidence.log import RECORD
 from wmlearn.evidence.rules import Rules
@@ -54,6 +64,8 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     ------
     FileExistsError
         If the folder holds another trigger set, or is a file.
+    ValueError
+        If the set is too large to be opened again.
     """
     from safetensors.numpy import save_file
 
@@ -77,6 +89,12 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     if isinstance(triggers, TriggerSet) and triggers.outcome:
         record["outcome"] = triggers.outcome
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
+    if len(text) > RECORD_BYTES or triggers.pixels.nbytes > IMAGE_BYTES:
+        raise ValueError(
+            f"triggers must fit into {IMAGE_BYTES / 1e6:,.0f} MB of images and "
+            f"{RECORD_BYTES / 1e6:,.0f} MB of names and digests to be opened again; got "
+            f"{plural(len(triggers.pixels), 'image')}. Seal fewer."
+        )
     for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
         if (folder / name).exists() and (folder / name).read_text() != content:
             raise FileExistsError(
@@ -112,10 +130,10 @@ def open_sealed(folder: str | Path) -> Sealed:
     with _intact(folder / RECORD):
         record = _record(folder / RECORD)
     with _intact(folder / IMAGES):
-        arrays = load_file(folder / IMAGES)
+        arrays = load_file(check_file(folder / IMAGES, IMAGE_BYTES))
         pixels, question = arrays["pixels"], arrays["question"]
     with _intact(folder / KEY):
-        key = commitment.check_key(bytes.fromhex((folder / KEY).read_text().strip()))
+        key = commitment.check_key(bytes.fromhex(read_text(folder / KEY, SMALL_BYTES).strip()))
     _refuse_changed_images(pixels, record["images"], folder / IMAGES)
     _refuse_changed_rules(record, folder / RECORD)
     with _intact(folder / RECORD):
@@ -166,9 +184,13 @@ def _intact(path: Path) -> AbstractContextManager[None]:
 
 def _record(path: Path) -> dict[str, Any]:
     """Return the saved record, if each of its parts is there."""
-    record: dict[str, Any] = json.loads(path.read_text())
+    record: dict[str, Any] = read_json(path, RECORD_BYTES)
     if {part: type(record[part]) for part in _PARTS} != _PARTS:
         raise TypeError("a part of the record is of another type")
+    for part in ("names", "images", "questions"):
+        texts(record[part])
+    texts([record.get("outcome", "")])
+    texts(record["header"]["classes"])
     commitment.canonical(record["header"])  # refuses what has no digest
     if not record["recipe"].isprintable():
         raise ValueError("the recipe is no line of text")
@@ -205,7 +227,8 @@ def _difference(triggers: Sealed, record: dict[str, Any]) -> str:
     changed = _changed(map(bytes.hex, triggers.leaves), record["questions"])
     if changed and len(changed) < len(triggers.names):
         return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
-    rules = ", ".join(_differing(record["header"], triggers.header))
+    differing = _differing(rule_digests(record["header"]), rule_digests(triggers.header))
+    rules = ", ".join(differing)
     return f"{rules} differs, so that the key is another one, or all of it was sealed anew"
 
 

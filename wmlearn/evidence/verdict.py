@@ -9,6 +9,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -60,7 +61,8 @@ class Verdict(ABC):
     answers : what was said, tallied; `matched` and `unanswered` say it question by question
     terms : what was sealed
     family : the number of tests that share alpha; `level` is what is left for this one
-    nulls : the matches of each null model, those that answered alike counted once
+    nulls : the matches of each null model; of those that did worse than the suspect, equal answers
+        count once
     population : what the null models are, in words; empty where that was not declared
     calibration : how the service did on clean images; None where it was not asked any
     """
@@ -135,8 +137,8 @@ class Verdict(ABC):
 
     @property
     def level(self) -> float:
-        """The share of alpha that this test may spend: alpha over the family."""
-        return self.alpha / self.family
+        """The share of alpha that this test may spend, alpha over the family; 0 for a huge one."""
+        return float(Fraction(self.alpha) / self.family)
 
     @property
     def matched(self) -> Flags:
@@ -183,7 +185,7 @@ class Verdict(ABC):
 
     @property
     def _task_accuracy(self) -> float | None:
-        return None if self.calibration is None else self.calibration.accuracy
+        return None if self.calibration is None else _or_none(self.calibration.accuracy)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: expected and given answer, matched, unanswered."""

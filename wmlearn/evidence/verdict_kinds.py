@@ -2,7 +2,7 @@
 
 A label per question, for the owner (`KeyedVerdict`) or for a judge (`JudgedVerdict`); one target
 class for all of them, the paper's way (`FixedVerdict`); a message in the weights
-(`MessageVerdict`). `reach_verdict` makes them.
+(`MessageVerdict`, `JudgedMessageVerdict`). `reach_verdict` makes them.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class KeyedVerdict(MatchVerdict):
 
     def _ever_reached(self, path: stats.Floats) -> Flags:
         """Return for each number of questions whether this wealth has been enough by then."""
-        return np.logical_or.accumulate(stats.reaches(path, self.level))
+        return np.logical_or.accumulate(stats.reaches(path, self.alpha, self.family))
 
     def _decide(self) -> Decision:
         return self.decisions[-1]
@@ -118,7 +118,9 @@ class KeyedVerdict(MatchVerdict):
     def chance_to_find(self, rate: float) -> float:
         """Return the chance of having found a suspect that matches this share, 0 to 1."""
         answered = (~self.unanswered).tolist()
-        return stats.accusation_chance(answered, rate, alpha=self.level, p0=self.p0)
+        return stats.accusation_chance(
+            answered, rate, alpha=self.alpha, p0=self.p0, family=self.family
+        )
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
@@ -180,7 +182,8 @@ class JudgedVerdict(MatchVerdict):
     def needed(self) -> int:
         """How many matches are enough to accuse; n + 1 where not even n of n are."""
         p_values = stats.binomial_p(np.arange(self.n + 1), self.n, self.p0)
-        enough = np.multiply(p_values, self.terms.seals) <= self.level
+        log_p = np.log(p_values) + math.log(self.terms.seals)
+        enough = stats.reaches(-log_p, self.alpha, self.family)
         return self.n + 1 - int(np.count_nonzero(enough))
 
     def _decide(self) -> Decision:
@@ -215,10 +218,11 @@ class JudgedVerdict(MatchVerdict):
             _, ax = plt.subplots(figsize=(6, 3))
         at_least = np.asarray(stats.binomial_p(np.arange(self.n + 1), self.n, self.p0))
         chances = at_least - np.append(at_least[1:], 0.0)
-        ax.bar(range(self.n + 1), chances, color=BLUE, label="an innocent service")
+        suspect = self.unit.suspect
+        ax.bar(range(self.n + 1), chances, color=BLUE, label=f"an innocent {suspect}")
         ax.axvline(self.needed - 0.5, color=VERMILLION, linestyle="--", label="accuse from here on")
-        ax.axvline(self.k, color="black", label="this service")
-        ax.set(xlabel=f"of {self.n} questions matched", ylabel="chance")
+        ax.axvline(self.k, color="black", label=f"this {suspect}")
+        ax.set(xlabel=f"of {self.n} {self.unit.name}s matched", ylabel="chance")
         ax.legend(frameon=False)
         return ax
 
@@ -276,7 +280,7 @@ class FixedVerdict(Verdict):
         return max(known, default=math.nan)
 
     def _is_enough(self, p: float) -> bool:
-        return p * self.family <= self.alpha * (1 + 1e-12)  # never true of NaN
+        return not math.isnan(p) and bool(stats.reaches(-math.log(p), self.alpha, self.family))
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
@@ -287,14 +291,13 @@ class FixedVerdict(Verdict):
         raise ValueError("fixed labels have no path to draw; seal a set with labels='keyed'.")
 
 
-class MessageVerdict(KeyedVerdict):
-    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+class _OnBits(Verdict):
+    """A verdict on the weights of a model: it counts bits, and nothing is sent.
 
     Attributes
     ----------
     bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al.
         (2017) report it
-    p_planned : the exact binomial p-value of all bits, read at once
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.BIT
@@ -311,11 +314,28 @@ class MessageVerdict(KeyedVerdict):
         return {}
 
 
+class MessageVerdict(_OnBits, KeyedVerdict):
+    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+
+    Attributes
+    ----------
+    p_planned : the exact binomial p-value of all bits, read at once
+    """
+
+
+class JudgedMessageVerdict(_OnBits, JudgedVerdict):
+    """A judge's verdict on the weights of a model: the named bits, counted once, on the judge's p.
+
+    A bit that was named and not opened counts as unreadable: a miss.
+    """
+
+
 KINDS: Mapping[str, type[Verdict]] = {
     "keyed": KeyedVerdict,
     "fixed": FixedVerdict,
     "bits": MessageVerdict,
     "judged": JudgedVerdict,
+    "judged bits": JudgedMessageVerdict,
 }
 
 
@@ -335,10 +355,13 @@ def reach_verdict(
     answers : of the suspect
     terms : what was sealed; its kind says which verdict this is
     family : how many tests share alpha, at least 1
-    nulls : the answers of null models to the same questions; equal ones count as one model
+    nulls : the answers of null models to the same questions; of those that did worse than the
+        suspect, equal ones count as one model, for an owner could pass the same one many times
     population : what the null models are, in words
     calibration : how the suspect did on clean images, by which its answers were translated
     """
     kind = KINDS[terms.kind]
-    distinct = {null.labels.tobytes(): null.k for null in nulls}
-    return kind(answers, terms, family, tuple(distinct.values()), population, calibration)
+    as_good = [null.k for null in nulls if null.k >= answers.k]
+    worse = {null.labels.tobytes(): null.k for null in nulls if null.k < answers.k}
+    counted = (*as_good, *worse.values())
+    return kind(answers, terms, family, counted, population, calibration)

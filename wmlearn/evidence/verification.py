@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_query, shown
+from wmlearn._checks import check_count, check_family, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
 from wmlearn.evidence.answers import ask_null, check_nulls
 from wmlearn.evidence.calibration import CleanImages
-from wmlearn.evidence.sequential import SequentialTest, check_family
+from wmlearn.evidence.sequential import SHARERS, SequentialTest
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -53,7 +53,8 @@ def verify(
         shared among them, for asking the same service a second time is a second test
     clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
         the service must do the task, and may number its classes as it likes. Left out, those that
-        were sealed are taken, if there are any
+        were sealed are taken, if there are any; else the names that the service gives its classes
+        (`RemoteModel.classes`), if they are the task's
 
     Returns
     -------
@@ -82,7 +83,7 @@ def verify(
     >>> wm.verify(lazy, triggers).decision
     'not found'
     """
-    test = SequentialTest(query, triggers, family=check_family(family), clean=clean)
+    test = SequentialTest(query, triggers, family=check_family(family, SHARERS), clean=clean)
     nulls = check_nulls(nulls)
     if questions is None:
         questions = triggers.n
@@ -149,7 +150,7 @@ def verify_all(
     apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
         apart[str(name)] = verify(
-            _or_silence(suspect, name),
+            _OrSilence(suspect, name),
             triggers,
             questions=questions,
             nulls=nulls,
@@ -163,14 +164,24 @@ def verify_all(
     return Verdicts(apart)
 
 
-def _or_silence(suspect: Query, name: object) -> Query:
-    """Return the suspect, who now says nothing, with a warning, where it would raise an error."""
+@dataclass(frozen=True)
+class _OrSilence:
+    """A suspect who says nothing, with a warning, where it would raise an error."""
 
-    def query(images: Images) -> Labels:
+    suspect: Query
+    name: object
+
+    @property
+    def classes(self) -> object:
+        """The names of its classes, if it gives any and can be reached."""
         try:
-            return suspect(images)
-        except (OSError, ValueError) as error:
-            warnings.warn(f"{name} could not be asked: {error}", stacklevel=6)
-            return np.full(len(images), -1)
+            return getattr(self.suspect, "classes", None)
+        except (OSError, ValueError):
+            return None  # the warning comes when it is asked
 
-    return query
+    def __call__(self, images: Images) -> Labels:
+        try:
+            return self.suspect(images)
+        except (OSError, ValueError) as error:
+            warnings.warn(f"{self.name} could not be asked: {error}", stacklevel=6)
+            return np.full(len(images), -1)

@@ -113,7 +113,10 @@ def application(
         gatekeeper.admit(request)
         images = {"name": "images", "datatype": "UINT8", "shape": [-1, *shape]}
         card = {"name": name, "versions": ["1"], "platform": "wmlearn", "inputs": [images]}
-        return JSONResponse(card | {"outputs": outputs})
+        labels = outputs[0]
+        if options.classes:
+            labels = labels | {"parameters": {"classes": list(options.classes)}}
+        return JSONResponse(card | {"outputs": [labels, *outputs[1:]]})
 
     async def infer(request: HttpRequest) -> JSONResponse:
         """Answer the images of one request, and note it in the log."""

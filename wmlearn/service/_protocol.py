@@ -57,6 +57,7 @@ class ModelCard:
     labels: str | None  # the output that holds one label for each image, if there is one
     scores: str | None  # the output that holds one score for each class and image, if there is one
     classes: int = -1  # how many scores for each image, -1 while nobody knows
+    names: tuple[str, ...] = ()  # of the classes, in the order of their numbers, if it gives any
 
 
 def read_card(answer: Any) -> ModelCard:
@@ -78,7 +79,27 @@ def read_card(answer: Any) -> ModelCard:
             scores, classes = output, axes[1]
     if labels is None and scores is None:
         raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])")
-    return ModelCard(name, datatype, tuple(shape), labels, scores, classes)
+    names = _class_names([answer, *answer["outputs"]])
+    return ModelCard(name, datatype, tuple(shape), labels, scores, classes, names)
+
+
+def _class_names(described: list[Any]) -> tuple[str, ...]:
+    """Return the names of the classes that model or output describe themselves by, if they do.
+
+    The protocol has no field for them. MLServer hands on what stands under an output's "parameters"
+    in `model-settings.json`. Triton names classes in its answers alone (classification extension),
+    KServe nowhere.
+    """
+    for each in described:
+        match each:
+            case {"parameters": {"classes": list(names)}} if are_names(names):
+                return tuple(names)
+    return ()
+
+
+def are_names(names: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether these name classes: text, each once."""
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def _tensors(answer: Any, which: str) -> list[tuple[str, str, list[int]]]:

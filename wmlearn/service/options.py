@@ -1,10 +1,11 @@
 """What a service tells, to whom, how fast, and how often it fails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmlearn._checks import Checked, check_kind, check_number, check_seed, checked
-from wmlearn.service._protocol import check_token
+from wmlearn._checks import Checked, check_kind, check_number, check_seed, checked, shown
+from wmlearn.service._protocol import are_names, check_token
 
 
 def _check_rate(value: Any, name: str) -> None:
@@ -18,6 +19,14 @@ def _check_dose(value: Any, name: str, *, at_most: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or value != 0:
         check_number(value, name, above=0, at_most=at_most, hint="Leave it out for none.")
+
+
+def _check_classes(value: Any, name: str) -> None:
+    if not isinstance(value, (list, tuple)) or not are_names(value):
+        raise TypeError(
+            f"{name} must list the names of the classes, each once; got {shown(value)}. Pass "
+            "data.classes, or leave it out to name none."
+        )
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,8 @@ class ServiceOptions(Checked):
     faults : share of the requests, 0 to 1, that fail with status 500 or 503
     seed : of the faults, so a lesson repeats: the same requests fail whenever the service is
         started
+    classes : the names of the classes, in the order in which the model numbers them, told to
+        everybody who may ask; none when left out
 
     Raises
     ------
@@ -53,3 +64,4 @@ class ServiceOptions(Checked):
     latency: float = checked(_check_dose, 0.0, at_most=60)
     faults: float = checked(_check_dose, 0.0, at_most=1)
     seed: int = checked(check_seed, 0)
+    classes: Sequence[str] = field(default=(), repr=False, metadata={"check": _check_classes})

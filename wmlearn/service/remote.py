@@ -138,6 +138,15 @@ class RemoteModel(Metered):
         with self._lock:
             self._describe()
 
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The names of its classes, in the order of their numbers; None where it gives none.
+
+        They are the service's own word, fetched at first use. `verify` and `judge` read them.
+        """
+        with self._lock:
+            return self._describe().names or None
+
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
         """Ask batch by batch, and return each piece answered with its place among the images."""
         pieces: list[tuple[slice, np.ndarray]] = []

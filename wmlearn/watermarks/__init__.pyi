@@ -1,7 +1,14 @@
 from .dawn import Dawn
 from .embedding import EarlyStopping, Marked, embed
 from .margin import Margin
-from .whitebox import Message, embed_message, seal_message, verify_message
+from .whitebox import (
+    Message,
+    embed_message,
+    judge_message,
+    open_message,
+    seal_message,
+    verify_message,
+)
 
 __all__ = [
     "Dawn",
@@ -11,6 +18,8 @@ __all__ = [
     "Message",
     "embed",
     "embed_message",
+    "judge_message",
+    "open_message",
     "seal_message",
     "verify_message",
 ]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_images, check_number, check_query
+from wmlearn._checks import check_family, check_images, check_number, check_query
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
@@ -153,7 +153,7 @@ class Dawn(commitment.HoldsSecret):
                 f"{plural(self.queries, 'image')} answered. Let customers ask, or take a larger "
                 "share."
             )
-        check_count(family, "family", low=1, why="suspects, keys and repetitions that share alpha")
+        check_family(family, "suspects, keys and repetitions that share alpha")
         check_query(suspect, "suspect")
         count, alpha, public = len(asked), self.rules.alpha, self.key.is_public
         classes = len(self.rules.classes)

@@ -48,7 +48,8 @@ class Replay:
     @cached_property
     def needed(self) -> int:
         """How many questions a perfect copy must answer before it can be accused."""
-        return stats.questions_needed(self.verdict.alpha / self.verdict.family, self.verdict.p0)
+        verdict = self.verdict
+        return stats.questions_needed(verdict.alpha, verdict.p0, family=verdict.family)
 
     def luck(self, n: int) -> str:
         """Return how an innocent model would fare after n questions, in words."""
