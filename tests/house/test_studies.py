@@ -118,7 +118,9 @@ def test_rows_that_no_longer_count_are_measured_anew(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("name", ["embedding", "power", "source_share", "three_types", "whitebox"])
+@pytest.mark.parametrize(
+    "name", ["embedding", "power", "procedure", "source_share", "three_types", "whitebox"]
+)
 def test_a_file_that_is_whole_stays_as_it_is(name, monkeypatch, tmp_path):
     """To run such a study again costs nothing: nothing is missing, and not a byte changes."""
     module = study(name)
