@@ -53,8 +53,12 @@ independent; `p_above` then is only a sign. The columns::
     p_above             one-sided binomial P of so many, were the bound true
     word                what is then read: of the found, else of most
 
-Where `share` exceeds `bound`, the word says on what it rests: `found, if this was the only seal`.
-Some twenty minutes; what is in the file is kept::
+The smaller alphas are read off the answers that were given at the largest. Where `share` exceeds
+`bound`, either the word says on what it rests (`found, if this was the only seal`; `the seal names
+no owner`), or the reader is named after the mistake. Two liars go further than that word: clean
+images of the owner's choice, and a log that was deleted. The judge takes no such images, and
+whoever has the published head refuses such a log. Some twenty minutes; what is in the file is
+kept::
 
     OMP_NUM_THREADS=1 python benchmarks/procedure.py
 """

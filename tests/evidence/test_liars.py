@@ -67,6 +67,11 @@ def right_at(triggers, places):
     return answering(triggers, labels)
 
 
+def by_brightness(images):
+    """Answer as an innocent who has never heard of a key."""
+    return (images.mean((1, 2, 3)) * 1000).astype(int) % 10
+
+
 def judged(triggers, query, named=None, **known):
     if named is None:
         named = list(range(triggers.n))
@@ -125,9 +130,10 @@ def test_the_luckiest_of_thousands_of_seals_convinces_the_owner_and_no_judge(
     triggers, quick, outcome
 ):
     """It suits an innocent best; and no judge can know that it is older than the dice."""
-    said = wm.BlackBox(wm.load_model("mnist/clean"))(triggers.images)
-    best = max(ground(triggers, outcome), key=lambda each: (each.answers == said).sum())
+    said = by_brightness(triggers.images)
     query = answering(triggers, said)
+    lucky = [each for each in ground(triggers, outcome) if (each.answers == said).sum() > 7]
+    best = min(lucky, key=lambda each: wm.verify(query, each).p)
     owners = wm.verify(query, best)
     assert (owners.decision, owners.conclusion) == ("found", "found, if this was the only seal")
     assert owners.p < 0.01
@@ -256,7 +262,7 @@ def test_a_draw_that_was_not_sealed_or_came_out_otherwise_is_refused(says, trigg
 
 def test_clean_images_of_the_owners_choice_change_nothing_for_a_judge(triggers):
     """The triggers themselves, with the secret labels: the numbering that suits best."""
-    said = wm.BlackBox(wm.load_model("mnist/clean"))(triggers.images)
+    said = by_brightness(triggers.images)
     query, chosen = answering(triggers, said), Split(triggers.pixels, triggers.labels)
     opened = wm.evidence.open_questions(triggers, list(range(30)))
     brought = dataclasses.replace(opened, clean=chosen)

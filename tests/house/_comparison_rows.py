@@ -120,6 +120,14 @@ def power() -> dict[str, Any]:
     return case | script("power").measure(**case)
 
 
+def procedure() -> dict[str, Any]:
+    """Try to seal an alpha that convinces nobody."""
+    study = script("procedure")
+    case = next(study.forged_alpha())
+    row = dict(zip(study.CASE, (*case[:3], case.alphas[0])))
+    return row | study.measured(case, row)
+
+
 def source_share() -> dict[str, Any]:
     """Train on the union of the task and very few triggers."""
     case = {"trigger": "Content", "share": 0.01, "seed": 0}
@@ -216,6 +224,7 @@ CHEAP = [
         learns=False,
     ),
     Cheap("power", ("data", "trigger", "owner", "lr", "seed"), power, learns=False),
+    Cheap("procedure", ("liar", "setting", "reader", "alpha"), procedure, learns=False),
     Cheap("source_share", ("trigger", "share", "seed"), source_share),
     Cheap(
         "thefts",
