@@ -27,7 +27,7 @@ from wmlearn.data import _published
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-LEFT_OUT = {"threads", "nulls_on_demand", "procedure"}  # seconds, hours, and minutes of seals
+LEFT_OUT = {"threads", "nulls_on_demand"}
 CLOCK = {"seconds", "cpu_seconds"}
 Row = dict[str, str]
 

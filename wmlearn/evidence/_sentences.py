@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 ONLY_SEAL = ", if this was the only seal"  # what the owner's own test rests on
 BY_LUCK = "nothing that an innocent model would not do by luck"
+CHOSEN_BLINDLY = " and the clean images were not chosen to suit"
 CLASSROOM = "classroom key: proves nothing outside this course"
 # the share of the answers that a copy keeps; the second is hardly more than luck
 MANY, FEW = 0.4, 0.15

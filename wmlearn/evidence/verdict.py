@@ -17,6 +17,7 @@ import numpy as np
 from wmlearn._display import BLUE, html_table, large, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import (
+    CHOSEN_BLINDLY,
     CLASSROOM,
     ONLY_SEAL,
     QUESTION,
@@ -91,7 +92,11 @@ class Verdict(ABC):
     @property
     def conclusion(self) -> str:
         """The decision as it may be told to others: the owner's test is one of many seals."""
-        return f"{self.decision}{ONLY_SEAL}" if self.decision == "found" else self.decision
+        if self.decision != "found":
+            return self.decision
+        if self.calibration is not None and self.calibration.unsealed:
+            return f"found{ONLY_SEAL}{CHOSEN_BLINDLY}"
+        return f"found{ONLY_SEAL}"
 
     @property
     @abstractmethod
