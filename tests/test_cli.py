@@ -388,8 +388,10 @@ def test_a_published_draw_counts_few_seals(run, tmp_path):
     with wm.serve(KnowsMany(sealed.draw("4 1 6")), name="copied") as service:
         rules = ["judge", service.url, out, "--seal", sealed.seal, *named]
         assert run(*rules)[0] == 2
-        assert run(*rules, "--beacon", "4 1 6", "--seals", 3)[0] == 0
-        assert run(*rules, "--beacon", "5 5 5", "--seals", 3)[0] == 3
+        many = ["--seals", 3, "--outcomes", 6**25]
+        assert run(*rules, "--beacon", "4 1 6", *many)[0] == 0
+        assert run(*rules, "--beacon", "5 5 5", *many)[0] == 3
+        assert run(*rules, "--beacon", "4 1 6", "--seals", 3, "--outcomes", 216)[0] == 3
         assert run(*rules, "--beacon", "4 1 6")[0] == 3
         assert run("verify", service.url, folder)[0] == 3
         assert run("verify", service.url, folder, "--outcome", "4 1 6")[0] == 0

@@ -24,6 +24,7 @@ import wmlearn as wm
 
 # Caps for one lesson on two cores, where an epoch takes no longer than `EPOCH`.
 SECONDS, MEGABYTES = 45, 700
+BESIDE_OTHERS = 1.5  # as many times as long: other tests run on the same cores meanwhile
 DIFFER = "Cell outputs differ"  # nbval's heading: a traceback's own lines can hold any other word
 EPOCH = 0.4  # seconds: the small network, on the 6,000 digits that ship, on one thread
 COURSE = tool.read_course(ROOT)
@@ -77,7 +78,7 @@ def test_a_lesson_gives_its_outputs_again_offline_and_in_time(lesson, tmp_path, 
     measured(f"lesson {lesson.id}", f"{outcome.cells} cells, {outcome.seconds:.1f} s, {memory}")
     cells = sum(cell.cell_type == "code" for cell in nb.cells)
     assert (outcome.cells, outcome.passed, outcome.skipped) == (cells, cells, 0), outcome.output
-    assert outcome.seconds < SECONDS * slowness
+    assert outcome.seconds < SECONDS * slowness * BESIDE_OTHERS
     assert (outcome.megabytes or 0) < MEGABYTES
 
 
