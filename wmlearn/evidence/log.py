@@ -2,7 +2,8 @@
 
 One file, one line of JSON for each thing that was done. Each line holds the hash of the line
 before, the first one that of the seal. So the hash of the last line, the *head*, stands for the
-whole log: whoever was told it notices later that lines were changed, cut off or left at home.
+whole log: whoever was told it notices later that lines were changed, cut off or left at home. The
+lines themselves hold what a copy answered: keep them as secret as the key.
 """
 
 from __future__ import annotations
