@@ -170,7 +170,7 @@ class Trigger(Checked):
             If the data hold fewer images than asked for, two trigger images are the same, or `make`
             returned something else than it should.
         """
-        return self._seal(data, n, key=key, alpha=alpha, seed=seed).draw()
+        return self.seal(data, n=n, key=key, alpha=alpha, seed=seed).draw()
 
     def seal(
         self,
@@ -194,19 +194,6 @@ class Trigger(Checked):
         clean : images of the task and their classes, such as `data.test.take(range(300))`: every
             suspect is asked these first
         """
-        return self._seal(data, n, key=key, alpha=alpha, seed=seed, declared=declared, clean=clean)
-
-    def _seal(
-        self,
-        data: Splits,
-        n: int,
-        *,
-        key: bytes | None = None,
-        alpha: float = 1e-3,
-        seed: int | None = None,
-        declared: Declared = Declared(),
-        clean: CleanImages | None = None,
-    ) -> Sealed:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
         if clean is not None:
@@ -220,7 +207,7 @@ class Trigger(Checked):
                 f"{plural(len(names), 'question')} with {len(rules.allowed)} labels are too few "
                 "for a judge who trusts nobody: not even a perfect copy could be found at alpha = "
                 "0.001. Take more, or seal a public draw (wm.evidence.Declared(beacon=...)).",
-                stacklevel=3,
+                stacklevel=2,
             )
         return sealed.with_clean(clean).made_by(type(self).__name__)
 
