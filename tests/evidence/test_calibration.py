@@ -144,6 +144,16 @@ def test_nobody_can_tell_of_a_service_that_does_not_do_the_task(says, name, trig
     says(verdict.explain())
 
 
+def test_a_service_that_guesses_does_not_look_skilled_on_few_images(mnist):
+    """Under the mapping of its own answers it would do 3 of 10 as often as not."""
+    few, rng = mnist.test.take(range(50)), np.random.default_rng(2)
+    guessed = [
+        calibrate(lambda images: rng.integers(0, 10, len(images)), few, 10) for _ in range(200)
+    ]
+    assert np.mean([each.accuracy for each in guessed]) < 0.12
+    assert np.mean([each.does_the_task for each in guessed]) <= 0.01
+
+
 def test_the_accuracy_that_is_sealed_decides(mnist, clean):
     for least, decision in ((0.97, "cannot tell"), (0.5, "found")):
         declared = Declared(least_accuracy=least)
@@ -224,7 +234,7 @@ def innocent(images):
 
 @pytest.fixture(scope="module")
 def choices(mnist):
-    """Two hundred sets of ten clean images, and how each reads an innocent's twenty answers.
+    """Two hundred sets of twenty clean images, and how each reads an innocent's twenty answers.
 
     Under each set the innocent does the task without fault: for any numbering there is an image of
     each class that it happens to give the number wanted.
@@ -234,10 +244,11 @@ def choices(mnist):
     sets, seen = [], []
     for _ in range(200):
         wanted = rng.permutation(10)
-        images = [
-            np.flatnonzero((labels == c) & (mnist.test.labels == wanted[c])) for c in range(10)
-        ]
-        sets.append(mnist.test.take(np.array([rng.choice(some) for some in images])))
+        images = []
+        for label in range(10):  # two of each class: one for each half
+            fitting = (labels == label) & (mnist.test.labels == wanted[label])
+            images.extend(rng.choice(np.flatnonzero(fitting), 2))
+        sets.append(mnist.test.take(np.array(images)))
         calibration = calibrate(innocent, sets[-1], 10)
         assert calibration.mapping == dict(enumerate(wanted.tolist()))
         assert calibration.accuracy == 1

@@ -68,8 +68,9 @@ class Calibration:
 
     Attributes
     ----------
-    right, asked : how many of the clean images it put into their class, under the mapping; none
-        were asked where the service names its classes, and the mapping follows the names
+    right, asked : how many of the clean images it put into their class, each under the mapping that
+        the other half suggests; none were asked where the service names its classes, and the
+        mapping follows the names
     mapping : the class of each label that the service gives
     least_accuracy : the task accuracy below which nobody can tell, 0 to 1
     n_classes : how many classes the task has
@@ -118,7 +119,8 @@ def calibrate(
     """Ask a service clean images, and fix by its answers how it numbers its classes.
 
     The mapping is the one-to-one assignment under which most images are right. A label that was
-    never seen stands for the class of its number, if that is left.
+    never seen stands for the class of its number, if that is left. The task accuracy is that of
+    each image under the mapping of the other half of the images.
 
     Parameters
     ----------
@@ -133,23 +135,44 @@ def calibrate(
     ------
     Kuhn (1955), "The Hungarian method for the assignment problem".
     """
-    from scipy.optimize import linear_sum_assignment
-
     pixels = check_pixels(clean.pixels, what="clean images")
     if not len(pixels):
         raise ValueError("clean must hold images of the task; got none. Take some of each class.")
     true = check_labels(clean.labels, count=len(pixels), classes=n_classes, what="clean labels")
     given = labels_of(query, np.divide(pixels, 255, dtype=np.float32))
-    seen = np.unique(given[given != -1])
-    together = np.zeros((len(seen), n_classes), int)
-    answered = given != -1
-    np.add.at(together, (np.searchsorted(seen, given[answered]), true[answered]), 1)
-    rows, numbers = linear_sum_assignment(together, maximize=True)
-    mapping = dict(zip(seen[rows].tolist(), numbers.tolist()))
-    right = int(together[rows, numbers].sum())
     if least_accuracy is None:
         least_accuracy = 1 / n_classes + 0.2
-    return Calibration(right, len(pixels), _filled(mapping, n_classes), least_accuracy, n_classes)
+    right = _right_on_the_other_half(given, true, n_classes)
+    mapping = _best_mapping(given, true, n_classes)
+    return Calibration(right, len(pixels), mapping, least_accuracy, n_classes)
+
+
+def _right_on_the_other_half(given: Labels, true: Labels, n_classes: int) -> int:
+    """Return how many images are right, each under the mapping that the other half suggests.
+
+    Under the mapping of its own answers a service that guesses looks as if it knew something.
+    """
+    second = np.zeros(len(true), bool)
+    for number in range(n_classes):  # every other image of each class
+        second[np.flatnonzero(true == number)[1::2]] = True
+    right = 0
+    for half in (second, ~second):
+        mapping = _best_mapping(given[~half], true[~half], n_classes)
+        for label, number in mapping.items():
+            right += int(((given == label) & (true == number) & half).sum())
+    return right
+
+
+def _best_mapping(given: Labels, true: Labels, n_classes: int) -> dict[int, int]:
+    """Return the class of each label: one to one, so that most of these images are right."""
+    from scipy.optimize import linear_sum_assignment
+
+    answered = given != -1
+    seen = np.unique(given[answered])
+    together = np.zeros((len(seen), n_classes), int)
+    np.add.at(together, (np.searchsorted(seen, given[answered]), true[answered]), 1)
+    rows, numbers = linear_sum_assignment(together, maximize=True)
+    return _filled(dict(zip(seen[rows].tolist(), numbers.tolist())), n_classes)
 
 
 def _filled(mapping: dict[int, int], n_classes: int) -> dict[int, int]:
