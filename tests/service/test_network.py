@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import socket
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 from faulty_service import FaultyService, brightest, some_images, status, text
 from networks import TODAY, YEAR, Authority, Proxy, SecureService, answering, resolving
+from served import Brightest
 
 from wmlearn.service.remote import RemoteModel
+from wmlearn.service.server import serve
 
 IMAGES = some_images(2)
 ELSEWHERE = ("models.example", "192.0.2.77", "fd00::77", "fe80::77")  # none is this machine
@@ -408,3 +411,48 @@ def test_a_password_in_the_address_is_not_shown(says):
         told = said(url, says, PermissionError)
         assert service.tokens == ["Basic amFuZTpvcGVuLXNlc2FtZQ=="]
     assert "sesame" not in told
+
+
+#  a machine of IPv6 alone ------------------------------------------------------------------------
+
+
+class OnlyIPv6(socket.socket):
+    """A socket on a machine whose one address is ::1; really it is 127.0.0.1, which all have."""
+
+    here = "::1"
+
+    def __init__(self, family=socket.AF_INET, *rest, **options):
+        super().__init__(socket.AF_INET, *rest, **options)
+        self.asked = family
+
+    def bind(self, address):
+        if (self.asked, address[0]) != (socket.AF_INET6, self.here):
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        super().bind(("127.0.0.1", address[1]))
+
+    def getsockname(self):
+        name = super().getsockname()
+        return (self.here, name[1], 0, 0) if hasattr(self, "asked") else name
+
+
+@pytest.mark.parametrize("options", [{}, {"host": "127.0.0.1"}, {"host": "localhost"}])
+def test_a_service_on_a_machine_of_ipv6_alone(options, monkeypatch):
+    for name in VARIABLES[:3]:
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setattr(socket, "getaddrinfo", resolving({"::1": "127.0.0.1"}))
+    with monkeypatch.context() as patch:
+        patch.setattr(socket, "socket", OnlyIPv6)
+        service = serve(Brightest(), name="six", **options)
+    with service:
+        assert service.url.startswith("http://[::1]:")
+        with RemoteModel(service.url, token="t") as suspect:  # and in the clear it is not either
+            np.testing.assert_array_equal(suspect(IMAGES), brightest(IMAGES))
+
+
+def test_a_machine_without_any_address(says, monkeypatch):
+    monkeypatch.setattr(OnlyIPv6, "here", "")
+    monkeypatch.setattr(socket, "socket", OnlyIPv6)
+    with says(OSError):
+        serve(Brightest(), name="six")
+    with says(OSError):
+        serve(Brightest(), name="six", host="192.0.2.1")
