@@ -48,7 +48,8 @@ class Obstacle(Fault):
 
 @dataclass
 class Transport:
-    """One kept-alive connection to a model; no exchange on it takes longer than `seconds`.
+    """One kept-alive connection to a model; no exchange on it takes longer than `seconds`, beyond
+    what the system takes to look a name up.
 
     It is the only one to hold the token and other headers, and shows them to nobody but the
     service.
@@ -201,8 +202,8 @@ class Transport:
                 "Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
             )
         if fault.kind == "transient" or isinstance(fault, Obstacle):
-            here = f"is this its url, and does it speak {self._address.scheme} there?"
-            advice = fault.advice or f"Is the service running, {here}"
+            there = f"does it speak HTTP/1.1 by {self._address.scheme}:// there?"
+            advice = fault.advice or f"Is the service running, is this its url, and {there}"
             return ConnectionError(f"expected a model at {url}, but {fault.reason}. {advice}")
         advice = fault.advice or "Compare the address with the service's url."
         return ValueError(
@@ -220,8 +221,7 @@ class Transport:
         """Return the client, made at first use; raise a `Fault` for what is wrong around us."""
         if self._client is None:
             self._proxy = _environment.proxy_for(self._address)
-            headers = httpx.Headers({"content-type": "application/json"})
-            headers.update(self.headers)
+            headers = {"content-type": "application/json", **(self.headers or {})}
             if self.token is not None:
                 headers["authorization"] = f"Bearer {self.token}"
             self._client = httpx.Client(
@@ -318,8 +318,6 @@ class Transport:
             return Fault(f"no complete answer came within {self.seconds:g} s", "transient")
         if isinstance(root, ssl.SSLError) and not isinstance(root, ssl.SSLEOFError):
             return _no_tls(root, self._hop)
-        if isinstance(error, httpx.LocalProtocolError):  # whose words may hold the token
-            return Fault("one of the headers cannot be sent", "refused")
         if isinstance(error, httpx.DecodingError):
             return Fault(f"its answer cannot be unpacked ({words})")
         # httpx has one error for a line that went dead and for a service that speaks something
