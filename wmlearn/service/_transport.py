@@ -203,7 +203,9 @@ class Transport:
             )
         if fault.kind == "transient" or isinstance(fault, Obstacle):
             there = f"does it speak HTTP/1.1 by {self._address.scheme}:// there?"
-            advice = fault.advice or f"Is the service running, is this its url, and {there}"
+            advice = f"Is the service running, is this its url, and {there}"
+            if isinstance(fault, Obstacle):
+                advice = fault.advice
             return ConnectionError(f"expected a model at {url}, but {fault.reason}. {advice}")
         advice = fault.advice or "Compare the address with the service's url."
         return ValueError(
