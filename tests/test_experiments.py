@@ -17,6 +17,7 @@ from unittest.mock import Mock
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -350,6 +351,7 @@ class Hidden:
 
 REDEFINED = """
 import numpy as np
+import pandas as pd
 class Mine:
     def __call__(self, query, loot):
         return lambda images: query(np.clip(images - {by}, 0, 1))
@@ -552,6 +554,37 @@ class Rationed(wm.theft.Theft):
             service, context.fresh(), context.loot, on_epoch=lambda record: record.epoch == 2
         )
         return wm.theft.Deployment.of(made, owner)
+
+
+class Breaks:
+    """A thief's service that breaks on the secret questions."""
+
+    def __call__(self, query, loot):
+        def answer(images):
+            if len(images) < 10:
+                raise KeyError("label")
+            return query(images)
+
+        return answer
+
+
+def test_a_theft_that_fails_loses_nothing_of_the_others(says, tiny, one, tmp_path, trained):
+    thefts = {"breaks": Breaks(), "pruned": wm.theft.Prune(0.5)}
+    with says(UserWarning) as caught:
+        swept = sweep(one, thefts, tiny, seeds=[0, 1], cache=tmp_path)
+    assert [warning.filename for warning in caught] == [__file__] * 2
+    failed = swept[swept.theft == "breaks"]
+    assert failed.decision.tolist() == ["cannot tell"] * 2
+    assert failed[["task_accuracy", "images", "queries", "seconds"]].isna().all(axis=None)
+    others = {"pruned": thefts["pruned"]}
+    rest = swept[swept.theft != "breaks"].reset_index(drop=True)
+    assert trained == [0, 1]
+    again = sweep(one, others, tiny, seeds=[0, 1], cache=tmp_path)
+    pd.testing.assert_frame_equal(again, rest, check_dtype=False)
+    assert trained == [0, 1]  # they were kept
+    with says(UserWarning):
+        sweep(one, thefts, tiny, seeds=[0], cache=tmp_path)
+    assert trained == [0, 1, 0]  # and what failed is tried again
 
 
 def test_a_thief_who_stops_early_on_purpose_is_a_result(tiny, one, tmp_path):

@@ -8,6 +8,7 @@ import hashlib
 import importlib
 import itertools
 import json
+import math
 import os
 import sys
 import threading
@@ -15,6 +16,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]  # what is measured of one theft, and what the suspect said to the triggers
 Rows = dict[str, Row]
 Case = tuple[str, TriggerSet, int]  # one owner: the name of the triggers, they, and the seed
+FAILED = "failed"  # what a row says of a theft that raised an error, in place of all else
 UNTOUCHED = "none"  # how the table calls the owner's own model
 
 
@@ -125,7 +128,8 @@ def sweep(
     -------
     A frame with one row per theft: triggers, seed, theft ("none": the owner's own model),
     task_accuracy (0 to 1), matched and questions, p (anytime; missing with fixed labels), decision,
-    and what it cost: images, queries, seconds.
+    and what it cost: images, queries, seconds. Of a theft that raised an error it cannot tell, and
+    a warning says why; the other rows are whole, and are kept.
 
     Raises
     ------
@@ -165,8 +169,9 @@ def sweep(
     with tqdm(total=len(jobs), desc="owners and their thieves", leave=False, disable=hidden) as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
+            done = {name: row for name, row in rows.items() if FAILED not in row}
             if place in files:
-                files[place].add(rows)
+                files[place].add(done)
             bar.update()
     return _frame(cases, suspects, found)
 
@@ -248,12 +253,16 @@ def _steal(
     marked = embed(network(data, seed=seed), data, triggers, seed=seed)
     _go_on(marked.history.interrupted)
     context = Context.of(data, network, seed)
-    rows = {}
+    rows: Rows = {}
     for name, theft in thefts.items():
-        deployed = theft.deploy(marked.model, context)
-        _go_on(deployed.interrupted)
-        right = deployed.query(data.test.images) == data.test.labels
-        labels = deployed.query(triggers.images).tolist()
+        try:
+            deployed = theft.deploy(marked.model, context)
+            _go_on(deployed.interrupted)
+            right = deployed.query(data.test.images) == data.test.labels
+            labels = deployed.query(triggers.images).tolist()
+        except Exception as error:  # whatever a theft of one's own may raise
+            rows[name] = {FAILED: "".join(format_exception_only(error)).strip()}
+            continue
         measured = {"task_accuracy": float(right.mean()), "said": labels}
         rows[name] = measured | asdict(deployed.cost)
     return place, rows
@@ -278,6 +287,13 @@ def _frame(cases: list[Case], thefts: Iterable[str], found: list[Rows]) -> pd.Da
 def _row(case: Case, theft: str, row: Row) -> Row:
     """Return one row of the table; the verdict is made here, where the key is."""
     name, triggers, seed = case
+    if FAILED in row:
+        warnings.warn(
+            f"thefts[{theft!r}] failed on {name!r}, seed {seed}: {row[FAILED]}. Commit that theft "
+            "by itself to see where.",
+            stacklevel=4,
+        )
+        row = _silent(triggers)
     verdict = verify(lambda _: np.array(row["said"]), triggers)
     return {
         "triggers": name,
@@ -292,3 +308,9 @@ def _row(case: Case, theft: str, row: Row) -> Row:
         "queries": row["queries"],
         "seconds": row["seconds"],
     }
+
+
+def _silent(triggers: Triggers) -> Row:
+    """Return what is known of a theft that failed: there was nothing to ask."""
+    cost = dict.fromkeys(["task_accuracy", "images", "queries", "seconds"], math.nan)
+    return cost | {"said": [-1] * len(triggers.pixels)}

@@ -5,6 +5,7 @@ import json
 import math
 import re
 
+import httpx
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -362,19 +363,126 @@ def test_a_table_holds_the_exact_p(words):
     assert wm.verify_all({"copy": knows(fixed, 5)}, fixed).to_frame().p.isna().all()
 
 
-def test_a_suspect_that_cannot_be_asked_loses_nothing_of_the_others(says, words):
+class Unprintable(Exception):
+    """What a library may raise: it is none of the usual errors, and says nothing."""
+
+
+ERRORS = (
+    ConnectionError("expected a model at http://x, but no connection could be made."),
+    httpx.ReadTimeout("timed out"),
+    httpx.InvalidURL("Invalid port"),
+    KeyError("label"),
+    ImportError("No module named 'socksio'"),
+    RuntimeError("CUDA out of memory"),
+    AssertionError(),
+    RecursionError("maximum recursion depth exceeded"),
+    MemoryError(),
+    StopIteration(),
+    Unprintable(),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("first", [True, False])
+def test_whatever_a_suspect_raises_loses_nothing_of_the_others(says, words, error, first):
     def dead(images):
-        raise ConnectionError("expected a model at http://x, but no connection could be made.")
+        raise error
 
     suspects = {"copy": knows(words, 30), "dead": dead, "lazy": knows(words, 0)}
+    if first:
+        suspects = {"dead": suspects.pop("dead"), **suspects}
     with says(UserWarning) as caught:
         verdicts = wm.verify_all(suspects, words)
-    frame = verdicts.to_frame()
+    frame = verdicts.to_frame().loc[["copy", "dead", "lazy"]]
     assert frame.decision.tolist() == ["found", "cannot tell", "not found"]
     assert frame.family.tolist() == [3, 2, 2]  # it was tried, so it is one of the family
     assert frame.n_unreachable.tolist() == [0, 150, 0]
     assert verdicts["dead"].unanswered.all()
-    assert caught[0].filename == __file__
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda images: None,
+        lambda images: "7",
+        lambda images: np.zeros((len(images), 10)),
+        lambda images: np.zeros(len(images)),
+        lambda images: [0] * (len(images) - 1),
+        lambda images: [{"label": "7"}] * len(images),
+        lambda: 7,
+    ],
+)
+def test_whoever_answers_no_labels_loses_nothing_of_the_others(says, words, answer):
+    with says(UserWarning):
+        verdicts = wm.verify_all({"copy": knows(words, 30), "odd": answer}, words)
+    assert verdicts.to_frame().decision.tolist() == ["found", "cannot tell"]
+
+
+class Nameless:
+    """A suspect that cannot say how it calls its classes."""
+
+    def __init__(self, triggers):
+        self.answers = knows(triggers, 30)
+
+    @property
+    def classes(self):
+        raise httpx.ReadTimeout("timed out")
+
+    def __call__(self, images):
+        return self.answers(images)
+
+
+def test_names_that_cannot_be_had_are_no_matter(words):
+    verdicts = wm.verify_all({"copy": Nameless(words)}, words)
+    assert verdicts["copy"].decision == "found"
+
+
+def test_a_suspect_that_breaks_on_clean_images_loses_nothing_of_the_others(says, words, mnist):
+    """Those are asked first."""
+
+    def breaks(images):
+        raise KeyError("label")
+
+    task = mnist.test.take(range(100))
+    truth = {image.tobytes(): int(label) for image, label in zip(task.images, task.labels)}
+    copied = knows(words, 30)
+
+    def copy(images):
+        if len(images) == 100:
+            return np.array([truth[image.tobytes()] for image in images])
+        return copied(images)
+
+    with says(UserWarning):
+        verdicts = wm.verify_all({"breaks": breaks, "copy": copy}, words, clean=task)
+    assert verdicts.to_frame().decision.tolist() == ["cannot tell", "found"]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_whoever_is_stopped_stops(words, stop):
+    def stopped(images):
+        raise stop
+
+    with pytest.raises(stop):
+        wm.verify_all({"copy": knows(words, 30), "stopped": stopped}, words)
+
+
+def test_a_null_model_is_asked_once_for_all_suspects(words):
+    """A second time it might fail, when others have answered already."""
+    asked = []
+
+    def null(images):
+        asked.append(len(images))
+        if len(asked) > 1:
+            raise ConnectionError
+        return knows(words, 0)(images)
+
+    suspects = {"copy": knows(words, 30), "lazy": knows(words, 0)}
+    verdicts = wm.verify_all(suspects, words, nulls=[null], questions=20)
+    assert asked == [100]
+    assert verdicts.to_frame().decision.tolist() == ["found", "not found"]
+    with pytest.raises(TypeError):
+        wm.verify_all(suspects, words, nulls=["model"])
 
 
 def test_a_null_model_that_fails_costs_no_question(says, words):

@@ -9,6 +9,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -45,12 +46,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.paths.append(self.path)
         self.server.tokens.append(self.headers.get("authorization"))
+        self.server.headers.append(self.headers)
         card = self.server.cards.pop(0) if len(self.server.cards) > 1 else self.server.cards[0]
         card(self) if callable(card) else self.send_json(card)
 
     def do_POST(self) -> None:
         self.server.paths.append(self.path)
         self.server.tokens.append(self.headers.get("authorization"))
+        self.server.headers.append(self.headers)
         body = self.rfile.read(int(self.headers["content-length"]))
         self.server.sizes.append(len(body))
         self.question = json.loads(body)["inputs"][0]
@@ -109,6 +112,7 @@ class FaultyService(ThreadingHTTPServer):
         self.sizes: list[int] = []  # bytes of each request
         self.paths: list[str] = []
         self.tokens: list[str | None] = []  # what came as "Authorization" with each request
+        self.headers: list[Message] = []  # all that came with each request
         self.over = threading.Event()
         self.hung_up = threading.Event()  # when a client has closed its connection
         self.url = f"http://127.0.0.1:{self.server_address[1]}/v2/models/toy"

@@ -54,16 +54,17 @@ def logits(handler):
 
 
 LOST, SENSELESS, FINAL = 5, 2, 1  # how often it is asked before it is given up
+BUSY, BUSY_7 = 35, 10  # within a minute, after 0.1, 0.2, ... 2 s or after 7 s
 FAULTS = {
     "time-out": (silent, FINAL),
     "one byte now and then": (drip(b"HTTP/1.1 200 OK\r\n"), FINAL),
     "reset": (reset, LOST),
     "reset in the middle of an answer": (reset_midway, LOST),
     "closed in the middle of an answer": (closed_midway, LOST),
-    "429": (status(429), LOST),
-    "429 with Retry-After": (status(429, Retry_After="7"), LOST),
+    "429": (status(429), BUSY),
+    "429 with Retry-After": (status(429, Retry_After="7"), BUSY_7),
     "500": (status(500), LOST),
-    "503": (status(503), LOST),
+    "503": (status(503), BUSY),
     "400": (status(400), FINAL),
     "truncated JSON": (text(b'{"outputs": [{"name": "labels", "data": [1, 2'), SENSELESS),
     "wrong JSON": (text(b'{"predictions": [1, 2, 3, 0]}'), SENSELESS),
@@ -110,7 +111,8 @@ def test_a_service_that_does_nothing_else_is_an_error_and_no_verdict(says, name,
     options, least = {}, tries
     if name in SLOW:  # on a busy machine not even a request may come through so fast
         options, least = {"retries": 0, "timeout": 0.2}, 0
-    with FaultyService(*[fault] * 40) as service, wm.RemoteModel(service.url, **options) as suspect:
+    with FaultyService(*[fault] * 7 * tries) as service:
+        suspect = wm.RemoteModel(service.url, **options)
         with says((ConnectionError, ValueError)) as caught:
             wm.verify(suspect, TRIGGERS)
         assert "\n" not in str(caught.value)

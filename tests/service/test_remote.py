@@ -234,7 +234,7 @@ def test_the_first_batch_bad_the_rest_kept(ten_at_once, naps):
 
 def test_a_dead_service_is_not_asked_five_times_for_ever(monkeypatch, naps):
     monkeypatch.setattr(_protocol, "QUESTION_BYTES", 1000 + 16)  # one image at a time
-    script = [good, *[status(503)] * 17, good, status(503)]
+    script = [good, *[status(500)] * 17, good, status(500)]
     with FaultyService(*script) as service, RemoteModel(service.url) as suspect:
         labels = suspect(some_images(8))
         # three batches in full, two once, then it is back and its next fault is forgiven again

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from traceback import format_exception_only
 
 import numpy as np
 
 from wmlearn._checks import check_count, check_family, check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
-from wmlearn.evidence.answers import ask_null, check_nulls
+from wmlearn.evidence.answers import ask_null, check_nulls, labels_of
 from wmlearn.evidence.calibration import CleanImages
 from wmlearn.evidence.sequential import SHARERS, SequentialTest
 from wmlearn.evidence.trigger_set import TriggerSet
@@ -116,9 +117,9 @@ def verify_all(
     innocent one of them.
 
     Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next
-    for all but one, and so on until one is not clear enough. A suspect that cannot be asked counts
-    as one of them: its questions stay unanswered, and a warning says why, so that nothing the
-    others have answered is lost.
+    for all but one, and so on until one is not clear enough. A suspect that raises an error,
+    whichever, or answers no labels counts as one of them: its questions stay unanswered, and a
+    warning says why. So nothing the others have answered is lost.
 
     Parameters
     ----------
@@ -149,16 +150,20 @@ def verify_all(
         )
     for name, suspect in suspects.items():
         check_query(suspect, f"suspects[{name!r}]")
+    witnesses = list(map(_Once, check_nulls(nulls)))
     apart: dict[str, Verdict] = {}
     for name, suspect in suspects.items():
+        silent = _OrSilence(suspect)
         apart[str(name)] = verify(
-            _OrSilence(suspect, name),
+            silent,
             triggers,
             questions=questions,
-            nulls=nulls,
+            nulls=witnesses,
             population=population,
             clean=clean,
         )
+        if silent.fault:
+            warnings.warn(f"{name} gave no answers: {silent.fault}", stacklevel=2)
     p_values = np.nan_to_num([verdict.p for verdict in apart.values()], nan=1.0)
     families = stats.holm_families(p_values.tolist(), triggers.alpha)
     for name, family in zip(apart, families):
@@ -166,24 +171,37 @@ def verify_all(
     return Verdicts(apart)
 
 
-@dataclass(frozen=True)
 class _OrSilence:
-    """A suspect who says nothing, with a warning, where it would raise an error."""
+    """A suspect who says nothing where it would raise an error; `fault` says which."""
 
-    suspect: Query
-    name: object
+    def __init__(self, suspect: Query) -> None:
+        self.suspect = suspect
+        self.fault = ""
 
     @property
     def classes(self) -> object:
         """The names of its classes, if it gives any and can be reached."""
         try:
             return getattr(self.suspect, "classes", None)
-        except (OSError, ValueError):
-            return None  # the warning comes when it is asked
+        except Exception:
+            return None  # it will be asked all the same
 
     def __call__(self, images: Images) -> Labels:
         try:
-            return self.suspect(images)
-        except (OSError, ValueError) as error:
-            warnings.warn(f"{self.name} could not be asked: {error}", stacklevel=6)
+            return labels_of(self.suspect, images)
+        except Exception as error:  # whatever it may raise: the others are no concern of its
+            self.fault = "".join(format_exception_only(error)).strip()
             return np.full(len(images), -1)
+
+
+class _Once:
+    """A null model that is asked once, however many the suspects are: then it cannot fail."""
+
+    def __init__(self, null: Query) -> None:
+        self.null = null
+        self.answers: Labels | None = None
+
+    def __call__(self, images: Images) -> Labels:
+        if self.answers is None:
+            self.answers = self.null(images)
+        return self.answers

@@ -17,7 +17,7 @@ import numpy as np
 
 from wmlearn._types import Images, Labels
 
-Kind = Literal["transient", "invalid", "refused", "unauthorized"]
+Kind = Literal["transient", "invalid", "refused", "unauthorized", "too_large"]
 
 QUESTION_BYTES = 4_000_000
 _WIDTH = {"UINT8": 4, "FP32": 24}  # most bytes that one number and its comma take in JSON
@@ -35,13 +35,16 @@ class Fault(Exception):
     ----------
     reason : half a sentence, to follow "but"
     kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more),
-        "refused" (final) or "unauthorized" (final for every further question too: the token)
+        "refused" (final), "unauthorized" (final for every further question too: the token) or
+        "too_large" (ask for fewer images at once)
     wait : seconds the service wants us to wait, if it said so
+    advice : the next step, where more is known of it than the kind tells
     """
 
     reason: str
     kind: Kind = "invalid"
     wait: float | None = None
+    advice: str = ""
 
     def __str__(self) -> str:
         return self.reason

@@ -4,57 +4,120 @@ Loaded when a `RemoteModel` is made, so whoever makes none needs no httpx.
 """
 
 import contextlib
-import ipaddress
 import json
 import math
+import os
 import re
 import socket
+import ssl
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from threading import Timer
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
 
+from wmlearn.service import _environment
 from wmlearn.service._protocol import Fault, Kind
 
 T = TypeVar("T")
 
-sleep = time.sleep  # tests put a clock of their own here, and another `Timer`
+sleep = time.sleep  # tests put clocks of their own here, and another `Timer`
+now = time.time
 ANSWER_BYTES = 16_000_000
 # after so many unanswered requests each further one is tried once only, until an answer comes
 _FAILED_IN_A_ROW = 3
+_REFUSALS: dict[int, Kind] = {401: "unauthorized", 403: "unauthorized"}
+_AT_PROXY = ("connection.connect_tcp", "connection.start_tls", "socks.connect_tcp")
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # as OpenSSL calls it, to 3.1 and since
+# OpenSSL's numbers of what can be wrong with a certificate: its dates, its names
+_ELSE = "If it should be, pass who signed it: wm.RemoteModel(url, verify='ca.pem')."
+_DATES = "Its owner must renew it, unless this machine's clock is wrong."
+_NAMES = "Ask by the name that it was made for."
+_CERTIFICATES = {9: _DATES, 10: _DATES, 62: _NAMES, 64: _NAMES}
+
+
+class Obstacle(Fault):
+    """A `Fault` on the way: the service has answered nothing."""
 
 
 @dataclass
 class Transport:
-    """One kept-alive connection to a model; no exchange on it takes longer than `seconds`.
+    """One kept-alive connection to a model; no exchange on it takes longer than `seconds`, beyond
+    what the system takes to look a name up.
 
-    It is the only one to hold the token, and shows it to nobody but the service.
+    It is the only one to hold the token and other headers, and shows them to nobody but the
+    service.
+
+    Parameters
+    ----------
+    url : the model's address
+    seconds : how long one exchange may take
+    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s
+    token : the bearer token, if there is one
+    headers : what else is sent with each request
+    verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
+    patience : the most seconds waited in all, for each question, while the service is busy (status
+        429 or 503) or says when to come back (Retry-After). That counts among no retries, but
+        without any there is no waiting.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `verify` is no such file.
     """
 
     url: str
     seconds: float
     retries: int
     token: str | None = field(repr=False)
+    headers: dict[str, str] | None = field(default=None, repr=False)
+    verify: bool | str = True
+    patience: float = 60.0
 
     def __post_init__(self) -> None:
         self._client: httpx.Client | None = None
+        self._proxy: _environment.Proxy | None = None
         self._socket: socket.socket | None = None
+        self._step = ""  # what httpx is about, in its own words
         self._late = False
         self._failed_in_a_row = 0
-        parts = urlsplit(self.url)
-        self._secure = parts.scheme == "https"
-        self._loopback = _is_loopback(parts.hostname or "")
-        if self.token is not None and not self._secure and not self._loopback:
+        self._address = urlsplit(self.url)
+        self._secrets = _secrets(self.token, self.headers)
+        self._check_verify()
+        host = self._address.hostname or ""
+        if self.token is not None and self._plain and not _environment.is_own(host):
             warnings.warn(
-                f"the token will travel to {parts.hostname} in the clear, for everybody on the way "
+                f"the token will travel to {host} in the clear, for everybody on the way "
                 "to read. Ask by https:// if the service can.",
                 stacklevel=4,
             )
+
+    @property
+    def _plain(self) -> bool:
+        """Whether what travels can be read on the way."""
+        return self._address.scheme == "http"
+
+    def _check_verify(self) -> None:
+        """Say at once what is wrong with a file of certificates."""
+        expected = "verify must be True, False, or a file (PEM) of certificates to trust"
+        if isinstance(self.verify, bool):
+            return
+        if not isinstance(self.verify, (str, os.PathLike)):
+            raise TypeError(f"{expected}; got {type(self.verify).__name__}. Leave it out for True.")
+        self.verify = os.fspath(self.verify)
+        try:
+            _environment.tls_context(self.verify)
+        except OSError as error:
+            raise ValueError(
+                f"{expected}; got {self.verify!r} ({error.strerror}). Ask whoever runs the service "
+                "for the certificate of those who signed theirs."
+            ) from None
 
     def ask(self, read: Callable[[Any], T], question: bytes | None = None) -> T:
         """Return what `read` makes of the answer, asking again while that may help.
@@ -62,22 +125,38 @@ class Transport:
         By hand, since each kind of fault has its own policy: with tenacity it is as long.
         """
         left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
-        pause, final = 0.1, {"refused", "unauthorized"}
+        patience = self.patience if left else 0.0
+        pause, waited, final = 0.1, 0.0, {"refused", "unauthorized", "too_large"}
         while True:
             try:
                 found = read(self.fetch(question))
             except Fault as fault:
-                if fault.kind in final or left == 0:
-                    self._failed_in_a_row += 1
-                    raise
+                nap, given_up = pause, left == 0
+                if fault.wait is not None:
+                    nap = min(max(fault.wait, pause), patience)
+                    given_up = nap == 0
+                if given_up or fault.kind in final:
+                    self._give_up(fault, waited)
                 if fault.kind == "invalid":  # to be asked for once more only
                     final.add("invalid")
-                sleep(pause if fault.wait is None else fault.wait)
+                if fault.wait is None:
+                    left -= 1
+                else:
+                    patience -= nap
+                    waited += nap
+                sleep(nap)
                 pause = min(2 * pause, 2.0)
-                left -= 1
             else:
                 self._failed_in_a_row = 0
                 return found
+
+    def _give_up(self, fault: Fault, waited: float) -> NoReturn:
+        """Raise a fault for good, and say how long the service was waited for."""
+        if fault.kind != "too_large":  # which is an answer
+            self._failed_in_a_row += 1
+        if waited:
+            fault.reason += f", after {waited:.3g} s of waiting"
+        raise fault
 
     def fetch(self, question: bytes | None) -> Any:
         """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
@@ -87,11 +166,11 @@ class Transport:
         # httpx bounds each read, not the whole (encode/httpx#1450): a service that sends one byte
         # now and then would pass for days. So a timer cuts the line that httpx tells us of.
         # (anyio's deadlines would need the asynchronous client, in a thread with its own loop.)
-        self._late = False
+        self._late, self._step = False, ""
         timer = Timer(self.seconds, self._cut)
         timer.daemon = True
         timer.start()
-        trace = {"trace": self._remember_socket}
+        trace = {"trace": self._follow}
         try:
             with self._open().stream(method, url, content=question, extensions=trace) as reply:
                 text = _read_all(reply)
@@ -101,31 +180,37 @@ class Transport:
             raise self._fault(error) from None
         finally:
             timer.cancel()
-        status = reply.status_code
-        if status == 429 or status >= 500:
-            wait = _seconds(reply.headers.get("retry-after", ""))
-            raise Fault(f"the service answered with status {status}", "transient", wait)
-        if status != 200:
-            kind: Kind = "unauthorized" if status in (401, 403) else "refused"
-            raise Fault(f"the service refused with status {status}{self._quoted(text)}", kind)
-        return _json(text)
+        if reply.status_code != 200:
+            raise self._refusal(reply, text)
+        try:
+            return _json(text)
+        except ValueError:
+            page = text if b"<title" in text.lower() else b""
+            raise Fault(f"its answer is not JSON{self._quoted(page)}") from None
 
     def failure(self, fault: Fault) -> Exception:
         """Return the error for a service that gave no valid answer."""
+        url = re.sub("//.*@", "//", self.url)
         if fault.kind == "unauthorized":
-            came = "without a token" if self.token is None else "with this token"
+            came = "without a token"
+            if self.headers:
+                came = "with these headers"
+            if self.token is not None:
+                came = "with this token"
             return PermissionError(
-                f"expected the model at {self.url} to answer requests {came}, but {fault.reason}. "
+                f"expected the model at {url} to answer requests {came}, but {fault.reason}. "
                 "Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
             )
-        if fault.kind == "transient":
-            return ConnectionError(
-                f"expected a model at {self.url}, but {fault.reason}. Is the service running, and "
-                "is this its url?"
-            )
+        if fault.kind == "transient" or isinstance(fault, Obstacle):
+            there = f"does it speak HTTP/1.1 by {self._address.scheme}:// there?"
+            advice = f"Is the service running, is this its url, and {there}"
+            if isinstance(fault, Obstacle):
+                advice = fault.advice
+            return ConnectionError(f"expected a model at {url}, but {fault.reason}. {advice}")
+        advice = fault.advice or "Compare the address with the service's url."
         return ValueError(
-            f"expected a model that speaks the Open Inference Protocol at {self.url}, but "
-            f"{fault.reason}. Compare the address with the service's url."
+            f"expected a model that speaks the Open Inference Protocol at {url}, but "
+            f"{fault.reason}. {advice}"
         )
 
     def close(self) -> None:
@@ -135,20 +220,57 @@ class Transport:
         self._client = self._socket = None
 
     def _open(self) -> httpx.Client:
+        """Return the client, made at first use; raise a `Fault` for what is wrong around us."""
         if self._client is None:
-            headers = {"content-type": "application/json"}
+            self._proxy = _environment.proxy_for(self._address)
+            headers = {"content-type": "application/json", **(self.headers or {})}
             if self.token is not None:
                 headers["authorization"] = f"Bearer {self.token}"
             self._client = httpx.Client(
-                timeout=self.seconds,
-                trust_env=not self._loopback,  # a proxy cannot reach this machine's own services
-                verify=self._secure,  # reading the certificates takes 0.1 s and serves https alone
-                headers=headers,
+                transport=self._route(), timeout=self.seconds, trust_env=False, headers=headers
             )
         return self._client
 
-    def _remember_socket(self, event: str, info: dict[str, Any]) -> None:
-        if event.endswith(("connect_tcp.complete", "start_tls.complete")):
+    def _route(self) -> httpx.HTTPTransport:
+        """Return the way to the service: through which proxy, and who is trusted on it."""
+        proxy = self._proxy
+        tls = None
+        if not self._plain or (proxy is not None and proxy.url.startswith("https:")):
+            tls = self._trusted()
+        if proxy is None:
+            return httpx.HTTPTransport(verify=tls or False)
+        try:
+            through = httpx.Proxy(proxy.url)
+            if through.url.scheme == "https":
+                through.ssl_context = tls
+            return httpx.HTTPTransport(verify=tls or False, proxy=through)
+        except ImportError:
+            reason = f"the proxy {proxy} needs the package socksio, which is not installed"
+            advice = f"Run pip install 'httpx[socks]', or {proxy.detour}."
+        except (ValueError, httpx.InvalidURL):  # whose words may hold the password
+            reason = f"{proxy.variable} names no proxy of a kind that can be used"
+            advice = f"Write http://HOST:PORT or socks5://HOST:PORT, or {proxy.detour}."
+        raise Obstacle(reason, "refused", None, advice)
+
+    def _trusted(self) -> ssl.SSLContext:
+        """Return who may have signed a certificate; that takes 0.1 s, and serves https alone."""
+        try:
+            return _environment.tls_context(self.verify)
+        except OSError as error:
+            variable = error.filename
+            raise Obstacle(
+                f"{variable} names no file of certificates ({error.strerror})",
+                "refused",
+                None,
+                f"Unset or correct {variable}, or pass wm.RemoteModel(url, verify='ca.pem').",
+            ) from None
+
+    def _follow(self, event: str, info: dict[str, Any]) -> None:
+        """Note what httpx is about, and on which line."""
+        step, _, state = event.rpartition(".")
+        if state == "started":
+            self._step = step
+        if state == "complete" and step.endswith(("connect_tcp", "start_tls")):
             self._socket = info["return_value"].get_extra_info("socket")
 
     def _cut(self) -> None:
@@ -158,29 +280,89 @@ class Transport:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
+    def _refusal(self, reply: httpx.Response, text: bytes) -> Fault:
+        """Say what came instead of an answer."""
+        status, words = reply.status_code, self._quoted(text)
+        who = "the service"
+        if self._proxy is not None and self._plain:  # which answers in its name
+            who = f"the service, or the proxy {self._proxy} before it,"
+        if status == 407 and self._proxy is not None:
+            return _stopped(self._proxy, f"407 {reply.reason_phrase}")
+        if status == 413:
+            reason = f"{who} takes no request of this size: status 413{words}"
+            advice = "If one image is too much for it, whoever runs it can raise the limit."
+            return Fault(reason, "too_large", None, advice)
+        if 300 <= status < 400:
+            place = re.split("[?#]", reply.headers.get("location", ""))[0]
+            reason = f"{who} redirects requests{self._quoted(place.encode())}, by status {status}"
+            advice = "Pass the model's own address; to pass by a login, its token or headers."
+            return Fault(reason, "refused", None, advice)
+        if status == 429 or status >= 500:
+            wait = _seconds(reply.headers.get("retry-after", ""))
+            if wait is None and status in (429, 503):
+                wait = 0.0
+            return Fault(f"{who} answered with status {status}{words}", "transient", wait)
+        kind = _REFUSALS.get(status, "refused")
+        return Fault(f"{who} refused with status {status}{words}", kind)
+
     def _fault(self, error: httpx.RequestError) -> Fault:
         """Say in words what went wrong on the way."""
-        if self._late or isinstance(error, httpx.TimeoutException):
+        root = _root(error)
+        words = _environment.words_of(root or error)
+        late = self._late or isinstance(error, httpx.TimeoutException)
+        if self._proxy is not None and isinstance(error, httpx.ProxyError):
+            return _stopped(self._proxy, words)
+        if self._step.endswith("connect_tcp"):
+            if late:
+                words = f"no connection within {self.seconds:g} s"
+            return self._unreachable(root, words)
+        if late:
             return Fault(f"no complete answer came within {self.seconds:g} s", "transient")
-        if isinstance(error, httpx.ConnectError):
-            return Fault("no connection could be made", "transient")
+        if isinstance(root, ssl.SSLError) and not isinstance(root, ssl.SSLEOFError):
+            return _no_tls(root, self._hop)
+        if isinstance(error, httpx.DecodingError):
+            return Fault(f"its answer cannot be unpacked ({words})")
         # httpx has one error for a line that went dead and for a service that speaks something
         # else than HTTP.
         dead = re.search("closed|disconnected", str(error), re.IGNORECASE)
-        foreign = isinstance(error, httpx.RemoteProtocolError) and not dead
-        if foreign or isinstance(error, httpx.DecodingError):
-            return Fault("what it answered is not HTTP")
-        return Fault("the connection broke off before a complete answer came", "transient")
+        if isinstance(error, httpx.RemoteProtocolError) and not dead:
+            return _foreign(words)
+        return Fault(
+            f"the connection broke off before a complete answer came: {words}", "transient"
+        )
+
+    @property
+    def _hop(self) -> str:
+        """Whom httpx was just talking to."""
+        if self._proxy is not None and self._step in _AT_PROXY:
+            return f"the proxy {self._proxy}"
+        return self._address.netloc.rpartition("@")[2]
+
+    def _unreachable(self, root: OSError | None, words: str) -> Fault:
+        """Say why there is no connection."""
+        advice = "Is it switched on, and in reach from here, past firewalls and VPN?"
+        if isinstance(root, socket.gaierror):
+            advice = "Is its name spelled right, and is this machine on the network?"
+        if isinstance(root, ConnectionRefusedError):
+            advice = "Is the service running, and is this its port?"
+        if self._proxy is not None:
+            advice = f"If it is not the right proxy, {self._proxy.detour}."
+        return Obstacle(f"{self._hop} cannot be reached ({words})", "transient", None, advice)
 
     def _quoted(self, text: bytes) -> str:
-        """Return the service's own words on a refusal, shortened, and without the token."""
-        with contextlib.suppress(Fault):
-            match _json(text):
-                case {"error": str(words)}:
-                    if self.token is not None:
-                        words = words.replace(self.token, "…")
-                    return f" ({words[:200]})"
-        return ""
+        """Return the service's own words, shortened, and without the token."""
+        words = _words(text)
+        for secret in self._secrets:
+            words = words.replace(secret, "…")
+        return f" ({words[:200]})" if words else ""
+
+
+def _secrets(token: str | None, headers: dict[str, str] | None) -> list[str]:
+    """Return what must not be quoted: token and headers, and the parts of these, longest first."""
+    secrets = {token or ""}
+    for value in (headers or {}).values():
+        secrets.update([value, *re.findall(r"[^\s;,=]{8,}", value)])
+    return sorted(secrets - {""}, key=len, reverse=True)
 
 
 def _read_all(reply: httpx.Response) -> bytes:
@@ -194,23 +376,79 @@ def _read_all(reply: httpx.Response) -> bytes:
 
 
 def _json(text: bytes) -> Any:
+    """Return what JSON says, or raise a ValueError, also for what is nested too deep."""
     try:
         return json.loads(text)
-    except (ValueError, RecursionError):
-        raise Fault("its answer is not JSON") from None
+    except RecursionError:
+        raise ValueError from None
+
+
+def _words(text: bytes) -> str:
+    """Return what a refusal says: its JSON's error, its page's title, or all of a plain text."""
+    words = text.decode(errors="replace")
+    with contextlib.suppress(ValueError):
+        match _json(text):
+            case {"error": {"message": str(told)}} | {"error": str(told)}:
+                words = told
+            case {"detail": str(told)} | {"message": str(told)}:
+                words = told
+            case _:
+                words = ""
+    title = re.search("<title[^>]*>([^<]*)", words, re.IGNORECASE)
+    if title:
+        words = title[1]
+    elif words.lstrip().startswith("<"):
+        words = ""
+    return "".join(filter(str.isprintable, " ".join(words.split())))
 
 
 def _seconds(header: str) -> float | None:
-    """Return the seconds of a Retry-After header, at most 10; None without one, or for a date."""
-    try:
+    """Return the seconds that a Retry-After header says, by number or date; None if it does not."""
+    with contextlib.suppress(ValueError):
         seconds = float(header)
-    except ValueError:
-        return None
-    return min(max(seconds, 0.0), 10.0) if math.isfinite(seconds) else None
+        return seconds if math.isfinite(seconds) else None
+    with contextlib.suppress(ValueError):
+        date = parsedate_to_datetime(header)
+        if date.tzinfo is None:  # so Python reads "-0000"
+            date = date.replace(tzinfo=timezone.utc)
+        return date.timestamp() - now()
+    return None
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _root(error: BaseException | None) -> OSError | None:
+    """Return the system's error that httpx has wrapped, if there is one."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _stopped(proxy: _environment.Proxy, words: str) -> Fault:
+    """Say what a proxy answered in place of the service."""
+    kind: Kind = "transient"
+    if words.startswith("4"):
+        kind = "refused"
+    advice = f"If it wants a password, write http://NAME:PASSWORD@HOST:PORT; or {proxy.detour}."
+    return Obstacle(f"the proxy {proxy} let nothing through ({words})", kind, None, advice)
+
+
+def _no_tls(error: ssl.SSLError, hop: str) -> Fault:
+    """Say what is wrong with TLS; asking again does not mend it."""
+    told = _environment.words_of(error)
+    reason = f"{hop} and this machine agree on no TLS ({told})"
+    advice = "It may want another version, HTTP/2, or a certificate of yours: ask whoever runs it."
+    if error.reason in _NO_TLS:
+        reason, advice = f"{hop} speaks no TLS ({told})", "Ask by http://, or at its https port."
+    if isinstance(error, ssl.SSLCertVerificationError):
+        words = error.verify_message.rstrip(".")
+        reason = f"the certificate of {hop} is not trusted ({words})"
+        advice = _CERTIFICATES.get(error.verify_code, _ELSE)
+    return Obstacle(reason, "refused", None, advice)
+
+
+def _foreign(words: str) -> Fault:
+    """Say what a service speaks that does not speak HTTP."""
+    if "illegal request line" not in words:  # so h11 calls a first byte that begins no text
+        return Fault("what it answered is not HTTP")
+    reason = "what it answered is binary, as TLS and HTTP/2 (gRPC) are, not HTTP/1.1"
+    advice = "Ask by https://, or at the port where it speaks HTTP/1.1."
+    return Obstacle(reason, "refused", None, advice)

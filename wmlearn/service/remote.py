@@ -27,18 +27,21 @@ class RemoteModel(Metered):
 
     The model's own description says, before any image is sent, how images travel and whether labels
     or scores come back (of scores the highest counts). The first valid answer to a question is the
-    one that counts. A lost answer (time-out, broken connection, status 429 or 5xx) is asked for
-    again, a senseless one once more, a refusal never.
+    one that counts. A lost answer (time-out, broken connection, status 5xx) is asked for again, a
+    senseless one once more, a refusal never. A service that is busy (status 429 or 503) or says
+    when to come back (Retry-After, seconds or a date) is waited for, up to 60 s for each question.
 
     Parameters
     ----------
     url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
     timeout : seconds that one request may take, all in all
-    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s, or as the service
-        says, at most 10 s
+    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s; 0: never, and a
+        busy service is not waited for either
     budget : the most images that will ever be sent; the rest get -1. None: no limit.
     token : the bearer token that the service wants to see, if it wants one; it is shown to nobody
         else
+    headers : what else is sent with each request; shown to nobody else
+    verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
 
     Attributes
     ----------
@@ -71,6 +74,8 @@ class RemoteModel(Metered):
         retries: int = 4,
         budget: int | None = None,
         token: str | None = None,
+        headers: dict[str, str] | None = None,
+        verify: bool | str = True,
     ) -> None:
         from wmlearn.service._transport import Transport
 
@@ -80,7 +85,8 @@ class RemoteModel(Metered):
         self.faults: list[str] = []
         self.retries = check_count(retries, "retries", low=0, high=20)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        self._transport = Transport(self.url, seconds, self.retries, check_token(token))
+        token = check_token(token)
+        self._transport = Transport(self.url, seconds, self.retries, token, headers, verify)
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?

@@ -100,7 +100,8 @@ def serve(
     ----------
     model : torch.nn.Module with an attribute `input_shape`, the shape (c, h, w) of one image
     name : letters, digits, dot, dash, underscore; part of the address
-    host : the network address to listen on; the default is reached from this machine only
+    host : the network address to listen on; the default is reached from this machine only (where
+        there is no IPv4 it is ::1)
     port : the port to listen on; 0: any free one
     options : how it behaves: labels or scores too, token, rate, latency, faults; by default it
         answers everybody, fast
@@ -220,12 +221,17 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen()
     except OSError as error:
         listener.close()
+        missing = error.errno == errno.EADDRNOTAVAIL
+        if missing and host in ("127.0.0.1", "localhost"):  # a machine of IPv6 alone
+            return _listen("::1", port)
         # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
         unknown = isinstance(error, socket.gaierror)
         reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
         hint = "Stop what holds the port, or pass port=0 to take a free one."
-        if unknown or error.errno == errno.EADDRNOTAVAIL:
+        if unknown or missing:
             hint = "Leave host out, or pass an address of this machine."
+        if missing and host == "::1":
+            hint = "Switch the loopback interface on: this machine has no address of its own."
         raise OSError(
             f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}"
         ) from None
