@@ -118,9 +118,10 @@ def legible(ax: Axes) -> Axes:
     paper: Any = ax.figure.get_facecolor()
     if not paper[3]:
         return ax
+    legend = ax.get_legend()
     within = [*ax.texts]
-    if ax.get_legend():
-        within += ax.get_legend().get_texts()
+    if legend is not None:
+        within += legend.get_texts()
     for text in within:
         text.set_color(ink(ax))
     outside = _ink(paper)

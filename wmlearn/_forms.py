@@ -272,7 +272,7 @@ def foreign(path: str | Path) -> str:
     Examples
     --------
     >>> foreign("mine.pth")
-    'a file of another format (.pth); none is opened here, as a pickle in it could run code'
+    'of format .pth, which is never opened: a pickle in it could run code'
     """
     path = Path(path)
     if path.is_dir():
@@ -288,6 +288,4 @@ def foreign(path: str | Path) -> str:
         kind = "".join(found)
     if not kind:
         return ""
-    return (
-        f"a file of another format ({kind}); none is opened here, as a pickle in it could run code"
-    )
+    return f"of format {kind}, which is never opened: a pickle in it could run code"

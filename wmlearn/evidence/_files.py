@@ -54,6 +54,9 @@ def check_file(path: str | Path, limit: int) -> Path:
     UnfitError
         If it is something else, larger, or of a format that is never opened.
     """
+    folder = Path(path).parent
+    if folder.is_file():
+        raise UnfitError(f"{folder.name} is {foreign(folder) or 'no folder'}")
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnfitError("it is no file")
