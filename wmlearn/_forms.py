@@ -152,10 +152,12 @@ def tensor_step(values: Any) -> str:
 def image_step(images: np.ndarray) -> str:
     """Return the next step for numbers that are not floats in [0, 1]."""
     kind = images.dtype.kind
-    if images.ndim == 0:
-        return "Pass [PIL.Image.open(images)]: an array of numbers, or pictures."
     if kind == "O" and images.size and hasattr(images.flat[0], "shape"):
         return "Pass np.stack(list(images))."
+    if images.ndim == 0:
+        return "Pass [PIL.Image.open(images)]: an array of numbers, or pictures."
+    if kind in "OSUT" and images.ndim == 1:
+        return "Pass [PIL.Image.open(image) for image in images]: arrays, or pictures."
     if kind not in "biuf":
         return "Pass np.asarray(images).astype(float)."
     low, high = images.min(initial=0), images.max(initial=1)
@@ -213,14 +215,20 @@ def channels_step(shape: tuple[int, ...]) -> str:
 
 def layout_step(shape: tuple[int, ...], layout: str | None) -> str:
     """Return the next step for images that have not 1 or 3 channels on the axis in question."""
-    if layout is None and not channels_last(shape):
-        return f"Pass images, layout='NCHW': {shape[1]} channels are meant."
-    if shape[3] not in (1, 2, 3, 4):
-        return f"Pass np.moveaxis(images, -1, 1), layout='NCHW': {shape[3]} channels are meant."
-    step = f"Pass {_opaque(shape)}, layout='NHWC'."
-    if shape[3] in (2, 4):
-        step += " It leaves transparency out; Pillow's own pictures would be put on white."
-    return step
+    _, second, _, last = shape
+    meant = "{} channels are meant."
+    if last in (1, 2, 3, 4):
+        step = f"Pass {_opaque(shape)}, layout='NHWC'."
+        if last in (2, 4):
+            step += " It leaves transparency out; Pillow's own pictures would be put on white."
+        elif not channels_last(shape):
+            step += f" Pass images, layout='NCHW': {meant.format(second)}"
+        return step
+    if layout is None:
+        return f"Pass images, layout='NCHW': {meant.format(second)}"
+    if second in (1, 3):
+        return "Pass images: their channels come first."
+    return f"Pass np.moveaxis(images, -1, 1), layout='NCHW': {meant.format(last)}"
 
 
 def _opaque(shape: tuple[int, ...]) -> str:
@@ -249,7 +257,7 @@ def label_step(labels: np.ndarray, count: int, classes: int = 0) -> str:
         return "Give each image the number of its class."
     if labels.dtype.kind not in "iu":
         step += ".astype('int64')"
-    if numbers.min(initial=1) == 1 and numbers.max(initial=1) == classes:
+    if numbers.min(initial=2) == 1 and numbers.max(initial=1) == classes:
         step += " - 1"
     elif labels.dtype.kind in "iu" and labels.ndim == 1:
         return "Count classes from 0."
@@ -258,7 +266,7 @@ def label_step(labels: np.ndarray, count: int, classes: int = 0) -> str:
 
 def answer_step(labels: np.ndarray, count: int) -> str:
     """Return the next step for a service of one's own that answers in another form."""
-    if labels.size < count or labels.dtype.kind not in "biuf":
+    if labels.dtype.kind not in "biuf":
         return "Return the number of each image's class, such as classes.index(name)."
     return label_step(labels, count).replace("Pass", "Return")
 

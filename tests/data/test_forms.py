@@ -245,6 +245,20 @@ def test_another_number_of_channels_is_said(says, channels):
         split(images)
 
 
+@pytest.mark.parametrize("shape", [(5, 12, 100, 1), (5, 8, 64, 3)])
+def test_both_ways_are_named_for_long_shapes(says, shape):
+    images = np.zeros(shape, np.uint8)
+    assert follow(split, images).shape == (shape[3], *shape[1:3])
+    assert split(images, layout="NCHW").shape == shape[1:]
+    with says(ValueError):
+        split(images)
+
+
+def test_a_layout_that_was_not_needed(says):
+    with says(ValueError):
+        split(PIXELS, layout="NHWC")
+
+
 def test_many_channels_may_come_last(says):
     spectra = np.zeros((5, 16, 16, 13), np.uint8)
     with says(ValueError):
@@ -333,7 +347,8 @@ def test_images_one_after_the_other():
 
 def test_the_name_of_a_file_is_no_picture(tmp_path):
     pictures()[0].save(tmp_path / "first.png")
-    for name in (tmp_path / "first.png", str(tmp_path / "first.png")):
+    path = tmp_path / "first.png"
+    for name in (path, str(path), [path], [str(path)]):
         assert np.array_equal(follow(one, name).pixels, PIXELS[:1])
 
 
@@ -589,6 +604,20 @@ def test_a_service_elsewhere_says_the_way_before_it_is_reached():
     suspect = wm.RemoteModel("http://127.0.0.1:9/v2/models/nobody", retries=0)
     with pytest.raises(ValueError, match=r"np.moveaxis\(images, -1, 1\)"):
         suspect(np.moveaxis(FLOATS, 1, -1))
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (28, 28, 1)])
+def test_a_model_that_is_served_tells_its_shape_channels_first(says, shape):
+    model = Brightest()
+    model.input_shape = shape
+    with says(ValueError) as refused:
+        wm.serve(model, name="turned")
+    step = re.search(r"model\.input_shape = (.*)\.$", str(refused.value))[1]
+    model.input_shape = eval(step)
+    assert model.input_shape == (shape[2], *shape[:2])
+    with wm.serve(model, name="turned") as service:
+        images = stable_rng(3).rand(4, *model.input_shape)
+        assert wm.RemoteModel(service.url)(images).shape == (4,)
 
 
 def test_a_model_that_knows_its_shape_names_the_axes(says):
