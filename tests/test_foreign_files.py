@@ -90,15 +90,16 @@ def test_no_door_for_evidence_opens_it(says, file, tmp_path):
             copy = tmp_path / f"with {name}"
             shutil.copytree(folder, copy)
             shutil.copy(file, copy / name)
-            with pytest.raises(OSError, match=r"copy"):
+            with pytest.raises(OSError, match="copy"):
                 wm.evidence.open_evidence(copy)
 
 
-def test_the_next_step_leads_to_a_model_that_is_served(tmp_path):
+def test_the_next_step_leads_to_a_model_that_is_served(says, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     model = wm.load_model("mnist/clean")
     torch.save(model.state_dict(), tmp_path / "mine.pth")
-    with pytest.raises(ValueError, match=r"zoo\.save_model"):
-        wm.load_model(str(tmp_path / "mine.pth"))
+    with says(ValueError):
+        wm.load_model("mine.pth")
     again = wm.small_cnn(wm.load_data("mnist"), width=model.width)
     again.load_state_dict(torch.load(tmp_path / "mine.pth", weights_only=True))
     zoo.save_model(again, tmp_path / "mine.safetensors")

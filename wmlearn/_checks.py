@@ -130,7 +130,7 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
     array = as_array(pixels, expected)
     got = f"{expected}; got {array.dtype} {array.shape}"
     if array.dtype != np.uint8:
-        raise TypeError(f"{got}. {_forms.pixel_step(array)}")
+        raise TypeError(f"{got}. Split.from_images makes them from floats in [0, 1].")
     if array.ndim != 4:
         raise TypeError(f"{got}. {_forms.axes_step(array.shape)}")
     return np.ascontiguousarray(array)

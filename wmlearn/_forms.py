@@ -177,14 +177,6 @@ def image_step(images: np.ndarray) -> str:
     )
 
 
-def pixel_step(images: np.ndarray) -> str:
-    """Return the next step for images that are not 8-bit."""
-    whole = images.dtype.kind in "iu"
-    if whole and images.min(initial=0) >= 0 and 1 < images.max(initial=2) <= 255:
-        return "Pass np.asarray(images).astype('uint8')."
-    return "Split.from_images makes them from floats in [0, 1]."
-
-
 def axes_step(shape: tuple[int, ...]) -> str:
     """Return the next step for images whose axes are not four."""
     match shape:

@@ -355,8 +355,9 @@ def test_the_name_of_a_file_is_no_picture(tmp_path):
 @pytest.mark.parametrize("images", [None, 7, {3, 4}, object()])
 def test_what_is_no_image_at_all(images):
     for door in (split, wm.BlackBox(nn.Flatten()), lambda value: Split(value, LABELS)):
-        with pytest.raises((TypeError, ValueError), match="shape \\(n, c, h, w\\)"):
+        with pytest.raises((TypeError, ValueError)) as refused:
             door(images)
+        assert "shape (n, c, h, w)" in str(refused.value)
 
 
 # ---------------------------------------------------------------- labels
@@ -600,9 +601,9 @@ def test_every_door_of_a_service_takes_pictures(door):
     assert np.array_equal(DOORS[door](pictures()), DOORS[door](FLOATS))
 
 
-def test_a_service_elsewhere_says_the_way_before_it_is_reached():
+def test_a_service_elsewhere_says_the_way_before_it_is_reached(says):
     suspect = wm.RemoteModel("http://127.0.0.1:9/v2/models/nobody", retries=0)
-    with pytest.raises(ValueError, match=r"np.moveaxis\(images, -1, 1\)"):
+    with says(ValueError):
         suspect(np.moveaxis(FLOATS, 1, -1))
 
 
