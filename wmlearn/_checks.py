@@ -4,14 +4,15 @@ Each error is one sentence: what was expected, what came, what to do next.
 """
 
 import difflib
+import functools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, field, fields
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
+from wmlearn import _forms
 from wmlearn._types import Images, Labels, Pixels, Query
 
 T = TypeVar("T")
@@ -52,7 +53,7 @@ def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any)
     default : of the field; without one the field must be given
     limits : what else the check is called with
     """
-    return field(default=default, metadata={"check": partial(check, **limits)})
+    return field(default=default, metadata={"check": functools.partial(check, **limits)})
 
 
 MOST_QUESTIONS = 10_000_000  # of a sealed set: a list of them is made in a second, in 80 MB
@@ -67,7 +68,7 @@ def check_images(
 
     Parameters
     ----------
-    images : array_like of float, shape (n, c, h, w), in [0, 1]
+    images : array_like of float, shape (n, c, h, w), in [0, 1], or pictures of Pillow
     what : how the error names them
     shape : the shape (c, h, w) that one image must have, if it is known
 
@@ -76,48 +77,62 @@ def check_images(
     TypeError
         If the numbers are not floating point.
     ValueError
-        If the shape is wrong, a value is NaN, or one lies outside [0, 1].
+        If the shape is wrong or looks like (n, h, w, c), a value is NaN, or one lies outside
+        [0, 1].
 
     Examples
     --------
     >>> check_images(np.zeros((2, 28, 28), np.uint8))  # doctest: +NORMALIZE_WHITESPACE
     Traceback (most recent call last):
     ...
-    TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Divide
-    8-bit pixels by 255.
+    TypeError: images must be float in [0, 1], shape (n, c, h, w); got uint8 (2, 28, 28). Pass
+    np.asarray(images) / 255.
     """
     expected = f"{what} must be float in [0, 1], shape (n, c, h, w)"
     array = as_array(images, expected)
+    if _forms.are_pictures(images):
+        array = array / np.float32(255)
+    got = f"{expected}; got {array.dtype} {array.shape}"
     if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(f"{expected}; got {array.dtype} {array.shape}. Divide 8-bit pixels by 255.")
+        raise TypeError(f"{got}. {_forms.image_step(array)}")
     if array.ndim != 4:
-        raise ValueError(
-            f"{expected}; got shape {array.shape}. Add the missing axes with images.reshape(n, c, "
-            "h, w)."
-        )
-    if shape is not None and array.shape[1:] != tuple(shape):
-        raise ValueError(
-            f"{what} must have shape (n, {', '.join(map(str, shape))}) here; got {array.shape}. "
-            "Take images of the model's own task."
-        )
-    if not np.isfinite(array).all():
-        raise ValueError(f"{expected}; got NaN or infinity. Look at np.isfinite(images).")
-    if array.min(initial=0) < 0 or array.max(initial=1) > 1:
-        raise ValueError(
-            f"{expected}; got values from {array.min():.3g} to {array.max():.3g}. Rescale; models "
-            "normalise inside."
-        )
+        raise ValueError(f"{got}. {_forms.axes_step(array.shape)}")
+    _check_layout(array.shape, shape, what)
+    if not (array.min(initial=0) >= 0 and array.max(initial=1) <= 1):  # so written, NaN is refused
+        got = "NaN or infinity"
+        if np.isfinite(array).all():
+            got = f"values from {array.min():.3g} to {array.max():.3g}"
+        raise ValueError(f"{expected}; got {got}. {_forms.image_step(array)}")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _check_layout(got: tuple[int, ...], shape: tuple[int, ...] | None, what: str) -> None:
+    """Raise an error for images of another shape than is wanted, or that look like (n, h, w, c)."""
+    if shape is None:
+        if _forms.channels_last(got):
+            step = _forms.channels_step(got)
+            raise ValueError(f"{what} must have shape (n, c, h, w); got {got}. {step}")
+        return
+    wanted = tuple(shape)
+    if got[1:] == wanted:
+        return
+    step = "Take images of the model's own task."
+    if (got[3], *got[1:3]) == wanted:
+        step = _forms.channels_step(got)
+    raise ValueError(
+        f"{what} must have shape (n, {', '.join(map(str, wanted))}) here; got {got}. {step}"
+    )
 
 
 def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
     """Return 8-bit images of shape (n, c, h, w), or say what is wrong with them."""
-    array = as_array(pixels, f"{what} must be uint8, shape (n, c, h, w)")
-    if array.dtype != np.uint8 or array.ndim != 4:
-        raise TypeError(
-            f"{what} must be uint8, shape (n, c, h, w); got {array.dtype} {array.shape}. "
-            "Split.from_images makes them from floats in [0, 1]."
-        )
+    expected = f"{what} must be uint8, shape (n, c, h, w)"
+    array = as_array(pixels, expected)
+    got = f"{expected}; got {array.dtype} {array.shape}"
+    if array.dtype != np.uint8:
+        raise TypeError(f"{got}. Split.from_images makes them from floats in [0, 1].")
+    if array.ndim != 4:
+        raise TypeError(f"{got}. {_forms.axes_step(array.shape)}")
     return np.ascontiguousarray(array)
 
 
@@ -134,18 +149,14 @@ def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels")
     """Return labels as int64, shape (count,), from 0 to classes - 1, or say what is wrong."""
     expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"
     array = as_array(labels, expected)
+    step = functools.partial(_forms.label_step, array, count, classes)
     if not np.issubdtype(array.dtype, np.integer):
-        raise TypeError(
-            f"{expected}; got {array.dtype}. Convert class names to their numbers first."
-        )
+        raise TypeError(f"{expected}; got {array.dtype} {array.shape}. {step()}")
     if array.shape != (count,):
-        raise ValueError(
-            f"{expected}, one for each image; got shape {array.shape}. Flatten or recount."
-        )
+        raise ValueError(f"{expected}, one for each image; got shape {array.shape}. {step()}")
     if array.min(initial=0) < 0 or array.max(initial=0) >= classes:
-        raise ValueError(
-            f"{expected}; got values from {array.min()} to {array.max()}. Count classes from 0."
-        )
+        got = f"values from {array.min()} to {array.max()}"
+        raise ValueError(f"{expected}; got {got}. {step()}")
     return array.astype(np.int64)
 
 
@@ -280,17 +291,26 @@ def check_query(value: Any, name: str) -> Query:
 
 
 def as_array(values: Any, expected: str) -> np.ndarray:
-    """Return values as an array, or say why numpy cannot read them."""
+    """Return values as an array, pictures as 8-bit images; or say what to pass instead."""
+    if _forms.are_pictures(values):
+        return _forms.from_pictures(values)
+    got = f"{expected}; got a {type(values).__name__}"
+    step = _forms.container_step(values)
+    if step:
+        raise TypeError(f"{got}. {step}")
+    if np.ma.is_masked(values):
+        raise ValueError(f"{got} with masked values. Pass x.filled(0): or leave those out.")
     try:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        got = f"{expected}; got a {type(values).__name__}"
-        if hasattr(values, "detach"):  # a tensor that keeps its gradient, or lies on a GPU
-            raise TypeError(f"{got}. Pass it as x.detach().cpu().numpy().") from None
-        reason = "that numpy cannot read"
+        tensor = values[0] if isinstance(values, (list, tuple)) else values
+        if hasattr(tensor, "detach"):  # it keeps its gradient, lies on a GPU, or is bfloat16
+            raise TypeError(f"{got}. {_forms.tensor_step(values)}") from None
         if isinstance(error, ValueError):
-            reason = "whose parts differ in shape"
-        raise ValueError(f"{got} {reason}. Give all of them the same shape.") from None
+            step = "whose parts differ in shape. Give all of them the same shape"
+        else:
+            step = f"that numpy cannot read ({first_line(error)}). Make an array of it"
+        raise ValueError(f"{got} {step}.") from None
 
 
 def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:

@@ -10,7 +10,7 @@ import html
 import io
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -66,6 +66,11 @@ def picture(pixels: Pixels) -> Pixels:
     """Return one image (c, h, w) as matplotlib and Pillow want it: (h, w) if grey, or (h, w, 3)."""
     if len(pixels) == 1:
         return pixels.squeeze(axis=0)
+    if len(pixels) != 3:
+        raise ValueError(
+            "an image must have 1 or 3 channels to be drawn, or saved as a picture; got "
+            f"{len(pixels)}. Choose some of them first, such as pixels[:, :1]."
+        )
     return pixels.transpose(1, 2, 0)
 
 
@@ -88,13 +93,60 @@ def mosaic(
     rows = math.ceil(count / columns)
     lines = 1 + max(caption.count("\n") for caption in captions)
     cell_h, cell_w = height + 4 + 6 * lines, width + 4  # room for the caption, and a gap
-    canvas = np.full((3, rows * cell_h, columns * cell_w), 255, np.uint8)
+    # Transparent where there is no image: the style's own ground is behind the captions.
+    canvas = np.zeros((rows * cell_h, columns * cell_w, 4), np.uint8)
     if ax is None:
         _, ax = plt.subplots(figsize=(1.1 * columns, (11 + 2 * lines) / 10 * rows))
     for i, (image, caption) in enumerate(zip(pixels, captions)):
         top, left = i // columns * cell_h, i % columns * cell_w + 2
-        canvas[:, top : top + height, left : left + width] = image
+        cell = canvas[top : top + height, left : left + width]
+        cell[..., :3], cell[..., 3] = np.atleast_3d(picture(image)), 255
         ax.text(left + width / 2, top + height + 1, caption, ha="center", va="top", fontsize=8)
-    ax.imshow(picture(canvas), interpolation="nearest")
+    ax.imshow(canvas, interpolation="nearest")
     ax.set_axis_off()
+    return legible(ax)
+
+
+# ---------------------------------------------------------------- any style of matplotlib's
+
+
+def legible(ax: Axes) -> Axes:
+    """Return axes whose writing is black or white, whichever stands out from what is behind it.
+
+    A figure without a ground is left as it is: nobody knows on what page it will lie.
+    """
+    paper: Any = ax.figure.get_facecolor()
+    if not paper[3]:
+        return ax
+    legend = ax.get_legend()
+    within = [*ax.texts]
+    if legend is not None:
+        within += legend.get_texts()
+    for text in within:
+        text.set_color(ink(ax))
+    outside = _ink(paper)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+        text.set_color(outside)
+    ax.tick_params(which="both", labelcolor=outside)
     return ax
+
+
+def ink(ax: Axes) -> str:
+    """Return black or white, whichever stands out from the ground of axes."""
+    if ax.axison:
+        return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
+    return _ink(ax.figure.get_facecolor())
+
+
+def _ink(*grounds: Any) -> str:
+    """Return black or white, whichever has the higher contrast to colours laid on white paper.
+
+    Source
+    ------
+    "Web content accessibility guidelines 2.2", W3C (2023): relative luminance.
+    """
+    seen = np.ones(3)
+    for red, green, blue, alpha in grounds:
+        seen = (1 - alpha) * seen + alpha * np.array([red, green, blue])
+    luminance = seen**2.2 @ [0.2126, 0.7152, 0.0722]
+    return "black" if luminance > 0.179 else "white"

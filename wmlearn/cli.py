@@ -21,6 +21,7 @@ import numpy as np
 
 from wmlearn._checks import check_count, file_error, sentence, shown
 from wmlearn._display import plural
+from wmlearn._forms import foreign
 from wmlearn.course.copies import LESSONS, copy_lessons
 from wmlearn.course.environment import findings
 from wmlearn.evidence.beacon import Beacon
@@ -174,8 +175,10 @@ def _load(model: str) -> nn.Module:
     try:
         return zoo.read_model(path)
     except OSError as error:
+        kind = foreign(path)
         state = "damaged or another's" if path.is_file() else "not there"
-        text = f"{model} should be a model written by wmlearn.zoo.save_model; it is {state}."
+        text = f"{model} should be a model written by wmlearn.zoo.save_model; it is "
+        text += f"{kind}. {zoo.REWRITE}" if kind else f"{state}."
         raise file_error(error, text) from None
 
 

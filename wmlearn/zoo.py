@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from wmlearn._checks import check_choice, check_count, file_error
+from wmlearn._forms import foreign
 from wmlearn._random import stable_rng
 from wmlearn.data import _published
 from wmlearn.data._sources import short
@@ -33,6 +34,10 @@ from wmlearn.training.schedule import Schedule
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
+REWRITE = (
+    "Load it where you trust it, and write it by wmlearn.zoo.save_model; or serve it from Python, "
+    "wm.serve(model)."
+)
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 
 # How null models are trained on demand; change FOLDER with the others.
@@ -64,6 +69,12 @@ def load_model(name: str) -> nn.Module:
     (1, 28, 28)
     """
     digests = _released()
+    known = not isinstance(name, str) or any(each.startswith(name) for each in digests)
+    kind = "" if known else foreign(name)
+    if kind:
+        raise ValueError(
+            f"model must be the name of one that ships; got {name!r}, {kind}. {REWRITE}"
+        )
     path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
     if path.exists() and digest(path) != digests[name]:
         raise OSError(
@@ -223,10 +234,12 @@ def read_model(path: Path) -> nn.Module:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return build(built, weights)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        expected = f"{path.name} should be a model written by wmlearn"
+        kind = foreign(path)
+        if kind:
+            raise file_error(error, f"{expected}; it is {kind}. {REWRITE}") from error
         raise file_error(
-            error,
-            f"{path.name} should be a model written by wmlearn; it is missing, damaged or "
-            "another's. Reinstall wmlearn.",
+            error, f"{expected}; it is missing, damaged or another's. Reinstall wmlearn."
         ) from error
 
 

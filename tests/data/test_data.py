@@ -238,7 +238,7 @@ GOOD = np.zeros((2, 1, 4, 4), np.float32)
 @pytest.mark.parametrize(
     ("images", "labels", "error"),
     [
-        (GOOD.astype(np.uint8), [0, 1], TypeError),
+        (GOOD.astype(np.int8), [0, 1], TypeError),
         (GOOD + 2, [0, 1], ValueError),
         (GOOD * np.nan, [0, 1], ValueError),
         (GOOD[:, 0], [0, 1], ValueError),

@@ -111,12 +111,26 @@ def test_a_mosaic_shows_every_image_with_its_caption(channels):
         x, y = text.get_position()
         left, bottom = round(x - 14), round(y - 1)
         shown = canvas[bottom - 28 : bottom, left : left + 28].transpose(2, 0, 1)
-        assert np.array_equal(shown, np.broadcast_to(image, (3, 28, 28))), (
+        assert np.array_equal(shown[:3], np.broadcast_to(image, (3, 28, 28))), (
             f"image {i} is not above its caption"
         )
+        assert (shown[3] == 255).all()
+    assert (
+        canvas[..., 3] == 255
+    ).sum() == 7 * 28 * 28  # behind the captions is the figure's ground
     assert (
         len({round(text.get_position()[1]) for text in ax.texts}) == 2
     )  # seven images in rows of four
+
+
+@pytest.mark.parametrize("channels", [2, 4, 12])
+def test_a_picture_has_one_channel_or_three(says, channels):
+    pixels = np.zeros((2, channels, 8, 8), np.uint8)
+    for draw in (picture, png_uri, lambda image: mosaic(pixels, ["one", "two"])):
+        with says(ValueError):
+            draw(pixels[0])
+    assert picture(pixels[0, :1]).shape == (8, 8)
+    mosaic(pixels[:, :1], ["one", "two"])
 
 
 def test_a_mosaic_draws_where_it_is_told():

@@ -459,6 +459,7 @@ def test_a_pool_is_a_part_with_images_that_can_be_made_to_fit(says, mnist):
             wm.Unrelated(pool=pool)
     with says(ValueError):
         wm.Unrelated(pool=mnist.train.take(slice(0)))
-    two = wm.data.Split(np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9])
+    pixels, labels = np.repeat(mnist.loot.pixels[:9], 2, axis=1), mnist.loot.labels[:9]
+    two = wm.data.Split(pixels, labels, layout="NCHW")
     with says(ValueError):
         wm.Unrelated(pool=two)(mnist, n=5)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -24,7 +24,8 @@ from wmlearn._checks import (
     check_pixels,
     shown,
 )
-from wmlearn._display import html_table, picture, plural
+from wmlearn._display import html_table, legible, picture, plural
+from wmlearn._forms import are_pictures, axes_step, image_step, label_step, layout_step
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data import _published, _shipped
 from wmlearn.data._sources import SOURCES, Stored
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
     Vary = Callable[[Tensor], Tensor]
 
+Layout = Literal["NCHW", "NHWC"]
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -46,6 +49,9 @@ class Split:
     pixels : uint8 array of shape (n, c, h, w), 0 to 255
     labels : int64 array of shape (n,), class numbers
     vary : what changes an image a little each time a network is trained on it; see `varied`
+    layout : which axis holds the channels, "NCHW" or "NHWC". Left out, it is the second, which must
+        be 1 or 3 long: images (n, 3, 5, 3) have three channels, five rows, three columns. Any other
+        number of channels has to be said, by "NCHW"
 
     Raises
     ------
@@ -62,21 +68,29 @@ class Split:
     pixels: Pixels
     labels: Labels
     vary: Vary | None = None
+    layout: InitVar[Layout | None] = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, layout: Layout | None) -> None:
         if self.vary is not None and (not callable(self.vary) or isinstance(self.vary, type)):
             raise TypeError(
                 f"vary must be a function of one image; got {shown(self.vary)}. Take one of "
                 "torchvision.transforms.v2."
             )
-        object.__setattr__(self, "pixels", check_pixels(self.pixels))
+        pixels = check_pixels(channels_first(self.pixels, layout, what="pixels"))
+        object.__setattr__(self, "pixels", pixels)
         labels = as_array(self.labels, "labels must be int64, shape (n,)")
         if labels.dtype != np.int64:
-            hint = "Convert: labels.astype('int64')."
-            raise TypeError(f"labels must be int64, shape (n,); got {labels.dtype}. {hint}")
+            step = "Pass np.asarray(labels).astype('int64')."
+            if labels.dtype.kind not in "iu":
+                step = label_step(labels, len(self))
+            got = f"{labels.dtype} {labels.shape}"
+            raise TypeError(f"labels must be int64, shape (n,); got {got}. {step}")
         if labels.shape != (len(self),):
             images = plural(len(self), "image")
-            raise ValueError(f"labels must be one for each of {images}; got shape {labels.shape}.")
+            step = label_step(labels, len(self))
+            raise ValueError(
+                f"labels must be one for each of {images}; got shape {labels.shape}. {step}"
+            )
         if (labels < 0).any():
             raise ValueError(
                 f"labels must be class numbers, counted from 0; got {labels.min()}. "
@@ -85,24 +99,39 @@ class Split:
         object.__setattr__(self, "labels", labels)
 
     @classmethod
-    def from_images(cls, images: Images, labels: Labels, classes: int) -> Split:
+    def from_images(
+        cls, images: Any, labels: Any, classes: int, *, layout: Layout | None = None
+    ) -> Split:
         """Return your own images as a part, each value rounded to the nearest of 256 levels.
 
         Parameters
         ----------
-        images : float array of shape (n, c, h, w), in [0, 1]
+        images : array of shape (n, c, h, w), float in [0, 1] or uint8; or a list of Pillow's
+            pictures, all of one size: if any has colours they get three channels, else one. They
+            are turned as their EXIF data say, transparency is put on white, 16 bits become 8
         labels : integer array of shape (n,), each in 0 .. classes - 1
         classes : how many classes there are
+        layout : which axis holds the channels, as in `Split`; "NHWC" where they come last, as in
+            torchvision's `CIFAR10.data`
 
         Raises
         ------
         TypeError, ValueError
             If the images or the labels are not like that.
+
+        Examples
+        --------
+        >>> photographs = np.zeros((2, 32, 32, 3), np.uint8)
+        >>> Split.from_images(photographs, [0, 1], classes=2, layout="NHWC")
+        Split(2 images, 3x32x32)
         """
-        images = check_images(images)
         check_count(classes, "classes", low=1)
-        labels = check_labels(labels, count=len(images), classes=classes)
-        return cls(np.rint(images * 255).astype(np.uint8), labels)
+        pixels = channels_first(images, layout)
+        if pixels.dtype != np.uint8:
+            shape = pixels.shape[1:]
+            pixels = np.rint(check_images(pixels, shape=shape) * 255).astype(np.uint8)
+        labels = check_labels(labels, count=len(pixels), classes=classes)
+        return cls(pixels, labels, layout="NCHW")
 
     @property
     def images(self) -> Images:
@@ -123,7 +152,7 @@ class Split:
                 f"indices must choose among the {plural(len(self), 'image')} counted from 0; got "
                 f"others: {error}. Pass positions, a slice or a mask."
             ) from None
-        return Split(self.pixels[chosen], self.labels[chosen], self.vary)
+        return Split(self.pixels[chosen], self.labels[chosen], self.vary, layout="NCHW")
 
     def varied(self, vary: Vary) -> Split:
         """Return the same images, to be changed a little in each training on them (augmentation).
@@ -140,7 +169,7 @@ class Split:
         >>> load_data("mnist").train.varied(v2.RandomCrop(28, padding=2))
         Split(6,000 images, 1x28x28, varied in training)
         """
-        return replace(self, vary=vary)
+        return Split(self.pixels, self.labels, vary, layout="NCHW")
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -227,7 +256,7 @@ class Splits:
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
         ax.set(xticks=[], title=f"{self.name}: ten training images of each class")
-        return ax
+        return legible(ax)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(getattr(self, part)):,} {part}" for part in _shipped.PARTS)
@@ -299,6 +328,26 @@ def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
         parts.append(part)
     train, loot, test = parts
     return Splits(name, train, loot, test, SOURCES[name].classes, size)
+
+
+def channels_first(images: Any, layout: Layout | None, *, what: str = "images") -> np.ndarray:
+    """Return images with their channels on the second axis, or say how to tell where they are."""
+    if layout is not None:
+        check_choice(layout, "layout", ("NCHW", "NHWC"))
+    expected = f"{what} must be an array of shape (n, c, h, w)"
+    array = as_array(images, expected)
+    if array.ndim != 4:
+        step = axes_step(array.shape) if array.dtype.kind in "biuf" else image_step(array)
+        raise ValueError(f"{expected}; got {array.dtype} {array.shape}. {step}")
+    if layout == "NCHW" or are_pictures(images):
+        return array
+    moved = np.moveaxis(array, 3, 1) if layout else array
+    if moved.shape[1] in (1, 3):
+        return moved
+    raise ValueError(
+        f"{what} must have 1 or 3 channels, shape (n, c, h, w); got {array.shape}. "
+        f"{layout_step(array.shape, layout)}"
+    )
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wmlearn._checks import file_error
+from wmlearn._forms import foreign
 
 # Bounds on what is read; nothing larger is written either.
 RECORD_BYTES = 64_000_000  # JSON: some 400,000 images; parsed, it may take 25 times the memory
@@ -51,12 +52,18 @@ def check_file(path: str | Path, limit: int) -> Path:
     FileNotFoundError
         If nothing is there.
     UnfitError
-        If it is something else, or larger.
+        If it is something else, larger, or of a format that is never opened.
     """
+    folder = Path(path).parent
+    if folder.is_file():
+        raise UnfitError(f"{folder.name} is {foreign(folder) or 'no folder'}")
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
         raise UnfitError("it is no file")
     check_size(status.st_size, limit)
+    kind = foreign(path)
+    if kind:
+        raise UnfitError(f"it is {kind}")
     return Path(path)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmlearn._checks import as_array, check_query, shown
+from wmlearn._forms import answer_step
 from wmlearn._types import Images, Labels, Query
 
 if TYPE_CHECKING:
@@ -134,8 +135,8 @@ def labels_of(query: Query, images: Images) -> Labels:
     labels = as_array(query(images), expected)
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. Wrap a model as "
-            "wm.BlackBox(model), an address as wm.RemoteModel(url)."
+            f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. "
+            f"{answer_step(labels, len(images))}"
         )
     return labels.astype(np.int64)
 

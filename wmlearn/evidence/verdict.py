@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from wmlearn._display import BLUE, html_table, large, plural
+from wmlearn._display import BLUE, html_table, large, legible, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import (
     CHOSEN_BLINDLY,
@@ -298,7 +298,7 @@ class Verdicts(Mapping[str, Verdict]):
         names = [f"{name} ({decision})" for name, decision in frame.decision.items()]
         ax = sns.barplot(x=frame.k.tolist(), y=names, color=BLUE, ax=ax)
         ax.set(xlabel="questions matched", ylabel="", xlim=(0, max(frame.n, default=1)))
-        return ax
+        return legible(ax)
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {verdict!r}" for name, verdict in self.items())

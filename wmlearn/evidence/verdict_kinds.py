@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy import special
 
-from wmlearn._display import BLUE, VERMILLION
+from wmlearn._display import BLUE, VERMILLION, ink, legible
 from wmlearn.evidence import _sentences, stats
 from wmlearn.evidence.answers import Answers, Flags
 from wmlearn.evidence.calibration import Calibration
@@ -147,7 +147,7 @@ class KeyedVerdict(MatchVerdict):
         ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
         ax.set(yscale="log", xlabel=f"{unit.name}s {unit.asked}", ylabel="gambler's wealth")
         ax.legend(frameon=False)
-        return ax
+        return legible(ax)
 
 
 class JudgedVerdict(MatchVerdict):
@@ -224,10 +224,10 @@ class JudgedVerdict(MatchVerdict):
         suspect = self.unit.suspect
         ax.bar(range(self.n + 1), chances, color=BLUE, label=f"an innocent {suspect}")
         ax.axvline(self.needed - 0.5, color=VERMILLION, linestyle="--", label="accuse from here on")
-        ax.axvline(self.k, color="black", label=f"this {suspect}")
+        ax.axvline(self.k, color=ink(ax), label=f"this {suspect}")
         ax.set(xlabel=f"of {self.n} {self.unit.name}s matched", ylabel="chance")
         ax.legend(frameon=False)
-        return ax
+        return legible(ax)
 
 
 class FixedVerdict(Verdict):

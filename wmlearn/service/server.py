@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
+from wmlearn._forms import channels_last
 from wmlearn.service.options import ServiceOptions
 from wmlearn.training._inference import check_model, predict
 
@@ -192,19 +193,23 @@ def _check_name(name: str) -> None:
 
 def _input_shape(model: nn.Module) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
+    right = 1, 28, 28
     match getattr(model, "input_shape", None):
         case [_, _, _] as axes if all(
             isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes
         ):
             channels, height, width = map(int, axes)
-            return channels, height, width
+            if not channels_last((1, channels, height, width)):
+                return channels, height, width
+            right = width, channels, height
+            got = f"{tuple(axes)}, which looks like (h, w, c)"
         case [_, *_] as axes:
             got = str(tuple(axes))
         case shape:
             got = shown(shape)
     raise ValueError(
         "model must have an attribute input_shape, the shape (c, h, w) of one image; "
-        f"got {got}. Set it: model.input_shape = (1, 28, 28)."
+        f"got {got}. Set it: model.input_shape = {right}."
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
-from wmlearn._display import BLUE, VERMILLION, percent, plural
+from wmlearn._display import BLUE, VERMILLION, legible, percent, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,7 +82,7 @@ class History:
             ax=ax,
         )
         ax.set(ylabel=drawn, ylim=(0, top))
-        return ax
+        return legible(ax)
 
     def __repr__(self) -> str:
         early = ", stopped early" if self.stopped else ""

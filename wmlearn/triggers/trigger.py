@@ -259,7 +259,8 @@ def _pixels(images: Any, shape: tuple[int, ...], maker: str) -> Pixels:
     array = as_array(images, f"{what} must be float in [0, 1], shape (n, c, h, w)")
     if array.dtype == np.uint8:
         array = array / np.float32(255)
-    array = check_images(array, what=what)
+    own = shape[1:] if array.shape == shape else None
+    array = check_images(array, what=what, shape=own)
     if array.shape != shape:
         raise ValueError(
             f"{maker} must return the {shape[0]} images asked for in the task's shape, {shape}; "

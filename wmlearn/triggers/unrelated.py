@@ -16,7 +16,7 @@ FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds it
 def _check_pool(pool: Split | None, name: str) -> None:
     if pool is None:
         return
-    check_kind(pool, name, Split, "such as wm.load_data('cifar10').train")
+    check_kind(pool, name, Split, "as wm.data.Split.from_images makes one")
     if not len(pool):
         raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
 
@@ -85,7 +85,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
     if pixels.shape[1] != channels:
         raise ValueError(
             f"pool must have images of {channels} channels (grey and colour are made to fit); "
-            f"got {pixels.shape[1]} channels. Choose the channels first."
+            f"got {pixels.shape[1]} channels. Choose some: wm.data.Split(pool.pixels[:, :1], "
+            "pool.labels)."
         )
     size = np.array((height, width))
     rim = (max(0, *(size - pixels.shape[2:])) + 1) // 2

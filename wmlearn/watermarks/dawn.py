@@ -106,7 +106,7 @@ class Dawn(commitment.HoldsSecret):
         """The questions so far: images that were answered wrongly, and how."""
         pixels = list(self._images.values()) or np.zeros((0, 1, 1, 1))
         labels = list(self._labels.values())
-        return Split(np.array(pixels, np.uint8), np.array(labels, np.int64))
+        return Split(np.array(pixels, np.uint8), np.array(labels, np.int64), layout="NCHW")
 
     def __call__(self, images: Images) -> Labels:
         """Answer images (n, c, h, w) as the service does, a small share wrongly: labels (n,)."""

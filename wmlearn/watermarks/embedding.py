@@ -145,7 +145,7 @@ def embed(
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
     model, part, test = checked_copy(model, data)
-    questions = Split(triggers.pixels, triggers.labels)
+    questions = Split(triggers.pixels, triggers.labels, layout="NCHW")
     if questions.shape != data.shape:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape}; got {questions.shape}. "

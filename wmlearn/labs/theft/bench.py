@@ -86,7 +86,7 @@ class Bench:
             triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data"
         )
         check_fits(owner, data.test, "data")
-        check_fits(owner, Split(triggers.pixels, triggers.labels), "triggers")
+        check_fits(owner, Split(triggers.pixels, triggers.labels, layout="NCHW"), "triggers")
         self._owner = copy.deepcopy(owner).eval()
         self.triggers = triggers
         self.tests = len(data.test)
