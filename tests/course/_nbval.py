@@ -28,7 +28,7 @@ class Outcome:
     """What nbval said, in cells; what the run took; and everything that was printed."""
 
     cells: int
-    failed: tuple[int, ...]  # by their place among the cells of code
+    failed: dict[int, str]  # nbval's reason, by the place among the cells of code
     skipped: int
     seconds: float
     megabytes: float | None  # of the kernel's own at the end; None where the system does not say
@@ -51,16 +51,28 @@ def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
         subprocess.run(command, cwd=folder, env=offline(folder), stdout=output, stderr=output)
     seconds = time.perf_counter() - start
     cells = list(ET.parse(folder / "result.xml").iter("testcase"))
-    bad = [{each.tag for each in cell} & {"failure", "error"} for cell in cells]
     skipped = sum(cell.find("skipped") is not None for cell in cells)
     return Outcome(
         len(cells) - len(measured(nb).cells) + len(nb.cells),
-        tuple(place for place, found in enumerate(bad) if found),
+        {place: why for place, cell in enumerate(cells) if (why := reason(cell))},
         skipped,
         seconds,
         read_megabytes(folder),
         (folder / "output.txt").read_text("utf-8", errors="replace"),
     )
+
+
+def reason(cell: ET.Element) -> str:
+    """Return the sentence by which nbval says why this one cell failed; empty if it did not.
+
+    It stands in the second line of the cell's own report: what the cell printed, and the lines of a
+    traceback, which may hold any word, come after it.
+    """
+    for report in (cell.find("failure"), cell.find("error")):
+        if report is not None:
+            _, heading, *_ = [*report.get("message", "").splitlines(), "", ""]
+            return heading.partition(": ")[2] or "unknown"
+    return ""
 
 
 MEASURE = """
