@@ -20,7 +20,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-TESTS = Path(__file__).parent
+SANITISERS = Path(__file__).parent / "nbval.cfg"
+DIFFER, RAISED = "Cell outputs differ", "Cell execution caused an exception"  # nbval's reasons
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
     """Run a notebook in an empty folder, as a learner's copy would be, and compare every output."""
     nbformat.write(measured(nb), folder / "lesson.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
-    command += ["--nbval-cell-timeout=120", f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"]
+    command += ["--nbval-cell-timeout=120", f"--nbval-sanitize-with={SANITISERS}"]
     command += ["-p", "no:cacheprovider", "--color=no", f"--rootdir={folder}", "-c", os.devnull]
     command += ["--junitxml=result.xml", "lesson.ipynb"]
     start = time.perf_counter()
@@ -107,18 +108,19 @@ def read_megabytes(folder: Path) -> float | None:
 
 
 def offline(folder: Path) -> dict[str, str]:
-    """Return the environment in which a kernel refuses the network, shows no bars and knows no
-    start-up files.
+    """Return the environment in which a kernel refuses the network and knows no start-up files.
+
+    Nothing hides the bars: pytest marks the environment itself, as it does for the plain command.
     """
     blocker = folder / "blocker"
     blocker.mkdir()
-    shutil.copy(TESTS / "_offline.py", blocker)
+    shutil.copy(SANITISERS.parent / "_offline.py", blocker)
     (blocker / "sitecustomize.py").write_text("import _offline\n_offline.block()\n")
     # A proxy on loopback would be a way out.
-    dropped = re.compile("MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE)
+    dropped = re.compile("MPLBACKEND|TQDM_DISABLE|PYTEST_.*|.*_proxy", re.IGNORECASE)
     env = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     path = os.pathsep.join(filter(None, [str(blocker), env.get("PYTHONPATH")]))
-    return env | {"PYTHONPATH": path, "TQDM_DISABLE": "1", "IPYTHONDIR": str(folder / "ipython")}
+    return env | {"PYTHONPATH": path, "IPYTHONDIR": str(folder / "ipython")}
 
 
 def with_solutions(nb: NotebookNode) -> NotebookNode:
