@@ -60,9 +60,12 @@ def test_what_is_saved_shows_the_result_and_no_bar(saved):
 def test_the_plain_command_passes_with_two_threads_and_notices_a_changed_number(folder, saved):
     (folder / "nbval.cfg").write_text("\n".join(blocks("ini")))
     (folder / "pyproject.toml").write_text("\n".join(blocks("toml")))
-    nbformat.write(with_a_changed_number(saved), folder / "wrong.ipynb")
+    (wrong,) = with_a_changed_number(saved).cells
+    again = nbformat.v4.new_code_cell("owner", outputs=wrong.outputs, execution_count=3)
+    longer = nbformat.from_dict({**saved, "cells": [*saved.cells, again]})
+    nbformat.write(longer, folder / "tutorial.ipynb")
     (command,) = re.findall(r"^pytest (--nbval .*)$", PAGE, re.MULTILINE)
-    options = [*command.split(), "wrong.ipynb", "--color=no", "--junitxml=result.xml"]
+    options = [*command.split(), "--color=no", "--junitxml=result.xml"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options],
         cwd=folder,

@@ -70,7 +70,8 @@ def reopened(bundle: Mapping[str, Any]) -> dict[str, str]:
     shown = f"content:{image} {css_text(words)}"
     name = f"wm-reopened-{zlib.crc32(shown.encode()):08x}"
     output, style = ".jp-OutputArea-child", f"style.{name}"
-    lost = f"{output}:has(+{output} {style})>.jp-OutputArea-output.jupyter-widgets"
+    # Alive, or in another form, the lab has elements; lost or without any kernel, only words.
+    lost = f"{output}:has(+{output} {style})>.jp-OutputArea-output:not(:has(*))"
     rules = (
         f"{output}:has({style}){{display:none}}"
         f"{lost}{{visibility:hidden;font-size:0}}"
