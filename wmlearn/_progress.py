@@ -31,36 +31,28 @@ def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: boo
     # The bar of another thread would appear in whatever cell happens to run.
     elsewhere = threading.current_thread() is not threading.main_thread()
     disable = hidden or elsewhere or any(map(os.environ.get, _QUIET))
-    options = {"total": total, "desc": title, "unit": unit, "delay": delay, "leave": False}
-    if _in_kernel():
-        options |= {"file": _Output(), "position": 0}  # each bar is an output of its own
-    return tqdm(**options, disable=disable)
-
-
-def _in_kernel() -> bool:
-    if "IPython" not in sys.modules:
-        return False
-    from IPython.core.getipython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")
+    place: dict[str, Any] = {}
+    if "ipykernel.kernelapp" in sys.modules:
+        place = {"file": _Output(), "position": 0}  # each bar is an output of its own
+    return tqdm(
+        total=total, desc=title, unit=unit, delay=delay, leave=False, disable=disable, **place
+    )
 
 
 class _Output:
     """A file that is one output of a cell: what is written takes the place of what stood there."""
 
     encoding = "utf-8"  # tqdm draws blocks then
-
-    def __init__(self) -> None:
-        self._handle: Any = None
+    _handle: Any = None
 
     def write(self, text: str) -> None:
         from IPython.display import display
 
         line = text.strip()
         bundle = {"text/plain": line} if line else {}
-        if self._handle is not None:
+        if self._handle:
             self._handle.update(bundle, raw=True)
-        elif line:
+        else:
             self._handle = display(bundle, raw=True, display_id=True)
 
     def flush(self) -> None:

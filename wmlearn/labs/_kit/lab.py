@@ -11,7 +11,6 @@ from wmlearn.labs._kit.theme import STYLE
 from wmlearn.labs._kit.views import guarded, reopened, show, view
 
 if TYPE_CHECKING:
-    from IPython.display import DisplayHandle
     from ipywidgets import BoundedIntText, VBox, Widget
 
 BESIDE = {"width": "140px", "margin": "2px 2px 2px 12px"}  # a box beside another input
@@ -53,7 +52,7 @@ class Lab:
     def __init__(self, *places: str) -> None:
         import ipywidgets as widgets
 
-        self._kept: DisplayHandle | None = None
+        self._kept: Any = None  # the output that stands in for it once its kernel is gone
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
         self.status = self._screen["status"]  # where errors are shown
@@ -109,7 +108,7 @@ class Lab:
 
     def _keep(self) -> None:
         """Have the notebook keep what is shown now, for when its kernel is gone."""
-        if self._kept is not None:
+        if self._kept:
             self._kept.update(reopened(self._repr_mimebundle_()), raw=True)
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from wmlearn.labs._kit.static import SCALE
 
 if TYPE_CHECKING:
-    from IPython.display import DisplayHandle
     from ipywidgets import HTML, Widget
 
 TEXT, PNG = "text/plain", "image/png"
@@ -41,7 +40,7 @@ def view(widget: Widget, text: str, png: bytes | None = None) -> dict[str, Any]:
     return bundle
 
 
-def show(bundle: Mapping[str, Any]) -> DisplayHandle:
+def show(bundle: Mapping[str, Any]) -> Any:
     """Display a lab in all its forms, and after it what stands in for it once its kernel is gone.
 
     ipywidgets' own form comes first wherever a notebook is trusted, and without the kernel it says
@@ -51,13 +50,12 @@ def show(bundle: Mapping[str, Any]) -> DisplayHandle:
 
     Returns
     -------
-    DisplayHandle: the second output, to be replaced when the lab has something new to keep
+    IPython's handle of the second output, to replace it when the lab has something new to keep
     """
     from IPython.display import display
 
-    display(bundle, metadata={PNG: {"alt": bundle[TEXT]}} if PNG in bundle else {}, raw=True)
-    kept: DisplayHandle = display(reopened(bundle), display_id=True, raw=True)
-    return kept
+    display(bundle, metadata={PNG: {"alt": bundle[TEXT]}}, raw=True)
+    return display(reopened(bundle), display_id=True, raw=True)
 
 
 def reopened(bundle: Mapping[str, Any]) -> dict[str, str]:
