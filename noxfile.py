@@ -121,6 +121,13 @@ def dask(session: nox.Session) -> None:
     test(session, *ITS_OWN_WARNINGS, "tests/extra/dask_sweep.py")
 
 
+@nox.session(name="notebook-tools")
+def notebook_tools(session: nox.Session) -> None:
+    """Run an author's notebook by nbmake, papermill and nbconvert."""
+    session.install("-e", ".[dev]", "nbmake", "papermill")
+    test(session, *ITS_OWN_WARNINGS, "tests/extra/notebook_tools.py")
+
+
 @nox.session(python=OTHERS)
 def lesson(session: nox.Session) -> None:
     """Run the first lesson under the other Pythons."""

@@ -731,7 +731,7 @@ def test_lab_copies_and_opens_lesson_00(run, jupyterlab, tmp_path, monkeypatch):
     code, out, err = run("lab")
     assert (code, err) == (0, "")
     assert out.startswith("Your lessons are in learn: ")
-    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb")), cli.FORGET_TRUST]]
+    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb"))]]
     assert Path("learn", "00_the_copied_map.ipynb").exists()
 
 
@@ -753,7 +753,6 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
         lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
         assert jupyterlab.pop() == [
             lesson,
-            cli.FORGET_TRUST,
             "--allow-root",
             "--no-browser",
             "--port",

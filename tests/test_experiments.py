@@ -10,10 +10,9 @@ import re
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from unittest.mock import Mock
+from unittest.mock import MagicMock
 
 import joblib
 import numpy as np
@@ -195,15 +194,12 @@ def test_what_cannot_be_swept(says, few, triggers, change):
         sweep(**arguments)
 
 
-@pytest.mark.parametrize("hidden", [True, False], ids=["hidden", "shown"])
-def test_a_lesson_run_without_bars_shows_none(few, triggers, untrained, monkeypatch, hidden):
-    message = {}
-    monkeypatch.setattr(
-        "wmlearn.experiments.tqdm", lambda **how: message.update(how) or nullcontext(Mock())
-    )
-    monkeypatch.setenv("TQDM_DISABLE", "1" if hidden else "")
-    sweep({"words": triggers["words"]}, {}, few, seeds=[0])
-    assert message["disable"] is hidden
+def test_a_bar_counts_the_owners(few, triggers, untrained, monkeypatch):
+    bar, asked = MagicMock(), []
+    monkeypatch.setattr("wmlearn.experiments.progress", lambda *how: asked.append(how) or bar)
+    sweep({"words": triggers["words"]}, {}, few, seeds=[0, 1])
+    assert asked == [(2, "owners and their thieves", "owner")]
+    assert bar.__enter__().update.call_count == 2
 
 
 # ------------------------------------------------------------- what is kept is known by its content

@@ -88,11 +88,6 @@ def commands() -> None:
 
 # ---------------------------------------------------------------- lab
 
-# A lab in a notebook that was saved yesterday has no kernel behind it. JupyterLab then shows its
-# picture and text, but only where it does not trust the notebook; where it does, it shows an error
-# in their place.
-FORGET_TRUST = "--NotebookNotary.db_file=:memory:"
-
 
 @commands.command("lab", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
@@ -121,7 +116,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
         options.insert(
             0, "--allow-root"
         )  # without it JupyterLab refuses; containers are often root
-    open_lab([str(min(Path(folder).glob(LESSONS))), FORGET_TRUST, *options])
+    open_lab([str(min(Path(folder).glob(LESSONS))), *options])
 
 
 # ---------------------------------------------------------------- serve

@@ -20,10 +20,10 @@ from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from wmlearn._checks import check_kind, check_seed, shown
 from wmlearn._fingerprint import fingerprint
+from wmlearn._progress import progress
 from wmlearn.data.splits import Splits
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet
 from wmlearn.evidence.verification import verify
@@ -165,8 +165,7 @@ def sweep(
         left = {name: theft for name, theft in suspects.items() if name not in found[place]}
         if left:
             jobs.append((place, one.without_key, seed, left, data, network))
-    hidden = bool(os.environ.get("TQDM_DISABLE"))  # the bar for notebooks does not look at it
-    with tqdm(total=len(jobs), desc="owners and their thieves", leave=False, disable=hidden) as bar:
+    with progress(len(jobs), "owners and their thieves", "owner") as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
             done = {name: row for name, row in rows.items() if FAILED not in row}

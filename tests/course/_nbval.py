@@ -20,7 +20,8 @@ import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
-TESTS = Path(__file__).parent
+SANITISERS = Path(__file__).parent / "nbval.cfg"
+DIFFER, RAISED = "Cell outputs differ", "Cell execution caused an exception"  # nbval's reasons
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Outcome:
     """What nbval said, in cells; what the run took; and everything that was printed."""
 
     cells: int
-    failed: tuple[int, ...]  # by their place among the cells of code
+    failed: dict[int, str]  # nbval's reason, by the place among the cells of code
     skipped: int
     seconds: float
     megabytes: float | None  # of the kernel's own at the end; None where the system does not say
@@ -43,7 +44,7 @@ def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
     """Run a notebook in an empty folder, as a learner's copy would be, and compare every output."""
     nbformat.write(measured(nb), folder / "lesson.ipynb")
     command = [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env"]
-    command += ["--nbval-cell-timeout=120", f"--nbval-sanitize-with={TESTS / 'nbval.cfg'}"]
+    command += ["--nbval-cell-timeout=120", f"--nbval-sanitize-with={SANITISERS}"]
     command += ["-p", "no:cacheprovider", "--color=no", f"--rootdir={folder}", "-c", os.devnull]
     command += ["--junitxml=result.xml", "lesson.ipynb"]
     start = time.perf_counter()
@@ -51,16 +52,28 @@ def run_strict(nb: NotebookNode, folder: Path) -> Outcome:
         subprocess.run(command, cwd=folder, env=offline(folder), stdout=output, stderr=output)
     seconds = time.perf_counter() - start
     cells = list(ET.parse(folder / "result.xml").iter("testcase"))
-    bad = [{each.tag for each in cell} & {"failure", "error"} for cell in cells]
     skipped = sum(cell.find("skipped") is not None for cell in cells)
     return Outcome(
         len(cells) - len(measured(nb).cells) + len(nb.cells),
-        tuple(place for place, found in enumerate(bad) if found),
+        {place: why for place, cell in enumerate(cells) if (why := reason(cell))},
         skipped,
         seconds,
         read_megabytes(folder),
         (folder / "output.txt").read_text("utf-8", errors="replace"),
     )
+
+
+def reason(cell: ET.Element) -> str:
+    """Return the sentence by which nbval says why this one cell failed; empty if it did not.
+
+    It stands in the second line of the cell's own report: what the cell printed, and the lines of a
+    traceback, which may hold any word, come after it.
+    """
+    for report in (cell.find("failure"), cell.find("error")):
+        if report is not None:
+            _, heading, *_ = [*report.get("message", "").splitlines(), "", ""]
+            return heading.partition(": ")[2] or "unknown"
+    return ""
 
 
 MEASURE = """
@@ -95,18 +108,19 @@ def read_megabytes(folder: Path) -> float | None:
 
 
 def offline(folder: Path) -> dict[str, str]:
-    """Return the environment in which a kernel refuses the network, shows no bars and knows no
-    start-up files.
+    """Return the environment in which a kernel refuses the network and knows no start-up files.
+
+    Nothing hides the bars: pytest marks the environment itself, as it does for the plain command.
     """
     blocker = folder / "blocker"
     blocker.mkdir()
-    shutil.copy(TESTS / "_offline.py", blocker)
+    shutil.copy(SANITISERS.parent / "_offline.py", blocker)
     (blocker / "sitecustomize.py").write_text("import _offline\n_offline.block()\n")
     # A proxy on loopback would be a way out.
-    dropped = re.compile("MPLBACKEND|PYTEST_.*|.*_proxy", re.IGNORECASE)
+    dropped = re.compile("MPLBACKEND|TQDM_DISABLE|PYTEST_.*|.*_proxy", re.IGNORECASE)
     env = {name: value for name, value in os.environ.items() if not dropped.fullmatch(name)}
     path = os.pathsep.join(filter(None, [str(blocker), env.get("PYTHONPATH")]))
-    return env | {"PYTHONPATH": path, "TQDM_DISABLE": "1", "IPYTHONDIR": str(folder / "ipython")}
+    return env | {"PYTHONPATH": path, "IPYTHONDIR": str(folder / "ipython")}
 
 
 def with_solutions(nb: NotebookNode) -> NotebookNode:

@@ -389,7 +389,8 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
     sessions = {each["session"] for each in json.loads(done.stdout)}
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
-    assert sessions == others | {"lowest", "wheel", "lazy-loader", "ipywidgets-7", "art", "dask"}
+    named = {"lowest", "wheel", "lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools"}
+    assert sessions == others | named
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 

@@ -5,6 +5,7 @@ keyboard.
 import itertools
 import re
 
+import nbformat
 import pytest
 from browser import button, contrast, number, picture, sticking_out, type_into, verdict
 from playwright.sync_api import Locator, expect
@@ -103,9 +104,19 @@ def test_no_output_lands_in_another_cell(notebook):
     that ran last.
     """
     own, other = notebook.outputs()
-    assert len(own) == 1
+    assert len(own) == 2
     assert "application/vnd.jupyter.widget-view+json" in own[0]
+    assert own[1] == ["text/html"]
     assert other == [["text/plain"]]
+
+
+def test_what_a_run_has_brought_is_saved_for_when_the_kernel_is_gone(notebook, desk):
+    """The lab was empty when it was opened: its second output is replaced at the end of a run."""
+    notebook.save()
+    saved = nbformat.read(desk.folder / f"{__name__}.ipynb", as_version=4)
+    kept = saved.cells[0].outputs[1].data["text/html"]
+    assert "image-set(" in kept
+    assert "unmarked twin: " in kept
 
 
 def test_nothing_went_wrong_unseen(notebook):

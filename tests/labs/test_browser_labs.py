@@ -1,10 +1,13 @@
 """All labs in one notebook: narrow and wide, light and dark, saved and opened on another day."""
 
+import io
 import re
 
 import browser
+import numpy as np
 import pytest
 from browser import button, contrast, picture, sticking_out, type_into, verdict
+from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
 pytestmark = pytest.mark.browser
@@ -25,10 +28,14 @@ wm.VerificationLab(triggers, suspects, nulls=nulls)""",
     ),
 )
 # What the cells show, by the place of the cell: the text of each, how many pictures, and how many
-# labs are alive.
-SHOWN = """() => [...document.querySelectorAll('.jp-CodeCell .jp-OutputArea-output')].map(
+# labs are alive. The second output of a lab is a style sheet.
+SHOWN = """() => [...document.querySelectorAll(
+    '.jp-CodeCell .jp-OutputArea-child:first-child .jp-OutputArea-output')].map(
     output => ({ text: output.innerText, pictures: output.querySelectorAll('img').length,
-    alive: output.querySelectorAll('button, input').length > 0}))"""
+    alive: output.querySelectorAll('button, input').length > 0,
+    instead: getComputedStyle(output, '::before').content,
+    visible: getComputedStyle(output).visibility === 'visible'}))"""
+BLUE = (0x00, 0x72, 0xB2)  # of the lines that a lab draws on paper
 
 
 def labs(page: Page) -> list[Locator]:
@@ -124,11 +131,26 @@ def test_nothing_went_wrong_unseen(notebook):
     assert notebook.went_wrong() == []
 
 
-def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, desk):
-    """On another day: no kernel, and a JupyterLab that knows no notebook.
+def test_a_trusted_notebook_shows_them_where_its_kernel_is_gone(notebook, desk):
+    """The same server, which trusts what was run there, and a new kernel: the widgets are lost."""
+    notebook.save()
+    again = browser.Notebook(desk.browser, desk.server, f"{__name__}.ipynb")
+    again.page.wait_for_function(f"() => ({SHOWN})().every(cell => !cell.visible)")
+    cells = again.page.evaluate(SHOWN)
+    begin = ("VerificationLab: 100 q", "TriggerStudio", "EmbeddingLab: 150 t", "Predict: Will it")
+    for cell, words, pictures in zip(cells, begin, (1, 1, 0, 0)):
+        assert words in cell["instead"]
+        assert cell["instead"].count("url(") == pictures
+    assert [cell["text"] for cell in cells] == 4 * [""]
+    drawn = again.page.locator(".jp-CodeCell .jp-OutputArea-child").first.screenshot()
+    pixels = np.asarray(Image.open(io.BytesIO(drawn)).convert("RGB"))
+    assert (pixels == BLUE).all(axis=2).any()
+    assert again.js_errors == []
+    again.close()
 
-    `wmlearn lab` starts it so on purpose.
-    """
+
+def test_a_saved_notebook_shows_pictures_and_text_until_it_is_run(notebook, desk):
+    """On another machine: no kernel, and a JupyterLab that does not trust the notebook."""
     name = f"{__name__}.ipynb"
     notebook.save()
     assert b"VerificationLab: 100 questions" in (desk.folder / name).read_bytes()

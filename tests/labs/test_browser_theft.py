@@ -166,8 +166,9 @@ def test_no_output_lands_in_another_cell(notebook):
     ran last.
     """
     outputs = notebook.outputs()
-    assert [len(cell) for cell in outputs] == [1, 1]
+    assert [len(cell) for cell in outputs] == [2, 1]
     assert "application/vnd.jupyter.widget-view+json" in outputs[0][0]
+    assert outputs[0][1] == ["text/html"]
     assert outputs[1] == [["text/plain"]]
 
 

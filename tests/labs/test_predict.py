@@ -3,11 +3,14 @@ set them.
 """
 
 import base64
+import re
 
 import ipywidgets
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
-from wmlearn.labs._kit.views import WIDGET_VIEW, guarded, view
+from wmlearn.labs._kit.views import WIDGET_VIEW, guarded, reopened, view
 from wmlearn.labs.prediction import Predict
 
 
@@ -138,7 +141,6 @@ def test_view_has_a_picture_only_where_there_is_one():
 def test_a_lab_is_no_widget_itself():
     # ipywidgets 7 displays its own widgets by another door, past the text and the picture.
     assert not isinstance(lesson_question(), ipywidgets.Widget)
-    assert not hasattr(lesson_question(), "_ipython_display_")
 
 
 @pytest.mark.parametrize("question", [None, 3, ["Which?"], ""])
@@ -153,3 +155,48 @@ def test_a_question_is_text(says, question):
 def test_options_are_texts(says, options):
     with says(ValueError):
         Predict("Which?", options)
+
+
+def test_what_stands_in_for_a_lost_widget_is_css_whatever_the_question_holds():
+    """As JupyterLab reads it, no sign of the text ends the string or the style sheet."""
+    text = "Is 'a \\ b' </style><script> so?\n  ( ) \"yes\"\r\f"
+    kept = reopened({"text/plain": text})["text/html"]
+    (content,) = re.findall("content: '(.*?)';", kept)
+    assert kept.count("<") == 2
+    assert not set("\n\r\f'") & set(content)
+    back = re.sub(r"\\([0-9a-f]+) ", lambda sign: chr(int(sign[1], 16)), content)
+    assert back == f"{text}\n\nRun this cell to use it again."
+
+
+def test_a_picture_comes_before_the_text_and_the_same_lab_keeps_the_same():
+    bundle = {"text/plain": "A lab", "image/png": "iVBORw0KGgo="}
+    kept = reopened(bundle)
+    assert (
+        "content:image-set(url(data:image/png;base64,iVBORw0KGgo=) 2x) '\\a A lab"
+        in kept["text/html"]
+    )
+    assert kept == reopened(bundle | {"application/vnd.jupyter.widget-view+json": {"model_id": 3}})
+    assert kept != reopened({"text/plain": "A lab"})
+
+
+def test_both_outputs_are_displayed_and_the_second_is_replaced():
+    """What a notebook's file holds: the lab in all its forms, and what stands in for it."""
+    code = (
+        "from wmlearn.labs._kit.lab import Lab\n"
+        "class Sentence(Lab):\n"
+        "    text = 'first'\n"
+        "    def __repr__(self): return self.text\n"
+        "lab = Sentence('place')\n"
+        "lab._lay_out('place')\n"
+        "lab._keep()\n"
+        "lab"
+    )
+    later = "lab.text = 'second'\nlab._keep()"
+    nb = nbformat.v4.new_notebook(cells=list(map(nbformat.v4.new_code_cell, (code, later))))
+    NotebookClient(nb, kernel_name="python3").execute()
+    live, kept = nb.cells[0].outputs
+    assert live.data["text/plain"] == "first"
+    assert WIDGET_VIEW in live.data
+    assert list(kept.data) == ["text/html"]
+    assert "content: 'second" in kept.data["text/html"]
+    assert nb.cells[1].outputs == []

@@ -120,6 +120,24 @@ def drawn_test(data):
     return data.test.take(np.random.RandomState(0).permutation(len(data.test))[:SEEN])
 
 
+def test_another_theft_is_shown_at_once_where_it_was_left(owner, data, triggers, monkeypatch):
+    """Never at another strength before: a key pressed at that moment would be undone."""
+    lab = lab_of(owner, data, triggers, "prune weights", "fine-tune")
+    go_to(lab, "prune weights", "100 %")
+    go_to(lab, "fine-tune", "0.02")
+    drawn, sent = [], []
+    chart = next(each for each in widgets_in(lab.widget) if "svg" in getattr(each, "value", ""))
+    chart.observe(lambda change: drawn.append(change["new"]), "value")
+    monkeypatch.setattr(lab.strength.comm, "send", lambda data, **_: sent.append(data["state"]))
+    lab.theft.value = "prune weights"
+    assert len(drawn) == 1
+    assert "prune weights, share that goes 100 %" in words(
+        re.search("aria-label='([^']*)", drawn[0])[1]
+    )
+    assert [state["index"] for state in sent] == [20]
+    assert len(sent[0]["_options_labels"]) == 21
+
+
 class Gate:
     """Holds the measuring of a run after an epoch until it is opened."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tqdm.auto
+import tqdm
 from faulty_service import (
     CARD,
     INPUT,
@@ -488,17 +488,22 @@ def bars(monkeypatch, ten_at_once):
     """What the progress bars were told."""
     told = []
 
-    class Bar(tqdm.auto.tqdm):
+    class Bar(tqdm.tqdm):
         def __init__(self, **options):
             told.append(options)
             super().__init__(**{**options, "disable": True})
 
-    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr("wmlearn._progress.tqdm", Bar)
     return told
 
 
+def show_bars(monkeypatch) -> None:
+    for name in ("TQDM_DISABLE", "PYTEST_VERSION", "PYTEST_CURRENT_TEST"):
+        monkeypatch.delenv(name, raising=False)
+
+
 def test_a_bar_for_many_requests(bars, monkeypatch):
+    show_bars(monkeypatch)
     with FaultyService() as service, RemoteModel(service.url) as suspect:
         suspect(some_images(11))
         suspect(some_images(10))  # one request: there is nothing to show
@@ -517,8 +522,8 @@ def test_a_bar_for_many_requests(bars, monkeypatch):
 def test_the_bar_shows_only_what_takes_time(step, shown, monkeypatch, capsys, ten_at_once):
     clock = iter(np.arange(0, 1e4, step))
     monkeypatch.setattr("tqdm.std.time", lambda: float(next(clock)))
-    monkeypatch.setattr("tqdm.auto.tqdm.monitor_interval", 0)
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    monkeypatch.setattr("tqdm.tqdm.monitor_interval", 0)
+    show_bars(monkeypatch)
     with FaultyService() as service, RemoteModel(service.url) as suspect:
         np.testing.assert_array_equal(suspect(some_images(45)), brightest(some_images(45)))
     replies = capsys.readouterr()

@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 import wmlearn as wm
+from wmlearn._progress import progress
 from wmlearn._random import torch_generator
 from wmlearn.training import loop
 from wmlearn.training._inference import check_fits, predict
@@ -190,9 +190,11 @@ def test_watching_changes_nothing(small, model, monkeypatch, wrap):
         torch.manual_seed(99)  # and even seeds them
         return "a value that is not True"
 
+    for name in ("TQDM_DISABLE", "PYTEST_VERSION", "PYTEST_CURRENT_TEST"):
+        monkeypatch.delenv(name, raising=False)
     for bar in (True, False):
         records.clear()
-        monkeypatch.setattr(loop, "tqdm", functools.partial(tqdm, disable=not bar))
+        monkeypatch.setattr(loop, "progress", functools.partial(progress, hidden=not bar))
         # Measured after each epoch, too.
         watched = wm.fit(wrap(model), small, schedule=two, on_epoch=watch)
         assert same(alone.model, watched.model)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wmlearn._checks import check_count, shown
-from wmlearn.labs._kit.views import guarded, view
+from wmlearn.labs._kit.views import guarded, show, view
 
 
 class Predict:
@@ -116,6 +116,9 @@ class Predict:
         the answer.
         """
         return view(self.widget, repr(self))
+
+    def _ipython_display_(self) -> None:
+        show(self._repr_mimebundle_())
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:

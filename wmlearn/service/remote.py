@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -190,13 +188,9 @@ class RemoteModel(Metered):
 
     def _bar(self, count: int, size: int) -> Any:
         """Return a progress bar that appears if several requests take more than a second."""
-        from tqdm.auto import tqdm
+        from wmlearn._progress import progress
 
-        # From another thread it would appear in some other cell.
-        elsewhere = threading.current_thread() is not threading.main_thread()
-        hidden = count <= size or elsewhere or bool(os.environ.get("TQDM_DISABLE"))
-        title = f"asking {self.name}"
-        return tqdm(total=count, desc=title, unit="image", leave=False, delay=1, disable=hidden)
+        return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
 
     def _describe(self) -> ModelCard:
         """Return the model's description, fetched at first use."""

@@ -6,8 +6,6 @@ evaluating would change what is learnt.
 """
 
 import copy
-import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -17,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm.auto import tqdm
 
 from wmlearn._checks import check_kind, check_seed, first_line, shown
 from wmlearn._display import plural
+from wmlearn._progress import progress
 from wmlearn._random import seeded, torch_generator
 from wmlearn.data.splits import Split, Splits
 from wmlearn.training._inference import as_input, check_fits, predict, weight_of
@@ -230,13 +228,8 @@ def run(
     check_on_epoch(on_epoch)
     records: list[Epoch] = []
     stopped = interrupted = False
-    # In a notebook the bar of another thread would appear in whatever cell happens to run.
-    # And tqdm's bar for notebooks does not look at its own TQDM_DISABLE.
-    elsewhere = threading.current_thread() is not threading.main_thread()
-    hidden = elsewhere or bool(os.environ.get("TQDM_DISABLE"))
-    bar = tqdm(total=expected, desc="training", unit="epoch", leave=False, disable=hidden)
     try:
-        with bar, torch_threads(threads):
+        with progress(expected, "training", "epoch") as bar, torch_threads(threads):
             for loss in steps:
                 records.append(Epoch(len(records) + 1, loss, **measure()))
                 bar.update()

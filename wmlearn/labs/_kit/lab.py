@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.views import guarded, view
+from wmlearn.labs._kit.views import guarded, reopened, show, view
 
 if TYPE_CHECKING:
     from ipywidgets import BoundedIntText, VBox, Widget
@@ -52,6 +52,7 @@ class Lab:
     def __init__(self, *places: str) -> None:
         import ipywidgets as widgets
 
+        self._kept: Any = None  # the output that stands in for it once its kernel is gone
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
         self.status = self._screen["status"]  # where errors are shown
@@ -101,6 +102,14 @@ class Lab:
         """Return the live lab and, for where nothing runs, its text and its picture."""
         drawing = self._drawing()
         return view(self.widget, repr(self), None if drawing is None else png(drawing))
+
+    def _ipython_display_(self) -> None:
+        self._kept = show(self._repr_mimebundle_())
+
+    def _keep(self) -> None:
+        """Have the notebook keep what is shown now, for when its kernel is gone."""
+        if self._kept:
+            self._kept.update(reopened(self._repr_mimebundle_()), raw=True)
 
 
 def tree(widget: Widget) -> list[Widget]:

@@ -84,7 +84,7 @@ class EmbeddingLab(Lab):
         self._shop = Workshop(data, key=key, seed=seed, start=start)
         self._run = Run(Plan(), self._shop, self._show)
         self._run.stage = Stage("press Run")
-        self._background = Background(self._begin, self._show, self.status)
+        self._background = Background(self._begin, self._ended, self.status)
         self.run = self._background.run
         self.stop = self._background.stop
         self._make_inputs(Plan(), model)
@@ -169,6 +169,10 @@ class EmbeddingLab(Lab):
         plan.check(self._shop.data)
         self._run = Run(plan, self._shop, self._show)
         return self._run
+
+    def _ended(self) -> None:
+        self._show()
+        self._keep()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most so many seconds, and say whether it is."""

@@ -98,6 +98,7 @@ class TheftLab(Lab):
         self._all = self._left
         # held while something is shown: points come from a thread of their own
         self._turn = threading.RLock()
+        self._settling = False
         self._build()
         while self._chosen.missing:
             self._work_out(self._chosen)
@@ -135,14 +136,21 @@ class TheftLab(Lab):
         with self._turn:
             self._chosen = self.tradeoffs[self.theft.value]
             thief, place = self._chosen.thief, self._chosen.place
-            self.strength.options = thief.labels  # which moves the slider to its beginning
-            self.strength.index = place
-            self.strength.description = thief.strength
+            # As one: new options move the slider to its beginning, and a key that is pressed when
+            # the page shows that would be undone by what comes after it.
+            self._settling = True
+            with self.strength.hold_sync():
+                self.strength.options = thief.labels
+                self.strength.index = place
+                self.strength.description = thief.strength
+            self._settling = False
             self._buttons.layout.display = None if thief.epochs else "none"
             self._say(description=small(thief.description))
             self._show()
 
     def _move(self, _: object) -> None:
+        if self._settling:
+            return
         with self._turn:
             self._chosen.place = self.strength.index
             self._show()
@@ -167,6 +175,7 @@ class TheftLab(Lab):
             if each.attempt and each.attempt.point:
                 each.keep(each.attempt.place, each.attempt.point)
         self._show()
+        self._keep()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until everything is worked out and no run is under way, at most so many seconds; say

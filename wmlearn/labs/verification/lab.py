@@ -162,8 +162,9 @@ class VerificationLab(Lab):
         self._settling = True  # in between the inputs do not fit each other
         try:
             wanted, names = self.suspect.value, list(self._replays[self.kind.value])
-            self.suspect.options = names
-            self.suspect.value = wanted if wanted in names else names[0]
+            with self.suspect.hold_sync():  # the page never sees the one in between
+                self.suspect.options = names
+                self.suspect.value = wanted if wanted in names else names[0]
             self.slider.max = self.number.max = self._replay.n
             self.alpha.value = self._replay.triggers.alpha
         finally:
