@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from wmlearn._random import stable_rng
 from wmlearn._types import Images, Labels
-from wmlearn.service import _tensors
+from wmlearn.service import _exchange
 from wmlearn.service.options import ServiceOptions
 
 Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,), probabilities (n, classes)
@@ -105,7 +105,7 @@ def application(
     gatekeeper = Gatekeeper(options)
     address = f"/v2/models/{name}"
     offered = ["labels", "scores"] if options.scores else ["labels"]
-    outputs = [_tensors.describe(output) for output in offered]
+    outputs = [_exchange.describe(output) for output in offered]
     if options.classes:
         outputs[0]["parameters"] = {"classes": list(options.classes)}
 
@@ -121,7 +121,7 @@ def application(
         body = await _read_body(request)
         gatekeeper.admit(request)
         await asyncio.sleep(options.latency)  # meanwhile others are served
-        question = _tensors.read_question(body, request.headers, shape, offered)
+        question = _exchange.read_question(body, request.headers, shape, offered)
         images = len(question.images)
         gatekeeper.pace(images)
         gatekeeper.fail()
@@ -130,7 +130,7 @@ def application(
             labels, scores = predict(question.images)
         except ValueError as error:  # will be the same next time: no status that is asked again
             raise HTTPException(422, _reason(error)) from None
-        answer = _tensors.write_answer(name, question, {"labels": labels, "scores": scores})
+        answer = _exchange.write_answer(name, question, {"labels": labels, "scores": scores})
         log.append(Request(images, question.datatype))
         return answer
 
@@ -195,8 +195,8 @@ async def _read_body(request: HttpRequest) -> bytes:
     size = 0
     async for piece in request.stream():
         size += len(piece)
-        if size <= _tensors.LARGEST_BODY:
+        if size <= _exchange.LARGEST_BODY:
             body += piece
-    if size > _tensors.LARGEST_BODY:
-        raise _tensors.too_large(f"{size / 1e6:.1f} MB")
+    if size > _exchange.LARGEST_BODY:
+        raise _exchange.too_large(f"{size / 1e6:.1f} MB")
     return bytes(body)
