@@ -169,7 +169,7 @@ def test_wished_outputs_and_no_others(telling):
         outputs = [{"name": name} for name in wished]
         _, answer = call(telling.url + "/infer", {**question(), "outputs": outputs})
         assert [output["name"] for output in answer["outputs"]] == wished
-    for none in ({}, {"outputs": []}):
+    for none in ({}, {"outputs": []}, {"outputs": None, "parameters": None, "id": None}):
         _, answer = call(telling.url + "/infer", {**question(), **none})
         assert [output["name"] for output in answer["outputs"]] == ["labels", "scores"]
 

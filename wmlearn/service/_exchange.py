@@ -166,26 +166,25 @@ def _parse(text: bytes) -> dict[str, Any]:
 
 
 def _parameters(described: dict[str, Any]) -> dict[str, Any]:
-    """Return what stands under the parameters of a request or of one of its tensors."""
-    match described.get("parameters", {}):
-        case dict(parameters):
-            return parameters
-        case got:
-            raise HTTPException(400, f"parameters must be an object; got {got!r:.40}.")
+    """Return what stands under the parameters of a request or of one of its tensors.
+
+    null stands for nothing here and elsewhere: so some clients write what they leave out.
+    """
+    parameters = described.get("parameters") or {}
+    if isinstance(parameters, dict):
+        return parameters
+    raise HTTPException(400, f"parameters must be an object; got {parameters!r:.40}.")
 
 
 def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]:
     """Return the outputs that a request names, all if none, and of each whether it is to come as
     bytes.
     """
-    as_bytes = _parameters(request).get("binary_data_output", False)
-    match request.get("outputs", []):
-        case []:
-            return dict.fromkeys(offered, as_bytes is True)
-        case list(wished):
-            wishes = {}
-        case got:
-            raise HTTPException(400, f"outputs must be a list; got {got!r:.40}.")
+    wished = request.get("outputs") or [{"name": name} for name in offered]
+    if not isinstance(wished, list):
+        raise HTTPException(400, f"outputs must be a list; got {wished!r:.40}.")
+    as_bytes = _parameters(request).get("binary_data_output")
+    wishes = {}
     for each in wished:
         match each:
             case {"name": str(name)} if name in offered and not _NOT_OURS & {*_parameters(each)}:

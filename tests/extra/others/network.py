@@ -30,21 +30,28 @@ class Manner:
     answer: str = "labels"
 
     @property
-    def input(self):
-        """The shape in the metadata."""
+    def input_shape(self):
+        """The shape of its input, -1 for the number of images."""
         return {"NCHW": [-1, 1, 28, 28], "NHWC": [-1, 28, 28, 1], "flat": [-1, 784]}[self.axes]
 
     @property
-    def outputs(self):
-        """Name, datatype and shape of each output in the metadata."""
+    def described_input(self):
+        """What the metadata say of its input."""
+        return {"name": "images", "datatype": self.datatype, "shape": self.input_shape}
+
+    @property
+    def described_outputs(self):
+        """What the metadata say of its outputs."""
+        label = {"name": "predict", "datatype": "INT64", "shape": [-1]}
+        latency = {"name": "latency_us", "datatype": "INT64", "shape": [-1]}
         return {
-            "labels": [("predict", "INT64", [-1])],
-            "names": [("predict", "BYTES", [-1])],
-            "column": [("predict", "INT64", [-1, 1])],
-            "scores": [("predict", "FP32", [-1, 10])],
-            "maps": [("predict", "FP32", [-1, 10, 1, 1])],
-            "top 3": [("predict", "INT64", [-1, 3])],
-            "latency": [("latency_us", "INT64", [-1]), ("predict", "INT64", [-1])],
+            "labels": [label],
+            "names": [label | {"datatype": "BYTES"}],
+            "column": [label | {"shape": [-1, 1]}],
+            "scores": [label | {"datatype": "FP32", "shape": [-1, 10]}],
+            "maps": [label | {"datatype": "FP32", "shape": [-1, 10, 1, 1]}],
+            "top 3": [label | {"shape": [-1, 3]}],
+            "latency": [latency, label],
         }[self.answer]
 
 
@@ -73,8 +80,10 @@ class Network:
         with np.load(path) as weights:
             self.weights = dict(weights)
 
-    def answers(self, batch, manner):
+    def answers(self, name, datatype, batch, manner):
         """Return the outputs for what came in, in the order of the metadata."""
+        if (name, datatype) != ("images", manner.datatype):
+            raise ValueError(f"expected images as {manner.datatype}; got {name} as {datatype}")
         scores = self.scores(self.images(batch, manner))
         labels = scores.argmax(axis=1)
         answer = {
@@ -91,7 +100,7 @@ class Network:
 
     def images(self, batch, manner):
         """Return the images (n, 1, 28, 28) in [0, 1] that came in a server's own manner."""
-        expected = tuple(manner.input[1:])
+        expected = tuple(manner.input_shape[1:])
         if batch.shape[1:] != expected:
             raise ValueError(f"expected {expected}; got {batch.shape[1:]}")
         if manner.axes == "NHWC":
@@ -111,8 +120,9 @@ class Network:
         """Return a convolution of 3 x 3 with a stride of 2 and an edge of 1."""
         padded = np.pad(values, [(0, 0), (0, 0), (1, 1), (1, 1)])
         windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), axis=(2, 3))
-        summed = np.einsum("nchwij,ocij->nohw", windows[:, :, ::2, ::2], self[f"{layer}.weight"])
-        return summed + self[f"{layer}.bias"][:, None, None]
+        axes = [(1, 4, 5), (1, 2, 3)]
+        summed = np.tensordot(windows[:, :, ::2, ::2], self[f"{layer}.weight"], axes)
+        return (summed + self[f"{layer}.bias"]).transpose(0, 3, 1, 2)
 
     def __getitem__(self, name):
         return self.weights[f"layers.{name}"]
