@@ -17,7 +17,9 @@ from beside import free_port, running
 import wmlearn as wm
 from wmlearn.service.server import Service
 
+# Without `user`, where root runs it, nginx could not write into this user's folder.
 CONFIG = """
+user root;
 daemon off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
