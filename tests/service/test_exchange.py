@@ -144,10 +144,8 @@ BAD = {
     "NaN": as_bytes(np.full((1, 1, 2, 2), np.nan), "FP32"),
     "infinity": as_bytes(np.full((1, 1, 2, 2), np.inf), "FP16"),
     "normalised": as_bytes(ONE - 0.5, "FP64"),
-    "larger than any memory": (
-        json.dumps(question(shape=[10**15, 1, 2, 2])).encode(),
-        {},
-    ),
+    "larger than any memory": (json.dumps(question(shape=[10**15, 1, 2, 2])).encode(), {}),
+    "larger than can be written": (json.dumps(question(shape=[10**4299, 1, 2, 2])).encode(), {}),
 }
 
 

@@ -211,10 +211,11 @@ def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Imag
             f"{datatype!r:.40}.",
         )
     fits = isinstance(got, list) and got[1:] == list(shape)
-    if not fits or type(got[0]) is not int or got[0] < 1:
+    if not fits or type(got[0]) is not int or not 0 < got[0] <= LARGEST_BODY:
         axes = ", ".join(map(str, shape))
         raise HTTPException(
-            400, f"images must have shape [n, {axes}], n at least 1; got {got!r:.60}."
+            400,
+            f"images must have shape [n, {axes}], n from 1 to {LARGEST_BODY:,}; got {got!r:.60}.",
         )
     values = _read_numbers(tensor, raw, datatype)
     highest = INPUTS[datatype][-1]
