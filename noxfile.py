@@ -150,6 +150,13 @@ def tritonclient(session: nox.Session) -> None:
 
 
 @nox.session
+def apis(session: nox.Session) -> None:
+    """Verify a model behind servers of no common protocol, by the functions of the how-to page."""
+    session.install("litserve", "bentoml", "gradio", "onnx", "onnxruntime")
+    beside(session, "tests/extra/apis.py")
+
+
+@nox.session
 def nginx(session: nox.Session) -> None:
     """Verify a model behind nginx and its limit on a request."""
     if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])):

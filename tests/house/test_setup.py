@@ -390,7 +390,7 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     sessions = {each["session"] for each in json.loads(done.stdout)}
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
     libraries = {"lazy-loader", "ipywidgets-7", "art", "dask"}
-    services = {"mlserver", "kserve", "tritonclient", "nginx"}
+    services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
     assert sessions == others | libraries | services | {"lowest", "wheel"}
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
