@@ -3,8 +3,8 @@
     nox --list                 what there is
     nox -s wheel lazy-loader   some of it
 
-A session whose Python is not on this machine is skipped, and says so. Environments are deleted
-again where all went well: each has several gigabytes.
+A session whose Python, or whose nginx, is not on this machine is skipped, and says so. Environments
+are deleted again where all went well: most have several gigabytes.
 """
 
 import os
@@ -70,6 +70,18 @@ def test(session: nox.Session, *arguments: str) -> None:
     shutil.rmtree(session.virtualenv.location)
 
 
+def beside(session: nox.Session, *arguments: str) -> None:
+    """Run pytest in .venv, beside what others wrote in this environment; then delete that.
+
+    So it may depend on whatever it likes, and torch is not installed again.
+    """
+    environment = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
+    environment["OTHER_PYTHON"] = str(Path(session.bin, "python"))
+    command = [sys.executable, "-m", "pytest", *ITS_OWN_WARNINGS, *arguments]
+    session.run(*command, env=environment, external=True)
+    shutil.rmtree(session.virtualenv.location)
+
+
 def smoke(session: nox.Session) -> None:
     """Import all that there is in an empty folder, where nothing of the checkout is found."""
     with tempfile.TemporaryDirectory() as empty:
@@ -126,6 +138,42 @@ def notebook_tools(session: nox.Session) -> None:
     """Run an author's notebook by nbmake, papermill and nbconvert."""
     session.install("-e", ".[dev]", "nbmake", "papermill")
     test(session, *ITS_OWN_WARNINGS, "tests/extra/notebook_tools.py")
+
+
+@nox.session
+def mlserver(session: nox.Session) -> None:
+    """Verify a model behind MLServer."""
+    session.install("mlserver")
+    beside(session, "tests/extra/servers.py", "-k", "mlserver")
+
+
+@nox.session
+def kserve(session: nox.Session) -> None:
+    """Verify a model behind KServe's server for Python, and let its client ask a service."""
+    session.install("kserve")
+    beside(session, "tests/extra/servers.py", "tests/extra/clients.py", "-k", "kserve")
+
+
+@nox.session
+def tritonclient(session: nox.Session) -> None:
+    """Ask a service by Triton's client."""
+    session.install("tritonclient[http]")
+    beside(session, "tests/extra/clients.py", "-k", "tritonclient")
+
+
+@nox.session
+def apis(session: nox.Session) -> None:
+    """Verify a model behind servers of no common protocol, by the functions of the how-to page."""
+    session.install("litserve", "bentoml", "gradio", "onnx", "onnxruntime")
+    beside(session, "tests/extra/apis.py")
+
+
+@nox.session
+def nginx(session: nox.Session) -> None:
+    """Verify a model behind nginx and its limit on a request."""
+    if not shutil.which("nginx", path=os.pathsep.join([os.environ["PATH"], "/usr/sbin"])):
+        session.skip("nginx is not on this machine: apt-get install nginx-light, or the like")
+    beside(session, "tests/extra/nginx.py")
 
 
 @nox.session(python=OTHERS)

@@ -389,8 +389,9 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
     sessions = {each["session"] for each in json.loads(done.stdout)}
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
-    named = {"lowest", "wheel", "lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools"}
-    assert sessions == others | named
+    libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools"}
+    services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
+    assert sessions == others | libraries | services | {"lowest", "wheel"}
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 
@@ -407,16 +408,21 @@ class Session:
     def __init__(self, folder):
         self.ran, self.installed, self.folder = [], [], folder
         self.virtualenv = SimpleNamespace(location=str(folder / "environment"))
+        self.bin = str(folder / "environment/bin")
         (folder / "environment").mkdir()
 
     def install(self, *what):
         self.installed += what
 
+    def skip(self, why):
+        raise RuntimeError(why)
+
     def chdir(self, folder):
         self.folder = Path(folder)
 
-    def run(self, *command, env=None):
+    def run(self, *command, env=None, external=False):
         self.ran.append((self.folder, command))
+        self.env = env
 
 
 def test_a_wheel_is_tried_where_nothing_of_the_checkout_is_found(noxfile, tmp_path):
@@ -427,6 +433,24 @@ def test_a_wheel_is_tried_where_nothing_of_the_checkout_is_found(noxfile, tmp_pa
     assert tmp_path not in (folder, *folder.parents)
     assert session.installed == ["."]
     assert not (tmp_path / "environment").exists()  # several gigabytes
+
+
+def test_what_others_wrote_runs_beside_ours_and_not_with_it(noxfile, tmp_path):
+    session = Session(tmp_path)
+    noxfile.kserve(session)
+    ((_, command),) = session.ran
+    assert command[:3] == (sys.executable, "-m", "pytest")
+    assert session.env["OTHER_PYTHON"] == str(tmp_path / "environment/bin/python")
+    assert session.installed == ["kserve"]
+    assert not (tmp_path / "environment").exists()
+
+
+def test_a_session_without_its_nginx_says_so(noxfile, tmp_path, monkeypatch):
+    session = Session(tmp_path)
+    monkeypatch.setattr(noxfile.shutil, "which", lambda *_, **__: None)
+    with pytest.raises(RuntimeError, match="apt-get"):
+        noxfile.nginx(session)
+    assert session.ran == []
 
 
 def test_a_session_that_failed_can_be_looked_at(noxfile, tmp_path, monkeypatch):

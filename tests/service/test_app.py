@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from served import Brightest, Net, ask, call, question
 from starlette.exceptions import HTTPException
+from torch import nn
 
 from wmlearn.service import _app, _transport
 from wmlearn.service.blackbox import BlackBox
@@ -40,7 +41,11 @@ def test_descriptions(running):
     assert call(root + "/v2/health/ready") == (200, {"ready": True})
     assert call(running.url + "/ready") == (200, {"name": "shared", "ready": True})
     status, server = call(root + "/v2")
-    assert (status, server["name"], server["extensions"]) == (200, "wmlearn", [])
+    assert (status, server["name"], server["extensions"]) == (
+        200,
+        "wmlearn",
+        ["binary_tensor_data"],
+    )
     assert call(running.url) == (
         200,
         {
@@ -82,8 +87,8 @@ def test_nested_data_are_taken(running):
     assert (status, answer["outputs"][0]["data"]) == (200, [2])
 
 
-def test_labels_only_never_scores(running):
-    _, answer = call(running.url + "/infer", {**question(), "outputs": [{"name": "scores"}]})
+def test_labels_only_unless_scores_are_allowed(running):
+    _, answer = call(running.url + "/infer", question())
     expected = {"name": "labels", "datatype": "INT64", "shape": [1], "data": [2]}
     assert answer == {"model_name": "shared", "model_version": "1", "outputs": [expected]}
 
@@ -158,8 +163,8 @@ def test_a_model_that_breaks(says, capfd):
 
     with serve(Broken(), name="broken") as service:
         status, answer = call(service.url + "/infer", question())
-        assert (status, list(answer)) == (500, ["error"])
-        says(answer["error"])
+        assert (status, list(answer)) == (422, ["error"])
+        says(answer["error"])  # nothing of what torch said
         assert service.queries == 0
         assert call(service.url)[0] == 200
     assert capfd.readouterr() == ("", "")
@@ -219,15 +224,28 @@ def test_labels_only_unless_told_otherwise(says, running):
         suspect.scores(some_images(1))
 
 
-def test_scores_that_are_no_numbers_are_an_error_and_not_in_the_log():
-    class Lost(Brightest):
-        def forward(self, images):
-            return super().forward(images) * float("nan")
+class Lost(Brightest):
+    """A model whose training went wrong: NaN in the weights, so in each score."""
 
-    with serve(Lost(), name="transient", options=ServiceOptions(scores=True)) as service:
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.full((4,), float("nan")))
+
+    def forward(self, images):
+        return super().forward(images) * self.weight
+
+
+@pytest.mark.parametrize("scores", [False, True])
+def test_weights_that_are_no_numbers_are_told_in_a_sentence(says, naps, scores):
+    """Labels alone would be 0 for every image, as if it were an answer."""
+    with serve(Lost(), name="lost", options=ServiceOptions(scores=scores)) as service:
         status, answer = call(service.url + "/infer", question())
-        assert (status, list(answer)) == (500, ["error"])
-        assert service.log == []
+        assert (status, list(answer)) == (422, ["error"])
+        says(answer["error"])
+        with RemoteModel(service.url) as suspect, pytest.raises(ValueError, match="422") as raised:
+            suspect(some_images(3))
+        assert "NaN" in str(raised.value)
+        assert service.log == naps == []
 
 
 #  token ------------------------------------------------------------------------------------------

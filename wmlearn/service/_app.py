@@ -9,7 +9,6 @@ https://github.com/kserve/open-inference-protocol
 import asyncio
 import hmac
 import importlib.metadata
-import json
 import logging
 import math
 import time
@@ -21,19 +20,20 @@ import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from wmlearn._random import stable_rng
 from wmlearn._types import Images, Labels
+from wmlearn.service import _exchange
 from wmlearn.service.options import ServiceOptions
 
 Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,), probabilities (n, classes)
 
 clock = time.monotonic  # tests put a clock of their own here
-LARGEST_BODY = 8_000_000  # bytes; a well-behaved client sends 4 MB at most
-NUMBERS = {"UINT8": ("i", 255), "FP32": ("if", 1)}  # numpy's kinds of numbers, and the highest
 
 
 @dataclass(frozen=True)
@@ -104,34 +104,34 @@ def application(
     """Return the web application of one model."""
     gatekeeper = Gatekeeper(options)
     address = f"/v2/models/{name}"
-    outputs: list[dict[str, Any]] = [{"name": "labels", "datatype": "INT64", "shape": [-1]}]
-    if options.scores:
-        outputs.append({"name": "scores", "datatype": "FP32", "shape": [-1, -1]})
+    offered = ["labels", "scores"] if options.scores else ["labels"]
+    outputs = [_exchange.describe(output) for output in offered]
+    if options.classes:
+        outputs[0]["parameters"] = {"classes": list(options.classes)}
 
     async def describe(request: HttpRequest) -> JSONResponse:
         """Say how images come in and what goes out, to those who may ask."""
         gatekeeper.admit(request)
         images = {"name": "images", "datatype": "UINT8", "shape": [-1, *shape]}
         card = {"name": name, "versions": ["1"], "platform": "wmlearn", "inputs": [images]}
-        labels = outputs[0]
-        if options.classes:
-            labels = labels | {"parameters": {"classes": list(options.classes)}}
-        return JSONResponse(card | {"outputs": [labels, *outputs[1:]]})
+        return JSONResponse(card | {"outputs": outputs})
 
-    async def infer(request: HttpRequest) -> JSONResponse:
+    async def infer(request: HttpRequest) -> Response:
         """Answer the images of one request, and note it in the log."""
         body = await _read_body(request)
         gatekeeper.admit(request)
         await asyncio.sleep(options.latency)  # meanwhile others are served
-        images, datatype = _read_images(_parse(body), shape)
-        gatekeeper.pace(len(images))
+        question = _exchange.read_question(body, request.headers, shape, offered)
+        images = len(question.images)
+        gatekeeper.pace(images)
         gatekeeper.fail()
-        tensors = []
-        # In the event loop: one request after the other, so the log is in order.
-        for output, values in zip(outputs, predict(images)):
-            tensors.append(output | {"shape": list(values.shape), "data": values.ravel().tolist()})
-        answer = JSONResponse({"model_name": name, "model_version": "1", "outputs": tensors})
-        log.append(Request(len(images), datatype))
+        try:
+            # In the event loop: one request after the other, so the log is in order.
+            labels, scores = predict(question.images)
+        except ValueError as error:  # will be the same next time: no status that is asked again
+            raise HTTPException(422, _reason(error)) from None
+        answer = _exchange.write_answer(name, question, {"labels": labels, "scores": scores})
+        log.append(Request(images, question.datatype))
         return answer
 
     async def refused(request: HttpRequest, error: HTTPException) -> JSONResponse:
@@ -147,16 +147,26 @@ def application(
 
     version = importlib.metadata.version("wmlearn")
     said_to_all = {
-        "/v2": {"name": "wmlearn", "version": version, "extensions": []},
+        "/v2": {"name": "wmlearn", "version": version, "extensions": ["binary_tensor_data"]},
         "/v2/health/live": {"live": True},
         "/v2/health/ready": {"ready": True},
-        f"{address}/ready": {"name": name, "ready": True},
     }
-    routes = [Route(address, describe), Route(f"{address}/infer", infer, methods=["POST"])]
+    routes = []
+    for base in (address, f"{address}/versions/1"):
+        routes += [Route(base, describe), Route(f"{base}/infer", infer, methods=["POST"])]
+        said_to_all[f"{base}/ready"] = {"name": name, "ready": True}
     for path, content in said_to_all.items():
         routes.append(Route(path, JSONResponse(content), methods=["GET"]))
     handlers: dict[Any, Any] = {HTTPException: refused, Exception: failed}
-    return Starlette(routes=routes, exception_handlers=handlers)
+    packing = Middleware(GZipMiddleware, compresslevel=1)  # for those who say that they take it
+    return Starlette(routes=routes, middleware=[packing], exception_handlers=handlers)
+
+
+def _reason(error: ValueError) -> str:
+    """Return why a model gave no answer: in our own words, for a library's may tell too much."""
+    if error.__cause__ is None:
+        return str(error)
+    return f"the model failed on these images ({type(error.__cause__).__name__})."
 
 
 def web_server(app: Starlette) -> uvicorn.Server:
@@ -185,72 +195,8 @@ async def _read_body(request: HttpRequest) -> bytes:
     size = 0
     async for piece in request.stream():
         size += len(piece)
-        if size <= LARGEST_BODY:
+        if size <= _exchange.LARGEST_BODY:
             body += piece
-    if size > LARGEST_BODY:
-        raise HTTPException(
-            413,
-            f"a request must be at most {LARGEST_BODY // 1_000_000} MB; got {size / 1e6:.1f} MB. "
-            "Send fewer images at once.",
-        )
+    if size > _exchange.LARGEST_BODY:
+        raise _exchange.too_large(f"{size / 1e6:.1f} MB")
     return bytes(body)
-
-
-def _parse(body: bytes) -> dict[str, Any]:
-    """Return the only input tensor of a request."""
-    try:
-        question = json.loads(body)
-    except (ValueError, RecursionError):
-        raise HTTPException(
-            400,
-            "a request must be JSON; this is not. Send an inference request of protocol version 2.",
-        ) from None
-    match question:
-        case {"inputs": [dict(tensor)]}:
-            return tensor
-    raise HTTPException(
-        400, 'a request must have one input: {"inputs": [{"name", "shape", "datatype", "data"}]}.'
-    )
-
-
-def _read_images(tensor: dict[str, Any], shape: tuple[int, int, int]) -> tuple[Images, str]:
-    """Return the images of an input tensor, float32 in [0, 1], and the datatype they came in."""
-    name, datatype = tensor.get("name"), tensor.get("datatype")
-    got: Any = tensor.get("shape")
-    if name != "images":
-        raise HTTPException(400, f"the input must be called 'images'; got {name!r:.40}.")
-    if not isinstance(datatype, str) or datatype not in NUMBERS:
-        raise HTTPException(
-            400,
-            f"images must be of datatype UINT8 (0 to 255) or FP32 (0 to 1); got {datatype!r:.40}.",
-        )
-    fits = isinstance(got, list) and got[1:] == list(shape)
-    if not fits or type(got[0]) is not int or got[0] < 1:
-        axes = ", ".join(map(str, shape))
-        raise HTTPException(
-            400, f"images must have shape [n, {axes}], n at least 1; got {got!r:.60}."
-        )
-    try:
-        values = np.asarray(tensor.get("data"))
-    except ValueError:
-        raise HTTPException(
-            400, "data must be one flat list of numbers; got lists of unequal length."
-        ) from None
-    kinds, highest = NUMBERS[datatype]
-    if values.dtype.kind not in kinds:
-        raise HTTPException(
-            400,
-            f"data of datatype {datatype} must be numbers, whole ones for UINT8; "
-            "got something else.",
-        )
-    if values.size != math.prod(got):
-        raise HTTPException(
-            400, f"data must hold {math.prod(got)} numbers for shape {got}; got {values.size}."
-        )
-    if not (values.min() >= 0 and values.max() <= highest):  # so written, NaN is refused too
-        raise HTTPException(
-            400, f"data of datatype {datatype} must lie from 0 to {highest}; some do not."
-        )
-    images: Images = values.astype(np.float32).reshape(got)
-    images /= highest
-    return images, datatype

@@ -97,6 +97,14 @@ def serve(
     It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is
     stopped, Python ends, or a model of the same name is served.
 
+    Any client of the protocol can ask it, `tritonclient.http` as it is. The input is "images",
+    UINT8 (0 to 255) or FP32, FP16 or FP64 (0 to 1), and "labels" (INT64) come back, with "scores"
+    (FP32, the probabilities) if the options allow them. Numbers travel in the JSON or as bytes
+    behind it (Triton's binary tensors); a request of at most 8 MB may be compressed by gzip or
+    deflate, and an answer comes back by gzip for those who take it. A request's `id` and the
+    `outputs` that it names are kept to; the model is version 1. Whatever is refused is refused in
+    a sentence: status 422 where the model itself fails on the images.
+
     Parameters
     ----------
     model : torch.nn.Module with an attribute `input_shape`, the shape (c, h, w) of one image
@@ -120,7 +128,7 @@ def serve(
 
     Source
     ------
-    "Open Inference Protocol", KServe, version 2.
+    "Open Inference Protocol", KServe, version 2; "Binary Tensor Data Extension", Triton.
 
     Examples
     --------

@@ -1,0 +1,263 @@
+"""What a request asks of a served model, and how the answer is written: the numbers of a tensor
+stand in the JSON or, as tritonclient has it unless told otherwise, as bytes behind it.
+
+Source: "Open Inference Protocol", KServe, version 2,
+https://github.com/kserve/open-inference-protocol; "Binary Tensor Data Extension", Triton Inference
+Server, https://github.com/triton-inference-server/server/tree/main/docs/protocol
+"""
+
+import contextlib
+import json
+import math
+import re
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from wmlearn._types import Images
+
+Shape = tuple[int, int, int]  # (c, h, w) of one image
+
+LARGEST_BODY = 8_000_000  # bytes, also when unpacked; a well-behaved client sends 4 MB at most
+# Of what images may come in: as numpy calls it, numpy's kinds of numbers in JSON, the highest
+INPUTS = {
+    "UINT8": ("u1", "i", 255),
+    "FP16": ("<f2", "if", 1),
+    "FP32": ("<f4", "if", 1),
+    "FP64": ("<f8", "if", 1),
+}
+# Of what is answered: the datatype, as numpy calls it, the shape
+OUTPUTS = {"labels": ("INT64", "<i8", [-1]), "scores": ("FP32", "<f4", [-1, -1])}
+_JSON_LENGTH = "Inference-Header-Content-Length"  # of a body whose tensors are bytes after the JSON
+_NOT_OURS = {"classification", "shared_memory_region"}  # Triton's other ways to give an output
+
+
+@dataclass(frozen=True)
+class Question:
+    """What one request asks.
+
+    Parameters
+    ----------
+    images : float32 in [0, 1], shape (n, c, h, w)
+    datatype : what they came in
+    wishes : the outputs to answer, and of each whether its numbers are to come as bytes
+    id : what the caller calls the request, if anything
+    """
+
+    images: Images
+    datatype: str
+    wishes: dict[str, bool]
+    id: str | None
+
+
+def too_large(got: str) -> HTTPException:
+    """Return the refusal of a request that is larger than any well-behaved client's."""
+    return HTTPException(
+        413,
+        f"a request must be at most {LARGEST_BODY // 1_000_000} MB; got {got}. "
+        "Send fewer images at once.",
+    )
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return what the metadata say of an output."""
+    datatype, _, shape = OUTPUTS[name]
+    return {"name": name, "datatype": datatype, "shape": shape}
+
+
+def read_question(
+    body: bytes, headers: Mapping[str, str], shape: Shape, offered: list[str]
+) -> Question:
+    """Return what a request asks of a model of images of a shape and with such outputs, or refuse
+    it with a sentence.
+    """
+    plain = _unpacked(body, headers.get("content-encoding", "identity").lower())
+    length = _json_length(headers, plain)
+    request = _parse(plain[:length])
+    name = request.get("id")
+    if name is not None and not isinstance(name, str):
+        raise HTTPException(400, f"the id of a request must be text; got {name!r:.40}.")
+    wishes = _read_wishes(request, offered)
+    images, datatype = _read_images(request["inputs"][0], plain[length:], shape)
+    return Question(images, datatype, wishes, name)
+
+
+def write_answer(model: str, question: Question, values: dict[str, np.ndarray]) -> Response:
+    """Return the wished outputs as an answer: all in JSON, or those wished as bytes behind it."""
+    outputs, raw = [], b""
+    for name, as_bytes in question.wishes.items():
+        numbers = values[name].astype(OUTPUTS[name][1])
+        output = describe(name) | {"shape": [*numbers.shape]}
+        if as_bytes:
+            output["parameters"] = {"binary_data_size": numbers.nbytes}
+            raw += numbers.tobytes()
+        else:
+            output["data"] = numbers.ravel().tolist()
+        outputs.append(output)
+    answer: dict[str, Any] = {"model_name": model, "model_version": "1", "outputs": outputs}
+    if question.id is not None:
+        answer["id"] = question.id
+    text = json.dumps(answer, separators=(",", ":"), allow_nan=False).encode()
+    if not raw:
+        return Response(text, media_type="application/json")
+    length = {_JSON_LENGTH: str(len(text))}
+    return Response(text + raw, headers=length, media_type="application/octet-stream")
+
+
+def _unpacked(body: bytes, encoding: str) -> bytes:
+    """Return a body as it was before it was compressed, of a bomb no more than is allowed."""
+    if encoding == "identity":
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise HTTPException(
+            415,
+            f"a request may be compressed by gzip or deflate; got {encoding!r:.40}. Send it by one "
+            "of these, or as it is.",
+        )
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)  # tells gzip from deflate by itself
+    with contextlib.suppress(zlib.error):
+        plain = inflater.decompress(body, LARGEST_BODY + 1)
+        if len(plain) > LARGEST_BODY:
+            raise too_large("more, once unpacked")
+        if inflater.eof:
+            return plain
+    raise HTTPException(
+        400,
+        f"a request must be compressed by {encoding}, as it says; this is not, or not whole. Send "
+        "it again, or as it is.",
+    )
+
+
+def _json_length(headers: Mapping[str, str], body: bytes) -> int:
+    """Return how many bytes of a body are its JSON."""
+    said = headers.get(_JSON_LENGTH)
+    if said is None:
+        return len(body)
+    if not re.fullmatch("[0-9]{1,9}", said) or int(said) > len(body):
+        raise HTTPException(
+            400,
+            f"the header {_JSON_LENGTH} must give the bytes of JSON in the body, {len(body)} at "
+            f"most; got {said!r:.40}.",
+        )
+    return int(said)
+
+
+def _parse(text: bytes) -> dict[str, Any]:
+    """Return the JSON of a request that has one input tensor."""
+    try:
+        request = json.loads(text)
+    except (ValueError, RecursionError):
+        raise HTTPException(
+            400,
+            "a request must be JSON; this is not. Send an inference request of protocol version "
+            f"2; where bytes follow its JSON, the header {_JSON_LENGTH} says how long that is.",
+        ) from None
+    match request:
+        case {"inputs": [dict()]}:
+            return dict(request)
+    raise HTTPException(
+        400, 'a request must have one input: {"inputs": [{"name", "shape", "datatype", "data"}]}.'
+    )
+
+
+def _parameters(described: dict[str, Any]) -> dict[str, Any]:
+    """Return what stands under the parameters of a request or of one of its tensors.
+
+    null stands for nothing here and elsewhere: so some clients write what they leave out.
+    """
+    parameters = described.get("parameters") or {}
+    if isinstance(parameters, dict):
+        return parameters
+    raise HTTPException(400, f"parameters must be an object; got {parameters!r:.40}.")
+
+
+def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]:
+    """Return the outputs that a request names, all if none, and of each whether it is to come as
+    bytes.
+    """
+    wished = request.get("outputs") or [{"name": name} for name in offered]
+    if not isinstance(wished, list):
+        raise HTTPException(400, f"outputs must be a list; got {wished!r:.40}.")
+    as_bytes = _parameters(request).get("binary_data_output")
+    wishes = {}
+    for each in wished:
+        match each:
+            case {"name": str(name)} if name in offered and not _NOT_OURS & {*_parameters(each)}:
+                wishes[name] = _parameters(each).get("binary_data", as_bytes) is True
+            case _:
+                raise HTTPException(
+                    400,
+                    f"outputs can be {' and '.join(offered)}, in JSON or as binary_data; got "
+                    f"{each!r:.80}. Leave them out for all.",
+                )
+    return wishes
+
+
+def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Images, str]:
+    """Return the images of an input tensor, float32 in [0, 1], and the datatype they came in."""
+    name, datatype = tensor.get("name"), tensor.get("datatype")
+    got: Any = tensor.get("shape")
+    if name != "images":
+        raise HTTPException(400, f"the input must be called 'images'; got {name!r:.40}.")
+    if not isinstance(datatype, str) or datatype not in INPUTS:
+        raise HTTPException(
+            400,
+            "images must be of datatype UINT8 (0 to 255), or FP32, FP16 or FP64 (0 to 1); got "
+            f"{datatype!r:.40}.",
+        )
+    fits = isinstance(got, list) and got[1:] == list(shape)
+    if not fits or type(got[0]) is not int or not 0 < got[0] <= LARGEST_BODY:
+        axes = ", ".join(map(str, shape))
+        raise HTTPException(
+            400,
+            f"images must have shape [n, {axes}], n from 1 to {LARGEST_BODY:,}; got {got!r:.60}.",
+        )
+    values = _read_numbers(tensor, raw, datatype)
+    highest = INPUTS[datatype][-1]
+    if not (values.min() >= 0 and values.max() <= highest):  # so written, NaN is refused too
+        raise HTTPException(
+            400, f"data of datatype {datatype} must lie from 0 to {highest}; some do not."
+        )
+    images: Images = values.astype(np.float32).reshape(got)
+    images /= highest
+    return images, datatype
+
+
+def _read_numbers(tensor: dict[str, Any], raw: bytes, datatype: str) -> np.ndarray:
+    """Return as many numbers as the shape of a tensor asks for, from its JSON or the bytes after
+    it.
+    """
+    kind, kinds, _ = INPUTS[datatype]
+    shape, size = tensor["shape"], _parameters(tensor).get("binary_data_size")
+    count = math.prod(shape)
+    if raw or size is not None:
+        wanted = count * np.dtype(kind).itemsize
+        if not size == len(raw) == wanted:
+            raise HTTPException(
+                400,
+                f"data of datatype {datatype} and shape {shape} must be {wanted} bytes after the "
+                f"JSON; binary_data_size says {size!r:.40}, and {len(raw)} came.",
+            )
+        return np.frombuffer(raw, kind)
+    try:
+        values = np.asarray(tensor.get("data"))
+    except ValueError:
+        raise HTTPException(
+            400, "data must be one flat list of numbers; got lists of unequal length."
+        ) from None
+    if values.dtype.kind not in kinds:
+        raise HTTPException(
+            400,
+            f"data of datatype {datatype} must be numbers, whole ones for UINT8; "
+            "got something else.",
+        )
+    if values.size != count:
+        raise HTTPException(
+            400, f"data must hold {count} numbers for shape {shape}; got {values.size}."
+        )
+    return values
