@@ -515,6 +515,57 @@ def test_a_reader_that_went_away_is_no_verdict(innocent, evidence):
     assert done.returncode >= 3
 
 
+@pytest.mark.parametrize("options", [["--seals", 3], ["--outcomes", 2**64]])
+def test_what_is_said_of_a_draw_needs_the_draw(says, run, opened, many, options):
+    rules = ["--seal", many.seal, "--nonce", "4 1 6", "--count", 30]
+    code, out, err = run("judge", NOBODY, opened, *rules, *options)
+    assert (code, out) == (4, "")
+    says(err)
+
+
+def test_questions_may_be_named_one_by_one_however_many(run, many, tmp_path):
+    """A list is soon longer than any name of a file may be."""
+    folder = wm.evidence.save_evidence(many, tmp_path / "evidence")
+    numbers = ",".join(f"{number:06d}" for number in range(60))
+    out = tmp_path / "opened.safetensors"
+    assert run("open", folder, "--named", numbers, "--case", "x", "--out", out)[0] == 0
+    assert wm.evidence.read_opening(out).indices == tuple(range(60))
+
+
+@pytest.mark.parametrize("content", ["a terabyte", b"\xff", b"4,x"])
+def test_a_file_of_numbers_is_read_within_limits(says, run, evidence, tmp_path, content):
+    path = tmp_path / "named.txt"
+    if content == "a terabyte":
+        with path.open("wb") as file:
+            file.truncate(10**12)
+    else:
+        path.write_bytes(content)
+    code, out, err = run("open", evidence, "--named", path, "--case", "x")
+    assert code in (3, 4)
+    assert out == ""
+    says(err)
+    path.write_bytes(b"\xef\xbb\xbf2, 1\r\n")  # as an editor of Windows saves it
+    out = tmp_path / "opened.safetensors"
+    assert run("open", evidence, "--named", path, "--case", "x", "--out", out)[0] == 0
+
+
+def test_lab_names_a_damaged_lesson_and_opens_the_others(run, tmp_path, monkeypatch, jupyterlab):
+    lessons = tmp_path / "lessons"
+    lessons.mkdir()
+    for name in ("00_the_copied_map", "05_the_embedding_stage"):
+        shutil.copy(cli.CHECKOUT / f"{name}.ipynb", lessons)
+    with (lessons / "05_the_embedding_stage.ipynb").open("r+") as file:
+        file.write("<<<<<<< HEAD\n")
+    monkeypatch.setattr(cli, "CHECKOUT", lessons)
+    code, out, err = run("lab", tmp_path / "learn")
+    assert code == 0
+    assert "1 new" in out
+    assert "05_the_embedding_stage.ipynb" in err
+    assert [path.name for path in (tmp_path / "learn").glob("*.ipynb")] == [
+        "00_the_copied_map.ipynb"
+    ]
+
+
 # ---------------------------------------------------------------- serve
 
 

@@ -73,7 +73,7 @@ def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Itera
             target.open("xb").close()  # of two who write at once, one is refused
         os.replace(part, target)
     except OSError as error:
-        if error.filename in (None, part, str(part)):
+        if error.errno and error.filename in (None, part, str(part)):
             error.filename = str(target)  # nobody knows the other name
         raise
     finally:
