@@ -481,7 +481,7 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
         try:
             score = score_card(card, secret=secret)
         except (OSError, ValueError, TypeError) as error:
-            failed[card] = sentence(error)
+            failed[card] = sentence(error).removeprefix(f"{card} ")
             continue
         if as_json:
             click.echo(json.dumps({"card": card, "points": score.points}))
