@@ -111,7 +111,7 @@ def readable(expected: str, step: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             state = f"it cannot be read: {error.strerror}"
         if isinstance(error, PermissionError):
-            step = "Its owner has to let others read it."
+            step = "Its owner says who may read it: ask them."
         raise OSError(f"{expected}; {state}. {step}") from None
 
 

@@ -62,13 +62,13 @@ class _File:
     def rows(self) -> Rows:
         """Return what was measured before, by the name of the theft."""
         kept: Rows = {}
-        with _told("measured again"):
+        with _told("What it holds is measured again."):
             kept = self._read()
         return {name: kept[mark] for name, mark in self.prints.items() if mark in kept}
 
     def add(self, rows: Rows) -> None:
         """Write the file anew, whole or not at all; another sweep may have added some meanwhile."""
-        with _told("returned, but not kept for next time"):
+        with _told("What was measured is returned, and not kept."):
             kept = self._read()
             for name, row in rows.items():
                 kept[self.prints[name]] = row
@@ -95,7 +95,7 @@ def _told(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        warnings.warn(f"{sentence(error)} What was measured is {what}.", stacklevel=5)
+        warnings.warn(f"{sentence(error)} {what}", stacklevel=5)
 
 
 def _digest(rows: Rows) -> str:

@@ -106,7 +106,7 @@ def _left_by_torchvision(name: str, folder: Path) -> Originals | None:
     try:
         return _through_torchvision(name, folder, download=False)
     except OSError as error:
-        _warn(
+        warnings.warn(
             f"The files in {folder} that torchvision would read as {name} cannot be used "
             f"({short(error)}); they are left as they are, and the published ones are fetched.",
             stacklevel=6,
@@ -152,7 +152,9 @@ def _lend(archives: str, folder: Path, staging: Path) -> None:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(archive, copy)
         except OSError as error:
-            _warn(f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=7)
+            warnings.warn(
+                f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=7
+            )
 
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
@@ -205,10 +207,10 @@ def _keep(arrays: Originals, path: Path, stacklevel: int) -> None:
     except FileExistsError:  # another process was faster
         pass
     except OSError as error:
-        _warn(
+        warnings.warn(
             f"{path} could not be written ({short(error)}); the data are returned, but not kept "
             "for next time.",
-            stacklevel,
+            stacklevel=stacklevel,
         )
 
 
@@ -216,7 +218,3 @@ def _remove(*paths: Path) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _warn(sentence: str, stacklevel: int) -> None:
-    warnings.warn(sentence, stacklevel=stacklevel)  # at the line that called load_data
