@@ -550,14 +550,16 @@ def test_what_must_not_be_read_is_called_so_and_left(says, ones_own, monkeypatch
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
 def test_raw_files_that_cannot_be_read_are_called_so_and_fetched(says, web, monkeypatch, code):
     UNPACK[web.name](web.folder, *web.arrays)
-    before, through = contents(web.folder), _published._through_torchvision
+    before = contents(web.folder)
+    dataset = getattr(datasets, web.name.upper())
+    make = dataset.__init__
 
-    def refused(name, folder, **settings):
-        if folder == web.folder:
+    def refused(self, root, **settings):
+        if root == web.folder:
             raise OSError(code, os.strerror(code), "a file")
-        return through(name, folder, **settings)
+        make(self, root, **settings)
 
-    monkeypatch.setattr(_published, "_through_torchvision", refused)
+    monkeypatch.setattr(dataset, "__init__", refused)
     with says(UserWarning, varies=r"(?<=tmp}/)\w+\d"):
         assert_is_published(web, load_data(web.name, "full"))
     assert contents(web.folder).items() >= before.items()
