@@ -13,6 +13,7 @@ import shutil
 import stat
 import tempfile
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -240,7 +241,23 @@ def test_images_of_ones_own_are_not_written_over(says, triggers, tmp_path):
     mine.write_bytes(b"my own")
     with says(FileExistsError):
         wm.evidence.save_evidence(triggers, tmp_path)
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {mine.name: b"my own"}
+    assert mine.read_bytes() == b"my own"
+    assert {path.name for path in tmp_path.iterdir()} <= {mine.name, "log.lock"}
+
+
+def test_of_two_sets_saved_in_one_folder_at_once_one_is_whole(mnist, tmp_path):
+    sets = [wm.Noise()(mnist, n=5) for _ in range(4)]
+
+    def save(triggers):
+        try:
+            wm.evidence.save_evidence(triggers, tmp_path)
+        except FileExistsError:
+            return None
+        return triggers.seal
+
+    with ThreadPoolExecutor(4) as pool:
+        (saved,) = filter(None, pool.map(save, sets))
+    assert wm.evidence.open_evidence(tmp_path).seal == saved
 
 
 @pytest.mark.parametrize("name", ["key.hex", "images.safetensors", "evidence.json"])

@@ -25,7 +25,7 @@ from wmlearn._files import (
 from wmlearn._types import Pixels
 from wmlearn.evidence import commitment
 from wmlearn.evidence.calibration import clean_arrays, clean_of
-from wmlearn.evidence.log import RECORD, check_folder
+from wmlearn.evidence.log import LOCK, RECORD, check_folder
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 
@@ -73,6 +73,7 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     UserWarning
         If others can read the key: some shares keep no access rights.
     """
+    from filelock import FileLock
     from safetensors.numpy import save
 
     folder = Path(folder)
@@ -108,10 +109,11 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
         IMAGES: save(arrays),
         RECORD: text.encode(),
     }
-    _refuse_others(folder, files)
-    for name, content in files.items():
-        with whole(folder / name, secret=name == KEY) as file:
-            file.write(content)
+    with FileLock(folder / LOCK):  # of two who save at once, one finds what the other has saved
+        _refuse_others(folder, files)
+        for name, content in files.items():
+            with whole(folder / name, secret=name == KEY) as file:
+                file.write(content)
     return folder
 
 
