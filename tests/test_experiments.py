@@ -2,7 +2,9 @@
 worked out.
 """
 
+import errno
 import functools
+import importlib.metadata
 import json
 import os
 import pickle
@@ -433,6 +435,102 @@ def test_another_version_of_wmlearn_is_another_case(tiny, one, untrained, tmp_pa
     origin.cache_clear()
     sweep(one, {}, tiny, seeds=[0], network=darker, cache=tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("package", ["torch", "numpy"])
+def test_another_version_of_what_works_it_out_is_another_case(
+    tiny, one, untrained, tmp_path, monkeypatch, package
+):
+    version = importlib.metadata.version
+    sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
+    with monkeypatch.context() as later:
+        later.setattr(
+            "importlib.metadata.version", lambda name: "9" if name == package else version(name)
+        )
+        origin.cache_clear()
+        sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
+    origin.cache_clear()
+    sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def in_a_cell(source):
+    """Return the network that a cell of a notebook defines, under the name that it always has."""
+    space = {"__name__": "__main__", "wm": wm, "functools": functools}
+    exec(source, space)
+    return space["net"]
+
+
+NETWORKS = {
+    "a function that was edited": "def net(data, seed): return wm.small_cnn(data, {}, seed=seed)",
+    "two lambdas": "net = lambda data, seed: wm.small_cnn(data, {}, seed=seed)",
+    "partial": "net = functools.partial(wm.small_cnn, width={})",
+    "a default": "def net(data, seed, width={}): return wm.small_cnn(data, width, seed=seed)",
+    "a constant": "WIDTH = {}\ndef net(data, seed): return wm.small_cnn(data, WIDTH, seed=seed)",
+}
+
+
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_networks_of_one_name_are_told_apart_by_what_they_make(
+    tiny, one, untrained, tmp_path, kind
+):
+    for width in (2, 3, 2):
+        network = in_a_cell(NETWORKS[kind].format(width))
+        sweep(one, {}, tiny, seeds=[0], network=network, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+PARTIAL = """
+import functools, sys
+import wmlearn as wm
+
+full = wm.load_data("mnist")
+parts = [part.take(slice(120)) for part in (full.train, full.loot, full.test)]
+tiny = wm.Splits("tiny", *parts, full.classes)
+
+def shift(query, loot, by):
+    return lambda images: query(images * by)
+
+triggers = {"words": wm.Content(words=3)(tiny, n=3, key=bytes(range(32)))}
+thefts = {"shifted": functools.partial(shift, by=0.5)}
+network = functools.partial(wm.small_cnn, width=2)
+wm.sweep(triggers, thefts, tiny, seeds=[0], network=network, cache=sys.argv[1])
+"""
+
+
+def test_a_partial_is_known_again_in_another_process(tmp_path):
+    """It prints with its address in memory, which is another one there."""
+    kept = []
+    for _ in range(2):
+        environment = os.environ | {"PYTHONPATH": str(Path(wm.__file__).parents[1])}
+        command = [sys.executable, "-c", PARTIAL, str(tmp_path)]
+        subprocess.run(command, env=environment, capture_output=True, check=True)
+        kept.append({path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()})
+    assert len(kept[0]) == 1
+    assert kept[0] == kept[1]
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_a_file_that_cannot_be_read_is_left_and_measured_again(
+    says, tiny, one, tmp_path, untrained, monkeypatch, code
+):
+    sweep(one, {}, tiny, seeds=[0, 1], cache=tmp_path)
+    files = {path: path.read_bytes() for path in sorted(tmp_path.iterdir())}
+    closed = next(iter(files))
+
+    def read_bytes(path):
+        if path == closed:
+            raise OSError(code, os.strerror(code), str(path))
+        return files[path]
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr(Path, "read_bytes", read_bytes)
+        with says(UserWarning, varies=r"\w{64}") as warned:
+            frame = sweep(one, {}, tiny, seeds=[0, 1], cache=tmp_path)
+    assert len(frame) == 2
+    assert Path(warned[0].filename) == Path(__file__)
+    assert len([each for each in warned if each.category is UserWarning]) == 2  # read, and written
+    assert {path: path.read_bytes() for path in sorted(tmp_path.iterdir())} == files
 
 
 class Locked:

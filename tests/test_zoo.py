@@ -5,21 +5,25 @@ sentence.
 from __future__ import annotations
 
 import csv
+import errno
+import importlib.metadata
 import json
+import os
 import shutil
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 import wmlearn as wm
 from wmlearn import zoo
+from wmlearn._fingerprint import origin
 from wmlearn.training._inference import predict
 from wmlearn.zoo import read_model, save_model
 
@@ -96,14 +100,15 @@ def test_writing_over_a_model_that_is_in_use(model, saved):
 def test_a_failed_save_leaves_the_old_file(says, model, saved, monkeypatch):
     before = saved.read_bytes()
 
-    def full_disk(weights, path, metadata):
-        Path(path).write_bytes(b"half")
-        raise OSError("no space left on device")
-
-    monkeypatch.setattr(zoo, "save_file", full_disk)
+    monkeypatch.setattr("os.fsync", full_disk)
     with says(OSError):
         save_model(model, saved)
     assert saved.read_bytes() == before
+    assert [*saved.parent.iterdir()] == [saved]
+
+
+def full_disk(_):
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_reading_draws_from_no_generator(saved):
@@ -329,7 +334,12 @@ def cache(tmp_path, monkeypatch) -> Path:
     monkeypatch.setattr(
         zoo, "load_data", {"mnist": replace(mnist, train=mnist.train.take(slice(400)))}.get
     )
-    return tmp_path / "cache" / zoo.FOLDER / "mnist"
+    return tmp_path / "cache"
+
+
+def kept(cache: Path) -> list[Path]:
+    """Return the files of the null models that are kept, whatever the recipe is known by."""
+    return sorted(path for path in cache.rglob("*") if path.is_file())
 
 
 def weights(model: torch.nn.Module) -> torch.Tensor:
@@ -341,7 +351,7 @@ def test_more_than_ship_are_trained_and_kept(cache, monkeypatch):
     assert len(first) == 43
     assert [type(model).__name__ for model in first[40:]] == ["SmallCNN", "SmallCNN", "DeepCNN"]
     assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, wm.null_models("mnist")))
-    files = sorted(path.name.rpartition("-")[0] for path in cache.iterdir())
+    files = [path.name.rpartition("-")[0] for path in kept(cache)]
     assert files == [f"null-{i:03d}" for i in range(40, 43)]  # nothing half-written
     monkeypatch.setattr(zoo, "train", None)  # whatever is asked for now was kept
     again = wm.null_models("mnist", n=43)
@@ -388,50 +398,110 @@ def test_an_interrupted_training_goes_on_where_it_was(cache, monkeypatch):
     monkeypatch.setattr(zoo, "train", stopped)
     with pytest.raises(KeyboardInterrupt):
         wm.null_models("mnist", n=44)
-    before = {path.name: path.stat().st_mtime_ns for path in cache.iterdir()}
+    before = {path.name: path.stat().st_mtime_ns for path in kept(cache)}
     assert len(before) == 2
     monkeypatch.setattr(zoo, "train", whole)
     assert len(wm.null_models("mnist", n=44)) == 44
-    assert {
-        path.name: path.stat().st_mtime_ns for path in cache.iterdir()
-    }.items() >= before.items()
+    assert {path.name: path.stat().st_mtime_ns for path in kept(cache)}.items() >= before.items()
 
 
 @pytest.mark.parametrize("damage", ["a flipped bit", "half of it", "another's name"])
 def test_a_damaged_null_model_is_trained_again(says, cache, damage):
     good = wm.null_models("mnist", n=42)[40]
-    path = next(cache.glob("null-040-*"))
+    path = kept(cache)[0]
     raw = path.read_bytes()
     if damage == "another's name":
-        shutil.copy(next(cache.glob("null-041-*")), path)
+        shutil.copy(kept(cache)[1], path)
     else:
         path.write_bytes(
             raw[: len(raw) // 2] if damage == "half of it" else raw[:-1] + bytes([raw[-1] ^ 1])
         )
-    with says(UserWarning):
+    with says(UserWarning, varies=r"(?<=nulls-)\w+|\d+(?=/cache)"):
         again = wm.null_models("mnist", n=41)[-1]
     assert torch.equal(weights(again), weights(good))
     assert path.read_bytes() == raw
 
 
-def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(says, cache, monkeypatch):
-    def full_disk(weights, path, metadata):
-        Path(path).write_bytes(b"half")
-        raise SafetensorError(
-            "Error while serializing: I/O error: No space left on device (os error 28)"
+def test_what_another_has_put_among_them_is_left_as_it_is(says, cache):
+    """The same number under another digest: one's own model, or one that was damaged for good."""
+    wm.null_models("mnist", n=41)
+    (good,) = kept(cache)
+    mine = good.with_name("null-040-0000000000000000.safetensors")
+    mine.write_bytes(b"mine")
+    assert len(wm.null_models("mnist", n=41)) == 41  # and no word of it: the good one is there
+    good.unlink()
+    with says(UserWarning, varies=r"(?<=nulls-)\w+|\d+(?=/cache)"):
+        wm.null_models("mnist", n=41)
+    assert mine.read_bytes() == b"mine"
+    assert kept(cache) == sorted([mine, good])
+
+
+@pytest.mark.parametrize("fault", ["a full disk", "write-protected", "a file in place of it"])
+def test_where_they_cannot_be_kept_they_are_returned_all_the_same(says, cache, monkeypatch, fault):
+    good = wm.null_models("mnist", n=41)[-1]
+    monkeypatch.setenv("WMLEARN_DATA", str(cache / "class"))
+    if fault == "a file in place of it":
+        (cache / "class").write_text("not a folder")
+    before = kept(cache)
+    with monkeypatch.context() as broken:
+        if fault == "a full disk":
+            broken.setattr("os.fsync", full_disk)
+        if fault == "write-protected":  # what the root of these tests would not notice
+            broken.setattr(zoo, "whole", Mock(side_effect=PermissionError(errno.EACCES, "no")))
+        with says(UserWarning, varies=r"(?<=nulls-)\w+|\d+(?=/cache)") as warned:
+            again = wm.null_models("mnist", n=41)[-1]
+    assert Path(warned[0].filename) == Path(__file__)
+    assert torch.equal(weights(again), weights(good))  # also rounded to 16 bits
+    assert kept(cache) == before
+
+
+def test_what_one_has_kept_all_others_of_the_class_can_read(says, cache, monkeypatch):
+    old = os.umask(0o022)
+    try:
+        wm.null_models("mnist", n=41)
+    finally:
+        os.umask(old)
+    (path,) = kept(cache)
+    assert os.name != "posix" or path.stat().st_mode & 0o777 == 0o644
+    before, really = path.read_bytes(), zoo.check_file
+
+    def refused(asked, limit):
+        if asked == path:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return really(asked, limit)
+
+    with monkeypatch.context() as closed:
+        closed.setattr(zoo, "check_file", refused)  # a teacher's, mode 600
+        with says(UserWarning, varies=r"(?<=nulls-)\w+|\d+(?=/cache)"):
+            again = zoo.null_models("mnist", n=41)
+    assert len(again) == 41
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("change", ["schedule", "width", "data", "torch"])
+def test_null_models_of_another_recipe_are_not_served(cache, monkeypatch, change):
+    """They are known by what made them, not by their number."""
+    first = wm.null_models("mnist", n=41)[-1]
+    if change == "schedule":
+        monkeypatch.setattr(zoo, "SCHEDULE", wm.Schedule(epochs=1, max_lr=4e-3, batch_size=100))
+    if change == "width":
+        monkeypatch.setattr(zoo, "ON_DEMAND", {"mnist": 7})
+    if change == "data":
+        few = zoo.load_data("mnist")
+        monkeypatch.setattr(
+            zoo, "load_data", {"mnist": replace(few, train=few.train.take(slice(380)))}.get
         )
-
-    monkeypatch.setattr(zoo, "save_file", full_disk)
-    with says(OSError):
-        wm.null_models("mnist", n=41)
-    assert list(cache.iterdir()) == []
-
-
-def test_a_cache_that_cannot_be_written_is_one_sentence(says, tmp_path, monkeypatch, cache):
-    (tmp_path / "file").write_text("not a folder")
-    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "file"))
-    with says(OSError):
-        wm.null_models("mnist", n=41)
+    if change == "torch":
+        version = importlib.metadata.version
+        monkeypatch.setattr(
+            "importlib.metadata.version", lambda name: "9" if name == "torch" else version(name)
+        )
+        origin.cache_clear()
+    again = wm.null_models("mnist", n=41)[-1]
+    monkeypatch.undo()
+    origin.cache_clear()
+    assert len(kept(cache)) == 2
+    assert torch.equal(weights(first), weights(again)) == (change == "torch")
 
 
 def test_two_may_train_the_same_null_models_at_once(cache):
@@ -439,8 +509,8 @@ def test_two_may_train_the_same_null_models_at_once(cache):
     with ThreadPoolExecutor(2) as both:
         one, other = both.map(lambda n: wm.null_models("mnist", n=n)[-1], (41, 41))
     assert torch.equal(weights(one), weights(other))
-    assert {path.name[:8] for path in cache.iterdir()} == {"null-040"}
-    assert all(path.name[9:25] == zoo.digest(path)[:16] for path in cache.iterdir())
+    assert {path.name[:8] for path in kept(cache)} == {"null-040"}
+    assert all(path.name[9:25] == zoo.digest(path)[:16] for path in kept(cache))
 
 
 def test_null_models_on_demand_are_as_good_as_stated(root, figures):
@@ -481,6 +551,9 @@ def test_a_flipped_bit_is_noticed(says, tmp_path, monkeypatch):
     raw = bytearray(path.read_bytes())
     raw[-1] ^= 1
     path.write_bytes(raw)
+    with says(OSError):
+        wm.load_model("mnist/clean")
+    shutil.copy(path.with_name("content.safetensors"), path)  # whole, and another's
     with says(OSError):
         wm.load_model("mnist/clean")
     path.unlink()

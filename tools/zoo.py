@@ -240,7 +240,9 @@ triggers never.
 Innocent: never marked. They differ in seed, in the half of the training part that they saw, and in architecture; none
 was chosen or left out because of what it answers. Weights are kept in 16 bits. Asked for more, `wm.null_models` trains
 them on halves of the mini data: a group of their own, since they saw fewer images (`docs/results/nulls_on_demand.csv`).
-Each takes a few seconds, the first time.
+Each takes a few seconds, the first time. They are kept under a fingerprint of all that made them (schedule, width, data, the
+versions of wmlearn and torch), so those of another recipe are never served in their place. A class may share the folder; where
+it cannot be written, they are returned all the same, with a warning.
 
 | model | network, width | half | task accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|

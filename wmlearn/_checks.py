@@ -362,10 +362,3 @@ def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
     if isinstance(value, (float, np.floating)) and float(value).is_integer():
         return f"Write {int(value)}."
     return ""
-
-
-def file_error(error: Exception, text: str) -> OSError:
-    """Return the error for a file that cannot be read: FileNotFoundError if it is not there."""
-    if isinstance(error, FileNotFoundError):
-        return FileNotFoundError(text)
-    return OSError(text)

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import numpy as np
 
-from wmlearn._checks import check_count, file_error, sentence, shown
+from wmlearn._checks import check_count, sentence, shown
 from wmlearn._display import plural
-from wmlearn._forms import foreign
+from wmlearn._files import SMALL_BYTES, read_text, readable
 from wmlearn.course.copies import LESSONS, copy_lessons
 from wmlearn.course.environment import findings
 from wmlearn.evidence.beacon import Beacon
@@ -115,6 +115,8 @@ def _lab(arguments: tuple[str, ...]) -> None:
         kept = ", ".join(path.name for path in copied.kept)
         counts += f" Left as you have them: {kept} (delete one to start afresh)."
     click.echo(f"Your lessons are in {folder}: {counts}")
+    for problem in copied.failed:
+        click.echo(f"Not copied: {problem}", err=True)
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.insert(
             0, "--allow-root"
@@ -167,17 +169,9 @@ def _load(model: str) -> nn.Module:
     """Return a shipped model by its name, or one from a file."""
     from wmlearn import zoo
 
-    path = Path(model)
-    if path.suffix != ".safetensors":
-        return zoo.load_model(model)
-    try:
-        return zoo.read_model(path)
-    except OSError as error:
-        kind = foreign(path)
-        state = "damaged or another's" if path.is_file() else "not there"
-        text = f"{model} should be a model written by wmlearn.zoo.save_model; it is "
-        text += f"{kind}. {zoo.REWRITE}" if kind else f"{state}."
-        raise file_error(error, text) from None
+    if Path(model).suffix == ".safetensors":
+        return zoo.read_model(model)
+    return zoo.load_model(model)
 
 
 # ---------------------------------------------------------------- verify
@@ -440,8 +434,9 @@ def _open(evidence: str, named: str, case: str, nonce: str, outcome: str, out: s
 def _numbers(named: str) -> list[int]:
     """Return numbers that are given one by one, or stand in a file."""
     text = named
-    if Path(named).is_file():
-        text = Path(named).read_text()
+    if os.path.isfile(named):  # a Path refuses what is too long for a name
+        with readable(f"{named} should hold the named questions", "Give another file."):
+            text = read_text(named, SMALL_BYTES).removeprefix("\ufeff")
     if not re.fullmatch(r"\s*\d+([\s,]+\d+)*\s*", text):
         raise click.UsageError(
             f"--named must be numbers such as 4,7,12, or a file of such; got {shown(named)}."
@@ -472,6 +467,8 @@ def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
     owner may have tried 2^48. Exit codes: as those of wmlearn verify.
     """
     _check_url(url)
+    if rules["beacon"] is None and (rules["seals"], rules["outcomes"]) != (None, None):
+        raise click.UsageError("--seals and --outcomes say something of a draw: add --beacon.")
     opening = read_opening(opened)
     nonce = rules["nonce"].encode()
     opening.brought_by(rules["owner"], nonce=nonce)
@@ -539,16 +536,32 @@ def _new(secret: str, out: str, budget: int) -> None:
 @click.argument("cards", nargs=-1, required=True)
 @click.option("--secret", required=True, help="The truth, as `wmlearn case new` wrote it.")
 @_json
-def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> None:
-    """Score the CARDS that students saved with case.card(...).save(path)."""
-    from wmlearn.course.tribunal import score_card
+def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
+    """Score the CARDS that students saved with case.card(...).save(path).
 
+    One that cannot be scored is named at the end, after all others. Exit codes: 0 all were scored,
+    3 one or more were not.
+    """
+    from wmlearn.course.tribunal import read_secret, score_card
+
+    read_secret(secret)  # first: without it no card can be scored
+    failed = {}
     for card in cards:
-        score = score_card(card, secret=secret)
+        try:
+            score = score_card(card, secret=secret)
+        except (OSError, ValueError, TypeError) as error:
+            failed[card] = sentence(error).removeprefix(f"{card} ")
+            continue
         if as_json:
             click.echo(json.dumps({"card": card, "points": score.points}))
         else:
             click.echo(f"{card}: {score!r}")
+    for card, problem in failed.items():
+        if as_json:
+            click.echo(json.dumps({"card": card, "error": problem}))
+        else:
+            click.echo(f"Error: {card}: {problem}", err=True)
+    return FAILED if failed else 0
 
 
 # ---------------------------------------------------------------- doctor

@@ -9,19 +9,20 @@ import importlib
 import itertools
 import json
 import math
-import os
 import sys
-import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
-from wmlearn._checks import check_kind, check_seed, shown
+from wmlearn._checks import check_kind, check_seed, sentence, shown
+from wmlearn._files import whole
 from wmlearn._fingerprint import fingerprint
 from wmlearn._progress import progress
 from wmlearn.data.splits import Splits
@@ -62,30 +63,41 @@ class _File:
 
     def rows(self) -> Rows:
         """Return what was measured before, by the name of the theft."""
-        kept = self._read()
+        kept: Rows = {}
+        with _told("What it holds is measured again."):
+            kept = self._read()
         return {name: kept[mark] for name, mark in self.prints.items() if mark in kept}
 
     def add(self, rows: Rows) -> None:
         """Write the file anew, whole or not at all; another sweep may have added some meanwhile."""
-        kept = self._read()
-        for name, row in rows.items():
-            kept[self.prints[name]] = row
-        part = self.path.with_suffix(f".{os.getpid()}-{threading.get_ident()}.part")
-        part.write_text(json.dumps({"rows": kept, "sha256": _digest(kept)}), encoding="utf-8")
-        part.replace(self.path)
+        with _told("What was measured is returned, and not kept."):
+            kept = self._read()
+            for name, row in rows.items():
+                kept[self.prints[name]] = row
+            with whole(self.path) as file:
+                file.write(json.dumps({"rows": kept, "sha256": _digest(kept)}).encode())
 
     def _read(self) -> Rows:
-        if not self.path.exists():
-            return {}
         try:
             kept = json.loads(self.path.read_bytes())
             rows: Rows = kept["rows"]
             if kept["sha256"] == _digest(rows):
                 return rows
+        except FileNotFoundError:
+            return {}
         except (ValueError, TypeError, KeyError, RecursionError):
             pass
-        warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=4)
+        warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=5)
         return {}
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Warn where a file of the cache cannot be read or written: hours of work do not end for it."""
+    try:
+        yield
+    except OSError as error:
+        warnings.warn(f"{sentence(error)} {what}", stacklevel=5)
 
 
 def _digest(rows: Rows) -> str:
@@ -109,8 +121,8 @@ def sweep(
     send back what each suspect said.
 
     What is kept in `cache` is known again by its content: triggers, data, network and theft, the
-    code of your own functions and classes, and the version of wmlearn. The names of data and thefts
-    do not count, nor how they print.
+    code of your own functions and classes, and the versions of wmlearn, torch and numpy. The names
+    of data and thefts do not count, nor how they print.
 
     Parameters
     ----------
@@ -208,7 +220,7 @@ def _files(
     """Return the file of each case; all that the measurement depends on is in its name."""
     prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
     parts = [data.train, data.loot, data.test, data.classes]
-    task = [fingerprint(network, "network"), fingerprint(parts, "data")]
+    task = [fingerprint(network, "network"), fingerprint(parts, "data"), fingerprint([torch, np])]
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for place, (_, one, seed) in enumerate(cases):

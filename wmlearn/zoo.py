@@ -5,8 +5,6 @@ Their cards are in docs/models.md; `make zoo` retrains them.
 
 import hashlib
 import json
-import os
-import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,17 +14,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from wmlearn._checks import check_choice, check_count, file_error
+from wmlearn._checks import check_choice, check_count
+from wmlearn._files import IMAGE_BYTES, check_file, parse_json, readable, whole
+from wmlearn._fingerprint import fingerprint
 from wmlearn._forms import foreign
 from wmlearn._random import stable_rng
 from wmlearn.data import _published
-from wmlearn.data._sources import short
+from wmlearn.data._sources import expect, short
 from wmlearn.data.splits import Splits, load_data
-from wmlearn.evidence._files import parse_json
 from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
 from wmlearn.training.schedule import Schedule
@@ -35,15 +34,14 @@ SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 REWRITE = (
-    "Load it where you trust it, and write it by wmlearn.zoo.save_model; or serve it from Python, "
-    "wm.serve(model)."
+    "What was saved by other means, load where you trust it and save by wmlearn.zoo.save_model, or "
+    "serve from Python: wm.serve(model)."
 )
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 
-# How null models are trained on demand; change FOLDER with the others.
+# How null models are trained on demand; they are kept under the fingerprint of all this.
 ON_DEMAND = {"mnist": 8, "cifar10": 16}  # widths
 SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
-FOLDER = "nulls-2"  # in the folder of the full data
 
 
 def load_model(name: str) -> nn.Module:
@@ -76,11 +74,8 @@ def load_model(name: str) -> nn.Module:
             f"model must be the name of one that ships; got {name!r}, {kind}. {REWRITE}"
         )
     path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
-    if path.exists() and digest(path) != digests[name]:
-        raise OSError(
-            f"{path.name} should be the model {name!r} as released; it is damaged. Reinstall "
-            "wmlearn."
-        )
+    with readable(f"{path} should be the model {name!r} as released", "Reinstall wmlearn."):
+        expect(digest(path), digests[name])
     return read_model(path)
 
 
@@ -90,7 +85,9 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     They differ in seed, in which half of the training part they saw, and in architecture, in turn.
     Those that ship saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked
     for more, the rest is trained on halves of the *mini* data and kept in `$WMLEARN_DATA` (default:
-    your cache folder): a few seconds each, the first time. These saw fewer images and do their task
+    your cache folder): a few seconds each, the first time, and again for other versions of wmlearn
+    and torch. A class may share the folder; what cannot be kept there is returned all the same,
+    with a warning. These saw fewer images and do their task
     less well: a group of their own, not exchangeable with those that ship unless you can say why.
     Nothing may be chosen by their answers, or they are no witnesses any more.
 
@@ -104,7 +101,7 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     ValueError
         If none ship for that data set, or `n` is not in 1 .. 1000.
     OSError
-        If a shipped file is damaged, or what was trained cannot be kept.
+        If a shipped file is damaged.
 
     Examples
     --------
@@ -121,14 +118,25 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
 
 def _on_demand(name: str, wanted: range) -> list[nn.Module]:
     """Return null models by number: those kept from before, and the missing ones trained."""
-    folder = _published.data_folder() / FOLDER / name
-    missing = [i for i in wanted if not _kept(folder, i)]
-    if missing and run(_train(name, missing, folder), len(missing) * SCHEDULE.epochs, dict).stopped:
-        raise KeyboardInterrupt  # what is complete is kept
-    return [read_model(path) for i in wanted for path in _kept(folder, i)]
+    if not wanted:
+        return []
+    data = load_data(name)
+    recipe = [ON_DEMAND[name], SCHEDULE, data.train, data.classes, small_cnn, deep_cnn, torch]
+    folder = _published.data_folder() / f"nulls-{fingerprint(recipe)[:16]}" / name
+    found: dict[int, nn.Module] = {}
+    for i in wanted:
+        found |= _kept(folder, i)
+    missing = [i for i in wanted if i not in found]
+    if missing:
+        steps = _train(name, missing, folder, found)
+        if run(steps, len(missing) * SCHEDULE.epochs, dict).stopped:
+            raise KeyboardInterrupt  # what is complete is kept
+    return [found[i] for i in wanted]
 
 
-def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
+def _train(
+    name: str, missing: list[int], folder: Path, found: dict[int, nn.Module]
+) -> Iterator[float]:
     """Train null models by number and keep them: an epoch for each loss asked for."""
     data = load_data(name)
     for i in missing:
@@ -141,7 +149,7 @@ def _train(name: str, missing: list[int], folder: Path) -> Iterator[float]:
             model, TensorData(half.train), rate=SCHEDULE, seed=seed, batch_size=batch_size
         )
         yield from islice(steps, SCHEDULE.epochs)
-        _keep(model, folder, i)
+        found[i] = _keep(model, folder, i)
 
 
 def halved(data: Splits, half: int) -> Splits:
@@ -150,30 +158,37 @@ def halved(data: Splits, half: int) -> Splits:
     return replace(data, train=data.train.take(np.sort(order[half::2])))
 
 
-def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> None:
-    """Write a model under a name that says what it must hash to; whole or not at all, also where
-    two write at once.
-    """
-    part = folder / f"{i}-{os.getpid()}-{threading.get_ident()}.new"
+def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> nn.Module:
+    """Write a model under a name that says what it must hash to, and return it as it is read."""
+    content = _as_bytes(model, half=True)
+    path = folder / f"null-{i:03d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
     try:
-        save_model(model, part, half=True)
-        part.replace(folder / f"null-{i:03d}-{digest(part)[:16]}.safetensors")
-    except (OSError, SafetensorError) as error:
-        raise OSError(
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole(path) as file:
+            file.write(content)
+    except OSError as error:
+        warnings.warn(
             f"Null models trained on demand should be kept in {folder}, but this came instead: "
-            f"{short(error)}; free some disk, or set WMLEARN_DATA to a folder with room."
-        ) from error
+            f"{short(error)}; they are returned, and trained again next time. Free some disk, or "
+            "set WMLEARN_DATA to a folder with room.",
+            stacklevel=6,
+        )
+    return build(description(model), load(content))
 
 
-def _kept(folder: Path, i: int) -> list[Path]:
-    """Return the file of a null model, if there is one; a damaged one is removed."""
+def _kept(folder: Path, i: int) -> dict[int, nn.Module]:
+    """Return the null model of that number, if it was kept; what is damaged is left as it is."""
+    problems = []
     for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
-        if path.stem.endswith(digest(path)[:16]):
-            return [path]
-        text = f"{path} should be a null model but is damaged; it is removed and trained again."
-        warnings.warn(text, stacklevel=4)
-        path.unlink(missing_ok=True)
-    return []
+        try:
+            with readable(f"{path} should be a null model", "It is trained again."):
+                expect(digest(path)[:16], path.stem[9:])
+            return {i: read_model(path)}
+        except OSError as error:
+            problems.append(str(error))
+    for problem in problems:
+        warnings.warn(problem, stacklevel=4)
+    return {}
 
 
 def _released() -> dict[str, str]:
@@ -184,10 +199,10 @@ def _released() -> dict[str, str]:
 
 def digest(path: Path) -> str:
     """Return the SHA-256 of a file, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(check_file(path, IMAGE_BYTES).read_bytes()).hexdigest()
 
 
-def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> None:
+def save_model(model: SmallCNN | DeepCNN, path: str | Path, *, half: bool = False) -> None:
     """Write a model as safetensors: its weights, and what it takes to build it; nothing is pickled.
 
     Parameters
@@ -195,17 +210,18 @@ def save_model(model: SmallCNN | DeepCNN, path: Path, *, half: bool = False) -> 
     model, path : what to write, and where
     half : keep 16 bits of each weight instead of 32: half the size, and hardly ever another answer
     """
+    content = _as_bytes(model, half=half)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as file:
+        file.write(content)
+
+
+def _as_bytes(model: SmallCNN | DeepCNN, *, half: bool) -> bytes:
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     if half:
         weights = _in_precision(weights, torch.float16)
     header = json.dumps(description(model), sort_keys=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    try:  # one entry of metadata: several have no order
-        save_file(weights, part, metadata={"wmlearn": header})
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    return save(weights, metadata={"wmlearn": header})  # one entry: several have no order
 
 
 def _in_precision(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
@@ -226,21 +242,22 @@ def description(model: SmallCNN | DeepCNN) -> dict[str, Any]:
     }
 
 
-def read_model(path: Path) -> nn.Module:
-    """Read a model written by `save_model`; in evaluation mode."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            built = parse_json(file.metadata()["wmlearn"])
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+def read_model(path: str | Path) -> nn.Module:
+    """Read a model written by `save_model`; in evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        If the file is missing, must not be read, or is damaged or another's.
+    """
+    expected = f"{path} should be a model written by wmlearn.zoo.save_model"
+    with (
+        readable(expected, f"Restore it, or save it again. {REWRITE}"),
+        safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file,
+    ):
+        built = parse_json(file.metadata()["wmlearn"])
+        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
         return build(built, weights)
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        expected = f"{path.name} should be a model written by wmlearn"
-        kind = foreign(path)
-        if kind:
-            raise file_error(error, f"{expected}; it is {kind}. {REWRITE}") from error
-        raise file_error(
-            error, f"{expected}; it is missing, damaged or another's. Reinstall wmlearn."
-        ) from error
 
 
 def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

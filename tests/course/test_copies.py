@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
@@ -143,9 +144,64 @@ def test_a_write_that_fails_leaves_the_old_file(says, source, into, monkeypatch)
         raise OSError("no space left on device")
 
     monkeypatch.setattr("os.replace", no_space)
-    with says(OSError):
-        copy_lessons(source, into)
+    copied = copy_lessons(source, into)
+    says(*copied.failed)
+    assert (copied.new, copied.refreshed) == ((), ())
     assert (into / "00_start.ipynb").read_bytes() == before
+    for path in source.iterdir():
+        path.write_text(lesson("3 + 3"), encoding="utf-8")
+    with says(OSError):  # nothing at all could be copied
+        copy_lessons(source, into)
+
+
+DAMAGE = {
+    "merge markers": lambda path: path.write_text("{\n<<<<<<< HEAD\n" + lesson()[1:]),
+    "an older format": lambda path: path.write_text('{"nbformat": 3, "worksheets": []}'),
+    "no cells": lambda path: path.write_text('{"nbformat": 4, "metadata": {}}'),
+    "no notebook": lambda path: path.write_text("[1]"),
+    "empty": lambda path: path.write_text(""),
+    "latin-1": lambda path: path.write_text(lesson(), encoding="latin-1"),
+    "too deep": lambda path: path.write_text("[" * 100_000),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a dangling link": lambda path: (path.unlink(), path.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_lesson_is_named_and_the_others_are_copied(says, source, into, kind):
+    if kind == "a dangling link" and os.name != "posix":
+        return
+    DAMAGE[kind](source / "10_later.ipynb")
+    copied = copy_lessons(source, into)
+    assert [path.name for path in copied.new] == ["00_start.ipynb", "A1_more.ipynb"]
+    (failed,) = copied.failed
+    says(failed)
+    says(repr(copied))
+    DAMAGE["empty"](source / "A1_more.ipynb")
+    assert len(copy_lessons(source, into).failed) == 2
+    assert (into / "A1_more.ipynb").stat().st_size  # an older copy stays
+
+
+def test_a_mark_of_the_byte_order_is_no_damage(source, into):
+    (source / "10_later.ipynb").write_text(lesson(), encoding="utf-8-sig")
+    assert not copy_lessons(source, into).failed
+    assert (into / "10_later.ipynb").read_bytes() == (into / "00_start.ipynb").read_bytes()
+
+
+def test_a_copy_that_cannot_be_read_stops_no_other(says, source, into):
+    (into / "00_start.ipynb").mkdir(parents=True)
+    copied = copy_lessons(source, into)
+    says(*copied.failed)
+    assert len(copied.new) == 2
+
+
+def test_clearing_in_place_names_the_damaged_and_clears_the_others(says, source, capsys):
+    DAMAGE["merge markers"](source / "00_start.ipynb")
+    with says(SystemExit):
+        main([str(source)])
+    says(capsys.readouterr().out)
+    assert "outputs" in (source / "10_later.ipynb").read_text(encoding="utf-8")
+    assert nbformat.read(source / "10_later.ipynb", as_version=4).cells[1].outputs == []
 
 
 def test_an_empty_folder_is_said_in_a_sentence(says, tmp_path, into):

@@ -4,7 +4,9 @@ evidence pays best.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 
 import numpy as np
@@ -281,6 +283,75 @@ def test_the_command_scores_cards(run, case, tmp_path):
     assert out == f"{card}: Score(0 points: 0 accused rightly, 0 wrongly, 0 cleared wrongly)\n"
     code, out, _ = run("case", "score", "--secret", tribunal.PRACTICE_KEY, "--json", card)
     assert json.loads(out) == {"card": str(card), "points": 0}
+
+
+BAD = {
+    "capitals": lambda text: text.replace('"abstain"', '"Abstain"', 1),
+    "a service missing": lambda text: re.sub(r'"F": "abstain",?', "", text, count=1).replace(
+        '"E": "abstain",', '"E": "abstain"'
+    ),
+    "no verdicts": lambda text: text.replace('"verdicts"', '"verdict"'),
+    "another case": lambda text: text.replace("case-7f", "case-00"),
+    "verdicts in a list": lambda text: json.dumps(json.loads(text) | {"verdicts": ["accuse"]}),
+    "empty": lambda text: "",
+    "no JSON": lambda text: text[1:],
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "the secret itself": lambda text: tribunal.PRACTICE_KEY.read_text(),
+}
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_one_bad_card_stops_no_other_and_comes_at_the_end(says, run, case, tmp_path, as_json):
+    paths = [case.card(ABSTAIN).save(tmp_path / f"{name}.json") for name in ("anna", "zoe")]
+    text = paths[0].read_text()
+    bom = tmp_path / "bert.json"
+    bom.write_text(text, encoding="utf-8-sig")  # an editor's mark, nothing more
+    for name, change in BAD.items():
+        changed = change(text)
+        content = changed if isinstance(changed, bytes) else changed.encode()
+        (tmp_path / f"{name}.json").write_bytes(content)
+    cards = [*sorted(tmp_path.glob("*.json")), tmp_path / "gone.json"]
+    assert len(cards) == len(BAD) + 4
+    options = ["--secret", tribunal.PRACTICE_KEY] + ["--json"] * as_json
+    code, out, err = run("case", "score", *cards, *options)
+    assert code == 3
+    says(err or out)
+    if as_json:
+        records = list(map(json.loads, out.splitlines()))
+        scored = [record["card"] for record in records if "points" in record]
+        assert [record["card"] for record in records[:3]] == scored
+        assert [len(record) for record in records] == [2] * len(cards)
+    else:
+        scored = [line.partition(": Score(0")[0] for line in out.splitlines()]
+        assert len(err.splitlines()) == len(cards) - 3
+    assert scored == [str(tmp_path / f"{name}.json") for name in ("anna", "bert", "zoe")]
+
+
+def test_without_the_truth_no_card_is_tried(says, run, case, tmp_path):
+    cards = [case.card(ABSTAIN).save(tmp_path / f"{name}.json") for name in "ab"]
+    code, out, err = run("case", "score", *cards, "--secret", cards[0])
+    assert (code, out) == (3, "")
+    says(err)
+
+
+def test_a_case_is_written_with_its_truth_or_not_at_all(fresh, monkeypatch, tmp_path):
+    triggers, model = wm.course.open_case().triggers, wm.null_models("mnist", n=1)[0]
+    suspects = dict.fromkeys([*tribunal.TAKEN, "x", "y"], model)
+    monkeypatch.setattr(_cases, "_suspects", lambda key, seed: (triggers, suspects))
+    really, calls = os.fsync, []
+
+    def full(descriptor):  # the one file goes to the disk, the other does not
+        calls.append(descriptor)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return really(descriptor)
+
+    names = (tmp_path / "case.safetensors", tmp_path / "truth.json")
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", full)
+        with pytest.raises(OSError):  # noqa: PT011
+            _cases.new_case(*names, seed=0)
+    assert not names[0].exists()  # never a case that nobody can score
 
 
 def test_the_command_makes_a_case(run, monkeypatch, tmp_path):

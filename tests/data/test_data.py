@@ -10,16 +10,22 @@ import errno
 import gzip
 import hashlib
 import importlib.util
+import io
 import json
+import os
 import pickle
+import re
 import shutil
 import socket
+import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torchvision import datasets
 
 import wmlearn as wm
 from wmlearn.data import _published, _shipped
@@ -31,7 +37,7 @@ COUNTS = {"mnist": (6000, 2000, 2000), "cifar10": (3000, 1000, 1000)}
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
 
 # the number of pytest's folder, and what a library said of a damaged file or a lost connection
-VARIES = r"(?<=tmp}/)\w+\d|(?<= \().*(?=\); )|(?<=instead: ).*(?=; check)"
+VARIES = r"(?<=tmp}/)\w+\d|(?<= \().*(?=\)(; |\. ))|(?<=instead: ).*(?=; check)"
 
 
 def parts(data: Splits) -> list[Split]:
@@ -342,6 +348,7 @@ def unpack_cifar10(folder: Path, x_train, x_test, y_train, y_test) -> None:
 
 
 UNPACK = {"mnist": unpack_mnist, "cifar10": unpack_cifar10}
+DOWNLOADS = {name: getattr(datasets, name.upper()).download for name in NAMES}
 A_FILE = {"mnist": "MNIST/raw/train-images-idx3-ubyte", "cifar10": "cifar-10-batches-py/data_batch"}
 
 
@@ -356,10 +363,10 @@ class Web:
     arrays: _published.Originals
     downloads: int = 0
 
-    def download(self) -> None:
-        if not (self.folder / A_FILE[self.name]).exists():
+    def download(self, root: Path) -> None:
+        if not (root / A_FILE[self.name]).exists():
             self.downloads += 1
-            UNPACK[self.name](self.folder, *self.arrays)
+            UNPACK[self.name](root, *self.arrays)
 
     @property
     def npz(self) -> Path:
@@ -367,7 +374,9 @@ class Web:
 
     def files(self) -> list[str]:
         return sorted(
-            str(file.relative_to(self.folder)) for file in self.folder.rglob("*") if file.is_file()
+            str(file.relative_to(self.folder))
+            for file in self.folder.rglob("[!.]*")
+            if file.is_file()
         )
 
 
@@ -375,8 +384,6 @@ def make_web(name: str, folder: Path, monkeypatch) -> Web:
     """Let torchvision's own classes read a tiny data set, and let their `download` come from our
     stand-in.
     """
-    from torchvision import datasets
-
     data = load_data(name)
     chosen = _published.draw(data.train.labels, 10, seed=5)
     images = data.train.pixels[chosen].transpose(0, 2, 3, 1).copy()
@@ -386,7 +393,7 @@ def make_web(name: str, folder: Path, monkeypatch) -> Web:
     monkeypatch.setitem(SOURCES, name, dataclasses.replace(SOURCES[name], full=digest(*web.arrays)))
     monkeypatch.setattr(_published, "LOOT_PER_CLASS", 2)
     dataset = getattr(datasets, name.upper())
-    monkeypatch.setattr(dataset, "download", lambda self: web.download())
+    monkeypatch.setattr(dataset, "download", lambda self: web.download(Path(self.root)))
     if name == "cifar10":
         unpack_cifar10(folder / "published", *web.arrays)
         md5 = {
@@ -431,10 +438,9 @@ def assert_is_published(web: Web, data: Splits) -> None:
 
 def test_full_is_fetched_into_a_new_folder_once_and_kept(web):
     assert_is_published(web, load_data(web.name, "full"))
-    shutil.rmtree(web.folder / Path(A_FILE[web.name]).parts[0])  # the .npz alone must do
+    assert web.files() == [f"{web.name}.npz"]
     assert_is_published(web, load_data(web.name, "full"))
     assert web.downloads == 1
-    assert web.files() == [f"{web.name}.npz"]
 
 
 def test_full_arrays_are_read_only(web):
@@ -457,35 +463,122 @@ def test_full_arrays_are_read_only(web):
     ids=["cut short", "empty", "a web page", "changed", "other keys", "pickled", "npy"],
 )
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_damaged_npz_is_removed_and_fetched_again(says, web, damage):
+def test_an_npz_that_is_damaged_or_ones_own_is_named_and_left(says, web, damage):
     load_data(web.name, "full")
     damage(web.npz)
-    with says(UserWarning, varies=VARIES) as warned:
-        data = load_data(web.name, "full")
-    assert Path(warned[0].filename) == Path(__file__)  # at the line that asked for the data
-    assert_is_published(web, data)
-    assert_is_published(web, load_data(web.name, "full"))  # and is whole again: no second warning
+    before = contents(web.folder)
+    with says(OSError, varies=VARIES) as error:
+        load_data(web.name, "full")
+    assert "\n" not in str(error.value)
+    assert contents(web.folder) == before
+    web.npz.rename(web.npz.with_suffix(".mine"))  # the next step that it names
+    assert_is_published(web, load_data(web.name, "full"))
 
 
-def test_damaged_npz_is_not_used_even_without_a_network(says, tmp_path, monkeypatch, no_network):
-    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
-    (tmp_path / "mnist.npz").write_bytes(b"half")
-    with says(UserWarning, varies=VARIES), pytest.raises(ConnectionError):
+def contents(folder: Path) -> dict[str, bytes]:
+    """Return all files below a folder; what is being fetched lies in one of its own."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and not re.search(r"-fetching|\.lock$", str(path))
+    }
+
+
+@pytest.fixture
+def ones_own(tmp_path, monkeypatch):
+    """A folder with files of one's own that are called as the published ones are."""
+    folder = tmp_path / "mydata"
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        path = folder / "MNIST" / "raw" / f"{name}-ubyte"  # Fashion-MNIST has the same names
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_idx(path, np.zeros((3, 28, 28) if "images" in name else 3, np.uint8))
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    batches = folder / "cifar-10-batches-py"
+    batches.mkdir()
+    (batches / "data_batch_1").write_bytes(pickle.dumps(Planted(tmp_path / "was executed")))
+    (folder / "cifar-10-python.tar.gz").write_bytes(b"half of it")
+    np.savez(folder / "cifar10.npz", images=np.zeros(3), labels=np.zeros(3))
+    monkeypatch.setenv("WMLEARN_DATA", str(folder))
+    return folder
+
+
+@dataclasses.dataclass
+class Planted:
+    """A pickle that leaves a trace where it is unpickled."""
+
+    trace: Path
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+@pytest.mark.usefixtures("no_network")
+def test_nothing_of_ones_own_is_deleted_or_executed(says, ones_own):
+    before = contents(ones_own)
+    assert len(before) == 11
+    with says(UserWarning, varies=VARIES), says(ConnectionError, varies=VARIES):
         load_data("mnist", "full")
-    assert list(tmp_path.rglob("*.*")) == []
+    with says(OSError, varies=VARIES):
+        load_data("cifar10", "full")
+    assert contents(ones_own) == before
+    (ones_own / "cifar10.npz").rename(ones_own / "mine.npz")
+    before = contents(ones_own)
+    with says(UserWarning, varies=VARIES), says(ConnectionError, varies=VARIES):
+        load_data("cifar10", "full")
+    assert contents(ones_own) == before
+    assert not (ones_own.parent / "was executed").exists()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_must_not_be_read_is_called_so_and_left(says, ones_own, monkeypatch, name):
+    """A teacher's file, mode 600, in the folder of a class; the root of these tests may read it."""
+    (ones_own / "mnist.npz").write_bytes(b"good for all we know")
+    before, really = contents(ones_own), io.open
+
+    def refused(file, *rest, **settings):
+        if str(file).endswith((".npz", "-ubyte")):
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+        return really(file, *rest, **settings)
+
+    with monkeypatch.context() as closed:
+        closed.setattr(io, "open", refused)
+        with says(OSError):
+            load_data(name, "full")
+    assert contents(ones_own) == before
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EIO])
+def test_raw_files_that_cannot_be_read_are_called_so_and_fetched(says, web, monkeypatch, code):
+    UNPACK[web.name](web.folder, *web.arrays)
+    before = contents(web.folder)
+    dataset = getattr(datasets, web.name.upper())
+    make = dataset.__init__
+
+    def refused(self, root, **settings):
+        if root == web.folder:
+            raise OSError(code, os.strerror(code), "a file")
+        make(self, root, **settings)
+
+    monkeypatch.setattr(dataset, "__init__", refused)
+    with says(UserWarning, varies=r"(?<=tmp}/)\w+\d"):
+        assert_is_published(web, load_data(web.name, "full"))
+    assert contents(web.folder).items() >= before.items()
 
 
 @pytest.mark.parametrize(
     "damage",
     [cut_short, Path.unlink, lambda file: file.write_bytes(file.read_bytes()[:-1] + b"\xaa")],
 )
-def test_damaged_raw_file_is_noticed_and_fetched_once_more(says, web, damage):
+def test_damaged_raw_files_are_named_and_left_and_the_published_ones_fetched(says, web, damage):
     UNPACK[web.name](web.folder, *web.arrays)
     damage(web.folder / A_FILE[web.name])
-    with says(UserWarning, varies=VARIES):
+    before = contents(web.folder)
+    with says(UserWarning, varies=VARIES) as warned:
         data = load_data(web.name, "full")
+    assert Path(warned[0].filename) == Path(__file__)  # at the line that asked for the data
     assert_is_published(web, data)
     assert web.downloads == 1
+    assert contents(web.folder) == before | {f"{web.name}.npz": web.npz.read_bytes()}
 
 
 def test_good_raw_files_need_no_download(web):
@@ -499,34 +592,77 @@ def test_wrong_bytes_from_the_server_are_never_used(says, web):
     web.arrays = (x_train[::-1].copy(), *others)
     with says(ConnectionError, varies=VARIES):
         load_data(web.name, "full")
-    assert web.files() == []
+    assert contents(web.folder) == {}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_a_network_one_sentence_and_nothing_broken_left(
-    says, name, tmp_path, monkeypatch, no_network
-):
+def test_without_a_network_one_sentence(says, name, tmp_path, monkeypatch, no_network):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
-    archives = {"mnist": f"{A_FILE['mnist']}.gz", "cifar10": "cifar-10-python.tar.gz"}
-    half = tmp_path / archives[name]
-    half.parent.mkdir(parents=True, exist_ok=True)
-    half.write_bytes(gzip.compress(bytes(100))[:10])  # an earlier download broke off here
     with says(ConnectionError, varies=VARIES) as error:
         load_data(name, "full")
     assert "\n" not in str(error.value)
-    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+    assert contents(tmp_path) == {}
 
 
-def test_full_disk_costs_the_cache_but_not_the_data(says, web, monkeypatch):
+def test_a_complete_archive_of_ones_own_needs_no_network(tmp_path, monkeypatch, no_network):
+    """It was carried here on a stick: torchvision unpacks it, if it is whole, beside the folder."""
+    web = make_web("mnist", tmp_path / "mine", monkeypatch)
+    monkeypatch.setattr(*real_download("mnist"))
+    unpack_mnist(tmp_path / "far", *web.arrays)
+    resources = []
+    for path in sorted((tmp_path / "far").rglob("*-ubyte")):
+        archive = web.folder / "MNIST" / "raw" / f"{path.name}.gz"
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        archive.write_bytes(gzip.compress(path.read_bytes()))
+        resources.append((archive.name, hashlib.md5(archive.read_bytes()).hexdigest()))
+    monkeypatch.setattr("torchvision.datasets.MNIST.resources", resources)
+    before = contents(web.folder)
+    assert_is_published(web, load_data("mnist", "full"))
+    assert contents(web.folder) == before | {"mnist.npz": web.npz.read_bytes()}
+
+
+def real_download(name: str) -> tuple[type, str, object]:
+    """Return what puts torchvision's own download back."""
+    return getattr(datasets, name.upper()), "download", DOWNLOADS[name]
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_costs_the_cache_but_neither_the_data_nor_the_download(
+    says, web, monkeypatch, code
+):
     def savez(file, **_):
         file.write(b"a part of it")
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(np, "savez", savez)
-    with says(UserWarning, varies=VARIES):
-        data = load_data(web.name, "full")
+    with monkeypatch.context() as full:
+        full.setattr(np, "savez", savez)
+        with says(UserWarning, varies=r"(?<=tmp}/)\w+\d"):
+            data = load_data(web.name, "full")
     assert_is_published(web, data)
-    assert not [file for file in web.files() if "npz" in file]
+    assert contents(web.folder) == {}
+    kept = web.folder / f"{web.name}-fetching" / A_FILE[web.name]
+    assert kept.exists()
+    assert_is_published(web, load_data(web.name, "full"))
+    assert web.files() == [f"{web.name}.npz"]
+
+
+def test_a_complete_download_survives_what_fails_later(says, web, monkeypatch):
+    """Unpacking on a full disk: the archive stays, and is not fetched again."""
+    archive = web.folder / f"{web.name}-fetching" / SOURCES[web.name].archives.replace("*", "all")
+
+    def download(self):
+        if not archive.exists():
+            archive.parent.mkdir(parents=True, exist_ok=True)
+            archive.write_bytes(b"170 MB")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        web.download(Path(self.root))
+
+    monkeypatch.setattr(real_download(web.name)[0], "download", download)
+    with says(ConnectionError, varies=r"(?<=tmp}/)\w+\d"):
+        load_data(web.name, "full")
+    assert archive.read_bytes() == b"170 MB"
+    assert_is_published(web, load_data(web.name, "full"))
+    assert web.files() == [f"{web.name}.npz"]
 
 
 def test_interrupted_writing_leaves_no_part_file(web, monkeypatch):
@@ -537,7 +673,46 @@ def test_interrupted_writing_leaves_no_part_file(web, monkeypatch):
     monkeypatch.setattr(np, "savez", savez)
     with pytest.raises(KeyboardInterrupt):
         load_data(web.name, "full")
-    assert not [file for file in web.files() if "npz" in file]
+    assert contents(web.folder) == {}
+
+
+def test_two_at_once_fetch_once_and_get_the_same(web):
+    with ThreadPoolExecutor(4) as pool:
+        for data in pool.map(lambda _: load_data(web.name, "full"), range(4)):
+            assert_is_published(web, data)
+    assert web.downloads == 1
+    assert web.npz.name in web.files()
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from torchvision import datasets
+from wmlearn.data import load_data
+
+def download(self):
+    raw = Path(self.root) / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{name}-ubyte").write_bytes(b"half")
+    os.kill(os.getpid(), 9)
+
+datasets.MNIST.download = download
+load_data("mnist", "full")
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")
+def test_whoever_was_killed_goes_on_and_half_a_file_is_not_taken_for_a_whole(tmp_path, monkeypatch):
+    web = make_web("mnist", tmp_path / "mine", monkeypatch)
+    web.folder.mkdir()
+    (web.folder / "mine.txt").write_text("mine")
+    environment = os.environ | {"PYTHONPATH": str(Path(wm.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", KILLED], env=environment, capture_output=True)
+    assert done.returncode == -9
+    assert contents(web.folder) == {"mine.txt": b"mine"}
+    assert_is_published(web, load_data("mnist", "full"))
+    assert web.files() == ["mine.txt", "mnist.npz"]
 
 
 def test_full_without_torchvision_says_so(says, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wmlearn.evidence._files import check_file, parse_json, read_json, read_text, readable, texts
+from wmlearn._files import check_file, parse_json, read_json, read_text, readable, texts
 
 letters = st.characters(exclude_categories=["Cs"])  # but halves of characters
 plain = st.none() | st.booleans() | st.integers() | st.text(letters)

@@ -1,10 +1,13 @@
 """The log of a folder: one line for each step, chained, and a head that stands for all of them."""
 
+import errno
 import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -119,6 +122,80 @@ def test_a_missing_last_newline_is_mended(folder, log):
     wm.evidence.log_use(folder, "opened", [0], whom="x")
     assert len(wm.evidence.read_log(folder)) == 4
     assert log.read_bytes().count(b"\n") == 4
+
+
+TORN = {
+    "in its first letters": lambda line: line[:5],
+    "in the hash": lambda line: line[:30],
+    "in what it says": lambda line: line[:-7],
+    "after a bracket": lambda line: line[: line.index(b"]") + 1],
+    "zeros": lambda line: b"\0" * len(line),
+    "half of it zeros": lambda line: line[:90] + b"\0" * 40,
+}
+
+
+@pytest.mark.parametrize("cut", TORN)
+def test_a_line_that_a_crash_cut_off_is_named_and_the_log_goes_on(says, folder, log, cut):
+    """What is whole stays in force; the torn line stays as it is, and the next one seals it in."""
+    *whole, last = log.read_bytes().splitlines(keepends=True)
+    before = b"".join(whole) + TORN[cut](last.rstrip(b"\n"))
+    log.write_bytes(before)
+    with says(UserWarning):
+        assert len(wm.evidence.read_log(folder)) == 2
+    with pytest.warns(UserWarning, match="cut off"):
+        head = wm.evidence.log_head(folder)
+    for _ in range(2):
+        with pytest.warns(UserWarning, match="cut off"):
+            wm.evidence.log_use(folder, "opened", [0], whom="x")
+    assert log.read_bytes().startswith(before + b"\n")
+    with pytest.warns(UserWarning, match="cut off"):
+        uses = wm.evidence.read_log(folder, head)  # the head of the torn line is one of the log
+    assert [use.whom for use in uses[2:]] == ["x", "x"]
+
+
+def test_a_torn_line_that_is_changed_later_is_noticed(says, folder, log):
+    log.write_bytes(log.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match="cut off"):
+        wm.evidence.log_use(folder, "opened", [0], whom="x")
+    content = log.read_bytes()
+    torn = content.splitlines()[2]
+    for other in (torn[:-1], torn.replace(b"another", b"a third"), b""):
+        log.write_bytes(content.replace(torn, other))
+        with says(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wm.evidence.read_log(folder)
+
+
+def test_whoever_holds_the_head_notices_a_line_that_is_only_said_to_be_torn(says, folder, log):
+    head = wm.evidence.log_head(folder)
+    log.write_bytes(log.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match="cut off"), says(ValueError, varies=head[:8]):
+        wm.evidence.read_log(folder, head)
+
+
+def test_a_full_disk_tears_a_line_and_the_next_try_goes_on(folder, log, monkeypatch):
+    """The write itself stops short; the deed is not done, as its line comes first."""
+
+    class Full(io.FileIO):
+        def write(self, content):
+            super().write(bytes(content)[:40])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr("builtins.open", lambda path, mode, **_: Full(path, mode.replace("b", "")))
+        with pytest.raises(OSError):  # noqa: PT011
+            wm.evidence.log_use(folder, "opened", [1], whom="the court")
+    with pytest.warns(UserWarning, match="cut off"):
+        wm.evidence.log_use(folder, "opened", [1], whom="the court")
+    with pytest.warns(UserWarning, match="cut off"):
+        assert len(wm.evidence.read_log(folder)) == 4
+
+
+def test_blank_lines_of_an_editor_say_nothing(folder, log):
+    log.write_bytes(log.read_bytes().replace(b"\n", b"\r\n\n") + b"\n\n")
+    assert len(wm.evidence.read_log(folder)) == 3
+    wm.evidence.log_use(folder, "opened", [0], whom="x")
+    assert len(wm.evidence.read_log(folder)) == 4
 
 
 def test_the_log_is_a_plain_file_or_nothing_is_read_or_written(says, folder, tmp_path):

@@ -9,9 +9,11 @@ import os
 import pickle
 import pprint
 import reprlib
+import shutil
 import stat
 import tempfile
 import traceback
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -231,6 +233,69 @@ def test_another_set_is_never_overwritten(says, folder, mnist, triggers):
     with says(FileExistsError):
         wm.evidence.save_evidence(wm.Noise()(mnist, n=5), folder)
     assert wm.evidence.open_evidence(folder).seal == triggers.seal
+
+
+def test_images_of_ones_own_are_not_written_over(says, triggers, tmp_path):
+    """Somebody keeps other images under the same name in the folder that they choose."""
+    mine = tmp_path / "images.safetensors"
+    mine.write_bytes(b"my own")
+    with says(FileExistsError):
+        wm.evidence.save_evidence(triggers, tmp_path)
+    assert mine.read_bytes() == b"my own"
+    assert {path.name for path in tmp_path.iterdir()} <= {mine.name, "log.lock"}
+
+
+def test_of_two_sets_saved_in_one_folder_at_once_one_is_whole(mnist, tmp_path):
+    sets = [wm.Noise()(mnist, n=5) for _ in range(4)]
+
+    def save(triggers):
+        try:
+            wm.evidence.save_evidence(triggers, tmp_path)
+        except FileExistsError:
+            return None
+        return triggers.seal
+
+    with ThreadPoolExecutor(4) as pool:
+        (saved,) = filter(None, pool.map(save, sets))
+    assert wm.evidence.open_evidence(tmp_path).seal == saved
+
+
+@pytest.mark.parametrize("name", ["key.hex", "images.safetensors", "evidence.json"])
+def test_what_a_full_disk_left_empty_is_saved_again(triggers, folder, name):
+    (folder / name).write_bytes(b"")
+    wm.evidence.save_evidence(triggers, folder)
+    assert wm.evidence.open_evidence(folder).seal == triggers.seal
+
+
+def test_damaged_images_of_the_same_set_are_saved_again(triggers, folder):
+    (folder / "images.safetensors").write_bytes(b"half")
+    wm.evidence.save_evidence(triggers, folder)
+    assert wm.evidence.open_evidence(folder).seal == triggers.seal
+
+
+def test_line_ends_of_another_system_are_no_other_set(triggers, folder):
+    for name in ("key.hex", "evidence.json"):
+        path = folder / name
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    wm.evidence.save_evidence(triggers, folder)
+    assert wm.evidence.open_evidence(folder).seal == triggers.seal
+
+
+@pytest.mark.parametrize("read", [wm.evidence.open_evidence, wm.evidence.read_log])
+def test_the_archive_itself_and_what_it_put_around_are_named_as_such(says, folder, read):
+    packed = shutil.make_archive(folder.parent / "sent", "zip", folder.parent, "evidence")
+    shutil.unpack_archive(packed, folder.parent / "unpacked")
+    for place in (packed, folder / "evidence.json", folder.parent / "unpacked"):
+        with says(OSError):
+            read(place)
+    assert read(folder.parent / "unpacked" / "evidence") is not None
+
+
+def test_a_mark_of_the_byte_order_changes_nothing(triggers, folder):
+    path = folder / "evidence.json"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert wm.evidence.open_evidence(folder).seal == triggers.seal
+    assert wm.evidence.read_log(folder) == ()
 
 
 def _edit(folder, change):

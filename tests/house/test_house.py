@@ -29,7 +29,16 @@ from structure import arrows, between_wings, circles, imported, modules, wing_of
 PACKAGE = Path(wm.__file__).parent
 
 # Each may import those before it, never one after it.
-GROUND = ["_types", "_forms", "_checks", "_random", "_display", "_fingerprint", "_progress"]
+GROUND = [
+    "_types",
+    "_forms",
+    "_checks",
+    "_files",
+    "_random",
+    "_display",
+    "_fingerprint",
+    "_progress",
+]
 WINGS = [*GROUND, "data", "evidence", "triggers", "training", "service", "watermarks", "theft"]
 ABOVE = ["zoo", "experiments", "course", "labs", "cli", "wmlearn"]  # the last is the front door
 ORDER = [*WINGS, *ABOVE]

@@ -519,3 +519,35 @@ def test_no_skips_means_none(root, tmp_path, body, passes):
     assert (done.returncode == 0) == passes, done.stdout
     assert ("FAILED by --no-skips: tests/test_it.py" in done.stdout) != passes
     assert re.search(r"=+ .*\bin [\d.]+s.* =+$", done.stdout.strip())
+
+
+# ---------------------------------------------------------------- a checkout on Windows
+
+
+def test_a_checkout_of_windows_has_the_same_bytes(root, tmp_path):
+    """With core.autocrlf a script of bash, a result and a hashed file would get other line ends."""
+    if not (root / ".git").exists():  # an unpacked archive is no checkout
+        return
+
+    def git(*arguments, text=""):
+        command = ["git", "-c", "core.autocrlf=true", "-c", "safe.directory=*", *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    copy = tmp_path / "copy"
+    git("clone", "--quiet", "--shared", "-c", "core.autocrlf=true", str(root), str(copy))
+    shutil.copy(root / ".gitattributes", copy)  # as it is now, committed or not
+    blobs = {}
+    for line in git("-C", str(copy), "ls-tree", "-r", "-z", "HEAD").split("\0")[:-1]:
+        kind, name = line.split("\t")
+        blobs[name] = kind.split()[2]
+        (copy / name).unlink(missing_ok=True)
+    shutil.copy(root / ".gitattributes", copy)
+    git("-C", str(copy), "checkout", "--force", "--", ":(exclude).gitattributes")
+    blobs.pop(".gitattributes", None)
+    names = list(blobs)
+    paths = "\n".join(str(copy / name) for name in names)
+    found = git("hash-object", "--no-filters", "--stdin-paths", text=paths).split()
+    assert [name for name, blob in zip(names, found) if blob != blobs[name]] == []
+    assert b"\r" not in (copy / "binder" / "postBuild").read_bytes()
+    assert len(names) > 300

@@ -664,3 +664,13 @@ def test_only_widgets_that_colab_has(lab):
 )
 def test_wealth_is_written_for_people(wealth, words):
     assert amount(np.log(wealth)) == words
+
+
+def test_what_a_lab_shows_belongs_to_what_it_was_given(triggers):
+    """Two cells, two services of one name: neither is shown the answers of the other."""
+    shown = []
+    for some in (30, 3, 30):
+        lab = wm.VerificationLab(triggers, {"a copy": knows(triggers, range(some))})
+        lab.slider.value = 10
+        shown.append(lab.state.screen["sentence"])
+    assert shown[0] == shown[2] != shown[1]

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from wmlearn import zoo
 from wmlearn._checks import check_count
+from wmlearn._files import whole
 from wmlearn.course.tribunal import ALPHA, LETTERS, digest, name_of
 from wmlearn.data import load_data
 from wmlearn.evidence import TriggerSet, stats, verify
@@ -88,10 +89,12 @@ def new_case(
         "weights": digest(weights),
     }
     weights["pixels"] = torch.tensor(triggers.pixels)
-    save_file(weights, out, metadata={"wmlearn": json.dumps(record)})
     text = json.dumps({"case": name, "truth": truth, "salt": salt}, indent=1)
-    secret.touch(mode=0o600)
-    secret.write_text(f"{text}\n", encoding="utf-8")
+    content = save(weights, metadata={"wmlearn": json.dumps(record)})
+    # both or none; the inner one takes its place first: no case without its truth
+    with whole(out, new=True) as case, whole(secret, secret=True, new=True) as truth_file:
+        case.write(content)
+        truth_file.write(f"{text}\n".encode())
     return name
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from wmlearn._checks import file_error
+from wmlearn._files import readable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -96,12 +96,7 @@ def read_exercises() -> dict[str, Exercise]:
 
 
 def _read_lesson(path: Path) -> list[Exercise]:
-    try:
+    expected = f"{path} should hold the exercises of lesson {path.stem}"
+    with readable(expected, "Reinstall wmlearn."):
         lesson = tomllib.loads(path.read_text(encoding="utf-8"))
         return [Exercise(**entry) for entry in lesson["exercises"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise file_error(
-            error,
-            f"{path} should hold the exercises of lesson {path.stem}; it is missing or damaged "
-            f"({type(error).__name__}). Reinstall wmlearn.",
-        ) from error

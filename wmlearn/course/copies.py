@@ -2,17 +2,19 @@
 worked on.
 
 `wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in
-place with `python -m wmlearn.course.copies notebooks`. Needs nothing but Python.
+place with `python -m wmlearn.course.copies notebooks`.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from wmlearn._checks import sentence
+from wmlearn._files import UnfitError, readable, whole
 
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
@@ -23,7 +25,7 @@ Paths = tuple[Path, ...]
 @dataclass(frozen=True)
 class Copied:
     """What `copy_lessons` did: lessons that are new, lessons brought up to date, lessons left as
-    the learner has them.
+    the learner has them, and in a sentence each what could not be copied.
 
     Examples
     --------
@@ -34,10 +36,13 @@ class Copied:
     new: Paths = ()
     refreshed: Paths = ()
     kept: Paths = ()
+    failed: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
+        failed = f", {len(self.failed)} failed" if self.failed else ""
         return (
-            f"Copied({len(self.new)} new, {len(self.refreshed)} refreshed, {len(self.kept)} kept)"
+            f"Copied({len(self.new)} new, {len(self.refreshed)} refreshed, {len(self.kept)} kept"
+            f"{failed})"
         )
 
 
@@ -56,32 +61,51 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     -------
     Copied
         Lessons new in the folder; lessons that had changed since and were still untouched; lessons
-        worked on and therefore kept. Lessons that are up to date are in none of the three.
+        worked on and therefore kept; lessons that are damaged, or could not be written, which
+        stop none of the others. Lessons that are up to date are in none of the four.
 
     Raises
     ------
     FileNotFoundError
         If there is no lesson in `source`.
+    OSError
+        If no lesson at all could be copied.
     """
     into = Path(into)
     into.mkdir(parents=True, exist_ok=True)
     written = _read_record(into)
     lessons = _lessons_in(Path(source))
-    cleared = list(map(_cleared, lessons))  # all are read before the first is written
-    new, refreshed, kept = [], [], []
-    for lesson, content in zip(lessons, cleared):
+    copies: dict[str, list[Path]] = {"new": [], "same": [], "kept": [], "refreshed": []}
+    failed = []
+    for lesson in lessons:
         path = into / lesson.name
-        if not path.exists():
-            new.append(path)
-        elif path.read_bytes() != content:
-            if _digest(path.read_bytes()) != written.get(path.name):
-                kept.append(path)
-                continue
-            refreshed.append(path)
-        _write(path, content)
-        written[path.name] = _digest(content)
-    _write(into / RECORD, json.dumps(written, indent=1).encode())
-    return Copied(tuple(new), tuple(refreshed), tuple(kept))
+        try:
+            content = _cleared(lesson)
+            state = _state(path, content, written.get(path.name))
+            if state != "kept":
+                _write(path, content)
+                written[path.name] = _digest(content)
+            copies[state].append(path)
+        except OSError as error:
+            failed.append(sentence(error))
+    if len(failed) == len(lessons):
+        raise OSError(failed[0])
+    try:
+        _write(into / RECORD, json.dumps(written, indent=1).encode())
+    except OSError as error:
+        failed.append(sentence(error))
+    new, refreshed, kept = map(tuple, (copies["new"], copies["refreshed"], copies["kept"]))
+    return Copied(new, refreshed, kept, tuple(failed))
+
+
+def _state(path: Path, content: bytes, noted: str | None) -> str:
+    """Return what is to become of a copy, by what is there and the digest of what was written."""
+    if not path.exists():
+        return "new"
+    there = path.read_bytes()
+    if there == content:
+        return "same"
+    return "refreshed" if _digest(there) == noted else "kept"
 
 
 def clear_outputs(path: Path | str) -> None:
@@ -104,13 +128,25 @@ def _lessons_in(folder: Path) -> list[Path]:
 
 
 def _cleared(path: Path) -> bytes:
-    """Return the notebook as it is stored, without what running it leaves behind."""
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    notebook["metadata"].pop("widgets", None)
-    for cell in notebook["cells"]:
-        cell["metadata"].pop("execution", None)  # when it ran
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
+    """Return the notebook as it is stored, without what running it leaves behind.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, or is no notebook.
+    """
+    with readable(f"{path} should be a notebook of format 4", "Restore it, with git perhaps."):
+        text = path.read_text(encoding="utf-8-sig")
+        if "\n<<<<<<< " in text:
+            raise UnfitError("it holds merge markers of git")
+        notebook = json.loads(text)
+        if notebook["nbformat"] != 4:
+            raise UnfitError(f"its format is {notebook['nbformat']}")
+        notebook["metadata"].pop("widgets", None)
+        for cell in notebook["cells"]:
+            cell["metadata"].pop("execution", None)  # when it ran
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 
@@ -129,12 +165,11 @@ def _read_record(folder: Path) -> dict[str, str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; one that is there stays as it is until then."""
+    """Write a file, if it is not what is there."""
     if path.exists() and path.read_bytes() == content:
         return
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    os.replace(part, path)
+    with whole(path) as file:
+        file.write(content)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -148,9 +183,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
         lessons = _lessons_in(folder)
     except FileNotFoundError as error:
         sys.exit(str(error))
+    failed = []
     for lesson in lessons:
-        clear_outputs(lesson)
-    print(f"Cleared the outputs of {len(lessons)} lessons in {folder}.")
+        try:
+            clear_outputs(lesson)
+        except OSError as error:
+            failed.append(sentence(error))
+    print(f"Cleared the outputs of {len(lessons) - len(failed)} lessons in {folder}.")
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 if __name__ == "__main__":

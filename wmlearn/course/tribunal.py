@@ -24,11 +24,9 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from wmlearn import zoo
-from wmlearn._checks import check_choice, check_count, check_images, check_kind, file_error
+from wmlearn._checks import check_choice, check_count, check_images, check_kind
 from wmlearn._display import plural
-from wmlearn._types import Images, Labels
-from wmlearn.evidence import TriggerSet, commitment, verify
-from wmlearn.evidence._files import (
+from wmlearn._files import (
     IMAGE_BYTES,
     SMALL_BYTES,
     UnfitError,
@@ -36,7 +34,10 @@ from wmlearn.evidence._files import (
     parse_json,
     read_json,
     readable,
+    whole,
 )
+from wmlearn._types import Images, Labels
+from wmlearn.evidence import TriggerSet, commitment, verify
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
 from wmlearn.service import BlackBox
@@ -147,8 +148,8 @@ class Card:
 
     def save(self, path: str | Path) -> Path:
         """Write the card as JSON into a new file."""
-        with Path(path).open("x", encoding="utf-8") as file:
-            json.dump(vars(self), file, indent=1)
+        with whole(path, new=True) as file:
+            file.write(json.dumps(vars(self), indent=1).encode())
         return Path(path)
 
 
@@ -221,10 +222,7 @@ def open_case(path: str | Path = PRACTICE) -> Case:
     >>> sorted(case.services), case.left, case.triggers.n
     (['A', 'B', 'C', 'D', 'E', 'F'], 300, 100)
     """
-    expected = (
-        f"{Path(path).name} should be a case written by `wmlearn case new`; it is missing, "
-        "damaged or another's"
-    )
+    expected = f"{Path(path).name} should be a case written by `wmlearn case new`"
     with readable(expected, "Ask for the file again."):
         with safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file:
             record = parse_json(file.metadata()["wmlearn"])
@@ -285,7 +283,7 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     >>> score_card(case.card(dict.fromkeys(case.services, "accuse")))
     Score(-32 points: 4 accused rightly, 2 wrongly, 0 cleared wrongly)
     """
-    record = _read(secret, "truth", "salt")
+    record = read_secret(secret)
     sheet = vars(card) if isinstance(card, Card) else _read(card, "verdicts")
     truth = record["truth"]
     name = name_of(truth, record["salt"])
@@ -300,20 +298,21 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
     return Score(check_verdicts(sheet["verdicts"], truth), truth)
 
 
+def read_secret(path: str | Path) -> dict[str, Any]:
+    """Return the truth of a case, its salt and its name, as the teacher's file holds them."""
+    return _read(path, "truth", "salt")
+
+
 def _read(path: str | Path, *parts: str) -> dict[str, Any]:
     """Return what a JSON file of a case holds, if the parts that are wanted are there."""
-    try:
+    expected = f"{path} should be a JSON file with case, {', '.join(parts)}"
+    step = "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`."
+    with readable(expected, step):
         record: dict[str, Any] = read_json(path, SMALL_BYTES)
-        if not all(map(record.get, ("case", *parts))):
-            raise ValueError
-    except (OSError, ValueError, AttributeError) as error:
-        raise file_error(
-            error,
-            f"{path} should be a JSON file with case, {', '.join(parts)}; it is missing, damaged "
-            "or another's. Score cards come from case.card(...).save(path), secrets from "
-            "`wmlearn case new`.",
-        ) from None
-    return record
+        for part in ("case", *parts):
+            if not record.get(part):
+                raise UnfitError(f"it has no {part}")
+        return record
 
 
 def name_of(truth: Mapping[str, str], salt: str) -> str:

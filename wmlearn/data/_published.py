@@ -2,13 +2,17 @@
 
 import contextlib
 import os
+import shutil
 import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from wmlearn._files import UnfitError, readable, whole
 from wmlearn._random import stable_rng
 from wmlearn._types import Pixels
 from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
@@ -28,13 +32,23 @@ def read(name: str) -> list[Stored]:
 
 
 def originals(name: str) -> Originals:
-    """Return x_train, x_test, y_train, y_test as published, from the user's folder if they can."""
+    """Return x_train, x_test, y_train, y_test as published, from the user's folder if they can.
+
+    Raises
+    ------
+    OSError
+        If the folder holds another file of that name, or one that must not be read.
+    ConnectionError
+        If they are not there, and could not be fetched.
+    """
     folder = data_folder()
     path = folder / f"{name}.npz"
-    arrays = _read_npz(name, path)
+    arrays = _kept(name, path)
     if arrays is None:
-        arrays = _fetch(name, folder)
-        _keep(arrays, path)
+        arrays = _left_by_torchvision(name, folder)
+        if arrays is None:
+            return _fetch(name, folder, path)
+        _keep(arrays, path, stacklevel=6)
     return arrays
 
 
@@ -70,42 +84,77 @@ def draw(labels: Pixels, per_class: int, seed: int) -> Positions:
     return np.sort(np.concatenate(chosen))
 
 
-def _read_npz(name: str, path: Path) -> Originals | None:
-    if not path.exists():
+def _kept(name: str, path: Path) -> Originals | None:
+    """Return what was kept as .npz; None if nothing was."""
+    expected = f"{path} should hold the full {name} as published"
+    step = "It is left as it is: move it away, or set WMLEARN_DATA to another folder."
+    try:
+        with readable(expected, step), path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise UnfitError("it is no .npz")
+            file.seek(0)
+            arrays = np.load(file, allow_pickle=False)
+            return _checked(name, *(arrays[key] for key in KEYS))
+    except FileNotFoundError:
+        return None
+
+
+def _left_by_torchvision(name: str, folder: Path) -> Originals | None:
+    """Return what torchvision left in the folder; None if that is nothing, or another's."""
+    if not any(folder.glob(SOURCES[name].unpacked)):
         return None
     try:
-        with _as_os_error(), np.load(path, allow_pickle=False) as file:
-            return _checked(name, *(file[key] for key in KEYS))
+        return _through_torchvision(name, folder, download=False)
     except OSError as error:
-        _warn(
-            f"{path} should hold the full {name} but is damaged or another file ({error}); "
-            "it is removed and fetched again."
+        warnings.warn(
+            f"The files in {folder} that torchvision would read as {name} cannot be used "
+            f"({short(error)}); they are left as they are, and the published ones are fetched.",
+            stacklevel=6,
         )
-        _remove(path)
         return None
 
 
-def _fetch(name: str, folder: Path) -> Originals:
-    """Read what torchvision left in the folder; if that is nothing, or damaged, download it."""
-    source = SOURCES[name]
-    if any(folder.glob(source.unpacked)):
-        try:
-            return _through_torchvision(name, folder, download=False)
-        except OSError as error:
-            _warn(
-                f"The {name} files that torchvision keeps in {folder} are damaged or incomplete "
-                f"({error}); they are removed and fetched again."
-            )
-            _remove(*folder.glob(source.unpacked))
+def _fetch(name: str, folder: Path, path: Path) -> Originals:
+    """Download the data into a folder of its own, which goes when all of it is kept, not before:
+    what is complete of it need not be fetched again.
+    """
+    from filelock import FileLock
+
+    staging = folder / f"{name}-fetching"
     try:
-        return _through_torchvision(name, folder, download=True)
+        staging.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{name}.lock"):
+            arrays = _kept(name, path)  # by another process, while this one waited
+            if arrays is None:
+                _lend(SOURCES[name].archives, folder, staging)
+                # of what was cut off torchvision asks but whether it is there
+                _remove(*staging.glob(SOURCES[name].unpacked))
+                arrays = _through_torchvision(name, staging, download=True)
+                _keep(arrays, path, stacklevel=7)
+            if path.exists():
+                shutil.rmtree(staging, ignore_errors=True)
+            return arrays
     except OSError as error:
-        _remove(*folder.glob(source.unpacked), *folder.glob(source.archives))
         raise ConnectionError(
             f"The full {name} should have been fetched into {folder}, but this came instead: "
-            f"{error}; check the connection and the disk, set WMLEARN_DATA to a folder that has "
-            "the data, or use the mini size, which needs no download."
+            f"{short(error)}; check the connection and the disk, set WMLEARN_DATA to a folder that "
+            "has the data, or use the mini size, which needs no download."
         ) from error
+
+
+def _lend(archives: str, folder: Path, staging: Path) -> None:
+    """Copy the archives that the user has: torchvision writes over what it cannot use."""
+    for archive in folder.glob(archives):
+        copy = staging / archive.relative_to(folder)
+        try:
+            # what was cut off is shorter
+            if not copy.exists() or copy.stat().st_size < archive.stat().st_size:
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(archive, copy)
+        except OSError as error:
+            warnings.warn(
+                f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=7
+            )
 
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
@@ -116,10 +165,13 @@ def _through_torchvision(name: str, folder: Path, *, download: bool) -> Original
         raise ImportError(
             'size="full" needs torchvision to fetch it; install that, or use size="mini".'
         ) from error
+    # what its old versions left would be unpickled by some
+    seen: dict[str, Any] = {"_check_legacy_exist": lambda _: False}
+    dataset = type(name.upper(), (getattr(datasets, name.upper()),), seen)
     images, labels = [], []
     with _as_os_error():
         for train in (True, False):
-            part = getattr(datasets, name.upper())(folder, train=train, download=download)
+            part = dataset(folder, train=train, download=download)
             images.append(np.asarray(part.data))
             labels.append(np.asarray(part.targets).astype(np.uint8))
         return _checked(name, *images, *labels)
@@ -132,7 +184,7 @@ def _as_os_error() -> Iterator[None]:
     """
     try:
         yield
-    except MemoryError:  # says nothing about the files
+    except (MemoryError, OSError):  # the one says nothing about the files, the other why
         raise
     except Exception as error:
         raise OSError(short(error)) from error
@@ -146,29 +198,23 @@ def _checked(name: str, *arrays: Pixels) -> Originals:
     return x_train.reshape(-1, h, w, c), x_test.reshape(-1, h, w, c), y_train, y_test
 
 
-def _keep(arrays: Originals, path: Path) -> None:
-    """Write the .npz under another name first, so a file of the right name is always whole."""
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+def _keep(arrays: Originals, path: Path, stacklevel: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with whole(path, new=True) as file:
             # numpy's types take every name for that of an option
             np.savez(file, **dict(zip(KEYS, arrays)))  # type: ignore[arg-type]
-        os.replace(part, path)
+    except FileExistsError:  # another process was faster
+        pass
     except OSError as error:
-        _warn(
+        warnings.warn(
             f"{path} could not be written ({short(error)}); the data are returned, but not kept "
-            "for next time."
+            "for next time.",
+            stacklevel=stacklevel,
         )
-    finally:
-        _remove(part)
 
 
 def _remove(*paths: Path) -> None:
     for path in paths:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _warn(sentence: str) -> None:
-    warnings.warn(sentence, stacklevel=6)  # at the line that called load_data

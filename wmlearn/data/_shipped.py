@@ -2,15 +2,15 @@
 
 import hashlib
 import json
-import zlib
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wmlearn._checks import file_error
+from wmlearn._files import readable
 from wmlearn._types import Pixels
-from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
+from wmlearn.data._sources import SOURCES, Stored, digest, expect
 
 FOLDER = Path(__file__).parent / "_files"
 PARTS = ("train", "loot", "test")
@@ -20,21 +20,22 @@ ACROSS = 100  # images in one row of a picture
 def read(name: str) -> list[Stored]:
     """Return the images and labels of train, loot and test, each compared with its SHA-256."""
     path = FOLDER / f"{name}.json"
-    parts = []
-    try:
+    with _intact(path):
         card = json.loads(path.read_text("utf-8"))
         expect(card_digest(card), SOURCES[name].mini)
-        for part in PARTS:
-            path = FOLDER / f"{name}-{part}.png"
+    parts = []
+    for part in PARTS:
+        path = FOLDER / f"{name}-{part}.png"
+        with _intact(path):
             parts.append(read_part(path, card["parts"][part], SOURCES[name].shape))
-    # SyntaxError is Pillow's word for a broken PNG.
-    except (OSError, ValueError, SyntaxError, zlib.error) as error:
-        raise file_error(
-            error,
-            f"{path} should be the file that wmlearn ships, but it is missing or damaged "
-            f"({short(error)}); reinstall it with: pip install --force-reinstall --no-deps wmlearn",
-        ) from error
     return parts
+
+
+def _intact(path: Path) -> AbstractContextManager[None]:
+    return readable(
+        f"{path} should be the file that wmlearn ships",
+        "Reinstall it with: pip install --force-reinstall --no-deps wmlearn",
+    )
 
 
 def read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> Stored:

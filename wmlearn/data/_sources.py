@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wmlearn._files import UnfitError
 from wmlearn._types import Pixels
 
 Stored = tuple[Pixels, Pixels]  # images (n, h, w, c) and labels (n,), both uint8
@@ -60,7 +61,7 @@ def digest(*arrays: np.ndarray) -> str:
 def expect(got: str, expected: str) -> None:
     """Raise a ValueError unless the two digests are the same."""
     if got != expected:
-        raise ValueError(f"expected SHA-256 {expected[:12]}, got {got[:12]}")
+        raise UnfitError(f"expected SHA-256 {expected[:12]}, got {got[:12]}")
 
 
 def short(error: Exception) -> str:

@@ -7,7 +7,6 @@ loaded by the function that needs them.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wmlearn._checks import check_count, first_line, shown
+from wmlearn._files import whole
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.commitment import Header, canonical, seal
 
@@ -356,15 +356,12 @@ def store_receipt(folder: str | Path, receipt: bytes, name: str) -> Path:
         )
     path = Path(folder) / RECEIPTS / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{name}.{os.getpid()}")
-    part.write_bytes(receipt)
     try:
-        os.link(part, path)  # unlike a renaming it never takes the place of another file
+        with whole(path, new=True) as file:
+            file.write(receipt)
     except FileExistsError:
         if path.read_bytes() != receipt:
             raise FileExistsError(f"{path} holds another receipt. Choose another name.") from None
-    finally:
-        part.unlink()
     return path
 
 

@@ -3,25 +3,27 @@
 One file, one line of JSON for each thing that was done. Each line holds the hash of the line
 before, the first one that of the seal. So the hash of the last line, the *head*, stands for the
 whole log: whoever was told it notices later that lines were changed, cut off or left at home. The
-lines themselves hold what a copy answered: keep them as secret as the key.
+lines themselves hold what a copy answered: keep them as secret as the key. A line that a crash or a
+full disk has cut off notes nothing; it stays, and the next one holds its hash.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import plural
-from wmlearn.evidence import commitment
-from wmlearn.evidence._files import (
+from wmlearn._files import (
     LOG_BYTES,
     RECORD_BYTES,
     parse_json,
@@ -29,6 +31,7 @@ from wmlearn.evidence._files import (
     read_text,
     readable,
 )
+from wmlearn.evidence import commitment
 from wmlearn.evidence.opening import check_named
 from wmlearn.evidence.stats import open_list_family
 
@@ -214,7 +217,7 @@ class Log:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         line = commitment.canonical({**record, "when": now, "after": self.heads[-1]})
         start = b"" if self.whole else b"\n"
-        with self.path.open("ab") as file:
+        with open(self.path, "ab", opener=partial(os.open, mode=0o600)) as file:
             file.write(start + line + b"\n")
             file.flush()
             os.fsync(file.fileno())
@@ -233,6 +236,15 @@ class Log:
             record["whom"] = self.whoms[record["test"]]
         self.entries.append(Entry(**record))
         self.heads.append(_hash(line))
+
+    def is_torn(self, line: bytes) -> bool:
+        """Return whether a line was cut off while it was written: it begins as the next one would,
+        and has no end.
+        """
+        begun = line.rstrip(b"\0")  # of what a disk had no time to write
+        start = b'{"after":"%s"' % self.heads[-1].encode()
+        begins = begun.startswith(start) or start.startswith(begun)
+        return begins and not begun.endswith(b"}")
 
 
 @contextmanager
@@ -254,12 +266,33 @@ def exclusive(folder: str | Path) -> Iterator[Log]:
         yield _read(folder)
 
 
+def check_folder(folder: str | Path) -> Path:
+    """Return the path of an evidence folder, unless it is the archive, or what an archive put
+    around it.
+
+    Raises
+    ------
+    NotADirectoryError, FileNotFoundError
+        If it is a file, or the evidence lies further down.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise NotADirectoryError(
+            f"evidence is a folder; {folder} is a file. Unpack it if it is an archive, and give "
+            f"the folder that holds {RECORD}."
+        )
+    inside = list(folder.glob(f"*/{RECORD}"))
+    if inside and not (folder / RECORD).exists():
+        raise FileNotFoundError(
+            f"{folder} should hold {RECORD}; it lies further down. Give {inside[0].parent}."
+        )
+    return folder
+
+
 def _sealed(folder: Path) -> tuple[str, int]:
     """Return the seal of the evidence in a folder, and how many questions it has."""
-    expected = (
-        f"{folder} should hold evidence as wm.evidence.save_evidence leaves it; {RECORD} is "
-        "missing or damaged"
-    )
+    check_folder(folder)
+    expected = f"{folder} should hold {RECORD} as wm.evidence.save_evidence leaves it"
     with readable(expected, "Give the folder it was saved in."):
         record = read_json(folder / RECORD, RECORD_BYTES)
         return str(record["seal"]), int(record["header"]["questions"])
@@ -276,10 +309,20 @@ def _read(folder: Path) -> Log:
             "elsewhere. Put the log itself there."
         )
     if path.exists():
-        with readable(f"{path} should be a log; it is damaged", "Restore it from a copy."):
+        with readable(f"{path} should be a log", "Restore it from a copy."):
             content = read_text(path, LOG_BYTES).encode()
     log = Log(path, seal, count, content[-1:] in (b"", b"\n"), [_hash(seal.encode())])
-    for number, line in enumerate(content.splitlines(), start=1):
+    lines = content.rstrip(b"\r\n").splitlines()  # blank ones are an editor's, and say nothing
+    for number, line in enumerate(lines, start=1):
+        if not line:
+            continue
+        if log.is_torn(line) and not (log.whole and number == len(lines)):
+            log.heads.append(_hash(line))
+            text = (
+                f"line {number} of {path} was cut off while it was written: what it notes is lost."
+            )
+            warnings.warn(text, stacklevel=3)
+            continue
         try:
             log.take(line)
         except (ValueError, KeyError, TypeError):

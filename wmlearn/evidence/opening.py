@@ -16,9 +16,7 @@ import numpy as np
 
 from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels, shown
 from wmlearn._display import plural
-from wmlearn._types import Labels, Pixels
-from wmlearn.evidence import commitment
-from wmlearn.evidence._files import (
+from wmlearn._files import (
     IMAGE_BYTES,
     RECORD_BYTES,
     check_file,
@@ -27,7 +25,10 @@ from wmlearn.evidence._files import (
     parse_json,
     readable,
     texts,
+    whole,
 )
+from wmlearn._types import Labels, Pixels
+from wmlearn.evidence import commitment
 from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
@@ -163,7 +164,7 @@ class Opening:
 
     def save(self, path: str | Path) -> Path:
         """Write it into one file (safetensors), to be handed to the judge; return its path."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
         record = {
             "header": dict(self.header),
@@ -178,7 +179,8 @@ class Opening:
         text = json.dumps(record, sort_keys=True, default=bytes.hex)
         arrays = clean_arrays(self.clean)
         arrays |= {"pixels": self.pixels, "question": self.question}
-        save_file(arrays, path, {"wmlearn": text})
+        with whole(path) as file:
+            file.write(save(arrays, {"wmlearn": text}))
         return Path(path)
 
     def __repr__(self) -> str:
@@ -284,10 +286,7 @@ def read_opening(path: str | Path) -> Opening:
     """
     from safetensors import safe_open
 
-    expected = (
-        f"{path} should hold questions that an owner has opened and saved; it is missing, damaged "
-        "or another file"
-    )
+    expected = f"{path} should hold questions that an owner has opened and saved"
     with (
         readable(expected, "Ask the owner for it again."),
         safe_open(check_file(path, IMAGE_BYTES), framework="numpy") as file,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -12,9 +11,7 @@ from typing import Any
 
 from wmlearn._checks import shown
 from wmlearn._display import plural
-from wmlearn._types import Pixels
-from wmlearn.evidence import commitment
-from wmlearn.evidence._files import (
+from wmlearn._files import (
     IMAGE_BYTES,
     RECORD_BYTES,
     SMALL_BYTES,
@@ -23,9 +20,12 @@ from wmlearn.evidence._files import (
     read_text,
     readable,
     texts,
+    whole,
 )
+from wmlearn._types import Pixels
+from wmlearn.evidence import commitment
 from wmlearn.evidence.calibration import clean_arrays, clean_of
-from wmlearn.evidence.log import RECORD
+from wmlearn.evidence.log import LOCK, RECORD, check_folder
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 
@@ -64,11 +64,17 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     Raises
     ------
     FileExistsError
-        If the folder holds another trigger set, or is a file.
+        If the folder holds another trigger set or another's images, or is a file.
     ValueError
         If the set is too large to be opened again.
+
+    Warns
+    -----
+    UserWarning
+        If others can read the key: some shares keep no access rights.
     """
-    from safetensors.numpy import save_file
+    from filelock import FileLock
+    from safetensors.numpy import save
 
     folder = Path(folder)
     try:
@@ -96,28 +102,32 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
             f"{RECORD_BYTES / 1e6:,.0f} MB of names and digests to be opened again; got "
             f"{plural(len(triggers.pixels), 'image')}. Seal fewer."
         )
-    for name, content in ((RECORD, text), (KEY, triggers.key.hex() + "\n")):
-        if (folder / name).exists() and (folder / name).read_text() != content:
-            raise FileExistsError(
-                f"{folder} holds the evidence of another trigger set. Choose another folder."
-            )
-    _write_secret(folder / KEY, triggers.key.hex() + "\n")  # first: the rest is worth nothing alone
     arrays = clean_arrays(triggers.clean)
     arrays |= {"pixels": triggers.pixels, "question": triggers.question}
-    save_file(arrays, folder / IMAGES)
-    (folder / RECORD).write_text(text)
+    files = {  # the key first: the rest is worth nothing alone; the record last: then all is there
+        KEY: commitment.Secret(f"{triggers.key.hex()}\n".encode()),
+        IMAGES: save(arrays),
+        RECORD: text.encode(),
+    }
+    with FileLock(folder / LOCK):  # of two who save at once, one finds what the other has saved
+        _refuse_others(folder, files)
+        for name, content in files.items():
+            with whole(folder / name, secret=name == KEY) as file:
+                file.write(content)
     return folder
 
 
-def _write_secret(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whatever an older one of that name allowed."""
-    with open(path, "w", opener=_for_its_owner) as file:
-        path.chmod(0o600)
-        file.write(text)
-
-
-def _for_its_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+def _refuse_others(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Refuse to write over what another set, or somebody else, has put into a folder."""
+    recorded = (folder / RECORD).exists()
+    for name, content in files.items():
+        path = folder / name
+        if not path.exists() or (recorded and name == IMAGES):
+            continue  # what lies beside the record of this very set is its own, damaged perhaps
+        kept = commitment.Secret(path.read_bytes())
+        # nothing is left of what was saved on a full disk; Windows may end lines in its own way
+        if kept and content not in (kept, kept.replace(b"\r\n", b"\n")):
+            raise FileExistsError(f"{path} is not of this trigger set. Choose another folder.")
 
 
 def open_sealed(folder: str | Path) -> Sealed:
@@ -127,7 +137,7 @@ def open_sealed(folder: str | Path) -> Sealed:
     """
     from safetensors.numpy import load_file
 
-    folder = Path(folder)
+    folder = check_folder(folder)
     with _intact(folder / RECORD):
         record = _record(folder / RECORD)
     with _intact(folder / IMAGES):
@@ -180,10 +190,7 @@ def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
 
 def _intact(path: Path) -> AbstractContextManager[None]:
     """Say which file of the evidence is not as it was saved, if it cannot be read."""
-    expected = (
-        f"{path} should be as wm.evidence.save_evidence wrote it; it is missing, unreadable or "
-        "damaged"
-    )
+    expected = f"{path} should be as wm.evidence.save_evidence wrote it"
     return readable(expected, "Restore it from a copy.")
 
 

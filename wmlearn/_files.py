@@ -1,19 +1,25 @@
-"""Files that may be damaged, or made by an adversary: read within limits, told in one sentence."""
+"""Files: those of others are read within limits and told in one sentence, one's own are written
+whole or not at all.
+"""
 
 import json
 import math
+import os
+import secrets
 import stat
+import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
-from wmlearn._checks import file_error
+from wmlearn._checks import first_line
 from wmlearn._forms import foreign
 
 # Bounds on what is read; nothing larger is written either.
 RECORD_BYTES = 64_000_000  # JSON: some 400,000 images; parsed, it may take 25 times the memory
-IMAGE_BYTES = 2_000_000_000  # images
+IMAGE_BYTES = 2_000_000_000  # images, weights
 LOG_BYTES = 640_000_000  # a log, read line by line
 SMALL_BYTES = 1_000_000  # what is but a few lines: a key, a score card
 _DEPTH = 16  # lists within lists; ours have three
@@ -23,6 +29,68 @@ class UnfitError(ValueError):
     """A file that is larger, deeper or other than any that is written here."""
 
 
+# ---------------------------------------------------------------- writing
+
+
+@contextmanager
+def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Iterator[BinaryIO]:
+    """Open a file to be written: it takes its place when the block has ended well, not before.
+
+    Whatever goes wrong, a file that was there stays as it was, and nothing half-written is left in
+    its place. Who may read it is for the umask to say.
+
+    Parameters
+    ----------
+    path : where to put it; what a link points to is replaced, the link stays
+    secret : whether nobody but its owner may read it; a warning where a folder cannot keep that
+    new : whether nothing may be there
+
+    Raises
+    ------
+    FileExistsError
+        If nothing may be there, and something is.
+    OSError
+        If there is something else than a file that may be written, or it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    mode = 0o600 if secret else 0o666
+    if target.exists():
+        if new:
+            raise FileExistsError(f"{target} should be a new file; it exists. Choose another name.")
+        if not target.is_file() or not os.access(target, os.W_OK):
+            raise OSError(
+                f"{target} should be a file that may be written; it is write-protected, or no "
+                "file. Choose another name."
+            )
+        mode &= target.stat().st_mode  # what its owner has closed stays closed
+    part = target.with_name(f"{target.name[:40]}.{secrets.token_hex(8)}.part")
+    try:
+        # the mode is asked for here: some shares refuse to change it later
+        with open(part, "xb", opener=partial(os.open, mode=mode)) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if new:
+            target.open("xb").close()  # of two who write at once, one is refused
+        os.replace(part, target)
+    except OSError as error:
+        if error.errno and error.filename in (None, part, str(part)):
+            error.filename = str(target)  # nobody knows the other name
+        raise
+    finally:
+        with suppress(OSError):
+            part.unlink()
+    if secret and os.name == "posix" and target.stat().st_mode & 0o077:
+        warnings.warn(
+            f"{target} should be readable by its owner alone; others can read it, as this folder "
+            "keeps no access rights (a share, a memory stick). Keep it elsewhere.",
+            stacklevel=4,
+        )
+
+
+# ---------------------------------------------------------------- reading
+
+
 @contextmanager
 def readable(expected: str, step: str) -> Iterator[None]:
     """Say what a file should be, and what to do next, if it cannot be read inside the block.
@@ -30,18 +98,22 @@ def readable(expected: str, step: str) -> Iterator[None]:
     Raises
     ------
     FileNotFoundError, OSError
-        If there is no such file, or it holds something else.
+        If there is no such file, it must not be read, or it holds something else.
     """
-    from safetensors import SafetensorError
-
-    damage = (OSError, SafetensorError, ValueError, LookupError, TypeError, AttributeError)
     try:
         yield
-    except (*damage, RuntimeError, MemoryError) as error:
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{expected}; it is missing. {step}") from None
+    except Exception as error:  # libraries say a dozen things of what is damaged
         reason = type(error).__name__
-        if isinstance(error, UnfitError):
-            reason = str(error)
-        raise file_error(error, f"{expected} ({reason}). {step}") from None
+        if isinstance(error, (OSError, UnfitError)):
+            reason = first_line(error)
+        state = f"it is damaged or another file ({reason})"
+        if isinstance(error, OSError) and error.strerror:
+            state = f"it cannot be read: {error.strerror}"
+        if isinstance(error, PermissionError):
+            step = "Its owner says who may read it: ask them."
+        raise OSError(f"{expected}; {state}. {step}") from None
 
 
 def check_file(path: str | Path, limit: int) -> Path:
@@ -53,6 +125,8 @@ def check_file(path: str | Path, limit: int) -> Path:
         If nothing is there.
     UnfitError
         If it is something else, larger, or of a format that is never opened.
+    OSError
+        If it must not be read.
     """
     folder = Path(path).parent
     if folder.is_file():
@@ -61,7 +135,8 @@ def check_file(path: str | Path, limit: int) -> Path:
     if not stat.S_ISREG(status.st_mode):
         raise UnfitError("it is no file")
     check_size(status.st_size, limit)
-    kind = foreign(path)
+    with open(path, "rb"):  # what must not be read is missing to some libraries
+        kind = foreign(path)
     if kind:
         raise UnfitError(f"it is {kind}")
     return Path(path)
@@ -82,8 +157,10 @@ def read_text(path: str | Path, limit: int) -> str:
 
 
 def read_json(path: str | Path, limit: int) -> Any:
-    """Return what a JSON file of at most so many bytes holds, as strictly as `parse_json`."""
-    return parse_json(read_text(path, limit))
+    """Return what a JSON file of at most so many bytes holds, as strictly as `parse_json`; a mark
+    of the byte order, which some editors put first, says nothing.
+    """
+    return parse_json(read_text(path, limit).removeprefix("\ufeff"))
 
 
 def parse_json(text: str) -> Any:
@@ -100,7 +177,7 @@ def parse_json(text: str) -> Any:
     >>> parse_json('{"alpha": 0.01, "alpha": 0.5}')
     Traceback (most recent call last):
     ...
-    wmlearn.evidence._files.UnfitError: it names something twice
+    wmlearn._files.UnfitError: it names something twice
     """
     try:
         value = json.loads(
