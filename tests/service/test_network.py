@@ -74,7 +74,7 @@ def said(url, says, kind=ConnectionError, varies=None, **options):
         ("*", ELSEWHERE),
         ("localhost,*", ELSEWHERE),
         ("models.example", ("models.example",)),
-        ("MODELS.Example.", ()),
+        ("MODELS.Example.", ("models.example",)),
         ("Example", ("models.example",)),
         (".example", ("models.example",)),
         ("*.example", ("models.example",)),

@@ -92,7 +92,7 @@ def _excepted(host: str, port: int, no_proxy: str) -> bool:
     """
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     for entry in re.split(r"[\s,]+", no_proxy.lower()):
-        name = entry.lstrip("*.")
+        name = entry.strip("*.")
         if entry == "*" or _holds(name, host):
             return True
         if name and any(each.endswith(f".{name}") for each in (f".{host}", f".{address}")):
