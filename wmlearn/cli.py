@@ -13,6 +13,7 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -37,6 +38,8 @@ from wmlearn.service.server import serve
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from wmlearn.service._protocol import Encode
 
 EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
 FAILED, MISUSED, INTERRUPTED = 3, 4, 130
@@ -183,16 +186,86 @@ def _load(model: str) -> nn.Module:
 
 STEP = 25  # questions that are asked at once: what is cut off costs no more than these
 
-_timeout = click.option(
-    "--timeout",
-    type=float,
-    default=10.0,
-    show_default=True,
-    help="Seconds that one request may take.",
+_ASKING = {  # how a service is asked: what it describes wrongly, or not at all
+    "timeout": (float, "Seconds that one request may take; 10 if left out."),
+    "ca": (str, "A file (PEM) of those who may have signed its certificate."),
+    "input": (str, "The name of the input that takes the images."),
+    "output": (str, "The name of the output that holds labels or scores."),
+    "datatype": (str, "Of the input: UINT8 (0 to 255), FP32 (0 to 1), ..."),
+    "layout": (str, "Of the images: NCHW, NHWC, NHW or flat."),
+    "high": (float, "Send numbers from 0 to this one."),
+    "mean": (str, "Take this from them: one number, or one for each channel: 0.5,0.4,0.4"),
+    "std": (str, "Then divide them by this."),
+    "names": (str, "What it calls the classes, by number: a,b,c, or a file of lines."),
+    "batch": (int, "The most images in one request."),
+}
+_header = click.option(
+    "--header",
+    multiple=True,
+    metavar="NAME:VALUE",
+    help="Send it with each request. NAME:@FILE keeps the value out of the list of processes.",
 )
 _outcome = click.option(
     "--outcome", default="", help="What came of the public draw that the seal names, if any."
 )
+
+
+def _asks(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options by which `_service` asks."""
+    for name, (kind, text) in reversed(_ASKING.items()):
+        command = click.option(f"--{name}", type=kind, help=text)(command)
+    return _header(command)
+
+
+def _service(url: str, options: dict[str, Any]) -> RemoteModel:
+    """Return the service that a command is to ask, and take what describes it from the options."""
+    told = {"budget": options.get("budget")}
+    for name in _ASKING:
+        told[name] = options.pop(name)
+    told["encode"] = _encode(told.pop("high"), told.pop("mean"), told.pop("std"))
+    told["verify"] = told.pop("ca")
+    told["classes"] = _names(told.pop("names"))
+    told["headers"] = dict(map(_read_header, options.pop("header")))
+    given = {name: value for name, value in told.items() if value is not None}
+    return RemoteModel(url, token=_token(), **given)
+
+
+def _read_header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    value = value.strip()
+    if not colon:
+        raise click.UsageError("--header must be NAME:VALUE; got one without a colon.")
+    if value.startswith("@"):
+        value = Path(value[1:]).read_text(encoding="utf-8").strip()
+    return name, value
+
+
+def _names(text: str | None) -> list[str] | None:
+    """Return names that stand in a file, line by line, or are given one by one."""
+    if text is None:
+        return None
+    if Path(text).is_file():
+        return Path(text).read_text(encoding="utf-8").splitlines()
+    return text.split(",")
+
+
+def _encode(high: float | None, mean: str | None, std: str | None) -> Encode | None:
+    """Return the function that scales and normalises as networks were trained to want it."""
+    if (high, mean, std) == (None, None, None):
+        return None
+    top = 1.0 if high is None else high
+    centre, spread = _channels(mean or "0", "--mean"), _channels(std or "1", "--std")
+    return lambda images: (images * top - centre) / spread
+
+
+def _channels(text: str, option: str) -> np.ndarray:
+    try:
+        numbers = np.array(text.split(","), dtype=float)
+    except ValueError:
+        raise click.UsageError(
+            f"{option} must be numbers such as 0.5 or 0.485,0.456,0.406; got {shown(text)}."
+        ) from None
+    return numbers.reshape(-1, 1, 1)
 
 
 @commands.command("verify")
@@ -211,7 +284,7 @@ _outcome = click.option(
 @click.option("--anew", is_flag=True, help="Begin another test, though the last is not finished.")
 @click.option("--seal", help="The seal as it was published: nothing is sent under another one.")
 @_outcome
-@_timeout
+@_asks
 @click.option("--budget", type=int, help="The most images to send now.")
 @_json
 def _verify(
@@ -230,7 +303,8 @@ def _verify(
     sent twice. Publish the head of the log, which is printed: it stands for all its lines. Without
     --family the s-th test in the log counts as one of s (s + 1), so alpha covers all of them,
     however many follow. A service that wants a bearer token gets that of the environment variable
-    WMLEARN_TOKEN. Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot
+    WMLEARN_TOKEN. One that describes itself wrongly, or not at all, is asked as --input to --batch
+    say. Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot
     tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
     """
     _check_url(url)
@@ -242,8 +316,8 @@ def _verify(
     if questions is None:
         questions = triggers.n
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
-    with RemoteModel(url, token=_token(), **options) as suspect:
-        suspect.connect()  # first: a service that is not there was not asked
+    with _service(url, options) as suspect:
+        suspect.connect(triggers.images[:1])  # first: a service that is not there was not asked
         test = SequentialTest(
             suspect, triggers, folder=evidence, whom=url, family=family, anew=anew
         )
@@ -390,9 +464,9 @@ def _numbers(named: str) -> list[int]:
 @click.option("--beacon", help="The outcome of the public draw that the seal names.")
 @click.option("--seals", type=int, help="How many seals were published before that draw.")
 @click.option("--outcomes", type=int, help="How many outcomes it has: at least 2^64, as 25 dice.")
-@_timeout
+@_asks
 @_json
-def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -> int:
+def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
     """Ask the service at URL what an owner has OPENED, and decide without key and owner.
 
     Give --named, or --nonce and --count. The decision is made at the end, on the judge's p. The
@@ -407,7 +481,7 @@ def _judge(url: str, opened: str, as_json: bool, timeout: float, **rules: Any) -
     beacon = None
     if rules["beacon"] is not None:
         beacon = Beacon(rules["beacon"], rules["seals"], rules["outcomes"])
-    with RemoteModel(url, token=_token(), timeout=timeout) as suspect:
+    with _service(url, rules) as suspect:
         verdict = judge(
             suspect,
             opening,

@@ -36,6 +36,21 @@ def brightest(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).argmax(axis=1)
 
 
+def read_question(body: bytes, headers: Any) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the input of a request, and its numbers or texts: JSON, or binary behind it."""
+    end = int(headers.get("inference-header-content-length", len(body)))
+    question = json.loads(body[:end])["inputs"][0]
+    if end < len(body):
+        number = {"FP16": "<f2", "FP32": "<f4", "UINT8": "<u1"}[question["datatype"]]
+        assert question["parameters"] == {"binary_data_size": len(body) - end}
+        values = np.frombuffer(body[end:], number).astype(np.float64)
+    elif question["datatype"] == "BYTES":
+        values = np.array(question["data"])
+    else:
+        values = np.asarray(question["data"], dtype=np.float64)
+    return question, values.reshape(question["shape"])
+
+
 class Handler(BaseHTTPRequestHandler):
     """Plays the next reply of the script; when the script is over, answers well."""
 
@@ -54,14 +69,11 @@ class Handler(BaseHTTPRequestHandler):
         self.server.paths.append(self.path)
         self.server.tokens.append(self.headers.get("authorization"))
         self.server.headers.append(self.headers)
-        body = self.rfile.read(int(self.headers["content-length"]))
-        self.server.sizes.append(len(body))
-        self.question = json.loads(body)["inputs"][0]
-        self.images = np.asarray(self.question["data"], dtype=np.float64).reshape(
-            self.question["shape"]
-        )
+        self.body = self.rfile.read(int(self.headers["content-length"]))
+        self.server.sizes.append(len(self.body))
+        self.question, self.images = read_question(self.body, self.headers)
         self.server.asked.append(len(self.images))
-        reply = self.server.script.pop(0) if self.server.script else good
+        reply = self.server.script.pop(0) if self.server.script else self.server.then
         reply(self)
 
     def send_json(self, content: Any, status: int = 200, **headers: str) -> None:
@@ -100,14 +112,16 @@ class Handler(BaseHTTPRequestHandler):
 
 class FaultyService(ThreadingHTTPServer):
     """A service on a free port: `cards` are its metadata (the last one stays), `script` its next
-    replies.
+    replies, `then` what it replies when they are over.
     """
 
     daemon_threads = True
 
-    def __init__(self, *script: Reply, cards: tuple[Any, ...] = (CARD,)) -> None:
+    def __init__(
+        self, *script: Reply, cards: tuple[Any, ...] = (CARD,), then: Reply | None = None
+    ) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.script, self.cards = list(script), list(cards)
+        self.script, self.cards, self.then = list(script), list(cards), then or good
         self.asked: list[int] = []  # images in each request
         self.sizes: list[int] = []  # bytes of each request
         self.paths: list[str] = []

@@ -27,7 +27,7 @@ CARD_OF_LABELS = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
 
 def test_uint8_travels_as_whole_numbers():
     images = np.array([0, 0.5, 1, 0.25], np.float32).reshape(1, 1, 2, 2)
-    sent = json.loads(write_question(CARD_OF_LABELS, images))
+    sent = json.loads(write_question(CARD_OF_LABELS, images).body)
     expected = {"name": "images", "shape": [1, 1, 2, 2], "datatype": "UINT8"}
     assert sent == {"inputs": [{**expected, "data": [0, 128, 255, 64]}]}
     assert all(type(number) is int for number in sent["inputs"][0]["data"])
@@ -39,7 +39,7 @@ def test_quantised_pixels_survive_the_journey_exactly(pixels):
     images = pixels.astype(np.float32) / 255
     for datatype, scale in (("UINT8", 255), ("FP32", 1)):
         card = ModelCard("images", datatype, (-1, 1, 2, 2), "labels", None)
-        data = json.loads(write_question(card, images))["inputs"][0]["data"]
+        data = json.loads(write_question(card, images).body)["inputs"][0]["data"]
         arrived = np.asarray(data).astype(np.float32).reshape(images.shape) / np.float32(scale)
         np.testing.assert_array_equal(arrived, images)
 
@@ -48,8 +48,8 @@ def test_quantised_pixels_survive_the_journey_exactly(pixels):
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32), (3, 224, 224)], ids=str)
 def test_no_question_is_larger_than_4_mb(datatype, longest, shape):
     card = ModelCard("images", datatype, (-1, *shape), "labels", None)
-    size = batch_size(card, shape)
-    bytes_sent = len(write_question(card, np.full((size, *shape), longest, np.float32)))
+    size = batch_size(card, np.zeros((1, *shape), np.float32))
+    bytes_sent = len(write_question(card, np.full((size, *shape), longest, np.float32)).body)
     assert 2_000_000 < bytes_sent <= 4_000_000 or size == 1
 
 
@@ -144,7 +144,7 @@ def test_any_json_is_read_or_refused_never_a_crash(answer):
         try:
             read(answer)
         except Fault as fault:
-            assert fault.kind == "invalid"  # noqa: PT017
+            assert fault.kind in ("invalid", "refused")  # noqa: PT017
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=8))

@@ -287,11 +287,9 @@ NONSENSE = {
     "no inputs": {**CARD, "inputs": []},
     "two inputs": {**CARD, "inputs": [INPUT, INPUT]},
     "text input": {**CARD, "inputs": [{**INPUT, "datatype": "BYTES"}]},
-    "INT64 input": {**CARD, "inputs": [{**INPUT, "datatype": "INT64"}]},
-    "flat input": {**CARD, "inputs": [{**INPUT, "shape": [-1, 4]}]},
-    "odd shape": {**CARD, "inputs": [{**INPUT, "shape": ["n", 1, 2, 2]}]},
     "nameless": {**CARD, "inputs": [{"datatype": "UINT8", "shape": [-1, 1, 2, 2]}]},
-    "no outputs": {**CARD, "outputs": []},
+    "no lists": {**CARD, "inputs": {}},
+    "nameless output": {**CARD, "outputs": [{"datatype": "INT64", "shape": [-1]}]},
     "text output": {**CARD, "outputs": [{**LABELS, "datatype": "BYTES"}]},
 }
 

@@ -7,24 +7,30 @@ https://github.com/kserve/open-inference-protocol
 """
 
 import json
-import math
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from wmlearn._checks import Checked, as_array, check_choice, check_kind, checked, first_line, shown
 from wmlearn._types import Images, Labels
+from wmlearn.service import _tensors
+from wmlearn.service._tensors import HALF, NUMBERS, REAL, TEXT, WHOLE, Tensor
 
 Kind = Literal["transient", "invalid", "refused", "unauthorized", "too_large"]
+Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n that travel
+Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
-_WIDTH = {"UINT8": 4, "FP32": 24}  # most bytes that one number and its comma take in JSON
-_WHOLE = ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
-_REAL = ("FP16", "FP32", "FP64", "BF16")
 _HIGHEST = np.finfo(np.float32).max
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
+# What outputs of labels, or of scores, are called; of several outputs one must be called so.
+_LABELS = re.compile("label|class|predict|categor|argmax", re.IGNORECASE)
+_SCORES = re.compile(f"{_LABELS.pattern}|score|prob|logit|softmax", re.IGNORECASE)
 
 
 @dataclass(eq=False)
@@ -50,40 +56,224 @@ class Fault(Exception):
         return self.reason
 
 
+def are_names(names: list[Any] | tuple[Any, ...]) -> bool:
+    """Whether these name classes: text, each once."""
+    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+
+
+def _check_names(value: Any, name: str) -> None:
+    if not isinstance(value, (list, tuple)) or not are_names(value):
+        raise TypeError(
+            f"{name} must be a list of the classes' names, each once, in the order of their "
+            f"numbers; got {shown(value)}. Take those of the data: mnist.classes."
+        )
+
+
+def _if_given(value: Any, name: str, by: Callable[..., Any], **limits: Any) -> None:
+    if value is not None:
+        by(value, name, **limits)
+
+
+@dataclass(frozen=True)
+class Overrides(Checked):
+    """What the user says of a service, whatever its metadata say; None where these are right."""
+
+    input: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
+    output: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
+    datatype: str | None = checked(_if_given, None, by=check_choice, choices=[*NUMBERS, TEXT])
+    layout: str | None = checked(_if_given, None, by=check_choice, choices=[*_tensors.LAYOUTS])
+    encode: Encode | None = checked(
+        _if_given, None, by=check_kind, kind=Callable, hint="as lambda x: x * 255"
+    )
+    decode: Decode | None = checked(
+        _if_given, None, by=check_kind, kind=Callable, hint="as lambda y: y - 1"
+    )
+    classes: Sequence[str] = checked(_check_names, ())
+
+
 @dataclass(frozen=True)
 class ModelCard:
-    """What a service says of its model: how images go in, what comes out."""
+    """What is known of a model: how images go in, what comes out."""
 
     input: str
-    datatype: str  # UINT8 or FP32
-    shape: tuple[int, ...]  # (n, c, h, w), -1 where anything goes
-    labels: str | None  # the output that holds one label for each image, if there is one
-    scores: str | None  # the output that holds one score for each class and image, if there is one
+    datatype: str  # one of `NUMBERS`, or BYTES
+    shape: tuple[int, ...] | None  # of the input, -1 where anything goes; None: nobody knows
+    labels: str | None = None  # the output that holds one label for each image, if there is one
+    scores: str | None = None  # the output of one score for each class and image, if there is one
     classes: int = -1  # how many scores for each image, -1 while nobody knows
     names: tuple[str, ...] = ()  # of the classes, in the order of their numbers, if it gives any
+    lone: bool = False  # whether its metadata list this output alone, whatever it is called
+    half: tuple[str, ...] = ()  # the inputs and outputs of FP16, for which JSON has no number
+    binary: bool = False  # whether these travel in binary
+    overrides: Overrides = field(default=Overrides(), repr=False)
+
+    @property
+    def output(self) -> str | None:
+        """The output that a label is read from; None while nobody knows."""
+        return self.labels or self.scores
 
 
-def read_card(answer: Any) -> ModelCard:
+@dataclass(frozen=True)
+class Question:
+    """The body of a request, and the headers that belong to it."""
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+#  metadata ----------------------------------------------------------------------------------------
+
+
+def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
     """Read a model's metadata; raise a `Fault` if an image classifier cannot be asked by it."""
-    inputs, outputs = _tensors(answer, "inputs"), _tensors(answer, "outputs")
-    if len(inputs) != 1:
-        raise Fault(f"its metadata must list one input, and list {len(inputs)}")
-    name, datatype, shape = inputs[0]
-    if datatype not in _WIDTH:
-        raise Fault(f"its input must be of datatype UINT8 or FP32, and is {datatype!r:.40}")
-    if len(shape) != 4:
-        raise Fault(f"its input must have four axes (n, c, h, w), and has shape {shape!r:.60}")
-    labels = scores = None
-    classes = -1
-    for output, kind, axes in reversed(outputs):  # of several the first one counts
-        if kind in _WHOLE:
-            labels = output
-        if kind in _REAL and len(axes) == 2:
-            scores, classes = output, axes[1]
-    if labels is None and scores is None:
-        raise Fault("its metadata list no output of labels (INT64, [-1]) or scores (FP32, [-1, K])")
-    names = _class_names([answer, *answer["outputs"]])
-    return ModelCard(name, datatype, tuple(shape), labels, scores, classes, names)
+    taken = _input(_described(answer, "inputs"), overrides)
+    outputs = _described(answer, "outputs")
+    names = overrides.classes or _class_names([answer, *answer.get("outputs", [])])
+    card = ModelCard(
+        taken.name, taken.datatype, taken.shape, names=tuple(names), overrides=overrides
+    )
+    if taken.datatype == HALF:
+        card = replace(card, half=(taken.name,))
+    if not outputs:  # as MLServer and KServe have it by default: the first answer will tell
+        return card
+    return _choose(card, outputs)
+
+
+def _described(answer: Any, which: str) -> list[Tensor]:
+    """Return the tensors that metadata or an answer describe; none where they are left out."""
+    if not isinstance(answer, dict):
+        raise Fault("what it answered is no JSON object")
+    descriptions = answer.get(which, [])
+    if not isinstance(descriptions, list):
+        raise Fault(f"what it answered holds no list of {which}")
+    tensors = list(map(_tensors.read_tensor, descriptions))
+    if None in tensors:
+        raise Fault(f"what it answered must give the name of each of its {which}")
+    return tensors  # type: ignore[return-value]  # mypy does not see that None is gone
+
+
+def _input(inputs: list[Tensor], overrides: Overrides) -> Tensor:
+    """Return the input that takes the images, as metadata and user describe it."""
+    wanted = overrides.input
+    named = [each for each in inputs if wanted in (None, each.name)]
+    if wanted is not None and not named:
+        named = [Tensor(wanted)]
+        if len(inputs) == 1:
+            named = [replace(inputs[0], name=wanted)]
+    if len(named) > 1:
+        advice = "Pass input= with the name of the one that takes the images."
+        raise Fault(f"its metadata list several inputs: {_listed(named)}", "refused", advice=advice)
+    if not named:
+        raise _undescribed(overrides)
+    taken = named[0]
+    if overrides.datatype is not None:
+        taken = replace(taken, datatype=overrides.datatype)
+    if not taken.datatype:
+        raise _undescribed(overrides)
+    if taken.datatype not in (*NUMBERS, TEXT):
+        raise Fault(
+            f"its input {taken} has a datatype that cannot be written",
+            "refused",
+            advice=f"If it takes another, pass datatype=, one of {', '.join(NUMBERS)}.",
+        )
+    return taken
+
+
+def _undescribed(overrides: Overrides) -> Fault:
+    missing = []
+    for name, example in {
+        "input": "'the name of its input'",
+        "datatype": "'UINT8' (0 to 255) or 'FP32' (0 to 1)",
+        "layout": "'NCHW', 'NHWC', 'NHW' or 'flat'",
+    }.items():
+        if getattr(overrides, name) is None:
+            missing.append(f"{name}={example}")
+    advice = f"If the address is that of the model, pass also {', '.join(missing)}."
+    return Fault("its metadata do not describe its input", "refused", advice=advice)
+
+
+def _listed(tensors: list[Tensor]) -> str:
+    return ", ".join(map(str, tensors))
+
+
+def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
+    """Return the card with the outputs that hold labels and scores, if they can be told.
+
+    A single output may be called anything. Of several one alone must be called as such an output
+    is: otherwise a service that also tells its latency, in whole numbers, had that read for labels.
+    """
+    wanted = card.overrides.output
+    lone = len(outputs) == 1
+    if wanted is not None:
+        outputs = [each for each in outputs if each.name == wanted]
+    if wanted is not None and not outputs:  # metadata may leave it out
+        return card
+    labels, scores = [], []
+    for each in outputs:
+        kind = _kind(card, each)
+        known = len(outputs) == 1
+        if kind == "labels" and (known or _LABELS.search(each.name)):
+            labels.append(each)
+        if kind == "scores" and (known or _SCORES.search(each.name)):
+            scores.append(each)
+    if len(labels) > 1 or (not labels and len(scores) != 1):
+        raise _undecided(outputs)
+    half = [each.name for each in [*labels, *scores] if each.datatype == HALF]
+    card = replace(card, lone=lone and wanted is None, half=(*card.half, *half))
+    for each in labels:
+        _check_text(card, each)
+        card = replace(card, labels=each.name)
+    if len(scores) == 1:
+        card = replace(card, scores=scores[0].name, classes=_n_classes(card, scores[0]))
+    return card
+
+
+def _kind(card: ModelCard, output: Tensor) -> str:
+    """Return whether an output can hold "labels" or "scores"; "" for neither."""
+    axes = _axes(output)
+    if output.datatype not in REAL and card.overrides.decode is not None:
+        return "labels"
+    if output.datatype in (*WHOLE, TEXT) and axes in ([], [-1]):
+        return "labels"
+    known = card.names and len(axes) == 1 and axes[0] not in (-1, len(card.names))
+    is_row = len(axes) == 1 or output.shape is None
+    if card.overrides.decode is not None or (output.datatype in REAL and is_row and not known):
+        return "scores"
+    return ""
+
+
+def _axes(output: Tensor) -> list[int]:
+    """Return the lengths of what an output holds for one image; OpenVINO adds some of one."""
+    return [axis for axis in (output.shape or ())[1:] if axis != 1]
+
+
+def _n_classes(card: ModelCard, scores: Tensor) -> int:
+    axes = _axes(scores)
+    if not axes or card.overrides.decode is not None:
+        return -1
+    return axes[0]
+
+
+def _undecided(outputs: list[Tensor]) -> Fault:
+    advice = "Pass output= with the name of the one that holds labels or scores."
+    if len(outputs) == 1:
+        advice = (
+            "Pass decode=, a function that makes one label per image of it, such as lambda top: "
+            "top[:, 0] of the best five, lambda p: p.argmax(axis=1) of scores, or output= with the "
+            "name of another one."
+        )
+    reason = "no one output is known to hold a label for each image, or its scores"
+    return Fault(f"{reason}: it lists {_listed(outputs) or 'none'}", "refused", advice=advice)
+
+
+def _check_text(card: ModelCard, labels: Tensor) -> None:
+    if labels.datatype == TEXT and not card.names and card.overrides.decode is None:
+        raise Fault(
+            f"its output {labels} holds text, and nothing says which class is meant by it",
+            "refused",
+            advice="Pass classes=, what it calls them in the order of their numbers, or decode=, a "
+            "function from an array of text to numbers (-2 for what names no class).",
+        )
 
 
 def _class_names(described: list[Any]) -> tuple[str, ...]:
@@ -100,77 +290,175 @@ def _class_names(described: list[Any]) -> tuple[str, ...]:
     return ()
 
 
-def are_names(names: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether these name classes: text, each once."""
-    return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+#  questions ---------------------------------------------------------------------------------------
 
 
-def _tensors(answer: Any, which: str) -> list[tuple[str, str, list[int]]]:
-    """Return name, datatype and shape of the inputs or the outputs in a model's metadata."""
-    described = answer.get(which) if isinstance(answer, dict) else None
-    if not isinstance(described, list):
-        raise Fault(f"its metadata hold no list of {which}")
-    tensors = []
-    for each in described:
-        match each:
-            case {"name": str(name), "datatype": str(datatype), "shape": list(shape)} if all(
-                type(axis) is int for axis in shape
-            ):
-                tensors.append((name, datatype, shape))
-            case _:
-                raise Fault(
-                    f"its metadata must give name, datatype and shape of each of its {which}"
-                )
-    return tensors
+def encode(card: ModelCard, images: Images) -> np.ndarray:
+    """Return images as they travel: their numbers, laid out, in the datatype of the input."""
+    convert = card.overrides.encode
+    values: np.ndarray = images
+    if convert is not None:
+        expected = f"encode must return numbers, or text, for each of {len(images)} images"
+        values = as_array(convert(images.copy()), expected)
+        if values.shape[:1] != (len(images),) or values.dtype.kind not in "iufbU":
+            raise ValueError(f"{expected}; got {values.dtype} {values.shape}. Keep the first axis.")
+    elif card.datatype in WHOLE:
+        values = np.rint(images * 255)
+    if values.shape == images.shape:
+        values = _tensors.arranged(values, _layout(card, images))
+    wanted = card.overrides.layout is None and card.shape
+    if wanted and not _tensors.fits(values.shape, wanted):
+        raise _misfit(wanted, values.shape)
+    return _tensors.converted(values, card.datatype)
 
 
-def check_shape(card: ModelCard, image: tuple[int, ...]) -> None:
-    """Raise ValueError if the service takes images of another shape (c, h, w)."""
-    wanted = card.shape[1:]
-    if any(axis not in (-1, got) for axis, got in zip(wanted, image)):
-        raise ValueError(
-            f"the service takes images of shape (n, {', '.join(map(str, wanted))}); got (n, "
-            f"{', '.join(map(str, image))}). Ask it with images of the data it was trained on."
-        )
+def _layout(card: ModelCard, images: Images) -> str:
+    """Return how images are to be laid out, as the user says, or as the input's shape tells."""
+    known = card.overrides
+    if known.layout is not None:
+        return known.layout
+    fitting = []
+    if card.shape is not None:
+        fitting = _tensors.layouts_that_fit(card.shape, images)
+    if len(fitting) == 1:
+        return fitting[0]
+    if known.encode is not None:
+        return "NCHW"
+    if card.shape is not None and not fitting:
+        raise _misfit(card.shape, images.shape)
+    shape = list(card.shape or ())
+    ways = [f"{name!r} {axes}" for name, axes in _tensors.LAYOUTS.items()]
+    raise ValueError(
+        f"expected metadata that say how images are laid out; the input {card.input!r:.40} has "
+        f"shape {shape}. Pass layout=, one of {', '.join(ways)}, or encode=, a function that "
+        "lays them out."
+    )
 
 
-def batch_size(card: ModelCard, image: tuple[int, ...]) -> int:
-    """Return how many images of shape (c, h, w) fit into one question of 4 MB, at least one."""
-    most = card.shape[0]
-    fitting = (QUESTION_BYTES - 1000) // max(math.prod(image) * _WIDTH[card.datatype], 1)
-    if most > 0:
-        fitting = min(fitting, most)
-    return max(fitting, 1)
+def _misfit(wanted: tuple[int, ...], got: tuple[int, ...]) -> ValueError:
+    return ValueError(
+        f"the service takes images of shape ({_axes_of(wanted)}); got ({_axes_of(got)}). Ask it "
+        "with images of the data it was trained on; if its metadata are wrong, pass layout=."
+    )
 
 
-def write_question(card: ModelCard, images: Images) -> bytes:
-    """Return the request's body for images (n, c, h, w)."""
-    numbers = np.rint(images * 255).astype(np.uint8) if card.datatype == "UINT8" else images
-    tensor = {
+def _axes_of(shape: tuple[int, ...]) -> str:
+    return ", ".join(["n", *map(str, shape[1:])])
+
+
+def batch_size(card: ModelCard, image: np.ndarray, most: int | None = None) -> int:
+    """Return how many images of which one travels as `image`, shape (1, ...), go into one question:
+    those that fit into 4 MB, `most` or what the metadata allow; at least one.
+    """
+    if card.datatype == TEXT:
+        each = len(json.dumps(image.tolist()))
+    else:
+        each = image.size * _tensors.number_bytes(card.datatype)
+    fitting = (QUESTION_BYTES - 1000) // max(each, 1)
+    if most is None and card.shape is not None and card.shape[0] > 0:
+        most = card.shape[0]
+    return max(min(fitting, most or fitting), 1)
+
+
+def write_question(card: ModelCard, images: Images) -> Question:
+    """Return the request for images (n, c, h, w)."""
+    values = encode(card, images)
+    tensor: dict[str, Any] = {
         "name": card.input,
-        "shape": list(images.shape),
+        "shape": list(values.shape),
         "datatype": card.datatype,
-        "data": numbers.ravel().tolist(),
     }
-    return json.dumps({"inputs": [tensor]}, separators=(",", ":")).encode()
+    rest = b""
+    if card.binary and card.datatype == HALF:
+        rest = values.tobytes()
+        tensor["parameters"] = {"binary_data_size": len(rest)}
+    else:
+        tensor["data"] = values.ravel().tolist()
+    question: dict[str, Any] = {"inputs": [tensor]}
+    if card.binary and card.output is not None:
+        outputs = [name for name in (card.labels, card.scores) if name is not None]
+        question["outputs"] = [_wish(name, name in card.half) for name in outputs]
+    head = json.dumps(question, separators=(",", ":")).encode()
+    headers = {}
+    if rest:
+        headers["content-type"] = "application/octet-stream"
+        headers["inference-header-content-length"] = str(len(head))
+    return Question(head + rest, headers)
+
+
+def _wish(output: str, binary: bool) -> dict[str, Any]:
+    return {"name": output, "parameters": {"binary_data": binary}}
+
+
+#  answers -----------------------------------------------------------------------------------------
+
+
+def unpack(answer: Any, rest: bytes) -> Any:
+    """Return an answer in which what came in binary behind it stands in its place."""
+    try:
+        return _tensors.unpack(answer, rest)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise Fault("its answer does not describe the binary data behind it") from None
+
+
+def settle(card: ModelCard, answer: Any) -> ModelCard:
+    """Return the card, with the outputs that an answer has where the metadata do not tell, or list
+    one and the answer holds more.
+    """
+    outputs = _described(answer, "outputs")
+    if card.output is None or (card.lone and len(outputs) > 1):
+        card = _choose(replace(card, labels=None, scores=None), outputs)
+    if card.output is None:  # it is not there, as `read_labels` will say
+        card = replace(card, labels=card.overrides.output)
+    return card
 
 
 def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
     """Read `count` labels, or the highest of each image's scores; raise a `Fault` without them."""
-    labels: Labels
-    if card.labels is None:
-        labels = read_scores(card, answer, count).argmax(axis=1)
+    if card.overrides.decode is not None:
+        values = _decoded(card, answer, count)
+    elif card.labels is None:
+        values = read_scores(card, answer, count)
     else:
-        labels = _numbers(answer, card.labels, count, "i")
-    if labels.size != count:
-        raise Fault(f"it must answer {count} labels, and answered {labels.size}")
-    return labels.reshape(count).astype(np.int64)
+        values = _labels(card, answer, count)
+    if values.ndim == 2:
+        values = values.argmax(axis=1)
+    labels: Labels = values.astype(np.int64)
+    return labels
+
+
+def _labels(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+    values = _values(answer, card.labels, count, "whole numbers")
+    if values.dtype.kind == "U" and card.names:
+        numbers = {name: number for number, name in enumerate(card.names)}
+        values = np.array([numbers.get(text, -2) for text in values.ravel().tolist()])
+    _check_numbers(values, "i", "whole numbers")
+    if values.size != count:
+        raise Fault(f"it must answer {count} labels, and answered {values.size}")
+    return values.reshape(count)
 
 
 def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
     """Read one score for each class, shape (count, classes); raise a `Fault` without them."""
-    values = _numbers(answer, card.scores, count, "if")
-    classes = card.classes if card.classes > 0 else max(values.size // count, 1)
+    if card.overrides.decode is not None:
+        values = _decoded(card, answer, count)
+    elif card.scores is not None:
+        values = _values(answer, card.scores, count, "scores")
+        _check_numbers(values, "if", "scores")
+        return _rows(card, values, count)
+    else:
+        values = np.empty(count)
+    if values.ndim != 2:
+        advice = "Call the box itself, box(images), or pass output= with the name of its scores."
+        raise Fault("it gives labels only, as far as is known", "refused", advice=advice)
+    return values
+
+
+def _rows(card: ModelCard, values: np.ndarray, count: int) -> np.ndarray:
+    """Return scores in rows, one for each image."""
+    classes = card.classes
+    if classes < 1:
+        classes = max(values.size // count, 1)
     if values.size != count * classes or (values.ndim > 1 and len(values) != count):
         raise Fault(
             f"it must answer {count} times {classes} scores, and answered {values.size} numbers"
@@ -180,21 +468,47 @@ def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
     return values.reshape(count, classes)
 
 
-def _numbers(answer: Any, name: str | None, count: int, kinds: str) -> np.ndarray:
-    """Return the numbers of one output: whole ones if `kinds`, numpy's letters, has no "f"."""
+def _decoded(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+    """Return what the user's function makes of an output: labels (count,), or scores (count, K)."""
+    decode = card.overrides.decode
+    assert decode is not None
+    values = _values(answer, card.output, count, "numbers or text")
+    _check_numbers(values, "iufbU", "numbers or text")
+    axes = [axis for axis in values.shape[1:] if axis != 1]  # MLServer makes columns of labels
+    values = values.reshape(values.shape[:1] + tuple(axes))
+    got = f"its output {card.output!r:.40} came as {values.dtype} {values.shape}"
+    try:
+        found = np.asarray(decode(values))
+    except Exception as error:
+        words = f"{type(error).__name__}: {first_line(error)}"
+        reason = f"{got}, and decode= failed on it ({words:.200})"
+        raise Fault(reason, "refused", advice="Return -2 for what names no class.") from None
+    if found.dtype.kind in "iub" and found.size == count:
+        return found.reshape(count)
+    if found.dtype.kind in "iuf" and found.ndim == 2 and len(found) == count:
+        return _rows(card, found, count)
+    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
+    reason = f"{got}, and decode= made {found.dtype} {found.shape} of it"
+    raise Fault(reason, "refused", advice=advice)
+
+
+def _values(answer: Any, name: str | None, count: int, wanted: str) -> np.ndarray:
+    """Return what one output holds for so many images."""
     output = _output(answer, name)
     try:
-        values = np.asarray(output.get("data"))
+        values = _tensors.values_of(output)
     except ValueError:
         raise Fault("its answer is a list of lists of unequal length") from None
-    wanted = "scores" if "f" in kinds else "whole numbers"
-    if values.dtype.kind not in kinds:
-        got = _WORDS.get(values.dtype.kind, "no numbers")
-        raise Fault(f"it must answer {wanted}, and answered {got}")
     shape = output.get("shape")
     if isinstance(shape, list) and shape[:1] != [count]:
         raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}")
     return values
+
+
+def _check_numbers(values: np.ndarray, kinds: str, wanted: str) -> None:
+    if values.dtype.kind not in kinds:
+        got = _WORDS.get(values.dtype.kind, "no numbers")
+        raise Fault(f"it must answer {wanted}, and answered {got}")
 
 
 def _output(answer: Any, name: str | None) -> dict[str, Any]:
@@ -206,7 +520,15 @@ def _output(answer: Any, name: str | None) -> dict[str, Any]:
             ]
             if len(named) == 1:
                 return named[0]
-    raise Fault(f"its answer holds no output {name!r:.40}")
+    reason, advice = f"its answer holds no output {name!r:.40}", ""
+    others = _described(answer, "outputs")
+    if others:
+        reason += f"; it holds {_listed(others)}"
+        advice = "If one of these holds labels or scores, pass output= with its name."
+    raise Fault(reason, advice=advice)
+
+
+#  what the user passes ----------------------------------------------------------------------------
 
 
 def model_address(url: Any) -> tuple[str, str]:
@@ -246,3 +568,42 @@ def check_token(token: Any, name: str = "token") -> str | None:
         f"{name} must be text of ASCII letters, digits and signs, without spaces; got {got}. "
         "Try secrets.token_urlsafe(), or leave it out for none."
     )
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_OURS = ("content-length", "transfer-encoding", "inference-header-content-length")
+
+
+def check_headers(headers: Any, token: str | None = None) -> dict[str, str]:
+    """Return headers that can be sent, or say what is wrong with them without showing a value."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise TypeError(
+            "headers must be a dict of text, such as {'Host': 'mnist.example.org'}; got "
+            f"a {type(headers).__name__}. Give each header its name."
+        )
+    kept: dict[str, str] = {}
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise ValueError(
+                "the name of a header must be of ASCII letters, digits and signs; got one that is "
+                "not. Write {'x-api-key': '...'}, without a colon or spaces in the name."
+            )
+        if not isinstance(value, str) or not re.fullmatch(r"[!-~]([ -~\t]*[!-~])?", value):
+            raise ValueError(
+                f"the value of the header {name!r} must be text of ASCII signs on one line, "
+                f"without spaces around it; got a {type(value).__name__} that is not. Look for a "
+                "line end, or for a key that is not set."
+            )
+        if name.lower() in (*_OURS, *map(str.lower, kept)):
+            raise ValueError(
+                f"the header {name!r} must be sent once, and is already. Leave it out."
+            )
+        if name.lower() == "authorization" and token is not None:
+            raise ValueError(
+                "headers must hold no Authorization beside token=, which is sent as one. Leave out "
+                "one of the two."
+            )
+        kept[name] = value
+    return kept

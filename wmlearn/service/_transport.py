@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from wmlearn.service import _environment
-from wmlearn.service._protocol import Fault, Kind
+from wmlearn.service._protocol import Fault, Kind, Question, unpack
 
 T = TypeVar("T")
 
@@ -119,7 +119,7 @@ class Transport:
                 "for the certificate of those who signed theirs."
             ) from None
 
-    def ask(self, read: Callable[[Any], T], question: bytes | None = None) -> T:
+    def ask(self, read: Callable[[Any], T], question: Question | None = None) -> T:
         """Return what `read` makes of the answer, asking again while that may help.
 
         By hand, since each kind of fault has its own policy: with tenacity it is as long.
@@ -158,11 +158,11 @@ class Transport:
             fault.reason += f", after {waited:.3g} s of waiting"
         raise fault
 
-    def fetch(self, question: bytes | None) -> Any:
+    def fetch(self, question: Question | None) -> Any:
         """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
-        method, url = "GET", self.url
+        method, url, sent = "GET", self.url, Question(b"", {})
         if question is not None:
-            method, url = "POST", f"{self.url}/infer"
+            method, url, sent = "POST", f"{self.url}/infer", question
         # httpx bounds each read, not the whole (encode/httpx#1450): a service that sends one byte
         # now and then would pass for days. So a timer cuts the line that httpx tells us of.
         # (anyio's deadlines would need the asynchronous client, in a thread with its own loop.)
@@ -172,7 +172,9 @@ class Transport:
         timer.start()
         trace = {"trace": self._follow}
         try:
-            with self._open().stream(method, url, content=question, extensions=trace) as reply:
+            with self._open().stream(
+                method, url, content=sent.body, headers=sent.headers, extensions=trace
+            ) as reply:
                 text = _read_all(reply)
         except (httpx.InvalidURL, UnicodeError) as error:
             raise Fault(f"this address cannot be used ({error})", "refused") from None
@@ -182,8 +184,10 @@ class Transport:
             timer.cancel()
         if reply.status_code != 200:
             raise self._refusal(reply, text)
+        length = reply.headers.get("inference-header-content-length", "")
+        end = int(length) if re.fullmatch("[0-9]{1,9}", length) else len(text)
         try:
-            return _json(text)
+            return unpack(_json(text[:end]), text[end:])
         except ValueError:
             page = text if b"<title" in text.lower() else b""
             raise Fault(f"its answer is not JSON{self._quoted(page)}") from None

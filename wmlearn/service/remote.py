@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,10 +15,15 @@ from wmlearn._checks import check_count, check_images, check_number
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.service import _protocol
-from wmlearn.service._protocol import Fault, ModelCard, check_token
+from wmlearn.service._protocol import Decode, Encode, Fault, ModelCard, Overrides
 from wmlearn.service.blackbox import Metered
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
+
+_SAY = (
+    "It described itself, so the address is right. Pass what that leaves out or gets wrong: "
+    "input=, output=, datatype=, layout=, encode= or decode=."
+)
 
 
 class RemoteModel(Metered):
@@ -26,22 +31,38 @@ class RemoteModel(Metered):
     MLServer, `wm.serve`).
 
     The model's own description says, before any image is sent, how images travel and whether labels
-    or scores come back (of scores the highest counts). The first valid answer to a question is the
-    one that counts. A lost answer (time-out, broken connection, status 5xx) is asked for again, a
-    senseless one once more, a refusal never. A service that is busy (status 429 or 503) or says
-    when to come back (Retry-After, seconds or a date) is waited for, up to 60 s for each question.
+    or scores come back (of scores the highest counts). What it leaves out or gets wrong is for the
+    user to say: their word counts, not its. The first valid answer to a question is the one that
+    counts. A lost answer (time-out, broken connection, status 5xx) is asked for again, a senseless
+    one once more, a refusal never; what is too large (413) is asked for in halves. A service that
+    is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a date) is waited
+    for, up to 60 s for each question.
 
     Parameters
     ----------
     url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
+    headers : what else is sent with each request, such as {"Host": "..."}, {"x-api-key": "..."};
+        like the token it is shown to nobody else
+    input : the name of the input that takes the images
+    output : the name of the output that holds labels or scores
+    datatype : what the input takes: "UINT8" and other integers are sent 0 to 255, "FP32", "FP16"
+        and "FP64" 0 to 1
+    layout : how it wants the images laid out: "NCHW", "NHWC", "NHW" (grey, without that axis), or
+        "flat" (n, c * h * w)
+    encode : a function from the images, float32 (n, c, h, w) in [0, 1], to the array that travels,
+        such as `lambda images: (images - mean) / std`; laid out afterwards if it keeps their shape
+    decode : a function from the array of the output, numbers or text, to one whole number for each
+        image (-2 for what names no class), or to a row of scores for each
+    classes : what the service calls its classes, in the order of their numbers, where it answers
+        text or numbers them in its own order
+    batch : the most images in one request
+    verify : whether a certificate must be good, or the file (PEM) of those who may have signed it
     timeout : seconds that one request may take, all in all
     retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s; 0: never, and a
         busy service is not waited for either
     budget : the most images that will ever be sent; the rest get -1. None: no limit.
     token : the bearer token that the service wants to see, if it wants one; it is shown to nobody
         else
-    headers : what else is sent with each request; shown to nobody else
-    verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
 
     Attributes
     ----------
@@ -53,8 +74,8 @@ class RemoteModel(Metered):
     Raises
     ------
     ValueError
-        If `url` is not the address of a model; on a call, if nothing but nonsense was ever
-        answered.
+        If `url` is not the address of a model; on a call, if the service does not say how it is to
+        be asked and neither does the user, or if nothing but nonsense was ever answered.
     ConnectionError
         On a call, if nothing was ever answered.
     PermissionError
@@ -70,12 +91,20 @@ class RemoteModel(Metered):
         self,
         url: str,
         *,
+        headers: Mapping[str, str] | None = None,
+        input: str | None = None,
+        output: str | None = None,
+        datatype: str | None = None,
+        layout: str | None = None,
+        encode: Encode | None = None,
+        decode: Decode | None = None,
+        classes: Sequence[str] = (),
+        batch: int | None = None,
+        verify: bool | str = True,
         timeout: float = 10.0,
         retries: int = 4,
         budget: int | None = None,
         token: str | None = None,
-        headers: dict[str, str] | None = None,
-        verify: bool | str = True,
     ) -> None:
         from wmlearn.service._transport import Transport
 
@@ -84,9 +113,14 @@ class RemoteModel(Metered):
         self.n_unreachable = 0
         self.faults: list[str] = []
         self.retries = check_count(retries, "retries", low=0, high=20)
+        self._overrides = Overrides(input, output, datatype, layout, encode, decode, classes)
+        self._batch = batch
+        if batch is not None:
+            self._batch = check_count(batch, "batch (images in a request)", low=1)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        token = check_token(token)
-        self._transport = Transport(self.url, seconds, self.retries, token, headers, verify)
+        token = _protocol.check_token(token)
+        sent = _protocol.check_headers(headers, token)
+        self._transport = Transport(self.url, seconds, self.retries, token, sent, verify)
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
         self._answered = False  # has there ever been a valid answer?
@@ -98,7 +132,7 @@ class RemoteModel(Metered):
         Parameters
         ----------
         images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
-            service takes UINT8
+            service takes integers
         """
         images = check_images(images)
         labels = np.full(len(images), -1, dtype=np.int64)
@@ -125,9 +159,10 @@ class RemoteModel(Metered):
         images = check_images(images)
         with self._lock:
             card = self._describe()
-        if card.scores is None:
+        if card.scores is None and card.labels is not None and not self._overrides.decode:
             raise ValueError(
-                f"expected scores; {self.url} gives labels only. Call the box itself: box(images)."
+                f"expected scores; {self.url} gives labels only, as far as is known. Call the box "
+                "itself, box(images), or pass output= with the name of its scores."
             )
         pieces = self._answers(images, _protocol.read_scores)
         classes = max(self._describe().classes, 0)  # by now known, if anything was answered
@@ -136,13 +171,16 @@ class RemoteModel(Metered):
             scores[place] = found
         return scores
 
-    def connect(self) -> None:
+    def connect(self, images: Images | None = None) -> None:
         """Fetch the model's description, unless it is known; no image is sent.
 
-        Raises what a call raises where the service is not there, or refuses the token.
+        Raises what a call raises where the service is not there, refuses the token, or does not say
+        how it is to be asked for such `images`, if some are given.
         """
         with self._lock:
             self._describe()
+            if images is not None:
+                self._most(check_images(images))
 
     @property
     def classes(self) -> tuple[str, ...] | None:
@@ -156,37 +194,69 @@ class RemoteModel(Metered):
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
         """Ask batch by batch, and return each piece answered with its place among the images."""
         pieces: list[tuple[slice, np.ndarray]] = []
-        count, image = len(images), images.shape[1:]
-        if not count:
+        if not len(images):
             return pieces
         fault: Fault | None = None
         with self._lock:
-            card = self._describe()
-            _protocol.check_shape(card, image)
-            size = _protocol.batch_size(card, image)
-            with self._bar(count, size) as bar:
-                for start in range(0, count, size):
-                    granted = self._grant(min(size, count - start))
-                    place = slice(start, start + granted)
-                    try:
-                        if granted:
+            size = self._most(images)
+            granted = self._grant(len(images))
+            start = sent = 0
+            try:
+                with self._bar(len(images), size) as bar:
+                    while start < granted:
+                        place = slice(start, min(start + size, granted))
+                        sent = max(sent, place.stop)
+                        try:
                             pieces.append((place, self._ask(images[place], read)))
-                    except Fault as caught:
-                        fault, missed = caught, granted
-                        final = fault.kind == "unauthorized"
-                        if final:  # it would refuse the others too, and need not see them
-                            missed += max(count - start - size, 0)
-                        self.n_unreachable += missed
-                        batch = plural(missed, "image")
-                        self.faults.append(f"{batch} got no valid answer: {fault.reason}.")
-                        if final:
-                            break
-                    bar.update(granted)
+                        except Fault as caught:
+                            if caught.kind == "too_large" and place.stop - start > 1:
+                                size = self._batch = (place.stop - start + 1) // 2
+                                continue
+                            fault = caught
+                            self._miss(fault, place, granted)
+                            if self._is_final(fault):
+                                break
+                        bar.update(place.stop - start)
+                        start = place.stop
+            finally:
+                self.queries -= granted - sent
             if fault is None or pieces:
                 return pieces
             if fault.kind == "unauthorized" or not self._answered:
-                raise self._transport.failure(fault)
+                raise self._failure(fault)
         return pieces
+
+    def _most(self, images: Images) -> int:
+        """Return how many of such images go into one request, if they can be asked at all."""
+        card = self._describe()
+        if not len(images):
+            return 1
+        return _protocol.batch_size(card, _protocol.encode(card, images[:1]), self._batch)
+
+    def _is_final(self, fault: Fault) -> bool:
+        """Whether the service would refuse the other images too, and need not see them."""
+        if fault.kind == "unauthorized":
+            return True
+        known = bool(fault.advice) or fault.kind == "too_large"
+        return known and not self._answered
+
+    def _miss(self, fault: Fault, place: slice, granted: int) -> None:
+        """Note that a batch got no valid answer."""
+        missed = place.stop - place.start
+        if self._is_final(fault):
+            missed = granted - place.start
+        self.n_unreachable += missed
+        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
+
+    def _failure(self, fault: Fault) -> Exception:
+        """Return the error for a model that described itself, and then gave no valid answer."""
+        if fault.kind == "too_large":
+            fault.advice = (
+                "One image alone is too large for it: ask whoever runs it to raise the limit of a "
+                "request's body, or send fewer bytes by datatype='UINT8' if it takes that."
+            )
+        fault.advice = fault.advice or _SAY
+        return self._transport.failure(fault)
 
     def _bar(self, count: int, size: int) -> Any:
         """Return a progress bar that appears if several requests take more than a second."""
@@ -202,17 +272,32 @@ class RemoteModel(Metered):
         """Return the model's description, fetched at first use."""
         if self._card is None:
             try:
-                self._card = self._transport.ask(_protocol.read_card)
+                self._card = self._transport.ask(
+                    lambda answer: _protocol.read_card(answer, self._overrides)
+                )
             except Fault as fault:
                 raise self._transport.failure(fault) from None
         return self._card
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
-        card = self._describe()
-        question = _protocol.write_question(card, images)
-        found = self._transport.ask(lambda answer: read(card, answer, len(images)), question)
+        known = card = self._describe()
+
+        def settled(answer: Any) -> np.ndarray:
+            nonlocal card
+            card = _protocol.settle(known, answer)
+            return read(card, answer, len(images))
+
+        try:
+            found = self._transport.ask(settled, _protocol.write_question(known, images))
+        except Fault as fault:
+            in_vain = known.binary or not known.half
+            if fault.kind != "refused" or in_vain or self._answered:
+                raise
+            self._card = replace(known, binary=True)  # Triton and KServe refuse FP16 in JSON
+            return self._ask(images, read)
         self._answered = True
+        self._card = card
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
         return found

@@ -1,0 +1,160 @@
+"""Tensors of the Open Inference Protocol: how images are laid out and written, what is read back.
+
+Numbers travel as JSON or, as some servers want FP16, in binary behind it.
+
+Source: "Binary tensor data extension", Triton and KServe,
+https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol/binary-tensor-data-extension
+"""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from wmlearn._types import Images
+
+WHOLE = {
+    "UINT8": "<u1",
+    "UINT16": "<u2",
+    "UINT32": "<u4",
+    "UINT64": "<u8",
+    "INT8": "<i1",
+    "INT16": "<i2",
+    "INT32": "<i4",
+    "INT64": "<i8",
+}
+REAL = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
+NUMBERS = WHOLE | REAL
+HALF = "FP16"  # Triton and KServe take and give it in binary alone, MLServer as JSON
+TEXT = "BYTES"
+LAYOUTS = {
+    "NCHW": "(n, c, h, w)",
+    "NHWC": "(n, h, w, c)",
+    "NHW": "(n, h, w)",
+    "flat": "(n, c * h * w)",
+}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """What a service says of one of its inputs or outputs; "" and None where it does not say."""
+
+    name: str
+    datatype: str = ""
+    shape: tuple[int, ...] | None = None  # -1 where anything goes
+
+    def __str__(self) -> str:
+        return f"{self.name!r:.40} ({self.datatype or '?':.12}, {list(self.shape or ())!r:.40})"
+
+
+def read_tensor(description: Any) -> Tensor | None:
+    """Return what metadata or an answer say of a tensor; None where it has no name.
+
+    Some servers leave out datatype or shape, some give an axis that may vary a name.
+    """
+    match description:
+        case {"name": str(name)}:
+            datatype, shape = description.get("datatype"), description.get("shape")
+            axes = None
+            if isinstance(shape, list) and shape:
+                axes = tuple(map(_axis, shape))
+            return Tensor(name, datatype if isinstance(datatype, str) else "", axes)
+    return None
+
+
+def _axis(length: Any) -> int:
+    if type(length) is int and length > 0:
+        return length
+    return -1
+
+
+def arranged(images: np.ndarray, layout: str) -> np.ndarray:
+    """Return images (n, c, h, w) in one of the `LAYOUTS`."""
+    if layout == "NHWC":
+        return np.moveaxis(images, 1, -1)
+    if layout == "NHW":
+        return images.reshape(len(images), -1, images.shape[-1])
+    if layout == "flat":
+        return images.reshape(len(images), -1)
+    return images
+
+
+def layouts_that_fit(shape: tuple[int, ...], images: Images) -> list[str]:
+    """Return by which layouts images have the shape that a service wants, however many they are."""
+    fitting = []
+    for layout in LAYOUTS:
+        if fits(arranged(images, layout).shape, shape):
+            fitting.append(layout)
+    if images[0].size == 1:  # a single pixel is the same in each
+        return fitting[:1]
+    if fitting == ["flat"] and images.shape[1] > 1:  # colour by colour, or pixel by pixel?
+        return ["flat", "flat, by pixels"]
+    return fitting
+
+
+def fits(got: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether a shape is one that a service wants, the number of images apart."""
+    pairs = zip(got[1:], wanted[1:])
+    return len(got) == len(wanted) and all(axis in (-1, length) for length, axis in pairs)
+
+
+def converted(values: np.ndarray, datatype: str) -> np.ndarray:
+    """Return numbers in the datatype that travels, or raise ValueError where they are others."""
+    if datatype == TEXT:
+        if values.dtype.kind == "U":
+            return values
+        raise ValueError(
+            f"an input of datatype {TEXT} takes text; got {values.dtype}. Pass encode=, a function "
+            "from images to an array of text, such as their base64."
+        )
+    number = np.dtype(NUMBERS[datatype])
+    with np.errstate(over="ignore", invalid="ignore"):
+        written = values.astype(number)
+    exact = np.isfinite(written)
+    if number.kind in "iu":
+        exact = written == values
+    if exact.all():
+        return written
+    raise ValueError(
+        f"an input of datatype {datatype} takes the numbers that it can hold, whole ones if it is "
+        f"of integers; got some others between {values.min():g} and {values.max():g}. Pass "
+        "encode=, a function from images in [0, 1] to the numbers that this service wants."
+    )
+
+
+def number_bytes(datatype: str) -> int:
+    """Return how many bytes one number takes at most in JSON, with its comma."""
+    if datatype == "FP64":
+        return 25
+    if datatype in REAL:
+        return 24
+    limits = np.iinfo(np.dtype(NUMBERS[datatype]))
+    return max(len(str(limits.min)), len(str(limits.max))) + 1
+
+
+def unpack(answer: Any, rest: bytes) -> Any:
+    """Return an answer in which the numbers that came in binary behind it stand in their place."""
+    if not rest:
+        return answer
+    for output in answer["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size", 0)
+        number = NUMBERS.get(output["datatype"])
+        if size and number:
+            output["data"] = np.frombuffer(rest[:size], number).tolist()
+        rest = rest[size:]
+    return answer
+
+
+def values_of(output: dict[str, Any]) -> np.ndarray:
+    """Return what an output holds, in the shape that it gives if its data have that many parts.
+
+    Raises ValueError where its lists are of unequal length.
+    """
+    values = np.asarray(output.get("data"))
+    shape = output.get("shape")
+    if isinstance(shape, list):
+        with contextlib.suppress(TypeError, ValueError):  # a shape of something else
+            return values.reshape(shape)
+    return values
