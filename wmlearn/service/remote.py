@@ -20,10 +20,9 @@ from wmlearn.service.blackbox import Metered
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
-_SAY = (
-    "It described itself, so the address is right. Pass what that leaves out or gets wrong: "
-    "input=, output=, datatype=, layout=, encode= or decode=."
-)
+_RIGHT = "It described itself, so the address is right. "
+_PASS = "Pass what that leaves out or gets wrong, such as input=, output=, datatype= or layout=."
+_LATER = "Ask again later; if it fails on what it is sent, pass datatype=, layout= or encode=."
 
 
 class RemoteModel(Metered):
@@ -255,7 +254,8 @@ class RemoteModel(Metered):
                 "One image alone is too large for it: ask whoever runs it to raise the limit of a "
                 "request's body, or send fewer bytes by datatype='UINT8' if it takes that."
             )
-        fault.advice = fault.advice or _SAY
+        if not fault.advice:
+            fault.advice = _RIGHT + (_LATER if fault.kind == "transient" else _PASS)
         return self._transport.failure(fault)
 
     def _bar(self, count: int, size: int) -> Any:
