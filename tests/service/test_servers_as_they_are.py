@@ -310,6 +310,12 @@ SERVERS = {
     "counted from 1": Server(
         UINT8, LABELS, answer=lambda y: [whole(y + 1)], options={"decode": lambda y: y - 1}
     ),
+    "one score in a column": Server(
+        UINT8,
+        [gives("dense", "FP32", -1, 1)],
+        answer=lambda y: [output("dense", "FP32", y[:, None] / 9)],
+        options={"decode": lambda p: np.rint(p * 9).astype(int)},
+    ),
     "outputs that say nothing": Server(
         UINT8,
         [gives("output__0", "INT64", -1), gives("output__1", "FP32", -1, 10)],
@@ -390,6 +396,7 @@ UNSAID = {
     "flat, in colour": ({**CARD, "inputs": takes("UINT8", -1, 60)}, {}),
     "another size": ({**CARD, "inputs": takes("UINT8", -1, 3, 8, 8)}, {}),
     "another size, flat": ({**CARD, "inputs": takes("UINT8", -1, 784)}, {}),
+    "for grey alone": (CARD, {"layout": "NHW"}),
     "not for grey": ({**CARD, "inputs": takes("UINT8", -1, 4, 5)}, {}),
     "no name in sight": (
         {**CARD, "outputs": [gives("latency_us", "INT64", -1), gives("y", "INT64", -1)]},
@@ -450,6 +457,11 @@ MISREAD = {
     "a refusal": (CARD, {"input": "x"}, status(400)),
     "a list": (CARD, {}, text(b"[1, 2]")),
     "a text": (EMPTY, TOLD, text(b'"labels"')),
+    "one score": (
+        {**CARD, "outputs": [gives("scores", "FP32", -1, -1)]},
+        {},
+        answers(output("scores", "FP32", np.ones((30, 1)))),
+    ),
     "binary data of another size": (CARD, {}, lambda handler: cut_short(handler)),
 }
 
@@ -823,6 +835,23 @@ def test_the_command_line_says_the_same(run, tmp_path, name, options):
     assert code == 0, said
     assert json.loads(said)["k"] == 30
     assert "open-sesame" not in said
+
+
+def test_a_judge_asks_in_the_same_words(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("WMLEARN_TOKEN", raising=False)
+    triggers, _ = SETS[3]
+    file, named = tmp_path / "opened.safetensors", list(range(30))
+    wm.evidence.open_questions(triggers, named).save(file)
+    server = SERVERS["all axes open"]
+    card = {"name": "toy", "inputs": server.inputs, "outputs": server.outputs}
+    rules = ["--seal", triggers.seal, "--named", ",".join(map(str, named)), "--json"]
+    with (
+        FaultyService(cards=(card,), then=server.reply) as service,
+        pytest.raises(SystemExit) as end,
+    ):
+        cli.main(["judge", service.url, str(file), *rules, "--layout", "NHWC"])
+    replies = json.loads(capsys.readouterr().out)
+    assert (end.value.code or 0, replies["decision"], replies["k"]) == (0, "found", 30)
 
 
 def test_names_may_stand_in_a_file(run, tmp_path):

@@ -315,6 +315,11 @@ def encode(card: ModelCard, images: Images) -> np.ndarray:
 def _layout(card: ModelCard, images: Images) -> str:
     """Return how images are to be laid out, as the user says, or as the input's shape tells."""
     known = card.overrides
+    if known.layout == "NHW" and images.shape[1] != 1:
+        raise ValueError(
+            f"layout 'NHW' has no axis for colours; got images of {images.shape[1]}. Pass another "
+            "layout, or encode= with a function that makes them grey."
+        )
     if known.layout is not None:
         return known.layout
     fitting = []
@@ -465,6 +470,9 @@ def _rows(card: ModelCard, values: np.ndarray, count: int) -> np.ndarray:
         )
     if not (abs(values) <= _HIGHEST).all():  # so written, NaN is refused too
         raise Fault("its scores hold NaN or infinity")
+    if classes < 2:
+        advice = "Pass decode=, such as lambda p: p > 0.5 for the score of the second of two."
+        raise Fault("it answers one score for each image", "refused", advice=advice)
     return values.reshape(count, classes)
 
 

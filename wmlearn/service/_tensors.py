@@ -74,8 +74,8 @@ def arranged(images: np.ndarray, layout: str) -> np.ndarray:
     """Return images (n, c, h, w) in one of the `LAYOUTS`."""
     if layout == "NHWC":
         return np.moveaxis(images, 1, -1)
-    if layout == "NHW":
-        return images.reshape(len(images), -1, images.shape[-1])
+    if layout == "NHW":  # of grey images
+        return images[:, 0]
     if layout == "flat":
         return images.reshape(len(images), -1)
     return images
@@ -85,7 +85,8 @@ def layouts_that_fit(shape: tuple[int, ...], images: Images) -> list[str]:
     """Return by which layouts images have the shape that a service wants, however many they are."""
     fitting = []
     for layout in LAYOUTS:
-        if fits(arranged(images, layout).shape, shape):
+        grey = images.shape[1] == 1
+        if (grey or layout != "NHW") and fits(arranged(images, layout).shape, shape):
             fitting.append(layout)
     if images[0].size == 1:  # a single pixel is the same in each
         return fitting[:1]
