@@ -284,7 +284,7 @@ class Silent:
 
     n_unreachable, faults = 60, ("the line is dead.",)
 
-    def connect(self):
+    def connect(self, images):
         pass
 
     def __call__(self, images):

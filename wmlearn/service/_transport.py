@@ -207,9 +207,7 @@ class Transport:
             )
         if fault.kind == "transient" or isinstance(fault, Obstacle):
             there = f"does it speak HTTP/1.1 by {self._address.scheme}:// there?"
-            advice = f"Is the service running, is this its url, and {there}"
-            if isinstance(fault, Obstacle):
-                advice = fault.advice
+            advice = fault.advice or f"Is the service running, is this its url, and {there}"
             return ConnectionError(f"expected a model at {url}, but {fault.reason}. {advice}")
         advice = fault.advice or "Compare the address with the service's url."
         return ValueError(
