@@ -23,6 +23,7 @@ from torch import nn
 import wmlearn as wm
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "services.md"
+READY = {"litserve": "/health", "bentoml": "/healthz", "gradio": "/"}
 LOCAL = re.compile(r"http://localhost:\d+")
 
 
@@ -58,7 +59,7 @@ def served(
             program = [str(others / "litserve_api.py")]
         command = [other_python, *program, str(port), str(weights)]
         settings = {"GRADIO_ANALYTICS_ENABLED": "False", "BENTOML_DO_NOT_TRACK": "True"}
-        with running(command, f"{address}/docs", tmp_path, **dict(os.environ, **settings)):
+        with running(command, address + READY[kind], tmp_path, **dict(os.environ, **settings)):
             yield address
 
     return serve

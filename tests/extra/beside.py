@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(command: list[str], address: str, folder: Path, **environment: str) -> Iterator[None]:
-    """Run a server in a folder for as long as it is needed; it is ready once an address answers."""
+    """Run a server in a folder while it is needed; it is ready once an address is there."""
     log = folder / "log.txt"
     with log.open("wb") as written:
         process = subprocess.Popen(
@@ -45,12 +44,10 @@ def running(command: list[str], address: str, folder: Path, **environment: str) 
 
 
 def answers(address: str) -> bool:
-    """Whether anything that speaks HTTP answers at an address, whatever it says."""
+    """Whether an address is there; nothing else is the server, whoever holds its port."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(address, timeout=5):
             return True
-    except urllib.error.HTTPError as error:
-        return error.code < 500
-    except OSError:
+    except OSError:  # urllib's errors of HTTP are such, too
         return False
