@@ -142,7 +142,7 @@ def test_lines_and_bars_stand_out_in_the_dark(plots):
     with plt.style.context("dark_background"):
         for name in ("KeyedVerdict", "JudgedVerdict", "Verdicts", "History"):
             ax = plots[name]()
-            drawn = [line for line in ax.lines if np.isfinite(line.get_xydata()).any()]
+            drawn = [line for line in ax.lines if np.isfinite(line.get_xydata()).all()]
             colors = [line.get_color() for line in drawn]
             colors += [bar.get_facecolor() for bar in ax.patches]
             for color in colors:
