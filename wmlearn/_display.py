@@ -121,7 +121,7 @@ def legible(ax: Axes) -> Axes:
     legend = ax.get_legend()
     within = [*ax.texts]
     if legend is not None:
-        within += legend.get_texts()
+        within += [legend.get_title(), *legend.get_texts()]
     for text in within:
         text.set_color(ink(ax))
     outside = _ink(paper)

@@ -67,7 +67,7 @@ def written(ax: Axes) -> list[Text]:
     ax.figure.canvas.draw()
     texts = [ax.title, *ax.texts]
     if ax.get_legend():
-        texts += ax.get_legend().get_texts()
+        texts += [ax.get_legend().get_title(), *ax.get_legend().get_texts()]
     if ax.axison:
         texts += [ax.xaxis.label, ax.yaxis.label]
         for axis in (ax.xaxis, ax.yaxis):
@@ -142,7 +142,8 @@ def test_lines_and_bars_stand_out_in_the_dark(plots):
     with plt.style.context("dark_background"):
         for name in ("KeyedVerdict", "JudgedVerdict", "Verdicts", "History"):
             ax = plots[name]()
-            colors = [line.get_color() for line in ax.lines if len(line.get_xdata())]
+            drawn = [line for line in ax.lines if np.isfinite(line.get_xydata()).all()]
+            colors = [line.get_color() for line in drawn]
             colors += [bar.get_facecolor() for bar in ax.patches]
             for color in colors:
                 assert contrast(np.array(to_rgb(color)), np.zeros(3)) >= 3, name
