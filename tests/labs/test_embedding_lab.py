@@ -270,7 +270,8 @@ def test_a_twin_is_trained_once(data, monkeypatch):
 def test_beyond_the_schedule_the_axis_grows_and_the_twin_ends(data, monkeypatch, capfd):
     """One epoch is too short to be right twice running: the training goes on."""
     # the bar of `wm.embed` would land in whatever cell runs at the moment
-    monkeypatch.delenv("TQDM_DISABLE", raising=False)
+    for name in ("TQDM_DISABLE", "PYTEST_VERSION", "PYTEST_CURRENT_TEST"):
+        monkeypatch.delenv(name, raising=False)
     lab = lab_for(data, epochs=1)
     press_run(lab)
     epochs = len(lab.result.history.epochs)

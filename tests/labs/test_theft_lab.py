@@ -12,6 +12,7 @@ import statistics
 import threading
 import time
 
+import ipywidgets
 import matplotlib
 import numpy as np
 import pytest
@@ -134,8 +135,9 @@ def test_another_theft_is_shown_at_once_where_it_was_left(owner, data, triggers,
     assert "prune weights, share that goes 100 %" in words(
         re.search("aria-label='([^']*)", drawn[0])[1]
     )
-    assert [state["index"] for state in sent] == [20]
-    assert len(sent[0]["_options_labels"]) == 21
+    if not ipywidgets.__version__.startswith("7."):  # which sends nothing where there is no kernel
+        assert [state["index"] for state in sent] == [20]
+        assert len(sent[0]["_options_labels"]) == 21
 
 
 class Gate:
