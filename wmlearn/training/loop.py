@@ -5,7 +5,6 @@ costs six times the training itself. It also draws from torch's global generator
 evaluating would change what is learnt.
 """
 
-import copy
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +22,14 @@ from wmlearn._checks import check_kind, check_seed, first_line, shown
 from wmlearn._display import plural
 from wmlearn._random import seeded, torch_generator
 from wmlearn.data.splits import Split, Splits
-from wmlearn.training._inference import as_input, check_fits, predict, weight_of
+from wmlearn.training._inference import (
+    as_input,
+    check_fits,
+    own_copy,
+    predict,
+    scores_of,
+    weight_of,
+)
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History, OnEpoch
 from wmlearn.training.schedule import BATCH, Schedule
@@ -36,7 +42,7 @@ def cross_entropy(
     model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return how badly a model answers a batch, in nats."""
-    return functional.cross_entropy(model(images), labels)
+    return functional.cross_entropy(scores_of(model, images), labels)
 
 
 class TensorData:
@@ -176,7 +182,8 @@ def train(
     generator = torch_generator(seed)
     smallest = _smallest_batch(model, data, batch_size, loss)
     for epoch in count():
-        batches = list(torch.randperm(len(data), generator=generator).split(batch_size))
+        order = torch.randperm(len(data), generator=generator, device="cpu")
+        batches = list(order.split(batch_size))
         if len(batches[-1]) < smallest:
             batches[-2:] = [torch.cat(batches[-2:])]
         total = 0.0
@@ -200,9 +207,9 @@ def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: L
     """Return how many images a step needs: two where a layer refuses a single one, else one."""
     if 1 not in (len(data) % batch_size, batch_size):
         return 1
-    trial = copy.deepcopy(model).train()  # batch normalisation would remember the image
+    trial = own_copy(model).train()  # batch normalisation would remember the image
     with seeded(0):
-        images, labels = data.batch(torch.tensor([0]), weight_of(model))
+        images, labels = data.batch(torch.tensor([0], device="cpu"), weight_of(model))
         try:
             loss(trial, images, labels, torch_generator(0))
         except ValueError as error:
@@ -269,13 +276,6 @@ def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Spl
     if test:
         check_fits(model, test, "data.test")
     return own_copy(model), part, test
-
-
-# What is copied in the caller's torch.inference_mode() could not be trained.
-@torch.inference_mode(False)
-def own_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a model, wherever it lies, to train or to alter."""
-    return copy.deepcopy(model)
 
 
 def accuracy(model: nn.Module, split: Split) -> float:

@@ -83,7 +83,8 @@ class Message(commitment.HoldsSecret):
     def loss(self, kernels: Tensor) -> Tensor:
         """Return how badly kernels (filters, channels, h, w) spell the message, in nats."""
         scores = _scores(self.projection, kernels)
-        wanted = torch.tensor(self.bits).to(scores)  # a copy: what is sealed cannot be written to
+        # A copy: what is sealed cannot be written to.
+        wanted = torch.tensor(self.bits, device=scores.device, dtype=scores.dtype)
         return functional.binary_cross_entropy_with_logits(scores, wanted, reduction="sum")
 
     def __repr__(self) -> str:
