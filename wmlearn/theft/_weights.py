@@ -12,7 +12,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from wmlearn._types import Images
-from wmlearn.training._inference import own_copy, predict
+from wmlearn.training._inference import check_open, own_copy, predict
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 CONVOLUTIONS: tuple[type[Convolution], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -31,6 +31,8 @@ def plain_copy(model: nn.Module) -> nn.Module:
     What computed them from others is gone: weight and spectral norm, orthogonality, LoRA, the masks
     of a pruning. Weights that are written to would be computed anew before the next image.
     """
+    check_open(model)
+    model = getattr(model, "_orig_mod", model)  # torch.compile would not see what is done to it
     copied = own_copy(model).eval()
     if any(map(nn.parameter.is_lazy, copied.parameters())):
         raise ValueError(

@@ -21,7 +21,8 @@ from wmlearn._random import torch_generator
 from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft
-from wmlearn.training._inference import check_fits, own_copy, scores_of, weight_of
+from wmlearn.theft._weights import plain_copy
+from wmlearn.training._inference import check_fits, scores_of, weight_of
 from wmlearn.training._threads import torch_threads
 
 SURE = 0.99  # probability of its class at which an image is left alone
@@ -119,7 +120,7 @@ class InvertModel(Theft):
             and classes
         """
         check_fits(model, loot, "loot")
-        model = own_copy(model).eval().requires_grad_(False)
+        model = plain_copy(model).requires_grad_(False)
         images = self._first(loot).to(weight_of(model)).requires_grad_()
         with torch_threads(1), contextlib.suppress(KeyboardInterrupt):
             self._climb(model, images)

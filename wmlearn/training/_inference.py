@@ -32,6 +32,11 @@ def check_model(model: Any) -> nn.Module:
     from torch import nn
 
     if isinstance(model, nn.Module):
+        if weight_of(model).is_meta:
+            raise ValueError(
+                f"model must have weights; those of this {type(model).__name__} lie on the device "
+                "'meta', which holds no numbers. Build it on another, and load its state_dict()."
+            )
         return model
     hint = "Make one, as wm.small_cnn(data) does."
     if isinstance(getattr(model, "model", None), nn.Module):
@@ -86,7 +91,7 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
 
     if not len(images):
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    if any(part.training for part in model.modules()):
+    if any(getattr(part, "training", False) for part in model.modules()):
         # Never switch the caller's: another thread may be training it.
         model = own_copy(model).eval()
     weight = weight_of(model)
@@ -137,6 +142,19 @@ def _scores(model: nn.Module, batch: Tensor) -> Tensor:
             "scores first or as 'logits'."
         )
     return scores
+
+
+def check_open(model: nn.Module) -> None:
+    """Refuse to train or alter a network that is closed: it was compiled or quantised."""
+    import torch
+
+    for part in model.modules():
+        if isinstance(part, torch.jit.ScriptModule) or hasattr(part, "_packed_params"):
+            raise ValueError(
+                "model must be a network in Python whose weights can be reached; got one that was "
+                f"compiled or quantised ({type(part).__name__}), which can only be asked. Take "
+                "the one it was made from."
+            )
 
 
 def weight_of(model: nn.Module) -> Tensor:

@@ -25,6 +25,7 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.training._inference import (
     as_input,
     check_fits,
+    check_open,
     own_copy,
     predict,
     scores_of,
@@ -171,11 +172,7 @@ def train(
         layer needs two
     loss : what each step makes smaller
     """
-    if not any(weights.requires_grad for weights in model.parameters()):
-        raise ValueError(
-            f"model must have weights to train; got a {type(model).__name__} without any. Add a "
-            "layer, or unfreeze one."
-        )
+    check_trainable(model)
     weight = weight_of(model)
     data.move_to(weight.device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
@@ -201,6 +198,22 @@ def train(
             finally:
                 model.eval()
         yield total / len(data)
+
+
+def check_trainable(model: nn.Module) -> None:
+    """Say why nothing can be learnt, before anything is paid for."""
+    check_open(model)
+    learning = [weights for weights in model.parameters() if weights.requires_grad]
+    if not learning:
+        raise ValueError(
+            f"model must have weights to train; got a {type(model).__name__} without any. Add a "
+            "layer, or unfreeze one."
+        )
+    if torch.float16 in {weights.dtype for weights in learning}:
+        raise ValueError(
+            "model must be trained in float32, float64 or bfloat16; got float16, in which AdamW "
+            "divides by zero. Take model.float()."
+        )
 
 
 def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: Loss) -> int:
