@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
+from wmlearn._random import stable_rng
 from wmlearn._types import Images
 from wmlearn.training._inference import check_open, own_copy, predict
 
@@ -101,7 +101,8 @@ class Layers:
         self._behind: dict[nn.Module, nn.Module] = {}
         self._said: list[tuple[nn.Module, Any]] = []
         if shape is not None:
-            self._run(np.zeros((1, *shape), np.float32))
+            # Not blank: a network may divide by an image's own contrast.
+            self._run(stable_rng(0).random_sample((1, *shape)).astype("float32"))
         if not self.of(LAYERS):
             self._ran = list(model.modules())
             self._behind = dict(pairwise(self._ran))

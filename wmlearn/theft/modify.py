@@ -153,7 +153,7 @@ class Quantize(Modification):
 
     def _alter(self, model: nn.Module, _: object) -> float:
         for kept in matrices(model):
-            weights = kept.double()
+            weights = kept.cpu().double()  # Apple's GPUs have no doubles
             low, high = weights.aminmax()
             step = (high - low) / (2**self.bits - 1)
             if step > 0:

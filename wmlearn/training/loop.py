@@ -111,8 +111,8 @@ def fit(
 
     Parameters
     ----------
-    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; the copy trains on its device
-        and in its dtype
+    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; of several outputs the one
+        called `logits` counts, or the first. The copy trains on its device and in its dtype
     data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is
         measured
     schedule : how long and how fast, for instance `Schedule(epochs=4)`
@@ -129,7 +129,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If one of them is something else, or the images or classes are not the model's.
+        If one of them is something else, or the images or classes are not the model's, or nothing
+        in it can be trained, or its scores are no numbers any more.
 
     Source
     ------
