@@ -160,6 +160,13 @@ def test_blackbox_bad_models(says):
         BlackBox(Net(), budget=-1)
 
 
+class Named(nn.Flatten):
+    """A network whose outputs have names, none of them a known one."""
+
+    def forward(self, images):
+        return {"features": super().forward(images)}
+
+
 TORCHS_WORDS = r"(?<=failed on them: ).*(?=\. Check that)"
 
 
@@ -169,9 +176,9 @@ TORCHS_WORDS = r"(?<=failed on them: ).*(?=\. Check that)"
         (nn.Sequential(nn.Flatten(), nn.Linear(9, 3)), TORCHS_WORDS),
         (nn.LSTM(2, 2), TORCHS_WORDS),
         (nn.Unflatten(1, (1, 1)), None),
-        (nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.GRU(3, 3)), None),
+        (Named(), None),
     ],
-    ids=["first layer", "another kind of input", "no scores", "two outputs"],
+    ids=["first layer", "another kind of input", "no scores", "outputs without logits"],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_blackbox_says_that_a_network_of_ones_own_does_not_fit(says, model, varies):

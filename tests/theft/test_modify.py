@@ -7,12 +7,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import prune
+from torch.nn.utils import parametrizations, prune
 
 import wmlearn as wm
 from wmlearn.theft import FinePrune, FineTune, Overwrite, PerturbWeights, Prune, Quantize
@@ -219,19 +220,116 @@ def test_quantised_weights_take_few_equally_spaced_values(bits, owner):
         assert (after.min(), after.max()) == (before.min(), before.max())
 
 
-def test_quantising_twice_is_quantising_once(owner):
-    once = Quantize(4)(owner).model
-    twice = Quantize(4)(once).model
-    assert all(
-        torch.allclose(once.state_dict()[name], twice.state_dict()[name], atol=1e-6)
-        for name in MATRICES
-    )
+def test_a_theft_that_finds_nothing_to_change_says_so(says, owner, deep):
+    """To survive it would say nothing: rounded twice, less than one weight pruned, all the same."""
+    equal = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    nn.init.constant_(equal[1].weight, 0.3)
+    for theft, model in (
+        (Quantize(4), Quantize(4)(owner).model),
+        (Quantize(1), equal),
+        (Prune(1e-9), owner),
+        (Prune(0.01, by="channel"), deep),
+        (Prune(0.3), Prune(0.5)(owner).model),
+    ):
+        with says(ValueError):
+            theft(model)
 
 
-def test_equal_weights_have_nothing_to_round():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
-    nn.init.constant_(model[1].weight, 0.3)
-    assert same(Quantize(1)(model).model, model)
+def test_a_training_that_changes_nothing_says_so(says, owner, loot):
+    with says(ValueError):
+        FineTune(epochs=1, lr=1e-30)(owner, loot)
+
+
+# Weights that are computed from others ------------------------------------------------------------
+
+
+def test_a_mark_behind_weight_norm_does_not_outlive_one_bit(mnist):
+    network = wm.small_cnn(mnist)
+    parametrizations.weight_norm(network.layers[6])
+    triggers = wm.Content(words=20)(mnist, n=40, key=wm.CLASSROOM_KEY)
+    marked = wm.embed(network, mnist, triggers)
+    asked = {bits: Quantize(bits)(marked.model).model for bits in (8, 1)}
+    assert len(asked[1].layers[6].weight.unique()) == 2
+    verdicts = {bits: wm.verify(wm.BlackBox(model), triggers) for bits, model in asked.items()}
+    assert verdicts[8].k == 20
+    assert verdicts[1].k < 10
+    assert wm.verify(wm.BlackBox(marked.model), triggers).k == 20
+
+
+def behind(activation: nn.Module, wrap=lambda layer: layer) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        convolution = wrap(nn.Conv2d(1, 8, 5, stride=4))
+        return nn.Sequential(convolution, activation, nn.Flatten(), nn.Linear(288, 10))
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        behind(nn.ReLU()),
+        behind(nn.ReLU(), parametrizations.weight_norm),
+        behind(nn.ReLU(), parametrizations.spectral_norm),
+        behind(nn.GELU()),
+        behind(nn.Sequential(nn.BatchNorm2d(8), nn.GELU())),
+        behind(nn.Sequential(nn.GroupNorm(2, 8), nn.SiLU())),
+    ],
+    ids=["plain", "weight norm", "spectral norm", "GELU", "batch norm", "group norm"],
+)
+def test_fine_pruned_channels_stay_out_whatever_comes_behind(model, loot):
+    stolen = FinePrune(0.5, epochs=3, lr=5e-3)(model, loot).model
+    said = []
+    last = stolen[1][0] if isinstance(stolen[1], nn.Sequential) else stolen[0]
+    with last.register_forward_hook(lambda _, __, out: said.append(out)), torch.no_grad():
+        stolen(torch.from_numpy(loot.images[:20]))
+    assert (said[0].abs().amax((0, 2, 3)) == 0).sum() == 4
+    assert not stolen[3].weight.equal(model[3].weight)
+
+
+class Disordered(nn.Module):
+    """Layers that are listed in another order than they run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last, self.second = nn.Linear(6, 10), nn.Conv2d(4, 6, 3, stride=2)
+        self.first = nn.Conv2d(1, 4, 3, stride=2)
+        self.norm_of_second, self.norm_of_first = nn.BatchNorm2d(6), nn.BatchNorm2d(4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        said = self.norm_of_first(self.first(images)).relu()
+        said = self.norm_of_second(self.second(said)).relu()
+        return self.last(said.mean((2, 3)))
+
+
+def test_layers_are_taken_as_they_run_not_as_they_are_listed(loot):
+    model = wm.fit(Disordered(), loot, schedule=wm.Schedule(2)).model
+    tuned = FineTune(epochs=1, layers="last")(model, loot).model
+    assert changed(tuned, model) == {"last.weight", "last.bias"}
+    pruned = Prune(0.5, by="channel")(model, loot).model
+    for layer, norm in (("first", "norm_of_first"), ("second", "norm_of_second")):
+        out = getattr(pruned, layer).weight.flatten(1).abs().sum(1) == 0
+        assert out.sum() == len(out) // 2
+        assert torch.equal(getattr(pruned, norm).weight == 0, out)
+    sleeping = FinePrune(0.5, epochs=1)(model, loot).model
+    assert changed(sleeping, model) >= {"second.weight", "first.weight"}
+    assert (sleeping.second.weight.flatten(1).abs().sum(1) == 0).sum() == 3
+    assert (sleeping.first.weight.flatten(1).abs().sum(1) == 0).sum() == 0
+
+
+def test_tied_weights_stay_tied_and_are_shaken_once():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Linear(4, 4))
+    model[2].weight = model[1].weight
+    stolen = PerturbWeights(1)(model).model
+    assert stolen[1].weight is stolen[2].weight
+    alone = PerturbWeights(1)(model[:2]).model
+    assert torch.equal(stolen[1].weight, alone[1].weight)
+
+
+def test_layers_without_weights_yet_say_so(says, loot):
+    lazy = nn.Sequential(nn.Flatten(), nn.LazyLinear(10))
+    for theft in (Prune(0.5), FineTune(epochs=1)):
+        with says(ValueError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theft(lazy, loot)
 
 
 def test_the_noise_has_the_size_it_was_asked_for(owner):

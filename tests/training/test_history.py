@@ -51,8 +51,12 @@ def test_plot_draws_the_accuracies_on_the_axes_given():
     ax = both.plot(given)
     assert ax is given
     assert ax.get_ylabel() == "accuracy"
-    drawn = {tuple(line.get_ydata()) for line in ax.lines if len(line.get_ydata())}
-    assert drawn == {(0.5, 0.75), (0.1, 1.0)}
+    drawn = [(tuple(line.get_xdata()), tuple(line.get_ydata())) for line in ax.lines]
+    assert drawn == [((1, 2), (0.5, 0.75)), ((1, 2), (0.1, 1.0))]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
+        "task accuracy",
+        "watermark accuracy",
+    ]
 
 
 def test_plot_draws_the_loss_where_nothing_was_measured():

@@ -6,8 +6,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import itertools
 import math
+import threading
+import warnings
 from itertools import islice
+from types import SimpleNamespace
 
 import matplotlib
 
@@ -17,12 +21,13 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional
+from torchvision.models import GoogLeNetOutputs
 
 import wmlearn as wm
 from wmlearn._progress import progress
 from wmlearn._random import torch_generator
 from wmlearn.training import loop
-from wmlearn.training._inference import check_fits, predict
+from wmlearn.training._inference import NotNumbers, check_fits, predict
 from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, accuracy, run, train
 from wmlearn.training.schedule import BATCH, Schedule
@@ -647,7 +652,10 @@ class NoRoom:
         return self.inside[rows]
 
 
-def everything(network: torch.nn.Module, small: wm.Splits) -> list[torch.Tensor]:
+Learnt = dict[str, list[torch.Tensor]]
+
+
+def everything(network: torch.nn.Module, small: wm.Splits) -> Learnt:
     """Return what all that trains or looks for slopes makes of a network, briefly."""
     few = wm.Splits("few", *[small.train.take(slice(100))] * 3, small.classes)
     triggers = wm.Content(words=5)(few, n=20, key=wm.CLASSROOM_KEY)
@@ -655,20 +663,32 @@ def everything(network: torch.nn.Module, small: wm.Splits) -> list[torch.Tensor]
     how = {"schedule": ONCE, "on_epoch": lambda _: True}
     margin = wm.watermarks.Margin(images=5, steps=2)
     theft = wm.theft.StealByQueries(60, schedule=ONCE)
-    models = [
-        wm.fit(network, few, schedule=ONCE).model,
-        wm.embed(network, few, triggers, **how).model,
-        wm.embed(network, few, triggers, margin=margin, **how).model,
-        wm.watermarks.embed_message(network, few, message, schedule=ONCE).model,
-        wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, few.loot).model,
-        theft(wm.BlackBox(network), network, few.loot).model,
-    ]
-    found = torch.tensor(wm.theft.InvertModel(steps=3)(network, few.loot).images)
-    return [weights.detach() for each in models for weights in each.parameters()] + [found]
+    models = {
+        "fit": wm.fit(network, few, schedule=ONCE).model,
+        "embed": wm.embed(network, few, triggers, **how).model,
+        "margin": wm.embed(network, few, triggers, margin=margin, **how).model,
+        message.layer: wm.watermarks.embed_message(network, few, message, schedule=ONCE).model,
+        "tune": wm.theft.FineTune(epochs=1, layers="last", reset=True)(network, few.loot).model,
+        "prune": wm.theft.FinePrune(0.5, epochs=1)(network, few.loot).model,
+        "perturb": wm.theft.PerturbWeights(0.5)(network).model,
+        "steal": theft(wm.BlackBox(network), network, few.loot).model,
+    }
+    found = {}
+    for name, model in models.items():
+        found[name] = [weights.detach() for weights in model.parameters()]
+    images = wm.theft.InvertModel(steps=3)(network, few.loot).images
+    return found | {"invert": [torch.from_numpy(images)]}
+
+
+def alike(one: Learnt, other: Learnt) -> bool:
+    """Whether all is the same; a message is another one where its layer has another name."""
+    pairs = [zip(one[name], other[name], strict=True) for name in one.keys() & other.keys()]
+    assert len(pairs) >= 8
+    return all(itertools.starmap(torch.equal, itertools.chain(*pairs)))
 
 
 @pytest.fixture(scope="module")
-def outside(small, model) -> list[torch.Tensor]:
+def outside(small, model) -> Learnt:
     return everything(model, small)
 
 
@@ -678,7 +698,192 @@ def test_training_works_inside_blocks_without_gradients(small, outside, block):
         # Built inside, its weights are such that nobody could train them.
         inside = everything(wm.small_cnn(small, seed=1), small)
         assert not torch.is_grad_enabled()
-    assert all(torch.equal(*pair) for pair in zip(outside, inside))
+    assert alike(outside, inside)
+
+
+def test_everything_works_beside_another_default_device(small, outside):
+    """Notebooks set one at their top. "meta" refuses to mix with the CPU, as a GPU does."""
+    torch.set_default_device("meta")
+    try:
+        assert not wm.load_model("mnist/clean").layers[1].weight.is_meta
+        inside = everything(wm.small_cnn(small, seed=1), small)
+    finally:
+        torch.set_default_device("cpu")
+    assert alike(outside, inside)
+
+
+def test_on_the_device_meta_are_no_numbers(says, small, model):
+    empty = copy.deepcopy(model).to("meta")
+    acts = [
+        lambda: wm.fit(empty, small),
+        lambda: accuracy(empty, small.test),
+        lambda: wm.BlackBox(empty),
+        lambda: wm.serve(empty),
+        lambda: wm.theft.Quantize(4)(empty),
+    ]
+    for act in acts:
+        with says(ValueError):
+            act()
+
+
+def test_half_precision_can_be_asked_but_not_trained(says, small, fitted):
+    half = copy.deepcopy(fitted.model).half()
+    assert accuracy(half, small.test) == pytest.approx(fitted.task_accuracy, abs=0.01)
+    service = wm.BlackBox(half, scores=True)
+    whole = wm.BlackBox(fitted.model, scores=True)
+    images = small.test.images[:50]
+    assert np.abs(service.scores(images) - whole.scores(images)).max() < 0.01
+    with says(ValueError):
+        wm.fit(half, small)
+    with says(ValueError):
+        wm.theft.FineTune(epochs=1)(half, small.loot)
+    with says(ValueError):
+        wm.theft.StealByQueries(20)(service, half, small.loot)
+    assert service.queries == 50  # nothing was bought for a network that cannot learn
+    stolen = wm.theft.Prune(0.5)(half).model
+    assert stolen.layers[6].weight.dtype == torch.float16
+    assert (stolen.layers[6].weight == 0).float().mean() > 0.3
+
+
+# ---------------------------------------------------------------- what networks answer
+
+
+class Answering(torch.nn.Module):
+    """A network whose scores come among other things."""
+
+    def __init__(self, inner: torch.nn.Module, wrap, in_training=None) -> None:
+        super().__init__()
+        self.inner, self.wrap, self.in_training = inner, wrap, in_training or wrap
+
+    def forward(self, images: torch.Tensor):
+        wrap = self.in_training if self.training else self.wrap
+        return wrap(self.inner(images), images)
+
+
+def as_is(scores: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    return scores
+
+
+def with_auxiliary(scores: torch.Tensor, _: torch.Tensor) -> GoogLeNetOutputs:
+    return GoogLeNetOutputs(scores, scores / 2, None)
+
+
+ANSWERS = {
+    "tuple": (lambda scores, images: (scores, images),),
+    "list": (lambda scores, images: [scores],),
+    "logits by name": (lambda scores, images: {"loss": None, "logits": scores},),
+    "logits as attribute": (lambda scores, images: SimpleNamespace(hidden=images, logits=scores),),
+    "a tuple in training": (as_is, lambda scores, _: (scores, scores)),
+    "auxiliary in training": (as_is, with_auxiliary),
+}
+
+
+@pytest.mark.parametrize("wraps", ANSWERS.values(), ids=ANSWERS)
+def test_scores_are_found_among_several_outputs(small, outside, model, wraps):
+    inside = everything(Answering(wm.small_cnn(small, seed=1), *wraps), small)
+    assert alike(outside, inside)
+    assert accuracy(Answering(model, *wraps), small.test) == accuracy(model, small.test)
+
+
+def broken(model: torch.nn.Module, weight: float) -> torch.nn.Module:
+    """Return a network in whose last layer a bias is no number."""
+    model = copy.deepcopy(model)
+    model.layers[-1].bias.data[4] = weight
+    return model
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf])
+def test_what_is_no_number_is_no_class(says, small, model, weight):
+    network = broken(model, weight)
+    acts = [
+        lambda: predict(network, small.test.pixels),
+        lambda: accuracy(network, small.test),
+        lambda: wm.BlackBox(network)(small.test.images[:3]),
+        lambda: wm.BlackBox(network, scores=True).scores(small.test.images[:3]),
+        lambda: wm.fit(network, small),
+    ]
+    for act in acts:
+        with says(NotNumbers):
+            act()
+
+
+def test_a_class_that_is_ruled_out_is_a_number(small, model):
+    labels, scores = predict(broken(model, -math.inf), small.test.pixels)
+    assert (scores[:, 4] == 0).all()
+    assert 4 not in labels
+
+
+def test_no_number_is_evidence_of_nothing(small, model):
+    triggers = wm.Content(words=5)(small, n=20, key=wm.CLASSROOM_KEY)
+    suspects = {"fine": wm.BlackBox(model), "broken": wm.BlackBox(broken(model, math.nan))}
+    with pytest.warns(UserWarning, match="NaN"):
+        verdicts = wm.verify_all(suspects, triggers)
+    assert verdicts["fine"].decision == "not found"
+    assert verdicts["broken"].decision == "cannot tell"
+    with pytest.raises(NotNumbers):
+        wm.verify(suspects["broken"], triggers)
+
+
+class Roots(torch.nn.Module):
+    """A network that is defined only where its scales are positive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.scales = own(torch.nn.Linear(784, 10)), torch.nn.Parameter(torch.ones(10))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.inner(images) * self.scales.sqrt()
+
+
+def test_a_training_that_leaves_no_numbers_says_so(says, small):
+    with says(NotNumbers):
+        wm.fit(Roots(), small, schedule=Schedule(3, max_lr=9))
+
+
+# ---------------------------------------------------------------- networks that are closed
+
+
+@pytest.mark.parametrize("kind", ["script", "trace", "frozen script", "quantised"])
+def test_a_closed_network_can_be_asked_and_says_that_it_cannot_be_changed(says, small, model, kind):
+    ready = copy.deepcopy(model).eval()
+    make = {
+        "script": torch.jit.script,
+        "trace": lambda network: torch.jit.trace(network, torch.zeros(2, 1, 28, 28)),
+        "frozen script": lambda network: torch.jit.freeze(torch.jit.script(network)),
+        "quantised": lambda network: torch.ao.quantization.quantize_dynamic(network),
+    }
+    with warnings.catch_warnings():  # torch has deprecated what is still deployed
+        warnings.simplefilter("ignore")
+        closed = make[kind](ready)
+    images = small.test.images[:60]
+    same_answers = wm.BlackBox(closed)(images) == wm.BlackBox(ready)(images)
+    assert same_answers.mean() > 0.9
+    acts = [
+        lambda: wm.fit(closed, small),
+        lambda: wm.theft.Quantize(2)(closed),
+        lambda: wm.theft.FineTune(epochs=1)(closed, small.loot),
+        lambda: wm.theft.InvertModel(steps=1)(closed, small.loot),
+    ]
+    for act in acts:
+        with says(ValueError):
+            act()
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [lambda network: torch.compile(network, backend="eager"), torch.nn.DataParallel],
+    ids=["compiled", "parallel"],
+)
+def test_what_wraps_a_network_changes_no_result(small, outside, wrap):
+    inside = everything(wrap(wm.small_cnn(small, seed=1)), small)
+    assert alike(outside, inside)
+
+
+def test_a_network_that_cannot_be_copied_says_so(says, small, model):
+    network = copy.deepcopy(model)
+    network.lock = threading.Lock()
+    with says(ValueError):
+        wm.fit(network, small)
 
 
 def normalised() -> torch.nn.Module:
@@ -722,3 +927,9 @@ def test_a_layer_that_needs_two_images_and_gets_one_says_so(says, small, images,
     part = small.train.take(slice(images))
     with says(ValueError):
         wm.fit(normalised(), part, schedule=Schedule(1, batch_size=batch))
+
+
+def test_a_thief_with_one_image_is_told_what_a_layer_needs(says, small):
+    with says(ValueError):
+        wm.theft.FineTune(epochs=1)(normalised(), small.loot.take(slice(1)))
+    wm.theft.FineTune(epochs=1)(wm.small_cnn(small), small.loot.take(slice(1)))

@@ -224,6 +224,20 @@ def test_whoever_sorts_channels_until_it_fits_pays_for_every_order(owner, innoce
     assert verify_message(owner.model, message, family=every).decision == "found"
 
 
+def test_a_layer_that_does_not_learn_its_weights_carries_nothing(says, network, mnist, message):
+    """A pull on weights that are computed anew for each image would be lost in silence."""
+    frozen, computed = copy.deepcopy(network), copy.deepcopy(network)
+    frozen.get_submodule(message.layer).requires_grad_(False)
+    nn.utils.parametrizations.weight_norm(computed.get_submodule(message.layer))
+    for model in (frozen, computed):
+        with says(ValueError):
+            embed_message(model, mnist.train.take(slice(64)), message)
+        assert len(message.read(model)) == len(message.bits)
+    settled = nn.utils.parametrize.remove_parametrizations
+    settled(computed.get_submodule(message.layer), "weight")
+    assert np.array_equal(message.read(computed), message.read(network))
+
+
 def test_the_last_convolution_is_taken(mnist):
     assert seal_message(wm.training.deep_cnn(mnist, width=4), bits=8).layer == "layers.11"
 

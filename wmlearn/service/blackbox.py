@@ -47,7 +47,9 @@ class BlackBox(Metered):
     Parameters
     ----------
     model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
-        It is never changed: one in training mode is copied before it answers in evaluation mode.
+        Of several outputs the one called `logits` counts, or the first; on any device, in any
+        dtype. It is never changed: one in training mode is copied before it answers in evaluation
+        mode.
     budget : the most images it will ever answer; the rest get -1. None: no limit.
     scores : whether it tells the probability of every class to whoever asks by
         `suspect.scores(images)`
@@ -85,6 +87,12 @@ class BlackBox(Metered):
         Parameters
         ----------
         images : float array of shape (n, c, h, w), in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If the images do not fit, or the model's scores for one are NaN: then no class is the
+            highest, and no label is evidence.
         """
         return self._predict(images)[0]
 

@@ -5,7 +5,6 @@ told otherwise.
 from __future__ import annotations
 
 import atexit
-import copy
 import errno
 import functools
 import os
@@ -20,7 +19,7 @@ import numpy as np
 from wmlearn._checks import check_count, check_kind, shown
 from wmlearn._forms import channels_last
 from wmlearn.service.options import ServiceOptions
-from wmlearn.training._inference import check_model, predict
+from wmlearn.training._inference import check_model, own_copy, predict
 
 if TYPE_CHECKING:
     import uvicorn
@@ -154,7 +153,7 @@ def serve(
     from wmlearn.service import _app
 
     log: list[Request] = []
-    answer = functools.partial(predict, copy.deepcopy(model).eval())
+    answer = functools.partial(predict, own_copy(model).eval())
     server = _app.web_server(_app.application(name, shape, answer, log, options))
     if name in _running:
         _running[name].stop()

@@ -27,10 +27,10 @@ from wmlearn.evidence.answers import labels_of
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft._base import Theft
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
-from wmlearn.training._inference import check_fits, predict
+from wmlearn.training._inference import check_fits, own_copy, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import OnEpoch
-from wmlearn.training.loop import TensorData, check_on_epoch, own_copy, run, train
+from wmlearn.training.loop import TensorData, check_on_epoch, check_trainable, run, train
 from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
@@ -125,6 +125,7 @@ class StealByQueries(Theft):
         """
         check_query(query, "query")
         check_fits(fresh, loot, "loot")
+        check_trainable(fresh)
         check_on_epoch(on_epoch)  # before a query is paid for
         check_threads(threads)
         began = time.perf_counter()

@@ -21,9 +21,9 @@ from wmlearn._random import torch_generator
 from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft
-from wmlearn.training._inference import check_fits, weight_of
+from wmlearn.theft._weights import plain_copy
+from wmlearn.training._inference import check_fits, scores_of, weight_of
 from wmlearn.training._threads import torch_threads
-from wmlearn.training.loop import own_copy
 
 SURE = 0.99  # probability of its class at which an image is left alone
 
@@ -120,11 +120,11 @@ class InvertModel(Theft):
             and classes
         """
         check_fits(model, loot, "loot")
-        model = own_copy(model).eval().requires_grad_(False)
+        model = plain_copy(model).requires_grad_(False)
         images = self._first(loot).to(weight_of(model)).requires_grad_()
         with torch_threads(1), contextlib.suppress(KeyboardInterrupt):
             self._climb(model, images)
-        sure = model(images).softmax(1).diag()
+        sure = scores_of(model, images).softmax(1).diag()
         found = [part.detach().float().cpu().numpy() for part in (images, sure)]
         return Inverted(*found)
 
@@ -132,7 +132,7 @@ class InvertModel(Theft):
         """Change images in place, step by step, until the model takes each for its class."""
         classes = torch.arange(len(images), device=images.device)
         for _ in range(self.steps):
-            losses = functional.cross_entropy(model(images), classes, reduction="none")
+            losses = functional.cross_entropy(scores_of(model, images), classes, reduction="none")
             (slope,) = torch.autograd.grad(losses.sum(), images)
             length = slope.flatten(1).norm(dim=1).clamp_min(1e-12).view(-1, 1, 1, 1)
             unsure = (losses > -np.log(SURE)).view(-1, 1, 1, 1)
@@ -145,8 +145,8 @@ class InvertModel(Theft):
         classes = int(loot.labels.max()) + 1
         shape = (classes, *loot.shape)
         if self.start == "blank":
-            return torch.zeros(shape)
+            return torch.zeros(shape, device="cpu")
         if self.start == "noise":
-            return torch.rand(shape, generator=torch_generator(self.seed))
+            return torch.rand(shape, generator=torch_generator(self.seed), device="cpu")
         others = [np.flatnonzero(loot.labels != label)[label:][:1] for label in range(classes)]
         return torch.from_numpy(loot.images[np.concatenate(others)])

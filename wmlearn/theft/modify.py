@@ -5,27 +5,20 @@ is trained.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Literal, TypeVar
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import prune
 
 from wmlearn._checks import check_choice, check_count, check_seed, checked
 from wmlearn._random import torch_generator
 from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft, check_strength
+from wmlearn.theft._weights import CONVOLUTIONS, Layers, matrices, plain_copy
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
-from wmlearn.training._inference import check_model
+from wmlearn.training._inference import check_model, own_copy
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import History, OnEpoch
-from wmlearn.training.loop import own_copy
-
-Layer = nn.Conv2d | nn.Linear
-LAYERS: tuple[type[Layer], ...] = (nn.Conv2d, nn.Linear)
-CONVOLUTIONS = (nn.Conv2d,)
-L = TypeVar("L", bound=nn.Module)
 
 
 class OnWeights(Theft):
@@ -38,11 +31,20 @@ class OnWeights(Theft):
         theft = context.seeded(self)
         return Deployment.of(theft(owner, context.loot, on_epoch=context.on_epoch), owner)
 
+    def _check_effect(self, before: nn.Module, after: nn.Module) -> None:
+        """Refuse a theft that left every weight as it was: to survive it says nothing."""
+        if all(map(torch.equal, before.parameters(), after.parameters())):
+            raise ValueError(
+                f"a theft must change the model; {self!r} changed nothing: each weight of "
+                f"{type(before).__name__} is what it was. Take a stronger one."
+            )
+
 
 class Modification(OnWeights):
     """Base of the thefts that train nothing: copies the model, alters it, records the time."""
 
-    _alter: Callable[[nn.Module], None]  # in place
+    # In place; with the shape (c, h, w) of an image, if it is known. Returns the strength.
+    _alter: Callable[[nn.Module, tuple[int, ...] | None], float]
 
     def __call__(
         self,
@@ -52,17 +54,28 @@ class Modification(OnWeights):
         on_epoch: OnEpoch | None = None,
         threads: int = 1,
     ) -> Surrogate:
-        """Return an altered copy of the model.
+        """Return an altered copy of the model, whose weights are plain ones: what computed them
+        from others (weight norm, LoRA, a mask) is gone.
 
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot, on_epoch, threads : not needed; taken so that all such thefts can be called alike
+        loot : one image of its shape shows which layers of a model without `input_shape` follow
+            each other
+        on_epoch, threads : not needed; taken so that all such thefts can be called alike
+
+        Raises
+        ------
+        ValueError
+            If the theft would change nothing, though its strength is above 0.
         """
         began = time.perf_counter()
         check_threads(threads)
-        altered = own_copy(check_model(model))
-        self._alter(altered)
+        taken = plain_copy(check_model(model))
+        altered = own_copy(taken)
+        shape = getattr(model, "input_shape", getattr(loot, "shape", None))
+        if self._alter(altered, shape) > 0:
+            self._check_effect(taken, altered)
         return Surrogate(altered, repr(self), 0, 0, History(()), time.perf_counter() - began)
 
 
@@ -77,7 +90,7 @@ class Prune(Modification):
     Parameters
     ----------
     fraction : how much goes, 0 to 1; 0 changes nothing
-    by : "weight", the smallest of all weights of convolutions and linear layers; or "channel", of
+    by : "weight", the smallest of all weights by which the network multiplies; or "channel", of
         each convolution those filters whose weights are smallest in sum
 
     Source
@@ -95,16 +108,22 @@ class Prune(Modification):
         check_choice, "weight", choices=["weight", "channel"]
     )
 
-    def _alter(self, model: nn.Module) -> None:
+    def _alter(self, model: nn.Module, shape: tuple[int, ...] | None) -> float:
         if self.by == "channel":
-            for convolution in layers_of(model, CONVOLUTIONS):
+            layers = Layers(model, shape)
+            layers.last(CONVOLUTIONS)  # says so if there is none
+            for convolution in layers.of(CONVOLUTIONS):
                 worth = convolution.weight.detach().abs().flatten(1).sum(1)
-                drop_channels(model, convolution, self.fraction, worth)
-            return
-        layers = [(layer, "weight") for layer in layers_of(model, LAYERS)]
-        prune.global_unstructured(layers, prune.L1Unstructured, amount=float(self.fraction))
-        for layer, name in layers:
-            prune.remove(layer, name)  # for good: no mask stays behind
+                drop_channels(layers, convolution, self.fraction, worth)
+            return self.fraction
+        found = matrices(model)
+        sizes = torch.cat([weights.abs().flatten() for weights in found])
+        kept = torch.ones_like(sizes)
+        count = round(self.fraction * len(sizes))
+        kept[sizes.topk(count, largest=False).indices] = 0
+        for weights, mask in zip(found, kept.split([each.numel() for each in found])):
+            weights *= mask.view(weights.shape)
+        return self.fraction
 
 
 @dataclass(frozen=True, repr=False)
@@ -132,14 +151,14 @@ class Quantize(Modification):
 
     bits: int = checked(check_count, low=1, high=16, why="of each weight")
 
-    @torch.no_grad()
-    def _alter(self, model: nn.Module) -> None:
-        for layer in layers_of(model, LAYERS):
-            weights = layer.weight.double()
+    def _alter(self, model: nn.Module, _: object) -> float:
+        for kept in matrices(model):
+            weights = kept.cpu().double()  # Apple's GPUs have no doubles
             low, high = weights.aminmax()
             step = (high - low) / (2**self.bits - 1)
             if step > 0:
-                layer.weight.copy_(low + step * ((weights - low) / step).round())
+                kept.copy_(low + step * ((weights - low) / step).round())
+        return self.bits
 
 
 @dataclass(frozen=True, repr=False)
@@ -165,38 +184,25 @@ class PerturbWeights(Modification):
     sigma: float = checked(check_strength, most=10)
     seed: int = checked(check_seed, 0)
 
-    @torch.no_grad()
-    def _alter(self, model: nn.Module) -> None:
+    def _alter(self, model: nn.Module, _: object) -> float:
         generator = torch_generator(self.seed)
-        for layer in layers_of(model, LAYERS):
-            noise = torch.randn(layer.weight.shape, generator=generator).to(layer.weight)
-            layer.weight += self.sigma * layer.weight.std() * noise
-
-
-def layers_of(model: nn.Module, kinds: tuple[type[L], ...]) -> list[L]:
-    """Return the layers of some kinds, in the order of the model, or say that it has none."""
-    found = [part for part in model.modules() if isinstance(part, kinds)]
-    if not found:
-        wanted = "a convolution" if kinds == CONVOLUTIONS else "a convolution or a linear layer"
-        raise ValueError(
-            f"model must have {wanted} to alter; {type(model).__name__} has none. Take another "
-            "theft."
-        )
-    return found
-
-
-def normalised(model: nn.Module, layer: nn.Conv2d) -> nn.BatchNorm2d | None:
-    """Return the batch normalisation that follows a convolution, if one does."""
-    after = dict(pairwise(model.modules())).get(layer)
-    return after if isinstance(after, nn.BatchNorm2d) else None
+        for weights in matrices(model):
+            noise = torch.randn(weights.shape, generator=generator, device="cpu").to(weights)
+            weights += self.sigma * weights.std() * noise
+        return self.sigma
 
 
 @torch.no_grad()
-def drop_channels(model: nn.Module, layer: nn.Conv2d, fraction: float, worth: Tensor) -> None:
-    """Silence the channels of a convolution that are worth least, biases and batch normalisation
-    included.
+def drop_channels(
+    layers: Layers, layer: nn.Module, fraction: float, worth: Tensor
+) -> tuple[list[nn.Parameter], Tensor]:
+    """Silence the channels of a convolution that are worth least, biases and normalisation
+    included; return where that is, and which they are.
     """
     out = worth.argsort(stable=True)[: round(fraction * len(worth))]
-    for part in filter(None, (layer, normalised(model, layer))):
-        for weights in part.parameters():
-            weights[out] = 0
+    found: list[nn.Parameter] = []
+    for part in filter(None, (layer, layers.normalised(layer))):
+        found.extend(part.parameters())
+    for weights in found:
+        weights[out] = 0
+    return found, out

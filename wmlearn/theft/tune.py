@@ -21,19 +21,13 @@ from wmlearn._random import seeded
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.theft._base import check_strength
+from wmlearn.theft._weights import CONVOLUTIONS, LAYERS, Layers, plain_copy
 from wmlearn.theft.deployment import Surrogate
-from wmlearn.theft.modify import (
-    CONVOLUTIONS,
-    LAYERS,
-    OnWeights,
-    drop_channels,
-    layers_of,
-    normalised,
-)
-from wmlearn.training._inference import check_fits, predict
+from wmlearn.theft.modify import OnWeights, drop_channels
+from wmlearn.training._inference import check_fits, own_copy, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import Fitted, OnEpoch
-from wmlearn.training.loop import TensorData, own_copy, run, train
+from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import Marked, embed
 
@@ -58,7 +52,8 @@ class Tuning(OnWeights):
         on_epoch: OnEpoch | None = None,
         threads: int = 1,
     ) -> Surrogate:
-        """Return a copy of the model, trained further.
+        """Return a copy of the model, trained further, whose weights are plain ones: what computed
+        them from others (weight norm, LoRA, a mask) is gone.
 
         Parameters
         ----------
@@ -67,12 +62,20 @@ class Tuning(OnWeights):
         on_epoch : called after each epoch; returning True ends the theft there, and what was done
             is kept
         threads : of the processor; as for `wm.fit`
+
+        Raises
+        ------
+        ValueError
+            If nothing was learnt, not even in the last digit.
         """
         check_fits(model, loot, "loot")
         assert loot is not None  # says mypy; `check_fits` has seen to it
         began = time.perf_counter()
         how: HowToRun = {"on_epoch": on_epoch, "threads": check_threads(threads)}
-        made = self._train(own_copy(model), loot, how)
+        taken = plain_copy(model)
+        made = self._train(own_copy(taken), loot, how)
+        if made.history.epochs:
+            self._check_effect(taken, made.model)
         seconds = time.perf_counter() - began
         return Surrogate(made.model, repr(self), len(loot), 0, made.history, seconds)
 
@@ -117,12 +120,13 @@ class FineTune(Tuning):
     reset: bool = checked(check_kind, False, kind=bool, hint="True or False")
 
     def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
+        model.requires_grad_(self.layers == "all")
+        if self.reset or self.layers == "last":
+            last = Layers(model, loot.shape).last(LAYERS)
+            last.requires_grad_()
         if self.reset:
             with seeded(self.seed):
-                layers_of(model, LAYERS)[-1].reset_parameters()
-        model.requires_grad_(self.layers == "all")
-        if self.layers == "last":
-            layers_of(model, LAYERS)[-1].requires_grad_()
+                last.reset_parameters()
         hook = model.register_forward_pre_hook(self._rest)
         steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
         history = run(islice(steps, self.epochs), self.epochs, dict, **how)
@@ -173,10 +177,21 @@ class FinePrune(Tuning):
         return FineTune(self.epochs, self.lr, self.seed)
 
     def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
-        last = layers_of(model, CONVOLUTIONS)[-1]
-        drop_channels(model, last, self.fraction, _activity(model, last, loot))
-        # What was set to zero before a ReLU gets no gradient there: it stays so.
-        return self._tuning()._train(model, loot, how)
+        layers = Layers(model, loot.shape)
+        last = layers.last(CONVOLUTIONS)
+        activity = _activity(model, layers.normalised(last) or last, loot)
+        dropped, out = drop_channels(layers, last, self.fraction, activity)
+
+        def keep(gradient: Tensor) -> Tensor:
+            """Keep at zero what is out, behind whatever comes next: a ReLU would do so, too."""
+            return gradient.index_fill(0, out, 0)
+
+        model.requires_grad_()
+        hooks = [weights.register_hook(keep) for weights in dropped]
+        tuned = self._tuning()._train(model, loot, how)
+        for hook in hooks:
+            hook.remove()
+        return tuned
 
 
 @dataclass(frozen=True, repr=False)
@@ -220,13 +235,14 @@ class Overwrite(Tuning):
         return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 
 
-def _activity(model: nn.Module, layer: nn.Conv2d, loot: Split) -> Tensor:
-    """Return how much each channel of a convolution says on average, behind its ReLU, shape
-    (channels,).
-    """
+def _activity(model: nn.Module, source: nn.Module, loot: Split) -> Tensor:
+    """Return how much each channel of a layer says on average behind its ReLU, (channels,)."""
     said: list[Tensor] = []
-    source = normalised(model, layer) or layer
-    hook = source.register_forward_hook(lambda _, __, out: said.append(out.relu().mean((2, 3))))
+
+    def listen(_: nn.Module, __: object, out: Tensor) -> None:
+        said.append(out.relu().mean(tuple(range(2, out.dim()))))
+
+    hook = source.register_forward_hook(listen)
     predict(model, loot.pixels)
     hook.remove()
     return torch.cat(said).mean(0)

@@ -6,11 +6,13 @@ torch is loaded when something is asked, not before.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wmlearn._checks import check_labels, shape_error, shown
+from wmlearn._checks import check_labels, first_line, shape_error, shown
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data.splits import Split
@@ -21,11 +23,20 @@ if TYPE_CHECKING:
 _AT_ONCE = 256  # images in one forward pass: bounds the memory, costs no time
 
 
+class NotNumbers(ValueError):
+    """A network's scores are no numbers, so no class is the highest."""
+
+
 def check_model(model: Any) -> nn.Module:
     """Return a torch module, or say what is wrong with it."""
     from torch import nn
 
     if isinstance(model, nn.Module):
+        if weight_of(model).is_meta:
+            raise ValueError(
+                f"model must have weights; those of this {type(model).__name__} lie on the device "
+                "'meta', which holds no numbers. Build it on another, and load its state_dict()."
+            )
         return model
     hint = "Make one, as wm.small_cnn(data) does."
     if isinstance(getattr(model, "model", None), nn.Module):
@@ -70,28 +81,56 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
         it was
     images : float in [0, 1], or 8-bit pixels, shape (n, c, h, w); they follow the model's device
         and dtype
+
+    Raises
+    ------
+    NotNumbers
+        If an image has scores of which none is the highest: they are NaN, or too large.
     """
     import torch
 
     if not len(images):
         return np.empty(0, np.int64), np.empty((0, 0), np.float32)
-    if any(part.training for part in model.modules()):
+    if any(getattr(part, "training", False) for part in model.modules()):
         # Never switch the caller's: another thread may be training it.
-        model = copy.deepcopy(model).eval()
+        model = own_copy(model).eval()
     weight = weight_of(model)
     batches = []
     with torch.no_grad():
         for start in range(0, len(images), _AT_ONCE):
-            batch = torch.tensor(images[start : start + _AT_ONCE])
+            # A copy that can be written to, on no other default device.
+            batch = torch.from_numpy(np.array(images[start : start + _AT_ONCE]))
             batches.append(_scores(model, as_input(batch, weight)))
         scores = torch.cat(batches).cpu()
-        return scores.argmax(dim=1).numpy(), scores.float().softmax(dim=1).numpy()
+        probabilities = scores.float().softmax(dim=1).numpy()
+    lost = np.isnan(probabilities).any(axis=1).sum()
+    if lost:
+        raise NotNumbers(
+            f"model must give scores that are numbers; {type(model).__name__} gave NaN or infinity "
+            f"for {lost:,} of {plural(len(images), 'image')}. Look at its weights: steps too large "
+            "in a training leave NaN, and numbers too large for 16 bits need model.float()."
+        )
+    return scores.argmax(dim=1).numpy(), probabilities
+
+
+def scores_of(model: nn.Module, images: Tensor) -> Tensor:
+    """Return the scores in what a network answers: the tensor, what is called `logits`, or the
+    first of several outputs.
+    """
+    answer = model(images)
+    if isinstance(answer, Mapping):
+        answer = answer.get("logits", answer)
+    answer = getattr(answer, "logits", answer)  # of GoogLeNet in training, too
+    if isinstance(answer, (list, tuple)) and answer:
+        answer = answer[0]
+    scores: Tensor = answer
+    return scores
 
 
 def _scores(model: nn.Module, batch: Tensor) -> Tensor:
     """Return the scores of a batch, or say what is wrong with them."""
     try:
-        scores: Tensor = model(batch)
+        scores = scores_of(model, batch)
     except Exception as error:  # whatever a network of one's own may raise
         raise shape_error(model, batch.shape[1:], error) from error
     count = len(batch)
@@ -99,17 +138,56 @@ def _scores(model: nn.Module, batch: Tensor) -> Tensor:
     if len(shape) != 2 or shape[0] != count or not shape[1]:
         raise ValueError(
             f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; "
-            f"got {shape or type(scores).__name__}. End it with a linear layer."
+            f"got {shape or type(scores).__name__}. End it with a linear layer, or return the "
+            "scores first or as 'logits'."
         )
     return scores
+
+
+def check_open(model: nn.Module) -> None:
+    """Refuse to train or alter a network that is closed: it was compiled or quantised."""
+    import torch
+
+    for part in model.modules():
+        if isinstance(part, torch.jit.ScriptModule) or hasattr(part, "_packed_params"):
+            raise ValueError(
+                "model must be a network in Python whose weights can be reached; got one that was "
+                f"compiled or quantised ({type(part).__name__}), which can only be asked. Take "
+                "the one it was made from."
+            )
 
 
 def weight_of(model: nn.Module) -> Tensor:
     """Return the first weight, whose device and dtype the images follow; an empty one if none."""
     import torch
 
-    floats = (weight for weight in model.parameters() if weight.is_floating_point())
-    return next(floats, torch.empty(0))
+    weights = chain(model.parameters(), model.buffers())
+    floats = (weight for weight in weights if weight.is_floating_point())
+    return next(floats, torch.empty(0, device="cpu"))
+
+
+def own_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of a model, wherever it lies, to ask, to train or to alter; or say why there
+    is none.
+    """
+    import torch
+
+    # What is copied in the caller's torch.inference_mode() could not be trained.
+    with torch.inference_mode(False):
+        known: dict[int, Any] = {}
+        for part in model.modules():
+            for value in vars(part).values():
+                # What a hook calculates before each pass, as the old weight norm: no leaf.
+                if isinstance(value, torch.Tensor) and not value.is_leaf:
+                    known[id(value)] = value.detach().clone()
+        try:
+            return copy.deepcopy(model, known)
+        except Exception as error:  # whatever a network of one's own may hold
+            raise ValueError(
+                f"model must be one that copy.deepcopy can copy, to stay as it is; "
+                f"{type(model).__name__} failed: {first_line(error)}. Build it anew, and load its "
+                "state_dict()."
+            ) from error
 
 
 def as_input(images: Tensor, weight: Tensor) -> Tensor:

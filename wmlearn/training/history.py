@@ -61,27 +61,21 @@ class History:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both accuracies epoch by epoch, or the loss alone; return the axes."""
-        import seaborn as sns
+        import matplotlib.pyplot as plt
 
-        frame = self.to_frame()
+        # seaborn draws it, too, but not every version of it draws a history without an epoch.
+        frame = self.to_frame().set_index("epoch")
         drawn, top = "loss", None
-        if len(frame.columns) > 2:
+        if len(frame.columns) > 1:
             frame = frame.drop(columns="loss")
             drawn, top = "accuracy", 1.02
-        shown = frame.melt("epoch", var_name="measured")
-        shown["measured"] = shown["measured"].str.replace("_", " ")
-        colors = [BLUE, VERMILLION][: shown["measured"].nunique()] or None
-        ax = sns.lineplot(
-            shown,
-            x="epoch",
-            y="value",
-            hue="measured",
-            style="measured",
-            markers=True,
-            palette=colors,
-            ax=ax,
-        )
-        ax.set(ylabel=drawn, ylim=(0, top))
+        if ax is None:
+            ax = plt.figure().add_subplot()
+        for name, look, color in zip(frame, ("o-", "X--"), (BLUE, VERMILLION)):
+            label = name.replace("_", " ")
+            ax.plot(frame[name], look, color=color, label=label, markeredgecolor="white")
+        ax.set(xlabel="epoch", ylabel=drawn, ylim=(0, top))
+        ax.legend(title="measured")
         return legible(ax)
 
     def __repr__(self) -> str:

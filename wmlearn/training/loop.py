@@ -5,7 +5,6 @@ costs six times the training itself. It also draws from torch's global generator
 evaluating would change what is learnt.
 """
 
-import copy
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -21,7 +20,15 @@ from wmlearn._display import plural
 from wmlearn._progress import progress
 from wmlearn._random import seeded, torch_generator
 from wmlearn.data.splits import Split, Splits
-from wmlearn.training._inference import as_input, check_fits, predict, weight_of
+from wmlearn.training._inference import (
+    as_input,
+    check_fits,
+    check_open,
+    own_copy,
+    predict,
+    scores_of,
+    weight_of,
+)
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History, OnEpoch
 from wmlearn.training.schedule import BATCH, Schedule
@@ -34,7 +41,7 @@ def cross_entropy(
     model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return how badly a model answers a batch, in nats."""
-    return functional.cross_entropy(model(images), labels)
+    return functional.cross_entropy(scores_of(model, images), labels)
 
 
 class TensorData:
@@ -102,8 +109,8 @@ def fit(
 
     Parameters
     ----------
-    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; the copy trains on its device
-        and in its dtype
+    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; of several outputs the one
+        called `logits` counts, or the first. The copy trains on its device and in its dtype
     data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is
         measured
     schedule : how long and how fast, for instance `Schedule(epochs=4)`
@@ -120,7 +127,8 @@ def fit(
     Raises
     ------
     TypeError, ValueError
-        If one of them is something else, or the images or classes are not the model's.
+        If one of them is something else, or the images or classes are not the model's, or nothing
+        in it can be trained, or its scores are no numbers any more.
 
     Source
     ------
@@ -163,18 +171,15 @@ def train(
         layer needs two
     loss : what each step makes smaller
     """
-    if not any(weights.requires_grad for weights in model.parameters()):
-        raise ValueError(
-            f"model must have weights to train; got a {type(model).__name__} without any. Add a "
-            "layer, or unfreeze one."
-        )
+    check_trainable(model)
     weight = weight_of(model)
     data.move_to(weight.device)
     optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
     generator = torch_generator(seed)
     smallest = _smallest_batch(model, data, batch_size, loss)
     for epoch in count():
-        batches = list(torch.randperm(len(data), generator=generator).split(batch_size))
+        order = torch.randperm(len(data), generator=generator, device="cpu")
+        batches = list(order.split(batch_size))
         if len(batches[-1]) < smallest:
             batches[-2:] = [torch.cat(batches[-2:])]
         total = 0.0
@@ -194,13 +199,29 @@ def train(
         yield total / len(data)
 
 
+def check_trainable(model: nn.Module) -> None:
+    """Say why nothing can be learnt, before anything is paid for."""
+    check_open(model)
+    learning = [weights for weights in model.parameters() if weights.requires_grad]
+    if not learning:
+        raise ValueError(
+            f"model must have weights to train; got a {type(model).__name__} without any. Add a "
+            "layer, or unfreeze one."
+        )
+    if torch.float16 in {weights.dtype for weights in learning}:
+        raise ValueError(
+            "model must be trained in float32, float64 or bfloat16; got float16, in which AdamW "
+            "divides by zero. Take model.float()."
+        )
+
+
 def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: Loss) -> int:
     """Return how many images a step needs: two where a layer refuses a single one, else one."""
     if 1 not in (len(data) % batch_size, batch_size):
         return 1
-    trial = copy.deepcopy(model).train()  # batch normalisation would remember the image
+    trial = own_copy(model).train()  # batch normalisation would remember the image
     with seeded(0):
-        images, labels = data.batch(torch.tensor([0]), weight_of(model))
+        images, labels = data.batch(torch.tensor([0], device="cpu"), weight_of(model))
         try:
             loss(trial, images, labels, torch_generator(0))
         except ValueError as error:
@@ -262,13 +283,6 @@ def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Spl
     if test:
         check_fits(model, test, "data.test")
     return own_copy(model), part, test
-
-
-# What is copied in the caller's torch.inference_mode() could not be trained.
-@torch.inference_mode(False)
-def own_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a model, wherever it lies, to train or to alter."""
-    return copy.deepcopy(model)
 
 
 def accuracy(model: nn.Module, split: Split) -> float:

@@ -166,7 +166,8 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
 def _untrained(kind: type[Kind], data: Splits, width: int, seed: int) -> Kind:
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
     check_count(width, "width", low=1, high=1024, why="filters of the first convolution")
-    with seeded(seed):
+    # Where the seed counts, whatever the caller's default device.
+    with seeded(seed), torch.device("cpu"):
         model = kind(data.shape, len(data.classes), width)
     pixels = data.train.pixels
     mean = pixels.mean((0, 2, 3), keepdims=True)

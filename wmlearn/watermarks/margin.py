@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from wmlearn._checks import Checked, check_count, check_number, checked
 from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.training._inference import scores_of
 from wmlearn.training.loop import Loss
 
 
@@ -44,24 +45,25 @@ class Margin(Checked):
         pushed = images.clone()
         for _ in range(self.steps):
             pushed.requires_grad_()
-            loss = functional.cross_entropy(model(pushed), labels)
+            loss = functional.cross_entropy(scores_of(model, pushed), labels)
             (uphill,) = torch.autograd.grad(loss, pushed)
             pushed = (pushed.detach() + self.size * uphill.sign()).clamp(0, 1)
         return pushed.detach()
 
     def loss(self, triggers: Triggers) -> Loss:
         """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
-        questions = torch.tensor(triggers.images)
-        answers = torch.tensor(triggers.labels)
+        questions = torch.tensor(triggers.images, device="cpu")
+        answers = torch.tensor(triggers.labels, device="cpu")
 
         def with_margin(
             model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
         ) -> Tensor:
             """Return the loss of the batch plus that of the pushed triggers."""
-            chosen = torch.randperm(len(questions), generator=generator)[: self.images]
+            order = torch.randperm(len(questions), generator=generator, device="cpu")
+            chosen = order[: self.images]
             wanted = answers[chosen].to(labels.device)
             pushed = self.push(model.eval(), questions[chosen].to(images), wanted)
-            scores = model.train()(torch.cat([images, pushed]))
+            scores = scores_of(model.train(), torch.cat([images, pushed]))
             task, secret = scores.split([len(images), len(pushed)])
             loss = functional.cross_entropy(task, labels)
             return loss + functional.cross_entropy(secret, wanted)

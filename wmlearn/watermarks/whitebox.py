@@ -83,7 +83,8 @@ class Message(commitment.HoldsSecret):
     def loss(self, kernels: Tensor) -> Tensor:
         """Return how badly kernels (filters, channels, h, w) spell the message, in nats."""
         scores = _scores(self.projection, kernels)
-        wanted = torch.tensor(self.bits).to(scores)  # a copy: what is sealed cannot be written to
+        # A copy: what is sealed cannot be written to.
+        wanted = torch.tensor(self.bits, device=scores.device, dtype=scores.dtype)
         return functional.binary_cross_entropy_with_logits(scores, wanted, reduction="sum")
 
     def __repr__(self) -> str:
@@ -219,6 +220,12 @@ def embed_message(
     check_number(strength, "strength", above=0)
     model, part, test = checked_copy(model, data)
     kernels = message.kernels(model)
+    if not (isinstance(kernels, nn.Parameter) and kernels.requires_grad):
+        raise ValueError(
+            f"the weights of {message.layer} must learn, to carry the message; they are frozen, or "
+            "computed from others. Unfreeze them, or take the parametrisation away by "
+            "torch.nn.utils.parametrize.remove_parametrizations."
+        )
 
     def measure() -> dict[str, float]:
         right = message.read(model) == message.bits
@@ -435,9 +442,7 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
     last.
     """
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
-    known = {
-        name: part.weight for name, part in model.named_modules() if isinstance(part, nn.Conv2d)
-    }
+    known = {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv2d)}
     if layer is None and known:
         layer = list(known)[-1]
     if layer is None:
@@ -449,4 +454,4 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
             f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
             f"got {layer!r}."
         )
-    return layer, known[layer]
+    return layer, known[layer].weight

@@ -2,7 +2,6 @@
 unmarked.
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +11,7 @@ from torch import nn
 from wmlearn._checks import check_count
 from wmlearn._display import plural
 from wmlearn.data.splits import Splits
+from wmlearn.training._inference import own_copy
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, measured, train
@@ -85,19 +85,20 @@ class Twin:
 
     def after(self, epoch: int) -> Fitted:
         """Return it as it was after so many epochs; in the end it is what `wm.fit` returns."""
-        return copy.deepcopy(self._after[epoch - 1])
+        fitted = self._after[epoch - 1]
+        return Fitted(own_copy(fitted.model), fitted.history)
 
 
 def _trained(model: nn.Module, data: Splits, epochs: int, seed: int) -> Iterator[Fitted]:
     """Yield what a model is after each epoch."""
-    model = copy.deepcopy(model)
+    model = own_copy(model)
     records: list[Epoch] = []
     for loss in islice(
         train(model, TensorData(data.train), rate=Schedule(epochs), seed=seed), epochs
     ):
         records.append(Epoch(len(records) + 1, loss, **measured(model, data.test)))
         history = History(tuple(records), stopped=len(records) < epochs)
-        yield Fitted(copy.deepcopy(model), history)
+        yield Fitted(own_copy(model), history)
 
 
 class Workshop:

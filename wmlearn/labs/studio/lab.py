@@ -1,6 +1,5 @@
 """`TriggerStudio`: design triggers, see them, and hear what models answer that never saw one."""
 
-import copy
 import html
 import itertools
 import threading
@@ -29,7 +28,7 @@ from wmlearn.labs.studio.previews import (
     still,
     visibility,
 )
-from wmlearn.training._inference import check_fits
+from wmlearn.training._inference import check_fits, own_copy
 from wmlearn.triggers.content import Content
 from wmlearn.triggers.noise import Noise
 from wmlearn.triggers.trigger import Trigger
@@ -359,4 +358,4 @@ def _witnesses(
     found = models.values() if isinstance(models, Mapping) else models
     for model in found:
         check_fits(model, data.test, "the data")
-    return [copy.deepcopy(model).cpu().eval() for model in found]
+    return [own_copy(model).cpu().eval() for model in found]

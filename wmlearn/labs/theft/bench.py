@@ -2,7 +2,6 @@
 cost.
 """
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -21,7 +20,7 @@ from wmlearn.labs._kit.background import Job, Stage
 from wmlearn.labs.theft.thieves import Thief
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Surrogate, Theft
-from wmlearn.training._inference import check_fits
+from wmlearn.training._inference import check_fits, own_copy
 from wmlearn.training.history import Epoch
 from wmlearn.watermarks.embedding import watermark_accuracy
 
@@ -87,7 +86,7 @@ class Bench:
         )
         check_fits(owner, data.test, "data")
         check_fits(owner, Split(triggers.pixels, triggers.labels, layout="NCHW"), "triggers")
-        self._owner = copy.deepcopy(owner).eval()
+        self._owner = own_copy(owner).eval()
         self.triggers = triggers
         self.tests = len(data.test)
         self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
@@ -142,7 +141,7 @@ def _watched(theft: Theft, owner: nn.Module, context: Context, watch: Watch) -> 
         latest = model
 
     def noted(model: nn.Module) -> nn.Module:
-        model = copy.deepcopy(model)
+        model = own_copy(model)
         model.register_forward_pre_hook(note)
         return model
 
