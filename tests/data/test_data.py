@@ -636,8 +636,9 @@ def test_a_full_disk_costs_the_cache_but_neither_the_data_nor_the_download(
 
     with monkeypatch.context() as full:
         full.setattr(np, "savez", savez)
-        with says(UserWarning, varies=r"(?<=tmp}/)\w+\d"):
+        with says(UserWarning, varies=r"(?<=tmp}/)\w+\d") as warned:
             data = load_data(web.name, "full")
+    assert Path(warned[0].filename) == Path(__file__)
     assert_is_published(web, data)
     assert contents(web.folder) == {}
     kept = web.folder / f"{web.name}-fetching" / A_FILE[web.name]

@@ -166,7 +166,7 @@ def test_a_torn_line_that_is_changed_later_is_noticed(says, folder, log):
             wm.evidence.read_log(folder)
 
 
-def test_whoever_holds_the_head_notices_a_line_that_is_only_said_to_be_torn(says, folder, log):
+def test_a_line_is_not_called_torn_past_a_published_head(says, folder, log):
     head = wm.evidence.log_head(folder)
     log.write_bytes(log.read_bytes()[:-9])
     with pytest.warns(UserWarning, match="cut off"), says(ValueError, varies=head[:8]):

@@ -48,7 +48,7 @@ def originals(name: str) -> Originals:
         arrays = _left_by_torchvision(name, folder)
         if arrays is None:
             return _fetch(name, folder, path)
-        _keep(arrays, path, stacklevel=6)
+        _keep(arrays, path, stacklevel=5)
     return arrays
 
 
@@ -109,7 +109,7 @@ def _left_by_torchvision(name: str, folder: Path) -> Originals | None:
         warnings.warn(
             f"The files in {folder} that torchvision would read as {name} cannot be used "
             f"({short(error)}); they are left as they are, and the published ones are fetched.",
-            stacklevel=6,
+            stacklevel=5,
         )
         return None
 
@@ -130,7 +130,7 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
                 # of what was cut off torchvision asks but whether it is there
                 _remove(*staging.glob(SOURCES[name].unpacked))
                 arrays = _through_torchvision(name, staging, download=True)
-                _keep(arrays, path, stacklevel=7)
+                _keep(arrays, path, stacklevel=6)
             if path.exists():
                 shutil.rmtree(staging, ignore_errors=True)
             return arrays
@@ -153,7 +153,7 @@ def _lend(archives: str, folder: Path, staging: Path) -> None:
                 shutil.copyfile(archive, copy)
         except OSError as error:
             warnings.warn(
-                f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=7
+                f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=6
             )
 
 
