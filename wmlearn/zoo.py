@@ -34,8 +34,8 @@ SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 REWRITE = (
-    "What was saved by other means, load where you trust it and save by wmlearn.zoo.save_model, or "
-    "serve from Python: wm.serve(model)."
+    "Load it where you trust it, and write it by wmlearn.zoo.save_model; or serve it from Python, "
+    "wm.serve(model)."
 )
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 
@@ -251,8 +251,9 @@ def read_model(path: str | Path) -> nn.Module:
         If the file is missing, must not be read, or is damaged or another's.
     """
     expected = f"{path} should be a model written by wmlearn.zoo.save_model"
+    step = REWRITE if foreign(path) else "Restore it, or save it again."
     with (
-        readable(expected, f"Restore it, or save it again. {REWRITE}"),
+        readable(expected, step),
         safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file,
     ):
         built = parse_json(file.metadata()["wmlearn"])
