@@ -63,12 +63,12 @@ class Says:
     def _compare(self, text: str, varies: str | None) -> None:
         for place, name in self._places.items():
             text = text.replace(place, name)
-        # pytest counts the folders of tests whose names begin alike
-        text = re.sub(r"(\{tmp\}/test_\w*?)\d+\b", r"\1{n}", text)
         text = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:{port}", text)
         if varies is not None:
             text, found = re.subn(varies, "{…}", text)
             assert found, f"nothing varies as {varies!r} says in: {text}"
+        # pytest counts the folders of tests whose names begin alike
+        text = re.sub(r"(\{tmp\}/test_\w*?)\d+\b", r"\1{n}", text)
         self.said.append(text)
         if self._recorded is None:
             return
