@@ -439,7 +439,7 @@ def _numbers(named: str) -> list[int]:
             text = read_text(named, SMALL_BYTES).removeprefix("\ufeff")
     if not re.fullmatch(r"\s*\d+([\s,]+\d+)*\s*", text):
         raise click.UsageError(
-            f"--named must be numbers such as 4,7,12, or a file of such; got {shown(named)}."
+            f"--named must be numbers such as 4,7,12, or a file of such; got {shown(text)}."
         )
     return list(map(int, re.findall(r"\d+", text)))
 

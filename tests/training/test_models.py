@@ -49,7 +49,7 @@ def test_mnist_has_79_thousand_weights():
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 5, 7), (3, 9, 4), (1, 30, 31)])
 def test_any_image_shape_will_do(shape):
     pixels = np.random.RandomState(0).randint(0, 256, (6, *shape)).astype(np.uint8)
-    part = Split(pixels, np.array([0, 1, 2, 0, 1, 2]))
+    part = Split(pixels, np.array([0, 1, 2, 0, 1, 2]), layout="NCHW")
     model = wm.small_cnn(wm.Splits("own", part, part, part, ("a", "b", "c")))
     assert model(torch.from_numpy(part.images)).shape == (6, 3)
 

@@ -251,11 +251,11 @@ def test_stopped_before_the_schedule_is_over_is_not_complete(marked, data, trigg
 def test_an_interrupt_keeps_the_model_so_far(says, fresh, data, triggers, monkeypatch, at, epochs):
     calls, original = [], functional.cross_entropy
 
-    def press_stop(scores, labels):
+    def press_stop(scores, labels, **options):
         calls.append(1)
         if len(calls) == at:
             raise KeyboardInterrupt
-        return original(scores, labels)
+        return original(scores, labels, **options)
 
     monkeypatch.setattr(loop.functional, "cross_entropy", press_stop)
     kept = wm.embed(fresh, data, triggers)
