@@ -345,11 +345,11 @@ def test_stop_keeps_what_was_found(owner, loot, monkeypatch):
     whole, steps = InvertModel(steps=3)(owner, loot), []
     grad = torch.autograd.grad
 
-    def until_stopped(*args):
+    def until_stopped(*args, **kwargs):
         steps.append(1)
         if len(steps) == 4:
             raise KeyboardInterrupt
-        return grad(*args)
+        return grad(*args, **kwargs)
 
     monkeypatch.setattr(torch.autograd, "grad", until_stopped)
     assert np.array_equal(InvertModel(steps=50)(owner, loot).images, whole.images)
