@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from wmlearn._checks import shown
+from wmlearn._extras import extras
 from wmlearn._types import Labels, Pixels
 
 # By hand, and no library: these bytes are what a seal stands for, so they are fixed here, where no
@@ -290,9 +291,17 @@ def label_seed(sealed: str, outcome: str = "") -> bytes:
     scrypt (RFC 7914) makes each try at a luckier seal cost that much. The outcome of a public draw
     that was still to come when the seal was published takes the tries away altogether.
     """
-    salt = b"wmlearn labels v1"
-    drawn_from = bytes.fromhex(sealed) + outcome.encode()
-    return hashlib.scrypt(drawn_from, salt=salt, n=2**14, r=8, p=1, dklen=32)
+    return _scrypt(bytes.fromhex(sealed) + outcome.encode(), b"wmlearn labels v1")
+
+
+def _scrypt(drawn_from: bytes, salt: bytes) -> bytes:
+    """Return 32 bytes by scrypt, which a Python without OpenSSL has to borrow."""
+    costs = {"n": 2**14, "r": 8, "p": 1}
+    if hasattr(hashlib, "scrypt"):
+        return hashlib.scrypt(drawn_from, salt=salt, dklen=32, **costs)
+    with extras():
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    return Scrypt(salt=salt, length=32, **costs).derive(drawn_from)
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:

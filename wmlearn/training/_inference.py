@@ -14,6 +14,7 @@ import numpy as np
 
 from wmlearn._checks import check_labels, first_line, shape_error, shown
 from wmlearn._display import plural
+from wmlearn._extras import extras
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data.splits import Split
 
@@ -27,6 +28,7 @@ class NotNumbers(ValueError):
     """A network's scores are no numbers, so no class is the highest."""
 
 
+@extras()
 def check_model(model: Any) -> nn.Module:
     """Return a torch module, or say what is wrong with it."""
     from torch import nn
