@@ -107,7 +107,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def light(session: nox.Session) -> None:
-    """Install the wheel alone, as a judge does: small, and all that needs no network is there."""
+    """Install the wheel alone, as a judge does: it is small, and says what it lacks."""
     session.install(".")
     beside(session, "tests/extra/light.py")
 

@@ -59,7 +59,7 @@ QUESTION = Unit("question", "answer", "service", "asked", "unanswered", "whateve
 BIT = Unit("bit", "bit", "model", "read", "unreadable", "whatever its weights are")
 
 
-def explain(v: Verdict, account: str) -> str:
+def explained(v: Verdict, account: str) -> str:
     """Return a verdict in sentences that a judge could read, after the account of its kind."""
     sentences = [account, *_remarks(v)]
     if v.terms.public_key:
@@ -254,7 +254,7 @@ def _chance(chance: float) -> str:
 
 def _too_few(v: KeyedVerdict) -> str:
     unit = v.unit
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.calibration is not None and v.of_another_task:
         return _another_task(v.calibration)
     needed = stats.questions_needed(v.alpha, v.p0, family=v.family)
     return (
@@ -314,7 +314,7 @@ def _judged(v: JudgedVerdict) -> str:
         )
     if v.decision == "not found":
         return f"No evidence of this watermark: {_counts(v)}; {decided}. {_judges_p(v)} {_power(v)}"
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.calibration is not None and v.of_another_task:
         return _another_task(v.calibration)
     return (
         f"Cannot tell: not even a perfect copy could be found {_at_level(v)} with "
@@ -363,7 +363,7 @@ def _missing(v: FixedVerdict) -> str:
     """Say what it would take before fixed labels could decide."""
     if v.unanswered.all():
         return "no question was answered"
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.of_another_task:
         return "the service does not do the task well enough to be judged"
     if not v.speaks:
         return (
