@@ -1,4 +1,4 @@
-"""The pages "A case, from seal to judge" and "A sweep on a cluster": each of their blocks is run."""
+"""The pages "A case, from seal to judge" and "A sweep on a cluster": each block is run."""
 
 from __future__ import annotations
 

@@ -343,8 +343,10 @@ def fixed_account(v: FixedVerdict) -> str:
     assumed = "It assumes that an innocent suspect is of the same kind as the null models."
     if v.decision == "cannot tell":
         counted = f"{v.k} of {v.n} triggers got the target class"
-        return f"Cannot tell: {counted}; {_missing(v)}.{_chosen(v)}"
-    evidence = f"{p_words(v.p)}, from {_source(v)}; judge's p 1; {_terms(v)}"
+        chosen = "" if v.terms.drawable else " The owner chose the target class."
+        return f"Cannot tell: {counted}; {_missing(v)}.{chosen}"
+    source = f"{len(v.nulls)} null models and a target drawn at random among {v.terms.n_labels}"
+    evidence = f"{p_words(v.p)}, from {source}; judge's p 1; {_terms(v)}"
     if v.decision == "found":
         matched = f"{v.k} of {plural(v.n, 'secret answer')} matched"
         return f"Evidence of this watermark{ONLY_SEAL}: {matched}; {evidence}. {assumed}"
@@ -353,10 +355,6 @@ def fixed_account(v: FixedVerdict) -> str:
         f"No evidence of this watermark ({counted}; {evidence}). This does not clear the service. "
         f"{assumed}"
     )
-
-
-def _chosen(v: FixedVerdict) -> str:
-    return "" if v.terms.drawable else " The owner chose the target class."
 
 
 def _missing(v: FixedVerdict) -> str:
@@ -381,11 +379,6 @@ def _missing(v: FixedVerdict) -> str:
         f"it takes {large(models)} null models that never do as well {level}, here are "
         f"{len(v.nulls)}"
     )
-
-
-def _source(v: FixedVerdict) -> str:
-    drawn = f"a target drawn at random among {v.terms.n_labels}"
-    return f"{len(v.nulls)} null models and {drawn}"
 
 
 # ---------------------------------------------------------------- shared

@@ -7,7 +7,6 @@ after five questions, and perhaps ask five more, keeps the answers.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -224,17 +223,14 @@ class SequentialTest:
         if self._log is None:
             return
         verdict = self.verdict
+        told = verdict.to_dict()
         record = {
             "what": "answered",
             "labels": labels.tolist(),
             "reply": hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(),
             "decision": verdict.decision,
-            "p": None if math.isnan(verdict.p) else verdict.p,
-            "p_judge": verdict.p_judge,
-            "n": verdict.n,
-            "k": verdict.k,
         }
-        self._log.note(record)
+        self._log.note(record | {name: told[name] for name in ("p", "p_judge", "n", "k")})
 
     def _read_back(self, log: LoggedTest) -> None:
         """Take the answers that are in the log, as if they had come just now."""
