@@ -48,7 +48,7 @@ def extras() -> Iterator[None]:
 
     Examples
     --------
-    >>> with extras():
+    >>> with extras():  # doctest: +NORMALIZE_WHITESPACE
     ...     raise ModuleNotFoundError(name="torch.nn")
     Traceback (most recent call last):
     ...

@@ -204,20 +204,20 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
 
 
-def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return what leads from one leaf to the root: its sister nodes, from the leaf upwards.
+def audit_paths(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Return what leads from each leaf to the root: its sister nodes, from the leaf upwards.
 
     Source
     ------
     RFC 9162, section 2.1.3.1.
     """
     if len(leaves) == 1:
-        return []
+        return [[]]
     split = _split(len(leaves))
     left, right = leaves[:split], leaves[split:]
-    if index < split:
-        return [*audit_path(left, index), tree_hash(right)]
-    return [*audit_path(right, index - split), tree_hash(left)]
+    to_left, to_right = tree_hash(left), tree_hash(right)
+    paths = [[*path, to_right] for path in audit_paths(left)]
+    return paths + [[*path, to_left] for path in audit_paths(right)]
 
 
 def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
@@ -231,7 +231,7 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
     Examples
     --------
     >>> leaves = [b"a", b"b", b"c"]
-    >>> root_of(b"c", 2, 3, audit_path(leaves, 2)) == tree_hash(leaves)
+    >>> root_of(b"c", 2, 3, audit_paths(leaves)[2]) == tree_hash(leaves)
     True
     """
     if count == 1 and not path:
