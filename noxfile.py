@@ -50,9 +50,10 @@ os.environ["PATH"] = os.pathsep.join([*newest, os.environ["PATH"]])
 
 
 def promised(session: nox.Session) -> list[Requirement]:
-    """Return what the package depends on under the Python of this session."""
+    """Return what package and lessons depend on under the Python of this session."""
     project = nox.project.load_toml("pyproject.toml")["project"]
-    every = map(Requirement, project["dependencies"])
+    more = [project["optional-dependencies"][extra] for extra in ("train", "serve", "widgets")]
+    every = map(Requirement, sum(more, project["dependencies"]))
     here = {"python_version": session.python or ".".join(map(str, sys.version_info[:2]))}
     return [each for each in every if each.marker is None or each.marker.evaluate(here)]
 
@@ -100,15 +101,22 @@ def lowest(session: nox.Session) -> None:
 @nox.session
 def wheel(session: nox.Session) -> None:
     """Install as a user does."""
-    session.install(".")
+    session.install(".[lab]")
     smoke(session)
+
+
+@nox.session
+def light(session: nox.Session) -> None:
+    """Install the wheel alone, as a judge does: it is small, and says what it lacks."""
+    session.install(".")
+    beside(session, "tests/extra/light.py")
 
 
 @nox.session(name="lazy-loader")
 def lazy_loader(session: nox.Session) -> None:
     """Open every door with the oldest lazy_loader, which once took a module for a function."""
     (oldest,) = [each for each in promised(session) if each.name == "lazy_loader"]
-    session.install(".", at_its_lowest(oldest))
+    session.install(".[lab]", at_its_lowest(oldest))
     smoke(session)
 
 

@@ -109,8 +109,15 @@ def read_course(root: Path) -> Course:
         root,
         tuple(read_lesson(entry) for entry in listed),
         found[1],
-        tuple(project["dependencies"]),
+        tuple(needs_of_lessons(project)),
     )
+
+
+def needs_of_lessons(project: dict[str, Any]) -> list[str]:
+    """Return what a lesson imports, by pyproject.toml: all of [lab] but JupyterLab itself."""
+    extras = project.get("optional-dependencies", {})
+    more = [extras.get(name, []) for name in ("widgets", "train", "serve")]
+    return sum(more, list(project["dependencies"]))
 
 
 def read_lesson(entry: dict[str, Any]) -> Lesson:

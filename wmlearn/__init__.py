@@ -9,6 +9,6 @@ The names and their types are listed in `__init__.pyi`; each is imported when it
 that `import wmlearn` takes no time and loads neither torch nor matplotlib.
 """
 
-import lazy_loader as _lazy
+from wmlearn._extras import door as _door
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _door(__name__, __file__)

@@ -83,6 +83,15 @@ def png_uri(pixels: Pixels) -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def on_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
+    """Return these axes, or those of a new figure that is saved with all of its labels."""
+    import matplotlib.pyplot as plt
+
+    if ax is None:
+        ax = plt.subplots(figsize=size, layout="constrained")[1]
+    return ax
+
+
 def mosaic(
     pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6
 ) -> Axes:

@@ -22,6 +22,7 @@ import numpy as np
 
 from wmlearn._checks import check_count, sentence, shown
 from wmlearn._display import plural
+from wmlearn._extras import extras
 from wmlearn._files import SMALL_BYTES, read_text, readable
 from wmlearn.course.copies import LESSONS, copy_lessons
 from wmlearn.course.environment import findings
@@ -59,7 +60,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _exit_code(arguments: list[str] | None) -> int:
     try:
-        code: int | None = commands.main(arguments, prog_name="wmlearn", standalone_mode=False)
+        with extras():
+            code: int | None = commands.main(arguments, prog_name="wmlearn", standalone_mode=False)
         return code or 0
     except click.ClickException as error:
         error.show()
@@ -103,12 +105,8 @@ def _lab(arguments: tuple[str, ...]) -> None:
     folder, options = "learn", list(arguments)
     if options and not options[0].startswith("-"):
         folder = options.pop(0)
-    try:
-        from jupyterlab.labapp import main as open_lab
-    except ImportError:
-        raise ImportError(
-            "JupyterLab is missing. Install it: pip install 'jupyterlab>=4'."
-        ) from None
+    from jupyterlab.labapp import main as open_lab
+
     copied = copy_lessons(INSTALLED if INSTALLED.is_dir() else CHECKOUT, folder)
     counts = f"{len(copied.new)} new, {len(copied.refreshed)} refreshed."
     if copied.kept:

@@ -28,6 +28,7 @@ import pytest
 from torchvision import datasets
 
 import wmlearn as wm
+from wmlearn._extras import MissingExtra
 from wmlearn.data import _published, _shipped
 from wmlearn.data._sources import SOURCES, digest, expect
 from wmlearn.data.splits import Split, Splits, load_data
@@ -719,7 +720,7 @@ def test_whoever_was_killed_goes_on_and_half_a_file_is_not_taken_for_a_whole(tmp
 def test_full_without_torchvision_says_so(says, tmp_path, monkeypatch):
     monkeypatch.setenv("WMLEARN_DATA", str(tmp_path))
     monkeypatch.setitem(sys.modules, "torchvision", None)
-    with says(ImportError):
+    with says(MissingExtra):
         load_data("mnist", "full")
 
 

@@ -35,7 +35,7 @@ def leaves_for(count):
 @given(st.integers(1, 70), st.data())
 def test_every_leaf_leads_to_the_root_by_its_own_path_alone(count, data):
     leaves, index = leaves_for(count), data.draw(st.integers(0, count - 1))
-    path, root = commitment.audit_path(leaves, index), commitment.tree_hash(leaves)
+    path, root = commitment.audit_paths(leaves)[index], commitment.tree_hash(leaves)
     assert commitment.root_of(leaves[index], index, count, path) == root
     assert len(path) <= (count - 1).bit_length()
     assert commitment.root_of(b"other", index, count, path) != root
@@ -48,8 +48,8 @@ def test_every_leaf_leads_to_the_root_by_its_own_path_alone(count, data):
 def test_a_leaf_passes_at_no_other_place(count, data):
     leaves = leaves_for(count)
     index, claimed = data.draw(st.permutations(range(count)))[:2]
-    path, root = commitment.audit_path(leaves, index), commitment.tree_hash(leaves)
-    if len(path) == len(commitment.audit_path(leaves, claimed)):
+    path, root = commitment.audit_paths(leaves)[index], commitment.tree_hash(leaves)
+    if len(path) == len(commitment.audit_paths(leaves)[claimed]):
         assert commitment.root_of(leaves[index], claimed, count, path) != root
     else:
         with pytest.raises(ValueError):  # noqa: PT011 (worded below)

@@ -107,7 +107,7 @@ def test_a_key_leads_to_the_seal_and_the_labels_as_written(spec):
     assert spec.sha(spec.canonical(case["header"])).hex() == case["seal"]
     for index, name in enumerate(case["names"]):
         own = [text for text, q in zip(case["images"], case["question"]) if q == index]
-        path = [node.hex() for node in commitment.audit_path(leaves, index)]
+        path = [node.hex() for node in commitment.audit_paths(leaves)[index]]
         asked = {"index": index, "name": name, "secret": case["secrets"][index]}
         asked |= {"images": own, "path": path}
         drawn = spec.label(case["header"], seed, asked, case["shape"])
@@ -315,7 +315,7 @@ def test_a_message_is_drawn_as_written(spec):
         leaves.append(spec.sha(b"\0" + spec.canonical(leaf | {"images": []})))
     for index, secret in enumerate(case["secrets"]):
         question = {"index": index, "secret": secret, "name": f"bit {index}", "images": []}
-        question["path"] = [node.hex() for node in commitment.audit_path(leaves, index)]
+        question["path"] = [node.hex() for node in commitment.audit_paths(leaves)[index]]
         two = header | {"classes": ["0", "1"]}
         assert spec.label(two, seed, question, []) == case["bits"][index]
     for index, secret in enumerate(case["secrets"]):

@@ -7,6 +7,7 @@ Not collected by default: Dask has an environment of its own, a leg of `make tes
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,3 +101,18 @@ def test_it_was_the_cluster_that_worked(few: wm.Splits, cluster: Client) -> None
             joblib.delayed(os.getpid)() for _ in range(4)
         )
         assert os.getpid() not in set(places)
+
+
+def test_the_page_is_right_on_a_cluster(
+    few: wm.Splits, cluster: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(wm, "load_data", lambda name: few)
+    page = Path(__file__).parents[2] / "docs" / "howto" / "cluster.md"
+    code = "".join(re.findall(r"^```python\n(.*?)^```$", page.read_text("utf-8"), re.M | re.S))
+    address = cluster.scheduler.address
+    code = code.replace("tcp://scheduler:8786", address).replace('cache="swept"', "cache=None")
+    names: dict[str, pd.DataFrame] = {}
+    exec(code, names)
+    here, there = (names[each].drop(columns="seconds") for each in ("here", "there"))
+    pd.testing.assert_frame_equal(here, there)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 
@@ -17,6 +18,7 @@ import pytest
 from matplotlib.axes import Axes
 from PIL import Image
 
+import wmlearn as wm
 from wmlearn import _display
 from wmlearn._display import html_table, mosaic, percent, picture, plural, png_uri
 from wmlearn._random import stable_rng
@@ -146,3 +148,30 @@ def test_colours_are_okabe_and_itos():
     ]
     assert colors == ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7"]
     assert all(re.fullmatch("#[0-9A-F]{6}", color) for color in colors)
+
+
+# ---------------------------------------------------------------- figures that are saved
+
+
+def test_a_saved_verdict_keeps_its_labels(tmp_path):
+    """At its default size the label below a drawing was cut off."""
+    triggers = wm.Content(words=30)(wm.load_data("mnist"), n=60, key=wm.CLASSROOM_KEY)
+    opened = wm.evidence.open_questions(triggers, range(30))
+    copies = {"a copy with quite a long name": lambda images: triggers.labels}
+    verdicts = [
+        wm.verify(*copies.values(), triggers),
+        wm.evidence.judge(*copies.values(), opened, seal=triggers.seal, named=range(30)),
+        wm.verify_all(copies, triggers),
+    ]
+    for verdict in verdicts:
+        assert json.loads(json.dumps(verdict.to_dict()))
+        ax = verdict.plot()
+        figure = ax.figure
+        figure.savefig(tmp_path / "verdict.png")
+        page = figure.bbox
+        names = ax.get_yticklabels() if verdict is verdicts[-1] else []
+        for text in (ax.xaxis.label, ax.yaxis.label, *names):
+            box = text.get_window_extent()
+            inside = page.x0 <= box.x0 and page.y0 <= box.y0
+            assert (inside and box.x1 <= page.x1 and box.y1 <= page.y1) or not text.get_text()
+        plt.close(figure)

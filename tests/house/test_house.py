@@ -30,6 +30,7 @@ PACKAGE = Path(wm.__file__).parent
 
 # Each may import those before it, never one after it.
 GROUND = [
+    "_extras",
     "_types",
     "_forms",
     "_checks",

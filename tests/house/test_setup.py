@@ -19,6 +19,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from rattler import MatchSpec
 
+from wmlearn._extras import EXTRAS
+
 if sys.version_info >= (3, 11):
     import tomllib
 else:
@@ -42,12 +44,22 @@ def environment(root):
     return yaml.safe_load((root / "environment.yml").read_text(encoding="utf-8"))
 
 
+def with_extras(project, *names):
+    """Return the requirements of the package with some extras, and with those that these name."""
+    found = list(map(Requirement, project["dependencies"]))
+    waiting = list(names)
+    while waiting:
+        for line in map(Requirement, project["optional-dependencies"][waiting.pop()]):
+            waiting += line.extras if line.name == "wmlearn" else []
+            found += [line] if line.name != "wmlearn" else []
+    return found
+
+
 @pytest.fixture(scope="module")
 def needed(pyproject):
     """Return the requirements of the package and of [lab], but for those of older Pythons."""
-    project = pyproject["project"]
-    every = project["dependencies"] + project["optional-dependencies"]["lab"]
-    return [line for line in map(Requirement, every) if line.marker is None]
+    every = with_extras(pyproject["project"], "lab")
+    return [line for line in every if line.marker is None]
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +127,27 @@ def test_repo2docker_builds_from_it(project_files, root, conda, tmp_path):
     assert '--file "binder/environment.yml"' in output
     assert f"Building conda environment for python={conda['python'].strip('=.*')}" in output
     assert "RUN ./binder/postBuild" in output
+
+
+# ---------------------------------------------------------------- a light core, and extras
+
+
+def modules_of(lines):
+    return {line.name.replace("-", "_") for line in lines}
+
+
+def test_the_core_has_nothing_that_only_training_serving_or_labs_need(pyproject):
+    assert not modules_of(with_extras(pyproject["project"])) & set(EXTRAS)
+
+
+def test_errors_name_an_extra_that_brings_what_is_missing(pyproject):
+    project = pyproject["project"]
+    core = modules_of(with_extras(project))
+    for package, extra in EXTRAS.items():
+        if package != "IPython":  # comes with ipywidgets
+            assert package in modules_of(with_extras(project, extra)), package
+    brought = modules_of(with_extras(project, "train", "serve", "lab", "court"))
+    assert brought - core - {"ipykernel"} <= set(EXTRAS)
 
 
 # ---------------------------------------------------------------- one licence, one address
@@ -376,7 +409,10 @@ def noxfile(root):
 
 
 def test_a_dependency_at_its_lowest_is_the_one_that_is_promised(noxfile, pyproject):
-    promised = [Requirement(line) for line in pyproject["project"]["dependencies"]]
+    promised = with_extras(pyproject["project"], "train", "serve", "widgets")
+    session = SimpleNamespace(python=CURRENT)
+    here = {each.name for each in promised if each.marker is None or each.marker.evaluate()}
+    assert {each.name for each in noxfile.promised(session)} == here
     for each in promised:
         (exact,) = Requirement(noxfile.at_its_lowest(each)).specifier
         assert exact.operator == "=="
@@ -391,7 +427,7 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
     libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools"}
     services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
-    assert sessions == others | libraries | services | {"lowest", "wheel"}
+    assert sessions == others | libraries | services | {"lowest", "wheel", "light"}
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 
@@ -431,7 +467,7 @@ def test_a_wheel_is_tried_where_nothing_of_the_checkout_is_found(noxfile, tmp_pa
     ((folder, command),) = session.ran
     assert command == ("python", "-c", noxfile.SMOKE)
     assert tmp_path not in (folder, *folder.parents)
-    assert session.installed == ["."]
+    assert session.installed == [".[lab]"]
     assert not (tmp_path / "environment").exists()  # several gigabytes
 
 

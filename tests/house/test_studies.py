@@ -612,3 +612,16 @@ def test_a_verdict_at_the_end_of_a_continued_test_counts_every_look(few_seals):
         seen.append(any(looks))
         assert (procedure.at(test.verdict, 0.05).decision == "found") == any(looks)
     assert any(seen)
+
+
+# ---------------------------------------------------------------- how cost grows
+
+
+def test_no_cost_grows_faster_than_what_it_is_paid_for():
+    growth, found = study("growth"), table("growth")
+    curves = {(act, over) for over, (_, acts) in growth.CURVES.items() for act in acts}
+    assert set(zip(found.act, found.over)) == curves
+    for _, curve in found.groupby(["act", "over"]):
+        slope = growth.exponent(curve["size"].tolist(), curve.seconds.tolist())
+        assert curve.exponent.tolist() == pytest.approx([slope] * len(curve), abs=0.011)
+        assert slope < 1.2

@@ -622,7 +622,7 @@ def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
     plain, varied = TensorData(part), TensorData(part.varied(lambda image: image))
     for data, lies in ((plain, "meta"), (varied, "cpu")):
         data.move_to(weight.device)
-        assert data.pixels.device.type == lies
+        assert data.kept[0].device.type == lies
         images, labels = data.batch(rows, weight)
         assert (images.device.type, labels.device.type) == ("meta", "meta")
         assert images.dtype == torch.float16
@@ -630,10 +630,10 @@ def test_images_lie_where_the_model_lies_but_not_those_that_are_varied(small):
 
 def test_what_does_not_fit_on_a_device_is_moved_batch_by_batch(small):
     data, weight = TensorData(small.train.take(slice(6))), torch.empty(1, device="meta")
-    data.pixels = NoRoom(data.pixels)
+    data.kept = [NoRoom(data.kept[0])]
     data.move_to(weight.device)
     images, _ = data.batch(torch.tensor([4, 0]), weight)
-    assert data.pixels.device.type == "cpu"
+    assert data.kept[0].device.type == "cpu"
     assert (images.device.type, images.shape) == ("meta", (2, 1, 28, 28))
 
 

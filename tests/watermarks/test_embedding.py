@@ -144,7 +144,8 @@ def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, triggers, monke
     monkeypatch.setattr("wmlearn.watermarks.embedding.train_by", record)
     wm.embed(fresh, data, triggers)
     (shown,) = seen
-    pixels, labels = shown.pixels.numpy(), shown.labels.numpy()
+    images, labels = shown.batch(torch.arange(len(shown)), torch.empty(1))
+    pixels, labels = (255 * images).round().byte().numpy(), labels.numpy()
     repeats = 8  # 0.2 x 1500 / 40 = 7.5, rounded to even
     assert len(shown) == 1500 + repeats * 40
     assert np.array_equal(pixels[:1500], data.train.pixels)

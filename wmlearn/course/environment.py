@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 
 from wmlearn._checks import sentence
 from wmlearn._display import plural
+from wmlearn._extras import EXTRAS, extras, missing
 from wmlearn._types import Images, Labels, Query
 from wmlearn.data import load_data
 from wmlearn.data._sources import SOURCES
@@ -35,7 +36,8 @@ def findings() -> Iterator[Finding]:
 
 def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
     try:
-        return what, at(*arguments), ""
+        with extras():
+            return what, at(*arguments), ""
     except Exception as error:  # whatever it is, the rest is still worth looking at
         return what, "", sentence(error)
 
@@ -43,9 +45,12 @@ def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
 def _version(needed: Requirement) -> str:
     """Return the version of a package that is here, if it is one that will do."""
     wanted = f"Install it: pip install '{needed.name}{needed.specifier}'."
+    module = needed.name.replace("-", "_")
     try:
         version = metadata.version(needed.name)
     except metadata.PackageNotFoundError:
+        if module in EXTRAS:
+            raise missing(module) from None
         raise ImportError(f"{needed.name} is missing. {wanted}") from None
     if not needed.specifier.contains(version, prereleases=True):
         raise ImportError(

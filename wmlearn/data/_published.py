@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from wmlearn._extras import extras
 from wmlearn._files import UnfitError, readable, whole
 from wmlearn._random import stable_rng
 from wmlearn._types import Pixels
@@ -159,12 +160,8 @@ def _lend(archives: str, folder: Path, staging: Path) -> None:
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
     """Return the four arrays as torchvision reads them, or raise an OSError."""
-    try:
+    with extras():
         from torchvision import datasets
-    except ImportError as error:
-        raise ImportError(
-            'size="full" needs torchvision to fetch it; install that, or use size="mini".'
-        ) from error
     # what its old versions left would be unpickled by some
     seen: dict[str, Any] = {"_check_legacy_exist": lambda _: False}
     dataset = type(name.upper(), (getattr(datasets, name.upper()),), seen)

@@ -59,7 +59,7 @@ QUESTION = Unit("question", "answer", "service", "asked", "unanswered", "whateve
 BIT = Unit("bit", "bit", "model", "read", "unreadable", "whatever its weights are")
 
 
-def explain(v: Verdict, account: str) -> str:
+def explained(v: Verdict, account: str) -> str:
     """Return a verdict in sentences that a judge could read, after the account of its kind."""
     sentences = [account, *_remarks(v)]
     if v.terms.public_key:
@@ -254,7 +254,7 @@ def _chance(chance: float) -> str:
 
 def _too_few(v: KeyedVerdict) -> str:
     unit = v.unit
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.calibration is not None and v.of_another_task:
         return _another_task(v.calibration)
     needed = stats.questions_needed(v.alpha, v.p0, family=v.family)
     return (
@@ -314,7 +314,7 @@ def _judged(v: JudgedVerdict) -> str:
         )
     if v.decision == "not found":
         return f"No evidence of this watermark: {_counts(v)}; {decided}. {_judges_p(v)} {_power(v)}"
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.calibration is not None and v.of_another_task:
         return _another_task(v.calibration)
     return (
         f"Cannot tell: not even a perfect copy could be found {_at_level(v)} with "
@@ -343,8 +343,10 @@ def fixed_account(v: FixedVerdict) -> str:
     assumed = "It assumes that an innocent suspect is of the same kind as the null models."
     if v.decision == "cannot tell":
         counted = f"{v.k} of {v.n} triggers got the target class"
-        return f"Cannot tell: {counted}; {_missing(v)}.{_chosen(v)}"
-    evidence = f"{p_words(v.p)}, from {_source(v)}; judge's p 1; {_terms(v)}"
+        chosen = "" if v.terms.drawable else " The owner chose the target class."
+        return f"Cannot tell: {counted}; {_missing(v)}.{chosen}"
+    source = f"{len(v.nulls)} null models and a target drawn at random among {v.terms.n_labels}"
+    evidence = f"{p_words(v.p)}, from {source}; judge's p 1; {_terms(v)}"
     if v.decision == "found":
         matched = f"{v.k} of {plural(v.n, 'secret answer')} matched"
         return f"Evidence of this watermark{ONLY_SEAL}: {matched}; {evidence}. {assumed}"
@@ -355,15 +357,11 @@ def fixed_account(v: FixedVerdict) -> str:
     )
 
 
-def _chosen(v: FixedVerdict) -> str:
-    return "" if v.terms.drawable else " The owner chose the target class."
-
-
 def _missing(v: FixedVerdict) -> str:
     """Say what it would take before fixed labels could decide."""
     if v.unanswered.all():
         return "no question was answered"
-    if v.calibration is not None and not v.calibration.does_the_task:
+    if v.of_another_task:
         return "the service does not do the task well enough to be judged"
     if not v.speaks:
         return (
@@ -381,11 +379,6 @@ def _missing(v: FixedVerdict) -> str:
         f"it takes {large(models)} null models that never do as well {level}, here are "
         f"{len(v.nulls)}"
     )
-
-
-def _source(v: FixedVerdict) -> str:
-    drawn = f"a target drawn at random among {v.terms.n_labels}"
-    return f"{len(v.nulls)} null models and {drawn}"
 
 
 # ---------------------------------------------------------------- shared

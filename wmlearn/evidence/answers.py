@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from wmlearn._checks import as_array, check_query, shown
 from wmlearn._forms import answer_step
-from wmlearn._types import Images, Labels, Query
+from wmlearn._types import Images, Labels, Pixels, Query
 
 if TYPE_CHECKING:
     from wmlearn.evidence.trigger_set import Triggers
 
 Flags = NDArray[np.bool_]  # (questions,): yes or no for each
+_NUMBERS = 2**23  # of the images that are asked in one call: as floats 32 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +126,17 @@ class Answers:
 
 def ask(query: Query, triggers: Triggers) -> Answers:
     """Send a suspect all trigger images, once, and tally what it answers."""
-    labels = labels_of(query, triggers.images)
-    return triggers.tally(labels)
+    return triggers.tally(ask_pixels(query, triggers.pixels))
+
+
+def ask_pixels(query: Query, pixels: Pixels) -> Labels:
+    """Ask for 8-bit images: all at once, or as floats they would fill the memory."""
+    at_once = 1 + _NUMBERS // max(1, pixels[:1].size)
+    labels = []
+    for start in range(0, max(1, len(pixels)), at_once):
+        part = pixels[start : start + at_once]
+        labels.append(labels_of(query, np.divide(part, 255, dtype=np.float32)))
+    return np.concatenate(labels)
 
 
 def labels_of(query: Query, images: Images) -> Labels:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from wmlearn._checks import check_labels, check_pixels
 from wmlearn._types import Labels, Pixels, Query
 from wmlearn.evidence import commitment
-from wmlearn.evidence.answers import labels_of
+from wmlearn.evidence.answers import ask_pixels, labels_of
 from wmlearn.evidence.rules import Rules
 
 
@@ -135,16 +135,33 @@ def calibrate(
     ------
     Kuhn (1955), "The Hungarian method for the assignment problem".
     """
+    given = ask_clean(query, clean, n_classes)
+    return calibrated(given, clean, n_classes, least_accuracy)
+
+
+def ask_clean(query: Query, clean: CleanImages, n_classes: int) -> Labels:
+    """Return what a service answers to clean images, if they are such."""
     pixels = check_pixels(clean.pixels, what="clean images")
     if not len(pixels):
         raise ValueError("clean must hold images of the task; got none. Take some of each class.")
-    true = check_labels(clean.labels, count=len(pixels), classes=n_classes, what="clean labels")
-    given = labels_of(query, np.divide(pixels, 255, dtype=np.float32))
+    _classes_of(clean, len(pixels), n_classes)
+    return ask_pixels(query, pixels)
+
+
+def _classes_of(clean: CleanImages, count: int, n_classes: int) -> Labels:
+    return check_labels(clean.labels, count=count, classes=n_classes, what="clean labels")
+
+
+def calibrated(
+    given: Labels, clean: CleanImages, n_classes: int, least_accuracy: float | None
+) -> Calibration:
+    """Return what `calibrate` does, of a service that has answered so."""
+    true = _classes_of(clean, len(given), n_classes)
     if least_accuracy is None:
         least_accuracy = 1 / n_classes + 0.2
     right = _right_on_the_other_half(given, true, n_classes)
     mapping = _best_mapping(given, true, n_classes)
-    return Calibration(right, len(pixels), mapping, least_accuracy, n_classes)
+    return Calibration(right, len(given), mapping, least_accuracy, n_classes)
 
 
 def _right_on_the_other_half(given: Labels, true: Labels, n_classes: int) -> int:

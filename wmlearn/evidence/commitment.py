@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from wmlearn._checks import shown
+from wmlearn._extras import extras
 from wmlearn._types import Labels, Pixels
 
 # By hand, and no library: these bytes are what a seal stands for, so they are fixed here, where no
@@ -203,20 +204,20 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
     return node_hash(tree_hash(leaves[:split]), tree_hash(leaves[split:]))
 
 
-def audit_path(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Return what leads from one leaf to the root: its sister nodes, from the leaf upwards.
+def audit_paths(leaves: Sequence[bytes]) -> list[list[bytes]]:
+    """Return what leads from each leaf to the root: its sister nodes, from the leaf upwards.
 
     Source
     ------
     RFC 9162, section 2.1.3.1.
     """
     if len(leaves) == 1:
-        return []
+        return [[]]
     split = _split(len(leaves))
     left, right = leaves[:split], leaves[split:]
-    if index < split:
-        return [*audit_path(left, index), tree_hash(right)]
-    return [*audit_path(right, index - split), tree_hash(left)]
+    to_left, to_right = tree_hash(left), tree_hash(right)
+    paths = [[*path, to_right] for path in audit_paths(left)]
+    return paths + [[*path, to_left] for path in audit_paths(right)]
 
 
 def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
@@ -230,7 +231,7 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
     Examples
     --------
     >>> leaves = [b"a", b"b", b"c"]
-    >>> root_of(b"c", 2, 3, audit_path(leaves, 2)) == tree_hash(leaves)
+    >>> root_of(b"c", 2, 3, audit_paths(leaves)[2]) == tree_hash(leaves)
     True
     """
     if count == 1 and not path:
@@ -290,9 +291,17 @@ def label_seed(sealed: str, outcome: str = "") -> bytes:
     scrypt (RFC 7914) makes each try at a luckier seal cost that much. The outcome of a public draw
     that was still to come when the seal was published takes the tries away altogether.
     """
-    salt = b"wmlearn labels v1"
-    drawn_from = bytes.fromhex(sealed) + outcome.encode()
-    return hashlib.scrypt(drawn_from, salt=salt, n=2**14, r=8, p=1, dklen=32)
+    return _scrypt(bytes.fromhex(sealed) + outcome.encode(), b"wmlearn labels v1")
+
+
+def _scrypt(drawn_from: bytes, salt: bytes) -> bytes:
+    """Return 32 bytes by scrypt, which a Python without OpenSSL has to borrow."""
+    costs = {"n": 2**14, "r": 8, "p": 1}
+    if hasattr(hashlib, "scrypt"):
+        return hashlib.scrypt(drawn_from, salt=salt, dklen=32, **costs)
+    with extras():
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+    return Scrypt(salt=salt, length=32, **costs).derive(drawn_from)
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from wmlearn._checks import check_count, first_line, shown
+from wmlearn._extras import extras
 from wmlearn._files import whole
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.commitment import Header, canonical, seal
@@ -45,12 +46,8 @@ def _libraries() -> Iterator[None]:
     """Say how to install the extra if a library is missing, and keep the limit on recursion."""
     limit = sys.getrecursionlimit()
     try:
-        yield
-    except ImportError as error:
-        raise ImportError(
-            f"this check needs more libraries ({first_line(error)}). Install them: "
-            "pip install 'wmlearn[court]'."
-        ) from error
+        with extras():
+            yield
     finally:
         # py_ecc raises it to 100,000, under which a hostile file can crash the interpreter.
         sys.setrecursionlimit(limit)

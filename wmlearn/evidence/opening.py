@@ -228,12 +228,13 @@ def open_questions(
         )
     indices = check_named(named, triggers.n)
     question, images = _images_of(indices, triggers.question)
+    paths = commitment.audit_paths(triggers.leaves)
     return Opening(
         header=triggers.header,
         indices=indices,
         names=tuple(triggers.names[q] for q in indices),
         secrets=[triggers.secrets[q] for q in indices],
-        paths=[commitment.audit_path(triggers.leaves, q) for q in indices],
+        paths=[paths[q] for q in indices],
         pixels=triggers.pixels[images],
         question=question,
         public_key=triggers.public_key,

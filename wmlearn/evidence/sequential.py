@@ -7,7 +7,6 @@ after five questions, and perhaps ask five more, keeps the answers.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,13 +15,14 @@ import numpy as np
 
 from wmlearn._checks import check_count, check_family, check_kind, check_query
 from wmlearn._display import plural
-from wmlearn._types import Images, Labels, Query
-from wmlearn.evidence.answers import Answers, labels_of
+from wmlearn._types import Labels, Query
+from wmlearn.evidence.answers import Answers, ask_pixels
 from wmlearn.evidence.calibration import (
     Calibration,
     CleanImages,
+    ask_clean,
     by_names,
-    calibrate,
+    calibrated,
     clean_digest,
     names_given,
 )
@@ -174,7 +174,7 @@ class SequentialTest:
         images = self._next(questions)
         self._note_asked(range(asked, asked + questions), self._digest(images))
         self._count(images)
-        self._labels[images] = labels_of(self.query, self.triggers.images[images])
+        self._labels[images] = ask_pixels(self.query, self.triggers.pixels[images])
         self._note_answered(self._labels[images])
         return self.verdict
 
@@ -184,7 +184,7 @@ class SequentialTest:
         return slice(len(self._labels), int(last))
 
     def _digest(self, images: slice) -> str:
-        return hashlib.sha256(self.triggers.pixels[images].tobytes()).hexdigest()
+        return hashlib.sha256(self.triggers.pixels[images].data).hexdigest()
 
     def _count(self, images: slice) -> None:
         """Count images as sent: until they are answered, they are without an answer."""
@@ -193,15 +193,10 @@ class SequentialTest:
 
     def _ask_clean(self, clean: CleanImages) -> None:
         """Ask the clean images; cut off, they are asked again, for no secret label is compared."""
-        given: list[Labels] = []
-
-        def query(images: Images) -> Labels:
-            given.append(labels_of(self.query, images))
-            return given[0]
-
         self._note_asked((), clean_digest(clean))
-        self.calibration = self._calibrate(query, clean)
-        self._note_answered(given[0])
+        given = ask_clean(self.query, clean, len(self.triggers.rules.classes))
+        self.calibration = self._calibrated(given, clean)
+        self._note_answered(given)
 
     def _match(self, service: object) -> None:
         """Match the classes by the names that the service gives before the first question."""
@@ -209,9 +204,9 @@ class SequentialTest:
         self._names = names_given(service, classes)
         self.calibration = by_names(self._names, classes)
 
-    def _calibrate(self, query: Query, clean: CleanImages) -> Calibration:
+    def _calibrated(self, given: Labels, clean: CleanImages) -> Calibration:
         rules = self.triggers.rules
-        seen = calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)
+        seen = calibrated(given, clean, len(rules.classes), rules.declared.least_accuracy)
         return replace(seen, unsealed=clean_digest(clean) != rules.declared.clean)
 
     # ------------------------------------------------------------ the log
@@ -228,17 +223,14 @@ class SequentialTest:
         if self._log is None:
             return
         verdict = self.verdict
+        told = verdict.to_dict()
         record = {
             "what": "answered",
             "labels": labels.tolist(),
             "reply": hashlib.sha256(labels.astype("<i8").tobytes()).hexdigest(),
             "decision": verdict.decision,
-            "p": None if math.isnan(verdict.p) else verdict.p,
-            "p_judge": verdict.p_judge,
-            "n": verdict.n,
-            "k": verdict.k,
         }
-        self._log.note(record)
+        self._log.note(record | {name: told[name] for name in ("p", "p_judge", "n", "k")})
 
     def _read_back(self, log: LoggedTest) -> None:
         """Take the answers that are in the log, as if they had come just now."""
@@ -254,7 +246,7 @@ class SequentialTest:
             if asked.questions:
                 self._take(asked.questions, asked.images, labels)
             elif labels and self.clean is not None:
-                self.calibration = self._calibrate(_repeats(labels), self.clean)
+                self.calibration = self._calibrated(np.array(labels), self.clean)
 
     def _take(self, questions: Sequence[int], digest: str, labels: Sequence[int]) -> None:
         """Take the answers to the next questions; none where the test was cut off."""
@@ -268,8 +260,3 @@ class SequentialTest:
         self._count(images)
         if labels:
             self._labels[images] = labels
-
-
-def _repeats(labels: Sequence[int]) -> Query:
-    """Return a service that says again what is in the log."""
-    return lambda images: np.array(labels)

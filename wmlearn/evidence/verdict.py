@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from wmlearn._display import BLUE, html_table, large, legible, plural
+from wmlearn._display import BLUE, html_table, large, legible, on_axes, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import (
     CHOSEN_BLINDLY,
@@ -24,6 +24,7 @@ from wmlearn.evidence._sentences import (
     Unit,
     believable,
     calibration_words,
+    explained,
     null_words,
 )
 from wmlearn.evidence.answers import Answers, Flags
@@ -81,9 +82,12 @@ class Verdict(ABC):
     @property
     def decision(self) -> Decision:
         """Found, not found or cannot tell; the last where the service does not do the task."""
-        if self.calibration is not None and not self.calibration.does_the_task:
-            return "cannot tell"
-        return self._decide()
+        return "cannot tell" if self.of_another_task else self._decide()
+
+    @property
+    def of_another_task(self) -> bool:
+        """Whether clean images showed that the suspect does not do the task."""
+        return self.calibration is not None and not self.calibration.does_the_task
 
     @abstractmethod
     def _decide(self) -> Decision:
@@ -118,9 +122,13 @@ class Verdict(ABC):
     def by_luck(self) -> str:
         """How many matches luck alone would give, on average and at the most: "at most 3"."""
 
-    @abstractmethod
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
+        return explained(self, self._account())
+
+    @abstractmethod
+    def _account(self) -> str:
+        """Say what was decided, and by what."""
 
     @abstractmethod
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -296,7 +304,7 @@ class Verdicts(Mapping[str, Verdict]):
 
         frame = self.to_frame()
         names = [f"{name} ({decision})" for name, decision in frame.decision.items()]
-        ax = sns.barplot(x=frame.k.tolist(), y=names, color=BLUE, ax=ax)
+        ax = sns.barplot(x=frame.k.tolist(), y=names, color=BLUE, ax=on_axes(ax))
         ax.set(xlabel="questions matched", ylabel="", xlim=(0, max(frame.n, default=1)))
         return legible(ax)
 

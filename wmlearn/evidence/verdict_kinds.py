@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from scipy import special
 
-from wmlearn._display import BLUE, VERMILLION, ink, legible
+from wmlearn._display import BLUE, VERMILLION, ink, legible, on_axes
 from wmlearn.evidence import _sentences, stats
 from wmlearn.evidence.answers import Answers, Flags
 from wmlearn.evidence.calibration import Calibration
@@ -26,6 +26,8 @@ from wmlearn.evidence.verdict import Decision, Verdict, decide
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+SIZE = (6.0, 3.0)  # of a figure, in inches
 
 
 class MatchVerdict(Verdict):
@@ -126,9 +128,8 @@ class KeyedVerdict(MatchVerdict):
             answered, rate, alpha=self.alpha, p0=self.p0, family=self.family
         )
 
-    def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
-        return _sentences.explain(self, _sentences.keyed_account(self))
+    def _account(self) -> str:
+        return _sentences.keyed_account(self)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per question: its answers, matched, unanswered, log10 of the wealth."""
@@ -136,11 +137,7 @@ class KeyedVerdict(MatchVerdict):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the gambler's wealth question by question against its line, and return the axes."""
-        import matplotlib.pyplot as plt
-
-        unit = self.unit
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6, 3))
+        unit, ax = self.unit, on_axes(ax, SIZE)
         wealth = np.exp(np.minimum(self.path, 34.5))
         line = math.exp(min(stats.log_line(self.alpha, self.family), 600))
         ax.step(range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {unit.suspect}")
@@ -209,16 +206,12 @@ class JudgedVerdict(MatchVerdict):
             return 0.0
         return float(special.bdtrc(self.needed - 1, answered, rate))
 
-    def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
-        return _sentences.explain(self, _sentences.judged_account(self))
+    def _account(self) -> str:
+        return _sentences.judged_account(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw how often an innocent matches how many, where accusing begins, and this suspect."""
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6, 3))
+        ax = on_axes(ax, SIZE)
         at_least = np.asarray(stats.binomial_p(np.arange(self.n + 1), self.n, self.p0))
         chances = at_least - np.append(at_least[1:], 0.0)
         suspect = self.unit.suspect
@@ -282,9 +275,8 @@ class FixedVerdict(Verdict):
             known.append(stats.null_p(matches, self.nulls))
         return max(known, default=math.nan)
 
-    def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
-        return _sentences.explain(self, _sentences.fixed_account(self))
+    def _account(self) -> str:
+        return _sentences.fixed_account(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Raise: one number has no path that could be drawn."""

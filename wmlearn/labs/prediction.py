@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from wmlearn._checks import check_count, shown
+from wmlearn._extras import extras
 from wmlearn.labs._kit.views import guarded, show, view
 
 
@@ -52,6 +53,7 @@ class Predict:
         self.guess: int | None = None
         self._build()
 
+    @extras()
     def _build(self) -> None:
         """Make the widgets. Core ones only, so that Colab's ipywidgets 7.7.1 shows them too."""
         import ipywidgets as widgets

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
+from wmlearn._extras import extras
 from wmlearn._forms import channels_last
 from wmlearn.service.options import ServiceOptions
 from wmlearn.training._inference import check_model, own_copy, predict
@@ -82,6 +83,7 @@ class Service:
         return f"Service({self.name!r}, {state})"
 
 
+@extras()
 def serve(
     model: nn.Module,
     *,

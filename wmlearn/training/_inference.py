@@ -14,19 +14,22 @@ import numpy as np
 
 from wmlearn._checks import check_labels, first_line, shape_error, shown
 from wmlearn._display import plural
+from wmlearn._extras import extras
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data.splits import Split
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-_AT_ONCE = 256  # images in one forward pass: bounds the memory, costs no time
+# In one forward pass, which bounds the memory and costs no time: images, and numbers in them.
+_AT_ONCE, _NUMBERS = 256, 2_000_000
 
 
 class NotNumbers(ValueError):
     """A network's scores are no numbers, so no class is the highest."""
 
 
+@extras()
 def check_model(model: Any) -> nn.Module:
     """Return a torch module, or say what is wrong with it."""
     from torch import nn
@@ -95,13 +98,17 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
         # Never switch the caller's: another thread may be training it.
         model = own_copy(model).eval()
     weight = weight_of(model)
-    batches = []
+    at_once = min(_AT_ONCE, 1 + _NUMBERS // images[0].size)
+    scores = torch.empty(0)
     with torch.no_grad():
-        for start in range(0, len(images), _AT_ONCE):
+        for start in range(0, len(images), at_once):
             # A copy that can be written to, on no other default device.
-            batch = torch.from_numpy(np.array(images[start : start + _AT_ONCE]))
-            batches.append(_scores(model, as_input(batch, weight)))
-        scores = torch.cat(batches).cpu()
+            batch = torch.from_numpy(np.array(images[start : start + at_once]))
+            answers = _scores(model, as_input(batch, weight))
+            if not start:  # one piece: small ones, kept between the batches, scatter the memory
+                scores = answers.new_empty((len(images), answers.shape[1]))
+            scores[start : start + at_once] = answers
+        scores = scores.cpu()
         probabilities = scores.float().softmax(dim=1).numpy()
     lost = np.isnan(probabilities).any(axis=1).sum()
     if lost:
@@ -194,5 +201,5 @@ def as_input(images: Tensor, weight: Tensor) -> Tensor:
     """Return images, in [0, 1] or 8-bit pixels, as a network with such a weight takes them."""
     images = images.to(weight.device)
     if not images.is_floating_point():
-        images = images.float() / 255
+        images = images.float().div_(255)
     return images.to(weight.dtype)

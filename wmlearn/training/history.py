@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import nn
 
-from wmlearn._display import BLUE, VERMILLION, legible, percent, plural
+from wmlearn._display import BLUE, VERMILLION, legible, on_axes, percent, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,16 +61,13 @@ class History:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw both accuracies epoch by epoch, or the loss alone; return the axes."""
-        import matplotlib.pyplot as plt
-
         # seaborn draws it, too, but not every version of it draws a history without an epoch.
         frame = self.to_frame().set_index("epoch")
         drawn, top = "loss", None
         if len(frame.columns) > 1:
             frame = frame.drop(columns="loss")
             drawn, top = "accuracy", 1.02
-        if ax is None:
-            ax = plt.figure().add_subplot()
+        ax = on_axes(ax)
         for name, look, color in zip(frame, ("o-", "X--"), (BLUE, VERMILLION)):
             label = name.replace("_", " ")
             ax.plot(frame[name], look, color=color, label=label, markeredgecolor="white")

@@ -45,27 +45,40 @@ def cross_entropy(
 
 
 class TensorData:
-    """What is trained on, as tensors: a part, varied as it says, then extra images as they are."""
+    """What is trained on, as tensors: a part, varied as it says, then extra images as they are.
+
+    Images are not copied where they can be shared, and what is repeated is kept once.
+    """
 
     def __init__(self, part: Split, *extra: Split) -> None:
         parts = (part, *extra)
-        self.pixels = torch.from_numpy(np.concatenate([each.pixels for each in parts]))
         self.labels = torch.from_numpy(np.concatenate([each.labels for each in parts]))
         self.vary = part.vary
         self.of_part = len(part)
+        self.kept: list[Tensor] = []
+        places: dict[int, range] = {}  # by part, among the images that are kept
+        end = 0
+        for each in parts:
+            if id(each) not in places:
+                places[id(each)] = range(end, end + len(each))
+                end += len(each)
+                # torch warns of what cannot be written to
+                self.kept.append(torch.from_numpy(np.require(each.pixels, requirements="W")))
+        rows = np.concatenate([places[id(each)] for each in parts])
+        self.places = torch.from_numpy(rows.astype(np.int64))
 
     def move_to(self, device: torch.device) -> None:
         """Lie on a device if there is room, and if nothing varies the images."""
         if self.vary is None:  # a function of one's own takes its images on the CPU
             with suppress(RuntimeError):  # out of memory there: each batch is moved alone
-                self.pixels = self.pixels.to(device)
+                self.kept = [pixels.to(device) for pixels in self.kept]
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.labels)
 
     def batch(self, rows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return images in [0, 1] and labels, as a model with such a weight takes them."""
-        pixels = self.pixels[rows.to(self.pixels.device)]
+        pixels = self._pixels(self.places[rows])
         if self.vary is not None:
             for i in torch.nonzero(rows < self.of_part).flatten():
                 pixels[i] = _varied(self.vary, pixels[i])
@@ -73,6 +86,20 @@ class TensorData:
         if labels.is_floating_point():  # the scores that a service told
             labels = labels.to(weight.dtype)
         return as_input(pixels, weight), labels
+
+    def _pixels(self, places: Tensor) -> Tensor:
+        """Return a copy of images by their places among those that are kept."""
+        first, *more = self.kept
+        if not more:
+            return first[places.to(first.device)]
+        pixels = first.new_empty((len(places), *first.shape[1:]))
+        start = 0
+        for kept in self.kept:
+            inside = (places >= start) & (places < start + len(kept))
+            rows = torch.nonzero(inside).flatten().to(first.device)
+            pixels[rows] = kept[(places[inside] - start).to(first.device)]
+            start += len(kept)
+        return pixels
 
 
 def _varied(vary: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
@@ -194,6 +221,7 @@ def train(
                     mean.backward()
                     optimizer.step()
                     total += mean.item() * len(rows)
+                    del images  # before the next are made
             finally:
                 model.eval()
         yield total / len(data)

@@ -6,6 +6,6 @@ knows none of them.
 Imports: ground, data, evidence.
 """
 
-import lazy_loader as _lazy
+from wmlearn._extras import door as _door
 
-__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__getattr__, __dir__, __all__ = _door(__name__, __file__)

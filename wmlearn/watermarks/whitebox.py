@@ -304,13 +304,13 @@ def open_message(
     check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
     indices = check_named(named, len(message.bits))
     secrets = _secrets(message.key, message.header)
-    leaves = _leaves(secrets)
+    paths = commitment.audit_paths(_leaves(secrets))
     return Opening(
         header=message.header,
         indices=indices,
         names=tuple(_NAME % i for i in indices),
         secrets=[secrets[i] for i in indices],
-        paths=[commitment.audit_path(leaves, i) for i in indices],
+        paths=[paths[i] for i in indices],
         pixels=_NO_IMAGES,
         question=_NO_PLACES,
         public_key=message.key.is_public,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from wmlearn._extras import extras
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.theme import STYLE
 from wmlearn.labs._kit.views import guarded, reopened, show, view
@@ -49,6 +50,7 @@ class Lab:
 
     widget: VBox
 
+    @extras()
     def __init__(self, *places: str) -> None:
         import ipywidgets as widgets
 

@@ -5,11 +5,13 @@ is executed.
 import re
 from pathlib import Path
 
+from wmlearn._extras import extras
 from wmlearn.labs._kit.theme import PAPER, STYLE
 
 SCALE = 2  # pixels of the picture for each of the drawing, so that it is sharp on any screen
 
 
+@extras()
 def png(svg: str) -> bytes:
     """Return a drawing of a lab as a PNG file: the light theme on white, the same everywhere.
 

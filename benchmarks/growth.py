@@ -1,0 +1,177 @@
+"""Measure how cost grows: with images, triggers, classes, image size and queries.
+
+Each curve changes one size and keeps all else. The least of three runs counts, in seconds of the
+processor, on one thread, on images of noise: what is learnt does not matter here. Beside each curve
+is its exponent, the slope of the straight line through log(seconds) over log(size), of all but the
+smallest size; 1 is linear. The columns::
+
+    act         epoch (of `wm.fit`), embed (two epochs, triggers included), accuracy, seal (a
+                `TriggerSet` of noise), verify (a `wm.BlackBox`), ask (`wm.RemoteModel` and
+                `wm.serve`, both in one process), open (`open_evidence`), judge (named questions,
+                opened)
+    over        what grows: images, triggers, classes, pixels (of an image) or queries
+    size        how large it is
+    seconds     of the processor
+    exponent    of the curve, in each of its rows
+
+It takes a few minutes::
+
+    OMP_NUM_THREADS=1 python benchmarks/growth.py
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["TQDM_DISABLE"] = "1"
+
+import csv
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from _rows import FOLDER
+
+import wmlearn as wm
+from wmlearn.data import Split
+from wmlearn.evidence import TriggerSet
+
+COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/growth.py"
+PATH = FOLDER / "growth.csv"
+COLUMNS = ("act", "over", "size", "seconds", "exponent")
+RUNS = 3
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """One task: what the acts are measured on."""
+
+    images: int = 2000
+    triggers: int = 100
+    classes: int = 10
+    pixels: int = 784
+    queries: int = 1000
+
+    @cached_property
+    def data(self) -> wm.Splits:
+        side = round(self.pixels**0.5)
+        rng = np.random.RandomState(0)
+        counts = {"train": self.images, "loot": 20, "test": 20}
+        parts = []
+        for count in counts.values():
+            pixels = rng.randint(0, 256, (count, 1, side, side)).astype(np.uint8)
+            parts.append(Split(pixels, np.arange(count) % self.classes))
+        return wm.Splits("noise", *parts, tuple(map(str, range(self.classes))))
+
+    @cached_property
+    def model(self) -> torch.nn.Module:
+        return wm.small_cnn(self.data)
+
+    @cached_property
+    def sealed(self) -> TriggerSet:
+        return self.seal()
+
+    @cached_property
+    def folder(self) -> Path:
+        return wm.evidence.save_evidence(self.sealed, tempfile.mkdtemp())
+
+    def seal(self) -> TriggerSet:
+        return wm.Noise()(self.data, n=self.triggers, key=wm.CLASSROOM_KEY)
+
+    def epoch(self) -> None:
+        wm.fit(self.model, self.data, schedule=wm.Schedule(epochs=1, batch_size=50))
+
+    def embed(self) -> None:
+        two = wm.Schedule(epochs=2, batch_size=50)
+        stop = lambda epoch: epoch.epoch == 2  # noqa: E731
+        wm.embed(self.model, self.data, self.sealed, schedule=two, on_epoch=stop)
+
+    def accuracy(self) -> None:
+        wm.accuracy(self.model, self.data.train)
+
+    def verify(self) -> None:
+        wm.verify(wm.BlackBox(self.model), self.sealed)
+
+    def ask(self) -> None:
+        images = np.resize(self.data.train.images, (self.queries, *self.data.shape))
+        with wm.serve(self.model) as service, wm.RemoteModel(service.url) as suspect:
+            suspect(images)
+
+    def open(self) -> None:
+        wm.evidence.open_evidence(self.folder)
+
+    def judge(self) -> None:
+        named = range(self.sealed.n)
+        opened = wm.evidence.open_questions(self.sealed, named)
+        suspect = wm.BlackBox(self.model)
+        wm.evidence.judge(suspect, opened, seal=self.sealed.seal, named=named)
+
+
+CURVES = {
+    "images": ((500, 1000, 2000, 4000, 8000), ("epoch", "embed", "accuracy")),
+    "triggers": (
+        (100, 200, 400, 800, 1600),
+        ("seal", "embed", "verify", "open", "judge"),
+    ),
+    "classes": ((10, 20, 50, 100, 200), ("epoch", "seal", "verify", "judge")),
+    "pixels": (
+        (784, 1600, 3136, 6400, 12544),
+        ("epoch", "accuracy", "seal", "verify", "open", "judge"),
+    ),
+    "queries": ((500, 1000, 2000, 4000, 8000), ("ask",)),
+}
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """Return the least processor time of a few runs; one before them makes what is made once."""
+    act()
+    found = []
+    for _ in range(RUNS):
+        start = time.process_time()
+        act()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def exponent(sizes: Sequence[int], taken: Sequence[float]) -> float:
+    """Return the slope of log(seconds) over log(size), without the smallest size.
+
+    Examples
+    --------
+    >>> round(exponent([1, 10, 100, 1000], [9.0, 2.0, 20.0, 200.0]), 3)
+    1.0
+    """
+    return float(np.polyfit(np.log(sizes[1:]), np.log(taken[1:]), 1)[0])
+
+
+def rows() -> Iterator[tuple[str, str, int, str, str]]:
+    """Measure each curve, and yield its rows."""
+    for over, (sizes, acts) in CURVES.items():
+        tasks = [replace(Sizes(), **{over: size}) for size in sizes]
+        for act in acts:
+            taken = [seconds(getattr(task, act)) for task in tasks]
+            slope = f"{exponent(sizes, taken):.2f}"
+            print(act, over, slope, *(f"{each:.3f}" for each in taken), flush=True)
+            for size, each in zip(sizes, taken):
+                yield act, over, size, f"{each:.4f}", slope
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")  # few triggers are too few for a judge
+    found = list(rows())
+    with PATH.open("w", encoding="utf-8", newline="") as file:
+        file.write(COMMAND + "\n")
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(found)
+
+
+if __name__ == "__main__":
+    main()

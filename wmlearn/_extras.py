@@ -1,0 +1,76 @@
+"""What only some installations have: torch, a server, widgets, what a court needs.
+
+`pip install wmlearn` brings what owners and judges need to verify; the rest comes with extras. It
+is imported where it is used, and this one place says which extra is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import lazy_loader
+
+# What is imported, and the extra that brings it.
+EXTRAS = {
+    "torch": "train",
+    "torchvision": "train",
+    "joblib": "train",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "ipywidgets": "lab",
+    "IPython": "lab",
+    "resvg_py": "lab",
+    "jupyterlab": "lab",
+    "cryptography": "court",
+    "rfc3161_client": "court",
+    "py_ecc": "court",
+}
+
+
+class MissingExtra(ImportError):
+    """A package that comes with an extra of wmlearn is not installed."""
+
+
+def missing(package: str) -> MissingExtra:
+    """Return the error that says which extra brings a package."""
+    return MissingExtra(
+        f"this needs the package {package}, which is not installed. "
+        f'Run pip install "wmlearn[{EXTRAS[package]}]".',
+        name=package,
+    )
+
+
+@contextmanager
+def extras() -> Iterator[None]:
+    """Say which extra to install where a package is missing that comes with one.
+
+    Examples
+    --------
+    >>> with extras():  # doctest: +NORMALIZE_WHITESPACE
+    ...     raise ModuleNotFoundError(name="torch.nn")
+    Traceback (most recent call last):
+    ...
+    wmlearn._extras.MissingExtra: this needs the package torch, which is not installed. Run pip
+    install "wmlearn[train]".
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in EXTRAS:
+            raise
+        raise missing(package) from None
+
+
+Door = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
+
+
+def door(package: str, file: str) -> Door:
+    """Return `__getattr__`, `__dir__` and `__all__` of a package whose names are those of its stub.
+
+    Each is imported when it is first used; what it needs and is not there, its error names.
+    """
+    load, listed, names = lazy_loader.attach_stub(package, file)
+    return extras()(load), listed, names
