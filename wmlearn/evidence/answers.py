@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,8 +126,21 @@ class Answers:
 
 def ask(query: Query, triggers: Triggers) -> Answers:
     """Send a suspect all trigger images, once, and tally what it answers."""
-    labels = labels_of(query, triggers.images)
-    return triggers.tally(labels)
+    answers = triggers.tally(labels_of(query, triggers.images))
+    check_columns(query, answers.n_classes)
+    return answers
+
+
+def check_columns(query: Query, n_classes: int) -> None:
+    """Warn where a label is the highest of more, or fewer, scores than the task has classes."""
+    columns = getattr(query, "n_scores", None) or n_classes
+    if columns != n_classes:
+        warnings.warn(
+            f"the service gives {columns} scores for each image, and the task has {n_classes} "
+            "classes: their numbers may mean other classes. Pass clean=data.test, or take "
+            "those of the task by RemoteModel(url, decode=lambda scores: scores[:, 1:]).",
+            stacklevel=4,
+        )
 
 
 def labels_of(query: Query, images: Images) -> Labels:

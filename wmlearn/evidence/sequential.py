@@ -17,7 +17,7 @@ import numpy as np
 from wmlearn._checks import check_count, check_family, check_kind, check_query
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Query
-from wmlearn.evidence.answers import Answers, labels_of
+from wmlearn.evidence.answers import Answers, check_columns, labels_of
 from wmlearn.evidence.calibration import (
     Calibration,
     CleanImages,
@@ -175,6 +175,8 @@ class SequentialTest:
         self._note_asked(range(asked, asked + questions), self._digest(images))
         self._count(images)
         self._labels[images] = labels_of(self.query, self.triggers.images[images])
+        if self.calibration is None:
+            check_columns(self.query, self.answers.n_classes)
         self._note_answered(self._labels[images])
         return self.verdict
 

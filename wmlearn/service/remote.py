@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -115,11 +116,13 @@ class RemoteModel(Metered):
         if batch is not None:
             self._batch = check_count(batch, "batch (images in a request)", low=1)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        token = _protocol.check_token(token)
-        sent = _protocol.check_headers(headers, token)
-        self._transport = Transport(self.url, seconds, self.retries, token, sent, verify)
+        sent = _protocol.check_headers(headers, _protocol.check_token(token))
+        self._transport = Transport(self.url, seconds, self.retries, sent, verify)
+        self._name = secrets.token_hex(8)  # begins what our questions are called
+        self._number = 0
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
+        self._told: ModelCard | None = None  # by the metadata alone
         self._answered = False  # has there ever been a valid answer?
 
     def __call__(self, images: Images) -> Labels:
@@ -133,8 +136,8 @@ class RemoteModel(Metered):
         """
         images = check_images(images)
         labels = np.full(len(images), -1, dtype=np.int64)
-        for place, found in self._answers(images, _protocol.read_labels):
-            labels[place] = found
+        for place, found in self._answers(images, _protocol.read_answer):
+            labels[place] = _protocol.highest(found)
         return labels
 
     def scores(self, images: Images) -> np.ndarray:
@@ -183,10 +186,19 @@ class RemoteModel(Metered):
     def classes(self) -> tuple[str, ...] | None:
         """The names of its classes, in the order of their numbers; None where it gives none.
 
-        They are the service's own word, fetched at first use. `verify` and `judge` read them.
+        They are the service's own word, and it may number them anew: so they are fetched each time.
+        `verify` and `judge` read them.
         """
         with self._lock:
-            return self._describe().names or None
+            return self._describe(anew=not self._overrides.classes).names or None
+
+    @property
+    def n_scores(self) -> int | None:
+        """Of how many scores a label is the highest; None where it gives labels, or none yet."""
+        card = self._card
+        if card is None or card.labels is not None or card.classes < 1:
+            return None
+        return card.classes
 
     def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
         """Ask batch by batch, and return each piece answered with its place among the images."""
@@ -262,28 +274,36 @@ class RemoteModel(Metered):
 
         return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
 
-    def _describe(self) -> ModelCard:
-        """Return the model's description, fetched at first use."""
-        if self._card is None:
-            try:
-                self._card = self._transport.ask(
-                    lambda answer: _protocol.read_card(answer, self._overrides)
-                )
-            except Fault as fault:
-                raise self._transport.failure(fault) from None
+    def _describe(self, *, anew: bool = False) -> ModelCard:
+        """Return the model's description, fetched at first use; what answers taught of it stays
+        while it is the same.
+        """
+        if self._card is not None and not anew:
+            return self._card
+        try:
+            told = self._transport.ask(lambda answer: _protocol.read_card(answer, self._overrides))
+        except Fault as fault:
+            raise self._transport.failure(fault) from None
+        if self._card is None or told != self._told:
+            self._card, self._answered = told, False
+        self._told = told
         return self._card
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         known = card = self._describe()
 
+        self._number += 1
+        name = f"{self._name}-{self._number:08}"
+
         def settled(answer: Any) -> np.ndarray:
             nonlocal card
+            _protocol.check_id(answer, name)
             card = _protocol.settle(known, answer)
             return read(card, answer, len(images))
 
         try:
-            found = self._transport.ask(settled, _protocol.write_question(known, images))
+            found = self._transport.ask(settled, _protocol.write_question(known, images, name))
         except Fault as fault:
             in_vain = known.binary or not known.half
             if fault.kind != "refused" or in_vain or self._answered:
