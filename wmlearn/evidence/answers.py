@@ -150,7 +150,8 @@ def labels_of(query: Query, images: Images) -> Labels:
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. "
-            f"{answer_step(labels, len(images))}"
+            f"{answer_step(labels, len(images))} Or wrap it: wm.BlackBox(function) reads scores, "
+            "and names by classes=."
         )
     return labels.astype(np.int64)
 

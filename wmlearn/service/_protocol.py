@@ -484,8 +484,7 @@ def rows_in(values: np.ndarray, classes: int, count: int) -> np.ndarray:
 def _decoded(card: ModelCard, values: np.ndarray, decode: Decode, count: int) -> np.ndarray:
     """Return what the user's function makes of an output: labels (count,), or scores (count, K)."""
     _check_numbers(values, "iufbU", "numbers or text")
-    axes = [axis for axis in values.shape[1:] if axis != 1]  # MLServer makes columns of labels
-    values = values.reshape(values.shape[:1] + tuple(axes))
+    values = _tensors.without_ones(values)
     got = f"its output {card.output!r:.40} came as {values.dtype} {values.shape}"
     try:
         found = np.asarray(decode(values))

@@ -135,6 +135,11 @@ def number_bytes(datatype: str) -> int:
     return max(len(str(limits.min)), len(str(limits.max))) + 1
 
 
+def without_ones(values: np.ndarray) -> np.ndarray:
+    """Return values without the axes of length 1 that a model adds: MLServer, OpenVINO."""
+    return values.reshape([*values.shape[:1], *(axis for axis in values.shape[1:] if axis != 1)])
+
+
 def unpack(answer: Any, rest: bytes) -> Any:
     """Return an answer in which the numbers that came in binary behind it stand in their place.
 

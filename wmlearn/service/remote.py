@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from wmlearn._checks import check_count, check_images, check_number
-from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.service import _protocol
 from wmlearn.service._protocol import Decode, Encode, Fault, ModelCard, Overrides
@@ -108,11 +107,8 @@ class RemoteModel(Metered):
 
         super().__init__(budget)
         self.url, self.name = _protocol.model_address(url)
-        self.n_unreachable = 0
-        self.faults: list[str] = []
         self.retries = check_count(retries, "retries", low=0, high=20)
         self._overrides = Overrides(input, output, datatype, layout, encode, decode, classes)
-        self._batch = batch
         if batch is not None:
             self._batch = check_count(batch, "batch (images in a request)", low=1)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
@@ -123,7 +119,6 @@ class RemoteModel(Metered):
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
         self._told: ModelCard | None = None  # by the metadata alone
-        self._answered = False  # has there ever been a valid answer?
 
     def __call__(self, images: Images) -> Labels:
         """Return the service's label for each image, shape (n,), as it came; -1 where no valid
@@ -134,11 +129,7 @@ class RemoteModel(Metered):
         images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
             service takes integers
         """
-        images = check_images(images)
-        labels = np.full(len(images), -1, dtype=np.int64)
-        for place, found in self._answers(images, _protocol.read_answer):
-            labels[place] = _protocol.highest(found)
-        return labels
+        return self._labels(check_images(images), self._reading(_protocol.read_answer))
 
     def scores(self, images: Images) -> np.ndarray:
         """Return the service's score for each class and image, float32 (n, K); a row of NaN where
@@ -164,12 +155,10 @@ class RemoteModel(Metered):
                 f"expected scores; {self.url} gives labels only, as far as is known. Call the box "
                 "itself, box(images), or pass output= with the name of its scores."
             )
-        pieces = self._answers(images, _protocol.read_scores)
-        classes = max(self._describe().classes, 0)  # by now known, if anything was answered
-        scores = np.full((len(images), classes), np.nan, dtype=np.float32)
-        for place, found in pieces:
-            scores[place] = found
-        return scores
+        return self._scores(images, self._reading(_protocol.read_scores))
+
+    def _n_classes(self) -> int:
+        return max(self._describe().classes, 0)
 
     def connect(self, images: Images | None = None) -> None:
         """Fetch the model's description, unless it is known; no image is sent.
@@ -200,62 +189,12 @@ class RemoteModel(Metered):
             return None
         return card.classes
 
-    def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
-        """Ask batch by batch, and return each piece answered with its place among the images."""
-        pieces: list[tuple[slice, np.ndarray]] = []
-        if not len(images):
-            return pieces
-        fault: Fault | None = None
-        with self._lock:
-            size = self._most(images)
-            granted = self._grant(len(images))
-            start = sent = 0
-            try:
-                with self._bar(len(images), size) as bar:
-                    while start < granted:
-                        place = slice(start, min(start + size, granted))
-                        sent = max(sent, place.stop)
-                        try:
-                            pieces.append((place, self._ask(images[place], read)))
-                        except Fault as caught:
-                            if caught.kind == "too_large" and place.stop - start > 1:
-                                size = self._batch = (place.stop - start + 1) // 2
-                                continue
-                            fault = caught
-                            self._miss(fault, place, granted)
-                            if self._is_final(fault):
-                                break
-                        bar.update(place.stop - start)
-                        start = place.stop
-            finally:
-                self.queries -= granted - sent
-            if fault is None or pieces:
-                return pieces
-            if fault.kind == "unauthorized" or not self._answered:
-                raise self._failure(fault)
-        return pieces
-
     def _most(self, images: Images) -> int:
         """Return how many of such images go into one request, if they can be asked at all."""
         card = self._describe()
         if not len(images):
             return 1
         return _protocol.batch_size(card, _protocol.encode(card, images[:1]), self._batch)
-
-    def _is_final(self, fault: Fault) -> bool:
-        """Whether the service would refuse the other images too, and need not see them."""
-        if fault.kind == "unauthorized":
-            return True
-        known = bool(fault.advice) or fault.kind == "too_large"
-        return known and not self._answered
-
-    def _miss(self, fault: Fault, place: slice, granted: int) -> None:
-        """Note that a batch got no valid answer."""
-        missed = place.stop - place.start
-        if self._is_final(fault):
-            missed = granted - place.start
-        self.n_unreachable += missed
-        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
 
     def _failure(self, fault: Fault) -> Exception:
         """Return the error for a model that described itself, and then gave no valid answer."""
@@ -267,12 +206,6 @@ class RemoteModel(Metered):
         if not fault.advice:
             fault.advice = _RIGHT + (_LATER if fault.kind == "transient" else _PASS)
         return self._transport.failure(fault)
-
-    def _bar(self, count: int, size: int) -> Any:
-        """Return a progress bar that appears if several requests take more than a second."""
-        from wmlearn._progress import progress
-
-        return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
 
     def _describe(self, *, anew: bool = False) -> ModelCard:
         """Return the model's description, fetched at first use; what answers taught of it stays
@@ -288,6 +221,10 @@ class RemoteModel(Metered):
             self._card, self._answered = told, False
         self._told = told
         return self._card
+
+    def _reading(self, read: Reader) -> Callable[[Images], np.ndarray]:
+        """Return what asks one batch, and reads the answers in one way."""
+        return lambda images: self._ask(images, read)
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
@@ -310,7 +247,6 @@ class RemoteModel(Metered):
                 raise
             self._card = replace(known, binary=True)  # Triton and KServe refuse FP16 in JSON
             return self._ask(images, read)
-        self._answered = True
         self._card = card
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
@@ -319,12 +255,6 @@ class RemoteModel(Metered):
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         self._transport.close()
-
-    def __enter__(self) -> RemoteModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"RemoteModel({self.name!r})"

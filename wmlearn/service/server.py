@@ -12,20 +12,24 @@ import re
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
 from wmlearn._forms import channels_last
+from wmlearn._types import Images, Labels
+from wmlearn.service._functions import is_network
+from wmlearn.service._protocol import highest
+from wmlearn.service.blackbox import BlackBox
 from wmlearn.service.options import ServiceOptions
 from wmlearn.training._inference import check_model, own_copy, predict
 
 if TYPE_CHECKING:
     import uvicorn
-    from torch import nn
 
-    from wmlearn.service._app import Request
+    from wmlearn.service._app import Predict, Request
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
 _running: dict[str, Service] = {}
@@ -83,7 +87,7 @@ class Service:
 
 
 def serve(
-    model: nn.Module,
+    model: Any,
     *,
     name: str = "model",
     host: str = "127.0.0.1",
@@ -106,7 +110,8 @@ def serve(
 
     Parameters
     ----------
-    model : torch.nn.Module with an attribute `input_shape`, the shape (c, h, w) of one image
+    model : torch.nn.Module, or whatever a `BlackBox` takes, or one itself; with an attribute
+        `input_shape`, the shape (c, h, w) of one image
     name : letters, digits, dot, dash, underscore; part of the address
     host : the network address to listen on; the default is reached from this machine only (where
         there is no IPv4 it is ::1)
@@ -140,7 +145,11 @@ def serve(
     ...     RemoteModel(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([0, 1, 2])
     """
-    shape = _input_shape(check_model(model))
+    if not is_network(model):
+        if not isinstance(model, BlackBox):
+            model = BlackBox(model, scores=options.scores, classes=options.classes)
+        options = replace(options, classes=options.classes or model.classes or ())
+    shape = _input_shape(model)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(
@@ -153,7 +162,7 @@ def serve(
     from wmlearn.service import _app
 
     log: list[Request] = []
-    answer = functools.partial(predict, own_copy(model).eval())
+    answer = _answering(model, options.scores)
     server = _app.web_server(_app.application(name, shape, answer, log, options))
     if name in _running:
         _running[name].stop()
@@ -168,6 +177,22 @@ def serve(
 def _stop_all() -> None:
     for service in list(_running.values()):
         service.stop()
+
+
+def _answering(model: Any, tells: bool) -> Predict:
+    """Return what answers labels and, where the service tells them, scores."""
+    if is_network(model):
+        return functools.partial(predict, own_copy(check_model(model)).eval())
+
+    def answer(images: Images) -> tuple[Labels, np.ndarray]:
+        if not tells:
+            return model(images), np.empty(0)
+        scores = model.scores(images)
+        if np.isnan(scores).any():
+            raise ValueError("the model gave no scores for some of these images. Ask again.")
+        return highest(scores), scores
+
+    return answer
 
 
 def _thread(server: uvicorn.Server, listener: socket.socket, name: str) -> threading.Thread:
@@ -198,7 +223,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _input_shape(model: nn.Module) -> tuple[int, int, int]:
+def _input_shape(model: object) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
     right = 1, 28, 28
     match getattr(model, "input_shape", None):
