@@ -340,7 +340,7 @@ def _verify(
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     asked: Box = _own(url, one_by_one, options) if suspect else _service(url, options)
     with asked:
-        if isinstance(asked, RemoteModel):
+        if not isinstance(asked, BlackBox):
             asked.connect(triggers.images[:1])  # first: what is not there was not asked
         test = SequentialTest(asked, triggers, folder=evidence, whom=url, family=family, anew=anew)
         if test.asked:
