@@ -180,13 +180,13 @@ ANSWERS = {
 def test_what_is_no_answer_is_a_sentence(says, function, pauses):
     with says(ValueError):
         BlackBox(function)(some_images(5))
-    assert pauses == []
+    assert pauses == [0.1]
 
 
 def test_a_name_of_no_class_and_scores_of_another_width(pauses):
     named = BlackBox(lambda images: ["a", "z", "b"], classes=["a", "b"])
     assert named(some_images(3)).tolist() == [0, -2, 1]
-    widths = iter([4, 3, 4])
+    widths = iter([4, 3, 3, 4])
     wide = BlackBox(lambda image: np.eye(4)[0, : next(widths)], one_by_one=True)
     assert wide(some_images(3)).tolist() == [0, -1, 0]
     assert wide.n_scores == 4

@@ -39,11 +39,9 @@ def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
         return _classifier(model, names)
     if callable(model) and not isinstance(model, type):
         return model, model
-    hint = "Ask an address by wm.RemoteModel(url)."
-    if not isinstance(model, str):
-        hint = "Pass a function from images to labels or scores."
-        if is_network(getattr(model, "model", None)):
-            hint = "Pass its .model."
+    hint = "Load a file, or ask an address by wm.RemoteModel(url)."
+    if is_network(getattr(model, "model", None)):
+        hint = "Pass its .model."
     raise TypeError(
         "model must be a network (torch.nn.Module), a function, a session of ONNX Runtime or a "
         f"classifier with predict; got {shown(model)}. {hint}"

@@ -12,12 +12,11 @@ import socket
 import ssl
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from threading import Timer
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -26,13 +25,8 @@ from wmlearn.service import _environment
 from wmlearn.service._protocol import Fault, Kind, Question, unpack
 from wmlearn.service._tensors import inflated
 
-T = TypeVar("T")
-
-sleep = time.sleep  # tests put clocks of their own here, and another `Timer`
-now = time.time
+now = time.time  # tests put a clock of their own here, and another `Timer`
 ANSWER_BYTES = 16_000_000
-# after so many unanswered requests each further one is tried once only, until an answer comes
-_FAILED_IN_A_ROW = 3
 # what headers are called that hold what nobody else may read
 _SECRET = re.compile("auth|key|token|secret|cookie|passw|session", re.IGNORECASE)
 _REFUSALS: dict[int, Kind] = {401: "unauthorized", 403: "unauthorized"}
@@ -56,12 +50,8 @@ class Transport:
     ----------
     url : the model's address
     seconds : how long one exchange may take
-    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s
     headers : what else is sent with each request: a token, for instance
     verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
-    patience : the most seconds waited in all, for each question, while the service is busy (status
-        429 or 503) or says when to come back (Retry-After). That counts among no retries, but
-        without any there is no waiting.
 
     Raises
     ------
@@ -71,10 +61,8 @@ class Transport:
 
     url: str
     seconds: float
-    retries: int
     headers: dict[str, str] = field(default_factory=dict, repr=False)
     verify: bool | str = True
-    patience: float = 60.0
 
     def __post_init__(self) -> None:
         self._client: httpx.Client | None = None
@@ -82,7 +70,6 @@ class Transport:
         self._socket: socket.socket | None = None
         self._step = ""  # what httpx is about, in its own words
         self._late = False
-        self._failed_in_a_row = 0
         self._address = urlsplit(self.url)
         self._secrets = _secrets(self.headers)
         self._check_verify()
@@ -116,46 +103,7 @@ class Transport:
                 "for the certificate of those who signed theirs."
             ) from None
 
-    def ask(self, read: Callable[[Any], T], question: Question | None = None) -> T:
-        """Return what `read` makes of the answer, asking again while that may help.
-
-        By hand, since each kind of fault has its own policy: with tenacity it is as long.
-        """
-        left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
-        patience = self.patience if left else 0.0
-        pause, waited, final = 0.1, 0.0, {"refused", "blocked", "unauthorized", "too_large"}
-        while True:
-            try:
-                found = read(self.fetch(question))
-            except Fault as fault:
-                nap, given_up = pause, left == 0
-                if fault.wait is not None:
-                    nap = min(max(fault.wait, pause), patience)
-                    given_up = nap == 0
-                if given_up or fault.kind in final:
-                    self._give_up(fault, waited)
-                if fault.kind == "invalid":  # to be asked for once more only
-                    final.add("invalid")
-                if fault.wait is None:
-                    left -= 1
-                else:
-                    patience -= nap
-                    waited += nap
-                sleep(nap)
-                pause = min(2 * pause, 2.0)
-            else:
-                self._failed_in_a_row = 0
-                return found
-
-    def _give_up(self, fault: Fault, waited: float) -> NoReturn:
-        """Raise a fault for good, and say how long the service was waited for."""
-        if fault.kind != "too_large":  # which is an answer
-            self._failed_in_a_row += 1
-        if waited:
-            fault.reason += f", after {waited:.3g} s of waiting"
-        raise fault
-
-    def fetch(self, question: Question | None) -> Any:
+    def fetch(self, question: Question | None = None) -> Any:
         """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
         method, url, sent = "GET", self.url, Question(b"", {})
         if question is not None:

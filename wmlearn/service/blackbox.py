@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
@@ -24,9 +24,15 @@ from wmlearn.training._inference import check_model, predict
 Ask = Callable[[Images], Any]  # images -> labels (n,), or scores (n, K)
 Box = TypeVar("Box", bound="Metered")
 
+T = TypeVar("T")
+
 sleep = time.sleep  # tests put a clock of their own here
 _STEP = "Let it answer each image by a whole number, a name in classes=, or a row of scores."
-_FAILED_IN_A_ROW = 3  # after so many images each further one is tried once only
+# after so many unanswered requests each further one is tried once only, until an answer comes
+_FAILED_IN_A_ROW = 3
+# The most seconds waited in all, for each question, while a service is busy (status 429 or 503) or
+# says when to come back (Retry-After). That counts among no retries, but without any there is none.
+_PATIENCE = 60.0
 
 
 class Metered:
@@ -36,16 +42,18 @@ class Metered:
 
     name: str
 
-    def __init__(self, budget: int | None) -> None:
+    def __init__(self, budget: int | None, retries: int) -> None:
         if budget is not None:
             budget = check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
         self.budget = budget
+        self.retries = check_count(retries, "retries", low=0, high=20)
         self.queries = 0
         self.refused = 0
         self.n_unreachable = 0
         self.faults: list[str] = []
         self._batch: int | None = None
         self._answered = False  # has there ever been a valid answer?
+        self._failed_in_a_row = 0
         self._lock = threading.Lock()  # one caller at a time: the counts stay exact
 
     def close(self) -> None:
@@ -127,6 +135,45 @@ class Metered:
             if fault.kind == "unauthorized" or not self._answered:
                 raise self._failure(fault)
         return pieces
+
+    def _retry(self, attempt: Callable[[], T]) -> T:
+        """Return what an attempt returns, trying again while that may help.
+
+        By hand, since each kind of fault has its own policy: with tenacity it is as long.
+        """
+        left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
+        patience = _PATIENCE if left else 0.0
+        pause, waited, final = 0.1, 0.0, {"refused", "blocked", "unauthorized", "too_large"}
+        while True:
+            try:
+                found = attempt()
+            except Fault as fault:
+                nap, given_up = pause, left == 0
+                if fault.wait is not None:
+                    nap = min(max(fault.wait, pause), patience)
+                    given_up = nap == 0
+                if given_up or fault.kind in final:
+                    self._give_up(fault, waited)
+                if fault.kind == "invalid":  # to be asked for once more only
+                    final.add("invalid")
+                if fault.wait is None:
+                    left -= 1
+                else:
+                    patience -= nap
+                    waited += nap
+                sleep(nap)
+                pause = min(2 * pause, 2.0)
+            else:
+                self._failed_in_a_row = 0
+                return found
+
+    def _give_up(self, fault: Fault, waited: float) -> NoReturn:
+        """Raise a fault for good, and say how long the service was waited for."""
+        if fault.kind != "too_large":  # which is an answer
+            self._failed_in_a_row += 1
+        if waited:
+            fault.reason += f", after {waited:.3g} s of waiting"
+        raise fault
 
     def _most(self, images: Images) -> int:
         """Return how many of such images are asked at once."""
@@ -221,15 +268,13 @@ class BlackBox(Metered):
         classes: Sequence[str] = (),
         retries: int = 4,
     ) -> None:
-        super().__init__(budget)
+        super().__init__(budget, retries)
         self.model = model
         self.name = getattr(model, "__name__", type(model).__name__)
         self.n_scores: int | None = None
-        self.retries = check_count(retries, "retries", low=0, high=20)
         self._tells = check_kind(scores, "scores", bool, "True or False")
         check_names(classes, "classes")
         self.classes = tuple(classes) or None
-        self._failed_in_a_row = 0
         self.input_shape: Any = None
         if is_network(model):
             self.input_shape = getattr(check_model(model), "input_shape", None)
@@ -285,38 +330,26 @@ class BlackBox(Metered):
         if is_network(self.model):
             return ask
 
+        def attempt(images: Images) -> np.ndarray:
+            try:
+                return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
+            except Fault:
+                raise
+            except Exception as error:  # whatever it may raise
+                reason = f"{type(error).__name__}: {first_line(error):.200}"
+                raise Fault(reason, "transient") from error
+
         def asking(images: Images) -> np.ndarray:
-            left = self.retries if self._failed_in_a_row < _FAILED_IN_A_ROW else 0
-            pause = 0.1
-            while True:
-                try:
-                    return self._valid(ask(images), len(images))
-                except Exception as error:  # whatever it may raise
-                    if not left or isinstance(error, Fault):
-                        raise self._fault(error) from error
-                sleep(pause)
-                pause = min(2 * pause, 2.0)
-                left -= 1
+            found = self._retry(lambda: attempt(images))
+            if found.ndim == 2:  # from now on it is held to it
+                self.n_scores = found.shape[1]
+            return found
 
         return asking
 
-    def _valid(self, values: Any, count: int) -> np.ndarray:
-        """Return labels (n,), or scores (n, K), or raise a `Fault`."""
-        found = read(values, self.classes or (), self.n_scores or 0, count)
-        if found.ndim == 2:  # from now on it is held to it
-            self.n_scores = found.shape[1]
-        self._failed_in_a_row = 0
-        return found
-
-    def _fault(self, error: Exception) -> Fault:
-        """Return why an image got no answer; the third time that none is to be expected."""
-        self._failed_in_a_row += 1
-        fault = error
-        if not isinstance(fault, Fault):
-            fault = Fault(f"{type(error).__name__}: {first_line(error):.200}")
-        if self._failed_in_a_row >= _FAILED_IN_A_ROW:
-            fault.advice = fault.advice or _STEP
-        return fault
+    def _is_final(self, fault: Fault) -> bool:
+        hopeless = self._failed_in_a_row >= _FAILED_IN_A_ROW and not self._answered
+        return hopeless or super()._is_final(fault)
 
     def _failure(self, fault: Fault) -> Exception:
         step = fault.advice or _STEP

@@ -105,15 +105,14 @@ class RemoteModel(Metered):
     ) -> None:
         from wmlearn.service._transport import Transport
 
-        super().__init__(budget)
+        super().__init__(budget, retries)
         self.url, self.name = _protocol.model_address(url)
-        self.retries = check_count(retries, "retries", low=0, high=20)
         self._overrides = Overrides(input, output, datatype, layout, encode, decode, classes)
         if batch is not None:
             self._batch = check_count(batch, "batch (images in a request)", low=1)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
         sent = _protocol.check_headers(headers, _protocol.check_token(token))
-        self._transport = Transport(self.url, seconds, self.retries, sent, verify)
+        self._transport = Transport(self.url, seconds, sent, verify)
         self._name = secrets.token_hex(8)  # begins what our questions are called
         self._number = 0
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
@@ -214,7 +213,9 @@ class RemoteModel(Metered):
         if self._card is not None and not anew:
             return self._card
         try:
-            told = self._transport.ask(lambda answer: _protocol.read_card(answer, self._overrides))
+            told = self._retry(
+                lambda: _protocol.read_card(self._transport.fetch(), self._overrides)
+            )
         except Fault as fault:
             raise self._transport.failure(fault) from None
         if self._card is None or told != self._told:
@@ -233,14 +234,16 @@ class RemoteModel(Metered):
         self._number += 1
         name = f"{self._name}-{self._number:08}"
 
-        def settled(answer: Any) -> np.ndarray:
+        def attempt() -> np.ndarray:
             nonlocal card
+            answer = self._transport.fetch(question)
             _protocol.check_id(answer, name)
             card = _protocol.settle(known, answer)
             return read(card, answer, len(images))
 
+        question = _protocol.write_question(known, images, name)
         try:
-            found = self._transport.ask(settled, _protocol.write_question(known, images, name))
+            found = self._retry(attempt)
         except Fault as fault:
             in_vain = known.binary or not known.half
             if fault.kind != "refused" or in_vain or self._answered:
