@@ -26,6 +26,11 @@ Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n
 Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
+_DESCRIBE = (
+    "If the address is that of the model, pass what they leave out of input='the name of its "
+    "input', datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or "
+    "'flat'."
+)
 _HIGHEST = np.finfo(np.float32).max
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
 # What outputs of labels, or of scores, are called; of several outputs one must be called so.
@@ -144,12 +149,10 @@ def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
 
 def _described(answer: Any, which: str) -> list[Tensor]:
     """Return the tensors that metadata or an answer describe; none where they are left out."""
-    if not isinstance(answer, dict):
-        raise Fault("what it answered is no JSON object")
-    descriptions = answer.get(which, [])
-    if not isinstance(descriptions, list):
-        raise Fault(f"what it answered holds no list of {which}")
-    tensors = list(map(_tensors.read_tensor, descriptions))
+    listed = answer.get(which, []) if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        raise Fault(f"what it answered is no JSON object with a list of {which}")
+    tensors = list(map(_tensors.read_tensor, listed))
     if None in tensors:
         raise Fault(f"what it answered must give the name of each of its {which}")
     return tensors  # type: ignore[return-value]  # mypy does not see that None is gone
@@ -168,25 +171,12 @@ def _input(inputs: list[Tensor], overrides: Overrides) -> Tensor:
     taken = [*named, Tensor("")][0]
     taken = replace(taken, datatype=overrides.datatype or taken.datatype)
     if not named or not taken.datatype:
-        raise _undescribed(overrides)
+        raise Fault("its metadata do not describe its input", "refused", _DESCRIBE)
     if taken.datatype not in (*NUMBERS, TEXT):
         advice = f"If it takes another, pass datatype=, one of {', '.join(NUMBERS)}."
         reason = f"its input {taken} has a datatype that cannot be written"
         raise Fault(reason, "refused", advice)
     return taken
-
-
-def _undescribed(overrides: Overrides) -> Fault:
-    missing = []
-    for name, example in {
-        "input": "'the name of its input'",
-        "datatype": "'UINT8' (0 to 255) or 'FP32' (0 to 1)",
-        "layout": "'NCHW', 'NHWC', 'NHW' or 'flat'",
-    }.items():
-        if getattr(overrides, name) is None:
-            missing.append(f"{name}={example}")
-    advice = f"If the address is that of the model, pass also {', '.join(missing)}."
-    return Fault("its metadata do not describe its input", "refused", advice)
 
 
 def _listed(tensors: list[Tensor]) -> str:
@@ -266,12 +256,12 @@ def _undecided(outputs: list[Tensor]) -> Fault:
 
 def _check_text(card: ModelCard, labels: Tensor) -> None:
     if labels.datatype == TEXT and not card.names and card.overrides.decode is None:
-        raise Fault(
-            f"its output {labels} holds text, and nothing says which class is meant by it",
-            "refused",
-            advice="Pass classes=, what it calls them in the order of their numbers, or decode=, a "
-            "function from an array of text to numbers (-2 for what names no class).",
+        advice = (
+            "Pass classes=, what it calls them in the order of their numbers, or decode=, a "
+            "function from an array of text to numbers (-2 for what names no class)."
         )
+        reason = f"its output {labels} holds text, and nothing says which class is meant by it"
+        raise Fault(reason, "refused", advice)
 
 
 def _class_names(described: list[Any]) -> tuple[str, ...]:
@@ -314,10 +304,7 @@ def _layout(card: ModelCard, images: Images) -> str:
     """Return how images are to be laid out, as the user says, or as the input's shape tells."""
     known = card.overrides
     if known.layout == "NHW" and images.shape[1] != 1:
-        raise ValueError(
-            f"layout 'NHW' has no axis for colours; got images of {images.shape[1]}. Pass another "
-            "layout, or encode= with a function that makes them grey."
-        )
+        raise _misfit((-1, *images.shape[2:]), images.shape)
     if known.layout is not None:
         return known.layout
     fitting = []
@@ -329,11 +316,10 @@ def _layout(card: ModelCard, images: Images) -> str:
         return "NCHW"
     if card.shape is not None and not fitting:
         raise _misfit(card.shape, images.shape)
-    shape = list(card.shape or ())
-    ways = [f"{name!r} {axes}" for name, axes in _tensors.LAYOUTS.items()]
+    ways = ", ".join(_tensors.LAYOUTS)
     raise ValueError(
         f"expected metadata that say how images are laid out; the input {card.input!r:.40} has "
-        f"shape {shape}. Pass layout=, one of {', '.join(ways)}, or encode=, a function that "
+        f"shape {list(card.shape or ())}. Pass layout=, one of {ways}, or encode=, a function that "
         "lays them out."
     )
 
@@ -486,17 +472,17 @@ def _decoded(card: ModelCard, values: np.ndarray, decode: Decode, count: int) ->
     _check_numbers(values, "iufbU", "numbers or text")
     values = _tensors.without_ones(values)
     got = f"its output {card.output!r:.40} came as {values.dtype} {values.shape}"
+    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
     try:
         found = np.asarray(decode(values))
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
         reason = f"{got}, and decode= failed on it ({words:.200})"
-        raise Fault(reason, "refused", "Return -2 for what names no class.") from None
+        raise Fault(reason, "refused", advice) from None
     if found.dtype.kind in "iub" and found.size == count:
         return found.reshape(count)
     if found.dtype.kind in "iuf" and found.ndim == 2 and len(found) == count:
         return rows_in(found, card.classes, count)
-    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
     reason = f"{got}, and decode= made {found.dtype} {found.shape} of it"
     raise Fault(reason, "refused", advice)
 
@@ -530,17 +516,14 @@ def _check_numbers(values: np.ndarray, kinds: str, wanted: str) -> None:
 
 def _output(answer: Any, name: str | None) -> dict[str, Any]:
     """Return the one output of a name."""
-    match answer:
-        case {"outputs": list(outputs)}:
-            named = [
-                each for each in outputs if isinstance(each, dict) and each.get("name") == name
-            ]
-            if len(named) == 1:
-                return named[0]
+    tensors = _described(answer, "outputs")
+    places = [place for place, each in enumerate(tensors) if each.name == name]
+    if len(places) == 1:
+        output: dict[str, Any] = answer["outputs"][places[0]]
+        return output
     reason, advice = f"its answer holds no output {name!r:.40}", ""
-    others = _described(answer, "outputs")
-    if others:
-        reason += f"; it holds {_listed(others)}"
+    if tensors:
+        reason += f"; it holds {_listed(tensors)}"
         advice = "If one of these holds labels or scores, pass output= with its name."
     raise Fault(reason, "invalid", advice)
 
@@ -553,10 +536,7 @@ def model_address(url: Any) -> tuple[str, str]:
     with it.
     """
     example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
-    if not isinstance(url, str):
-        raise TypeError(
-            f"{example}; got {type(url).__name__}. Pass service.url, or the address as text."
-        )
+    check_kind(url, "url", str, "such as service.url")
     address = url.strip().rstrip("/").removesuffix("/infer")
     try:
         parts = urlsplit(address)
@@ -575,19 +555,20 @@ def check_token(token: Any, name: str = "token") -> str | None:
     """Return a bearer token that can stand in a header, or say what is wrong with it without
     showing it.
     """
-    if token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)):
-        return token
-    kind: type[Exception] = TypeError
-    got = f"a {type(token).__name__}"
-    if isinstance(token, str):
-        kind, got = ValueError, "text that is not"
-    raise kind(
-        f"{name} must be text of ASCII letters, digits and signs, without spaces; got {got}. "
-        "Try secrets.token_urlsafe(), or leave it out for none."
-    )
+    if token is None:
+        return None
+    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        kind = ValueError if isinstance(token, str) else TypeError
+        raise kind(
+            f"{name} must be text of ASCII letters, digits and signs, without spaces; got a "
+            f"{type(token).__name__} that is not. Try secrets.token_urlsafe(), or leave it out for "
+            "none."
+        )
+    return token
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?")
 _OURS = ("content-length", "transfer-encoding", "inference-header-content-length")
 
 
@@ -606,16 +587,12 @@ def check_headers(headers: Any, token: str | None = None) -> dict[str, str]:
             f"a {type(headers).__name__}. Give each header its name."
         )
     for name, value in headers.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        pair = isinstance(name, str) and isinstance(value, str)
+        if not pair or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError(
-                "the name of a header must be of ASCII letters, digits and signs; got one that is "
-                "not. Write {'x-api-key': '...'}, without a colon or spaces in the name."
-            )
-        if not isinstance(value, str) or not re.fullmatch(r"[!-~]([ -~\t]*[!-~])?", value):
-            raise ValueError(
-                f"the value of the header {name!r} must be text of ASCII signs on one line, "
-                f"without spaces around it; got a {type(value).__name__} that is not. Look for a "
-                "line end, or for a key that is not set."
+                "a header must have a name of ASCII letters, digits and signs and a value on one "
+                "line, such as {'x-api-key': '...'}; got one that has not. Look for a colon in the "
+                "name, for spaces or a line end around the value, or for a key that is not set."
             )
         if name.lower() in (*_OURS, *map(str.lower, kept)):
             raise ValueError(
