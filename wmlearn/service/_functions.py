@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,10 @@ def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
     """
     if hasattr(model, "run") and hasattr(model, "get_inputs"):
         return _session(model)
-    if hasattr(model, "predict") and not isinstance(model, type):
+    a_class = isinstance(model, type)
+    if hasattr(model, "predict") and not a_class:
         return _classifier(model, names)
-    if callable(model) and not isinstance(model, type):
+    if callable(model) and not a_class:
         return model, model
     hint = "Load a file, or ask an address by wm.RemoteModel(url)."
     if is_network(getattr(model, "model", None)):
@@ -58,8 +60,8 @@ def read(values: Any, names: Sequence[str], classes: int, count: int) -> np.ndar
     if array.dtype.kind == "u":
         array = array.astype(np.int64)
     array = _tensors.without_ones(array)
-    if array.shape[:1] != (count,) or array.ndim > 2:
-        raise Fault(f"it must answer for {count} images, and answered shape {list(array.shape)}")
+    if len(array.shape) > 2 or array.shape[:1] != (count,):
+        raise Fault(f"it must answer for {count} images, and answered shape {[*array.shape]}")
     if array.ndim == 2:
         return _protocol.rows_in(array, classes, count)
     return _protocol.labels_in(array, names, count)
@@ -67,31 +69,25 @@ def read(values: Any, names: Sequence[str], classes: int, count: int) -> np.ndar
 
 def _session(session: Any) -> tuple[Ask, Ask]:
     """Return how to ask a session of ONNX Runtime: by what it says of its inputs and outputs."""
-    inputs = list(map(_described, session.get_inputs()))
-    outputs = list(map(_described, getattr(session, "get_outputs", list)()))
+    inputs = map(_described, session.get_inputs())
+    outputs = map(_described, getattr(session, "get_outputs", list)())
     try:
-        card = _protocol.read_card({"inputs": inputs, "outputs": outputs})
+        card = _protocol.read_card({"inputs": [*inputs], "outputs": [*outputs]})
     except Fault as fault:
         raise ValueError(
-            f"model must be a session from images to labels or scores, but {fault.reason}. "
-            f"{_BY_FUNCTION}"
+            f"model must be a session from images to labels or scores, but {fault}. {_BY_FUNCTION}"
         ) from None
 
-    def ask(output: str | None) -> Ask:
-        wanted = output and [output]
+    def ask(output: str | None, images: Images) -> Any:
+        known = replace(card, overrides=Overrides(layout=_layout(card.shape, images)))
+        size = _protocol.batch_size(known, _protocol.encode(known, images[:1]))
+        found: list[Any] = []
+        for start in range(0, len(images), size):
+            values = _protocol.encode(known, images[start : start + size])
+            found.extend(session.run(output and [output], {card.input: values})[0])
+        return found
 
-        def asking(images: Images) -> Any:
-            known = replace(card, overrides=Overrides(layout=_layout(card.shape, images)))
-            size = _protocol.batch_size(known, _protocol.encode(known, images[:1]))
-            found: list[Any] = []
-            for start in range(0, len(images), size):
-                values = _protocol.encode(known, images[start : start + size])
-                found.extend(session.run(wanted, {card.input: values})[0])
-            return found
-
-        return asking
-
-    return ask(card.output), ask(card.scores or card.output)
+    return partial(ask, card.output), partial(ask, card.scores or card.output)
 
 
 def _described(node: Any) -> dict[str, Any]:
@@ -106,8 +102,8 @@ def _classifier(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
     axes = getattr(model, "input_shape", None) or (getattr(model, "n_features_in_", -1),)
     shape = (-1, *(axis for axis in axes if axis is not None))  # Keras has None for the first
 
-    def ask(method: Ask) -> Ask:
-        return lambda images: method(_tensors.arranged(images, _layout(shape, images)))
+    def ask(method: Ask, images: Images) -> Any:
+        return method(_tensors.arranged(images, _layout(shape, images)))
 
     def probabilities(rows: Any) -> Any:
         order = np.asarray(model.classes_).tolist()
@@ -117,9 +113,8 @@ def _classifier(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
             raise Fault(reason, "refused", _BY_FUNCTION)
         return model.predict_proba(rows)[:, np.argsort(numbers)]
 
-    if hasattr(model, "predict_proba"):
-        return ask(model.predict), ask(probabilities)
-    return ask(model.predict), ask(model.predict)
+    scores = probabilities if hasattr(model, "predict_proba") else model.predict
+    return partial(ask, model.predict), partial(ask, scores)
 
 
 def _layout(shape: tuple[int, ...] | None, images: Images) -> str:

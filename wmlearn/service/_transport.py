@@ -337,9 +337,7 @@ def _words(text: bytes) -> str:
     words = text.decode(errors="replace")
     with contextlib.suppress(ValueError):
         match _json(text):
-            case {"error": {"message": str(told)}} | {"error": str(told)}:
-                words = told
-            case {"detail": str(told)} | {"message": str(told)}:
+            case {"error": str(told)} | {"detail": str(told)} | {"message": str(told)}:
                 words = told
             case _:
                 words = ""

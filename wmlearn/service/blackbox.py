@@ -223,7 +223,8 @@ class BlackBox(Metered):
     scores : whether it tells the probability of every class to whoever asks by
         `suspect.scores(images)`; of a function, the scores that it returns
     one_by_one : whether a function takes one image, (c, h, w), and returns its label, name or
-        scores: one request, for instance. An exception then costs that image alone.
+        scores: one request, for instance. An exception then costs that image alone. Nothing but a
+        function is asked so.
     classes : what a model that answers names calls its classes, in the order of their numbers; a
         name that is none of them gets -2
     retries : how often a function that raises an exception is asked again, after 0.1, 0.2, ... 2 s;
@@ -283,7 +284,7 @@ class BlackBox(Metered):
         self._asks = answering(model, classes)
         if self._asks[0] is not model:  # what computes here fails again where it has failed
             self.retries = 0
-        if check_kind(one_by_one, "one_by_one", bool, "True or False"):
+        elif check_kind(one_by_one, "one_by_one", bool, "True or False"):
             self._batch = 1
             self._asks = (_alone(model),) * 2
 

@@ -145,6 +145,7 @@ def serve(
     ...     RemoteModel(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([0, 1, 2])
     """
+    check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
     if not is_network(model):
         if not isinstance(model, BlackBox):
             model = BlackBox(model, scores=options.scores, classes=options.classes)
@@ -157,7 +158,6 @@ def serve(
             "alone."
         )
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
-    check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
 
     from wmlearn.service import _app
 
