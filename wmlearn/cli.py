@@ -306,8 +306,6 @@ def _own(place: str, one_by_one: bool, options: dict[str, Any]) -> Box:
 def _verify(
     url: str,
     evidence: str | None,
-    suspect: str | None,
-    one_by_one: bool,
     questions: int | None,
     family: int | None,
     as_json: bool,
@@ -327,6 +325,7 @@ def _verify(
     (which does not clear the service), 2 cannot tell, 3 an error, 4 a command that makes no sense,
     130 stopped by Ctrl+C.
     """
+    suspect, one_by_one = options.pop("suspect"), options.pop("one_by_one")
     alone = evidence is None
     evidence, url = evidence or url, suspect or url
     if "://" in evidence or alone == (suspect is None):

@@ -27,6 +27,10 @@ from wmlearn.service._tensors import inflated
 
 now = time.time  # tests put a clock of their own here, and another `Timer`
 ANSWER_BYTES = 16_000_000
+_TOO_LARGE = (
+    "One image alone is too large for it: ask whoever runs it to raise the limit of a request's "
+    "body, or send fewer bytes by datatype='UINT8' if it takes that."
+)
 # what headers are called that hold what nobody else may read
 _SECRET = re.compile("auth|key|token|secret|cookie|passw|session", re.IGNORECASE)
 _REFUSALS: dict[int, Kind] = {401: "unauthorized", 403: "unauthorized"}
@@ -231,8 +235,7 @@ class Transport:
             return _stopped(self._proxy, f"407 {reply.reason_phrase}")
         if status == 413:
             reason = f"{who} takes no request of this size: status 413{words}"
-            advice = "If one image is too much for it, whoever runs it can raise the limit."
-            return Fault(reason, "too_large", advice)
+            return Fault(reason, "too_large", _TOO_LARGE)
         if 300 <= status < 400:
             place = re.split("[?#]", reply.headers.get("location", ""))[0]
             reason = f"{who} redirects requests{self._quoted(place.encode())}, by status {status}"

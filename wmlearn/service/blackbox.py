@@ -181,10 +181,7 @@ class Metered:
 
     def _is_final(self, fault: Fault) -> bool:
         """Whether the service would refuse the other images too, and need not see them."""
-        if fault.kind == "unauthorized":
-            return True
-        known = bool(fault.advice) or fault.kind == "too_large"
-        return known and not self._answered
+        return fault.kind == "unauthorized" or bool(fault.advice and not self._answered)
 
     def _miss(self, fault: Fault, place: slice, granted: int) -> None:
         """Note that a batch got no valid answer."""

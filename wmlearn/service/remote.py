@@ -197,11 +197,6 @@ class RemoteModel(Metered):
 
     def _failure(self, fault: Fault) -> Exception:
         """Return the error for a model that described itself, and then gave no valid answer."""
-        if fault.kind == "too_large":
-            fault.advice = (
-                "One image alone is too large for it: ask whoever runs it to raise the limit of a "
-                "request's body, or send fewer bytes by datatype='UINT8' if it takes that."
-            )
         if not fault.advice:
             fault.advice = _RIGHT + (_LATER if fault.kind == "transient" else _PASS)
         return self._transport.failure(fault)
