@@ -340,7 +340,11 @@ def _words(text: bytes) -> str:
     words = text.decode(errors="replace")
     with contextlib.suppress(ValueError):
         match _json(text):
-            case {"error": str(told)} | {"detail": str(told)} | {"message": str(told)}:
+            case (
+                {"error": {"message": str(told)} | str(told)}
+                | {"detail": str(told)}
+                | {"message": str(told)}
+            ):
                 words = told
             case _:
                 words = ""
