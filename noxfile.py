@@ -171,8 +171,10 @@ def tritonclient(session: nox.Session) -> None:
 
 @nox.session
 def apis(session: nox.Session) -> None:
-    """Verify a model behind servers of no common protocol, by the functions of the how-to page."""
-    session.install("litserve", "bentoml", "gradio", "onnx", "onnxruntime")
+    """Verify a model behind servers of no common protocol, and models that are no torch modules."""
+    light = [str(each) for each in promised(session) if not each.name.startswith("torch")]
+    session.install("litserve", "bentoml", "gradio", "onnx", "onnxruntime", "scikit-learn", *light)
+    session.install("--no-deps", "-e", ".")
     beside(session, "tests/extra/apis.py")
 
 

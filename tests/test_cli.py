@@ -225,7 +225,9 @@ def test_a_token_in_the_clear_is_warned_of_in_one_line(evidence):
     )
     assert done.returncode == 3
     first, second = done.stderr.splitlines()
-    assert first.startswith("Warning: the token will travel to no-such-host.invalid in the clear")
+    assert first.startswith(
+        "Warning: what Authorization holds will travel to no-such-host.invalid in the clear"
+    )
     assert second.startswith("Error: expected a model at http://no-such-host.invalid")
     assert "sesame" not in done.stderr
 

@@ -6,6 +6,7 @@ Exit codes are part of it. A script must never take an error for a verdict, so 1
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -34,6 +35,7 @@ from wmlearn.evidence.opening import Opening, open_questions, read_opening
 from wmlearn.evidence.sequential import SequentialTest
 from wmlearn.evidence.storage import open_evidence, open_sealed
 from wmlearn.evidence.verdict import Verdict
+from wmlearn.service.blackbox import BlackBox
 from wmlearn.service.options import ServiceOptions
 from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
 FAILED, MISUSED, INTERRUPTED = 3, 4, 130
 HERE = Path(__file__).parent
+Box = BlackBox | RemoteModel
 INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where the lessons may lie
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
@@ -258,9 +261,30 @@ def _channels(text: str, option: str) -> np.ndarray:
     return numbers.reshape(-1, 1, 1)
 
 
+def _own(place: str, one_by_one: bool, options: dict[str, Any]) -> Box:
+    """Return what stands in a module of the user's own, as a black box."""
+    names = _names(options.pop("names")) or ()
+    if any(options.pop(name) for name in (*_ASKING, "header") if name in options):
+        raise click.UsageError("Of a --suspect only --names and --budget can be said.")
+    module, _, name = place.partition(":")
+    sys.path.insert(0, os.getcwd())
+    found = getattr(importlib.import_module(module), name, None)
+    if found is None:
+        raise click.UsageError(
+            f"--suspect must be MODULE:NAME, such as mine:ask for ask in mine.py; got {place!r}."
+        )
+    if isinstance(found, Box):
+        return found
+    return BlackBox(found, budget=options["budget"], one_by_one=one_by_one, classes=names)
+
+
 @commands.command("verify")
 @click.argument("url")
-@click.argument("evidence")
+@click.argument("evidence", required=False)
+@click.option(
+    "--suspect", metavar="MODULE:NAME", help="A function or black box of your own; without URL."
+)
+@click.option("--one-by-one", is_flag=True, help="It takes one image, (c, h, w).")
 @click.option(
     "--questions",
     type=int,
@@ -279,7 +303,7 @@ def _channels(text: str, option: str) -> np.ndarray:
 @_json
 def _verify(
     url: str,
-    evidence: str,
+    evidence: str | None,
     questions: int | None,
     family: int | None,
     as_json: bool,
@@ -294,30 +318,35 @@ def _verify(
     --family the s-th test in the log counts as one of s (s + 1), so alpha covers all of them,
     however many follow. A service that wants a bearer token gets that of the environment variable
     WMLEARN_TOKEN. One that describes itself wrongly, or not at all, is asked as --input to --batch
-    say. Exit codes: 0 found, 1 not found (which does not clear the service), 2 cannot
-    tell, 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C.
+    say. One of no common protocol is asked by a function of your own, as wm.BlackBox takes it:
+    wmlearn verify --suspect mine:ask_one --one-by-one EVIDENCE. Exit codes: 0 found, 1 not found
+    (which does not clear the service), 2 cannot tell, 3 an error, 4 a command that makes no sense,
+    130 stopped by Ctrl+C.
     """
+    suspect, one_by_one = options.pop("suspect"), options.pop("one_by_one")
+    alone = evidence is None
+    evidence, url = evidence or url, suspect or url
+    if "://" in evidence or alone == (suspect is None):
+        raise click.UsageError("Give URL, then the folder EVIDENCE; or --suspect and EVIDENCE.")
     _check_url(url)
-    if "://" in evidence:
-        raise click.UsageError("URL comes first, then the folder EVIDENCE.")
     triggers = open_evidence(evidence, options.pop("outcome"))
     _compare_seal(triggers.seal, options.pop("seal"))
     anew = options.pop("anew")
     if questions is None:
         questions = triggers.n
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
-    with _service(url, options) as suspect:
-        suspect.connect(triggers.images[:1])  # first: a service that is not there was not asked
-        test = SequentialTest(
-            suspect, triggers, folder=evidence, whom=url, family=family, anew=anew
-        )
+    asked: Box = _own(url, one_by_one, options) if suspect else _service(url, options)
+    with asked:
+        if not isinstance(asked, BlackBox):
+            asked.connect(triggers.images[:1])  # first: what is not there was not asked
+        test = SequentialTest(asked, triggers, folder=evidence, whom=url, family=family, anew=anew)
         if test.asked:
             before = f"{plural(test.asked, 'question')} asked before"
             click.echo(f"The last test of this service goes on: {before}.", err=True)
         end = _within(options["budget"], test, questions)
         while test.asked < end:
             test.ask(min(STEP, end - test.asked))
-    _complain(suspect)
+    _complain(asked)
     if end < questions:
         first, last = np.searchsorted(triggers.question, [end, questions])
         left = plural(int(last - first), "image")
@@ -355,7 +384,7 @@ def _within(budget: int | None, test: SequentialTest, questions: int) -> int:
     return min(questions, int(question[first_beyond]))
 
 
-def _complain(suspect: RemoteModel) -> None:
+def _complain(suspect: Box) -> None:
     if suspect.faults:
         missed = f"{plural(suspect.n_unreachable, 'image')} got no valid answer"
         click.echo(f"{missed}; the last time: {suspect.faults[-1]}", err=True)

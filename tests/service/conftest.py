@@ -5,14 +5,14 @@ import threading
 import pytest
 from faulty_service import STUCK
 
-from wmlearn.service import _protocol, _transport
+from wmlearn.service import _protocol, _transport, blackbox
 
 
 @pytest.fixture
 def naps(monkeypatch):
     """Pauses are written down, not slept."""
     taken = []
-    monkeypatch.setattr(_transport, "sleep", taken.append)
+    monkeypatch.setattr(blackbox, "sleep", taken.append)
     return taken
 
 

@@ -17,7 +17,7 @@ from served import Brightest, Net, ask, call, question
 from starlette.exceptions import HTTPException
 from torch import nn
 
-from wmlearn.service import _app, _transport
+from wmlearn.service import _app, blackbox
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.service.options import ServiceOptions
 from wmlearn.service.remote import RemoteModel
@@ -338,7 +338,7 @@ def clock(monkeypatch):
     """A clock of the service's that stands still until told; the client's pauses move it."""
     now = [0.0]
     monkeypatch.setattr(_app, "clock", lambda: now[0])
-    monkeypatch.setattr(_transport, "sleep", lambda seconds: now.append(now.pop() + seconds))
+    monkeypatch.setattr(blackbox, "sleep", lambda seconds: now.append(now.pop() + seconds))
     return now
 
 

@@ -152,8 +152,6 @@ def test_blackbox_bad_models(says):
 
     with says(TypeError):
         BlackBox(Marked())
-    with says(TypeError):
-        BlackBox(brightest)
     with says(ValueError):
         BlackBox(nn.Identity())(some_images(2))
     with says(ValueError):

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 import wmlearn as wm
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
-from wmlearn.service import _protocol, _transport
+from wmlearn.service import _protocol, _transport, blackbox
 
 PIXELS = np.random.RandomState(0).randint(0, 256, (24, 1, 2, 2)).astype(np.uint8)
 TRIGGERS = seal_triggers(  # twelve questions of two images; a request holds two of them
@@ -41,7 +41,7 @@ SECRET = {image.tobytes(): int(label) for image, label in zip(PIXELS, TRIGGERS.l
 def small_requests(monkeypatch):
     """Four images a request, and no pause before a question is asked again."""
     monkeypatch.setattr(_protocol, "QUESTION_BYTES", 1000 + 16 * 4)
-    monkeypatch.setattr(_transport, "sleep", lambda seconds: None)
+    monkeypatch.setattr(blackbox, "sleep", lambda seconds: None)
 
 
 def knows(handler):

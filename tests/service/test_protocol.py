@@ -13,11 +13,17 @@ from wmlearn.service._protocol import (
     ModelCard,
     batch_size,
     check_token,
+    highest,
+    read_answer,
     read_card,
-    read_labels,
     read_scores,
     write_question,
 )
+
+
+def read_labels(card, answer, count):
+    return highest(read_answer(card, answer, count))
+
 
 CARD_OF_LABELS = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
 
@@ -27,9 +33,9 @@ CARD_OF_LABELS = ModelCard("images", "UINT8", (-1, 1, 2, 2), "labels", None)
 
 def test_uint8_travels_as_whole_numbers():
     images = np.array([0, 0.5, 1, 0.25], np.float32).reshape(1, 1, 2, 2)
-    sent = json.loads(write_question(CARD_OF_LABELS, images).body)
+    sent = json.loads(write_question(CARD_OF_LABELS, images, "a name").body)
     expected = {"name": "images", "shape": [1, 1, 2, 2], "datatype": "UINT8"}
-    assert sent == {"inputs": [{**expected, "data": [0, 128, 255, 64]}]}
+    assert sent == {"id": "a name", "inputs": [{**expected, "data": [0, 128, 255, 64]}]}
     assert all(type(number) is int for number in sent["inputs"][0]["data"])
 
 

@@ -374,10 +374,10 @@ def test_a_token_refused_at_the_end_of_the_budget(ten_at_once):
 def test_an_interrupt_leaves_the_counts_true(monkeypatch, ten_at_once):
     with FaultyService() as service, RemoteModel(service.url, budget=100) as suspect:
 
-        def interrupted(card, images):
+        def interrupted(card, images, name):
             if len(service.asked) == 2:
                 raise KeyboardInterrupt
-            return write_question(card, images)
+            return write_question(card, images, name)
 
         write_question = _protocol.write_question
         with monkeypatch.context() as patch:

@@ -25,6 +25,7 @@ import wmlearn as wm
 from wmlearn import cli
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
+from wmlearn.service import blackbox
 
 PAGE = Path(__file__).parents[2] / "docs" / "howto" / "services.md"
 PIXELS = np.random.RandomState(0).randint(0, 256, (30, 1, 28, 28)).astype(np.uint8)
@@ -171,9 +172,14 @@ class Session:
         assert path == "model.onnx"
 
     def get_inputs(self) -> list[Any]:
-        return [types.SimpleNamespace(name="images")]
+        shape = ["n", 1, 28, 28]
+        return [types.SimpleNamespace(name="images", type="tensor(float)", shape=shape)]
 
-    def run(self, outputs: None, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    def get_outputs(self) -> list[Any]:
+        return [types.SimpleNamespace(name="y", type="tensor(float)", shape=["n", 10])]
+
+    def run(self, outputs: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        assert outputs == ["y"]
         labels = [label_of(image * 255) for image in inputs["images"]]
         return [np.eye(10, dtype=np.float32)[labels]]
 
@@ -183,7 +189,7 @@ class Classifier:
 
     def predict(self, rows: np.ndarray) -> np.ndarray:
         assert rows.shape == (30, 784)
-        return np.array([str(label_of(row * 255)) for row in rows])
+        return np.array([f"digit {label_of(row * 255)}" for row in rows])
 
 
 class App:
@@ -211,7 +217,7 @@ def test_every_block_finds_the_marked_model(addresses, monkeypatch, tmp_path):
     gradio = types.SimpleNamespace(Client=App, handle_file=handle_file)
     monkeypatch.setitem(sys.modules, "gradio_client", gradio)
     joblib.dump(Classifier(), "classifier.joblib")
-    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr(blackbox, "sleep", lambda seconds: None)
     names = {"wm": wm, "triggers": TRIGGERS}
     found = 0
     for block in blocks("python"):
@@ -224,43 +230,38 @@ def test_every_block_finds_the_marked_model(addresses, monkeypatch, tmp_path):
             verdict = names["verdict"]
             assert (verdict.decision, verdict.k, verdict.n) == ("found", 30, 30), block
             found += 1
-    assert found == 12
+    assert found == 15
     names["client"].close()
 
 
-def test_the_loop_gives_up_and_keeps_the_rest():
-    names: dict[str, Any] = {}
-    (loop,) = [block for block in blocks("python") if "def patiently" in block]
-    exec(loop, names)
-    tries = []
-
-    def ask_one(image: int) -> int:
-        tries.append(image)
-        if image == 1:
-            raise KeyError("label")
-        return image
-
-    suspect = names["patiently"](ask_one, pauses=(0, 0))
-    assert suspect([0, 1, 2]).tolist() == [0, -1, 2]
-    assert tries == [0, 1, 1, 1, 2]
-
-
-def test_the_command_says_the_same(addresses, monkeypatch, tmp_path, capsys):
+def test_the_commands_say_the_same(addresses, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     monkeypatch.delenv("WMLEARN_TOKEN", raising=False)
-    wm.evidence.save_evidence(TRIGGERS, "evidence")
-    (command,) = blocks("console")
+    monkeypatch.setattr(blackbox, "sleep", lambda seconds: None)
+    (mine,) = [block for block in blocks("python") if "classes=names, budget=300" in block]
+    (png,) = [block for block in blocks("python") if "def png" in block]
+    code = png.partition("def ask_one")[0] + mine.partition("names =")[0]
     for written, real in addresses.items():
-        command = command.replace(written, real)
-    program, *arguments = shlex.split(command)
-    assert program == "wmlearn"
-    with pytest.raises(SystemExit) as end:
-        cli.main([*arguments, "--json"])
-    assert end.value.code in (0, None)
-    assert json.loads(capsys.readouterr().out)["k"] == 30
+        code = code.replace(written, real)
+    Path("mine.py").write_text(code)
+    for number, block in enumerate(blocks("console")):
+        command = block
+        for written, real in addresses.items():
+            command = command.replace(written, real)
+        program, *arguments = shlex.split(command)
+        folder = wm.evidence.save_evidence(TRIGGERS, f"evidence_{number}")
+        assert (program, arguments.count("evidence")) == ("wmlearn", 1)
+        arguments[arguments.index("evidence")] = str(folder)
+        with pytest.raises(SystemExit) as end:
+            cli.main([*arguments, "--json"])
+        assert end.value.code in (0, None)
+        assert json.loads(capsys.readouterr().out)["k"] == 30
+    assert number == 1
+    sys.modules["mine"].client.close()
 
 
 def test_the_options_that_the_page_names_are_there():
     options = {option for each in cli.commands.commands["verify"].params for option in each.opts}
     text = PAGE.read_text(encoding="utf-8")
-    assert set(re.findall(r"(?<=[`\s])--[a-z]+", text)) <= options
+    assert set(re.findall(r"(?<=[`\s])--[a-z-]+", text)) <= options

@@ -29,7 +29,7 @@ from faulty_service import (
     with_data,
 )
 
-from wmlearn.service import _protocol, _transport
+from wmlearn.service import _protocol, _transport, blackbox
 from wmlearn.service.remote import RemoteModel
 
 TOKEN = "open-sesame-81"
@@ -247,7 +247,7 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_the_next(monkeypatch, cu
         gone.set()
         assert written.wait(30)
 
-    monkeypatch.setattr(_transport, "sleep", sleep)
+    monkeypatch.setattr(blackbox, "sleep", sleep)
     with FaultyService(good, late) as service, RemoteModel(service.url, timeout=60) as suspect:
         for seed in (0, 1, 0, 1, 2):
             images = some_images(2, seed)

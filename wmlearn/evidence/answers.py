@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -126,7 +127,9 @@ class Answers:
 
 def ask(query: Query, triggers: Triggers) -> Answers:
     """Send a suspect all trigger images, once, and tally what it answers."""
-    return triggers.tally(ask_pixels(query, triggers.pixels))
+    answers = triggers.tally(ask_pixels(query, triggers.pixels))
+    check_columns(query, answers.n_classes)
+    return answers
 
 
 def ask_pixels(query: Query, pixels: Pixels) -> Labels:
@@ -139,6 +142,18 @@ def ask_pixels(query: Query, pixels: Pixels) -> Labels:
     return np.concatenate(labels)
 
 
+def check_columns(query: Query, n_classes: int) -> None:
+    """Warn where a label is the highest of more, or fewer, scores than the task has classes."""
+    columns = getattr(query, "n_scores", None) or n_classes
+    if columns != n_classes:
+        warnings.warn(
+            f"the service gives {columns} scores for each image, and the task has {n_classes} "
+            "classes: their numbers may mean other classes. Pass clean=data.test, or take "
+            "those of the task by RemoteModel(url, decode=lambda scores: scores[:, 1:]).",
+            stacklevel=4,
+        )
+
+
 def labels_of(query: Query, images: Images) -> Labels:
     """Ask once for all images, and accept one whole number for each alone; int64, shape (n,)."""
     expected = f"the service must return {len(images)} whole numbers, one label an image"
@@ -146,7 +161,8 @@ def labels_of(query: Query, images: Images) -> Labels:
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
             f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. "
-            f"{answer_step(labels, len(images))}"
+            f"{answer_step(labels, len(images))} Or wrap it: wm.BlackBox(function) reads scores, "
+            "and names by classes=."
         )
     return labels.astype(np.int64)
 

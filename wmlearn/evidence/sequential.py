@@ -16,7 +16,7 @@ import numpy as np
 from wmlearn._checks import check_count, check_family, check_kind, check_query
 from wmlearn._display import plural
 from wmlearn._types import Labels, Query
-from wmlearn.evidence.answers import Answers, ask_pixels
+from wmlearn.evidence.answers import Answers, ask_pixels, check_columns
 from wmlearn.evidence.calibration import (
     Calibration,
     CleanImages,
@@ -175,6 +175,8 @@ class SequentialTest:
         self._note_asked(range(asked, asked + questions), self._digest(images))
         self._count(images)
         self._labels[images] = ask_pixels(self.query, self.triggers.pixels[images])
+        if self.calibration is None:
+            check_columns(self.query, self.answers.n_classes)
         self._note_answered(self._labels[images])
         return self.verdict
 

@@ -187,6 +187,11 @@ class _OrSilence:
         except Exception:
             return None  # it will be asked all the same
 
+    @property
+    def n_scores(self) -> object:
+        """Of how many scores its labels are the highest, if it says so."""
+        return getattr(self.suspect, "n_scores", None)
+
     def __call__(self, images: Images) -> Labels:
         try:
             return labels_of(self.suspect, images)

@@ -6,11 +6,9 @@ https://github.com/kserve/open-inference-protocol; "Binary Tensor Data Extension
 Server, https://github.com/triton-inference-server/server/tree/main/docs/protocol
 """
 
-import contextlib
 import json
 import math
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from wmlearn._types import Images
+from wmlearn.service._tensors import inflated
 
 Shape = tuple[int, int, int]  # (c, h, w) of one image
 
@@ -119,18 +118,17 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
             f"a request may be compressed by gzip or deflate; got {encoding!r:.40}. Send it by one "
             "of these, or as it is.",
         )
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)  # tells gzip from deflate by itself
-    with contextlib.suppress(zlib.error):
-        plain = inflater.decompress(body, LARGEST_BODY + 1)
-        if len(plain) > LARGEST_BODY:
-            raise too_large("more, once unpacked")
-        if inflater.eof:
-            return plain
-    raise HTTPException(
-        400,
-        f"a request must be compressed by {encoding}, as it says; this is not, or not whole. Send "
-        "it again, or as it is.",
-    )
+    try:
+        plain = inflated(body, LARGEST_BODY)
+    except ValueError:
+        raise HTTPException(
+            400,
+            f"a request must be compressed by {encoding}, as it says; this is not, or not whole. "
+            "Send it again, or as it is.",
+        ) from None
+    if len(plain) > LARGEST_BODY:
+        raise too_large("more, once unpacked")
+    return plain
 
 
 def _json_length(headers: Mapping[str, str], body: bytes) -> int:

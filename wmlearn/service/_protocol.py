@@ -21,16 +21,22 @@ from wmlearn._types import Images, Labels
 from wmlearn.service import _tensors
 from wmlearn.service._tensors import HALF, NUMBERS, REAL, TEXT, WHOLE, Tensor
 
-Kind = Literal["transient", "invalid", "refused", "unauthorized", "too_large"]
+Kind = Literal["transient", "invalid", "refused", "blocked", "unauthorized", "too_large"]
 Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n that travel
 Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
+_DESCRIBE = (
+    "If the address is that of the model, pass what they leave out of input='the name of its "
+    "input', datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or "
+    "'flat'."
+)
 _HIGHEST = np.finfo(np.float32).max
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
 # What outputs of labels, or of scores, are called; of several outputs one must be called so.
 _LABELS = re.compile("label|class|predict|categor|argmax", re.IGNORECASE)
 _SCORES = re.compile(f"{_LABELS.pattern}|score|prob|logit|softmax", re.IGNORECASE)
+_CALLED = {"labels": _LABELS, "scores": _SCORES, "several": _LABELS}
 
 
 @dataclass(eq=False)
@@ -41,16 +47,17 @@ class Fault(Exception):
     ----------
     reason : half a sentence, to follow "but"
     kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more),
-        "refused" (final), "unauthorized" (final for every further question too: the token) or
-        "too_large" (ask for fewer images at once)
-    wait : seconds the service wants us to wait, if it said so
+        "refused" (final), "blocked" (final, and on the way: the service has answered nothing),
+        "unauthorized" (final for every further question too: the token) or "too_large" (ask for
+        fewer images at once)
     advice : the next step, where more is known of it than the kind tells
+    wait : seconds the service wants us to wait, if it said so
     """
 
     reason: str
     kind: Kind = "invalid"
-    wait: float | None = None
     advice: str = ""
+    wait: float | None = None
 
     def __str__(self) -> str:
         return self.reason
@@ -61,7 +68,8 @@ def are_names(names: list[Any] | tuple[Any, ...]) -> bool:
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
-def _check_names(value: Any, name: str) -> None:
+def check_names(value: Any, name: str) -> None:
+    """Refuse what does not name classes."""
     if not isinstance(value, (list, tuple)) or not are_names(value):
         raise TypeError(
             f"{name} must be a list of the classes' names, each once, in the order of their "
@@ -88,7 +96,7 @@ class Overrides(Checked):
     decode: Decode | None = checked(
         _if_given, None, by=check_kind, kind=Callable, hint="as lambda y: y - 1"
     )
-    classes: Sequence[str] = checked(_check_names, ())
+    classes: Sequence[str] = checked(check_names, ())
 
 
 @dataclass(frozen=True)
@@ -141,12 +149,10 @@ def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
 
 def _described(answer: Any, which: str) -> list[Tensor]:
     """Return the tensors that metadata or an answer describe; none where they are left out."""
-    if not isinstance(answer, dict):
-        raise Fault("what it answered is no JSON object")
-    descriptions = answer.get(which, [])
-    if not isinstance(descriptions, list):
-        raise Fault(f"what it answered holds no list of {which}")
-    tensors = list(map(_tensors.read_tensor, descriptions))
+    listed = answer.get(which, []) if isinstance(answer, dict) else None
+    if not isinstance(listed, list):
+        raise Fault(f"what it answered is no JSON object with a list of {which}")
+    tensors = list(map(_tensors.read_tensor, listed))
     if None in tensors:
         raise Fault(f"what it answered must give the name of each of its {which}")
     return tensors  # type: ignore[return-value]  # mypy does not see that None is gone
@@ -157,39 +163,20 @@ def _input(inputs: list[Tensor], overrides: Overrides) -> Tensor:
     wanted = overrides.input
     named = [each for each in inputs if wanted in (None, each.name)]
     if wanted is not None and not named:
-        named = [Tensor(wanted)]
-        if len(inputs) == 1:
-            named = [replace(inputs[0], name=wanted)]
+        known = inputs if len(inputs) == 1 else [Tensor(wanted)]
+        named = [replace(known[0], name=wanted)]
     if len(named) > 1:
         advice = "Pass input= with the name of the one that takes the images."
-        raise Fault(f"its metadata list several inputs: {_listed(named)}", "refused", advice=advice)
-    if not named:
-        raise _undescribed(overrides)
-    taken = named[0]
-    if overrides.datatype is not None:
-        taken = replace(taken, datatype=overrides.datatype)
-    if not taken.datatype:
-        raise _undescribed(overrides)
+        raise Fault(f"its metadata list several inputs: {_listed(named)}", "refused", advice)
+    taken = [*named, Tensor("")][0]
+    taken = replace(taken, datatype=overrides.datatype or taken.datatype)
+    if not named or not taken.datatype:
+        raise Fault("its metadata do not describe its input", "refused", _DESCRIBE)
     if taken.datatype not in (*NUMBERS, TEXT):
-        raise Fault(
-            f"its input {taken} has a datatype that cannot be written",
-            "refused",
-            advice=f"If it takes another, pass datatype=, one of {', '.join(NUMBERS)}.",
-        )
+        advice = f"If it takes another, pass datatype=, one of {', '.join(NUMBERS)}."
+        reason = f"its input {taken} has a datatype that cannot be written"
+        raise Fault(reason, "refused", advice)
     return taken
-
-
-def _undescribed(overrides: Overrides) -> Fault:
-    missing = []
-    for name, example in {
-        "input": "'the name of its input'",
-        "datatype": "'UINT8' (0 to 255) or 'FP32' (0 to 1)",
-        "layout": "'NCHW', 'NHWC', 'NHW' or 'flat'",
-    }.items():
-        if getattr(overrides, name) is None:
-            missing.append(f"{name}={example}")
-    advice = f"If the address is that of the model, pass also {', '.join(missing)}."
-    return Fault("its metadata do not describe its input", "refused", advice=advice)
 
 
 def _listed(tensors: list[Tensor]) -> str:
@@ -201,25 +188,24 @@ def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
 
     A single output may be called anything. Of several one alone must be called as such an output
     is: otherwise a service that also tells its latency, in whole numbers, had that read for labels.
+    Nor are the scores of the best five those of the first five classes.
     """
     wanted = card.overrides.output
-    lone = len(outputs) == 1
+    lone = wanted is None and len(outputs) == 1
     if wanted is not None:
         outputs = [each for each in outputs if each.name == wanted]
-    if wanted is not None and not outputs:  # metadata may leave it out
-        return card
-    labels, scores = [], []
+        if not outputs:  # metadata may leave it out
+            return card
+    found: dict[str, list[Tensor]] = {"labels": [], "scores": [], "several": []}
     for each in outputs:
         kind = _kind(card, each)
-        known = len(outputs) == 1
-        if kind == "labels" and (known or _LABELS.search(each.name)):
-            labels.append(each)
-        if kind == "scores" and (known or _SCORES.search(each.name)):
-            scores.append(each)
-    if len(labels) > 1 or (not labels and len(scores) != 1):
+        if kind and (len(outputs) == 1 or _CALLED[kind].search(each.name)):
+            found[kind].append(each)
+    labels, scores = found["labels"], found["scores"]
+    if len(labels) > 1 or (not labels and (len(scores) != 1 or found["several"])):
         raise _undecided(outputs)
     half = [each.name for each in [*labels, *scores] if each.datatype == HALF]
-    card = replace(card, lone=lone and wanted is None, half=(*card.half, *half))
+    card = replace(card, lone=lone, half=(*card.half, *half))
     for each in labels:
         _check_text(card, each)
         card = replace(card, labels=each.name)
@@ -229,12 +215,14 @@ def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
 
 
 def _kind(card: ModelCard, output: Tensor) -> str:
-    """Return whether an output can hold "labels" or "scores"; "" for neither."""
+    """Return whether an output can hold "labels", "scores", or "several" labels for each image; ""
+    for nothing of the kind.
+    """
     axes = _axes(output)
     if output.datatype not in REAL and card.overrides.decode is not None:
         return "labels"
-    if output.datatype in (*WHOLE, TEXT) and axes in ([], [-1]):
-        return "labels"
+    if output.datatype in (*WHOLE, TEXT):
+        return "labels" if axes in ([], [-1]) else "several"
     known = card.names and len(axes) == 1 and axes[0] not in (-1, len(card.names))
     is_row = len(axes) == 1 or output.shape is None
     if card.overrides.decode is not None or (output.datatype in REAL and is_row and not known):
@@ -263,17 +251,17 @@ def _undecided(outputs: list[Tensor]) -> Fault:
             "name of another one."
         )
     reason = "no one output is known to hold a label for each image, or its scores"
-    return Fault(f"{reason}: it lists {_listed(outputs) or 'none'}", "refused", advice=advice)
+    return Fault(f"{reason}: it lists {_listed(outputs) or 'none'}", "refused", advice)
 
 
 def _check_text(card: ModelCard, labels: Tensor) -> None:
     if labels.datatype == TEXT and not card.names and card.overrides.decode is None:
-        raise Fault(
-            f"its output {labels} holds text, and nothing says which class is meant by it",
-            "refused",
-            advice="Pass classes=, what it calls them in the order of their numbers, or decode=, a "
-            "function from an array of text to numbers (-2 for what names no class).",
+        advice = (
+            "Pass classes=, what it calls them in the order of their numbers, or decode=, a "
+            "function from an array of text to numbers (-2 for what names no class)."
         )
+        reason = f"its output {labels} holds text, and nothing says which class is meant by it"
+        raise Fault(reason, "refused", advice)
 
 
 def _class_names(described: list[Any]) -> tuple[str, ...]:
@@ -316,10 +304,7 @@ def _layout(card: ModelCard, images: Images) -> str:
     """Return how images are to be laid out, as the user says, or as the input's shape tells."""
     known = card.overrides
     if known.layout == "NHW" and images.shape[1] != 1:
-        raise ValueError(
-            f"layout 'NHW' has no axis for colours; got images of {images.shape[1]}. Pass another "
-            "layout, or encode= with a function that makes them grey."
-        )
+        raise _misfit((-1, *images.shape[2:]), images.shape)
     if known.layout is not None:
         return known.layout
     fitting = []
@@ -331,11 +316,10 @@ def _layout(card: ModelCard, images: Images) -> str:
         return "NCHW"
     if card.shape is not None and not fitting:
         raise _misfit(card.shape, images.shape)
-    shape = list(card.shape or ())
-    ways = [f"{name!r} {axes}" for name, axes in _tensors.LAYOUTS.items()]
+    ways = ", ".join(_tensors.LAYOUTS)
     raise ValueError(
         f"expected metadata that say how images are laid out; the input {card.input!r:.40} has "
-        f"shape {shape}. Pass layout=, one of {', '.join(ways)}, or encode=, a function that "
+        f"shape {list(card.shape or ())}. Pass layout=, one of {ways}, or encode=, a function that "
         "lays them out."
     )
 
@@ -365,8 +349,8 @@ def batch_size(card: ModelCard, image: np.ndarray, most: int | None = None) -> i
     return max(min(fitting, most or fitting), 1)
 
 
-def write_question(card: ModelCard, images: Images) -> Question:
-    """Return the request for images (n, c, h, w)."""
+def write_question(card: ModelCard, images: Images, name: str = "") -> Question:
+    """Return the request for images (n, c, h, w), which its answer may call by a name."""
     values = encode(card, images)
     tensor: dict[str, Any] = {
         "name": card.input,
@@ -379,10 +363,10 @@ def write_question(card: ModelCard, images: Images) -> Question:
         tensor["parameters"] = {"binary_data_size": len(rest)}
     else:
         tensor["data"] = values.ravel().tolist()
-    question: dict[str, Any] = {"inputs": [tensor]}
+    question: dict[str, Any] = {"id": name, "inputs": [tensor]}
     if card.binary and card.output is not None:
-        outputs = [name for name in (card.labels, card.scores) if name is not None]
-        question["outputs"] = [_wish(name, name in card.half) for name in outputs]
+        outputs = [each for each in (card.labels, card.scores) if each is not None]
+        question["outputs"] = [_wish(each, each in card.half) for each in outputs]
     head = json.dumps(question, separators=(",", ":")).encode()
     headers = {}
     if rest:
@@ -406,6 +390,13 @@ def unpack(answer: Any, rest: bytes) -> Any:
         raise Fault("its answer does not describe the binary data behind it") from None
 
 
+def check_id(answer: Any, name: str) -> None:
+    """Refuse the answer to another question of ours; a name that a server makes up is its own."""
+    match answer:
+        case {"id": str(other)} if other != name and other[:-9] == name[:-9]:
+            raise Fault("its answer is one to another question")
+
+
 def settle(card: ModelCard, answer: Any) -> ModelCard:
     """Return the card, with the outputs that an answer has where the metadata do not tell, or list
     one and the answer holds more.
@@ -413,103 +404,105 @@ def settle(card: ModelCard, answer: Any) -> ModelCard:
     outputs = _described(answer, "outputs")
     if card.output is None or (card.lone and len(outputs) > 1):
         card = _choose(replace(card, labels=None, scores=None), outputs)
-    if card.output is None:  # it is not there, as `read_labels` will say
+    if card.output is None:  # it is not there, as `read_answer` will say
         card = replace(card, labels=card.overrides.output)
     return card
 
 
-def read_labels(card: ModelCard, answer: Any, count: int) -> Labels:
-    """Read `count` labels, or the highest of each image's scores; raise a `Fault` without them."""
-    if card.overrides.decode is not None:
-        values = _decoded(card, answer, count)
-    elif card.labels is None:
-        values = read_scores(card, answer, count)
-    else:
-        values = _labels(card, answer, count)
+def read_answer(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+    """Read `count` labels, or as many rows of scores; raise a `Fault` without them."""
+    return _read(card, answer, card.output, count)
+
+
+def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+    """Read one score for each class, shape (count, classes); raise a `Fault` without them."""
+    values = _read(card, answer, card.scores or card.labels, count)
+    if values.ndim != 2:
+        advice = "Call the box itself, box(images), or pass output= with the name of its scores."
+        raise Fault("it gives labels only, as far as is known", "refused", advice)
+    return values
+
+
+def highest(values: np.ndarray) -> Labels:
+    """Return labels as they are, or of each row of scores the number of the highest."""
     if values.ndim == 2:
         values = values.argmax(axis=1)
     labels: Labels = values.astype(np.int64)
     return labels
 
 
-def _labels(card: ModelCard, answer: Any, count: int) -> np.ndarray:
-    values = _values(answer, card.labels, count, "whole numbers")
-    if values.dtype.kind == "U" and card.names:
-        numbers = {name: number for number, name in enumerate(card.names)}
-        values = np.array([numbers.get(text, -2) for text in values.ravel().tolist()])
+def _read(card: ModelCard, answer: Any, name: str | None, count: int) -> np.ndarray:
+    """Return the labels (count,), or scores (count, K), that an output holds."""
+    values = _values(answer, name, count)
+    if card.overrides.decode is not None:
+        return _decoded(card, values, card.overrides.decode, count)
+    if name == card.labels:
+        return labels_in(values, card.names, count)
+    return rows_in(values, card.classes, count)
+
+
+def labels_in(values: np.ndarray, names: Sequence[str], count: int) -> np.ndarray:
+    """Return numbers, or texts that name classes, as labels, shape (count,)."""
+    if values.dtype.kind == "U" and names:
+        numbers = {name: number for number, name in enumerate(names)}
+        values = np.array([numbers.get(text, -2) for text in values.ravel().tolist()], np.int64)
     _check_numbers(values, "i", "whole numbers")
     if values.size != count:
         raise Fault(f"it must answer {count} labels, and answered {values.size}")
     return values.reshape(count)
 
 
-def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
-    """Read one score for each class, shape (count, classes); raise a `Fault` without them."""
-    if card.overrides.decode is not None:
-        values = _decoded(card, answer, count)
-    elif card.scores is not None:
-        values = _values(answer, card.scores, count, "scores")
-        _check_numbers(values, "if", "scores")
-        return _rows(card, values, count)
-    else:
-        values = np.empty(count)
-    if values.ndim != 2:
-        advice = "Call the box itself, box(images), or pass output= with the name of its scores."
-        raise Fault("it gives labels only, as far as is known", "refused", advice=advice)
-    return values
-
-
-def _rows(card: ModelCard, values: np.ndarray, count: int) -> np.ndarray:
-    """Return scores in rows, one for each image."""
-    classes = card.classes
+def rows_in(values: np.ndarray, classes: int, count: int) -> np.ndarray:
+    """Return scores in rows, one for each image; below 1, nobody knows how many classes."""
+    _check_numbers(values, "iuf", "scores")
     if classes < 1:
         classes = max(values.size // count, 1)
-    if values.size != count * classes or (values.ndim > 1 and len(values) != count):
+    if values.size != count * classes:
         raise Fault(
             f"it must answer {count} times {classes} scores, and answered {values.size} numbers"
         )
-    if not (abs(values) <= _HIGHEST).all():  # so written, NaN is refused too
-        raise Fault("its scores hold NaN or infinity")
     if classes < 2:
         advice = "Pass decode=, such as lambda p: p > 0.5 for the score of the second of two."
-        raise Fault("it answers one score for each image", "refused", advice=advice)
+        raise Fault("it answers one score for each image", "refused", advice)
     return values.reshape(count, classes)
 
 
-def _decoded(card: ModelCard, answer: Any, count: int) -> np.ndarray:
+def _decoded(card: ModelCard, values: np.ndarray, decode: Decode, count: int) -> np.ndarray:
     """Return what the user's function makes of an output: labels (count,), or scores (count, K)."""
-    decode = card.overrides.decode
-    assert decode is not None
-    values = _values(answer, card.output, count, "numbers or text")
     _check_numbers(values, "iufbU", "numbers or text")
-    axes = [axis for axis in values.shape[1:] if axis != 1]  # MLServer makes columns of labels
-    values = values.reshape(values.shape[:1] + tuple(axes))
+    values = _tensors.without_ones(values)
     got = f"its output {card.output!r:.40} came as {values.dtype} {values.shape}"
+    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
     try:
         found = np.asarray(decode(values))
     except Exception as error:
         words = f"{type(error).__name__}: {first_line(error)}"
         reason = f"{got}, and decode= failed on it ({words:.200})"
-        raise Fault(reason, "refused", advice="Return -2 for what names no class.") from None
+        raise Fault(reason, "refused", advice) from None
     if found.dtype.kind in "iub" and found.size == count:
         return found.reshape(count)
     if found.dtype.kind in "iuf" and found.ndim == 2 and len(found) == count:
-        return _rows(card, found, count)
-    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
+        return rows_in(found, card.classes, count)
     reason = f"{got}, and decode= made {found.dtype} {found.shape} of it"
-    raise Fault(reason, "refused", advice=advice)
+    raise Fault(reason, "refused", advice)
 
 
-def _values(answer: Any, name: str | None, count: int, wanted: str) -> np.ndarray:
-    """Return what one output holds for so many images."""
+def _values(answer: Any, name: str | None, count: int) -> np.ndarray:
+    """Return what one output holds for so many images, in the shape that it gives."""
     output = _output(answer, name)
     try:
-        values = _tensors.values_of(output)
+        values = np.asarray(output.get("data"))
     except ValueError:
         raise Fault("its answer is a list of lists of unequal length") from None
     shape = output.get("shape")
-    if isinstance(shape, list) and shape[:1] != [count]:
-        raise Fault(f"it must answer {wanted} for {count} images, and answered shape {shape!r:.40}")
+    try:
+        values = values.reshape(values.shape if shape is None else shape)
+    except (TypeError, ValueError):
+        raise Fault(f"it answered {values.size} numbers as shape {shape!r:.40}") from None
+    told = shape is not None or values.ndim > 1
+    if told and values.shape[:1] != (count,):
+        got = f"shape {list(values.shape)!r:.40}"
+        raise Fault(f"it must answer for {count} images, and answered {got}")
     return values
 
 
@@ -517,23 +510,22 @@ def _check_numbers(values: np.ndarray, kinds: str, wanted: str) -> None:
     if values.dtype.kind not in kinds:
         got = _WORDS.get(values.dtype.kind, "no numbers")
         raise Fault(f"it must answer {wanted}, and answered {got}")
+    if values.dtype.kind == "f" and not (abs(values) <= _HIGHEST).all():  # NaN is refused too
+        raise Fault(f"its {wanted} hold NaN or infinity")
 
 
 def _output(answer: Any, name: str | None) -> dict[str, Any]:
     """Return the one output of a name."""
-    match answer:
-        case {"outputs": list(outputs)}:
-            named = [
-                each for each in outputs if isinstance(each, dict) and each.get("name") == name
-            ]
-            if len(named) == 1:
-                return named[0]
+    tensors = _described(answer, "outputs")
+    places = [place for place, each in enumerate(tensors) if each.name == name]
+    if len(places) == 1:
+        output: dict[str, Any] = answer["outputs"][places[0]]
+        return output
     reason, advice = f"its answer holds no output {name!r:.40}", ""
-    others = _described(answer, "outputs")
-    if others:
-        reason += f"; it holds {_listed(others)}"
+    if tensors:
+        reason += f"; it holds {_listed(tensors)}"
         advice = "If one of these holds labels or scores, pass output= with its name."
-    raise Fault(reason, advice=advice)
+    raise Fault(reason, "invalid", advice)
 
 
 #  what the user passes ----------------------------------------------------------------------------
@@ -544,10 +536,7 @@ def model_address(url: Any) -> tuple[str, str]:
     with it.
     """
     example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
-    if not isinstance(url, str):
-        raise TypeError(
-            f"{example}; got {type(url).__name__}. Pass service.url, or the address as text."
-        )
+    check_kind(url, "url", str, "such as service.url")
     address = url.strip().rstrip("/").removesuffix("/infer")
     try:
         parts = urlsplit(address)
@@ -566,52 +555,48 @@ def check_token(token: Any, name: str = "token") -> str | None:
     """Return a bearer token that can stand in a header, or say what is wrong with it without
     showing it.
     """
-    if token is None or (isinstance(token, str) and re.fullmatch(r"[!-~]+", token)):
-        return token
-    kind: type[Exception] = TypeError
-    got = f"a {type(token).__name__}"
-    if isinstance(token, str):
-        kind, got = ValueError, "text that is not"
-    raise kind(
-        f"{name} must be text of ASCII letters, digits and signs, without spaces; got {got}. "
-        "Try secrets.token_urlsafe(), or leave it out for none."
-    )
+    if token is None:
+        return None
+    if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
+        kind = ValueError if isinstance(token, str) else TypeError
+        raise kind(
+            f"{name} must be text of ASCII letters, digits and signs, without spaces; got a "
+            f"{type(token).__name__} that is not. Try secrets.token_urlsafe(), or leave it out for "
+            "none."
+        )
+    return token
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+_VALUE = re.compile(r"[!-~]([ -~\t]*[!-~])?")
 _OURS = ("content-length", "transfer-encoding", "inference-header-content-length")
 
 
 def check_headers(headers: Any, token: str | None = None) -> dict[str, str]:
-    """Return headers that can be sent, or say what is wrong with them without showing a value."""
+    """Return headers that can be sent, the one of a bearer token first; or say what is wrong with
+    them without showing a value.
+    """
+    kept: dict[str, str] = {}
+    if token is not None:
+        kept["Authorization"] = f"Bearer {token}"
     if headers is None:
-        return {}
+        return kept
     if not isinstance(headers, Mapping):
         raise TypeError(
             "headers must be a dict of text, such as {'Host': 'mnist.example.org'}; got "
             f"a {type(headers).__name__}. Give each header its name."
         )
-    kept: dict[str, str] = {}
     for name, value in headers.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+        pair = isinstance(name, str) and isinstance(value, str)
+        if not pair or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError(
-                "the name of a header must be of ASCII letters, digits and signs; got one that is "
-                "not. Write {'x-api-key': '...'}, without a colon or spaces in the name."
-            )
-        if not isinstance(value, str) or not re.fullmatch(r"[!-~]([ -~\t]*[!-~])?", value):
-            raise ValueError(
-                f"the value of the header {name!r} must be text of ASCII signs on one line, "
-                f"without spaces around it; got a {type(value).__name__} that is not. Look for a "
-                "line end, or for a key that is not set."
+                "a header must have a name of ASCII letters, digits and signs and a value on one "
+                "line, such as {'x-api-key': '...'}; got one that has not. Look for a colon in the "
+                "name, for spaces or a line end around the value, or for a key that is not set."
             )
         if name.lower() in (*_OURS, *map(str.lower, kept)):
             raise ValueError(
                 f"the header {name!r} must be sent once, and is already. Leave it out."
-            )
-        if name.lower() == "authorization" and token is not None:
-            raise ValueError(
-                "headers must hold no Authorization beside token=, which is sent as one. Leave out "
-                "one of the two."
             )
         kept[name] = value
     return kept

@@ -6,7 +6,7 @@ Source: "Binary tensor data extension", Triton and KServe,
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol/binary-tensor-data-extension
 """
 
-import contextlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -135,27 +135,40 @@ def number_bytes(datatype: str) -> int:
     return max(len(str(limits.min)), len(str(limits.max))) + 1
 
 
+def without_ones(values: np.ndarray) -> np.ndarray:
+    """Return values without the axes of length 1 that a model adds: MLServer, OpenVINO."""
+    return values.reshape([*values.shape[:1], *(axis for axis in values.shape[1:] if axis != 1)])
+
+
 def unpack(answer: Any, rest: bytes) -> Any:
-    """Return an answer in which the numbers that came in binary behind it stand in their place."""
+    """Return an answer in which the numbers that came in binary behind it stand in their place.
+
+    Raises ValueError where more came than it tells of.
+    """
     if not rest:
         return answer
     for output in answer["outputs"]:
         size = output.get("parameters", {}).get("binary_data_size", 0)
-        number = NUMBERS.get(output["datatype"])
-        if size and number:
-            output["data"] = np.frombuffer(rest[:size], number).tolist()
+        if not 0 <= size <= len(rest):
+            raise ValueError
+        if size:
+            output["data"] = np.frombuffer(rest[:size], NUMBERS[output["datatype"]]).tolist()
         rest = rest[size:]
+    if rest:
+        raise ValueError
     return answer
 
 
-def values_of(output: dict[str, Any]) -> np.ndarray:
-    """Return what an output holds, in the shape that it gives if its data have that many parts.
+def inflated(body: bytes, limit: int) -> bytes:
+    """Return what gzip or deflate has compressed; of a bomb no more than a byte beyond the limit.
 
-    Raises ValueError where its lists are of unequal length.
+    Raises ValueError where it is something else, or not whole.
     """
-    values = np.asarray(output.get("data"))
-    shape = output.get("shape")
-    if isinstance(shape, list):
-        with contextlib.suppress(TypeError, ValueError):  # a shape of something else
-            return values.reshape(shape)
-    return values
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)  # tells gzip from deflate by itself
+    try:
+        plain = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise ValueError(str(error)) from None
+    if not inflater.eof and len(plain) <= limit:
+        raise ValueError("it is not whole")
+    return plain

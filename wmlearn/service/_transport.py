@@ -12,26 +12,27 @@ import socket
 import ssl
 import time
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timezone
 from email.utils import parsedate_to_datetime
 from threading import Timer
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from wmlearn.service import _environment
 from wmlearn.service._protocol import Fault, Kind, Question, unpack
+from wmlearn.service._tensors import inflated
 
-T = TypeVar("T")
-
-sleep = time.sleep  # tests put clocks of their own here, and another `Timer`
-now = time.time
+now = time.time  # tests put a clock of their own here, and another `Timer`
 ANSWER_BYTES = 16_000_000
-# after so many unanswered requests each further one is tried once only, until an answer comes
-_FAILED_IN_A_ROW = 3
+_TOO_LARGE = (
+    "One image alone is too large for it: ask whoever runs it to raise the limit of a request's "
+    "body, or send fewer bytes by datatype='UINT8' if it takes that."
+)
+# what headers are called that hold what nobody else may read
+_SECRET = re.compile("auth|key|token|secret|cookie|passw|session", re.IGNORECASE)
 _REFUSALS: dict[int, Kind] = {401: "unauthorized", 403: "unauthorized"}
 _AT_PROXY = ("connection.connect_tcp", "connection.start_tls", "socks.connect_tcp")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # as OpenSSL calls it, to 3.1 and since
@@ -42,29 +43,19 @@ _NAMES = "Ask by the name that it was made for."
 _CERTIFICATES = {9: _DATES, 10: _DATES, 62: _NAMES, 64: _NAMES}
 
 
-class Obstacle(Fault):
-    """A `Fault` on the way: the service has answered nothing."""
-
-
 @dataclass
 class Transport:
     """One kept-alive connection to a model; no exchange on it takes longer than `seconds`, beyond
     what the system takes to look a name up.
 
-    It is the only one to hold the token and other headers, and shows them to nobody but the
-    service.
+    It is the only one to hold the headers, and shows them to nobody but the service.
 
     Parameters
     ----------
     url : the model's address
     seconds : how long one exchange may take
-    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s
-    token : the bearer token, if there is one
-    headers : what else is sent with each request
+    headers : what else is sent with each request: a token, for instance
     verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
-    patience : the most seconds waited in all, for each question, while the service is busy (status
-        429 or 503) or says when to come back (Retry-After). That counts among no retries, but
-        without any there is no waiting.
 
     Raises
     ------
@@ -74,11 +65,8 @@ class Transport:
 
     url: str
     seconds: float
-    retries: int
-    token: str | None = field(repr=False)
-    headers: dict[str, str] | None = field(default=None, repr=False)
+    headers: dict[str, str] = field(default_factory=dict, repr=False)
     verify: bool | str = True
-    patience: float = 60.0
 
     def __post_init__(self) -> None:
         self._client: httpx.Client | None = None
@@ -86,14 +74,14 @@ class Transport:
         self._socket: socket.socket | None = None
         self._step = ""  # what httpx is about, in its own words
         self._late = False
-        self._failed_in_a_row = 0
         self._address = urlsplit(self.url)
-        self._secrets = _secrets(self.token, self.headers)
+        self._secrets = _secrets(self.headers)
         self._check_verify()
         host = self._address.hostname or ""
-        if self.token is not None and self._plain and not _environment.is_own(host):
+        secret = ", ".join(filter(_SECRET.search, self.headers))
+        if secret and self._plain and not _environment.is_own(host):
             warnings.warn(
-                f"the token will travel to {host} in the clear, for everybody on the way "
+                f"what {secret} holds will travel to {host} in the clear, for everybody on the way "
                 "to read. Ask by https:// if the service can.",
                 stacklevel=4,
             )
@@ -119,46 +107,7 @@ class Transport:
                 "for the certificate of those who signed theirs."
             ) from None
 
-    def ask(self, read: Callable[[Any], T], question: Question | None = None) -> T:
-        """Return what `read` makes of the answer, asking again while that may help.
-
-        By hand, since each kind of fault has its own policy: with tenacity it is as long.
-        """
-        left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
-        patience = self.patience if left else 0.0
-        pause, waited, final = 0.1, 0.0, {"refused", "unauthorized", "too_large"}
-        while True:
-            try:
-                found = read(self.fetch(question))
-            except Fault as fault:
-                nap, given_up = pause, left == 0
-                if fault.wait is not None:
-                    nap = min(max(fault.wait, pause), patience)
-                    given_up = nap == 0
-                if given_up or fault.kind in final:
-                    self._give_up(fault, waited)
-                if fault.kind == "invalid":  # to be asked for once more only
-                    final.add("invalid")
-                if fault.wait is None:
-                    left -= 1
-                else:
-                    patience -= nap
-                    waited += nap
-                sleep(nap)
-                pause = min(2 * pause, 2.0)
-            else:
-                self._failed_in_a_row = 0
-                return found
-
-    def _give_up(self, fault: Fault, waited: float) -> NoReturn:
-        """Raise a fault for good, and say how long the service was waited for."""
-        if fault.kind != "too_large":  # which is an answer
-            self._failed_in_a_row += 1
-        if waited:
-            fault.reason += f", after {waited:.3g} s of waiting"
-        raise fault
-
-    def fetch(self, question: Question | None) -> Any:
+    def fetch(self, question: Question | None = None) -> Any:
         """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
         method, url, sent = "GET", self.url, Question(b"", {})
         if question is not None:
@@ -196,16 +145,12 @@ class Transport:
         """Return the error for a service that gave no valid answer."""
         url = re.sub("//.*@", "//", self.url)
         if fault.kind == "unauthorized":
-            came = "without a token"
-            if self.headers:
-                came = "with these headers"
-            if self.token is not None:
-                came = "with this token"
+            came = "with these headers" if self.headers else "without a token"
             return PermissionError(
                 f"expected the model at {url} to answer requests {came}, but {fault.reason}. "
                 "Pass the token that its owner gave you: wm.RemoteModel(url, token=...)."
             )
-        if fault.kind == "transient" or isinstance(fault, Obstacle):
+        if fault.kind in ("transient", "blocked"):
             there = f"does it speak HTTP/1.1 by {self._address.scheme}:// there?"
             advice = fault.advice or f"Is the service running, is this its url, and {there}"
             return ConnectionError(f"expected a model at {url}, but {fault.reason}. {advice}")
@@ -225,11 +170,12 @@ class Transport:
         """Return the client, made at first use; raise a `Fault` for what is wrong around us."""
         if self._client is None:
             self._proxy = _environment.proxy_for(self._address)
-            headers = {"content-type": "application/json", **(self.headers or {})}
-            if self.token is not None:
-                headers["authorization"] = f"Bearer {self.token}"
+            headers = {"content-type": "application/json", "accept-encoding": "gzip, deflate"}
             self._client = httpx.Client(
-                transport=self._route(), timeout=self.seconds, trust_env=False, headers=headers
+                transport=self._route(),
+                timeout=self.seconds,
+                trust_env=False,
+                headers=headers | self.headers,
             )
         return self._client
 
@@ -252,7 +198,7 @@ class Transport:
         except (ValueError, httpx.InvalidURL):  # whose words may hold the password
             reason = f"{proxy.variable} names no proxy of a kind that can be used"
             advice = f"Write http://HOST:PORT or socks5://HOST:PORT, or {proxy.detour}."
-        raise Obstacle(reason, "refused", None, advice)
+        raise Fault(reason, "blocked", advice)
 
     def _trusted(self) -> ssl.SSLContext:
         """Return who may have signed a certificate; that takes 0.1 s, and serves https alone."""
@@ -260,12 +206,9 @@ class Transport:
             return _environment.tls_context(self.verify)
         except OSError as error:
             variable = error.filename
-            raise Obstacle(
-                f"{variable} names no file of certificates ({error.strerror})",
-                "refused",
-                None,
-                f"Unset or correct {variable}, or pass wm.RemoteModel(url, verify='ca.pem').",
-            ) from None
+            reason = f"{variable} names no file of certificates ({error.strerror})"
+            advice = f"Unset or correct {variable}, or pass wm.RemoteModel(url, verify='ca.pem')."
+            raise Fault(reason, "blocked", advice) from None
 
     def _follow(self, event: str, info: dict[str, Any]) -> None:
         """Note what httpx is about, and on which line."""
@@ -292,18 +235,17 @@ class Transport:
             return _stopped(self._proxy, f"407 {reply.reason_phrase}")
         if status == 413:
             reason = f"{who} takes no request of this size: status 413{words}"
-            advice = "If one image is too much for it, whoever runs it can raise the limit."
-            return Fault(reason, "too_large", None, advice)
+            return Fault(reason, "too_large", _TOO_LARGE)
         if 300 <= status < 400:
             place = re.split("[?#]", reply.headers.get("location", ""))[0]
             reason = f"{who} redirects requests{self._quoted(place.encode())}, by status {status}"
             advice = "Pass the model's own address; to pass by a login, its token or headers."
-            return Fault(reason, "refused", None, advice)
+            return Fault(reason, "refused", advice)
         if status == 429 or status >= 500:
             wait = _seconds(reply.headers.get("retry-after", ""))
             if wait is None and status in (429, 503):
                 wait = 0.0
-            return Fault(f"{who} answered with status {status}{words}", "transient", wait)
+            return Fault(f"{who} answered with status {status}{words}", "transient", wait=wait)
         kind = _REFUSALS.get(status, "refused")
         return Fault(f"{who} refused with status {status}{words}", kind)
 
@@ -322,8 +264,6 @@ class Transport:
             return Fault(f"no complete answer came within {self.seconds:g} s", "transient")
         if isinstance(root, ssl.SSLError) and not isinstance(root, ssl.SSLEOFError):
             return _no_tls(root, self._hop)
-        if isinstance(error, httpx.DecodingError):
-            return Fault(f"its answer cannot be unpacked ({words})")
         # httpx has one error for a line that went dead and for a service that speaks something
         # else than HTTP.
         dead = re.search("closed|disconnected", str(error), re.IGNORECASE)
@@ -349,7 +289,7 @@ class Transport:
             advice = "Is the service running, and is this its port?"
         if self._proxy is not None:
             advice = f"If it is not the right proxy, {self._proxy.detour}."
-        return Obstacle(f"{self._hop} cannot be reached ({words})", "transient", None, advice)
+        return Fault(f"{self._hop} cannot be reached ({words})", "transient", advice)
 
     def _quoted(self, text: bytes) -> str:
         """Return the service's own words, shortened, and without the token."""
@@ -359,21 +299,31 @@ class Transport:
         return f" ({words[:200]})" if words else ""
 
 
-def _secrets(token: str | None, headers: dict[str, str] | None) -> list[str]:
-    """Return what must not be quoted: token and headers, and the parts of these, longest first."""
-    secrets = {token or ""}
-    for value in (headers or {}).values():
-        secrets.update([value, *re.findall(r"[^\s;,=]{8,}", value)])
-    return sorted(secrets - {""}, key=len, reverse=True)
+def _secrets(headers: dict[str, str]) -> list[str]:
+    """Return what must not be quoted: headers and their parts, longest first."""
+    secrets = set(headers.values())
+    for value in headers.values():
+        secrets.update(re.findall(r"[^\s;,=]{8,}", value))
+    return sorted(secrets, key=len, reverse=True)
 
 
 def _read_all(reply: httpx.Response) -> bytes:
-    """Return the whole answer, unless it is larger than any honest one."""
+    """Return the whole answer, unless it is larger than any honest one.
+
+    httpx would unpack whatever it is told to, as often as it is told to: a gigabyte of a kilobyte.
+    """
     text = b""
-    for piece in reply.iter_bytes():
+    for piece in reply.iter_raw():
         text += piece
         if len(text) > ANSWER_BYTES:
-            raise Fault(f"its answer is larger than {ANSWER_BYTES // 1_000_000} MB")
+            break
+    if text and reply.headers.get("content-encoding", "identity") != "identity":
+        try:
+            text = inflated(text, ANSWER_BYTES)
+        except ValueError as error:
+            raise Fault(f"its answer cannot be unpacked ({error})") from None
+    if len(text) > ANSWER_BYTES:
+        raise Fault(f"its answer is larger than {ANSWER_BYTES // 1_000_000} MB")
     return text
 
 
@@ -390,9 +340,11 @@ def _words(text: bytes) -> str:
     words = text.decode(errors="replace")
     with contextlib.suppress(ValueError):
         match _json(text):
-            case {"error": {"message": str(told)}} | {"error": str(told)}:
-                words = told
-            case {"detail": str(told)} | {"message": str(told)}:
+            case (
+                {"error": {"message": str(told)} | str(told)}
+                | {"detail": str(told)}
+                | {"message": str(told)}
+            ):
                 words = told
             case _:
                 words = ""
@@ -409,7 +361,7 @@ def _seconds(header: str) -> float | None:
     with contextlib.suppress(ValueError):
         seconds = float(header)
         return seconds if math.isfinite(seconds) else None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):
         date = parsedate_to_datetime(header)
         if date.tzinfo is None:  # so Python reads "-0000"
             date = date.replace(tzinfo=timezone.utc)
@@ -426,11 +378,9 @@ def _root(error: BaseException | None) -> OSError | None:
 
 def _stopped(proxy: _environment.Proxy, words: str) -> Fault:
     """Say what a proxy answered in place of the service."""
-    kind: Kind = "transient"
-    if words.startswith("4"):
-        kind = "refused"
+    kind: Kind = "blocked" if words.startswith("4") else "transient"
     advice = f"If it wants a password, write http://NAME:PASSWORD@HOST:PORT; or {proxy.detour}."
-    return Obstacle(f"the proxy {proxy} let nothing through ({words})", kind, None, advice)
+    return Fault(f"the proxy {proxy} let nothing through ({words})", kind, advice)
 
 
 def _no_tls(error: ssl.SSLError, hop: str) -> Fault:
@@ -444,7 +394,7 @@ def _no_tls(error: ssl.SSLError, hop: str) -> Fault:
         words = error.verify_message.rstrip(".")
         reason = f"the certificate of {hop} is not trusted ({words})"
         advice = _CERTIFICATES.get(error.verify_code, _ELSE)
-    return Obstacle(reason, "refused", None, advice)
+    return Fault(reason, "blocked", advice)
 
 
 def _foreign(words: str) -> Fault:
@@ -453,4 +403,4 @@ def _foreign(words: str) -> Fault:
         return Fault("what it answered is not HTTP")
     reason = "what it answered is binary, as TLS and HTTP/2 (gRPC) are, not HTTP/1.1"
     advice = "Ask by https://, or at the port where it speaks HTTP/1.1."
-    return Obstacle(reason, "refused", None, advice)
+    return Fault(reason, "blocked", advice)

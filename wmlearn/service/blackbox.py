@@ -8,29 +8,62 @@ httpx is loaded before it is needed, so a judge can question a service on a mach
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_images, check_kind
+from wmlearn._checks import check_count, check_images, check_kind, first_line
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels
+from wmlearn.service._functions import answering, is_network, read
+from wmlearn.service._protocol import Fault, check_names, highest
 from wmlearn.training._inference import check_model, predict
 
-if TYPE_CHECKING:
-    from torch import nn
+Ask = Callable[[Images], Any]  # images -> labels (n,), or scores (n, K)
+Box = TypeVar("Box", bound="Metered")
+
+T = TypeVar("T")
+
+sleep = time.sleep  # tests put a clock of their own here
+_STEP = "Let it answer each image by a whole number, a name in classes=, or a row of scores."
+# after so many unanswered requests each further one is tried once only, until an answer comes
+_FAILED_IN_A_ROW = 3
+# The most seconds waited in all, for each question, while a service is busy (status 429 or 503) or
+# says when to come back (Retry-After). That counts among no retries, but without any there is none.
+_PATIENCE = 60.0
 
 
 class Metered:
-    """Counts the images asked, and refuses those beyond the budget."""
+    """Counts the images asked, refuses those beyond the budget, and keeps what was answered
+    whatever goes wrong with the rest.
+    """
 
-    def __init__(self, budget: int | None) -> None:
+    name: str
+
+    def __init__(self, budget: int | None, retries: int) -> None:
         if budget is not None:
             budget = check_count(budget, "budget", low=0, hint="Leave it out for no limit.")
         self.budget = budget
+        self.retries = check_count(retries, "retries", low=0, high=20)
         self.queries = 0
         self.refused = 0
+        self.n_unreachable = 0
+        self.faults: list[str] = []
+        self._batch: int | None = None
+        self._answered = False  # has there ever been a valid answer?
+        self._failed_in_a_row = 0
         self._lock = threading.Lock()  # one caller at a time: the counts stay exact
+
+    def close(self) -> None:
+        """Let go of what it holds: of a connection, if it has one."""
+
+    def __enter__(self: Box) -> Box:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _grant(self, wanted: int) -> int:
         """Return how many of `wanted` images may still be asked, and count them."""
@@ -40,49 +73,221 @@ class Metered:
         self.refused += wanted - granted
         return granted
 
+    def _labels(self, images: Images, ask: Ask) -> Labels:
+        """Return the label of each image, -1 where no valid answer came."""
+        labels = np.full(len(images), -1, dtype=np.int64)
+        for place, found in self._answers(images, ask):
+            labels[place] = highest(found)
+        return labels
+
+    def _scores(self, images: Images, ask: Ask) -> np.ndarray:
+        """Return the scores of each image, float32, NaN where no valid answer came."""
+        pieces = self._answers(images, ask)
+        classes = self._n_classes()
+        for _, found in pieces:
+            if found.ndim != 2:
+                raise ValueError(
+                    f"expected scores; {self.name} gives labels only. Call the box itself, "
+                    "box(images)."
+                )
+            classes = found.shape[1]
+        scores = np.full((len(images), classes), np.nan, dtype=np.float32)
+        for place, found in pieces:
+            scores[place] = found
+        return scores
+
+    def _n_classes(self) -> int:
+        """Return how many scores each image gets, as far as that is known."""
+        return 0
+
+    def _answers(self, images: Images, ask: Ask) -> list[tuple[slice, np.ndarray]]:
+        """Ask batch by batch, and return each piece answered with its place among the images."""
+        pieces: list[tuple[slice, np.ndarray]] = []
+        if not len(images):
+            return pieces
+        fault: Fault | None = None
+        with self._lock:
+            size = self._most(images)
+            granted = self._grant(len(images))
+            start = sent = 0
+            try:
+                with self._bar(len(images), size) as bar:
+                    while start < granted:
+                        place = slice(start, min(start + size, granted))
+                        sent = max(sent, place.stop)
+                        try:
+                            pieces.append((place, ask(images[place])))
+                            self._answered = True
+                        except Fault as caught:
+                            if caught.kind == "too_large" and place.stop - start > 1:
+                                size = self._batch = (place.stop - start + 1) // 2
+                                continue
+                            fault = caught
+                            self._miss(fault, place, granted)
+                            if self._is_final(fault):
+                                break
+                        bar.update(place.stop - start)
+                        start = place.stop
+            finally:
+                self.queries -= granted - sent
+            if fault is None or pieces:
+                return pieces
+            if fault.kind == "unauthorized" or not self._answered:
+                raise self._failure(fault)
+        return pieces
+
+    def _retry(self, attempt: Callable[[], T]) -> T:
+        """Return what an attempt returns, trying again while that may help.
+
+        By hand, since each kind of fault has its own policy: with tenacity it is as long.
+        """
+        left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
+        patience = _PATIENCE if left else 0.0
+        pause, waited, final = 0.1, 0.0, {"refused", "blocked", "unauthorized", "too_large"}
+        while True:
+            try:
+                found = attempt()
+            except Fault as fault:
+                nap, given_up = pause, left == 0
+                if fault.wait is not None:
+                    nap = min(max(fault.wait, pause), patience)
+                    given_up = nap == 0
+                if given_up or fault.kind in final:
+                    self._give_up(fault, waited)
+                if fault.kind == "invalid":  # to be asked for once more only
+                    final.add("invalid")
+                if fault.wait is None:
+                    left -= 1
+                else:
+                    patience -= nap
+                    waited += nap
+                sleep(nap)
+                pause = min(2 * pause, 2.0)
+            else:
+                self._failed_in_a_row = 0
+                return found
+
+    def _give_up(self, fault: Fault, waited: float) -> NoReturn:
+        """Raise a fault for good, and say how long the service was waited for."""
+        if fault.kind != "too_large":  # which is an answer
+            self._failed_in_a_row += 1
+        if waited:
+            fault.reason += f", after {waited:.3g} s of waiting"
+        raise fault
+
+    def _most(self, images: Images) -> int:
+        """Return how many of such images are asked at once."""
+        return self._batch or len(images)
+
+    def _is_final(self, fault: Fault) -> bool:
+        """Whether the service would refuse the other images too, and need not see them."""
+        return fault.kind == "unauthorized" or bool(fault.advice and not self._answered)
+
+    def _miss(self, fault: Fault, place: slice, granted: int) -> None:
+        """Note that a batch got no valid answer."""
+        missed = place.stop - place.start
+        if self._is_final(fault):
+            missed = granted - place.start
+        self.n_unreachable += missed
+        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
+
+    def _failure(self, fault: Fault) -> Exception:
+        """Return the error for a model that gave no valid answer."""
+        return fault
+
+    def _bar(self, count: int, size: int) -> Any:
+        """Return a progress bar that appears if several requests take more than a second."""
+        from wmlearn._progress import progress
+
+        return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
+
 
 class BlackBox(Metered):
     """A model in this process that answers with labels, and with nothing else unless told to.
 
     Parameters
     ----------
-    model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
-        Of several outputs the one called `logits` counts, or the first; on any device, in any
-        dtype. It is never changed: one in training mode is copied before it answers in evaluation
-        mode.
+    model : what answers images, float32 (n, c, h, w) in [0, 1]:
+
+        - torch.nn.Module -> scores (n, K). Of several outputs the one called `logits` counts, or
+          the first; on any device, in any dtype. It is never changed: one in training mode is
+          copied before it answers in evaluation mode.
+        - a function -> whole numbers or names (n,), or scores (n, K), of which the highest counts
+        - a session of ONNX Runtime, asked as its inputs and outputs say
+        - a classifier with `predict`: those of ART and Keras get the images as their `input_shape`
+          says, those of scikit-learn flat rows
     budget : the most images it will ever answer; the rest get -1. None: no limit.
     scores : whether it tells the probability of every class to whoever asks by
-        `suspect.scores(images)`
+        `suspect.scores(images)`; of a function, the scores that it returns
+    one_by_one : whether a function takes one image, (c, h, w), and returns its label, name or
+        scores: one request, for instance. An exception then costs that image alone. Nothing but a
+        function is asked so.
+    classes : what a model that answers names calls its classes, in the order of their numbers; a
+        name that is none of them gets -2
+    retries : how often a function that raises an exception is asked again, after 0.1, 0.2, ... 2 s;
+        after three images in a row without an answer each further one is tried once
 
     Attributes
     ----------
-    queries : images asked so far
+    queries : images asked so far, each counted once, however often it had to be asked
     refused : images that got -1 because the budget was spent
+    n_unreachable : images that got -1 because a function gave no valid answer
+    faults : one sentence for each time that happened
+    n_scores : of how many scores a function's label is the highest; None where it gives labels
+    input_shape : the shape (c, h, w) of one image, where the model says so; `serve` needs it
 
     Raises
     ------
     TypeError
-        If `model` is no torch module.
+        If `model` is nothing that answers.
+    ValueError
+        On a call, if images do not fit, or if nothing valid was ever answered.
 
     Examples
     --------
-    >>> from torch import nn
-    >>> suspect = BlackBox(nn.Flatten(), budget=2)  # a "model" whose scores are the pixels
-    >>> suspect(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
+    >>> suspect = BlackBox(lambda images: images.reshape(len(images), -1), budget=2)
+    >>> suspect(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))  # its scores are the pixels
     array([ 0,  1, -1])
     >>> suspect
-    BlackBox(Flatten, 2 images asked)
+    BlackBox(<lambda>, 2 images asked)
+    >>> BlackBox(lambda image: "dark", one_by_one=True, classes=["bright", "dark"])(
+    ...     np.zeros((2, 1, 3, 3), np.float32)
+    ... )
+    array([1, 1])
     """
 
     def __init__(
-        self, model: nn.Module, *, budget: int | None = None, scores: bool = False
+        self,
+        model: Any,
+        *,
+        budget: int | None = None,
+        scores: bool = False,
+        one_by_one: bool = False,
+        classes: Sequence[str] = (),
+        retries: int = 4,
     ) -> None:
-        super().__init__(budget)
-        self.model = check_model(model)
+        super().__init__(budget, retries)
+        self.model = model
+        self.name = getattr(model, "__name__", type(model).__name__)
+        self.n_scores: int | None = None
         self._tells = check_kind(scores, "scores", bool, "True or False")
+        check_names(classes, "classes")
+        self.classes = tuple(classes) or None
+        self.input_shape: Any = None
+        if is_network(model):
+            self.input_shape = getattr(check_model(model), "input_shape", None)
+            self._asks = _network(model)
+            return
+        self._asks = answering(model, classes)
+        if self._asks[0] is not model:  # what computes here fails again where it has failed
+            self.retries = 0
+        elif check_kind(one_by_one, "one_by_one", bool, "True or False"):
+            self._batch = 1
+            self._asks = (_alone(model),) * 2
 
     def __call__(self, images: Images) -> Labels:
-        """Return the label of each image, shape (n,); -1 once the budget is spent.
+        """Return the label of each image, shape (n,); -1 once the budget is spent, or where no
+        valid answer came.
 
         Parameters
         ----------
@@ -91,14 +296,15 @@ class BlackBox(Metered):
         Raises
         ------
         ValueError
-            If the images do not fit, or the model's scores for one are NaN: then no class is the
+            If the images do not fit, or a network's scores for one are NaN: then no class is the
             highest, and no label is evidence.
         """
-        return self._predict(images)[0]
+        images = check_images(images, shape=self.input_shape)
+        return self._labels(images, self._patiently(self._asks[0]))
 
     def scores(self, images: Images) -> np.ndarray:
-        """Return the probability of each class, float32 (n, K); a row of NaN once the budget is
-        spent.
+        """Return the score of each class, float32 (n, K): of a network its probabilities; a row of
+        NaN where no answer came.
 
         Parameters
         ----------
@@ -114,19 +320,50 @@ class BlackBox(Metered):
                 "expected scores; this box gives labels only. Make it by BlackBox(model, "
                 "scores=True)."
             )
-        return self._predict(images)[1]
+        images = check_images(images, shape=self.input_shape)
+        return self._scores(images, self._patiently(self._asks[1]))
 
-    def _predict(self, images: Images) -> tuple[Labels, np.ndarray]:
-        """Return labels and probabilities, -1 and NaN for what the budget does not grant."""
-        images = check_images(images, shape=getattr(self.model, "input_shape", None))
-        with self._lock:
-            granted = self._grant(len(images))
-            labels, scores = predict(self.model, images[:granted])
-        rest = (0, len(images) - granted)
-        return (
-            np.pad(labels, rest, constant_values=-1),
-            np.pad(scores, (rest, (0, 0)), constant_values=np.nan),
-        )
+    def _patiently(self, ask: Ask) -> Ask:
+        """Return what asks again while that may help; a network answers, or never will."""
+        if is_network(self.model):
+            return ask
+
+        def attempt(images: Images) -> np.ndarray:
+            try:
+                return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
+            except Fault:
+                raise
+            except Exception as error:  # whatever it may raise
+                reason = f"{type(error).__name__}: {first_line(error):.200}"
+                raise Fault(reason, "transient") from error
+
+        def asking(images: Images) -> np.ndarray:
+            found = self._retry(lambda: attempt(images))
+            if found.ndim == 2:  # from now on it is held to it
+                self.n_scores = found.shape[1]
+            return found
+
+        return asking
+
+    def _is_final(self, fault: Fault) -> bool:
+        hopeless = self._failed_in_a_row >= _FAILED_IN_A_ROW and not self._answered
+        return hopeless or super()._is_final(fault)
+
+    def _failure(self, fault: Fault) -> Exception:
+        step = fault.advice or _STEP
+        error = ValueError(f"expected an answer of {self.name}, but {fault.reason}. {step}")
+        error.__cause__ = fault.__cause__
+        return error
 
     def __repr__(self) -> str:
-        return f"BlackBox({type(self.model).__name__}, {plural(self.queries, 'image')} asked)"
+        return f"BlackBox({self.name}, {plural(self.queries, 'image')} asked)"
+
+
+def _network(model: Any) -> tuple[Ask, Ask]:
+    """Return how a network answers labels, and probabilities."""
+    return lambda images: predict(model, images)[0], lambda images: predict(model, images)[1]
+
+
+def _alone(function: Callable[[Images], Any]) -> Callable[[Images], list[Any]]:
+    """Return a function of one image as one of several."""
+    return lambda images: [function(image) for image in images]

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wmlearn._checks import Checked, check_kind, check_number, check_seed, checked, shown
-from wmlearn.service._protocol import are_names, check_token
+from wmlearn._checks import Checked, check_kind, check_number, check_seed, checked
+from wmlearn.service._protocol import check_names, check_token
 
 
 def _check_rate(value: Any, name: str) -> None:
@@ -19,14 +19,6 @@ def _check_dose(value: Any, name: str, *, at_most: float) -> None:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or value != 0:
         check_number(value, name, above=0, at_most=at_most, hint="Leave it out for none.")
-
-
-def _check_classes(value: Any, name: str) -> None:
-    if not isinstance(value, (list, tuple)) or not are_names(value):
-        raise TypeError(
-            f"{name} must list the names of the classes, each once; got {shown(value)}. Pass "
-            "data.classes, or leave it out to name none."
-        )
 
 
 @dataclass(frozen=True)
@@ -64,4 +56,4 @@ class ServiceOptions(Checked):
     latency: float = checked(_check_dose, 0.0, at_most=60)
     faults: float = checked(_check_dose, 0.0, at_most=1)
     seed: int = checked(check_seed, 0)
-    classes: Sequence[str] = field(default=(), repr=False, metadata={"check": _check_classes})
+    classes: Sequence[str] = field(default=(), repr=False, metadata={"check": check_names})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -10,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from wmlearn._checks import check_count, check_images, check_number
-from wmlearn._display import plural
 from wmlearn._types import Images, Labels
 from wmlearn.service import _protocol
 from wmlearn.service._protocol import Decode, Encode, Fault, ModelCard, Overrides
@@ -105,22 +105,19 @@ class RemoteModel(Metered):
     ) -> None:
         from wmlearn.service._transport import Transport
 
-        super().__init__(budget)
+        super().__init__(budget, retries)
         self.url, self.name = _protocol.model_address(url)
-        self.n_unreachable = 0
-        self.faults: list[str] = []
-        self.retries = check_count(retries, "retries", low=0, high=20)
         self._overrides = Overrides(input, output, datatype, layout, encode, decode, classes)
-        self._batch = batch
         if batch is not None:
             self._batch = check_count(batch, "batch (images in a request)", low=1)
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
-        token = _protocol.check_token(token)
-        sent = _protocol.check_headers(headers, token)
-        self._transport = Transport(self.url, seconds, self.retries, token, sent, verify)
+        sent = _protocol.check_headers(headers, _protocol.check_token(token))
+        self._transport = Transport(self.url, seconds, sent, verify)
+        self._name = secrets.token_hex(8)  # begins what our questions are called
+        self._number = 0
         weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
         self._card: ModelCard | None = None
-        self._answered = False  # has there ever been a valid answer?
+        self._told: ModelCard | None = None  # by the metadata alone
 
     def __call__(self, images: Images) -> Labels:
         """Return the service's label for each image, shape (n,), as it came; -1 where no valid
@@ -131,11 +128,7 @@ class RemoteModel(Metered):
         images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
             service takes integers
         """
-        images = check_images(images)
-        labels = np.full(len(images), -1, dtype=np.int64)
-        for place, found in self._answers(images, _protocol.read_labels):
-            labels[place] = found
-        return labels
+        return self._labels(check_images(images), self._reading(_protocol.read_answer))
 
     def scores(self, images: Images) -> np.ndarray:
         """Return the service's score for each class and image, float32 (n, K); a row of NaN where
@@ -161,12 +154,10 @@ class RemoteModel(Metered):
                 f"expected scores; {self.url} gives labels only, as far as is known. Call the box "
                 "itself, box(images), or pass output= with the name of its scores."
             )
-        pieces = self._answers(images, _protocol.read_scores)
-        classes = max(self._describe().classes, 0)  # by now known, if anything was answered
-        scores = np.full((len(images), classes), np.nan, dtype=np.float32)
-        for place, found in pieces:
-            scores[place] = found
-        return scores
+        return self._scores(images, self._reading(_protocol.read_scores))
+
+    def _n_classes(self) -> int:
+        return max(self._describe().classes, 0)
 
     def connect(self, images: Images | None = None) -> None:
         """Fetch the model's description, unless it is known; no image is sent.
@@ -183,45 +174,19 @@ class RemoteModel(Metered):
     def classes(self) -> tuple[str, ...] | None:
         """The names of its classes, in the order of their numbers; None where it gives none.
 
-        They are the service's own word, fetched at first use. `verify` and `judge` read them.
+        They are the service's own word, and it may number them anew: so they are fetched each time.
+        `verify` and `judge` read them.
         """
         with self._lock:
-            return self._describe().names or None
+            return self._describe(anew=not self._overrides.classes).names or None
 
-    def _answers(self, images: Images, read: Reader) -> list[tuple[slice, np.ndarray]]:
-        """Ask batch by batch, and return each piece answered with its place among the images."""
-        pieces: list[tuple[slice, np.ndarray]] = []
-        if not len(images):
-            return pieces
-        fault: Fault | None = None
-        with self._lock:
-            size = self._most(images)
-            granted = self._grant(len(images))
-            start = sent = 0
-            try:
-                with self._bar(len(images), size) as bar:
-                    while start < granted:
-                        place = slice(start, min(start + size, granted))
-                        sent = max(sent, place.stop)
-                        try:
-                            pieces.append((place, self._ask(images[place], read)))
-                        except Fault as caught:
-                            if caught.kind == "too_large" and place.stop - start > 1:
-                                size = self._batch = (place.stop - start + 1) // 2
-                                continue
-                            fault = caught
-                            self._miss(fault, place, granted)
-                            if self._is_final(fault):
-                                break
-                        bar.update(place.stop - start)
-                        start = place.stop
-            finally:
-                self.queries -= granted - sent
-            if fault is None or pieces:
-                return pieces
-            if fault.kind == "unauthorized" or not self._answered:
-                raise self._failure(fault)
-        return pieces
+    @property
+    def n_scores(self) -> int | None:
+        """Of how many scores a label is the highest; None where it gives labels, or none yet."""
+        card = self._card
+        if card is None or card.labels is not None or card.classes < 1:
+            return None
+        return card.classes
 
     def _most(self, images: Images) -> int:
         """Return how many of such images go into one request, if they can be asked at all."""
@@ -230,67 +195,56 @@ class RemoteModel(Metered):
             return 1
         return _protocol.batch_size(card, _protocol.encode(card, images[:1]), self._batch)
 
-    def _is_final(self, fault: Fault) -> bool:
-        """Whether the service would refuse the other images too, and need not see them."""
-        if fault.kind == "unauthorized":
-            return True
-        known = bool(fault.advice) or fault.kind == "too_large"
-        return known and not self._answered
-
-    def _miss(self, fault: Fault, place: slice, granted: int) -> None:
-        """Note that a batch got no valid answer."""
-        missed = place.stop - place.start
-        if self._is_final(fault):
-            missed = granted - place.start
-        self.n_unreachable += missed
-        self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
-
     def _failure(self, fault: Fault) -> Exception:
         """Return the error for a model that described itself, and then gave no valid answer."""
-        if fault.kind == "too_large":
-            fault.advice = (
-                "One image alone is too large for it: ask whoever runs it to raise the limit of a "
-                "request's body, or send fewer bytes by datatype='UINT8' if it takes that."
-            )
         if not fault.advice:
             fault.advice = _RIGHT + (_LATER if fault.kind == "transient" else _PASS)
         return self._transport.failure(fault)
 
-    def _bar(self, count: int, size: int) -> Any:
-        """Return a progress bar that appears if several requests take more than a second."""
-        from wmlearn._progress import progress
-
-        return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
-
-    def _describe(self) -> ModelCard:
-        """Return the model's description, fetched at first use."""
-        if self._card is None:
-            try:
-                self._card = self._transport.ask(
-                    lambda answer: _protocol.read_card(answer, self._overrides)
-                )
-            except Fault as fault:
-                raise self._transport.failure(fault) from None
+    def _describe(self, *, anew: bool = False) -> ModelCard:
+        """Return the model's description, fetched at first use; what answers taught of it stays
+        while it is the same.
+        """
+        if self._card is not None and not anew:
+            return self._card
+        try:
+            told = self._retry(
+                lambda: _protocol.read_card(self._transport.fetch(), self._overrides)
+            )
+        except Fault as fault:
+            raise self._transport.failure(fault) from None
+        if self._card is None or told != self._told:
+            self._card, self._answered = told, False
+        self._told = told
         return self._card
+
+    def _reading(self, read: Reader) -> Callable[[Images], np.ndarray]:
+        """Return what asks one batch, and reads the answers in one way."""
+        return lambda images: self._ask(images, read)
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         known = card = self._describe()
 
-        def settled(answer: Any) -> np.ndarray:
+        self._number += 1
+        name = f"{self._name}-{self._number:08}"
+
+        def attempt() -> np.ndarray:
             nonlocal card
+            answer = self._transport.fetch(question)
+            _protocol.check_id(answer, name)
             card = _protocol.settle(known, answer)
             return read(card, answer, len(images))
 
+        question = _protocol.write_question(known, images, name)
         try:
-            found = self._transport.ask(settled, _protocol.write_question(known, images))
+            found = self._retry(attempt)
         except Fault as fault:
             in_vain = known.binary or not known.half
             if fault.kind != "refused" or in_vain or self._answered:
                 raise
             self._card = replace(known, binary=True)  # Triton and KServe refuse FP16 in JSON
             return self._ask(images, read)
-        self._answered = True
         self._card = card
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
@@ -299,12 +253,6 @@ class RemoteModel(Metered):
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
         self._transport.close()
-
-    def __enter__(self) -> RemoteModel:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"RemoteModel({self.name!r})"

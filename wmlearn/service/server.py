@@ -12,21 +12,25 @@ import re
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wmlearn._checks import check_count, check_kind, shown
 from wmlearn._extras import extras
 from wmlearn._forms import channels_last
+from wmlearn._types import Images, Labels
+from wmlearn.service._functions import is_network
+from wmlearn.service._protocol import highest
+from wmlearn.service.blackbox import BlackBox
 from wmlearn.service.options import ServiceOptions
 from wmlearn.training._inference import check_model, own_copy, predict
 
 if TYPE_CHECKING:
     import uvicorn
-    from torch import nn
 
-    from wmlearn.service._app import Request
+    from wmlearn.service._app import Predict, Request
 
 _PATIENCE = 10.0  # seconds to wait for the start or the end of a service
 _running: dict[str, Service] = {}
@@ -85,7 +89,7 @@ class Service:
 
 @extras()
 def serve(
-    model: nn.Module,
+    model: Any,
     *,
     name: str = "model",
     host: str = "127.0.0.1",
@@ -108,7 +112,8 @@ def serve(
 
     Parameters
     ----------
-    model : torch.nn.Module with an attribute `input_shape`, the shape (c, h, w) of one image
+    model : torch.nn.Module, or whatever a `BlackBox` takes, or one itself; with an attribute
+        `input_shape`, the shape (c, h, w) of one image
     name : letters, digits, dot, dash, underscore; part of the address
     host : the network address to listen on; the default is reached from this machine only (where
         there is no IPv4 it is ::1)
@@ -142,7 +147,12 @@ def serve(
     ...     RemoteModel(service.url)(np.eye(3, dtype=np.float32).reshape(3, 1, 1, 3))
     array([0, 1, 2])
     """
-    shape = _input_shape(check_model(model))
+    check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
+    if not is_network(model):
+        if not isinstance(model, BlackBox):
+            model = BlackBox(model, scores=options.scores, classes=options.classes)
+        options = replace(options, classes=options.classes or model.classes or ())
+    shape = _input_shape(model)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(
@@ -150,12 +160,11 @@ def serve(
             "alone."
         )
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
-    check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
 
     from wmlearn.service import _app
 
     log: list[Request] = []
-    answer = functools.partial(predict, own_copy(model).eval())
+    answer = _answering(model, options.scores)
     server = _app.web_server(_app.application(name, shape, answer, log, options))
     if name in _running:
         _running[name].stop()
@@ -170,6 +179,22 @@ def serve(
 def _stop_all() -> None:
     for service in list(_running.values()):
         service.stop()
+
+
+def _answering(model: Any, tells: bool) -> Predict:
+    """Return what answers labels and, where the service tells them, scores."""
+    if is_network(model):
+        return functools.partial(predict, own_copy(check_model(model)).eval())
+
+    def answer(images: Images) -> tuple[Labels, np.ndarray]:
+        if not tells:
+            return model(images), np.empty(0)
+        scores = model.scores(images)
+        if np.isnan(scores).any():
+            raise ValueError("the model gave no scores for some of these images. Ask again.")
+        return highest(scores), scores
+
+    return answer
 
 
 def _thread(server: uvicorn.Server, listener: socket.socket, name: str) -> threading.Thread:
@@ -200,7 +225,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _input_shape(model: nn.Module) -> tuple[int, int, int]:
+def _input_shape(model: object) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
     right = 1, 28, 28
     match getattr(model, "input_shape", None):

@@ -1,16 +1,21 @@
 """What all thefts share: how one is written, and how it is run."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import nn
 
 from wmlearn._checks import Checked, check_number, check_query, shown
 from wmlearn._types import Query
 from wmlearn.data.splits import Split
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Function = Callable[[BlackBox, Split], Query | Surrogate]  # a theft as a function of one's own
 

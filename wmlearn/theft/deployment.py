@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TypeVar
-
-from torch import nn
+from typing import TYPE_CHECKING, TypeVar
 
 from wmlearn._display import html_table, plural
 from wmlearn._types import Query
@@ -14,8 +12,11 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.training.history import History, OnEpoch
 
+if TYPE_CHECKING:
+    from torch import nn
+
 T = TypeVar("T")
-Network = Callable[..., nn.Module]  # `wm.small_cnn`, `wm.training.deep_cnn`, or one like them
+Network = Callable[..., "nn.Module"]  # `wm.small_cnn`, `wm.training.deep_cnn`, or one like them
 
 _ANOTHER = 1000  # so far is the seed of the thief's first weights from the owner's
 

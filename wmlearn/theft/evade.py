@@ -32,6 +32,20 @@ from wmlearn.evidence.answers import labels_of
 from wmlearn.theft._base import ByAsking, check_strength
 
 
+class _Before:
+    """A service with something in front of it; it names its classes as the service does."""
+
+    def __init__(self, query: Query, theft: ByAsking, answer: Query) -> None:
+        self._query, self._theft, self._answer = query, theft, answer
+        self.classes = getattr(query, "classes", None)
+
+    def __call__(self, images: Images) -> Labels:
+        return self._answer(images)
+
+    def __repr__(self) -> str:
+        return f"{self._theft!r} before {getattr(self._query, '__name__', repr(self._query))}"
+
+
 class _Filter(ByAsking):
     """What changes each image before the model sees it: perhaps only the triggers mind."""
 
@@ -46,7 +60,7 @@ class _Filter(ByAsking):
         loot : not needed; taken so that all thefts can be called alike
         """
         check_query(query, "query")
-        return lambda images: query(self._change(check_images(images)))
+        return _Before(query, self, lambda images: query(self._change(check_images(images))))
 
 
 @dataclass(frozen=True, repr=False)
@@ -219,7 +233,7 @@ class RejectUnusual(ByAsking):
                     answers[place] = _rng(self.seed, images[place]).randint(classes)
             return answers
 
-        return answer
+        return _Before(query, self, answer)
 
 
 class Vote:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from torch import nn
-
 from wmlearn._display import BLUE, VERMILLION, legible, on_axes, percent, plural
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from torch import nn
 
 
 class Epoch(NamedTuple):

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+import wmlearn as wm
+
 
 def write_onnx(weights, path):
     """Write a shipped network as ONNX."""
@@ -45,8 +47,8 @@ if __name__ == "__main__":
     blocks, images = json.loads(Path(sys.argv[1]).read_text()), np.load(sys.argv[2])
     for weights in sys.argv[3:]:
         write_onnx(weights, "model.onnx")
-    # Here is no wmlearn: whoever has one verifies the answers.
-    asking = SimpleNamespace(verify=lambda suspect, images: suspect(images))
+    # Whoever holds the triggers verifies the answers.
+    asking = SimpleNamespace(verify=lambda suspect, images: suspect(images), BlackBox=wm.BlackBox)
     names = {"wm": asking, "triggers": images}
     for block in blocks:
         exec(block, names)
