@@ -16,7 +16,7 @@ from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft, check_strength
 from wmlearn.theft._weights import CONVOLUTIONS, Layers, matrices, plain_copy
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
-from wmlearn.training._inference import check_model, own_copy
+from wmlearn.training._inference import own_copy
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import History, OnEpoch
 
@@ -71,7 +71,7 @@ class Modification(OnWeights):
         """
         began = time.perf_counter()
         check_threads(threads)
-        taken = plain_copy(check_model(model))
+        taken = plain_copy(model)
         altered = own_copy(taken)
         shape = getattr(model, "input_shape", getattr(loot, "shape", None))
         if self._alter(altered, shape) > 0:
@@ -117,12 +117,13 @@ class Prune(Modification):
                 drop_channels(layers, convolution, self.fraction, worth)
             return self.fraction
         found = matrices(model)
-        sizes = torch.cat([weights.abs().flatten() for weights in found])
+        # Where equals stand in one order, whatever the device.
+        sizes = torch.cat([weights.abs().flatten().cpu() for weights in found])
         kept = torch.ones_like(sizes)
         count = round(self.fraction * len(sizes))
         kept[sizes.topk(count, largest=False).indices] = 0
         for weights, mask in zip(found, kept.split([each.numel() for each in found])):
-            weights *= mask.view(weights.shape)
+            weights *= mask.view(weights.shape).to(weights)
         return self.fraction
 
 

@@ -68,11 +68,11 @@ class Tuning(OnWeights):
         ValueError
             If nothing was learnt, not even in the last digit.
         """
-        check_fits(model, loot, "loot")
-        assert loot is not None  # says mypy; `check_fits` has seen to it
         began = time.perf_counter()
+        taken = plain_copy(model)  # before it is asked anything: some count, or remember
+        check_fits(taken, loot, "loot")
+        assert loot is not None  # says mypy; `check_fits` has seen to it
         how: HowToRun = {"on_epoch": on_epoch, "threads": check_threads(threads)}
-        taken = plain_copy(model)
         made = self._train(own_copy(taken), loot, how)
         if made.history.epochs:
             self._check_effect(taken, made.model)
@@ -120,9 +120,10 @@ class FineTune(Tuning):
     reset: bool = checked(check_kind, False, kind=bool, hint="True or False")
 
     def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
-        model.requires_grad_(self.layers == "all")
+        model.requires_grad_()
         if self.reset or self.layers == "last":
             last = Layers(model, loot.shape).last(LAYERS)
+            model.requires_grad_(self.layers == "all")
             last.requires_grad_()
         if self.reset:
             with seeded(self.seed):
