@@ -126,8 +126,10 @@ class FineTune(Tuning):
             model.requires_grad_(self.layers == "all")
             last.requires_grad_()
         if self.reset:
+            place = last.weight.device
             with seeded(self.seed):
-                last.reset_parameters()
+                last.cpu().reset_parameters()  # the seed of a GPU's generator is another
+            last.to(place)
         hook = model.register_forward_pre_hook(self._rest)
         steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
         history = run(islice(steps, self.epochs), self.epochs, dict, **how)
