@@ -2,8 +2,7 @@
 
 The networks are the lessons' small one on the mini MNIST and torchvision's resnet18, with the stem
 for small images, on 128 images of CIFAR-10; each is trained for three epochs, of which the first
-one warms up, on one thread of
-the processor, the rule. The model is moved, and nothing else is said. The
+one warms up, on one thread of the processor. The model is moved, nothing else is said. The
 columns::
 
     work, device        `tests` (tests/house/test_devices.py), `small_cnn` or `resnet18`; `cpu` or

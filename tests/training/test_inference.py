@@ -133,11 +133,9 @@ def test_it_is_trained_marked_stolen_and_asked():
     triggers = wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY)
     marked = wm.embed(fitted.model, task, triggers, schedule=wm.Schedule(40, 0.1))
     assert marked.watermark_accuracy == 1
-    thief = wm.theft.StealByQueries(20, "soft")(
-        wm.BlackBox(marked.model, scores=True),
-        nn.Sequential(nn.Flatten(), nn.Linear(16, 2)),
-        BRIGHT,
-    )
+    fresh = nn.Sequential(nn.Flatten(), nn.Linear(16, 2))
+    service = wm.BlackBox(marked.model, scores=True)
+    thief = wm.theft.StealByQueries(20, "soft")(service, fresh, BRIGHT)
     assert thief.queries == 20
     assert wm.theft.InvertModel(steps=3)(marked.model, BRIGHT).images.shape == (2, 1, 4, 4)
     assert wm.BlackBox(marked.model, scores=True).scores(BRIGHT.images).shape == (20, 2)

@@ -54,7 +54,7 @@ def plain_copy(model: nn.Module) -> nn.Module:
                     remove_spectral_norm(layer, hook.name)
                 case prune.BasePruningMethod():
                     prune.remove(layer, hook._tensor_name)
-    return copied
+    return copied.requires_grad_()  # a thief may train what the owner froze
 
 
 def _check_within_reach(model: nn.Module, weights: set[nn.Parameter]) -> None:
@@ -133,7 +133,7 @@ class Layers:
         hooks = [part.register_forward_hook(self._note) for part in self._model.modules()]
         # Not blank: a network may divide by an image's own contrast.
         image = torch.from_numpy(stable_rng(0).random_sample((1, *shape)).astype("float32"))
-        scores = answer(self._model.requires_grad_(), as_input(image, weight_of(self._model)))
+        scores = answer(self._model, as_input(image, weight_of(self._model)))
         for hook in hooks:
             hook.remove()
         self._said.clear()

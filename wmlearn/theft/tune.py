@@ -120,7 +120,6 @@ class FineTune(Tuning):
     reset: bool = checked(check_kind, False, kind=bool, hint="True or False")
 
     def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
-        model.requires_grad_()
         if self.reset or self.layers == "last":
             last = Layers(model, loot.shape).last(LAYERS)
             model.requires_grad_(self.layers == "all")
@@ -189,7 +188,6 @@ class FinePrune(Tuning):
             """Keep at zero what is out, behind whatever comes next: a ReLU would do so, too."""
             return gradient.index_fill(0, out, 0)
 
-        model.requires_grad_()
         hooks = [weights.register_hook(keep) for weights in dropped]
         tuned = self._tuning()._train(model, loot, how)
         for hook in hooks:

@@ -228,8 +228,9 @@ def own_copy(model: nn.Module, held: dict[int, Any] | None = None) -> nn.Module:
     with torch.inference_mode(False):
         held = {} if held is None else held
         for part in model.modules():
-            for value in vars(part).values():
-                # What a hook calculates before each pass, as the old weight norm: no leaf.
+            # What is calculated before each pass, as by the old weight norm: no leaf.
+            listed = getattr(part, "_flat_weights", [])  # of recurrent layers
+            for value in [*vars(part).values(), *listed]:
                 if isinstance(value, torch.Tensor) and not value.is_leaf:
                     held[id(value)] = value.detach().clone()
         try:
