@@ -445,13 +445,8 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
     parts = getattr(model, "_orig_mod", model).named_modules()
     known = {name: part for name, part in parts if isinstance(part, nn.Conv2d)}
-    if layer is None and known:
-        layer = list(known)[-1]
-    if layer is None:
-        raise ValueError(
-            f"model must have a convolution to carry the message; {type(model).__name__} has none."
-        )
-    if layer not in known:
+    layer = layer or next(reversed(known), None)
+    if layer is None or layer not in known:
         raise ValueError(
             f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
             f"got {layer!r}."
