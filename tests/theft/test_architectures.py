@@ -27,6 +27,7 @@ from wmlearn.theft import (
     Quantize,
     StealByQueries,
 )
+from wmlearn.training._inference import own_copy
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -174,6 +175,89 @@ class TwoAnswers(nn.Module):
         return self.inner(images), images
 
 
+class FeaturesFirst(nn.Module):
+    """Features and scores, told apart by the classes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.classes = ["no"] * 10
+        self.inner, self.scores = flat(linear()), nn.Linear(24, 10)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        said = self.inner(images).relu()
+        return said, self.scores(said)
+
+
+class Counting(nn.Module):
+    """It counts what it is asked, in a buffer and in plain attributes, and keeps a running mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = head(linear())
+        self.register_buffer("mean", torch.zeros(3, 1, 1))
+        self.asked, self.sizes = 0, []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.asked += len(images)
+        self.sizes.append(len(images))
+        self.mean.mul_(0.9).add_(0.1 * images.detach().mean((0, 2, 3)).view(3, 1, 1))
+        return self.inner(images)
+
+
+class Words(nn.Module):
+    """Grey values as words, whose embedding is the last layer, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.middle = nn.Embedding(10, 12), nn.Linear(12, 12)
+        self.scores = nn.Linear(12, 10, bias=False)
+        self.scores.weight = self.words.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        greys = (40 * (nn.functional.avg_pool2d(images, 8).flatten(1) - 0.4)).long().clamp(0, 9)
+        return self.scores(self.middle(self.words(greys).mean(1)).relu())
+
+
+class Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = flat(linear())
+        self.kernel = nn.Parameter(torch.randn(24, 10, dtype=torch.complex64) / 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return (self.inner(images).relu().to(torch.complex64) @ self.kernel).abs()
+
+
+class Auxiliary(nn.Module):
+    """A layer that runs last, and is not behind the scores."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.beside = head(linear()), nn.Linear(10, 3)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        said = self.inner(images)
+        return {"logits": said, "beside": self.beside(said)}
+
+
+def nested() -> nn.Module:
+    """A parametrisation that is parametrised itself."""
+    rank = low_rank()
+    parametrizations.weight_norm(rank[2].parametrizations.weight[0], "down")
+    return rank
+
+
+def one_by_one() -> nn.Module:
+    layers = nn.Conv2d(3, 16, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Conv2d(16, 16, 1)
+    return pooled(*layers, nn.BatchNorm2d(16, affine=False), nn.ReLU(), nn.Linear(16, 10))
+
+
+def hooked() -> nn.Module:
+    network = head(linear())
+    network[2].register_forward_hook(lambda layer, inputs, output: 2 * output)
+    return network
+
+
 def by_hooks(normalise: Callable[[nn.Module], nn.Module]) -> nn.Module:
     with warnings.catch_warnings():  # torch has deprecated what many networks still use
         warnings.simplefilter("ignore")
@@ -259,6 +343,16 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "old spectral norm": lambda: by_hooks(nn.utils.spectral_norm),
     "mask": lambda: head(prune.l1_unstructured(linear(), "weight", 0.1)),
     "two answers": TwoAnswers,
+    "features first": FeaturesFirst,
+    "auxiliary last": Auxiliary,
+    "counting": Counting,
+    "tied words": Words,
+    "complex": Complex,
+    "nested": nested,
+    "one by one": one_by_one,
+    "hooked": hooked,
+    "frozen": lambda: head(linear()).requires_grad_(False),
+    "data parallel": lambda: nn.DataParallel(head(linear())),
 }
 
 
@@ -282,8 +376,10 @@ def owner(request) -> nn.Module:
 
 def scores(network: nn.Module) -> Tensor:
     with torch.no_grad():
-        said = network(INPUTS)
-    return said[0] if isinstance(said, tuple) else said
+        said = own_copy(network)(INPUTS)  # some count
+    if isinstance(said, dict):
+        return said["logits"]
+    return said[isinstance(network, FeaturesFirst)] if isinstance(said, tuple) else said
 
 
 def further(one: Tensor, other: Tensor, scale: Tensor) -> float:
@@ -299,7 +395,8 @@ def effective(network: nn.Module) -> Tensor:
     for part in network.modules():
         held = [getattr(part, name, None) for name in EFFECTIVE]
         found += [each.detach().flatten() for each in held if isinstance(each, Tensor)]
-    return torch.cat(found)
+    plain = [torch.view_as_real(each).flatten() if each.is_complex() else each for each in found]
+    return torch.cat(plain)
 
 
 def everything(network: nn.Module) -> dict[str, bytes]:
@@ -310,6 +407,8 @@ def everything(network: nn.Module) -> dict[str, bytes]:
         for name, value in vars(part).items():
             if isinstance(value, Tensor):
                 held[f"{place} {name}"] = value.detach().numpy().tobytes()
+            if name in ("asked", "sizes"):
+                held[name] = str(value).encode()
     return held | {"says": scores(network).numpy().tobytes()}
 
 
@@ -359,9 +458,62 @@ def test_thieves_who_mark_invert_or_imitate_leave_the_owner_as_it_was(owner):
     triggers = wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY)
     once = {"on_epoch": lambda _: True}
     marked = Overwrite(triggers, lr=1e-3)(owner, LOOT, **once)
-    imitation = StealByQueries(12, schedule=wm.Schedule(1, 1e-3))(wm.BlackBox(owner), owner, LOOT)
+    service, fresh = wm.BlackBox(own_copy(owner)), own_copy(owner).requires_grad_()
+    imitation = StealByQueries(12, schedule=wm.Schedule(1, 1e-3))(service, fresh, LOOT)
     for each in (marked, imitation):
         assert further(scores(each.model.eval()), said, said - said.mean(0)) > 0.002
+    if isinstance(owner, Words):
+        with pytest.raises(ValueError, match="gradients"):
+            InvertModel(steps=1)(owner, LOOT)
+        return
     few, many = (InvertModel("noise", steps=steps)(owner, LOOT) for steps in (1, 4))
     assert np.abs(many.images - few.images).max() > 0.001
     assert everything(owner) == before
+
+
+class Listed(nn.Module):
+    """Half of its layers are where torch does not look."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.scores = [linear()], nn.Linear(24, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.scores(self.first[0](nn.functional.avg_pool2d(images, 4).flatten(1)).relu())
+
+
+class Rounded(nn.Module):
+    """Half of its weights are whole numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        whole = torch.randint(-9, 10, (192, 24), dtype=torch.int8)
+        self.whole, self.scores = nn.Parameter(whole, requires_grad=False), nn.Linear(24, 10)
+
+    def forward(self, images: Tensor) -> Tensor:
+        rows = nn.functional.avg_pool2d(images, 4).flatten(1)
+        return self.scores((rows @ self.whole.float()).relu())
+
+
+class Lazy(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Flatten(), nn.LazyLinear(10))
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+@pytest.mark.parametrize("kind", [Listed, Rounded, Lazy])
+def test_weights_out_of_reach_are_not_passed_over(says, kind):
+    network = kind()
+    for theft in (Prune(0.5), FineTune(1), InvertModel(steps=1)):
+        with says(ValueError):
+            theft(network, LOOT)
+    assert kind is not Lazy or nn.parameter.is_lazy(network[1].weight)
+
+
+def test_thieves_who_hold_the_weights_are_called_alike():
+    network = head(linear())
+    task = wm.Splits("few", LOOT, LOOT, LOOT, range(10))
+    overwrite = Overwrite(wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY), epochs=1)
+    altering = [Prune(0.5), Quantize(3), PerturbWeights(0.1), FineTune(1), InvertModel(steps=1)]
+    for theft in (*altering, overwrite):
+        assert theft(network, loot=LOOT, on_epoch=lambda _: True, threads=1) is not None

@@ -11,8 +11,14 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from wmlearn._random import stable_rng
-from wmlearn._types import Images
-from wmlearn.training._inference import check_open, own_copy, predict
+from wmlearn.training._inference import (
+    answer,
+    as_input,
+    check_model,
+    check_open,
+    own_copy,
+    weight_of,
+)
 
 Convolution = nn.Conv1d | nn.Conv2d | nn.Conv3d
 CONVOLUTIONS: tuple[type[Convolution], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -31,14 +37,12 @@ def plain_copy(model: nn.Module) -> nn.Module:
     What computed them from others is gone: weight and spectral norm, orthogonality, LoRA, the masks
     of a pruning. Weights that are written to would be computed anew before the next image.
     """
-    check_open(model)
-    model = getattr(model, "_orig_mod", model)  # torch.compile would not see what is done to it
-    copied = own_copy(model).eval()
-    if any(map(nn.parameter.is_lazy, copied.parameters())):
-        raise ValueError(
-            f"model must have weights to steal; layers of {type(model).__name__} have none before "
-            "their first image. Show it one."
-        )
+    check_open(check_model(model))
+    # torch.compile would not see what is done to what it made.
+    held: dict[int, Any] = {}
+    copied = own_copy(getattr(model, "_orig_mod", model), held).eval()
+    weights = {each for each in held.values() if isinstance(each, nn.Parameter)}
+    _check_within_reach(copied, weights)
     for layer in list(copied.modules()):
         if parametrize.is_parametrized(layer):
             _settle(layer)
@@ -50,7 +54,23 @@ def plain_copy(model: nn.Module) -> nn.Module:
                     remove_spectral_norm(layer, hook.name)
                 case prune.BasePruningMethod():
                     prune.remove(layer, hook._tensor_name)
-    return copied
+    return copied.requires_grad_()  # a thief may train what the owner froze
+
+
+def _check_within_reach(model: nn.Module, weights: set[nn.Parameter]) -> None:
+    """Refuse weights that a theft would pass over: to survive it would say nothing."""
+    trouble = ""
+    if any(map(nn.parameter.is_lazy, weights)):
+        trouble = "there are none before its first image. Show it one"
+    elif not weights.issubset(model.parameters()):
+        trouble = "some are in a list or the like. Take an nn.ModuleList or nn.ParameterList"
+    elif not all(each.is_floating_point() or each.is_complex() for each in weights):
+        trouble = "some are whole numbers. Take the model that they were rounded from"
+    if trouble:
+        raise ValueError(
+            "model must have weights that a thief can reach, floats among its parameters(); of "
+            f"those of {type(model).__name__} {trouble}."
+        )
 
 
 def _settle(layer: Any) -> None:
@@ -73,12 +93,13 @@ def matrices(model: nn.Module) -> list[Tensor]:
     found = []
     for weights in model.parameters():
         long = sum(length > 1 for length in weights.shape)
-        if weights.is_floating_point() and (weights.dim() == 2 or long > 1):
-            found.append(weights.detach())
+        if weights.dim() == 2 or long > 1:
+            plain = weights.detach()
+            found.append(torch.view_as_real(plain) if plain.is_complex() else plain)
     if not found:
         raise ValueError(
-            f"model must have weights to alter; {type(model).__name__} has none. Take another "
-            "theft."
+            f"model must have weights to alter; {type(model).__name__} has none among its "
+            "parameters(). Register them, or take another theft."
         )
     return found
 
@@ -100,19 +121,29 @@ class Layers:
         self._ran: list[nn.Module] = []
         self._behind: dict[nn.Module, nn.Module] = {}
         self._said: list[tuple[nn.Module, Any]] = []
+        self._used: set[Tensor] = set()
         if shape is not None:
-            # Not blank: a network may divide by an image's own contrast.
-            self._run(stable_rng(0).random_sample((1, *shape)).astype("float32"))
+            self._run(shape)
         if not self.of(LAYERS):
             self._ran = list(model.modules())
             self._behind = dict(pairwise(self._ran))
 
-    def _run(self, image: Images) -> None:
+    @torch.enable_grad()
+    def _run(self, shape: Sequence[int]) -> None:
         hooks = [part.register_forward_hook(self._note) for part in self._model.modules()]
-        predict(self._model, image)
+        # Not blank: a network may divide by an image's own contrast.
+        image = torch.from_numpy(stable_rng(0).random_sample((1, *shape)).astype("float32"))
+        scores = answer(self._model, as_input(image, weight_of(self._model)))
         for hook in hooks:
             hook.remove()
         self._said.clear()
+        behind, seen = [scores.grad_fn], set()
+        while behind:
+            step = behind.pop()
+            if step is not None and step not in seen:
+                seen.add(step)
+                behind += [before for before, _ in step.next_functions]
+        self._used = {step.variable for step in seen if hasattr(step, "variable")}
 
     def _note(self, layer: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         for before, said in self._said:
@@ -126,10 +157,13 @@ class Layers:
         return list(dict.fromkeys(part for part in self._ran if isinstance(part, kinds)))
 
     def last(self, kinds: tuple[type[L], ...]) -> L:
-        """Return the last layer of some kinds, or say that there is none."""
+        """Return the last layer of some kinds, of those on which the scores depend if that is
+        known; or say that there is none.
+        """
         found = self.of(kinds)
+        used = [each for each in found if not self._used.isdisjoint(each.parameters())]
         if found:
-            return found[-1]
+            return (used or found)[-1]
         wanted = "a convolution" if kinds == CONVOLUTIONS else "a convolution or a linear layer"
         raise ValueError(
             f"model must have {wanted} to alter; {type(self._model).__name__} has none. Take "

@@ -124,18 +124,19 @@ class StealByQueries(Theft):
             If there are fewer images than are to be asked about, or none was answered.
         """
         check_query(query, "query")
-        check_fits(fresh, loot, "loot")
-        check_trainable(fresh)
+        model = own_copy(fresh)  # before it is asked anything: some count, or remember
+        check_fits(model, loot, "loot")
+        check_trainable(model)
         check_on_epoch(on_epoch)  # before a query is paid for
         check_threads(threads)
         began = time.perf_counter()
         asked = self._chosen(loot)
-        _, scores = predict(fresh, loot.pixels[:1])
+        _, scores = predict(model, loot.pixels[:1])
         answers, trouble, interrupted = self._buy(query, asked, classes=scores.shape[1])
         answered = np.flatnonzero(_known(answers))
         bought = TensorData(asked.take(answered))
         bought.labels = torch.from_numpy(answers[answered])
-        model, schedule = own_copy(fresh), self.schedule
+        schedule = self.schedule
         steps = train(model, bought, rate=schedule, seed=self.seed, batch_size=schedule.batch_size)
         history = run(islice(steps, schedule.epochs), schedule.epochs, dict, on_epoch, threads)
         history = replace(history, interrupted=history.interrupted or interrupted)

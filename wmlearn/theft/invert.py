@@ -22,8 +22,9 @@ from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft
 from wmlearn.theft._weights import plain_copy
-from wmlearn.training._inference import check_fits, scores_of, weight_of
+from wmlearn.training._inference import answer, check_fits, scores_of, weight_of
 from wmlearn.training._threads import torch_threads
+from wmlearn.training.history import OnEpoch
 
 SURE = 0.99  # probability of its class at which an image is left alone
 
@@ -110,7 +111,14 @@ class InvertModel(Theft):
     seed: int = checked(check_seed, 0)
 
     @torch.inference_mode(False)  # so slopes are taken inside the caller's torch.no_grad(), too
-    def __call__(self, model: nn.Module, loot: Split) -> Inverted:
+    def __call__(
+        self,
+        model: nn.Module,
+        loot: Split | None = None,
+        *,
+        on_epoch: OnEpoch | None = None,
+        threads: int = 1,
+    ) -> Inverted:
         """Return an image for each class; Stop ends it early and keeps what is there.
 
         Parameters
@@ -118,16 +126,20 @@ class InvertModel(Theft):
         model : what the thief took; it is left as it was
         loot : images of the thief's own; only "loot" starts from them, the others take their shape
             and classes
+        on_epoch : not needed; taken so that all thieves who hold the weights can be called alike
+        threads : of the processor; as for `wm.fit`
         """
-        check_fits(model, loot, "loot")
         model = plain_copy(model).requires_grad_(False)
+        check_fits(model, loot, "loot")
+        assert loot is not None  # says mypy; `check_fits` has seen to it
         images = self._first(loot).to(weight_of(model)).requires_grad_()
-        with torch_threads(1), contextlib.suppress(KeyboardInterrupt):
+        with torch_threads(threads), contextlib.suppress(KeyboardInterrupt):
             self._climb(model, images)
-        sure = scores_of(model, images).softmax(1).diag()
+        sure = answer(model, images).softmax(1).diag()
         found = [part.detach().float().cpu().numpy() for part in (images, sure)]
         return Inverted(*found)
 
+    @torch.backends.cudnn.flags(enabled=False)  # has no slopes of recurrent layers at rest
     def _climb(self, model: nn.Module, images: torch.Tensor) -> None:
         """Change images in place, step by step, until the model takes each for its class."""
         classes = torch.arange(len(images), device=images.device)

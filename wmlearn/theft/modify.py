@@ -5,7 +5,7 @@ is trained.
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,35 +16,19 @@ from wmlearn.data.splits import Split
 from wmlearn.theft._base import Theft, check_strength
 from wmlearn.theft._weights import CONVOLUTIONS, Layers, matrices, plain_copy
 from wmlearn.theft.deployment import Context, Deployment, Surrogate
-from wmlearn.training._inference import check_model, own_copy
+from wmlearn.training._inference import own_copy
 from wmlearn.training._threads import check_threads
-from wmlearn.training.history import History, OnEpoch
+from wmlearn.training.history import Fitted, History, OnEpoch
+from wmlearn.watermarks.embedding import Marked
+
+How = dict[str, Any]  # a training is run, as `training.loop.run` and `embed` take it
+Made = tuple[Fitted | Marked, int, bool]  # the model, the images it took, whether it must differ
 
 
 class OnWeights(Theft):
-    """Base of the thefts whose thief holds the weights."""
+    """Base of the thefts whose thief holds the weights: all are called alike."""
 
-    __call__: Callable[..., Surrogate]  # with the model and the loot
-
-    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft on the owner's weights, and return what the thief deploys."""
-        theft = context.seeded(self)
-        return Deployment.of(theft(owner, context.loot, on_epoch=context.on_epoch), owner)
-
-    def _check_effect(self, before: nn.Module, after: nn.Module) -> None:
-        """Refuse a theft that left every weight as it was: to survive it says nothing."""
-        if all(map(torch.equal, before.parameters(), after.parameters())):
-            raise ValueError(
-                f"a theft must change the model; {self!r} changed nothing: each weight of "
-                f"{type(before).__name__} is what it was. Take a stronger one."
-            )
-
-
-class Modification(OnWeights):
-    """Base of the thefts that train nothing: copies the model, alters it, records the time."""
-
-    # In place; with the shape (c, h, w) of an image, if it is known. Returns the strength.
-    _alter: Callable[[nn.Module, tuple[int, ...] | None], float]
+    _commit: Callable[[nn.Module, Split | None, How], Made]  # on a copy, in place or of another
 
     def __call__(
         self,
@@ -54,29 +38,53 @@ class Modification(OnWeights):
         on_epoch: OnEpoch | None = None,
         threads: int = 1,
     ) -> Surrogate:
-        """Return an altered copy of the model, whose weights are plain ones: what computed them
-        from others (weight norm, LoRA, a mask) is gone.
+        """Return a copy of the model, altered or trained further, whose weights are plain ones:
+        what computed them from others (weight norm, LoRA, a mask) is gone.
 
         Parameters
         ----------
         model : what the thief took; it is left as it was
-        loot : one image of its shape shows which layers of a model without `input_shape` follow
-            each other
-        on_epoch, threads : not needed; taken so that all such thefts can be called alike
+        loot : the images and labels that the thief holds, for instance `data.loot`. Thieves who
+            train nothing need none: one image of its shape shows which layers of a model without
+            `input_shape` follow each other
+        on_epoch : called after each epoch of a thief who trains; returning True ends the theft
+            there, and what was done is kept
+        threads : of the processor; as for `wm.fit`
 
         Raises
         ------
         ValueError
-            If the theft would change nothing, though its strength is above 0.
+            If the theft would change nothing, though its strength is above 0, or if nothing was
+            learnt, not even in the last digit.
         """
         began = time.perf_counter()
-        check_threads(threads)
-        taken = plain_copy(check_model(model))
-        altered = own_copy(taken)
+        how = {"on_epoch": on_epoch, "threads": check_threads(threads)}
+        taken = plain_copy(model)
+        made, images, changed = self._commit(own_copy(taken), loot, how)
+        if changed and all(map(torch.equal, taken.parameters(), made.model.parameters())):
+            raise ValueError(  # to survive it would say nothing
+                f"a theft must change the model; {self!r} changed nothing: each weight of "
+                f"{type(taken).__name__} is what it was. Take a stronger one."
+            )
+        seconds = time.perf_counter() - began
+        return Surrogate(made.model, repr(self), images, 0, made.history, seconds)
+
+    def deploy(self, owner: nn.Module, context: Context) -> Deployment:
+        """Commit the theft on the owner's weights, and return what the thief deploys."""
+        theft = context.seeded(self)
+        return Deployment.of(theft(owner, context.loot, on_epoch=context.on_epoch), owner)
+
+
+class Modification(OnWeights):
+    """Base of the thefts that train nothing."""
+
+    # In place; with the shape (c, h, w) of an image, if it is known. Returns the strength.
+    _alter: Callable[[nn.Module, tuple[int, ...] | None], float]
+
+    def _commit(self, model: nn.Module, loot: Split | None, _: How) -> Made:
         shape = getattr(model, "input_shape", getattr(loot, "shape", None))
-        if self._alter(altered, shape) > 0:
-            self._check_effect(taken, altered)
-        return Surrogate(altered, repr(self), 0, 0, History(()), time.perf_counter() - began)
+        changed = self._alter(model, shape) > 0
+        return Fitted(model, History(())), 0, changed
 
 
 @dataclass(frozen=True, repr=False)
@@ -117,12 +125,13 @@ class Prune(Modification):
                 drop_channels(layers, convolution, self.fraction, worth)
             return self.fraction
         found = matrices(model)
-        sizes = torch.cat([weights.abs().flatten() for weights in found])
+        # Where equals stand in one order, whatever the device.
+        sizes = torch.cat([weights.abs().flatten().cpu() for weights in found])
         kept = torch.ones_like(sizes)
         count = round(self.fraction * len(sizes))
         kept[sizes.topk(count, largest=False).indices] = 0
         for weights, mask in zip(found, kept.split([each.numel() for each in found])):
-            weights *= mask.view(weights.shape)
+            weights *= mask.view(weights.shape).to(weights)
         return self.fraction
 
 

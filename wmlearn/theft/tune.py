@@ -1,10 +1,9 @@
 """Thieves who train what they took: on images of their own, from where the owner left off."""
 
-import time
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from itertools import islice
-from typing import Literal, TypedDict
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,63 +20,25 @@ from wmlearn._random import seeded
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.theft._base import check_strength
-from wmlearn.theft._weights import CONVOLUTIONS, LAYERS, Layers, plain_copy
-from wmlearn.theft.deployment import Surrogate
-from wmlearn.theft.modify import OnWeights, drop_channels
-from wmlearn.training._inference import check_fits, own_copy, predict
-from wmlearn.training._threads import check_threads
-from wmlearn.training.history import Fitted, OnEpoch
+from wmlearn.theft._weights import CONVOLUTIONS, LAYERS, Layers
+from wmlearn.theft.modify import How, Made, OnWeights, drop_channels
+from wmlearn.training._inference import check_fits, predict
+from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, run, train
 from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import Marked, embed
 
 
-class HowToRun(TypedDict):
-    """How a training is run, as `training.loop.run` and `embed` take it."""
-
-    on_epoch: OnEpoch | None
-    threads: int
-
-
 class Tuning(OnWeights):
-    """Base of the thefts that go on training: copies the model, trains it, records the cost."""
+    """Base of the thefts that go on training."""
 
-    _train: Callable[[nn.Module, Split, HowToRun], Fitted | Marked]  # in place, or a copy
+    _train: Callable[[nn.Module, Split, How], Fitted | Marked]  # in place, or a copy
 
-    def __call__(
-        self,
-        model: nn.Module,
-        loot: Split | None = None,
-        *,
-        on_epoch: OnEpoch | None = None,
-        threads: int = 1,
-    ) -> Surrogate:
-        """Return a copy of the model, trained further, whose weights are plain ones: what computed
-        them from others (weight norm, LoRA, a mask) is gone.
-
-        Parameters
-        ----------
-        model : what the thief took; it is left as it was
-        loot : the images and labels that the thief holds, for instance `data.loot`
-        on_epoch : called after each epoch; returning True ends the theft there, and what was done
-            is kept
-        threads : of the processor; as for `wm.fit`
-
-        Raises
-        ------
-        ValueError
-            If nothing was learnt, not even in the last digit.
-        """
+    def _commit(self, model: nn.Module, loot: Split | None, how: How) -> Made:
         check_fits(model, loot, "loot")
         assert loot is not None  # says mypy; `check_fits` has seen to it
-        began = time.perf_counter()
-        how: HowToRun = {"on_epoch": on_epoch, "threads": check_threads(threads)}
-        taken = plain_copy(model)
-        made = self._train(own_copy(taken), loot, how)
-        if made.history.epochs:
-            self._check_effect(taken, made.model)
-        seconds = time.perf_counter() - began
-        return Surrogate(made.model, repr(self), len(loot), 0, made.history, seconds)
+        made = self._train(model, loot, how)
+        return made, len(loot), bool(made.history.epochs)
 
 
 @dataclass(frozen=True, repr=False)
@@ -119,14 +80,16 @@ class FineTune(Tuning):
     layers: Literal["all", "last"] = checked(check_choice, "all", choices=["all", "last"])
     reset: bool = checked(check_kind, False, kind=bool, hint="True or False")
 
-    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
-        model.requires_grad_(self.layers == "all")
+    def _train(self, model: nn.Module, loot: Split, how: How) -> Fitted:
         if self.reset or self.layers == "last":
             last = Layers(model, loot.shape).last(LAYERS)
+            model.requires_grad_(self.layers == "all")
             last.requires_grad_()
         if self.reset:
+            place = last.weight.device
             with seeded(self.seed):
-                last.reset_parameters()
+                last.cpu().reset_parameters()  # the seed of a GPU's generator is another
+            last.to(place)
         hook = model.register_forward_pre_hook(self._rest)
         steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
         history = run(islice(steps, self.epochs), self.epochs, dict, **how)
@@ -176,7 +139,7 @@ class FinePrune(Tuning):
     def _tuning(self) -> FineTune:
         return FineTune(self.epochs, self.lr, self.seed)
 
-    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Fitted:
+    def _train(self, model: nn.Module, loot: Split, how: How) -> Fitted:
         layers = Layers(model, loot.shape)
         last = layers.last(CONVOLUTIONS)
         activity = _activity(model, layers.normalised(last) or last, loot)
@@ -186,7 +149,6 @@ class FinePrune(Tuning):
             """Keep at zero what is out, behind whatever comes next: a ReLU would do so, too."""
             return gradient.index_fill(0, out, 0)
 
-        model.requires_grad_()
         hooks = [weights.register_hook(keep) for weights in dropped]
         tuned = self._tuning()._train(model, loot, how)
         for hook in hooks:
@@ -228,7 +190,7 @@ class Overwrite(Tuning):
         # without the key, so that it may go to a worker
         object.__setattr__(self, "triggers", self.triggers.without_key)
 
-    def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Marked:
+    def _train(self, model: nn.Module, loot: Split, how: How) -> Marked:
         classes = self.triggers.rules.classes
         data = Splits("loot", loot, loot, loot, classes)  # there are no others to measure on
         schedule = Schedule(self.epochs, self.lr)

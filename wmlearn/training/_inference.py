@@ -6,7 +6,8 @@ torch is loaded when something is asked, not before.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterator, Mapping, Sized
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,9 @@ def check_fits(model: Any, part: Any, what: str) -> None:
             f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model "
             "made for these data."
         )
-    if hasattr(model, "classes"):
-        check_labels(part.labels, count=len(part), classes=model.classes, what=f"labels of {what}")
+    classes = n_classes(model)
+    if classes is not None:
+        check_labels(part.labels, count=len(part), classes=classes, what=f"labels of {what}")
     _, scores = predict(model, part.pixels[:1])
     needed = int(part.labels.max()) + 1
     if scores.shape[1] < needed:
@@ -73,6 +75,19 @@ def check_fits(model: Any, part: Any, what: str) -> None:
             f"labels up to {needed - 1}; got {scores.shape}. End it with a linear layer of "
             f"{needed} outputs."
         )
+
+
+def n_classes(model: nn.Module) -> int | None:
+    """Return how many classes a network says it has, by `model.classes`: a number, or whatever
+    lists them; None if it does not say.
+    """
+    said: Any = getattr(model, "classes", None)
+    if isinstance(said, Sized) and getattr(said, "shape", True):  # no tensor of one number
+        return len(said)
+    try:
+        return operator.index(said)
+    except TypeError:
+        return None
 
 
 def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarray]:
@@ -104,7 +119,7 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
         for start in range(0, len(images), at_once):
             # A copy that can be written to, on no other default device.
             batch = torch.from_numpy(np.array(images[start : start + at_once]))
-            answers = _scores(model, as_input(batch, weight))
+            answers = answer(model, as_input(batch, weight))
             if not start:  # one piece: small ones, kept between the batches, scatter the memory
                 scores = answers.new_empty((len(images), answers.shape[1]))
             scores[start : start + at_once] = answers
@@ -121,34 +136,71 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
 
 
 def scores_of(model: nn.Module, images: Tensor) -> Tensor:
-    """Return the scores in what a network answers: the tensor, what is called `logits`, or the
-    first of several outputs.
+    """Return the scores (n, classes) in what a network answers, to learn from them.
+
+    They are what is called `logits`, or the one output of that form, or, of several, the one that
+    is as wide as the model has `classes`. One column z is a sigmoid's: it becomes the scores 0 and
+    z, whose softmax is that sigmoid, and whose cross entropy is the binary one.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or more than one could be meant, or they have no slope.
     """
-    answer = model(images)
-    if isinstance(answer, Mapping):
-        answer = answer.get("logits", answer)
-    answer = getattr(answer, "logits", answer)  # of GoogLeNet in training, too
-    if isinstance(answer, (list, tuple)) and answer:
-        answer = answer[0]
-    scores: Tensor = answer
-    return scores
-
-
-def _scores(model: nn.Module, batch: Tensor) -> Tensor:
-    """Return the scores of a batch, or say what is wrong with them."""
-    try:
-        scores = scores_of(model, batch)
-    except Exception as error:  # whatever a network of one's own may raise
-        raise shape_error(model, batch.shape[1:], error) from error
-    count = len(batch)
-    shape = tuple(getattr(scores, "shape", ()))
-    if len(shape) != 2 or shape[0] != count or not shape[1]:
+    scores = _scores_in(model(images), model, len(images))
+    if not scores.requires_grad:
         raise ValueError(
-            f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; "
-            f"got {shape or type(scores).__name__}. End it with a linear layer, or return the "
-            "scores first or as 'logits'."
+            f"model must let gradients through, to learn by them; the scores of "
+            f"{type(model).__name__} have none. Take torch.no_grad(), .detach() and rounding out "
+            "of its forward."
         )
     return scores
+
+
+def answer(model: nn.Module, batch: Tensor) -> Tensor:
+    """Return the scores of a batch, or say what is wrong with them, or with the batch."""
+    try:
+        said = model(batch)
+    except Exception as error:  # whatever a network of one's own may raise
+        raise shape_error(model, batch.shape[1:], error) from error
+    return _scores_in(said, model, len(batch))
+
+
+def _scores_in(said: Any, model: nn.Module, count: int) -> Tensor:
+    """Return the scores in what a network said of so many images."""
+    from torch.nn.functional import pad
+
+    parts = list(_tensors(said))
+    found = [part for part in parts if part.dim() == 2 and len(part) == count and part.numel()]
+    if len(found) > 1:
+        classes = n_classes(model)
+        widths = (classes, 1) if classes == 2 else (classes,)
+        found = [part for part in found if classes is None or part.shape[1] in widths]
+        if model.training and len({part.shape for part in found}) == 1:
+            found = found[:1]  # the others are auxiliary, given in training alone
+    if len(found) == 1:
+        (scores,) = found
+        return pad(scores, (1, 0)) if scores.shape[1] == 1 else scores
+    got = ", ".join(str(tuple(part.shape)) for part in parts) or type(said).__name__
+    raise ValueError(
+        f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}, one "
+        f"output that can be meant; got {got}. End it with a linear layer; of several outputs, "
+        "call the scores 'logits', or let model.classes say how many there are."
+    )
+
+
+def _tensors(said: Any) -> Iterator[Tensor]:
+    """Yield the tensors in what a network said; of what has `logits`, these alone."""
+    from torch import Tensor
+
+    if isinstance(said, Mapping):
+        said = said.get("logits", tuple(said.values()))
+    said = getattr(said, "logits", said)  # of GoogLeNet in training, too
+    if isinstance(said, Tensor):
+        yield said
+    elif isinstance(said, (list, tuple)):
+        for part in said:
+            yield from _tensors(part)
 
 
 def check_open(model: nn.Module) -> None:
@@ -173,22 +225,23 @@ def weight_of(model: nn.Module) -> Tensor:
     return next(floats, torch.empty(0, device="cpu"))
 
 
-def own_copy(model: nn.Module) -> nn.Module:
+def own_copy(model: nn.Module, held: dict[int, Any] | None = None) -> nn.Module:
     """Return a copy of a model, wherever it lies, to ask, to train or to alter; or say why there
-    is none.
+    is none. What is copied goes into `held`.
     """
     import torch
 
     # What is copied in the caller's torch.inference_mode() could not be trained.
     with torch.inference_mode(False):
-        known: dict[int, Any] = {}
+        held = {} if held is None else held
         for part in model.modules():
-            for value in vars(part).values():
-                # What a hook calculates before each pass, as the old weight norm: no leaf.
+            # What is calculated before each pass, as by the old weight norm: no leaf.
+            listed = getattr(part, "_flat_weights", [])  # of recurrent layers
+            for value in [*vars(part).values(), *listed]:
                 if isinstance(value, torch.Tensor) and not value.is_leaf:
-                    known[id(value)] = value.detach().clone()
+                    held[id(value)] = value.detach().clone()
         try:
-            return copy.deepcopy(model, known)
+            return copy.deepcopy(model, held)
         except Exception as error:  # whatever a network of one's own may hold
             raise ValueError(
                 f"model must be one that copy.deepcopy can copy, to stay as it is; "

@@ -40,6 +40,7 @@ class Margin(Checked):
     size: float = checked(check_number, 1 / 255, above=0, at_most=1)
 
     @torch.enable_grad()
+    @torch.backends.cudnn.flags(enabled=False)  # has no slopes of recurrent layers at rest
     def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         """Return images (n, c, h, w) moved uphill on the loss, towards another answer."""
         pushed = images.clone()

@@ -33,6 +33,7 @@ from wmlearn.evidence.opening import BITS, NOT_OPENED, Opening, check_named
 from wmlearn.evidence.rules import Terms, check_alpha, convinces_a_judge
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
+from wmlearn.training._inference import check_model
 from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, checked_copy, measured, run, train_by
 from wmlearn.training.schedule import Schedule
@@ -420,14 +421,14 @@ def _scores(projection: npt.NDArray[np.float32], kernels: Tensor) -> Tensor:
 
 def _spelt(projection: npt.NDArray[np.float32], kernels: Tensor) -> Labels:
     """Return the bits that kernels spell, int64, shape (T,); -1 for neither."""
-    scores = _scores(projection, kernels.detach())
+    scores = _scores(projection, kernels.detach().cpu())  # alike, wherever the weights lie
     known = scores.isfinite() & (scores != 0)
-    return torch.where(known, (scores > 0).long(), -1).cpu().numpy()
+    return torch.where(known, (scores > 0).long(), -1).numpy()
 
 
 def _kernels(model: nn.Module, header: commitment.Header) -> Tensor:
     """Return the weights of a model that carry a message, if they have the sealed shape."""
-    layer, kernels = _convolution(model, header["layer"])
+    layer, kernels = _convolution(check_model(model), header["layer"])
     wanted, found = tuple(header["kernel"]), tuple(kernels.shape[1:])
     if found != wanted:
         raise ValueError(
@@ -442,14 +443,10 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
     last.
     """
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
-    known = {name: part for name, part in model.named_modules() if isinstance(part, nn.Conv2d)}
-    if layer is None and known:
-        layer = list(known)[-1]
-    if layer is None:
-        raise ValueError(
-            f"model must have a convolution to carry the message; {type(model).__name__} has none."
-        )
-    if layer not in known:
+    parts = getattr(model, "_orig_mod", model).named_modules()
+    known = {name: part for name, part in parts if isinstance(part, nn.Conv2d)}
+    layer = layer or next(reversed(known), None)
+    if layer is None or layer not in known:
         raise ValueError(
             f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
             f"got {layer!r}."
