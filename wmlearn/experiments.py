@@ -31,8 +31,9 @@ from wmlearn.evidence.verification import verify
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Theft
 from wmlearn.theft._base import AnyTheft, as_theft
-from wmlearn.theft.deployment import Network
-from wmlearn.training.models import small_cnn
+from wmlearn.training.loop import resolved
+from wmlearn.training.models import Builder, small_cnn, untrained
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import embed
 
 if TYPE_CHECKING:
@@ -110,7 +111,8 @@ def sweep(
     data: Splits,
     *,
     seeds: Iterable[int] = range(5),
-    network: Network = small_cnn,
+    network: Builder = small_cnn,
+    schedule: Schedule = Schedule(),
     cache: str | Path | None = None,
 ) -> pd.DataFrame:
     """Mark a network for each trigger set and seed, run every theft on it, and return what is left,
@@ -120,9 +122,9 @@ def sweep(
     nothing), also on a cluster. The key stays here: workers get the images with their answers, and
     send back what each suspect said.
 
-    What is kept in `cache` is known again by its content: triggers, data, network and theft, the
-    code of your own functions and classes, and the versions of wmlearn, torch and numpy. The names
-    of data and thefts do not count, nor how they print.
+    What is kept in `cache` is known again by its content: triggers, data, network, schedule and
+    theft, the code of your own functions and classes, and the versions of wmlearn, torch and numpy.
+    The names of data and thefts do not count, nor how they print.
 
     Parameters
     ----------
@@ -134,6 +136,7 @@ def sweep(
     seeds : of the owner's network, of its training, and of the thief
     network : makes an untrained network from data and seed; an imitator starts from another one of
         the same kind
+    schedule : how long and how fast each owner is trained
     cache : a folder that keeps every finished owner, so an interrupted sweep goes on where it was
 
     Returns
@@ -161,6 +164,7 @@ def sweep(
     ['none', 'pruned']
     """
     _check(triggers, thefts, data)
+    schedule = resolved(schedule, data.train)
     suspects: dict[str, Theft] = {UNTOUCHED: _Untouched()}
     for name, theft in thefts.items():
         suspects[name] = as_theft(theft, f"thefts[{name!r}]")
@@ -169,14 +173,14 @@ def sweep(
     found: list[Rows] = [{} for _ in cases]
     files = {}
     if cache is not None:
-        files = _files(cases, suspects, data, network, Path(cache))
+        files = _files(cases, suspects, [data, network, schedule], Path(cache))
     for place, file in files.items():
         found[place] = file.rows()
     jobs = []
     for place, (_, one, seed) in enumerate(cases):
         left = {name: theft for name, theft in suspects.items() if name not in found[place]}
         if left:
-            jobs.append((place, one.without_key, seed, left, data, network))
+            jobs.append((place, one.without_key, seed, left, data, network, schedule))
     with progress(len(jobs), "owners and their thieves", "owner") as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
@@ -213,14 +217,15 @@ def _by_name(given: object, what: str, example: str) -> Mapping[str, object]:
 def _files(
     cases: list[Case],
     suspects: Mapping[str, Theft],
-    data: Splits,
-    network: Network,
+    task: list[Any],
     folder: Path,
 ) -> dict[int, _File]:
     """Return the file of each case; all that the measurement depends on is in its name."""
     prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
+    data, network, schedule = task
     parts = [data.train, data.loot, data.test, data.classes]
-    task = [fingerprint(network, "network"), fingerprint(parts, "data"), fingerprint([torch, np])]
+    task = [fingerprint(network, "network"), fingerprint(parts, "data")]
+    task.append(fingerprint([schedule, torch, np]))
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for place, (_, one, seed) in enumerate(cases):
@@ -256,14 +261,16 @@ def _steal(
     seed: int,
     thefts: Mapping[str, Theft],
     data: Splits,
-    network: Network,
+    network: Builder,
+    schedule: Schedule,
 ) -> tuple[int, Rows]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers;
     runs in a worker.
     """
-    marked = embed(network(data, seed=seed), data, triggers, seed=seed)
+    fresh = functools.partial(untrained, network)
+    marked = embed(fresh(data, seed=seed), data, triggers, schedule=schedule, seed=seed)
     _go_on(marked.history.interrupted)
-    context = Context.of(data, network, seed)
+    context = Context.of(data, fresh, seed)
     rows: Rows = {}
     for name, theft in thefts.items():
         try:

@@ -670,7 +670,9 @@ def swept(mnist: wm.Splits) -> Facts:
     """Return the table of a sweep."""
     words = wm.Content(words=5)(mnist, n=10, key=wm.CLASSROOM_KEY)
     thefts = {"pruned": theft.Prune(0.5), "tuned": theft.FineTune(epochs=1), "jpeg": theft.Jpeg(50)}
-    table = wm.sweep({"words": words}, thefts, mnist, seeds=[1])
+    table = wm.sweep(
+        {"words": words}, thefts, mnist, seeds=[1], schedule=wm.Schedule(batch_size=256)
+    )
     columns = [
         "theft",
         "task_accuracy",

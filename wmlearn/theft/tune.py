@@ -28,7 +28,7 @@ from wmlearn.training._inference import check_fits, own_copy, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import Fitted, OnEpoch
 from wmlearn.training.loop import TensorData, run, train
-from wmlearn.training.schedule import Schedule
+from wmlearn.training.schedule import BATCH, Schedule
 from wmlearn.watermarks.embedding import Marked, embed
 
 
@@ -231,7 +231,7 @@ class Overwrite(Tuning):
     def _train(self, model: nn.Module, loot: Split, how: HowToRun) -> Marked:
         classes = self.triggers.rules.classes
         data = Splits("loot", loot, loot, loot, classes)  # there are no others to measure on
-        schedule = Schedule(self.epochs, self.lr)
+        schedule = Schedule(self.epochs, self.lr, BATCH)
         return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 
 

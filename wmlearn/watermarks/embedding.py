@@ -75,8 +75,8 @@ class Marked:
         if self.history.stopped:
             return "stopped early"
         return (
-            "stopped at the cap of epochs, not complete; next, more epochs, a smaller batch_size or "
-            "a larger network"
+            "stopped at the cap of epochs, not complete; more epochs, a smaller batch_size or a "
+            "larger network may help"
         )
 
     def __repr__(self) -> str:
