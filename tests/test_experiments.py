@@ -128,6 +128,25 @@ def test_what_is_kept_is_not_measured_again(few, triggers, swept, monkeypatch):
     assert fewer.theft.tolist() == ["none", "tuned"]
 
 
+def test_a_network_and_a_schedule_of_ones_own(few, triggers, tmp_path):
+    def network(data, seed):
+        """Draw from torch's generator: the owner's seed reaches it, too."""
+        layer = torch.nn.Linear(int(np.prod(data.shape)), len(data.classes))
+        return torch.nn.Sequential(torch.nn.Flatten(), layer)
+
+    words = {"words": triggers["words"]}
+    how = {"seeds": [0], "network": network, "cache": tmp_path}
+    long = sweep(words, {}, few, schedule=wm.Schedule(steps=200, max_lr=2e-2), **how)
+    short = sweep(words, {}, few, schedule=wm.Schedule(epochs=1, max_lr=1e-6), **how)
+    assert long.matched[0] == 6
+    assert short.matched[0] < 4
+    assert len([*tmp_path.iterdir()]) == 2
+    again = sweep(
+        words, {}, few, schedule=wm.Schedule(steps=200, max_lr=2e-2), seeds=[0], network=network
+    )
+    pd.testing.assert_frame_equal(numbers(again), numbers(long))
+
+
 def test_a_new_theft_is_added_to_what_is_kept(few, triggers, swept):
     folder, frame = swept
     more = {**THEFTS, "noisy": wm.theft.AddNoise(0.5)}
@@ -227,9 +246,9 @@ class Counted:
         self.seeds = []
         train = experiments.embed
 
-        def counted(model, data, triggers, *, seed):
+        def counted(model, data, triggers, *, schedule, seed):
             self.seeds.append(seed)
-            return train(model, data, triggers, seed=seed)
+            return train(model, data, triggers, schedule=schedule, seed=seed)
 
         monkeypatch.setattr(experiments, "embed", counted)
 

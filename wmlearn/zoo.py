@@ -186,7 +186,13 @@ class _Nulls:
     def _folder(self) -> Path:
         """Return where they are kept: its name tells them from those of any other recipe."""
         recipe = [self.networks, self.schedule, self.seed, self.half, torch]
-        mark = fingerprint([*recipe, self.data.train, self.data.classes], "network")
+        try:
+            mark = fingerprint([*recipe, self.data.train, self.data.classes])
+        except TypeError as error:
+            raise TypeError(
+                "network must be known again by its content, as null models are kept; got "
+                f"{error.__context__}. Import what it needs outside of it."
+            ) from None
         return _published.data_folder() / f"nulls-{mark[:16]}"
 
     def _untrained(self, i: int) -> tuple[nn.Module, Splits]:

@@ -133,7 +133,7 @@ def untrained(network: Builder, data: Splits, *, seed: int) -> nn.Module:
     with seeded(seed):
         try:
             model = network(data, seed=seed)
-        except Exception as error:  # whatever a function of one's own may raise
+        except TypeError as error:
             raise TypeError(
                 "network must be a function of data and seed that builds an untrained network; it "
                 f"failed: {first_line(error)}. Pass wm.small_cnn, or lambda data, seed: "
