@@ -248,13 +248,13 @@ def log_of(lab):
 
 
 def test_a_twin_is_trained_once(data, monkeypatch):
-    begun, train = [], plan.train
+    begun, train = [], plan.train_by
 
     def counting(*args, **settings):
-        begun.append(settings["rate"].epochs)
+        begun.append(args[0].epochs)
         return train(*args, **settings)
 
-    monkeypatch.setattr(plan, "train", counting)
+    monkeypatch.setattr(plan, "train_by", counting)
     lab = lab_for(data, epochs=2, triggers=0)
     press_run(lab)
     first = lab.twin

@@ -35,7 +35,8 @@ def place():
     """Return the names that the blocks share; what the first of them make is there."""
     mnist = wm.load_data("mnist")
     data = wm.Splits("own", mnist.train.take(slice(800)), mnist.loot, mnist.test, mnist.classes)
-    names = dict(wm=wm, np=np, torch=torch, functools=functools, data=data, own_network=own_network)
+    names = {"wm": wm, "np": np, "torch": torch, "functools": functools}
+    names |= {"data": data, "own_network": own_network}
     with torch.random.fork_rng(devices=[]):
         yield names
 
@@ -74,6 +75,7 @@ def test_optimizer_precision_file_and_witnesses(looped, tmp_path, monkeypatch):
     assert verdict.decision != "found"  # the owner's network was never taught these
 
 
+@pytest.mark.filterwarnings("default")  # what they warn of is their own affair
 @pytest.mark.parametrize("package", ["lightning", "transformers"])
 def test_other_peoples_trainers(looped, package, tmp_path, monkeypatch):
     if importlib.util.find_spec(package) is None:
