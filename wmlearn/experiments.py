@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import hashlib
 import importlib
 import itertools
 import json
@@ -76,17 +75,16 @@ class _File:
             for name, row in rows.items():
                 kept[self.prints[name]] = row
             with whole(self.path) as file:
-                file.write(json.dumps({"rows": kept, "sha256": _digest(kept)}).encode())
+                file.write(json.dumps(kept).encode())
 
     def _read(self) -> Rows:
         try:
-            kept = json.loads(self.path.read_bytes())
-            rows: Rows = kept["rows"]
-            if kept["sha256"] == _digest(rows):
+            rows: Rows = json.loads(self.path.read_bytes())
+            if isinstance(rows, dict):
                 return rows
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, RecursionError):
             pass
         warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=5)
         return {}
@@ -99,10 +97,6 @@ def _told(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         warnings.warn(f"{sentence(error)} {what}", stacklevel=5)
-
-
-def _digest(rows: Rows) -> str:
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
 
 
 def sweep(
@@ -241,18 +235,9 @@ def _done(jobs: list[tuple[Any, ...]]) -> Iterator[tuple[int, Rows]]:
     # Functions of a notebook read the front door, which lazy_loader gives a class of its own.
     front = sys.modules["wmlearn"]
     copyreg.pickle(type(front), lambda module: (importlib.import_module, (module.__name__,)))
-    try:
-        parallel = joblib.Parallel(return_as="generator_unordered")
-    except ValueError:  # multiprocessing gives nothing back before the end, and pickles no lambda
-        at_once = joblib.effective_n_jobs()
-        for start in range(0, len(jobs), at_once):
-            some = []
-            for job in jobs[start : start + at_once]:
-                wrapped = joblib.wrap_non_picklable_objects(functools.partial(_steal, *job))
-                some.append(joblib.delayed(wrapped)())
-            yield from joblib.Parallel()(some)
-    else:
-        yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
+    # joblib refuses its backend "multiprocessing" here: it gives nothing back before the end.
+    parallel = joblib.Parallel(return_as="generator_unordered")
+    yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
 
 
 def _steal(

@@ -79,15 +79,9 @@ def load_model(
     >>> load_model("mnist/clean").input_shape
     (1, 28, 28)
     """
-    if isinstance(name, Path) or network is not None or str(name).endswith(".safetensors"):
+    if isinstance(name, Path) or network is not None or Path(str(name)).suffix:
         return read_model(name, network).to(device)
     digests = _released()
-    known = not isinstance(name, str) or any(each.startswith(name) for each in digests)
-    kind = "" if known else foreign(name)
-    if kind:
-        raise ValueError(
-            f"model must be the name of one that ships; got {name!r}, {kind}. {REWRITE}"
-        )
     path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
     with readable(f"{path} should be the model {name!r} as released", "Reinstall wmlearn."):
         expect(digest(path), digests[name])
@@ -235,16 +229,13 @@ class _Nulls:
 
     def _kept(self, folder: Path, i: int) -> dict[int, nn.Module]:
         """Return the one of that number, if it was kept; what is damaged is left as it is."""
-        problems = []
         for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
             try:
                 with readable(f"{path} should be a null model", "It is trained again."):
                     expect(digest(path)[:16], path.stem[9:])
                 return {i: read_model(path, lambda: self._untrained(i)[0])}
             except OSError as error:
-                problems.append(str(error))
-        for problem in problems:
-            warnings.warn(problem, stacklevel=4)
+                warnings.warn(str(error), stacklevel=4)
         return {}
 
 
@@ -357,32 +348,19 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
             "network must be a function without arguments that builds a network; it failed: "
             f"{first_line(error)}. Pass network=lambda: resnet18(num_classes=5), for instance."
         ) from error
-    _check_weights(check_model(model), weights, path)
-    model.load_state_dict(weights)
+    try:
+        check_model(model).load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).split("\n")[1].strip()[:200]  # torch lists them all
+        raise ValueError(
+            f"{path} must hold the weights of the {type(model).__name__} that network= builds; "
+            f"torch says: {reason} Build it as it was saved, with as many classes and as wide."
+        ) from error
     if "input_shape" in built:
         built["input_shape"] = tuple(built["input_shape"])
     for name in built.keys() & {"input_shape", "classes"}:
-        if not hasattr(model, name):
-            setattr(model, name, built[name])
+        setattr(model, name, built[name])
     return model.eval()
-
-
-def _check_weights(model: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
-    """Name the first weight that a network and a file have not in common."""
-    own = model.state_dict()
-    wrong = [f"it lacks {name}" for name in own if name not in weights]
-    wrong += [f"the network lacks {name}" for name in weights if name not in own]
-    for name in own:
-        here = tuple(own[name].shape)
-        there = tuple(weights.get(name, own[name]).shape)
-        if there != here:
-            wrong.append(f"its {name} has shape {there}, the network's {here}")
-    if wrong:
-        raise ValueError(
-            f"{path} must hold the weights of the {type(model).__name__} that network= builds; "
-            f"{wrong[0]} ({len(wrong):,} such in all). Build it as it was saved, with as "
-            "many classes and as wide."
-        )
 
 
 def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

@@ -64,11 +64,11 @@ def as_loss(own: OwnLoss | None) -> Loss:
         step = "Pass torch.nn.CrossEntropyLoss(label_smoothing=0.1), for instance."
         try:
             mean = own(scores, labels)
+            if mean.ndim or not mean.requires_grad:
+                raise ValueError(f"it returned {mean}")
         except Exception as error:  # whatever a function of one's own may raise
-            raise TypeError(f"{expected}; it failed: {first_line(error)}. {step}") from error
-        if isinstance(mean, Tensor) and mean.ndim == 0 and mean.requires_grad:
-            return mean
-        raise TypeError(f"{expected}; got {getattr(mean, 'shape', shown(mean))}. {step}")
+            raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
+        return mean
 
     return of_batch
 
@@ -88,11 +88,11 @@ def _optimizer(factory: Factory, model: nn.Module) -> tuple[torch.optim.Optimize
     try:
         made = factory(weights)
         rates = [float(group["lr"]) for group in made.param_groups]
+        held = chain.from_iterable(group["params"] for group in made.param_groups)
+        if set(map(id, held)) - set(map(id, weights)):
+            raise ValueError("one of others, perhaps of the model passed in")
     except Exception as error:  # whatever it may raise, or return
-        raise TypeError(f"{expected}; it failed: {first_line(error)}. {step}") from error
-    held = chain.from_iterable(group["params"] for group in made.param_groups)
-    if set(map(id, held)) - set(map(id, weights)):
-        raise ValueError(f"{expected}; got one of others, perhaps of the model passed in. {step}")
+        raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
     return made, rates
 
 
@@ -131,16 +131,13 @@ def _varied(vary: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     """Return an image as a function of one's own changes it, or say what is wrong with that."""
     try:
         varied = vary(image)
+        got = f"{varied.dtype} {tuple(varied.shape)}"
     except Exception as error:  # whatever it may raise
         raise ValueError(
             f"vary must take one image, a uint8 tensor {tuple(image.shape)}; it failed on one: "
             f"{first_line(error)}. Try it by hand, on torch.from_numpy(data.train.pixels[0])."
         ) from error
-    if not isinstance(varied, Tensor):
-        got = shown(varied)
-    elif (varied.dtype, varied.shape) != (image.dtype, image.shape):
-        got = f"{varied.dtype} {tuple(varied.shape)}"
-    else:
+    if (varied.dtype, varied.shape) == (image.dtype, image.shape):
         return varied
     raise ValueError(
         f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; got "
