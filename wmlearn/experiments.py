@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # what is measured of one theft, and what the suspect said to the triggers
 Rows = dict[str, Row]
+Task = tuple[Splits, Builder, Schedule]  # what the owners train on, their network, and how
 Case = tuple[str, TriggerSet, int]  # one owner: the name of the triggers, they, and the seed
 FAILED = "failed"  # what a row says of a theft that raised an error, in place of all else
 UNTOUCHED = "none"  # how the table calls the owner's own model
@@ -158,7 +159,7 @@ def sweep(
     ['none', 'pruned']
     """
     _check(triggers, thefts, data)
-    schedule = resolved(schedule, data.train)
+    task = (data, network, resolved(schedule, data.train))
     suspects: dict[str, Theft] = {UNTOUCHED: _Untouched()}
     for name, theft in thefts.items():
         suspects[name] = as_theft(theft, f"thefts[{name!r}]")
@@ -167,14 +168,14 @@ def sweep(
     found: list[Rows] = [{} for _ in cases]
     files = {}
     if cache is not None:
-        files = _files(cases, suspects, [data, network, schedule], Path(cache))
+        files = _files(cases, suspects, task, Path(cache))
     for place, file in files.items():
         found[place] = file.rows()
     jobs = []
     for place, (_, one, seed) in enumerate(cases):
         left = {name: theft for name, theft in suspects.items() if name not in found[place]}
         if left:
-            jobs.append((place, one.without_key, seed, left, data, network, schedule))
+            jobs.append((place, one.without_key, seed, left, task))
     with progress(len(jobs), "owners and their thieves", "owner") as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
@@ -211,19 +212,19 @@ def _by_name(given: object, what: str, example: str) -> Mapping[str, object]:
 def _files(
     cases: list[Case],
     suspects: Mapping[str, Theft],
-    task: list[Any],
+    task: Task,
     folder: Path,
 ) -> dict[int, _File]:
     """Return the file of each case; all that the measurement depends on is in its name."""
     prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
     data, network, schedule = task
     parts = [data.train, data.loot, data.test, data.classes]
-    task = [fingerprint(network, "network"), fingerprint(parts, "data")]
-    task.append(fingerprint([schedule, torch, np]))
+    common = [fingerprint(network, "network"), fingerprint(parts, "data")]
+    common.append(fingerprint([schedule, torch, np]))
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for place, (_, one, seed) in enumerate(cases):
-        mark = fingerprint([*task, one.without_key, seed])
+        mark = fingerprint([*common, one.without_key, seed])
         files[place] = _File(folder / f"{mark}.json", prints)
     return files
 
@@ -245,13 +246,12 @@ def _steal(
     triggers: Triggers,
     seed: int,
     thefts: Mapping[str, Theft],
-    data: Splits,
-    network: Builder,
-    schedule: Schedule,
+    task: Task,
 ) -> tuple[int, Rows]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers;
     runs in a worker.
     """
+    data, network, schedule = task
     fresh = functools.partial(untrained, network)
     marked = embed(fresh(data, seed=seed), data, triggers, schedule=schedule, seed=seed)
     _go_on(marked.history.interrupted)

@@ -167,7 +167,7 @@ def test_same_seed_same_weights(fresh, data, triggers):
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, triggers, monkeypatch):
     seen: list[TensorData] = []
 
-    def record(schedule, model, shown, *_):
+    def record(schedule, model, shown, *_, **__):
         seen.append(shown)
         return iter(())
 

@@ -196,7 +196,15 @@ def fit(
     """
     model, part, test = checked_copy(model, data)
     schedule = resolved(schedule, part)
-    steps = train_by(schedule, model, TensorData(part), seed, as_loss(loss), optimizer, autocast)
+    steps = train_by(
+        schedule,
+        model,
+        TensorData(part),
+        seed,
+        loss=as_loss(loss),
+        optimizer=optimizer,
+        autocast=autocast,
+    )
     measure = partial(measured, model, test)
     history = run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads)
     return Fitted(model, history)
@@ -213,6 +221,7 @@ def train_by(
     model: nn.Module,
     data: TensorData,
     seed: int,
+    *,
     loss: Loss = cross_entropy,
     optimizer: Factory | None = None,
     autocast: torch.dtype | None = None,

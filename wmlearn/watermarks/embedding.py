@@ -178,7 +178,9 @@ def embed(
     def measure() -> dict[str, float]:
         return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, triggers)}
 
-    steps = train_by(schedule, model, shown, seed, teach, optimizer, autocast)
+    steps = train_by(
+        schedule, model, shown, seed, loss=teach, optimizer=optimizer, autocast=autocast
+    )
     stopping = EarlyStopping(schedule.epochs, on_epoch)
     history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
     if stopping.complete:
