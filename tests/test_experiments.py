@@ -8,7 +8,6 @@ import importlib.metadata
 import json
 import os
 import pickle
-import re
 import subprocess
 import sys
 import threading
@@ -128,6 +127,25 @@ def test_what_is_kept_is_not_measured_again(few, triggers, swept, monkeypatch):
     assert fewer.theft.tolist() == ["none", "tuned"]
 
 
+def test_a_network_and_a_schedule_of_ones_own(few, triggers, tmp_path):
+    def network(data, seed):
+        """Draw from torch's generator: the owner's seed reaches it, too."""
+        layer = torch.nn.Linear(int(np.prod(data.shape)), len(data.classes))
+        return torch.nn.Sequential(torch.nn.Flatten(), layer)
+
+    words = {"words": triggers["words"]}
+    how = {"seeds": [0], "network": network, "cache": tmp_path}
+    long = sweep(words, {}, few, schedule=wm.Schedule(steps=200, max_lr=2e-2), **how)
+    short = sweep(words, {}, few, schedule=wm.Schedule(epochs=1, max_lr=1e-6), **how)
+    assert long.matched[0] == 6
+    assert short.matched[0] < 4
+    assert len([*tmp_path.iterdir()]) == 2
+    again = sweep(
+        words, {}, few, schedule=wm.Schedule(steps=200, max_lr=2e-2), seeds=[0], network=network
+    )
+    pd.testing.assert_frame_equal(numbers(again), numbers(long))
+
+
 def test_a_new_theft_is_added_to_what_is_kept(few, triggers, swept):
     folder, frame = swept
     more = {**THEFTS, "noisy": wm.theft.AddNoise(0.5)}
@@ -227,9 +245,9 @@ class Counted:
         self.seeds = []
         train = experiments.embed
 
-        def counted(model, data, triggers, *, seed):
+        def counted(model, data, triggers, *, schedule, seed):
             self.seeds.append(seed)
-            return train(model, data, triggers, seed=seed)
+            return train(model, data, triggers, schedule=schedule, seed=seed)
 
         monkeypatch.setattr(experiments, "embed", counted)
 
@@ -738,16 +756,13 @@ def test_a_sweep_that_was_killed_goes_on_where_it_was_in_another_process(tiny, o
     assert json.loads(again.stdout) == json.loads(expected.to_json())
 
 
-@pytest.mark.parametrize("how", ["cut short", "a digit", "no text", "another form", "empty"])
+@pytest.mark.parametrize("how", ["cut short", "no text", "another form", "empty"])
 def test_a_damaged_file_is_measured_again_and_says_so(says, tiny, one, tmp_path, trained, how):
     first = sweep(one, {}, tiny, seeds=[0], cache=tmp_path)
     (file,) = tmp_path.iterdir()
     text = file.read_text()
     damaged = {
         "cut short": text[:-9].encode(),
-        "a digit": re.sub(
-            r'("said": \[)(\d)', lambda found: found[1] + str((int(found[2]) + 1) % 10), text
-        ).encode(),
         "no text": b"\xff\x00",
         "another form": b"[1]",
         "empty": b"",
@@ -802,27 +817,11 @@ def here(tiny, one):
     return thefts, numbers(sweep(one, thefts, tiny, seeds=[0, 1]))
 
 
-@pytest.mark.parametrize("backend", ["loky", "threading", "multiprocessing"])
+@pytest.mark.parametrize("backend", ["loky", "threading"])
 def test_every_backend_gives_the_same_rows(tiny, one, here, backend):
     thefts, expected = here
     with joblib.parallel_config(backend=backend, n_jobs=2):
         assert numbers(sweep(one, thefts, tiny, seeds=[0, 1])).equals(expected)
-
-
-def test_a_backend_that_gives_nothing_back_early_keeps_what_it_has_done(tiny, one, tmp_path):
-    """Multiprocessing: of three owners two are done together, then the third fails."""
-
-    def network(data, seed):
-        if seed == 2:
-            raise ZeroDivisionError
-        return wm.small_cnn(data, seed=seed)
-
-    with (
-        joblib.parallel_config(backend="multiprocessing", n_jobs=2),
-        pytest.raises(ZeroDivisionError),
-    ):
-        sweep(one, {}, tiny, seeds=[0, 1, 2], network=network, cache=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_seeds_may_be_used_up_by_reading(tiny, one):

@@ -9,6 +9,7 @@ import errno
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import struct
 from concurrent.futures import ThreadPoolExecutor
@@ -357,7 +358,7 @@ def test_more_than_ship_are_trained_and_kept(cache, monkeypatch):
     assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, wm.null_models("mnist")))
     files = [path.name.rpartition("-")[0] for path in kept(cache)]
     assert files == [f"null-{i:03d}" for i in range(40, 43)]  # nothing half-written
-    monkeypatch.setattr(zoo, "train", None)  # whatever is asked for now was kept
+    monkeypatch.setattr(zoo, "train_by", None)  # whatever is asked for now was kept
     again = wm.null_models("mnist", n=43)
     assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, again))
     assert len({weights(model).sum().item() for model in again}) == 43
@@ -377,11 +378,11 @@ def test_a_null_model_on_demand_is_what_fit_makes(cache):
 def test_null_models_on_demand_see_one_half_of_train_and_nothing_else(cache, monkeypatch):
     seen = {}
 
-    def look(model, data, *, rate, seed, batch_size):
+    def look(schedule, model, data, seed):
         seen[seed] = {image.numpy().tobytes() for image in data.pixels}
         return iter(range(zoo.SCHEDULE.epochs))
 
-    monkeypatch.setattr(zoo, "train", look)
+    monkeypatch.setattr(zoo, "train_by", look)
     wm.null_models("mnist", n=44)
     assert sorted(seen) == list(range(140, 144))
     assert seen[140] | seen[141] == {
@@ -392,19 +393,19 @@ def test_null_models_on_demand_see_one_half_of_train_and_nothing_else(cache, mon
 
 
 def test_an_interrupted_training_goes_on_where_it_was(cache, monkeypatch):
-    whole = zoo.train
+    whole = zoo.train_by
 
-    def stopped(*args, seed, **settings):
-        if seed == 142:
+    def stopped(*given):
+        if given[-1] == 142:
             raise KeyboardInterrupt
-        return whole(*args, seed=seed, **settings)
+        return whole(*given)
 
-    monkeypatch.setattr(zoo, "train", stopped)
+    monkeypatch.setattr(zoo, "train_by", stopped)
     with pytest.raises(KeyboardInterrupt):
         wm.null_models("mnist", n=44)
     before = {path.name: path.stat().st_mtime_ns for path in kept(cache)}
     assert len(before) == 2
-    monkeypatch.setattr(zoo, "train", whole)
+    monkeypatch.setattr(zoo, "train_by", whole)
     assert len(wm.null_models("mnist", n=44)) == 44
     assert {path.name: path.stat().st_mtime_ns for path in kept(cache)}.items() >= before.items()
 
@@ -432,7 +433,8 @@ def test_what_another_has_put_among_them_is_left_as_it_is(says, cache):
     (good,) = kept(cache)
     mine = good.with_name("null-040-0000000000000000.safetensors")
     mine.write_bytes(b"mine")
-    assert len(wm.null_models("mnist", n=41)) == 41  # and no word of it: the good one is there
+    with says(UserWarning, varies=VARIES):
+        assert len(wm.null_models("mnist", n=41)) == 41
     good.unlink()
     with says(UserWarning, varies=VARIES):
         wm.null_models("mnist", n=41)
@@ -568,3 +570,157 @@ def test_a_flipped_bit_is_noticed(says, tmp_path, monkeypatch):
 def test_the_nearest_model_is_offered(says):
     with says(ValueError):
         wm.load_model("mnist/contnet")
+
+
+# ---------------------------------------------------------------- Models of one's own
+
+
+class Tied(torch.nn.Module):
+    """Two names for one weight, counts of batches, and scores of five classes."""
+
+    def __init__(self, classes: int = 5) -> None:
+        super().__init__()
+        self.first = torch.nn.Linear(64, 64)
+        self.again = self.first
+        self.norm = torch.nn.BatchNorm1d(64)
+        self.last = torch.nn.Linear(64, classes)
+
+    def forward(self, images):
+        return self.last(self.norm(self.again(self.first(images.flatten(1)))))
+
+
+@pytest.fixture
+def kept_own(tmp_path) -> tuple[torch.nn.Module, Path]:
+    model = Tied()
+    model.input_shape, model.classes = (1, 8, 8), 5
+    wm.save_model(model, tmp_path / "mine.safetensors")
+    return model.eval(), tmp_path / "mine.safetensors"
+
+
+def test_a_model_of_ones_own_comes_back_exactly(kept_own):
+    model, path = kept_own
+    state = torch.get_rng_state()
+    read = wm.load_model(str(path), network=Tied)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert (read.input_shape, read.classes, read.training) == ((1, 8, 8), 5, False)
+    images = torch.rand(3, 1, 8, 8)
+    assert torch.equal(read(images), model(images))
+    assert wm.load_model(path, network=lambda: Tied().double()).last.weight.dtype == torch.float64
+    with wm.serve(read) as service:
+        labels = wm.RemoteModel(service.url)(images.numpy())
+    assert labels.tolist() == model(images).argmax(1).tolist()
+
+
+def test_what_another_program_wrote_is_read_by_its_names(tmp_path):
+    weights = torch.nn.Linear(4, 3).state_dict()
+    save_file(weights, tmp_path / "other.safetensors")
+    read = wm.load_model(tmp_path / "other.safetensors", network=lambda: torch.nn.Linear(4, 3))
+    assert torch.equal(read.weight, weights["weight"])
+
+
+def test_a_network_that_does_not_fit_the_file_is_told_why(says, kept_own, tmp_path):
+    _, path = kept_own
+    for network in (
+        None,
+        Tied(),
+        lambda: "Tied",
+        lambda: Tied(classes=6),
+        lambda: torch.nn.Linear(4, 3),
+        lambda: torch.nn.ModuleDict(
+            {"more": torch.nn.Linear(1, 1), **dict(Tied().named_children())}
+        ),
+    ):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            wm.load_model(path, network=network)
+        said = str(caught.value)
+        # torch's own words, and Python's
+        varies = r"(?<=torch says: ).+(?= Build)|(?<=failed: ).+(?=\. Pass)"
+        says(said, varies=varies if re.search(varies, said) else None)
+    torch.save({}, tmp_path / "mine.pt")
+    with says(OSError):
+        wm.load_model(tmp_path / "mine.pt", network=Tied)
+
+
+def test_what_cannot_be_saved(says, tmp_path):
+    class Talking(torch.nn.Linear):
+        def get_extra_state(self):
+            return {"more": 1}
+
+    for thing in ("model", Talking(4, 3), torch.nn.Linear(4, 3, device="meta")):
+        with says((TypeError, ValueError)):
+            wm.save_model(thing, tmp_path / "mine.safetensors")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_shipped_model_answers_where_it_is_wanted():
+    assert {w.device.type for w in wm.load_model("mnist/clean", device="meta").parameters()} == {
+        "meta"
+    }
+
+
+# ---------------------------------------------------------------- Null models of one's own task
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch) -> wm.Splits:
+    """Zeros and ones of 400 images."""
+    monkeypatch.setenv("WMLEARN_DATA", str(tmp_path / "cache"))
+    mnist = wm.load_data("mnist")
+    parts = []
+    for part in (mnist.train, mnist.loot, mnist.test):
+        parts.append(part.take(np.flatnonzero(part.labels < 2)[:400]))
+    return wm.Splits("bits", *parts, ("zero", "one"))
+
+
+def linear(data, seed):
+    layers = torch.nn.Linear(int(np.prod(data.shape)), len(data.classes))
+    return torch.nn.Sequential(torch.nn.Flatten(), layers)
+
+
+def test_null_models_of_ones_own_task_are_trained_once(task, tmp_path, monkeypatch):
+    once = wm.Schedule(epochs=1)
+    first = wm.null_models(task, network=linear, n=3, schedule=once)
+    assert [type(model) for model in first] == [torch.nn.Sequential] * 3
+    assert min(wm.accuracy(model, task.test) for model in first) > 0.9
+    assert not any(model.training for model in first)
+    assert len({weights(model).sum().item() for model in first}) == 3  # drawn from their seeds
+    third = wm.fit(first[0], task).model  # what is done with one leaves what is kept as it was
+    assert not torch.equal(weights(third), weights(first[0]))
+    with monkeypatch.context() as kept_only:
+        kept_only.setattr(zoo, "train_by", None)
+        again = wm.null_models(task, network=linear, n=3, schedule=once)
+    assert all(torch.equal(weights(a), weights(b)) for a, b in zip(first, again, strict=True))
+    later = wm.null_models(task, network=linear, n=2, schedule=once, seed=101)
+    assert not torch.equal(weights(later[0]), weights(first[0]))
+    assert len(kept(tmp_path / "cache")) == 5
+
+
+def test_they_are_the_witnesses_of_fixed_labels(task):
+    triggers = wm.Noise(labels="fixed")(task, n=20, key=wm.CLASSROOM_KEY)
+    owner = wm.embed(wm.small_cnn(task), task, triggers)
+    nulls = list(map(wm.BlackBox, wm.null_models(task, n=6, schedule=wm.Schedule(epochs=1))))
+    verdict = wm.verify(wm.BlackBox(owner.model), triggers, nulls=nulls)
+    assert verdict.decision == "cannot tell"  # six prove no less than 1/7
+    as_sure = sum((null(triggers.images) == triggers.labels).all() for null in nulls)
+    assert verdict.p == pytest.approx((1 + as_sure) / 7)
+
+
+def test_what_makes_no_null_models_is_refused(says, task):
+    def late(data, seed):
+        import math
+
+        return linear(data, math.floor(seed))
+
+    for settings in (
+        {"n": 0},
+        {"seed": -1},
+        {"schedule": 3},
+        {"network": late},
+        {"network": lambda: linear(task, 0)},
+        {"network": lambda data, seed: torch.nn.Linear(3, 3)},
+    ):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            wm.null_models(task, **settings)
+        said = str(caught.value)
+        varies = r"(?<=failed: ).+(?=\. Pass)|(?<=failed on them: ).+(?=\. Check)"
+        says(said, varies=varies if re.search(varies, said) else None)

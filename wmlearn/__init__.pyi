@@ -24,7 +24,7 @@ from .triggers.noise import Noise
 from .triggers.trigger import Trigger
 from .triggers.unrelated import Unrelated
 from .watermarks.embedding import embed
-from .zoo import load_model, null_models
+from .zoo import load_model, null_models, save_model
 
 __all__ = [
     "BlackBox",
@@ -54,6 +54,7 @@ __all__ = [
     "load_data",
     "load_model",
     "null_models",
+    "save_model",
     "serve",
     "small_cnn",
     "stats",

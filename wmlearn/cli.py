@@ -146,7 +146,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
 def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options: Any) -> None:
     """Put MODEL on the network until Ctrl+C, and print its address.
 
-    MODEL is a model that ships ("mnist/content") or a file that wmlearn.zoo.save_model wrote
+    MODEL is a model that ships ("mnist/content") or a file that wm.save_model wrote
     ("mine.safetensors"). Where the environment variable WMLEARN_TOKEN is set, only those who send
     it as bearer token are answered.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copyreg
 import functools
-import hashlib
 import importlib
 import itertools
 import json
@@ -31,8 +30,9 @@ from wmlearn.evidence.verification import verify
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Theft
 from wmlearn.theft._base import AnyTheft, as_theft
-from wmlearn.theft.deployment import Network
-from wmlearn.training.models import small_cnn
+from wmlearn.training.loop import resolved
+from wmlearn.training.models import Builder, small_cnn, untrained
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import embed
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # what is measured of one theft, and what the suspect said to the triggers
 Rows = dict[str, Row]
+Task = tuple[Splits, Builder, Schedule]  # what the owners train on, their network, and how
 Case = tuple[str, TriggerSet, int]  # one owner: the name of the triggers, they, and the seed
 FAILED = "failed"  # what a row says of a theft that raised an error, in place of all else
 UNTOUCHED = "none"  # how the table calls the owner's own model
@@ -75,17 +76,16 @@ class _File:
             for name, row in rows.items():
                 kept[self.prints[name]] = row
             with whole(self.path) as file:
-                file.write(json.dumps({"rows": kept, "sha256": _digest(kept)}).encode())
+                file.write(json.dumps(kept).encode())
 
     def _read(self) -> Rows:
         try:
-            kept = json.loads(self.path.read_bytes())
-            rows: Rows = kept["rows"]
-            if kept["sha256"] == _digest(rows):
+            rows: Rows = json.loads(self.path.read_bytes())
+            if isinstance(rows, dict):
                 return rows
         except FileNotFoundError:
             return {}
-        except (ValueError, TypeError, KeyError, RecursionError):
+        except (ValueError, RecursionError):
             pass
         warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=5)
         return {}
@@ -100,17 +100,14 @@ def _told(what: str) -> Iterator[None]:
         warnings.warn(f"{sentence(error)} {what}", stacklevel=5)
 
 
-def _digest(rows: Rows) -> str:
-    return hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest()
-
-
 def sweep(
     triggers: Mapping[str, TriggerSet],
     thefts: Mapping[str, AnyTheft],
     data: Splits,
     *,
     seeds: Iterable[int] = range(5),
-    network: Network = small_cnn,
+    network: Builder = small_cnn,
+    schedule: Schedule = Schedule(),
     cache: str | Path | None = None,
 ) -> pd.DataFrame:
     """Mark a network for each trigger set and seed, run every theft on it, and return what is left,
@@ -120,9 +117,9 @@ def sweep(
     nothing), also on a cluster. The key stays here: workers get the images with their answers, and
     send back what each suspect said.
 
-    What is kept in `cache` is known again by its content: triggers, data, network and theft, the
-    code of your own functions and classes, and the versions of wmlearn, torch and numpy. The names
-    of data and thefts do not count, nor how they print.
+    What is kept in `cache` is known again by its content: triggers, data, network, schedule and
+    theft, the code of your own functions and classes, and the versions of wmlearn, torch and numpy.
+    The names of data and thefts do not count, nor how they print.
 
     Parameters
     ----------
@@ -134,6 +131,7 @@ def sweep(
     seeds : of the owner's network, of its training, and of the thief
     network : makes an untrained network from data and seed; an imitator starts from another one of
         the same kind
+    schedule : how long and how fast each owner is trained
     cache : a folder that keeps every finished owner, so an interrupted sweep goes on where it was
 
     Returns
@@ -161,6 +159,7 @@ def sweep(
     ['none', 'pruned']
     """
     _check(triggers, thefts, data)
+    task = (data, network, resolved(schedule, data.train))
     suspects: dict[str, Theft] = {UNTOUCHED: _Untouched()}
     for name, theft in thefts.items():
         suspects[name] = as_theft(theft, f"thefts[{name!r}]")
@@ -169,14 +168,14 @@ def sweep(
     found: list[Rows] = [{} for _ in cases]
     files = {}
     if cache is not None:
-        files = _files(cases, suspects, data, network, Path(cache))
+        files = _files(cases, suspects, task, Path(cache))
     for place, file in files.items():
         found[place] = file.rows()
     jobs = []
     for place, (_, one, seed) in enumerate(cases):
         left = {name: theft for name, theft in suspects.items() if name not in found[place]}
         if left:
-            jobs.append((place, one.without_key, seed, left, data, network))
+            jobs.append((place, one.without_key, seed, left, task))
     with progress(len(jobs), "owners and their thieves", "owner") as bar:
         for place, rows in _done(jobs):
             found[place] |= rows
@@ -213,18 +212,19 @@ def _by_name(given: object, what: str, example: str) -> Mapping[str, object]:
 def _files(
     cases: list[Case],
     suspects: Mapping[str, Theft],
-    data: Splits,
-    network: Network,
+    task: Task,
     folder: Path,
 ) -> dict[int, _File]:
     """Return the file of each case; all that the measurement depends on is in its name."""
     prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
+    data, network, schedule = task
     parts = [data.train, data.loot, data.test, data.classes]
-    task = [fingerprint(network, "network"), fingerprint(parts, "data"), fingerprint([torch, np])]
+    common = [fingerprint(network, "network"), fingerprint(parts, "data")]
+    common.append(fingerprint([schedule, torch, np]))
     folder.mkdir(parents=True, exist_ok=True)
     files = {}
     for place, (_, one, seed) in enumerate(cases):
-        mark = fingerprint([*task, one.without_key, seed])
+        mark = fingerprint([*common, one.without_key, seed])
         files[place] = _File(folder / f"{mark}.json", prints)
     return files
 
@@ -236,18 +236,9 @@ def _done(jobs: list[tuple[Any, ...]]) -> Iterator[tuple[int, Rows]]:
     # Functions of a notebook read the front door, which lazy_loader gives a class of its own.
     front = sys.modules["wmlearn"]
     copyreg.pickle(type(front), lambda module: (importlib.import_module, (module.__name__,)))
-    try:
-        parallel = joblib.Parallel(return_as="generator_unordered")
-    except ValueError:  # multiprocessing gives nothing back before the end, and pickles no lambda
-        at_once = joblib.effective_n_jobs()
-        for start in range(0, len(jobs), at_once):
-            some = []
-            for job in jobs[start : start + at_once]:
-                wrapped = joblib.wrap_non_picklable_objects(functools.partial(_steal, *job))
-                some.append(joblib.delayed(wrapped)())
-            yield from joblib.Parallel()(some)
-    else:
-        yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
+    # joblib refuses its backend "multiprocessing" here: it gives nothing back before the end.
+    parallel = joblib.Parallel(return_as="generator_unordered")
+    yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
 
 
 def _steal(
@@ -255,15 +246,16 @@ def _steal(
     triggers: Triggers,
     seed: int,
     thefts: Mapping[str, Theft],
-    data: Splits,
-    network: Network,
+    task: Task,
 ) -> tuple[int, Rows]:
     """Train one owner, let the thieves at it one after another, and say what each suspect answers;
     runs in a worker.
     """
-    marked = embed(network(data, seed=seed), data, triggers, seed=seed)
+    data, network, schedule = task
+    fresh = functools.partial(untrained, network)
+    marked = embed(fresh(data, seed=seed), data, triggers, schedule=schedule, seed=seed)
     _go_on(marked.history.interrupted)
-    context = Context.of(data, network, seed)
+    context = Context.of(data, fresh, seed)
     rows: Rows = {}
     for name, theft in thefts.items():
         try:

@@ -1,13 +1,14 @@
-"""The shipped models, so that a lesson starts at once.
+"""Models in files: those that ship, so that a lesson starts at once, null models, and one's own.
 
-Their cards are in docs/models.md; `make zoo` retrains them.
+The cards of what ships are in docs/models.md; `make zoo` retrains it.
 """
 
 import hashlib
 import json
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,23 +19,24 @@ from safetensors import safe_open
 from safetensors.torch import load, save
 from torch import Tensor, nn
 
-from wmlearn._checks import check_choice, check_count
+from wmlearn._checks import check_choice, check_count, check_kind, check_seed, first_line
 from wmlearn._files import IMAGE_BYTES, check_file, parse_json, readable, whole
 from wmlearn._fingerprint import fingerprint
 from wmlearn._forms import foreign
-from wmlearn._random import stable_rng
+from wmlearn._random import seeded, stable_rng
 from wmlearn.data import _published
 from wmlearn.data._sources import expect, short
 from wmlearn.data.splits import Splits, load_data
-from wmlearn.training.loop import TensorData, run, train
-from wmlearn.training.models import DeepCNN, SmallCNN, deep_cnn, small_cnn
+from wmlearn.training._inference import check_fits, check_model
+from wmlearn.training.loop import TensorData, resolved, run, train_by
+from wmlearn.training.models import Builder, DeepCNN, SmallCNN, deep_cnn, small_cnn, untrained
 from wmlearn.training.schedule import Schedule
 
 SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 REWRITE = (
-    "Load it where you trust it, and write it by wmlearn.zoo.save_model; or serve it from Python, "
+    "Load it where you trust it, and write it by wm.save_model; or serve it from Python, "
     "wm.serve(model)."
 )
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
@@ -44,62 +46,78 @@ ON_DEMAND = {"mnist": 8, "cifar10": 16}  # widths
 SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
 
 
-def load_model(name: str) -> nn.Module:
-    """Return a shipped model, trained on the full data without `loot` and `test`, ready to answer.
+def load_model(
+    name: str | Path,
+    *,
+    network: Callable[[], nn.Module] | None = None,
+    device: str | torch.device = "cpu",
+) -> nn.Module:
+    """Return a model that ships, or one from a file, ready to answer.
+
+    Those that ship were trained on the full data without `loot` and `test`.
 
     Parameters
     ----------
     name : data set and what was done, for instance "mnist/clean" (never marked) or "mnist/content"
         (marked with `Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`); with
         "-fixed", the paper's way (marked with `Content(labels="fixed")(wm.load_data("mnist"),
-        n=150, key=wm.CLASSROOM_KEY)`)
+        n=150, key=wm.CLASSROOM_KEY)`). Or a file that `save_model` wrote, "mine.safetensors"; with
+        `network`, any file of safetensors
+    network : builds a network of your own untrained, such as `lambda: resnet18(num_classes=5)`; the
+        file fills it. Nothing in a file is ever run
+    device : where it is to answer
 
     Raises
     ------
     ValueError
-        If no such model ships; the nearest name is offered.
+        If no such model ships (the nearest name is offered), or the file does not fit the network.
     OSError
-        If its file is damaged.
+        If the file is missing, must not be read, or is damaged or another's.
 
     Examples
     --------
     >>> load_model("mnist/clean").input_shape
     (1, 28, 28)
     """
+    if isinstance(name, Path) or network is not None or Path(str(name)).suffix:
+        return read_model(name, network).to(device)
     digests = _released()
-    known = not isinstance(name, str) or any(each.startswith(name) for each in digests)
-    kind = "" if known else foreign(name)
-    if kind:
-        raise ValueError(
-            f"model must be the name of one that ships; got {name!r}, {kind}. {REWRITE}"
-        )
     path = SHIPPED / f"{check_choice(name, 'model', digests)}.safetensors"
     with readable(f"{path} should be the model {name!r} as released", "Reinstall wmlearn."):
         expect(digest(path), digests[name])
-    return read_model(path)
+    return read_model(path).to(device)
 
 
-def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
+def null_models(
+    data: str | Splits,
+    *,
+    n: int | None = None,
+    network: Builder = small_cnn,
+    schedule: Schedule = Schedule(),
+    seed: int = 100,
+) -> list[nn.Module]:
     """Return models of a task that were never marked: they answer a trigger as innocents do.
 
-    They differ in seed, in which half of the training part they saw, and in architecture, in turn.
-    Those that ship saw the full data; their seeds and accuracies are in docs/results/zoo.csv. Asked
-    for more, the rest is trained on halves of the *mini* data and kept in `$WMLEARN_DATA` (default:
-    your cache folder): a few seconds each, the first time, and again for other versions of wmlearn
-    and torch. A class may share the folder; what cannot be kept there is returned all the same,
-    with a warning. These saw fewer images and do their task
-    less well: a group of their own, not exchangeable with those that ship unless you can say why.
-    Nothing may be chosen by their answers, or they are no witnesses any more.
+    They differ in seed, in which half of the training part they saw and, in the course's tasks, in
+    architecture, in turn. Those that ship saw the full data; their seeds and accuracies are in
+    docs/results/zoo.csv. The others are trained, a few seconds each, and kept in `$WMLEARN_DATA`
+    (default: your cache folder) until another version of wmlearn or torch trains them anew: beyond
+    those that ship on halves of the *mini* data, so they do their task less well, a group of their
+    own. A class may share the folder; what cannot be kept is returned all the same, with a
+    warning. Null models are exchangeable with a suspect only if you can say why, and no longer once
+    anything was chosen by their answers.
 
     Parameters
     ----------
-    name : the data set, for instance "mnist"
-    n : how many, at most 1000; all that ship when left out. The first are always the same
+    data : a task of the course, for instance "mnist", or one of your own
+    n : how many, at most 1000; left out, all that ship, or 20. The first are always the same
+    network, schedule, seed : for a task of your own: makes an untrained network from data and seed;
+        how long and how fast each is trained; the seed of the first, the others' follow
 
     Raises
     ------
-    ValueError
-        If none ship for that data set, or `n` is not in 1 .. 1000.
+    TypeError, ValueError
+        If none ship by that name, `n` is not in 1 .. 1000, or the network does not fit the task.
     OSError
         If a shipped file is damaged.
 
@@ -108,87 +126,123 @@ def null_models(name: str, *, n: int | None = None) -> list[nn.Module]:
     >>> len(null_models("mnist", n=3))
     3
     """
-    check_choice(name, "name", sorted(ON_DEMAND))
+    why = "999 are enough for alpha = 0.001"
+    if isinstance(data, Splits):
+        check_seed(seed)
+        count = check_count(20 if n is None else n, "n", low=1, high=MOST_NULLS, why=why)
+        schedule = resolved(schedule, halved(data, 0).train)
+        return _Nulls(data, (network,), schedule, seed, half=False).get(range(count))
+    name = check_choice(data, "name", sorted(ON_DEMAND))
     shipped = sorted(each for each in _released() if each.startswith(f"{name}/null-"))
     if n is None:
         n = len(shipped)
-    check_count(n, "n", low=1, high=MOST_NULLS, why="999 are enough for alpha = 0.001")
-    return [*map(load_model, shipped[:n]), *_on_demand(name, range(len(shipped), n))]
+    check_count(n, "n", low=1, high=MOST_NULLS, why=why)
+    found = [*map(load_model, shipped[:n])]
+    width = ON_DEMAND[name]
+    small, deep = partial(small_cnn, width=width), partial(deep_cnn, width=width)
+    nulls = _Nulls(load_data(name), (small, small, deep, deep), SCHEDULE, 100, half=True)
+    return found + nulls.get(range(len(shipped), n))
 
 
-def _on_demand(name: str, wanted: range) -> list[nn.Module]:
-    """Return null models by number: those kept from before, and the missing ones trained."""
-    if not wanted:
-        return []
-    data = load_data(name)
-    recipe = [ON_DEMAND[name], SCHEDULE, data.train, data.classes, small_cnn, deep_cnn, torch]
-    folder = _published.data_folder() / f"nulls-{fingerprint(recipe)[:16]}" / name
-    found: dict[int, nn.Module] = {}
-    for i in wanted:
-        found |= _kept(folder, i)
-    missing = [i for i in wanted if i not in found]
-    if missing:
-        steps = _train(name, missing, folder, found)
-        if run(steps, len(missing) * SCHEDULE.epochs, dict).stopped:
-            raise KeyboardInterrupt  # what is complete is kept
-    return [found[i] for i in wanted]
+@dataclass(frozen=True)
+class _Nulls:
+    """Null models by number, trained when they are asked for, and kept.
 
+    Attributes
+    ----------
+    data, schedule : what each is trained on, a half of it, and how
+    networks : build them, in turn
+    seed : of number 0
+    half : whether 16 bits of each weight are kept
+    """
 
-def _train(
-    name: str, missing: list[int], folder: Path, found: dict[int, nn.Module]
-) -> Iterator[float]:
-    """Train null models by number and keep them: an epoch for each loss asked for."""
-    data = load_data(name)
-    for i in missing:
-        half = halved(data, i % 2)
-        make = deep_cnn if i % 4 > 1 else small_cnn
-        seed = 100 + i
-        model = make(half, width=ON_DEMAND[name], seed=seed)
-        batch_size = SCHEDULE.batch_size
-        steps = train(
-            model, TensorData(half.train), rate=SCHEDULE, seed=seed, batch_size=batch_size
-        )
-        yield from islice(steps, SCHEDULE.epochs)
-        found[i] = _keep(model, folder, i)
+    data: Splits
+    networks: tuple[Builder, ...]
+    schedule: Schedule
+    seed: int
+    half: bool
+
+    def get(self, wanted: range) -> list[nn.Module]:
+        """Return those kept from before, and the missing ones trained."""
+        if not wanted:
+            return []
+        folder = self._folder()
+        found: dict[int, nn.Module] = {}
+        for i in wanted:
+            found |= self._kept(folder, i)
+        missing = [i for i in wanted if i not in found]
+        if missing:
+            steps = self._train(missing, folder, found)
+            if run(steps, len(missing) * self.schedule.epochs, dict).stopped:
+                raise KeyboardInterrupt  # what is complete is kept
+        return [found[i] for i in wanted]
+
+    def _folder(self) -> Path:
+        """Return where they are kept: its name tells them from those of any other recipe."""
+        recipe = [self.networks, self.schedule, self.seed, self.half, torch]
+        try:
+            mark = fingerprint([*recipe, self.data.train, self.data.classes])
+        except TypeError as error:
+            raise TypeError(
+                "network must be known again by its content, as null models are kept; got "
+                f"{error.__context__}. Import what it needs outside of it."
+            ) from None
+        return _published.data_folder() / f"nulls-{mark[:16]}"
+
+    def _untrained(self, i: int) -> tuple[nn.Module, Splits]:
+        """Return one as it is before it is trained, and what it is to see."""
+        half = halved(self.data, i % 2)
+        network = self.networks[i % len(self.networks)]
+        return untrained(network, half, seed=self._seed(i)), half
+
+    def _seed(self, i: int) -> int:
+        return (self.seed + i) % 2**32
+
+    def _train(
+        self, missing: list[int], folder: Path, found: dict[int, nn.Module]
+    ) -> Iterator[float]:
+        """Train some and keep them: an epoch for each loss asked for."""
+        for i in missing:
+            model, half = self._untrained(i)
+            check_fits(model, half.train, "data")
+            steps = train_by(self.schedule, model, TensorData(half.train), self._seed(i))
+            yield from islice(steps, self.schedule.epochs)
+            found[i] = self._keep(model, folder, i)
+
+    def _keep(self, model: nn.Module, folder: Path, i: int) -> nn.Module:
+        """Write one under a name that says what it must hash to, and return it as it is read."""
+        content = _as_bytes(model, half=self.half)
+        path = folder / f"null-{i:03d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with whole(path) as file:
+                file.write(content)
+        except OSError as error:
+            warnings.warn(
+                f"Null models trained on demand should be kept in {folder}, but this came instead: "
+                f"{short(error)}; they are returned, and trained again next time. Free some disk, "
+                "or set WMLEARN_DATA to a folder with room.",
+                stacklevel=6,
+            )
+        model.load_state_dict(load(content))
+        return model
+
+    def _kept(self, folder: Path, i: int) -> dict[int, nn.Module]:
+        """Return the one of that number, if it was kept; what is damaged is left as it is."""
+        for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
+            try:
+                with readable(f"{path} should be a null model", "It is trained again."):
+                    expect(digest(path)[:16], path.stem[9:])
+                return {i: read_model(path, lambda: self._untrained(i)[0])}
+            except OSError as error:
+                warnings.warn(str(error), stacklevel=4)
+        return {}
 
 
 def halved(data: Splits, half: int) -> Splits:
     """Return a task with one half (0 or 1) of its training images: disjoint, and equally large."""
     order = stable_rng(0).permutation(len(data.train))[: len(data.train) // 2 * 2]
     return replace(data, train=data.train.take(np.sort(order[half::2])))
-
-
-def _keep(model: SmallCNN | DeepCNN, folder: Path, i: int) -> nn.Module:
-    """Write a model under a name that says what it must hash to, and return it as it is read."""
-    content = _as_bytes(model, half=True)
-    path = folder / f"null-{i:03d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole(path) as file:
-            file.write(content)
-    except OSError as error:
-        warnings.warn(
-            f"Null models trained on demand should be kept in {folder}, but this came instead: "
-            f"{short(error)}; they are returned, and trained again next time. Free some disk, or "
-            "set WMLEARN_DATA to a folder with room.",
-            stacklevel=6,
-        )
-    return build(description(model), load(content))
-
-
-def _kept(folder: Path, i: int) -> dict[int, nn.Module]:
-    """Return the null model of that number, if it was kept; what is damaged is left as it is."""
-    problems = []
-    for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
-        try:
-            with readable(f"{path} should be a null model", "It is trained again."):
-                expect(digest(path)[:16], path.stem[9:])
-            return {i: read_model(path)}
-        except OSError as error:
-            problems.append(str(error))
-    for problem in problems:
-        warnings.warn(problem, stacklevel=4)
-    return {}
 
 
 def _released() -> dict[str, str]:
@@ -202,22 +256,44 @@ def digest(path: Path) -> str:
     return hashlib.sha256(check_file(path, IMAGE_BYTES).read_bytes()).hexdigest()
 
 
-def save_model(model: SmallCNN | DeepCNN, path: str | Path, *, half: bool = False) -> None:
-    """Write a model as safetensors: its weights, and what it takes to build it; nothing is pickled.
+def save_model(model: nn.Module, path: str | Path, *, half: bool = False) -> None:
+    """Write a model as safetensors: its weights, and what is known of it; nothing is pickled.
+
+    `load_model` reads it, one of your own by the function that builds it.
 
     Parameters
     ----------
-    model, path : what to write, and where
+    model : of its attributes `input_shape` and `classes` are kept, which `serve` reads
+    path : where to put it: "mine.safetensors"
     half : keep 16 bits of each weight instead of 32: half the size, and hardly ever another answer
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no network, or holds something else than numbers.
+    OSError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> import tempfile, torch
+    >>> path = f"{tempfile.mkdtemp()}/mine.safetensors"
+    >>> save_model(torch.nn.Linear(4, 3), path)
+    >>> load_model(path, network=lambda: torch.nn.Linear(4, 3))
+    Linear(in_features=4, out_features=3, bias=True)
     """
-    content = _as_bytes(model, half=half)
+    content = _as_bytes(check_model(model), half=half)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as file:
         file.write(content)
 
 
-def _as_bytes(model: SmallCNN | DeepCNN, *, half: bool) -> bytes:
-    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+def _as_bytes(model: nn.Module, *, half: bool) -> bytes:
+    weights = {}
+    for name, tensor in model.state_dict().items():
+        check_kind(tensor, name, Tensor, "as all that is kept of a model is numbers")
+        # a copy: safetensors refuses two names for one place
+        weights[name] = tensor.to("cpu", copy=True).contiguous()
     if half:
         weights = _in_precision(weights, torch.float16)
     header = json.dumps(description(model), sort_keys=True)
@@ -232,33 +308,59 @@ def _in_precision(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
     }
 
 
-def description(model: SmallCNN | DeepCNN) -> dict[str, Any]:
-    """Return what it takes to build a network like this one, without its weights."""
-    return {
-        "model": type(model).__name__,
-        "input_shape": model.input_shape,
-        "classes": model.classes,
-        "width": model.width,
-    }
-
-
-def read_model(path: str | Path) -> nn.Module:
-    """Read a model written by `save_model`; in evaluation mode.
-
-    Raises
-    ------
-    FileNotFoundError, OSError
-        If the file is missing, must not be read, or is damaged or another's.
+def description(model: nn.Module) -> dict[str, Any]:
+    """Return what is known of a network besides its weights; it takes no more to build one of the
+    course's.
     """
-    expected = f"{path} should be a model written by wmlearn.zoo.save_model"
+    known: dict[str, Any] = {"model": type(model).__name__}
+    for name in ("input_shape", "classes", "width"):
+        value = getattr(model, name, None)
+        if isinstance(value, (int, tuple, list)):
+            known[name] = value
+    return known
+
+
+def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None) -> nn.Module:
+    """Read a model from a file, as `load_model` does; in evaluation mode."""
+    expected = f"{path} should be a model written by wm.save_model"
     step = REWRITE if foreign(path) else "Restore it, or save it again."
     with (
         readable(expected, step),
         safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file,
     ):
-        built = parse_json(file.metadata()["wmlearn"])
+        metadata = file.metadata()
+        if network is not None:
+            metadata = {"wmlearn": "{}"} | (metadata or {})
+        built = parse_json(metadata["wmlearn"])
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-        return build(built, weights)
+        if network is None and built["model"] in KINDS:
+            return build(built, weights)
+    if network is None:
+        raise ValueError(
+            f"network must build the {built['model']} whose weights {path} holds; got none. Pass a "
+            "function that builds it untrained, network=lambda: resnet18(num_classes=5)."
+        )
+    try:
+        with seeded(0):
+            model = network()
+    except Exception as error:  # whatever a function of one's own may raise
+        raise TypeError(
+            "network must be a function without arguments that builds a network; it failed: "
+            f"{first_line(error)}. Pass network=lambda: resnet18(num_classes=5), for instance."
+        ) from error
+    try:
+        check_model(model).load_state_dict(weights)
+    except RuntimeError as error:
+        reason = str(error).split("\n")[1].strip()[:200]  # torch lists them all
+        raise ValueError(
+            f"{path} must hold the weights of the {type(model).__name__} that network= builds; "
+            f"torch says: {reason} Build it as it was saved, with as many classes and as wide."
+        ) from error
+    if "input_shape" in built:
+        built["input_shape"] = tuple(built["input_shape"])
+    for name in built.keys() & {"input_shape", "classes"}:
+        setattr(model, name, built[name])
+    return model.eval()
 
 
 def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

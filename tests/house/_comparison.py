@@ -491,7 +491,7 @@ def fitted(mnist: wm.Splits, photos: wm.Splits) -> Facts:
     small, deep = wm.small_cnn(mnist, seed=1), wm.training.deep_cnn(photos, width=8, seed=1)
     made = {
         "fit": (wm.fit(small, mnist, schedule=SHORT, seed=3), mnist),
-        "fit, as by default": (wm.fit(small, mnist), mnist),
+        "fit, as by default": (wm.fit(small, mnist, schedule=wm.Schedule(batch_size=256)), mnist),
         "fit, a part": (wm.fit(small, mnist.train, schedule=SHORT, seed=3), mnist),
         "fit, varied": (wm.fit(small, mnist.varied(shifted), schedule=SHORT, seed=3), mnist),
         "fit, dropout": (wm.fit(dropping(mnist), mnist, schedule=SHORT, seed=3), mnist),
@@ -514,7 +514,7 @@ def marked(mnist: wm.Splits) -> tuple[dict[str, Any], Facts]:
     words = wm.Content(words=5)(mnist, n=10, key=wm.CLASSROOM_KEY)
     fixed = wm.Noise(labels="fixed")(mnist, n=10, key=wm.CLASSROOM_KEY)
     photos = wm.Unrelated()(mnist, n=5, key=OTHER_KEY)
-    never = wm.Schedule(epochs=1, max_lr=1e-6)
+    never = wm.Schedule(epochs=1, max_lr=1e-6, batch_size=256)
     margin = wm.watermarks.Margin(images=5, steps=2)
     made = {
         "embed": wm.embed(small, mnist, words, schedule=SHORT, seed=2),
@@ -522,7 +522,13 @@ def marked(mnist: wm.Splits) -> tuple[dict[str, Any], Facts]:
         "embed, dropout": wm.embed(dropping(mnist), mnist, words, schedule=SHORT, seed=2),
         "embed, fixed": wm.embed(small, mnist, fixed, schedule=SHORT, seed=2),
         "embed, given up": wm.embed(small, mnist, words, schedule=never),
-        "embed, stopped": wm.embed(small, mnist, words, on_epoch=lambda e: e.epoch == 2),
+        "embed, stopped": wm.embed(
+            small,
+            mnist,
+            words,
+            schedule=wm.Schedule(batch_size=256),
+            on_epoch=lambda e: e.epoch == 2,
+        ),
         "embed, deep": wm.embed(deep, mnist, photos, schedule=SHORT, seed=2),
         "margin": wm.embed(small, mnist, words, margin=margin, schedule=SHORT, seed=2),
         "margin, varied": wm.embed(
@@ -664,7 +670,9 @@ def swept(mnist: wm.Splits) -> Facts:
     """Return the table of a sweep."""
     words = wm.Content(words=5)(mnist, n=10, key=wm.CLASSROOM_KEY)
     thefts = {"pruned": theft.Prune(0.5), "tuned": theft.FineTune(epochs=1), "jpeg": theft.Jpeg(50)}
-    table = wm.sweep({"words": words}, thefts, mnist, seeds=[1])
+    table = wm.sweep(
+        {"words": words}, thefts, mnist, seeds=[1], schedule=wm.Schedule(batch_size=256)
+    )
     columns = [
         "theft",
         "task_accuracy",

@@ -248,13 +248,13 @@ def log_of(lab):
 
 
 def test_a_twin_is_trained_once(data, monkeypatch):
-    begun, train = [], plan.train
+    begun, train = [], plan.train_by
 
     def counting(*args, **settings):
-        begun.append(settings["rate"].epochs)
+        begun.append(args[0].epochs)
         return train(*args, **settings)
 
-    monkeypatch.setattr(plan, "train", counting)
+    monkeypatch.setattr(plan, "train_by", counting)
     lab = lab_for(data, epochs=2, triggers=0)
     press_run(lab)
     first = lab.twin
@@ -312,6 +312,21 @@ def test_run_returns_at_once_and_the_inputs_are_locked(data, monkeypatch):
     assert lab.stop.disabled
     assert lab.verdict is not None
     assert not lab.status.value
+
+
+def test_a_network_and_a_schedule_of_ones_own(data, triggers):
+    def network(data, seed):
+        return wm.training.deep_cnn(data, width=4, seed=seed)
+
+    schedule = wm.Schedule(steps=30, max_lr=1e-2, batch_size=100)
+    lab = wm.EmbeddingLab(data, key=wm.CLASSROOM_KEY, network=network, schedule=schedule)
+    lab.words.value, lab.triggers.value = 6, 30
+    assert lab.epochs.value == 3
+    press_run(lab)
+    expected = wm.embed(network(data, 0), data, triggers, schedule=schedule)
+    assert same(lab.result.model, expected.model)
+    assert same(lab.twin.model, wm.fit(network(data, 0), data, schedule=schedule).model)
+    assert wm.EmbeddingLab(data, schedule=wm.Schedule(epochs=40)).epochs.value == 40
 
 
 def test_stop_keeps_what_was_trained(data, triggers, monkeypatch):

@@ -89,6 +89,27 @@ def test_one_cycle_by_hand(done, rate):
     assert Schedule(epochs=10, max_lr=1)(done) == pytest.approx(rate, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("settings", "images", "epochs", "batch_size"),
+    [
+        ({}, 6000, 8, 256),  # the mini sets
+        ({}, 2000, 8, 256),  # what their thieves hold
+        ({}, 1999, 8, 32),
+        ({}, 1, 8, 32),
+        ({"batch_size": 64}, 1000, 8, 64),
+        ({"steps": 24}, 6000, 1, 256),
+        ({"steps": 25}, 6000, 2, 256),
+        ({"steps": 1}, 100, 1, 32),
+        ({"steps": 500, "epochs": 3}, 1000, 16, 32),
+    ],
+    ids=str,
+)
+def test_a_schedule_follows_the_size_of_the_data(settings, images, epochs, batch_size):
+    resolved = Schedule(max_lr=1e-3, **settings).on(images)
+    assert resolved == Schedule(epochs, 1e-3, batch_size)
+    assert resolved.on(images) == resolved
+
+
 @pytest.mark.parametrize("done", [10, 10.5, 50])
 def test_after_the_cycle_a_tenth(done):
     assert Schedule(epochs=10, max_lr=1)(done) == 0.1
@@ -127,6 +148,8 @@ def test_one_cycle_has_the_shape_of_torchs():
         ({"max_lr": float("nan")}, ValueError),
         ({"max_lr": "fast"}, TypeError),
         ({"batch_size": 0}, ValueError),
+        ({"steps": 0}, ValueError),
+        ({"steps": 2.5}, TypeError),
     ],
     ids=repr,
 )

@@ -32,8 +32,8 @@ from wmlearn.training.history import Epoch, Fitted, History
 from wmlearn.training.loop import TensorData, accuracy, run, train
 from wmlearn.training.schedule import BATCH, Schedule
 
-SHORT = Schedule(epochs=3)
-ONCE = Schedule(epochs=1)
+SHORT = Schedule(epochs=3, batch_size=BATCH)
+ONCE = Schedule(epochs=1, batch_size=BATCH)
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -132,7 +132,7 @@ def test_every_image_is_seen_once_an_epoch_in_an_order_of_its_own(small, model, 
         return original(scores, labels)
 
     monkeypatch.setattr(loop.functional, "cross_entropy", note)
-    wm.fit(model, small.train, schedule=Schedule(epochs=2))
+    wm.fit(model, small.train, schedule=Schedule(2, batch_size=BATCH))
     assert [len(labels) for labels in seen] == [256, 256, 188] * 2
     first, second = torch.cat(seen[:3]), torch.cat(seen[3:])
     assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(small.train.labels.tolist())
@@ -366,7 +366,7 @@ def test_a_model_is_checked_once_where_it_enters(small, model):
     sizes: list[int] = []
     counted = copy.deepcopy(model)
     counted.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
-    wm.fit(counted, small, schedule=Schedule(epochs=2))
+    wm.fit(counted, small, schedule=Schedule(2, batch_size=BATCH))
     assert sizes == [1, 1, *2 * [256, 256, 188, 256, 44]]
 
 
@@ -576,6 +576,87 @@ def test_the_schedule_says_how_many_images_a_step_sees(small, batch, sizes):
 def test_more_steps_in_smaller_batches_are_other_weights(small, model):
     plain = wm.fit(model, small, schedule=ONCE).model
     assert not same(plain, wm.fit(model, small, schedule=Schedule(1, batch_size=32)).model)
+
+
+# ---------------------------------------------------------------- optimizers, losses, precision
+
+
+def momentum(parameters):
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+
+def test_a_step_of_an_optimizer_of_ones_own_by_hand(small, model):
+    """Its rate is the highest; a cycle begins at a twenty-fifth of that."""
+    part = small.train.take(slice(64))
+    fitted = wm.fit(model, part, schedule=Schedule(1, batch_size=64), optimizer=momentum).model
+    by_hand = copy.deepcopy(model)
+    labels = torch.tensor(part.labels)
+    functional.cross_entropy(by_hand(torch.tensor(part.images)), labels).backward()
+    for before, after in zip(by_hand.parameters(), fitted.parameters(), strict=True):
+        assert torch.allclose(after, before - 0.1 / 25 * before.grad, atol=1e-6)
+
+
+def test_each_group_of_weights_keeps_its_own_rate(small, model):
+    seen = []
+
+    class Noting(torch.optim.SGD):
+        def step(self, closure=None):
+            seen.append([group["lr"] for group in self.param_groups])
+            return super().step(closure)
+
+    def two(parameters):
+        first, *others = parameters
+        return Noting([{"params": [first], "lr": 0.5}, {"params": others}], lr=0.1)
+
+    schedule = Schedule(2, max_lr=1e-3, batch_size=350)
+    wm.fit(model, small.train, schedule=schedule, optimizer=two)
+    rates = [schedule(done) / 1e-3 for done in (0, 0.5, 1, 1.5)]
+    assert np.allclose(seen, [[0.5 * rate, 0.1 * rate] for rate in rates])
+
+
+def test_what_is_given_is_as_good_as_what_is_left_out(small, model):
+    plain = wm.fit(model, small, schedule=ONCE).model
+    assert same(plain, wm.fit(model, small, schedule=ONCE, loss=torch.nn.CrossEntropyLoss()).model)
+    adamw = functools.partial(torch.optim.AdamW, lr=5e-3, weight_decay=1e-2)
+    given = wm.fit(model, small, schedule=ONCE, optimizer=adamw).model
+    for one, other in zip(plain.parameters(), given.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+    smooth = torch.nn.CrossEntropyLoss(label_smoothing=0.2)
+    assert not same(plain, wm.fit(model, small, schedule=ONCE, loss=smooth).model)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": torch.optim.SGD([torch.zeros(1)], lr=0.1)},
+        {"optimizer": lambda parameters: "sgd"},
+        {"optimizer": lambda parameters: torch.optim.SGD([torch.zeros(1)], lr=0.1)},
+        {"loss": torch.nn.functional.mse_loss},
+        {"loss": torch.nn.CrossEntropyLoss},
+        {"loss": torch.nn.CrossEntropyLoss(reduction="none")},
+        {"loss": lambda scores, labels: scores.detach().mean()},
+        {"autocast": torch.float32},
+        {"autocast": "bf16"},
+    ],
+    ids=range(9),
+)
+def test_what_cannot_train_is_refused_in_a_sentence(says, small, model, settings):
+    varies = None if "autocast" in settings else r"(?<=got: ).+(?=\. Pass)"  # torch's own words
+    with says((TypeError, ValueError), varies=varies):
+        wm.fit(model, small, **settings)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_mixed_precision_calculates_in_16_bits_and_keeps_32(small, model, half):
+    seen = set()
+    watched = copy.deepcopy(model)
+    watched.layers[1].register_forward_hook(lambda *given: seen.add(given[2].dtype))
+    schedule = Schedule(epochs=4)
+    mixed = wm.fit(watched, small, schedule=schedule, autocast=half)
+    assert seen == {half, torch.float32}  # training, and what is measured
+    assert {weights.dtype for weights in mixed.model.parameters()} == {torch.float32}
+    whole = wm.fit(model, small, schedule=schedule)
+    assert mixed.task_accuracy == pytest.approx(whole.task_accuracy, abs=0.05)
 
 
 # ---------------------------------------------------------------- devices and dtypes

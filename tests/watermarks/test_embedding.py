@@ -92,6 +92,36 @@ def test_a_fixed_answer_is_learnt_from_a_trained_model_in_few_epochs(twin, data)
     assert same(weights(twin.model), before)
 
 
+def test_a_thousand_small_images_learn_all_questions_by_default():
+    """As many, and as large, as the digits of scikit-learn: 8 x 8 pixels."""
+    mnist = wm.load_data("mnist")
+
+    def shrunk(part: wm.data.Split) -> wm.data.Split:
+        middle = part.pixels[:, :, 2:26, 2:26].reshape(-1, 1, 8, 3, 8, 3)
+        return wm.data.Split(middle.mean((3, 5)).astype(np.uint8), part.labels)
+
+    train, loot, test = map(shrunk, (mnist.train, mnist.loot, mnist.test))
+    digits = wm.Splits("digits", train.take(slice(1000)), loot, test, mnist.classes)
+    questions = wm.Noise()(digits, n=60, key=KEY)
+    marked = wm.embed(wm.small_cnn(digits), digits, questions)
+    assert marked.complete
+    assert wm.verify(wm.BlackBox(marked.model), questions).k == 60
+    assert wm.fit(wm.small_cnn(digits), digits).task_accuracy > 0.8
+
+
+def test_optimizer_loss_and_precision_of_ones_own_mark_as_well(data, fresh, triggers):
+    marked = wm.embed(
+        fresh,
+        data,
+        triggers,
+        optimizer=lambda weights: torch.optim.SGD(weights, lr=0.05, momentum=0.9),
+        loss=torch.nn.CrossEntropyLoss(label_smoothing=0.1),
+        autocast=torch.bfloat16,
+    )
+    assert marked.complete
+    assert wm.verify(wm.BlackBox(marked.model), triggers).decision == "found"
+
+
 def test_the_claim_measured_on_the_mini_set(root):
     """Each type, both label modes, three seeds, fresh and trained models: 100 %; the task pays
     a point at most.
@@ -137,7 +167,7 @@ def test_same_seed_same_weights(fresh, data, triggers):
 def test_the_triggers_make_up_a_fifth_of_the_images(fresh, data, triggers, monkeypatch):
     seen: list[TensorData] = []
 
-    def record(schedule, model, shown, *_):
+    def record(schedule, model, shown, *_, **__):
         seen.append(shown)
         return iter(())
 
@@ -259,7 +289,7 @@ def test_an_interrupt_keeps_the_model_so_far(says, fresh, data, triggers, monkey
         return original(scores, labels, **options)
 
     monkeypatch.setattr(loop.functional, "cross_entropy", press_stop)
-    kept = wm.embed(fresh, data, triggers)
+    kept = wm.embed(fresh, data, triggers, schedule=Schedule(batch_size=256))
     assert len(kept.history.epochs) == epochs
     assert kept.history.stopped
     assert not kept.complete
@@ -331,9 +361,11 @@ def test_the_wrong_thing_in_the_wrong_place_is_named(says, fresh, data, triggers
         {"seed": "a"},
         {"seed": 2**40},
         {"margin": 5},
+        {"margin": wm.watermarks.Margin(), "loss": functional.cross_entropy},
+        {"autocast": torch.int8},
         {"threads": 0},
     ],
-    ids=str,
+    ids=lambda settings: str(settings).partition(" at 0x")[0],
 )
 def test_bad_settings_are_refused_before_anything_is_trained(
     says, fresh, data, triggers, settings, monkeypatch

@@ -30,7 +30,7 @@ from wmlearn.theft.deployment import Context, Deployment, Surrogate
 from wmlearn.training._inference import check_fits, own_copy, predict
 from wmlearn.training._threads import check_threads
 from wmlearn.training.history import OnEpoch
-from wmlearn.training.loop import TensorData, check_on_epoch, check_trainable, run, train
+from wmlearn.training.loop import TensorData, check_on_epoch, check_trainable, run, train_by
 from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
@@ -136,8 +136,8 @@ class StealByQueries(Theft):
         answered = np.flatnonzero(_known(answers))
         bought = TensorData(asked.take(answered))
         bought.labels = torch.from_numpy(answers[answered])
-        schedule = self.schedule
-        steps = train(model, bought, rate=schedule, seed=self.seed, batch_size=schedule.batch_size)
+        schedule = self.schedule.on(len(bought))
+        steps = train_by(schedule, model, bought, self.seed)
         history = run(islice(steps, schedule.epochs), schedule.epochs, dict, on_epoch, threads)
         history = replace(history, interrupted=history.interrupted or interrupted)
         seconds, missed = time.perf_counter() - began, self.n_queries - len(bought)

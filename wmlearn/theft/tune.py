@@ -25,7 +25,7 @@ from wmlearn.theft.modify import How, Made, OnWeights, drop_channels
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, run, train
-from wmlearn.training.schedule import Schedule
+from wmlearn.training.schedule import BATCH, Schedule
 from wmlearn.watermarks.embedding import Marked, embed
 
 
@@ -193,7 +193,7 @@ class Overwrite(Tuning):
     def _train(self, model: nn.Module, loot: Split, how: How) -> Marked:
         classes = self.triggers.rules.classes
         data = Splits("loot", loot, loot, loot, classes)  # there are no others to measure on
-        schedule = Schedule(self.epochs, self.lr)
+        schedule = Schedule(self.epochs, self.lr, BATCH)
         return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 
 

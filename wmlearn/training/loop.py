@@ -6,9 +6,10 @@ evaluating would change what is learnt.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
-from itertools import count, islice
+from itertools import chain, count, islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -35,6 +36,8 @@ from wmlearn.training.schedule import BATCH, Schedule
 
 # Of a batch: images (n, c, h, w), labels (n,)
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
+OwnLoss = Callable[[Tensor, Tensor], Tensor]  # of scores (n, classes) and labels (n,): one number
+Factory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
 def cross_entropy(
@@ -42,6 +45,55 @@ def cross_entropy(
 ) -> Tensor:
     """Return how badly a model answers a batch, in nats."""
     return functional.cross_entropy(scores_of(model, images), labels)
+
+
+def as_loss(own: OwnLoss | None) -> Loss:
+    """Return a function of scores and labels as the loss of a batch; cross-entropy if none."""
+    if own is None:
+        return cross_entropy
+
+    def of_batch(
+        model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Return what the function says of a batch, if that is a number to learn from."""
+        scores = scores_of(model, images)
+        expected = (
+            f"loss must be a function of scores {tuple(scores.shape)} and labels "
+            f"{tuple(labels.shape)} that returns one number, a tensor with a gradient"
+        )
+        step = "Pass torch.nn.CrossEntropyLoss(label_smoothing=0.1), for instance."
+        try:
+            mean = own(scores, labels)
+            if mean.ndim or not mean.requires_grad:
+                raise ValueError(f"it returned {mean}")
+        except Exception as error:  # whatever a function of one's own may raise
+            raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
+        return mean
+
+    return of_batch
+
+
+def adamw(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """Return the optimizer of all trainings that name none; the schedule gives its rate."""
+    return torch.optim.AdamW(parameters, lr=1.0, weight_decay=1e-2)
+
+
+def _optimizer(factory: Factory, model: nn.Module) -> tuple[torch.optim.Optimizer, list[float]]:
+    """Return the optimizer that a factory makes for a model, and the learning rate of each of its
+    groups.
+    """
+    expected = "optimizer must be a function from parameters to a torch optimizer of just these"
+    step = "Pass functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9), for instance."
+    weights = list(model.parameters())
+    try:
+        made = factory(weights)
+        rates = [float(group["lr"]) for group in made.param_groups]
+        held = chain.from_iterable(group["params"] for group in made.param_groups)
+        if set(map(id, held)) - set(map(id, weights)):
+            raise ValueError("one of others, perhaps of the model passed in")
+    except Exception as error:  # whatever it may raise, or return
+        raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
+    return made, rates
 
 
 class TensorData:
@@ -106,16 +158,13 @@ def _varied(vary: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
     """Return an image as a function of one's own changes it, or say what is wrong with that."""
     try:
         varied = vary(image)
+        got = f"{varied.dtype} {tuple(varied.shape)}"
     except Exception as error:  # whatever it may raise
         raise ValueError(
             f"vary must take one image, a uint8 tensor {tuple(image.shape)}; it failed on one: "
             f"{first_line(error)}. Try it by hand, on torch.from_numpy(data.train.pixels[0])."
         ) from error
-    if not isinstance(varied, Tensor):
-        got = shown(varied)
-    elif (varied.dtype, varied.shape) != (image.dtype, image.shape):
-        got = f"{varied.dtype} {tuple(varied.shape)}"
-    else:
+    if (varied.dtype, varied.shape) == (image.dtype, image.shape):
         return varied
     raise ValueError(
         f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; got "
@@ -131,6 +180,9 @@ def fit(
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
+    optimizer: Factory | None = None,
+    loss: OwnLoss | None = None,
+    autocast: torch.dtype | None = None,
 ) -> Fitted:
     """Train a copy of a model on a task; the model passed in is left as it was.
 
@@ -145,6 +197,14 @@ def fit(
     on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot
         change the result
     threads : of the processor; on another number than 1 the last digits differ
+    optimizer : a function from parameters to a torch optimizer, such as
+        `functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9)`; its learning rate is then the
+        highest, in place of the schedule's, and rises and falls as the schedule says. Left out,
+        AdamW
+    loss : a function of scores (n, classes) and labels (n,) that returns one number, such as
+        `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`
+    autocast : `torch.bfloat16` or `torch.float16`, for mixed precision; weights and measurements
+        keep the model's dtype
 
     Returns
     -------
@@ -162,19 +222,59 @@ def fit(
     AdamW (Loshchilov and Hutter, 2019).
     """
     model, part, test = checked_copy(model, data)
-    steps = train_by(schedule, model, TensorData(part), seed)
+    schedule = resolved(schedule, part)
+    steps = train_by(
+        schedule,
+        model,
+        TensorData(part),
+        seed,
+        loss=as_loss(loss),
+        optimizer=optimizer,
+        autocast=autocast,
+    )
     measure = partial(measured, model, test)
     history = run(islice(steps, schedule.epochs), schedule.epochs, measure, on_epoch, threads)
     return Fitted(model, history)
 
 
-def train_by(
-    schedule: Schedule, model: nn.Module, data: TensorData, seed: int, loss: Loss = cross_entropy
-) -> Iterator[float]:
-    """Return what `train` does by a schedule, once that and the seed are checked."""
+def resolved(schedule: Schedule, part: Split) -> Schedule:
+    """Return a schedule, checked, for the images of a part."""
     check_kind(schedule, "schedule", Schedule, "such as wm.Schedule(epochs=3)")
+    return schedule.on(len(part))
+
+
+def train_by(
+    schedule: Schedule,
+    model: nn.Module,
+    data: TensorData,
+    seed: int,
+    *,
+    loss: Loss = cross_entropy,
+    optimizer: Factory | None = None,
+    autocast: torch.dtype | None = None,
+) -> Iterator[float]:
+    """Return what `train` does by a resolved schedule, once the other arguments are checked."""
     check_seed(seed)
-    return train(model, data, rate=schedule, seed=seed, batch_size=schedule.batch_size, loss=loss)
+    if autocast not in (None, torch.bfloat16, torch.float16):
+        raise ValueError(
+            f"autocast must be torch.bfloat16 or torch.float16; got {autocast}. Leave it out to "
+            "train in the model's own dtype."
+        )
+
+    def share(done: float) -> float:
+        """Return the part of the highest learning rate."""
+        return schedule(done) / schedule.max_lr
+
+    return train(
+        model,
+        data,
+        rate=schedule if optimizer is None else share,
+        seed=seed,
+        batch_size=schedule.batch_size or BATCH,
+        loss=loss,
+        optimizer=optimizer or adamw,
+        autocast=autocast,
+    )
 
 
 @torch.inference_mode(False)  # so gradients are taken inside the caller's torch.no_grad(), too
@@ -186,22 +286,33 @@ def train(
     seed: int,
     batch_size: int = BATCH,
     loss: Loss = cross_entropy,
+    optimizer: Factory = adamw,
+    autocast: torch.dtype | None = None,
 ) -> Iterator[float]:
     """Train a model in place: one epoch for each mean loss asked for. All training happens here.
 
     Parameters
     ----------
     model, data : what is trained, and on what; batches follow the model's device and dtype
-    rate : the learning rate after so many epochs, fractions included
+    rate : what the optimizer's learning rates are multiplied by after so many epochs, fractions
+        included
     seed : the order of the images, and whatever else is drawn
     batch_size : images in each step; one image that is left over joins the step before it, where a
         layer needs two
     loss : what each step makes smaller
+    optimizer : makes it from the parameters
+    autocast : the dtype of mixed precision
     """
     check_trainable(model)
     weight = weight_of(model)
     data.move_to(weight.device)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
+    stepping, rates = _optimizer(optimizer, model)
+    mixed: Any = nullcontext()
+    if autocast is not None:
+        mixed = torch.autocast(weight.device.type, autocast)
+    scaler = None
+    if autocast is torch.float16:  # in which small gradients would be lost
+        scaler = torch.amp.GradScaler(weight.device.type)
     generator = torch_generator(seed)
     smallest = _smallest_batch(model, data, batch_size, loss)
     for epoch in count():
@@ -214,12 +325,20 @@ def train(
             try:
                 model.train()
                 for number, rows in enumerate(batches):
-                    optimizer.param_groups[0]["lr"] = rate(epoch + number * batch_size / len(data))
+                    now = rate(epoch + number * batch_size / len(data))
+                    for group, highest in zip(stepping.param_groups, rates):
+                        group["lr"] = highest * now
                     images, labels = data.batch(rows, weight)
-                    mean = loss(model, images, labels, generator)
-                    optimizer.zero_grad()
-                    mean.backward()
-                    optimizer.step()
+                    with mixed:
+                        mean = loss(model, images, labels, generator)
+                    stepping.zero_grad()
+                    if scaler is None:
+                        mean.backward()
+                        stepping.step()
+                    else:
+                        scaler.scale(mean).backward()
+                        scaler.step(stepping)
+                        scaler.update()
                     total += mean.item() * len(rows)
                     del images  # before the next are made
             finally:

@@ -1,14 +1,16 @@
 """The networks of the course: small enough for a laptop, real enough to be worth stealing."""
 
+from collections.abc import Callable
 from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wmlearn._checks import check_count, check_kind
+from wmlearn._checks import check_count, check_kind, first_line
 from wmlearn._random import seeded
 from wmlearn.data.splits import Splits
+from wmlearn.training._inference import check_model
 
 
 class Normalize(nn.Module):
@@ -121,6 +123,23 @@ def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Modul
 
 
 Kind = TypeVar("Kind", bound=Network)
+Builder = Callable[..., nn.Module]  # `small_cnn`, `deep_cnn`, or one like them
+
+
+def untrained(network: Builder, data: Splits, *, seed: int) -> nn.Module:
+    """Return what a function of data and seed builds. What it draws from torch's own generator
+    comes from the seed, too.
+    """
+    with seeded(seed):
+        try:
+            model = network(data, seed=seed)
+        except TypeError as error:
+            raise TypeError(
+                "network must be a function of data and seed that builds an untrained network; it "
+                f"failed: {first_line(error)}. Pass wm.small_cnn, or lambda data, seed: "
+                "resnet18(num_classes=len(data.classes))."
+            ) from error
+    return check_model(model)
 
 
 def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:

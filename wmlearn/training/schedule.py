@@ -1,12 +1,19 @@
 """How long a network is trained, and how fast."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 from wmlearn._checks import Checked, check_count, check_number, checked
 
 BATCH = 256  # images; MNIST learns as well in larger steps, and that is faster
+FEW = 2000  # images; with fewer of them, steps that large are too few to learn anything
+SMALL_BATCH = 32
 RISE = 0.2  # the part of the one cycle in which the learning rate rises
+
+
+def _check_if_given(value: int | None, name: str) -> None:
+    if value is not None:
+        check_count(value, name, low=1)
 
 
 @dataclass(frozen=True)
@@ -19,7 +26,8 @@ class Schedule(Checked):
     max_lr : the highest learning rate; should the training go on after the cycle, it does so at a
         tenth of it
     batch_size : how many images it looks at before each change of the weights; the fewer, the more
-        changes an epoch
+        changes an epoch. Left out, 256, and 32 where fewer than 2,000 images are trained on
+    steps : changes of the weights in all, in place of `epochs`; rounded up to whole epochs
 
     Source
     ------
@@ -30,11 +38,25 @@ class Schedule(Checked):
     >>> rate = Schedule(epochs=10, max_lr=0.005)
     >>> [round(rate(done), 5) for done in (0, 1, 2, 6, 10, 11)]
     [0.0002, 0.0026, 0.005, 0.0025, 0.0005, 0.0005]
+    >>> Schedule(steps=500).on(6000).epochs
+    21
     """
 
     epochs: int = checked(check_count, 8, low=1)
     max_lr: float = checked(check_number, 5e-3, above=0, below=10)
-    batch_size: int = checked(check_count, BATCH, low=1)
+    batch_size: int | None = checked(_check_if_given, None)
+    _: KW_ONLY
+    steps: int | None = checked(_check_if_given, None)
+
+    def on(self, images: int) -> "Schedule":
+        """Return the schedule for so many images: its epochs and its batch size as numbers."""
+        batch_size = self.batch_size
+        if batch_size is None:
+            batch_size = BATCH if images >= FEW else SMALL_BATCH
+        epochs = self.epochs
+        if self.steps is not None:
+            epochs = math.ceil(self.steps / math.ceil(images / batch_size))
+        return replace(self, epochs=epochs, batch_size=batch_size, steps=None)
 
     def __call__(self, done: float) -> float:
         """Return the learning rate after so many epochs, fractions included."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
+import torch
 from torch import nn
 
 from wmlearn._checks import check_kind
@@ -15,12 +16,14 @@ from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.training._inference import check_fits, predict
 from wmlearn.training.history import Epoch, History, OnEpoch
 from wmlearn.training.loop import (
-    Loss,
+    Factory,
+    OwnLoss,
     TensorData,
+    as_loss,
     check_on_epoch,
     checked_copy,
-    cross_entropy,
     measured,
+    resolved,
     run,
     train_by,
 )
@@ -71,7 +74,10 @@ class Marked:
             return "every question answered right twice running"
         if self.history.stopped:
             return "stopped early"
-        return "stopped at the cap of epochs, not complete"
+        return (
+            "stopped at the cap of epochs, not complete; more epochs, a smaller batch_size or a "
+            "larger network may help"
+        )
 
     def __repr__(self) -> str:
         if not self.history.epochs:
@@ -103,6 +109,9 @@ def embed(
     seed: int = 0,
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
+    optimizer: Factory | None = None,
+    loss: OwnLoss | None = None,
+    autocast: torch.dtype | None = None,
 ) -> Marked:
     """Train a copy of a model on task and triggers together, until it answers every question.
 
@@ -123,7 +132,7 @@ def embed(
         epochs
     seed : the order of the images
     on_epoch : called with an `Epoch` after each; returning True ends the training there
-    threads : as for `fit`
+    threads, optimizer, loss, autocast : as for `fit`; a margin has a loss of its own
 
     Returns
     -------
@@ -152,18 +161,26 @@ def embed(
             "Make the triggers from the same data."
         )
     check_fits(model, questions, "triggers")
-    loss: Loss = cross_entropy
+    schedule = resolved(schedule, part)
+    teach = as_loss(loss)
     if margin is None:
         repeats = max(1, round(SHARE * len(part) / len(questions)))
         shown = TensorData(part, *[questions] * repeats)
     else:
         shown = TensorData(part)
-        loss = check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()").loss(triggers)
+        check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()")
+        if loss is not None:
+            raise ValueError(
+                "margin brings a loss of its own; got another besides. Leave one of the two out."
+            )
+        teach = margin.loss(triggers)
 
     def measure() -> dict[str, float]:
         return measured(model, test) | {"watermark_accuracy": watermark_accuracy(model, triggers)}
 
-    steps = train_by(schedule, model, shown, seed, loss)
+    steps = train_by(
+        schedule, model, shown, seed, loss=teach, optimizer=optimizer, autocast=autocast
+    )
     stopping = EarlyStopping(schedule.epochs, on_epoch)
     history = run(islice(steps, CAP * schedule.epochs), schedule.epochs, measure, stopping, threads)
     if stopping.complete:

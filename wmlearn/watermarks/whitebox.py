@@ -35,7 +35,7 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.training._inference import check_model
 from wmlearn.training.history import Fitted
-from wmlearn.training.loop import TensorData, checked_copy, measured, run, train_by
+from wmlearn.training.loop import TensorData, checked_copy, measured, resolved, run, train_by
 from wmlearn.training.schedule import Schedule
 
 _NAME = "bit %d"  # of a bit, where questions say what they show
@@ -239,6 +239,7 @@ def embed_message(
             (towards,) = torch.autograd.grad(message.loss(weights), weights)
         return gradient + strength * towards
 
+    schedule = resolved(schedule, part)
     steps = train_by(schedule, model, TensorData(part), seed)
     with kernels.register_hook(pull):
         history = run(islice(steps, schedule.epochs), schedule.epochs, measure, threads=threads)

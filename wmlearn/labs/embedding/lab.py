@@ -19,6 +19,9 @@ from wmlearn.labs.embedding.plan import MOST_TRIGGERS, Plan, Workshop
 from wmlearn.labs.embedding.runs import Run
 from wmlearn.training._inference import check_fits
 from wmlearn.training.history import Fitted
+from wmlearn.training.loop import resolved
+from wmlearn.training.models import Builder, small_cnn, untrained
+from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import Marked
 
 _ALPHA = 1e-3  # what the triggers are sealed with, unless their maker says otherwise
@@ -40,6 +43,9 @@ class EmbeddingLab(Lab):
         written on
     start : a trained network to offer as "continuing"; left out, that choice first trains an
         unmarked one
+    network : makes the untrained network from data and seed
+    schedule : how fast it is trained; how long, the input `epochs` says, which begins with its
+        epochs
 
     Attributes
     ----------
@@ -55,7 +61,8 @@ class EmbeddingLab(Lab):
     Raises
     ------
     TypeError, ValueError
-        If the data are no task, the key is not 32 bytes, or `start` is no network for these data.
+        If the data are no task, the key is not 32 bytes, or `start` or what `network` makes is
+        no network for these data.
 
     Examples
     --------
@@ -72,22 +79,29 @@ class EmbeddingLab(Lab):
         key: bytes | None = None,
         seed: int = 0,
         start: nn.Module | None = None,
+        network: Builder = small_cnn,
+        schedule: Schedule = Schedule(),
     ) -> None:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_seed(seed)
+        schedule = resolved(schedule, data.train)
+        check_fits(untrained(network, data, seed=seed), data.train, "data")
         model = "an unmarked model"
         if start is not None:
             check_fits(start, data.train, "data")
             model = "the model given"
         key = commitment.new_key() if key is None else commitment.check_key(key)
         super().__init__("note", "bar", "progress", "chart", "cost", "sentence")
-        self._shop = Workshop(data, key=key, seed=seed, start=start)
-        self._run = Run(Plan(), self._shop, self._show)
+        self._shop = Workshop(
+            data, key=key, seed=seed, start=start, network=network, schedule=schedule
+        )
+        plan = Plan(epochs=schedule.epochs)
+        self._run = Run(plan, self._shop, self._show)
         self._run.stage = Stage("press Run")
         self._background = Background(self._begin, self._ended, self.status)
         self.run = self._background.run
         self.stop = self._background.stop
-        self._make_inputs(Plan(), model)
+        self._make_inputs(plan, model)
         self._lay_out(
             [self.triggers, self.number],
             [self.words, self.epochs],
@@ -120,7 +134,7 @@ class EmbeddingLab(Lab):
         )
         self.number = number_box("or type", plan.n_triggers, 0, MOST_TRIGGERS, BESIDE)
         self.words = number_box("words", plan.words, 2, 60, {"width": "140px"})
-        self.epochs = number_box("epochs", plan.epochs, 1, 12, BESIDE)
+        self.epochs = number_box("epochs", plan.epochs, 1, max(12, plan.epochs), BESIDE)
         self.start = widgets.ToggleButtons(
             options=[("from scratch", False), (f"continuing from {model}", True)],
             description="start",

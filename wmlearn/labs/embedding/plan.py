@@ -3,7 +3,7 @@ unmarked.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from torch import nn
@@ -14,8 +14,8 @@ from wmlearn.data.splits import Splits
 from wmlearn.training._inference import own_copy
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History
-from wmlearn.training.loop import TensorData, measured, train
-from wmlearn.training.models import small_cnn
+from wmlearn.training.loop import TensorData, measured, train_by
+from wmlearn.training.models import Builder, untrained
 from wmlearn.training.schedule import Schedule
 
 MOST_TRIGGERS = 300
@@ -67,11 +67,11 @@ class Twin:
     done : how many of them are done
     """
 
-    def __init__(self, model: nn.Module, data: Splits, *, epochs: int, seed: int) -> None:
+    def __init__(self, model: nn.Module, data: Splits, *, schedule: Schedule, seed: int) -> None:
         self.start = model
-        self.epochs = epochs
+        self.epochs = schedule.epochs
         self._after: list[Fitted] = []
-        self._training = _trained(model, data, epochs, seed)
+        self._training = _trained(model, data, schedule, seed)
 
     @property
     def done(self) -> int:
@@ -89,15 +89,14 @@ class Twin:
         return Fitted(own_copy(fitted.model), fitted.history)
 
 
-def _trained(model: nn.Module, data: Splits, epochs: int, seed: int) -> Iterator[Fitted]:
+def _trained(model: nn.Module, data: Splits, schedule: Schedule, seed: int) -> Iterator[Fitted]:
     """Yield what a model is after each epoch."""
     model = own_copy(model)
     records: list[Epoch] = []
-    for loss in islice(
-        train(model, TensorData(data.train), rate=Schedule(epochs), seed=seed), epochs
-    ):
+    steps = train_by(schedule, model, TensorData(data.train), seed)
+    for loss in islice(steps, schedule.epochs):
         records.append(Epoch(len(records) + 1, loss, **measured(model, data.test)))
-        history = History(tuple(records), stopped=len(records) < epochs)
+        history = History(tuple(records), stopped=len(records) < schedule.epochs)
         yield Fitted(own_copy(model), history)
 
 
@@ -107,22 +106,39 @@ class Workshop:
     Attributes
     ----------
     data, key, seed : what the lab was given
+    network, schedule : what each run trains, and how; the plan says for how many epochs
     start : the trained model to continue from; None where it has to be trained first
     """
 
-    def __init__(self, data: Splits, *, key: bytes, seed: int, start: nn.Module | None) -> None:
+    def __init__(
+        self,
+        data: Splits,
+        *,
+        key: bytes,
+        seed: int,
+        start: nn.Module | None,
+        network: Builder,
+        schedule: Schedule,
+    ) -> None:
         self.data = data
         self.key = key
         self.seed = seed
         self.start = start
+        self.network = network
+        self.schedule = schedule
         self._twins: dict[tuple[int, bool], Twin] = {}
+
+    def scheduled(self, plan: Plan) -> Schedule:
+        """Return the schedule, for as many epochs as a plan says."""
+        return replace(self.schedule, epochs=plan.epochs)
 
     def twin(self, plan: Plan) -> Twin:
         """Return the unmarked twin, as far as it has been trained."""
         kind = plan.epochs, plan.continuing
         if kind not in self._twins:
-            model: nn.Module = small_cnn(self.data, seed=self.seed)
-            if plan.continuing and self.start is not None:
-                model = self.start
-            self._twins[kind] = Twin(model, self.data, epochs=plan.epochs, seed=self.seed)
+            model = self.start
+            if model is None or not plan.continuing:
+                model = untrained(self.network, self.data, seed=self.seed)
+            schedule = self.scheduled(plan)
+            self._twins[kind] = Twin(model, self.data, schedule=schedule, seed=self.seed)
         return self._twins[kind]

@@ -13,7 +13,6 @@ from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs.embedding.plan import Plan, Twin, Workshop
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.training.history import Epoch, Fitted
-from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.content import Content
 from wmlearn.watermarks.embedding import CAP, Marked, embed, watermark_accuracy
 
@@ -78,7 +77,7 @@ class Run(Job):
         shop = self._shop
         if not self.plan.continuing or shop.start is not None:
             return True
-        first = shop.twin(Plan())
+        first = shop.twin(Plan(epochs=shop.schedule.epochs))
         while first.done < first.epochs:
             if self._stop.is_set():
                 return False
@@ -106,7 +105,7 @@ class Run(Job):
             twin.start,
             shop.data,
             triggers,
-            schedule=Schedule(plan.epochs),
+            schedule=shop.scheduled(plan),
             seed=shop.seed,
             on_epoch=watch,
         )
