@@ -142,7 +142,7 @@ def smooth(pixels: Pixels) -> Whole:
     Examples
     --------
     >>> smooth(np.full((1, 1, 4, 4), 255, np.uint8))  # at the border a part of the blur is missing
-    array([[9180, 9180, 9180, 9180]])
+    array([[12495, 12495, 12495, 12495]])
     """
     framed = np.pad(pixels.astype(np.int64), ((0, 0), (0, 0), (1, 1), (1, 1)))
     rows = framed[:, :, :-2] + 2 * framed[:, :, 1:-1] + framed[:, :, 2:]
@@ -150,7 +150,7 @@ def smooth(pixels: Pixels) -> Whole:
     count, channels, height, width = blurred.shape
     even = blurred[:, :, : height // 2 * 2, : width // 2 * 2]
     halved = even.reshape(count, channels, height // 2, 2, width // 2, 2).sum((3, 5))
-    flat: Whole = halved.reshape(count, -1)
+    flat: Whole = halved.reshape(count, channels * (height // 2) * (width // 2))
     return flat
 
 
