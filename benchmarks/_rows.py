@@ -60,6 +60,10 @@ class Table:
                     file.flush()
                     print(*row.values(), flush=True)
 
+    def append(self, rows: Iterable[Row]) -> None:
+        """Write rows that were measured together, all of them or none."""
+        self._replace([*self.known(), *rows])
+
     def _replace(self, rows: list[Row]) -> None:
         """Write the file anew with these rows, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         JudgedVerdict,
         KeyedVerdict,
         MatchVerdict,
+        TiltVerdict,
     )
 
 ONLY_SEAL = ", if this was the only seal"  # what the owner's own test rests on
@@ -56,6 +57,7 @@ class Unit:
 
 
 QUESTION = Unit("question", "answer", "service", "asked", "unanswered", "whatever it says")
+SIGN = Unit("sign", "sign", "service", "asked", "unanswered", "whatever it says")
 BIT = Unit("bit", "bit", "model", "read", "unreadable", "whatever its weights are")
 
 
@@ -75,7 +77,7 @@ def _remarks(v: Verdict) -> Iterator[str]:
             "That customers asked these images a judge has from the owner alone: hence the judge's "
             "p of 1."
         )
-    if unit is QUESTION:
+    if unit is not BIT:
         images = plural(answers.queries, "image")
         yield f"{images} asked, {answers.n_unreachable:,} without an answer."
     if v.calibration is not None:
@@ -322,7 +324,7 @@ def _judged(v: JudgedVerdict) -> str:
     )
 
 
-def _judges_p(v: JudgedVerdict) -> str:
+def _judges_p(v: JudgedVerdict | TiltVerdict) -> str:
     tried = "the 2^48 seals that an owner might try"
     if v.terms.seals != stats.JUDGE_FACTOR:
         tried = f"{plural(int(v.terms.seals), 'seal')} published before the public draw"
@@ -379,6 +381,50 @@ def _missing(v: FixedVerdict) -> str:
         f"it takes {large(models)} null models that never do as well {level}, here are "
         f"{len(v.nulls)}"
     )
+
+
+# ---------------------------------------------------------------- signs that answers lean by
+
+
+def tilt_account(v: TiltVerdict) -> str:
+    """Say what was decided where answers lean by signs."""
+    words = {"found": _leans, "not found": _no_lean, "cannot tell": _no_sign}
+    return (
+        f"{words[v.decision](v)} Each sign was drawn at random, 1 in 2, from the seal: whatever an "
+        "innocent service answers, each of its own has it like a fair coin."
+    )
+
+
+def _weighed(v: TiltVerdict) -> str:
+    share = percent(v.weighed / max(int(v.weights.sum()), 1))
+    return f"{v.k} of {v.n} signs matched, {v.by_luck} expected by luck; by weight {share}"
+
+
+def _tilt_p(v: TiltVerdict) -> str:
+    if v.terms.kind == "judged tilt":
+        return _judges_p(v)
+    return f"{p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}."
+
+
+def _leans(v: TiltVerdict) -> str:
+    believed = ONLY_SEAL if v.terms.kind == "tilt" else ""
+    return (
+        f"Evidence of this watermark{believed}: {_weighed(v)}. {_tilt_p(v)} Confidence (one minus "
+        f"p) {_percent_below(v.confidence)}. It is not the probability that the model was stolen."
+    )
+
+
+def _no_lean(v: TiltVerdict) -> str:
+    return (
+        f"No evidence of this watermark: {_weighed(v)}. {_tilt_p(v)} This does not clear the "
+        "service: true labels take such a lean away."
+    )
+
+
+def _no_sign(v: TiltVerdict) -> str:
+    if v.calibration is not None and not v.calibration.does_the_task:
+        return _another_task(v.calibration)
+    return f"Cannot tell: not even a perfect copy could be found {_at_level(v)}{_lost(v)}."
 
 
 # ---------------------------------------------------------------- shared

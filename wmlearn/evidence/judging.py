@@ -132,7 +132,7 @@ def judge(
         terms,
         alpha=alpha,
         kind="judged",
-        seals=_seals_tried(opened, rules.declared, beacon),
+        seals=seals_tried(opened, rules.declared, beacon),
         owner=rules.declared.owner,
     )
     triggers = opened.triggers(named, rules)
@@ -170,7 +170,7 @@ def _under_classroom_key(opened: Opening) -> bool:
     return [opened.secrets[place] for place in order] == known
 
 
-def _seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:
+def seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:
     """Return how many seals the owner may have tried: few only where a draw came after them."""
     if opened.outcome and not declared.beacon:
         raise ValueError(

@@ -84,12 +84,12 @@ class Opening:
     @property
     def allowed(self) -> tuple[int, ...]:
         """The classes, or bits, that an answer could have been drawn from."""
-        return BITS if self.is_message else tuple(range(len(self.header["classes"])))
+        return BITS if self.of_bits else tuple(range(len(self.header["classes"])))
 
     @property
-    def is_message(self) -> bool:
-        """Whether these are bits of a message in the weights: no image belongs to them."""
-        return "message" in self.header
+    def of_bits(self) -> bool:
+        """Whether these are bits of a message in the weights, or signs: none has its own image."""
+        return "message" in self.header or "tilt" in self.header
 
     def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
         """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
@@ -129,7 +129,7 @@ class Opening:
             If an image, a name, a secret or a place is not what was sealed; the error says which
             question.
         """
-        if not self.is_message:
+        if not self.of_bits:
             check_order(self.question, len(self.pixels), len(self.indices))
         seed = commitment.label_seed(self.seal, self.outcome)
         count = self.header["questions"]

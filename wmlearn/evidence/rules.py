@@ -9,6 +9,7 @@ from typing import Literal
 from wmlearn._checks import Checked, check_count, check_number, checked, shown
 from wmlearn.evidence.commitment import VERSION, Header, check_digest
 
+Kind = Literal["keyed", "fixed", "bits", "tilt", "judged", "judged bits", "judged tilt"]
 SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
 LARGEST_ALPHA = 0.05  # of a new seal: nobody is convinced by a test that errs more often
 SEALS_TRIED = 2.0**48  # more than an owner will try: 195 years of a graphics card (security.md)
@@ -208,8 +209,8 @@ class Terms:
     planned : how many questions were sealed
     public_key : whether the public classroom key was used, which proves nothing outside the course
     kind : how the secret came about: "keyed", a label per question; "fixed", one target class for
-        all; "bits", a message in the weights; "judged" and "judged bits", the first and the third
-        before a judge
+        all; "bits", a message in the weights; "tilt", signs that answers lean by; "judged ...", all
+        but the second before a judge
     drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose
         it
     selection_unverified : whether only the owner can tell which questions count, as with `Dawn`
@@ -221,7 +222,7 @@ class Terms:
     n_labels: int
     planned: int
     public_key: bool
-    kind: Literal["keyed", "fixed", "bits", "judged", "judged bits"] = "keyed"
+    kind: Kind = "keyed"
     drawable: tuple[int, ...] = ()
     selection_unverified: bool = False
     seals: float = SEALS_TRIED

@@ -386,6 +386,51 @@ def _ever_reached(rates: Floats, needed: NDArray[np.int64]) -> Floats:
 # ---------------------------------------------------------------- no lottery over all answers
 
 
+def signed_sum_law(weights: ArrayLike) -> Floats:
+    """Return the exact law of a sum of weights, each with a sign of its own that a fair coin gives.
+
+    Parameters
+    ----------
+    weights : whole numbers from 0, shape (n,); weights of 0 change nothing
+
+    Returns
+    -------
+    Floats: the chance that the weights with a plus sum to 0, 1, ..., the sum of all
+
+    Examples
+    --------
+    >>> signed_sum_law([1, 2])
+    array([0.25, 0.25, 0.25, 0.25])
+    """
+    law = np.ones(1)
+    for weight in _matches(list(np.asarray(weights).ravel().tolist()), "weights").astype(int):
+        grown = np.zeros(len(law) + weight)
+        grown[: len(law)] += law / 2
+        grown[weight:] += law / 2
+        law = grown
+    return law
+
+
+def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
+    """Return the chance that fair coins give at least the weight that has a plus.
+
+    Exact whatever the weights are, as long as they do not depend on the signs: a randomisation test
+    (Fisher, 1935).
+
+    Parameters
+    ----------
+    weights : whole numbers from 0, shape (n,)
+    plus : which of them have a plus, bool, shape (n,)
+
+    Examples
+    --------
+    >>> signed_sum_p([1, 2, 4], [False, True, True])
+    0.25
+    """
+    weights = np.asarray(weights)
+    return float(min(1.0, signed_sum_law(weights)[int(weights[np.asarray(plus)].sum()) :].sum()))
+
+
 def null_p(observed: int, nulls: Sequence[int]) -> float:
     """Return the empirical p-value (1 + b) / (M + 1): b of M null models matched at least as often.
 

@@ -2,7 +2,8 @@
 
 A label per question, for the owner (`KeyedVerdict`) or for a judge (`JudgedVerdict`); one target
 class for all of them, the paper's way (`FixedVerdict`); a message in the weights
-(`MessageVerdict`, `JudgedMessageVerdict`). `reach_verdict` makes them.
+(`MessageVerdict`, `JudgedMessageVerdict`); signs that answers lean by (`TiltVerdict`,
+`JudgedTiltVerdict`). `reach_verdict` makes them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from scipy import special
@@ -26,6 +27,9 @@ from wmlearn.evidence.verdict import Decision, Verdict, decide
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from wmlearn._types import Labels
+    from wmlearn.evidence.tilt import Signs
 
 SIZE = (6.0, 3.0)  # of a figure, in inches
 
@@ -322,12 +326,112 @@ class JudgedMessageVerdict(_OnBits, JudgedVerdict):
     """
 
 
+class TiltVerdict(Verdict):
+    """The owner's verdict on signs that answers lean by: weighed once, by the sealed exact test.
+
+    Attributes
+    ----------
+    law : the chance of each sum that coins could give, from 0 to that of all weights
+    p : the chance that coins give at least the weight of the matched signs
+    """
+
+    unit: ClassVar[_sentences.Unit] = _sentences.SIGN
+
+    @cached_property
+    def weights(self) -> Labels:
+        """How much each sign counts, int64, shape (n,)."""
+        return cast("Signs", self.answers).weights
+
+    @cached_property
+    def law(self) -> stats.Floats:
+        """The chance of each sum that coins could give, from 0 to that of all weights."""
+        return stats.signed_sum_law(self.weights)
+
+    @property
+    def weighed(self) -> int:
+        """The weight of the matched signs."""
+        return int(self.weights[self.matched].sum())
+
+    @property
+    def p(self) -> float:
+        """The chance that coins give at least the weight of the matched signs."""
+        return float(min(1.0, self.law[self.weighed :].sum()))
+
+    @property
+    def p_judge(self) -> float:
+        """The p-value for somebody who thinks that the owner may have tried many seals."""
+        chosen = self.calibration is not None and self.calibration.unsealed
+        return 1.0 if chosen else stats.judge_p(self.p)
+
+    def _decide(self) -> Decision:
+        return decide(self.affords(self.p), self.affords(float(self.law[-1])))
+
+    @property
+    def by_luck(self) -> str:
+        """How many matches luck alone would give on average: "about 80"."""
+        return f"about {_sentences.expected(self.n / 2)}"
+
+    @property
+    def luck(self) -> str:
+        """How an innocent model would fare, in words."""
+        draws = 1 / _sentences.believable(self.p)
+        if draws < 2:
+            return _sentences.BY_LUCK
+        rarely = f"at most once in {_sentences.whole(draws)} draws of the signs"
+        return f"an innocent model would lean so far {rarely}"
+
+    def explain(self) -> str:
+        """Return the verdict in sentences that a judge could read, p-values and all."""
+        return _sentences.explain(self, _sentences.tilt_account(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the verdict as JSON can hold it, without the secret signs."""
+        return super().to_dict() | {"weighed": self.weighed, "weights": int(self.weights.sum())}
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw how far coins lean and how often, and this suspect."""
+        import matplotlib.pyplot as plt
+
+        if ax is None:
+            _, ax = plt.subplots(figsize=(6, 3))
+        ax.fill_between(range(len(self.law)), self.law, color=BLUE, label="coins")
+        ax.axvline(self.weighed, color=ink(ax), label=f"this {self.unit.suspect}")
+        ax.set(xlabel=f"weight of the signs that match, of {len(self.law) - 1:,}", ylabel="chance")
+        ax.legend(frameon=False)
+        return legible(ax)
+
+
+class JudgedTiltVerdict(TiltVerdict):
+    """A judge's verdict on signs that answers lean by: on the judge's p, all signs opened."""
+
+    @property
+    def p_judge(self) -> float:
+        """The p-value that decides: p times the seals that the owner may have tried."""
+        return stats.judge_p(self.p, self.terms.seals)
+
+    @property
+    def conclusion(self) -> str:
+        """The decision: it is made for somebody who trusts nobody."""
+        return self.decision
+
+    @property
+    def confidence(self) -> float:
+        """One minus the judge's p."""
+        return 1 - _sentences.believable(self.p_judge)
+
+    def _decide(self) -> Decision:
+        perfect = stats.judge_p(float(self.law[-1]), self.terms.seals)
+        return decide(self.affords(self.p_judge), self.affords(perfect))
+
+
 KINDS: Mapping[str, type[Verdict]] = {
     "keyed": KeyedVerdict,
     "fixed": FixedVerdict,
     "bits": MessageVerdict,
+    "tilt": TiltVerdict,
     "judged": JudgedVerdict,
     "judged bits": JudgedMessageVerdict,
+    "judged tilt": JudgedTiltVerdict,
 }
 
 

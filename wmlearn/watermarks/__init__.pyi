@@ -1,6 +1,7 @@
 from .dawn import Dawn
 from .embedding import EarlyStopping, Marked, embed
 from .margin import Margin
+from .tilt import Tilt, Tilted, embed_tilt
 from .whitebox import (
     Message,
     embed_message,
@@ -16,8 +17,11 @@ __all__ = [
     "Margin",
     "Marked",
     "Message",
+    "Tilt",
+    "Tilted",
     "embed",
     "embed_message",
+    "embed_tilt",
     "judge_message",
     "open_message",
     "seal_message",

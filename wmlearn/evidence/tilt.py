@@ -1,0 +1,502 @@
+"""A sealed lean: random signs, one for each class and feature, and the exact test of whether a
+suspect's answers lean by them.
+
+Everything that the test needs is fixed first, as whole numbers: features of an image, the images to
+ask about, how reference networks answer them. The seal hashes all of it; then the signs are drawn.
+Whatever a suspect that is independent of the key answers, each of its statistics has the drawn sign
+or the other one like a fair coin.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wmlearn._checks import (
+    check_family,
+    check_fraction,
+    check_kind,
+    check_pixels,
+    check_query,
+    shown,
+)
+from wmlearn._display import plural
+from wmlearn._files import IMAGE_BYTES, check_file, read_text, readable, whole
+from wmlearn._types import Images, Labels, Pixels, Query
+from wmlearn.evidence import commitment
+from wmlearn.evidence.answers import Answers, labels_of
+from wmlearn.evidence.beacon import Beacon
+from wmlearn.evidence.calibration import CleanImages, numbering
+from wmlearn.evidence.judging import check_published, seals_tried
+from wmlearn.evidence.opening import BITS, Opening
+from wmlearn.evidence.rules import Declared, Rules, Terms
+from wmlearn.evidence.verdict import Verdict
+from wmlearn.evidence.verdict_kinds import reach_verdict
+
+Whole = NDArray[np.int64]
+Test = Literal["weighted", "signs"]
+
+SCALE = 4096  # a feature of 1, as a whole number
+FINE = 2**20  # how much finer the projection is kept
+CLEAREST = 64  # the weight of a statistic four times as large as among the references
+_NAME = "class %d, feature %d"
+_SIGNS = "+1 or -1 for each class and feature: whether the class is favoured as the feature grows"
+_STATISTIC = (
+    "T[c, k]: over the images answered with a class, the sum of feature k times (the references if "
+    "the answer is c, else 0, minus the references that say c)"
+)
+_TESTS: dict[Test, str] = {
+    "weighted": "sum of sign times sign of T, weighted by |T| / spread in sixteenths, at most 64",
+    "signs": "how many T have their sign; one of 0 counts for nothing",
+}
+_FOLDER = ("tilt.safetensors", "key.hex")
+
+
+# ---------------------------------------------------------------- what is sealed
+
+
+@dataclass(frozen=True, eq=False)
+class Ruler:
+    """What measures a suspect, in whole numbers, so that every machine gets the same.
+
+    Attributes
+    ----------
+    projection : of a smoothed image on each feature, int64, shape (d, c * h/2 * w/2)
+    centre : the mean of each feature over the owner's images, int64, shape (d,)
+    middle : its mean over the images to ask about, as a feature, int64, shape (d,)
+    votes : how many references say each class of each image, int64, shape (m, K)
+    spread : of each statistic among the references, at least 1, int64, shape (K, d)
+    """
+
+    projection: Whole
+    centre: Whole
+    middle: Whole
+    votes: Whole
+    spread: Whole
+
+    @property
+    def references(self) -> int:
+        """How many reference networks there were."""
+        return int(self.votes[0].sum())
+
+    def features(self, pixels: Pixels) -> Whole:
+        """Return the features of images, int64, shape (n, d); `SCALE` is one standard deviation."""
+        found: Whole = (smooth(pixels) @ self.projection.T - self.centre) // FINE
+        return found
+
+    def statistic(self, labels: Labels, pixels: Pixels) -> Whole:
+        """Return how answers to the sealed images lean, class by feature, int64, shape (K, d).
+
+        An image without a class of the task as its answer adds nothing.
+        """
+        classes = self.votes.shape[1]
+        answered = (labels >= 0) & (labels < classes)
+        said = np.eye(classes, dtype=np.int64)[labels[answered]]
+        apart = self.references * said - self.votes[answered]
+        found: Whole = apart.T @ (self.features(pixels[answered]) - self.middle)
+        return found
+
+    def weights(self, statistic: Whole, test: Test) -> Whole:
+        """Return how much each sign counts, 0 to 64; they depend on no drawn sign."""
+        if test == "signs":
+            weights: Whole = (statistic != 0).astype(np.int64)
+            return weights
+        sixteenths = (32 * np.abs(statistic) + self.spread) // (2 * self.spread)
+        weights = np.minimum(sixteenths, CLEAREST)
+        return weights
+
+    def header(self) -> dict[str, object]:
+        """Return it as it is sealed: shape and numbers of each array."""
+        return {
+            name: [list(part.shape), part.ravel().tolist()] for name, part in vars(self).items()
+        }
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any]) -> Ruler:
+        """Return what a sealed record holds, if its numbers fit together."""
+        parts = {}
+        for name in cls.__dataclass_fields__:
+            shape, numbers = header[name]
+            parts[name] = np.array(numbers, np.int64).reshape(shape)
+        ruler = cls(**parts)
+        (features, _), (_, classes) = ruler.projection.shape, ruler.votes.shape
+        fits = ruler.spread.shape == (classes, features) and ruler.spread.min() >= 1
+        small = all(np.abs(part).max(initial=0) < 2**40 for part in vars(ruler).values())
+        whole_votes = (ruler.votes.sum(1) == ruler.references).all() and ruler.votes.min() >= 0
+        if not (fits and small and whole_votes and ruler.centre.shape == (features,)):
+            raise ValueError("the numbers do not fit together")
+        return ruler
+
+
+def smooth(pixels: Pixels) -> Whole:
+    """Return images blurred and halved, as whole numbers, int64, shape (n, c * h/2 * w/2).
+
+    Examples
+    --------
+    >>> smooth(np.full((1, 1, 4, 4), 255, np.uint8))  # at the border a part of the blur is missing
+    array([[12495, 12495, 12495, 12495]])
+    """
+    framed = np.pad(pixels.astype(np.int64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    rows = framed[:, :, :-2] + 2 * framed[:, :, 1:-1] + framed[:, :, 2:]
+    blurred = rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]
+    count, channels, height, width = blurred.shape
+    even = blurred[:, :, : height // 2 * 2, : width // 2 * 2]
+    halved = even.reshape(count, channels, height // 2, 2, width // 2, 2).sum((3, 5))
+    flat: Whole = halved.reshape(count, channels * (height // 2) * (width // 2))
+    return flat
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TiltSet(commitment.HoldsSecret):
+    """Sealed signs for the answers of a service to lean by; `wm.watermarks.Tilt` makes it.
+
+    Attributes
+    ----------
+    pixels : the images to ask a suspect about, uint8, shape (m, c, h, w)
+    ruler : what measures its answers
+    rules : classes, alpha and what else was declared
+    size : how far scores lean, in units of the score; 1 changes about one answer of a hundred
+    header : the sealed record, `seal` its SHA-256: the commitment to publish
+    outcome : that of the public draw which was sealed by its name; empty where none was
+    signs : +1 or -1 for each class and feature, int64, shape (K, d); drawn from seal and outcome
+    """
+
+    pixels: Pixels
+    ruler: Ruler
+    rules: Rules
+    size: float
+    test: Test
+    header: Mapping[str, Any]
+    key: commitment.Secret = field(repr=False)
+    outcome: str = ""
+    _keep = "Keep it by wm.evidence.save_tilt."
+
+    @property
+    def seal(self) -> str:
+        """The commitment to publish before the service opens."""
+        return commitment.seal(self.header)
+
+    @property
+    def awaits(self) -> str:
+        """The public draw whose outcome is still missing; empty where nothing is."""
+        return "" if self.outcome else self.rules.declared.beacon
+
+    def draw(self, outcome: str) -> TiltSet:
+        """Return the same with the outcome of the public draw that was sealed by its name."""
+        beacon = self.rules.declared.beacon
+        if not beacon or not outcome:
+            awaited = f"that of {beacon!r}" if beacon else "none, for no public draw was sealed"
+            raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
+        return replace(self, outcome=outcome)
+
+    @cached_property
+    def signs(self) -> Whole:
+        """The secret signs, int64, shape (K, d)."""
+        if self.awaits:
+            raise ValueError(
+                f"the signs wait for the outcome of {self.awaits!r}. Call draw(outcome) first."
+            )
+        secrets = _secrets(self.key, self.header)
+        drawn = 2 * commitment.draw_labels(self.seal, secrets, BITS, self.outcome) - 1
+        return drawn.reshape(self.ruler.spread.shape)
+
+    def lean(self, images: Images) -> NDArray[np.float64]:
+        """Return what is added to the scores of images (n, c, h, w) in [0, 1]; shape (n, K)."""
+        pixels = np.rint(255 * np.asarray(images)).astype(np.uint8)
+        features = self.ruler.features(pixels) / SCALE
+        added: NDArray[np.float64] = features @ self.signs.T
+        added *= self.size / np.sqrt(features.shape[1])
+        return added
+
+    def __repr__(self) -> str:
+        note = ", classroom key" if self.key.is_public else ""
+        if self.awaits:
+            note += f", signs wait for {self.awaits}"
+        classes, features = self.ruler.spread.shape
+        what = f"{classes * features} signs on {plural(len(self.pixels), 'image')}"
+        return (
+            f"TiltSet({what}, size={self.size:g}, alpha={self.rules.alpha:g}, "
+            f"seal {self.seal[:8]}…{note})"
+        )
+
+
+def seal_tilt(
+    pixels: Pixels, ruler: Ruler, rules: Rules, *, size: float, test: Test, key: bytes
+) -> TiltSet:
+    """Seal what measures a suspect, and the images to ask; the signs are then drawn from the seal.
+
+    Parameters
+    ----------
+    pixels : uint8, shape (m, c, h, w)
+    ruler, rules, size, test : as in `TiltSet`
+    key : 32 secret bytes
+    """
+    key = commitment.check_key(key)
+    header = _rules(pixels, ruler, rules, size, test)
+    leaves = _leaves(_secrets(key, header), ruler.spread.shape)
+    header["root"] = commitment.tree_hash(leaves).hex()
+    pixels.setflags(write=False)
+    return TiltSet(pixels, ruler, rules, size, test, header, key)
+
+
+def _rules(pixels: Pixels, ruler: Ruler, rules: Rules, size: float, test: Test) -> dict[str, Any]:
+    """Return all that is sealed but the root of the signs."""
+    images = "".join(commitment.image_digests(pixels))
+    return {
+        "version": commitment.VERSION,
+        "tilt": _SIGNS,
+        "statistic": _STATISTIC,
+        "test": _TESTS[test],
+        "classes": list(rules.classes),
+        "alpha": repr(rules.alpha),
+        "declared_key_draw": 1,
+        "beacon": "",
+        **rules.declared.header(),
+        "size": repr(float(size)),
+        "images": hashlib.sha256(images.encode()).hexdigest(),
+        **ruler.header(),
+        "questions": int(ruler.spread.size),
+        "p0": "1/2",
+        "judge_factor": "2**48",
+    }
+
+
+def _secrets(key: bytes, header: commitment.Header) -> list[commitment.Secret]:
+    rules = {name: part for name, part in header.items() if name != "root"}
+    return commitment.question_secrets(key, [commitment.seal(rules)], header["questions"])
+
+
+def _leaves(secrets: Sequence[bytes], shape: tuple[int, ...]) -> list[bytes]:
+    """Return the hash of each sign in the sealed tree."""
+    hashed = []
+    for i, secret in enumerate(secrets):
+        hashed.append(commitment.leaf_hash(i, secret, BITS, _name(i, shape), []))
+    return hashed
+
+
+def _name(index: int, shape: tuple[int, ...]) -> str:
+    return _NAME % divmod(index, shape[1])
+
+
+# ---------------------------------------------------------------- the test
+
+
+@dataclass(frozen=True, eq=False)
+class Signs(Answers):
+    """The signs of a suspect's statistics, 0 for minus and 1 for plus, and what they came from.
+
+    Attributes
+    ----------
+    weights : how much each counts, int64, shape (K * d,)
+    replies : the labels of the images, as they came
+    known : how many classes the task has
+    """
+
+    weights: Labels
+    replies: Labels
+    known: int
+
+    @property
+    def queries(self) -> int:
+        """How many images were put to the suspect."""
+        return len(self.replies)
+
+    @property
+    def n_unreachable(self) -> int:
+        """How many images got no answer at all."""
+        return int((self.replies == -1).sum())
+
+    @property
+    def n_invalid(self) -> int:
+        """How many images got a label that is no class of the task."""
+        return int(((self.replies < -1) | (self.replies >= self.known)).sum())
+
+
+def _measured(labels: Labels, signs: Whole, pixels: Pixels, ruler: Ruler, test: Test) -> Signs:
+    """Return what the answers to the sealed images say, sign by sign."""
+    statistic = ruler.statistic(labels, pixels).ravel()
+    weights = ruler.weights(statistic.reshape(signs.shape), test).ravel()
+    spelt = np.where(statistic == 0, -1, (statistic > 0).astype(np.int64))
+    places = np.arange(len(spelt))
+    expected = (signs.ravel() > 0).astype(np.int64)
+    return Signs(spelt, places, expected, 2, weights, labels, signs.shape[0])
+
+
+def verify_tilt(
+    query: Query, tilt: TiltSet, *, family: int = 1, clean: CleanImages | None = None
+) -> Verdict:
+    """Ask a service all sealed images, and say whether its answers lean by the secret signs.
+
+    It is decided once, by the one exact test that was sealed: all answers come before any sign
+    counts, so there is nothing to stop early.
+
+    Parameters
+    ----------
+    query : the service, images in and labels out, as for `wm.verify`
+    tilt : the sealed signs
+    family : how many suspects, keys and repetitions were or will be tried: alpha is shared
+    clean : images of the task and their classes, asked first; as for `wm.verify`
+
+    Returns
+    -------
+    Verdict over the signs, a `TiltVerdict`. Without a public draw the judge's p is 1 for every
+    copy.
+
+    Source
+    ------
+    Ours; the nearest relatives put a key into probabilities: Charette et al. (2022), "Cosine model
+    watermarking". That answers may be changed where a service is unsure: `docs/results/tilt.csv`.
+    """
+    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+    family = check_family(family, "suspects, keys and repetitions that share alpha")
+    signs = tilt.signs  # or it says what is missing, before anything is asked
+    seen = numbering(check_query(query, "query"), tilt.rules, clean)
+    if seen is not None:
+        query = seen.of(query)
+    labels = labels_of(query, tilt.pixels.astype(np.float32) / np.float32(255))
+    answers = _measured(labels, signs, tilt.pixels, tilt.ruler, tilt.test)
+    terms = Terms(tilt.rules.alpha, 2, answers.n, tilt.key.is_public, kind="tilt")
+    return reach_verdict(answers, terms, family=family, calibration=seen)
+
+
+# ---------------------------------------------------------------- before a judge
+
+
+def open_tilt(tilt: TiltSet, *, nonce: bytes = b"", case: str = "") -> Opening:
+    """Open all signs for a judge, with what it takes to check them, without the key."""
+    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+    shape, secrets = tilt.ruler.spread.shape, _secrets(tilt.key, tilt.header)
+    leaves, indices = _leaves(secrets, shape), tuple(range(len(secrets)))
+    return Opening(
+        header=tilt.header,
+        indices=indices,
+        names=tuple(_name(i, shape) for i in indices),
+        secrets=secrets,
+        paths=[commitment.audit_path(leaves, i) for i in indices],
+        pixels=tilt.pixels,
+        question=np.zeros(0, np.int64),
+        public_key=tilt.key.is_public,
+        outcome=tilt.outcome,
+        nonce=nonce,
+        case=case,
+    )
+
+
+def judge_tilt(
+    query: Query,
+    opened: Opening,
+    *,
+    seal: str,
+    alpha: float = 1e-3,
+    family: int = 1,
+    beacon: Beacon | None = None,
+    clean: CleanImages | None = None,
+) -> Verdict:
+    """Ask a service the sealed images, draw the signs anew, and decide, without key and owner.
+
+    Parameters
+    ----------
+    query : the service, as for `wm.verify`
+    opened : what the owner opened (`open_tilt`); all signs, for one alone says nothing
+    seal : the seal as it was published
+    alpha, family, beacon, clean : as for `judge`; without a beacon the factor is 2**48, which no
+        copy's p survives
+
+    Raises
+    ------
+    ValueError
+        If the seal is another one or no tilt's, an image or a sign was not sealed as it is shown,
+        or a sign is missing.
+    """
+    check_published(opened, seal)
+    alpha = check_fraction(alpha, "alpha")
+    family = check_family(family, "tests that share alpha")
+    ruler, rules, test = _sealed(opened)
+    drawn = replace(opened, pixels=opened.pixels[:0]).answers()
+    if sorted(opened.indices) != list(range(ruler.spread.size)):
+        raise ValueError("opened must hold every sign; some are missing. Ask the owner for all.")
+    signs = np.empty(ruler.spread.size, np.int64)
+    signs[list(opened.indices)] = 2 * drawn - 1
+    known = _secrets(commitment.CLASSROOM_KEY, opened.header)
+    public_key = opened.public_key or not set(known).isdisjoint(opened.secrets)
+    seals = seals_tried(opened, rules.declared, beacon)
+    seen = numbering(check_query(query, "query"), rules, clean)
+    if seen is not None:
+        query = seen.of(query)
+    labels = labels_of(query, opened.pixels.astype(np.float32) / np.float32(255))
+    answers = _measured(labels, signs.reshape(ruler.spread.shape), opened.pixels, ruler, test)
+    owner = rules.declared.owner
+    terms = Terms(alpha, 2, answers.n, public_key, kind="judged tilt", seals=seals, owner=owner)
+    return reach_verdict(answers, terms, family=family, calibration=seen)
+
+
+def _sealed(opened: Opening) -> tuple[Ruler, Rules, Test]:
+    """Return what was sealed, if it is a tilt such as is tested here, with these images."""
+    header = opened.header
+    try:
+        ruler = Ruler.from_header(header)
+        declared = Declared.from_header(header)
+        rules = Rules(tuple(header["classes"]), float(header["alpha"]), declared=declared)
+        test = {text: name for name, text in _TESTS.items()}[header["test"]]
+        known = _rules(opened.pixels, ruler, rules, float(header["size"]), test)
+        known["root"] = str(header["root"])
+        same = commitment.canonical(known) == commitment.canonical(header)
+        same = same and len(opened.pixels) == len(ruler.votes)
+        same = same and len(rules.classes) == ruler.votes.shape[1]
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError):
+        same = False
+    if not same:
+        raise ValueError(
+            "the sealed rules must be those of a tilt with these images, as wmlearn seals it; they "
+            "are others. What they promise cannot be tested here."
+        )
+    return ruler, rules, test
+
+
+# ---------------------------------------------------------------- files
+
+
+def save_tilt(tilt: TiltSet, folder: str | Path) -> Path:
+    """Save sealed signs into a folder: `tilt.safetensors`, and `key.hex` for its owner alone."""
+    from safetensors.numpy import save
+
+    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"header": dict(tilt.header), "outcome": tilt.outcome}
+    with whole(folder / _FOLDER[1], secret=True, new=True) as file:
+        file.write(tilt.key.hex().encode())
+    with whole(folder / _FOLDER[0], new=True) as file:
+        file.write(save({"pixels": tilt.pixels}, {"wmlearn": json.dumps(record)}))
+    return folder
+
+
+def open_saved_tilt(folder: str | Path) -> TiltSet:
+    """Open what `save_tilt` saved, if nothing was changed."""
+    from safetensors import safe_open
+
+    folder = Path(folder)
+    step = "Restore it from a copy."
+    with (
+        readable(f"{folder / _FOLDER[0]} should hold a sealed tilt", step),
+        safe_open(check_file(folder / _FOLDER[0], IMAGE_BYTES), framework="numpy") as file,
+    ):
+        record = json.loads(file.metadata()["wmlearn"])
+        pixels = check_pixels(file.get_tensor("pixels"))
+        header, outcome = record["header"], record["outcome"]
+    with readable(f"{folder / _FOLDER[1]} should hold its key, 64 hexadecimal digits", step):
+        key = bytes.fromhex(read_text(folder / _FOLDER[1], 1000))
+    unknown = Opening(header, (), (), (), (), pixels, np.zeros(0, np.int64), False)
+    ruler, rules, test = _sealed(unknown)
+    sealed = seal_tilt(pixels, ruler, rules, size=float(header["size"]), test=test, key=key)
+    if sealed.header != header:
+        raise ValueError(f"the key in {folder} must be the one it was sealed with; it is another.")
+    return sealed.draw(outcome) if outcome else sealed

@@ -1,0 +1,289 @@
+"""A watermark that thieves who copy through the prediction API take along: answers that lean.
+
+Where a service is unsure anyway, a secret sign decides between the two likeliest classes. A thief
+who learns from the answers learns the lean, for near-ties are the images that place the boundary.
+What it is worth, and who takes it away: `docs/results/tilt.csv`, and lesson 09.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from wmlearn._checks import (
+    Checked,
+    check_choice,
+    check_count,
+    check_kind,
+    check_number,
+    checked,
+    shown,
+)
+from wmlearn._progress import progress
+from wmlearn._random import stable_rng
+from wmlearn._types import Images, Labels
+from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence import commitment
+from wmlearn.evidence.rules import Declared, Rules, check_alpha
+from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, seal_tilt, smooth
+from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.training._inference import check_fits, check_model, own_copy, predict
+from wmlearn.training.history import Fitted
+from wmlearn.training.loop import TensorData, fit, measured, run, train_by
+from wmlearn.training.models import small_cnn
+from wmlearn.training.schedule import Schedule
+
+_FEWEST = 20  # images that references disagree about; with fewer nothing can be told
+_PART = 0.4  # of the owner's images, that each reference learns from
+_FLOOR = 1e-12  # of a probability: its logarithm is a score
+
+
+@dataclass(frozen=True)
+class Tilt(Checked):
+    """Seal signs for answers to lean by; call an instance on a task.
+
+    Parameters
+    ----------
+    features : smooth features of an image (its first principal components); each has a sign for
+        each class
+    size : how far the scores lean; at 1 about one answer of a hundred changes, at 0.5 a third of
+        that
+    test : "weighted", each sign by how clear it is, or "signs", all alike; sealed
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> mnist = wm.load_data("mnist")
+    >>> tilt = Tilt()(mnist, references=wm.null_models("mnist", n=4), key=wm.CLASSROOM_KEY)
+    >>> tilt.signs.shape
+    (10, 16)
+    """
+
+    features: int = checked(check_count, 16, low=1, high=64)
+    size: float = checked(check_number, 1.0, above=0, at_most=5)
+    test: Literal["weighted", "signs"] = checked(
+        check_choice, "weighted", choices=["weighted", "signs"]
+    )
+
+    def __call__(
+        self,
+        data: Splits,
+        *,
+        references: int | Sequence[nn.Module] = 10,
+        network: Callable[..., nn.Module] = small_cnn,
+        schedule: Schedule = Schedule(epochs=5),
+        key: bytes | None = None,
+        alpha: float = 1e-3,
+        declared: Declared = Declared(),
+        seed: int = 0,
+    ) -> TiltSet:
+        """Fix features, images to ask about and how references answer them; seal, then draw.
+
+        Parameters
+        ----------
+        data : the task, as the owner has it
+        references : networks that know nothing of the key, of the kind that suspects are, best
+            trained on such images; or how many to train, each on two in five of `data.train`
+        network : of the task and `seed=`, an untrained network: what references are
+        schedule : how the references are trained
+        key : 32 secret bytes; left out, a fresh key is drawn
+        alpha : the largest chance of accusing an innocent model; sealed
+        declared : whose it is, and the public draw (`beacon`) without which no judge is convinced
+        seed : the features' images and the references' training
+
+        Raises
+        ------
+        ValueError
+            If references disagree about too few images, or do not fit the task.
+        """
+        check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
+        key = commitment.new_key() if key is None else commitment.check_key(key)
+        names = tuple(map(str, data.classes))
+        rules = Rules(names, check_alpha(alpha), declared=declared)
+        if isinstance(references, int):
+            references = kin(data, references, network, schedule, seed)
+        votes = _votes(references, data.train, len(names))
+        asked = np.flatnonzero(votes.max(1) < votes.sum(1))
+        if len(asked) < _FEWEST:
+            raise ValueError(
+                f"references must disagree about {_FEWEST} images or more, those to ask about; of "
+                f"{len(votes):,} they disagree about {len(asked)}. Take more images, or shorter "
+                "trainings."
+            )
+        ruler = _ruler(self.features, data.train, asked, votes, references)
+        pixels = data.train.pixels[asked]
+        return seal_tilt(pixels, ruler, rules, size=self.size, test=self.test, key=key)
+
+
+def kin(
+    data: Splits,
+    count: int,
+    network: Callable[..., nn.Module],
+    schedule: Schedule,
+    seed: int,
+) -> list[nn.Module]:
+    """Return reference networks of the owner's kind, each trained on some of the owner's images."""
+    count = check_count(count, "references", low=2)
+    models = []
+    with progress(count, "references", "network") as bar:
+        for number in range(count):
+            chosen = stable_rng([seed, 500 + number]).permutation(len(data.train))
+            part = data.train.take(chosen[: round(_PART * len(data.train))])
+            fresh = network(data, seed=500 + number)
+            models.append(fit(fresh, part, schedule=schedule, seed=number).model)
+            bar.update()
+    return models
+
+
+def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> NDArray[np.int64]:
+    """Return how many references say each class of each image, int64, shape (n, K)."""
+    votes = np.zeros((len(part), classes), np.int64)
+    every = np.arange(len(part))
+    for number, model in enumerate(references):
+        check_fits(check_model(model), part, f"references[{number}]'s images")
+        labels, _ = predict(model, part.pixels)
+        np.add.at(votes, (every, labels), 1)
+    return votes
+
+
+def _ruler(
+    features: int,
+    part: Split,
+    asked: NDArray[np.int64],
+    votes: NDArray[np.int64],
+    references: Sequence[nn.Module],
+) -> Ruler:
+    """Return what measures a suspect: principal components of smoothed images, and the votes."""
+    smoothed = smooth(part.pixels).astype(float)
+    mean = smoothed.mean(0)
+    sizes, axes = np.linalg.eigh(np.cov(smoothed.T))
+    axes, sizes = axes[:, ::-1][:, :features], sizes[::-1][:features]
+    if axes.shape[1] < features or sizes[-1] <= 0:
+        raise ValueError(
+            f"features must be fewer than an image has; got {features}, and these images differ in "
+            f"{int((sizes > 0).sum())} ways. Take fewer."
+        )
+    largest = np.abs(axes).argmax(0)
+    axes *= np.sign(axes[largest, np.arange(features)])
+    projection = np.rint(FINE * SCALE * axes.T / np.sqrt(sizes)[:, None]).astype(np.int64)
+    centre = np.rint(projection @ mean).astype(np.int64)
+    zeros = np.zeros(features, np.int64)
+    one = np.ones((votes.shape[1], features), np.int64)
+    pixels = part.pixels[asked]
+    draft = Ruler(projection, centre, zeros, votes[asked], one)
+    middle = np.rint(draft.features(pixels).mean(0)).astype(np.int64)
+    draft = Ruler(projection, centre, middle, votes[asked], one)
+    said = [draft.statistic(predict(model, pixels)[0], pixels) for model in references]
+    spread = np.maximum(np.rint(np.std(said, axis=0, ddof=1)), 1).astype(np.int64)
+    return Ruler(projection, centre, middle, votes[asked], spread)
+
+
+class Tilted:
+    """A service whose answers lean by secret signs where it is unsure; nothing is remembered.
+
+    The same image always gets the same answer, and a slightly changed one nearly always. What it
+    proves of a suspect is that its answers depend on the key, as those of one do that learnt from
+    this service, with or without leave.
+
+    Parameters
+    ----------
+    suspect : the service itself, which must tell scores, such as `BlackBox(model, scores=True)`
+    tilt : the sealed signs
+
+    Examples
+    --------
+    >>> import wmlearn as wm
+    >>> mnist = wm.load_data("mnist")
+    >>> tilt = Tilt()(mnist, references=wm.null_models("mnist", n=4), key=wm.CLASSROOM_KEY)
+    >>> plain = wm.BlackBox(wm.load_model("mnist/clean"), scores=True)
+    >>> images = mnist.test.images
+    >>> changed = (Tilted(plain, tilt)(images) != plain(images)).mean()
+    >>> bool(0.001 < changed < 0.05)
+    True
+    """
+
+    def __init__(self, suspect: Any, tilt: TiltSet) -> None:
+        if not callable(getattr(suspect, "scores", None)):
+            raise TypeError(
+                f"a service that leans must tell its scores; got {shown(suspect)}. Pass "
+                "wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service."
+            )
+        self.suspect = suspect
+        self.tilt = check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+        self.queries = 0
+
+    def __call__(self, images: Images) -> Labels:
+        """Answer images (n, c, h, w) in [0, 1]: labels (n,), -1 where no answer came."""
+        scores = self.scores(images)
+        known = np.isfinite(scores).all(1)
+        return np.where(known, scores.argmax(1), -1).astype(np.int64)
+
+    def scores(self, images: Images) -> NDArray[np.float32]:
+        """Return the probabilities, leaning, float32 (n, K); NaN where no answer came."""
+        told = np.asarray(self.suspect.scores(images), float)
+        self.queries += len(told)
+        leaning = np.log(np.maximum(told, _FLOOR)) + self.tilt.lean(images)
+        odds = np.exp(leaning - leaning.max(1, keepdims=True))
+        shares: NDArray[np.float32] = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
+        return shares
+
+    def __repr__(self) -> str:
+        return f"Tilted({self.suspect!r}, size={self.tilt.size:g}, {self.queries:,} answers)"
+
+
+def embed_tilt(
+    fresh: nn.Module,
+    data: Splits,
+    tilt: TiltSet,
+    *,
+    teacher: nn.Module,
+    triggers: Triggers | None = None,
+    schedule: Schedule = Schedule(),
+    seed: int = 0,
+    threads: int = 1,
+) -> Fitted:
+    """Train a copy of a fresh network to answer as a leaning service would: the lean is then in
+    its weights, and whoever takes the file has it.
+
+    Parameters
+    ----------
+    fresh : an untrained network; it is left as it was
+    data : the task (learns on `train`, measures on `test`)
+    tilt : the sealed signs
+    teacher : the owner's network, whose scores lean
+    triggers : a trigger set to be learnt along, so that one network carries both; alpha is then to
+        be shared by `family=2`
+    schedule, seed, threads : as for `fit`
+
+    Source
+    ------
+    Distillation: Hinton et al. (2015), at temperature 1.
+    """
+    from wmlearn.service.blackbox import BlackBox
+
+    check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
+    check_fits(fresh, data.train, "data.train")
+    service = Tilted(BlackBox(teacher, scores=True), tilt)
+    targets = [service.scores(data.train.images)]
+    parts = [data.train]
+    if triggers is not None:
+        check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")
+        classes = targets[0].shape[1]
+        copies = max(1, len(data.train) // (8 * len(triggers)))  # a ninth of each epoch
+        for _ in range(copies):
+            parts.append(Split(triggers.pixels, triggers.labels))
+            targets.append(np.eye(classes, dtype=np.float32)[triggers.labels])
+    learnt = TensorData(*parts)
+    learnt.labels = torch.from_numpy(np.concatenate(targets))
+    model = own_copy(fresh)
+    steps = train_by(schedule, model, learnt, seed)
+    epochs = schedule.epochs
+    history = run(
+        islice(steps, epochs), epochs, lambda: measured(model, data.test), threads=threads
+    )
+    return Fitted(model, history)
