@@ -32,7 +32,7 @@ from wmlearn._display import plural
 from wmlearn._files import IMAGE_BYTES, check_file, read_text, readable, whole
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.evidence import commitment
-from wmlearn.evidence.answers import Answers, labels_of
+from wmlearn.evidence.answers import Answers, ask_pixels
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.calibration import CleanImages, numbering
 from wmlearn.evidence.judging import check_published, seals_tried
@@ -361,7 +361,7 @@ def verify_tilt(
     seen = numbering(check_query(query, "query"), tilt.rules, clean)
     if seen is not None:
         query = seen.of(query)
-    labels = labels_of(query, tilt.pixels.astype(np.float32) / np.float32(255))
+    labels = ask_pixels(query, tilt.pixels)
     answers = _measured(labels, signs, tilt.pixels, tilt.ruler, tilt.test)
     terms = Terms(tilt.rules.alpha, 2, answers.n, tilt.key.is_public, kind="tilt")
     return reach_verdict(answers, terms, family=family, calibration=seen)
@@ -380,7 +380,7 @@ def open_tilt(tilt: TiltSet, *, nonce: bytes = b"", case: str = "") -> Opening:
         indices=indices,
         names=tuple(_name(i, shape) for i in indices),
         secrets=secrets,
-        paths=[commitment.audit_path(leaves, i) for i in indices],
+        paths=commitment.audit_paths(leaves),
         pixels=tilt.pixels,
         question=np.zeros(0, np.int64),
         public_key=tilt.key.is_public,
@@ -431,7 +431,7 @@ def judge_tilt(
     seen = numbering(check_query(query, "query"), rules, clean)
     if seen is not None:
         query = seen.of(query)
-    labels = labels_of(query, opened.pixels.astype(np.float32) / np.float32(255))
+    labels = ask_pixels(query, opened.pixels)
     answers = _measured(labels, signs.reshape(ruler.spread.shape), opened.pixels, ruler, test)
     owner = rules.declared.owner
     terms = Terms(alpha, 2, answers.n, public_key, kind="judged tilt", seals=seals, owner=owner)

@@ -380,9 +380,8 @@ class TiltVerdict(Verdict):
         rarely = f"at most once in {_sentences.whole(draws)} draws of the signs"
         return f"an innocent model would lean so far {rarely}"
 
-    def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
-        return _sentences.explain(self, _sentences.tilt_account(self))
+    def _account(self) -> str:
+        return _sentences.tilt_account(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the verdict as JSON can hold it, without the secret signs."""
@@ -390,10 +389,7 @@ class TiltVerdict(Verdict):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw how far coins lean and how often, and this suspect."""
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            _, ax = plt.subplots(figsize=(6, 3))
+        ax = on_axes(ax, SIZE)
         ax.fill_between(range(len(self.law)), self.law, color=BLUE, label="coins")
         ax.axvline(self.weighed, color=ink(ax), label=f"this {self.unit.suspect}")
         ax.set(xlabel=f"weight of the signs that match, of {len(self.law) - 1:,}", ylabel="chance")
