@@ -48,8 +48,8 @@ class BlackBox(Metered):
     ----------
     model : torch.nn.Module, images (n, c, h, w) in [0, 1] -> scores (n, classes)
         Of several outputs the one called `logits` counts, or the one as wide as `model.classes`;
-        one column is a sigmoid's, of two classes. On any device, in any dtype. It is never changed: one in training mode is copied before it answers in evaluation
-        mode.
+        one column is a sigmoid's, of two classes. On any device, in any dtype. It is never
+        changed: one in training mode is copied before it answers in evaluation mode.
     budget : the most images it will ever answer; the rest get -1. None: no limit.
     scores : whether it tells the probability of every class to whoever asks by
         `suspect.scores(images)`
