@@ -16,7 +16,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 DEVICE = torch.device("meta")  # the one name on which torch lets gradients flow without a driver
 COPY, INDEX = torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor
-TO_NUMBER = torch.ops.aten._local_scalar_dense.default
+TO_NUMBER = "aten._local_scalar_dense.default"
 
 
 class Elsewhere(torch.Tensor):
@@ -29,7 +29,7 @@ class Elsewhere(torch.Tensor):
     def __new__(cls, inner: torch.Tensor) -> Elsewhere:
         place = {"strides": inner.stride(), "storage_offset": inner.storage_offset()}
         kind = {"dtype": inner.dtype, "device": DEVICE, "requires_grad": inner.requires_grad}
-        made = torch.Tensor._make_wrapper_subclass(cls, inner.shape, **place, **kind)
+        made = cls._make_wrapper_subclass(cls, inner.shape, **place, **kind)
         made.inner = inner.detach()
         return made
 
@@ -59,9 +59,9 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kwargs = kwargs | {"device": torch.device("cpu")}
     args, kwargs = tree_map_only(Elsewhere, lambda each: each.inner, (args, kwargs))
     made = func(*args, **kwargs)
-    if tensors and func._schema.name.endswith("_"):  # in place
+    if tensors and str(func).split(".")[1].endswith("_"):  # in place
         return tensors[0]
-    if func is TO_NUMBER or not outside:
+    if str(func) == TO_NUMBER or not outside:
         return made
     return tree_map_only(torch.Tensor, Elsewhere, made)
 

@@ -195,7 +195,7 @@ def test_what_forgets_the_device_is_noticed(data, monkeypatch, forgotten):
     with elsewhere() as device:
         model = owner(data).to(device)
         monkeypatch.setattr(module, name, wrong)
-        with pytest.raises((RuntimeError, ValueError), match="elsewhere and on the processor"):
+        with pytest.raises((RuntimeError, ValueError), match="elsewhere"):
             TRAINING["message"](model, data, None)
 
 
@@ -208,7 +208,7 @@ def test_tensors_elsewhere_meet_no_others():
         assert torch.equal(far.cpu(), near)
         assert (far * torch.tensor(2.0))[torch.tensor([3])].cpu().tolist() == [6]
         for meet in (lambda: far + near, lambda: near[far.long()], lambda: torch.cat([far, near])):
-            with pytest.raises(RuntimeError, match="elsewhere and on the processor"):
+            with pytest.raises(RuntimeError, match="elsewhere"):
                 meet()
         with pytest.raises((TypeError, RuntimeError)):
             far.numpy()

@@ -95,7 +95,7 @@ def test_labels_are_held_against_classes_of_any_kind(classes):
     model = nn.Sequential(nn.Flatten(), nn.Linear(16, 5))
     model.classes = classes
     assert 0 <= wm.accuracy(model, BRIGHT) <= 1
-    with pytest.raises(ValueError, match="from 0 to 1"):
+    with pytest.raises(ValueError, match="0 to 1"):
         wm.accuracy(model, wm.data.Split(PIXELS, np.arange(20) % 5))
 
 

@@ -210,8 +210,9 @@ class BlackBox(Metered):
     model : what answers images, float32 (n, c, h, w) in [0, 1]:
 
         - torch.nn.Module -> scores (n, K). Of several outputs the one called `logits` counts, or
-          the first; on any device, in any dtype. It is never changed: one in training mode is
-          copied before it answers in evaluation mode.
+          the one as wide as `model.classes`; one column is a sigmoid's, of two classes. On any
+          device, in any dtype. It is never changed: one in training mode is copied before it
+          answers in evaluation mode.
         - a function -> whole numbers or names (n,), or scores (n, K), of which the highest counts
         - a session of ONNX Runtime, asked as its inputs and outputs say
         - a classifier with `predict`: those of ART and Keras get the images as their `input_shape`
