@@ -19,7 +19,7 @@ from wmlearn.triggers.unrelated import fit_pixels
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-QUICK = wm.Schedule(epochs=2)
+QUICK = wm.Schedule(epochs=2, batch_size=256)
 
 
 @pytest.fixture(scope="module")
