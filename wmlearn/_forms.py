@@ -77,8 +77,8 @@ def joined(read: Sequence[Pixels]) -> Pixels:
         (height, width), (other_height, other_width) = sizes[:2]
         raise ValueError(
             f"images must be pictures of one size; got {width} x {height} and {other_width} x "
-            f"{other_height} pixels. Pass [image.resize(({width}, {height})) for image in images]; "
-            f"wm.Splits.from_arrays, from_dataset and from_folder take size=({height}, {width})."
+            f"{other_height} pixels. Pass [image.resize(({width}, {height})) for image in images]: "
+            f"or size=({height}, {width}) to the doors of wm.Splits."
         )
     channels = max(map(len, read))
     return np.stack([np.broadcast_to(pixels, (channels, *sizes[0])) for pixels in read])
@@ -208,9 +208,11 @@ def image_step(images: np.ndarray) -> str:
 def white_step(images: np.ndarray) -> str:
     """Return the next step for whole numbers: what is white is asked where it is not known."""
     high = images.max(initial=0)
-    whites = [white for white in (1, 255, 65535) if high <= white][:2]
-    if images.itemsize == 1 and high != 1:
-        whites = [255]
+    whites = [255]
+    if high == 1:
+        whites = [1, 255]
+    elif images.itemsize == 2 or high > 255:
+        whites = [white for white in (255, 65535) if high <= white]
     if len(whites) == 1:
         return f"Pass np.asarray(images) / {whites[0]}."
     return " ".join(f"Pass np.asarray(images) / {white}: {white} is white." for white in whites)

@@ -110,10 +110,20 @@ def test_numbers_in_another_range(says, form):
         split(RANGES[form])
 
 
-@pytest.mark.parametrize("kind", [bool, np.int64])
-def test_black_and_white_is_no_shade_of_black(kind):
+@pytest.mark.parametrize("kind", [bool, np.int64, np.uint8])
+def test_black_and_white_is_no_shade_of_black_or_it_is_asked(says, kind):
     white = PIXELS > 127
     assert np.array_equal(follow(split, white.astype(kind)).pixels, white * 255)
+    with says((TypeError, ValueError)):
+        Split.from_images(white.astype(kind), LABELS, 3)
+    nearly_black = Split.from_images(white.astype(kind) / 255, LABELS, 3)
+    assert np.array_equal(nearly_black.pixels, white)
+
+
+def test_16_bits_that_are_almost_black_are_asked_about(says):
+    with says(TypeError) as error:
+        Split.from_images(PIXELS.astype(np.uint16), LABELS, 3)
+    assert str(error.value).count("Pass") == 2
 
 
 def test_values_that_are_missing():
@@ -271,7 +281,7 @@ def test_images_of_many_channels_go_the_whole_way(says):
     rng = stable_rng(2)
     pixels = rng.randint(0, 256, (60, 12, 8, 8)).astype(np.uint8)
     part = Split(pixels, np.arange(60) % 3, layout="NCHW")
-    data = Splits("spectra", part, part, part, ("a", "b", "c"))
+    data = Splits("spectra", part, part.take(slice(30)), part.take(slice(30, 60)), ("a", "b", "c"))
     triggers = wm.Noise()(data, n=20, key=wm.CLASSROOM_KEY)
     owner = wm.embed(wm.small_cnn(data, width=8), data, triggers, schedule=wm.Schedule(epochs=2))
     thief = wm.theft.FineTune(epochs=1)(owner.model, data.loot)

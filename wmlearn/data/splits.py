@@ -38,7 +38,7 @@ from wmlearn._forms import (
 )
 from wmlearn._types import Images, Labels, Pixels
 from wmlearn.data import _published, _readers, _shipped
-from wmlearn.data._readers import as_labels, class_names, in_shares
+from wmlearn.data._readers import in_shares, numbered
 from wmlearn.data._sources import SHIPPED, SOURCES, Stored
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ class Splits:
     def __post_init__(self) -> None:
         check_kind(self.train, "train", Split, _MADE)
         if isinstance(self.classes, tuple) and not self.classes:
-            object.__setattr__(self, "classes", class_names(self.train.labels))
+            object.__setattr__(self, "classes", numbered(self.train.labels, None)[1])
         for part in ("loot", "test"):
             if getattr(self, part) is None:
                 object.__setattr__(self, part, self.train.take([]))
@@ -291,9 +291,8 @@ class Splits:
         >>> Splits.from_arrays(images, ["cat", "dog"] * 5, layout="NHWC", name="pets")
         Splits('pets': 6 train, 2 loot, 2 test, 2 classes, 3x64x64)
         """
-        sides = _readers.sides(size)
-        shares = _check_shares(parts)
-        names = tuple(classes or class_names(as_labels(labels)))
+        sides, shares = _sides(size), _check_shares(parts)
+        _, names = numbered(labels, classes)
         whole = _part(images, labels, names, layout, sides)
         made: dict[str, Any] = {}
         for place, (part, given) in enumerate((("loot", loot), ("test", test)), 1):
@@ -369,18 +368,20 @@ class Splits:
         options: dict[str, Any],
     ) -> Splits:
         """Read the parts, and hand them to the one door."""
-        size = _readers.sides(options.get("size"))
+        size = _sides(options.get("size"))
         images, labels, names = reader(source, size)
         if names:
             options.setdefault("classes", names)
+        if isinstance(images, np.ndarray):  # they were pictures
+            options["layout"] = "NCHW"
         given: dict[str, Any] = {}
         for part, other in (("loot", loot), ("test", test)):
             if other is not None:
                 pixels, numbers, others = reader(other, size)
-                if others is not None and names is not None and tuple(others) != tuple(names):
+                if others != names:
                     raise ValueError(
-                        f"{part} must have the classes of the rest, {', '.join(names)}; got "
-                        f"{', '.join(others)}. Give each part the same ones."
+                        f"{part} must have the classes {names} of the rest; got {others}. Give "
+                        "both the same ones."
                     )
                 given[part] = pixels, numbers
         return cls.from_arrays(images, labels, **given, **options)
@@ -517,7 +518,7 @@ def _part(
     size: tuple[int, int] | None,
 ) -> Split:
     """Return images and labels as a part, resized: where every door ends."""
-    numbers = _readers.numbered(as_labels(labels), names)
+    numbers, _ = numbered(labels, names)
     if getattr(images, "ndim", 0) == 3 and len(images) == len(numbers):  # grey ones
         images = images[..., None] if layout == "NHWC" else images[:, None]
     part = Split.from_images(images, numbers, len(names), layout=layout)
@@ -530,6 +531,14 @@ def _pair(given: Any, part: str) -> tuple[Any, Any]:
     raise TypeError(
         f"{part} must be images and labels; got {shown(given)}. Pass {part}=(images, labels)."
     )
+
+
+def _sides(size: Any) -> tuple[int, int] | None:
+    """Return a height and a width, of one number or two."""
+    if size is None:
+        return None
+    height, width = size if isinstance(size, tuple) else (size, size)
+    return check_count(height, "size", low=1), check_count(width, "size", low=1)
 
 
 def _check_shares(parts: Any) -> list[float]:

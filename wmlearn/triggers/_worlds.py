@@ -18,23 +18,22 @@ def world(name: str) -> Splits:
     """Return a pool by its name; what is drawn is the same everywhere, of whole numbers alone."""
     if name not in ("text", "textures"):
         return load_data(name)
-    draw, classes = _texture, tuple(f"{label + 3} pixels" for label in range(_CLASSES))
-    if name == "text":
-        draw, classes = _page, tuple(STREETS[:_CLASSES])
+    draw = {"text": _page, "textures": _texture}[name]
     rng = stable_rng(0)
     labels = np.arange(_COUNT) % _CLASSES
-    pixels = np.stack([draw(rng, label) for label in labels])
-    return Splits(name, Split(pixels, labels), classes=classes)
+    pixels = np.stack([draw(rng, label) for label in labels.tolist()])
+    return Splits(name, Split(pixels, labels))
 
 
 def _texture(rng: StableRng, label: int) -> Pixels:
-    """Weave stripes of two directions, so many pixels wide, in two colours."""
+    """Weave stripes of two directions in two colours; a class has a width of its own."""
     y, x = np.indices((_SIDE, _SIDE))
     across, down, back, up = rng.randint(1, 4, 4)
-    warp = (across * x + down * y) // (label + 3) % 2
-    weft = (back * x - up * y) // (label + 3) % 2
-    ink, ground = rng.randint(0, 256, (2, 3, 1, 1)).astype(np.uint8)
-    return np.where(warp ^ weft, ink, ground)
+    width = 6 * (label + 3)  # broad enough to be seen at 8 x 8 pixels
+    warp = (across * x + down * y) // width % 2
+    weft = (back * x - up * y) // width % 2
+    dark = rng.randint(0, 128, (3, 1, 1)).astype(np.uint8)
+    return np.where(warp ^ weft, dark, dark + np.uint8(128))
 
 
 def _page(rng: StableRng, label: int) -> Pixels:

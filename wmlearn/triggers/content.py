@@ -113,12 +113,10 @@ class Content(Trigger):
         _, height, width = image.shape
         if columns > width or rows + 2 > height:
             letters = (width // size + 1) // 6 if rows + 2 <= height else 0
-            step = f"At most {plural(letters, 'letter')} fit; try size=1."
-            if size == 1:
-                step = f"At most {plural(letters, 'letter')} fit; wm.Noise() and wm.Unrelated() always do."
+            step = "Take size=1." if size > 1 else "wm.Noise() fits any image."
             raise ValueError(
                 f"word {word!r} needs {columns} x {rows + 2} pixels; the images have {width} x "
-                f"{height}. {step}"
+                f"{height}. At most {plural(letters, 'letter')} fit. {step}"
             )
         rim = min(1, (width - columns) // 2)  # beside the word, where there is room
         plate = np.pad(255.0 * ink, ((1, 1), (rim, rim)))

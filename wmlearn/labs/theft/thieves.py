@@ -225,7 +225,9 @@ def thief_triggers(data: Splits) -> TriggerSet:
     """Return the thief's own secret questions, written on the images they hold."""
     held = len(data.loot)
     make = Content(words=min(30, held))
-    return make(replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY)
+    return make(
+        replace(data, train=data.loot, loot=data.loot.take([])), n=min(150, held), key=THIEF_KEY
+    )
 
 
 KINDS: tuple[type[Thief], ...] = (
