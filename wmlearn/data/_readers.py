@@ -25,6 +25,12 @@ Positions = npt.NDArray[np.intp]
 
 def dataset(source: Any, size: Size) -> Read:
     """Return what a data set, a list of pairs or a `DataLoader` gives, one after the other."""
+    if isinstance(source, Mapping):  # of Hugging Face's, by their parts
+        first, *others = map(str, source)
+        raise TypeError(
+            f"dataset must be one part; got {len(source)}. Pass x[{first!r}]: the others, such as "
+            f"{', '.join(others)}, as loot= and test=."
+        )
     rows = source
     if not hasattr(source, "__iter__"):  # torch's have a length, and no end of their own
         rows = map(source.__getitem__, range(len(source)))
@@ -142,9 +148,10 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
     if array.dtype.kind == "U":
         unknown = set(array.flat) - set(classes)
         if unknown:
+            got = shown(str(min(unknown)))
             raise ValueError(
-                f"labels must be among the classes {', '.join(classes)}; got {min(unknown)!r}. "
-                "Leave its images out, or name it in classes=."
+                f"labels must be among the classes {', '.join(classes)}; got {got}. Leave its "
+                "images out, or name it in classes=."
             )
         array = np.array([classes.index(name) for name in array.flat])
     return array, tuple(classes)

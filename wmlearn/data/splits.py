@@ -552,6 +552,15 @@ def _check_shares(parts: Any) -> list[float]:
     )
 
 
+def check_held(part: Split, what: str) -> None:
+    """Say which door gives images where there are none."""
+    if not part:
+        raise ValueError(
+            f"{what} must hold at least one image; got none. Look at what chose them: "
+            "wm.Splits.from_arrays(images, labels) cuts train, loot and test."
+        )
+
+
 def channels_first(images: Any, layout: Layout | None, *, what: str = "images") -> np.ndarray:
     """Return images with their channels on the second axis, or say how to tell where they are."""
     if layout is not None:
