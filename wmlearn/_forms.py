@@ -170,8 +170,6 @@ def tensor_step(values: Any) -> str:
     step += ".detach()"
     if tensor.layout != torch.strided:
         step += ".to_dense()"
-    if tensor.is_quantized:
-        step += ".dequantize()"
     if tensor.is_floating_point() and tensor.dtype not in (torch.half, torch.float, torch.double):
         step += ".float()"
     return f"Pass {step}.cpu().numpy()."

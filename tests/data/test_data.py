@@ -445,6 +445,31 @@ def test_full_is_fetched_into_a_new_folder_once_and_kept(web):
     assert web.downloads == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "reader"), [("fashion-mnist", "FashionMNIST"), ("kmnist", "KMNIST")]
+)
+def test_what_is_like_mnist_is_fetched_once_and_kept(says, name, reader, tmp_path, monkeypatch):
+    web = make_web("mnist", tmp_path / "kept", monkeypatch)
+
+    def download(self: datasets.MNIST) -> None:
+        web.downloads += 1
+        unpack_mnist(Path(self.root), *web.arrays)
+        (Path(self.root) / "MNIST").rename(Path(self.root) / reader)
+
+    monkeypatch.setattr(getattr(datasets, reader), "download", download)
+    with says(ValueError):
+        load_data(name)
+    loose = tmp_path / "kept" / reader / "raw" / "train-images-idx3-ubyte"
+    loose.parent.mkdir(parents=True)
+    loose.write_bytes(b"unpacked by somebody")
+    for _ in range(2):
+        data = load_data(name, "full")
+        assert_is_published(web, data)
+        assert (data.name, len(data.classes), data.shape) == (name, 10, (1, 28, 28))
+    assert web.downloads == 2  # the training images, the test images
+    assert loose.read_bytes() == b"unpacked by somebody"
+
+
 def test_full_arrays_are_read_only(web):
     with pytest.raises(ValueError):  # noqa: PT011
         load_data(web.name, "full").test.pixels[0] = 0

@@ -137,22 +137,16 @@ def test_values_that_are_missing():
     assert np.array_equal(split(np.ma.masked_array(FLOATS)).pixels, PIXELS)
 
 
-def quantised() -> torch.Tensor:
-    return torch.quantize_per_tensor(torch.tensor(FLOATS).float(), 1 / 255, 0, torch.quint8)
-
-
 TENSORS = {
     "with its gradient": lambda: torch.tensor(FLOATS, requires_grad=True),
     "sparse": lambda: torch.tensor(FLOATS).to_sparse(),
     "bfloat16": lambda: torch.tensor(FLOATS).bfloat16(),
     "bfloat16, with its gradient": lambda: torch.tensor(FLOATS).bfloat16().requires_grad_(),
-    "quantised": quantised,
     "a list, with their gradients": lambda: [x.requires_grad_() for x in torch.tensor(FLOATS)],
     "a list of bfloat16": lambda: [x.bfloat16() for x in torch.tensor(FLOATS)],
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*quantiz")
 @pytest.mark.parametrize("form", TENSORS)
 def test_tensors_that_numpy_cannot_read(says, form):
     tensor = TENSORS[form]()

@@ -304,9 +304,7 @@ class Splits:
         return cls(name, classes=names, **(pieces | made))
 
     @classmethod
-    def from_dataset(
-        cls, dataset: Any, *, loot: Any = None, test: Any = None, **options: Any
-    ) -> Splits:
+    def from_dataset(cls, dataset: Any, **options: Any) -> Splits:
         """Return a data set of torch, torchvision or Hugging Face as a task, cut in three.
 
         Parameters
@@ -314,8 +312,8 @@ class Splits:
         dataset : a `Dataset` or `DataLoader` of pairs of image and label, or of rows with one
             column of each; or a list of such pairs. Its transform is applied; leave normalisation
             out, models do it inside. The names of its classes are kept
-        loot, test : such data sets for parts that you have
-        options : `name`, `classes`, `layout`, `size`, `parts`, `seed`, as for `from_arrays`
+        options : `name`, `classes`, `layout`, `size`, `parts`, `seed`, as for `from_arrays`; `loot`
+            and `test`, data sets that you have of these parts
 
         Raises
         ------
@@ -328,22 +326,18 @@ class Splits:
         >>> Splits.from_dataset(pairs, name="levels", parts=(1, 0, 0))
         Splits('levels': 10 train, 0 loot, 0 test, 2 classes, 1x8x8)
         """
-        options.setdefault("name", type(dataset).__name__)
-        return cls._read(_readers.dataset, dataset, loot, test, options)
+        return cls._read(_readers.dataset, dataset, {"name": type(dataset).__name__} | options)
 
     @classmethod
-    def from_folder(
-        cls, path: str | Path, *, loot: Any = None, test: Any = None, **options: Any
-    ) -> Splits:
+    def from_folder(cls, path: str | Path, **options: Any) -> Splits:
         """Return the pictures of a folder that has a folder for each class as a task, cut in three.
 
         Parameters
         ----------
         path : the folder; its folders are the classes, their files PNG, JPEG or whatever Pillow
             reads. What is hidden, or no picture by its name, is left out
-        loot, test : such folders, of the same classes, for parts that you have
-        options : `name`, `size`, `parts`, `seed`, as for `from_arrays`; pictures that differ in
-            size need one
+        options : `name`, `size`, `parts`, `seed`, as for `from_arrays`; `loot` and `test`, such
+            folders of the same classes. Pictures that differ in size need `size`
 
         Raises
         ------
@@ -355,36 +349,27 @@ class Splits:
         >>> Splits.from_folder("pets", size=64)  # doctest: +SKIP
         Splits('pets': 600 train, 200 loot, 200 test, 2 classes, 3x64x64)
         """
-        options.setdefault("name", Path(path).resolve().name)
-        return cls._read(_readers.folder, path, loot, test, options)
+        return cls._read(_readers.folder, path, {"name": Path(path).resolve().name} | options)
 
     @classmethod
     def _read(
-        cls,
-        reader: Callable[[Any, Any], _readers.Read],
-        source: Any,
-        loot: Any,
-        test: Any,
-        options: dict[str, Any],
+        cls, reader: Callable[[Any, Any], _readers.Read], source: Any, options: dict[str, Any]
     ) -> Splits:
         """Read the parts, and hand them to the one door."""
         size = _sides(options.get("size"))
         images, labels, names = reader(source, size)
-        if names:
-            options.setdefault("classes", names)
-        if isinstance(images, np.ndarray):  # they were pictures
-            options["layout"] = "NCHW"
-        given: dict[str, Any] = {}
-        for part, other in (("loot", loot), ("test", test)):
-            if other is not None:
-                pixels, numbers, others = reader(other, size)
+        for part in ("loot", "test"):
+            if options.get(part) is not None:
+                *pair, others = reader(options[part], size)
                 if others != names:
                     raise ValueError(
                         f"{part} must have the classes {names} of the rest; got {others}. Give "
                         "both the same ones."
                     )
-                given[part] = pixels, numbers
-        return cls.from_arrays(images, labels, **given, **options)
+                options[part] = pair
+        if isinstance(images, np.ndarray):  # they were pictures
+            options["layout"] = "NCHW"
+        return cls.from_arrays(images, labels, **({"classes": names} | options))
 
     @property
     def shape(self) -> tuple[int, int, int]:
