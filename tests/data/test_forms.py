@@ -531,6 +531,7 @@ MEANINGLESS = {
     "cut short": cut_short,
     "floats to 255": lambda: drawn("L").convert("F"),
     "32 bits": lambda: Image.fromarray(SQUARE_GREY[0].astype(np.int32) * 70000),
+    "0 and 1": lambda: Image.fromarray((SQUARE_GREY[0] > 99).astype(np.int32)),
     "no picture": lambda: np.zeros((4, 6), np.uint8),
 }
 

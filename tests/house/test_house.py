@@ -319,7 +319,7 @@ def test_works_without_torch(module, run_python):
 
 def test_functions_take_few_parameters():
     """Six; or eight, of which four or more are settings, given by name or left to their default; or
-    one and settings, as many as there are things to be said of it.
+    one or two and settings, as many as there are things to be said of them.
     """
 
     def parameters(node: ast.FunctionDef) -> tuple[int, int]:
@@ -333,7 +333,7 @@ def test_functions_take_few_parameters():
     counted = {name: parameters(node) for name, node in functions()}
     many = {name: (count, settings) for name, (count, settings) in counted.items() if count > 6}
     for count, settings in many.values():
-        assert settings == count - 1 or (count <= 8 and settings >= count - 4), many
+        assert settings >= count - 2 or (count <= 8 and settings >= count - 4), many
 
 
 # ---------------------------------------------------------------- manners

@@ -85,7 +85,7 @@ def test_a_channel_that_never_varies_divides_by_nothing():
 def test_loot_and_test_do_not_enter_the_normalisation():
     mnist = wm.load_data("mnist")
     black = dataclasses.replace(mnist.loot, pixels=np.zeros_like(mnist.loot.pixels))
-    other = dataclasses.replace(mnist, loot=black, test=black)
+    other = dataclasses.replace(mnist, loot=black, test=black.take(slice(9)))
     assert same(weights(wm.small_cnn(mnist)), weights(wm.small_cnn(other)))
 
 

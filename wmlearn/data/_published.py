@@ -131,7 +131,7 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
         raise ConnectionError(
             f"The full {name} should have been fetched into {folder}, but this came instead: "
             f"{short(error)}; check the connection and the disk, set WMLEARN_DATA to a folder that "
-            "has the data, or use the mini size, which needs no download."
+            "has the data, or use a mini size (mnist, cifar10), which needs no download."
         ) from error
 
 

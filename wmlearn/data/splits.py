@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     Vary = Callable[[Tensor], Tensor]
 
 Layout = Literal["NCHW", "NHWC"]
+SHARES = (60, 20, 20)  # of train, loot and test, where nobody says otherwise
 _NONE: Any = None  # becomes an empty part
 _MADE = "as Split.from_images makes one"
 _ROWS = 20  # classes that are drawn: the names of more would run into each other
@@ -260,7 +261,7 @@ class Splits:
         classes: Sequence[str] | None = None,
         layout: Layout | None = None,
         size: int | tuple[int, int] | None = None,
-        parts: tuple[float, float, float] = (60, 20, 20),
+        parts: tuple[float, float, float] = SHARES,
         seed: int = 0,
     ) -> Splits:
         """Return your own images as a task: cut in three at random, each class in the same shares.
@@ -304,7 +305,19 @@ class Splits:
         return cls(name, classes=names, **(pieces | made))
 
     @classmethod
-    def from_dataset(cls, dataset: Any, **options: Any) -> Splits:
+    def from_dataset(
+        cls,
+        dataset: Any,
+        *,
+        loot: Any = None,
+        test: Any = None,
+        name: str | None = None,
+        classes: Sequence[str] | None = None,
+        layout: Layout | None = None,
+        size: int | tuple[int, int] | None = None,
+        parts: tuple[float, float, float] = SHARES,
+        seed: int = 0,
+    ) -> Splits:
         """Return a data set of torch, torchvision or Hugging Face as a task, cut in three.
 
         Parameters
@@ -312,8 +325,9 @@ class Splits:
         dataset : a `Dataset` or `DataLoader` of pairs of image and label, or of rows with one
             column of each; or a list of such pairs. Its transform is applied; leave normalisation
             out, models do it inside. The names of its classes are kept
-        options : `name`, `classes`, `layout`, `size`, `parts`, `seed`, as for `from_arrays`; `loot`
-            and `test`, data sets that you have of these parts
+        loot, test : data sets that you have of these parts
+        name, classes, layout, size, parts, seed : as for `from_arrays`; the name of the data set's
+            type, and its classes, when left out
 
         Raises
         ------
@@ -326,18 +340,33 @@ class Splits:
         >>> Splits.from_dataset(pairs, name="levels", parts=(1, 0, 0))
         Splits('levels': 10 train, 0 loot, 0 test, 2 classes, 1x8x8)
         """
-        return cls._read(_readers.dataset, dataset, {"name": type(dataset).__name__} | options)
+        read = _read(_readers.dataset, size, dataset, loot, test)
+        read = {"layout": layout, "name": name or type(dataset).__name__} | read
+        if classes is not None:
+            read["classes"] = classes
+        return cls.from_arrays(**read, size=size, parts=parts, seed=seed)
 
     @classmethod
-    def from_folder(cls, path: str | Path, **options: Any) -> Splits:
+    def from_folder(
+        cls,
+        path: str | Path,
+        *,
+        loot: str | Path | None = None,
+        test: str | Path | None = None,
+        name: str | None = None,
+        size: int | tuple[int, int] | None = None,
+        parts: tuple[float, float, float] = SHARES,
+        seed: int = 0,
+    ) -> Splits:
         """Return the pictures of a folder that has a folder for each class as a task, cut in three.
 
         Parameters
         ----------
         path : the folder; its folders are the classes, their files PNG, JPEG or whatever Pillow
             reads. What is hidden, or no picture by its name, is left out
-        options : `name`, `size`, `parts`, `seed`, as for `from_arrays`; `loot` and `test`, such
-            folders of the same classes. Pictures that differ in size need `size`
+        loot, test : such folders, of the same classes, for parts that you have
+        name, size, parts, seed : as for `from_arrays`; the name of the folder when left out.
+            Pictures that differ in size need `size`
 
         Raises
         ------
@@ -349,27 +378,9 @@ class Splits:
         >>> Splits.from_folder("pets", size=64)  # doctest: +SKIP
         Splits('pets': 600 train, 200 loot, 200 test, 2 classes, 3x64x64)
         """
-        return cls._read(_readers.folder, path, {"name": Path(path).resolve().name} | options)
-
-    @classmethod
-    def _read(
-        cls, reader: Callable[[Any, Any], _readers.Read], source: Any, options: dict[str, Any]
-    ) -> Splits:
-        """Read the parts, and hand them to the one door."""
-        size = _sides(options.get("size"))
-        images, labels, names = reader(source, size)
-        for part in ("loot", "test"):
-            if options.get(part) is not None:
-                *pair, others = reader(options[part], size)
-                if others != names:
-                    raise ValueError(
-                        f"{part} must have the classes {names} of the rest; got {others}. Give "
-                        "both the same ones."
-                    )
-                options[part] = pair
-        if isinstance(images, np.ndarray):  # they were pictures
-            options["layout"] = "NCHW"
-        return cls.from_arrays(images, labels, **({"classes": names} | options))
+        read = _read(_readers.folder, size, path, loot, test)
+        read["name"] = name or Path(path).resolve().name
+        return cls.from_arrays(**read, size=size, parts=parts, seed=seed)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -495,6 +506,25 @@ def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
     return Splits(name, train, loot, test, SOURCES[name].classes, size)
 
 
+def _read(
+    reader: Callable[[Any, Any], _readers.Read], size: Any, source: Any, loot: Any, test: Any
+) -> dict[str, Any]:
+    """Return what `Splits.from_arrays` takes, read from a source and those of given parts."""
+    images, labels, names = reader(source, _sides(size))
+    read: dict[str, Any] = {"images": images, "labels": labels, "classes": names}
+    if isinstance(images, np.ndarray):  # they were pictures
+        read["layout"] = "NCHW"
+    for part, given in (("loot", loot), ("test", test)):
+        if given is not None:
+            *read[part], others = reader(given, _sides(size))
+            if others != names:
+                raise ValueError(
+                    f"{part} must have the classes {names} of the rest; got {others}. Give both "
+                    "the same ones."
+                )
+    return read
+
+
 def _part(
     images: Any,
     labels: Any,
@@ -533,7 +563,7 @@ def _check_shares(parts: Any) -> list[float]:
         return list(map(float, shares))
     raise ValueError(
         f"parts must be the shares of train (above 0), loot and test; got {shown(parts)}. Pass "
-        "parts=(60, 20, 20)."
+        f"parts={SHARES}."
     )
 
 
