@@ -186,7 +186,7 @@ def in_shares(labels: Any, shares: Sequence[float], seed: int) -> list[Positions
     Examples
     --------
     >>> in_shares(np.array([0, 0, 0, 1, 0, 0]), (60, 20, 20), seed=0)
-    [array([0, 3, 4, 5]), array([2]), array([1])]
+    [array([0, 1, 2, 3]), array([4]), array([5])]
     """
     inner = np.cumsum(shares)[:-1] / sum(shares)
     return cut(labels, lambda count: np.maximum(1, np.rint(inner * count)).astype(int), seed)

@@ -288,7 +288,7 @@ class Splits:
 
         Examples
         --------
-        >>> images = np.arange(10 * 64 * 64 * 3).reshape(10, 64, 64, 3).astype(np.uint8)
+        >>> images = np.random.RandomState(0).rand(10, 64, 64, 3)
         >>> Splits.from_arrays(images, ["cat", "dog"] * 5, layout="NHWC", name="pets")
         Splits('pets': 6 train, 2 loot, 2 test, 2 classes, 3x64x64)
         """
