@@ -205,9 +205,7 @@ def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
     if not isinstance(recipe, (wm.Content, wm.Composite)):
         return None
     test = data().test
-    return recipe(
-        wm.Splits("mnist", test, test, test, data().classes), n=min(n, 300), key=key(seed)
-    )
+    return recipe(wm.Splits("mnist", test, classes=data().classes), n=min(n, 300), key=key(seed))
 
 
 @functools.cache

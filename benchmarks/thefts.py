@@ -110,7 +110,7 @@ def training(data: wm.Splits) -> dict[str, wm.theft.Theft]:
     ).loot  # no trigger is among them: those come from `train`
     foreign = wm.data.Split(fit_pixels(other.pixels[:LOOT], data.shape), other.labels[:LOOT])
     thief_triggers = wm.Content(words=THIEF_WORDS)(
-        replace(data, train=data.loot), n=100, key=key("thief", 0)
+        replace(data, train=data.loot, loot=None), n=100, key=key("thief", 0)
     )
     return {
         **{f"FTAL {lr}": theft.FineTune(5, lr) for lr in (1e-3, 5e-3, 1e-2)},

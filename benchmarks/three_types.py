@@ -74,7 +74,7 @@ def sealed(
     recipe, n = TRIGGERS[trigger], IMAGES.get((trigger, labels), 150)
     triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
     test = full(data).test
-    elsewhere = wm.Splits(data, test, test, test, full(data).classes)
+    elsewhere = wm.Splits(data, test, classes=full(data).classes)
     if trigger != "unrelated":
         return triggers, recipe(labels=labels)(elsewhere, n=n, key=wm.CLASSROOM_KEY)
     if labels == "keyed":

@@ -145,16 +145,21 @@ def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> Non
         )
 
 
-def check_labels(labels: Any, *, count: int, classes: int, what: str = "labels") -> Labels:
+def check_labels(
+    labels: Any, *, count: int, classes: int | None = None, what: str = "labels"
+) -> Labels:
     """Return labels as int64, shape (count,), from 0 to classes - 1, or say what is wrong."""
-    expected = f"{what} must be {count} whole numbers from 0 to {classes - 1}"
+    last = np.inf if classes is None else classes - 1
+    expected = f"{what} must be {count} whole numbers from 0"
+    if classes is not None:
+        expected += f" to {last}"
     array = as_array(labels, expected)
-    step = functools.partial(_forms.label_step, array, count, classes)
+    step = functools.partial(_forms.label_step, array, count, classes or 0)
     if not np.issubdtype(array.dtype, np.integer):
         raise TypeError(f"{expected}; got {array.dtype} {array.shape}. {step()}")
     if array.shape != (count,):
         raise ValueError(f"{expected}, one for each image; got shape {array.shape}. {step()}")
-    if array.min(initial=0) < 0 or array.max(initial=0) >= classes:
+    if array.min(initial=0) < 0 or array.max(initial=0) > last:
         got = f"values from {array.min()} to {array.max()}"
         raise ValueError(f"{expected}; got {got}. {step()}")
     return array.astype(np.int64)

@@ -2,6 +2,7 @@
 whole or not at all.
 """
 
+import errno
 import json
 import math
 import os
@@ -22,6 +23,7 @@ RECORD_BYTES = 64_000_000  # JSON: some 400,000 images; parsed, it may take 25 t
 IMAGE_BYTES = 2_000_000_000  # images, weights
 LOG_BYTES = 640_000_000  # a log, read line by line
 SMALL_BYTES = 1_000_000  # what is but a few lines: a key, a score card
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a share says that has none
 _DEPTH = 16  # lists within lists; ours have three
 
 
@@ -71,8 +73,9 @@ def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Itera
             file.flush()
             os.fsync(file.fileno())
         if new:
-            target.open("xb").close()  # of two who write at once, one is refused
-        os.replace(part, target)
+            _take(part, target)
+        else:
+            os.replace(part, target)
     except OSError as error:
         if error.errno and error.filename in (None, part, str(part)):
             error.filename = str(target)  # nobody knows the other name
@@ -86,6 +89,45 @@ def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Itera
             "keeps no access rights (a share, a memory stick). Keep it elsewhere.",
             stacklevel=4,
         )
+
+
+def _take(part: Path, target: Path) -> None:
+    """Put a whole file where none is: of two who write at once, one is refused."""
+    try:
+        os.link(part, target)  # at no time is there an empty file that somebody could read
+    except FileExistsError:
+        raise
+    except OSError:  # some shares and sticks have no links
+        target.open("xb").close()
+        os.replace(part, target)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time into the block; the lock is a file at the path.
+
+    Raises
+    ------
+    OSError
+        If the folder is none to write in, or its file system has no locks.
+    """
+    from filelock import FileLock
+
+    lock = FileLock(path)
+    try:
+        lock.acquire()
+    except (NotImplementedError, OSError) as error:  # which of them depends on its version
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise
+        raise OSError(
+            f"{path.parent} should be a folder in which a file can be locked, or two could write "
+            f"at once; this share has no locks ({first_line(error)}). Choose a folder on a disk of "
+            "this machine, and copy it from there."
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 # ---------------------------------------------------------------- reading

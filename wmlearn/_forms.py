@@ -43,11 +43,12 @@ def are_pictures(values: Any) -> bool:
     return hasattr(values, "getbands")
 
 
-def from_pictures(values: Any) -> Pixels:
-    """Return pictures as 8-bit images (n, c, h, w): colour if any of them is, else grey.
+def from_pictures(values: Any, size: tuple[int, int] | None = None) -> Pixels:
+    """Return pictures, or files of such, as 8-bit images (n, c, h, w): colour if any of them is,
+    else grey.
 
     They are turned as their EXIF data say, what is transparent is put on white, 16 bits become 8,
-    and palettes, CMYK, YCbCr and HSV become colours.
+    and palettes, CMYK, YCbCr and HSV become colours. With a size (height, width) each is resized.
 
     Raises
     ------
@@ -59,34 +60,61 @@ def from_pictures(values: Any) -> Pixels:
     read = []
     for place, picture in enumerate(values):
         try:
-            read.append(_pixels(picture))
+            read.append(resized(_pixels(picture)[None], size)[0])
         except (OSError, ValueError, SyntaxError, AttributeError) as error:
+            name = picture if isinstance(picture, Path) else f"images[{place}]"
             raise ValueError(
-                f"images[{place}] must be a picture of Pillow's that can be turned into grey or "
+                f"{name} must be a picture of Pillow's that can be turned into grey or "
                 f"RGB; {error}. Convert it, or leave it out."
             ) from None
+    return joined(read)
+
+
+def joined(read: Sequence[Pixels]) -> Pixels:
+    """Return images (1 or 3, h, w) of one size as one array: with colours if any has."""
     sizes = sorted({pixels.shape[1:] for pixels in read})
     if len(sizes) > 1:
         (height, width), (other_height, other_width) = sizes[:2]
         raise ValueError(
             f"images must be pictures of one size; got {width} x {height} and {other_width} x "
-            f"{other_height} pixels. Pass [image.resize(({width}, {height})) for image in images]."
+            f"{other_height} pixels. Pass [image.resize(({width}, {height})) for image in images]: "
+            f"or size=({height}, {width}) to the doors of wm.Splits."
         )
     channels = max(map(len, read))
     return np.stack([np.broadcast_to(pixels, (channels, *sizes[0])) for pixels in read])
 
 
-def _pixels(picture: Image) -> Pixels:
+def resized(pixels: Pixels, size: tuple[int, int] | None) -> Pixels:
+    """Return images (n, c, h, w) with another height and width, each pixel a mean of those it
+    covers.
+    """
+    from PIL import Image
+
+    if size in (None, pixels.shape[2:]):
+        return pixels
+    height, width = size
+    made = np.empty((*pixels.shape[:2], height, width), np.uint8)
+    for place in np.ndindex(pixels.shape[:2]):
+        channel = Image.fromarray(np.ascontiguousarray(pixels[place]))
+        made[place] = channel.resize((width, height), Image.Resampling.BILINEAR)
+    return made
+
+
+def _pixels(picture: Image | Path) -> Pixels:
     """Return one picture as (1, h, w) or (3, h, w)."""
     from PIL import Image, ImageOps
 
+    if isinstance(picture, Path):
+        with Image.open(picture) as opened:
+            return _pixels(opened)
     # A telephone's MPO is one photograph, with a preview behind it.
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
         raise ValueError("it has several frames: choose one by image.seek, and pass image.copy()")
     deep = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
     picture = ImageOps.exif_transpose(picture)
     if deep or picture.mode in ("I", "F"):
-        return _scaled(np.asarray(picture, float), 65535 if deep else 1)[None]
+        most = 65535 if deep else int(picture.mode == "F")
+        return _scaled(np.asarray(picture, float), most)[None]
     mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
     if picture.mode[-1] in "Aa" or "transparency" in picture.info:
         white = Image.new("RGBA", picture.size, "white")
@@ -97,7 +125,7 @@ def _pixels(picture: Image) -> Pixels:
 
 def _scaled(values: np.ndarray, white: float) -> Pixels:
     """Return numbers from 0 to white as 8-bit levels."""
-    if not (values.min() >= 0 and values.max() <= white):
+    if not (white and values.min() >= 0 and values.max() <= white):
         raise ValueError(
             f"its numbers run from {values.min():g} to {values.max():g}, which does not tell what "
             "is white: pass arrays from 0 to 1"
@@ -142,8 +170,6 @@ def tensor_step(values: Any) -> str:
     step += ".detach()"
     if tensor.layout != torch.strided:
         step += ".to_dense()"
-    if tensor.is_quantized:
-        step += ".dequantize()"
     if tensor.is_floating_point() and tensor.dtype not in (torch.half, torch.float, torch.double):
         step += ".float()"
     return f"Pass {step}.cpu().numpy()."
@@ -163,18 +189,31 @@ def image_step(images: np.ndarray) -> str:
     low, high = images.min(initial=0), images.max(initial=1)
     if not np.isfinite([low, high]).all():
         return "Pass np.nan_to_num(images, posinf=1, neginf=0)."
-    if images.dtype == np.uint8 or (2 < high <= 255 and low >= 0):
+    if kind in "iu" and 0 <= low <= high <= 65535:
+        return white_step(images)
+    if 2 < high <= 255 and low >= 0:
         return "Pass np.asarray(images) / 255."
     if low > -0.01 and high < 1.01:
         return "Pass np.clip(np.asarray(images, float), 0, 1)."
-    if kind in "iu" and low >= 0 and high <= 65535:
-        return "Pass np.asarray(images) / 65535."
     if low >= -1 and high <= 1:
         return "Pass (np.asarray(images) + 1) / 2: from -1 to 1; models normalise inside."
     return (
         "Pass np.clip(np.asarray(images) * std + mean, 0, 1): normalisation undone; models do it "
         "inside."
     )
+
+
+def white_step(images: np.ndarray) -> str:
+    """Return the next step for whole numbers: what is white is asked where it is not known."""
+    high = images.max(initial=0)
+    whites = [255]
+    if high == 1:
+        whites = [1, 255]
+    elif images.itemsize == 2 or high > 255:
+        whites = [white for white in (255, 65535) if high <= white]
+    if len(whites) == 1:
+        return f"Pass np.asarray(images) / {whites[0]}."
+    return " ".join(f"Pass np.asarray(images) / {white}: {white} is white." for white in whites)
 
 
 def axes_step(shape: tuple[int, ...]) -> str:

@@ -24,7 +24,7 @@ from wmlearn._checks import check_kind, check_seed, sentence, shown
 from wmlearn._files import whole
 from wmlearn._fingerprint import fingerprint
 from wmlearn._progress import progress
-from wmlearn.data.splits import Splits
+from wmlearn.data.splits import Splits, check_held
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet
 from wmlearn.evidence.verification import verify
 from wmlearn.service.blackbox import BlackBox
@@ -186,8 +186,9 @@ def sweep(
     return _frame(cases, suspects, found)
 
 
-def _check(triggers: object, thefts: object, data: object) -> None:
-    check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after triggers and thefts")
+def _check(triggers: object, thefts: object, data: Splits) -> None:
+    hint = "such as wm.load_data('mnist'), after triggers and thefts"
+    check_held(check_kind(data, "data", Splits, hint).test, "data.test")
     for name, one in _by_name(triggers, "triggers", "{'words': triggers}").items():
         check_kind(one, f"triggers[{name!r}]", TriggerSet, "such as wm.Content()(data, n=300)")
     if not triggers:

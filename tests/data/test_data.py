@@ -264,15 +264,17 @@ def test_parts_that_do_not_fit_are_refused(says):
     pixels = GOOD.astype(np.uint8)
     with says(TypeError):
         Split(GOOD, np.zeros(2, np.int64))
-    with says(TypeError):
-        Split(pixels, np.zeros(2, np.int32))
+    assert Split(pixels, np.zeros(2, np.int32)).labels.dtype == np.int64
     with says(ValueError):
         Split(pixels, np.zeros(3, np.int64))
     part, smaller = (Split(p, np.zeros(2, np.int64)) for p in (pixels, pixels[..., :3]))
     with says(ValueError):
-        Splits("own", part, smaller, part, ("a",))
+        Splits("own", part, smaller, None, ("a",))
     with says(ValueError):
-        Splits("own", part, part, Split(pixels, np.full(2, 5, np.int64)), ("a",))
+        Splits("own", part, None, Split(pixels + 9, np.full(2, 5, np.int64)), ("a",))
+    for twice in ((part, part, None), (part, None, part.take([0, 1]))):
+        with says(ValueError):
+            Splits("own", *twice, ("a",))
 
 
 def test_a_part_holds_class_numbers(says):
@@ -283,7 +285,7 @@ def test_a_part_holds_class_numbers(says):
         Split(pixels, [[0], [1, 2]])
 
 
-@pytest.mark.parametrize("classes", ["10", 0, None])
+@pytest.mark.parametrize("classes", ["10", 0])
 def test_the_number_of_classes_is_a_number(says, classes):
     with says((TypeError, ValueError)):
         Split.from_images(GOOD, [0, 0], classes=classes)
@@ -442,6 +444,32 @@ def test_full_is_fetched_into_a_new_folder_once_and_kept(web):
     assert web.files() == [f"{web.name}.npz"]
     assert_is_published(web, load_data(web.name, "full"))
     assert web.downloads == 1
+
+
+@pytest.mark.parametrize("reader", ["FashionMNIST", "KMNIST"])
+def test_what_is_like_mnist_is_fetched_once_and_kept(says, reader, tmp_path, monkeypatch):
+    name = {"FashionMNIST": "fashion-mnist", "KMNIST": "kmnist"}[reader]
+    web = make_web("mnist", tmp_path / "kept", monkeypatch)
+
+    def download(self: datasets.MNIST) -> None:
+        root = Path(self.root)
+        if not (root / reader).exists():
+            web.downloads += 1
+            unpack_mnist(root, *web.arrays)
+            (root / "MNIST").rename(root / reader)
+
+    monkeypatch.setattr(getattr(datasets, reader), "download", download)
+    with says(ValueError):
+        load_data(name)
+    loose = tmp_path / "kept" / reader / "raw" / "train-images-idx3-ubyte"
+    loose.parent.mkdir(parents=True)
+    loose.write_bytes(b"unpacked by somebody")
+    for _ in range(2):
+        data = load_data(name, "full")
+        assert_is_published(web, data)
+        assert (data.name, len(data.classes), data.shape) == (name, 10, (1, 28, 28))
+    assert web.downloads == 1
+    assert loose.read_bytes() == b"unpacked by somebody"
 
 
 def test_full_arrays_are_read_only(web):

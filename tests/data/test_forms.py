@@ -110,10 +110,20 @@ def test_numbers_in_another_range(says, form):
         split(RANGES[form])
 
 
-@pytest.mark.parametrize("kind", [bool, np.int64])
-def test_black_and_white_is_no_shade_of_black(kind):
+@pytest.mark.parametrize("kind", [bool, np.int64, np.uint8])
+def test_black_and_white_is_no_shade_of_black_or_it_is_asked(says, kind):
     white = PIXELS > 127
     assert np.array_equal(follow(split, white.astype(kind)).pixels, white * 255)
+    with says((TypeError, ValueError)):
+        Split.from_images(white.astype(kind), LABELS, 3)
+    nearly_black = Split.from_images(white.astype(kind) / 255, LABELS, 3)
+    assert np.array_equal(nearly_black.pixels, white)
+
+
+def test_16_bits_that_are_almost_black_are_asked_about(says):
+    with says(TypeError) as error:
+        Split.from_images(PIXELS.astype(np.uint16), LABELS, 3)
+    assert str(error.value).count("Pass") == 2
 
 
 def test_values_that_are_missing():
@@ -127,22 +137,16 @@ def test_values_that_are_missing():
     assert np.array_equal(split(np.ma.masked_array(FLOATS)).pixels, PIXELS)
 
 
-def quantised() -> torch.Tensor:
-    return torch.quantize_per_tensor(torch.tensor(FLOATS).float(), 1 / 255, 0, torch.quint8)
-
-
 TENSORS = {
     "with its gradient": lambda: torch.tensor(FLOATS, requires_grad=True),
     "sparse": lambda: torch.tensor(FLOATS).to_sparse(),
     "bfloat16": lambda: torch.tensor(FLOATS).bfloat16(),
     "bfloat16, with its gradient": lambda: torch.tensor(FLOATS).bfloat16().requires_grad_(),
-    "quantised": quantised,
     "a list, with their gradients": lambda: [x.requires_grad_() for x in torch.tensor(FLOATS)],
     "a list of bfloat16": lambda: [x.bfloat16() for x in torch.tensor(FLOATS)],
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*quantiz")
 @pytest.mark.parametrize("form", TENSORS)
 def test_tensors_that_numpy_cannot_read(says, form):
     tensor = TENSORS[form]()
@@ -271,7 +275,7 @@ def test_images_of_many_channels_go_the_whole_way(says):
     rng = stable_rng(2)
     pixels = rng.randint(0, 256, (60, 12, 8, 8)).astype(np.uint8)
     part = Split(pixels, np.arange(60) % 3, layout="NCHW")
-    data = Splits("spectra", part, part, part, ("a", "b", "c"))
+    data = Splits("spectra", part, part.take(slice(30)), part.take(slice(30, 60)), ("a", "b", "c"))
     triggers = wm.Noise()(data, n=20, key=wm.CLASSROOM_KEY)
     owner = wm.embed(wm.small_cnn(data, width=8), data, triggers, schedule=wm.Schedule(epochs=2))
     thief = wm.theft.FineTune(epochs=1)(owner.model, data.loot)
@@ -527,6 +531,7 @@ MEANINGLESS = {
     "cut short": cut_short,
     "floats to 255": lambda: drawn("L").convert("F"),
     "32 bits": lambda: Image.fromarray(SQUARE_GREY[0].astype(np.int32) * 70000),
+    "0 and 1": lambda: Image.fromarray((SQUARE_GREY[0] > 99).astype(np.int32)),
     "no picture": lambda: np.zeros((4, 6), np.uint8),
 }
 

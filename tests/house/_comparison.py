@@ -599,7 +599,7 @@ def altered(owners: dict[str, Any], mnist: wm.Splits) -> Facts:
 
 def few_of_loot(data: wm.Splits) -> wm.Splits:
     """Return the task of a thief, who has nothing but the loot."""
-    return wm.Splits(data.name, data.loot, data.loot, data.loot, data.classes)
+    return wm.Splits(data.name, data.loot, classes=data.classes)
 
 
 def imitated(owners: dict[str, Any], mnist: wm.Splits) -> Facts:

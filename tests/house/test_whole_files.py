@@ -343,3 +343,41 @@ def test_nothing_is_written_past_the_one_place(root):
         if count:
             found[file.relative_to(package).as_posix()] = count
     assert found == allowed
+
+
+# ---------------------------------------------------------------- shares and sticks
+
+
+def test_a_new_file_is_whole_from_its_first_moment_also_without_links(tmp_path, monkeypatch):
+    def refuses(*_):
+        raise OSError(errno.EPERM, "no links here")
+
+    put(tmp_path / "linked", new=True)
+    assert (tmp_path / "linked").stat().st_nlink == 1
+    monkeypatch.setattr(os, "link", refuses)
+    put(tmp_path / "moved", new=True)
+    assert {each.read_bytes() for each in tmp_path.iterdir()} == {b"new"}
+
+
+@pytest.mark.parametrize(
+    "error", [NotImplementedError("no flock"), OSError(errno.ENOLCK, "No locks available")]
+)
+def test_a_share_without_locks_is_named(says, tmp_path, monkeypatch, triggers, error):
+    def refuses(*_, **__):
+        raise error
+
+    folder = wm.evidence.save_evidence(triggers, tmp_path / "mein Beleg ß")
+    monkeypatch.setattr("filelock.FileLock.acquire", refuses)
+    with says(OSError):
+        wm.evidence.save_evidence(triggers, folder)
+    with says(OSError):
+        wm.evidence.log_use(folder, "asked", [0], whom="a service")
+
+
+def test_a_folder_that_may_not_be_written_is_still_called_so(tmp_path, monkeypatch, triggers):
+    def refuses(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", "log.lock")
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuses)
+    with pytest.raises(PermissionError):
+        wm.evidence.save_evidence(triggers, tmp_path)

@@ -420,12 +420,13 @@ def test_too_few_images_to_open_with(data):
     assert len(studio.triggers.pixels) == 40
 
 
-def test_unrelated_for_a_task_without_another_world(data, innocents):
+def test_unrelated_for_a_task_of_ones_own_has_textures(data, innocents):
     task = wm.Splits("faces", data.train, data.loot, data.test, data.classes)
     studio = wm.TriggerStudio(task, key=wm.CLASSROOM_KEY, models=innocents)
     assert "(data, n=150" in studio.code
     studio.kind.value = "Unrelated"
-    assert "Give pool=" in studio.status.value
+    assert studio.triggers.recipe == "Unrelated(pool='textures')"
+    assert (studio.status.value, studio.foreign.options[0][0]) == ("", "0")
 
 
 def test_bad_arguments_are_named(says, data, innocents):

@@ -255,7 +255,7 @@ def test_overwriting(owner, data, triggers):
     go_to(lab, "overwrite", "0.005")
     press_run(lab)
     thief_triggers = wm.Content(words=30)(
-        wm.Splits("x", data.loot, data.loot, data.test, data.classes), n=150, key=THIEF_KEY
+        wm.Splits("x", data.loot, None, data.test, data.classes), n=150, key=THIEF_KEY
     )
     expected = wm.theft.Overwrite(thief_triggers)(owner, data.loot)
     assert same(lab.point.made.model, expected.model)

@@ -454,7 +454,7 @@ def test_a_theft_changes_what_is_computed_the_more_the_stronger_it_is(owner, the
 
 def test_thieves_who_mark_invert_or_imitate_leave_the_owner_as_it_was(owner):
     before, said = everything(owner), scores(owner)
-    task = wm.Splits("few", LOOT, LOOT, LOOT, range(10))
+    task = wm.Splits("few", LOOT, classes=range(10))
     triggers = wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY)
     once = {"on_epoch": lambda _: True}
     marked = Overwrite(triggers, lr=1e-3)(owner, LOOT, **once)

@@ -39,7 +39,7 @@ def marks_of_a_thief() -> wm.evidence.TriggerSet:
     """Make a trigger set from the thief's own images."""
     data = wm.load_data("mnist")
     return wm.Content(words=3)(
-        dataclasses.replace(data, train=data.loot), n=6, key=wm.CLASSROOM_KEY
+        dataclasses.replace(data, train=data.loot, loot=None), n=6, key=wm.CLASSROOM_KEY
     )
 
 

@@ -675,7 +675,9 @@ def test_everything_follows_the_dtype_of_the_model(small, dtype):
     service = wm.BlackBox(fitted.model, scores=True)
     assert service.scores(small.test.images[:2]).dtype == np.float32
 
-    few = wm.Splits("few", *[small.train.take(slice(60))] * 3, small.classes)
+    few = wm.Splits(
+        "few", small.train.take(slice(60)), small.loot.take(slice(60)), small.test, small.classes
+    )
     triggers = wm.Content(words=5)(few, n=20, key=wm.CLASSROOM_KEY)
     margin = wm.watermarks.Margin(images=5, steps=1)
     marked = wm.embed(network, few, triggers, margin=margin, on_epoch=lambda _: True)
@@ -738,7 +740,9 @@ Learnt = dict[str, list[torch.Tensor]]
 
 def everything(network: torch.nn.Module, small: wm.Splits) -> Learnt:
     """Return what all that trains or looks for slopes makes of a network, briefly."""
-    few = wm.Splits("few", *[small.train.take(slice(100))] * 3, small.classes)
+    few = wm.Splits(
+        "few", small.train.take(slice(100)), small.loot.take(slice(100)), small.test, small.classes
+    )
     triggers = wm.Content(words=5)(few, n=20, key=wm.CLASSROOM_KEY)
     message = wm.watermarks.seal_message(network, key=wm.CLASSROOM_KEY)
     how = {"schedule": ONCE, "on_epoch": lambda _: True}

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import wmlearn as wm
 from wmlearn.triggers._alphabet import GLYPHS, STREETS, word_mask
@@ -135,11 +136,12 @@ def test_a_word_shares_its_answer_over_different_images(mnist):
     assert sorted(np.bincount(uneven.question).tolist()) == [1] * 10 + [2] * 20
 
 
-def test_size_one_is_as_if_there_was_no_size(mnist):
+def test_what_was_sealed_before_there_was_a_size_stays(mnist):
     """The shipped models were marked before there was one: their recipe, images and seals must not
     move.
     """
-    keyed, fixed = wm.Content(size=1), wm.Content(labels="fixed", size=1)
+    keyed, fixed = wm.Content(), wm.Content(labels="fixed")
+    assert wm.Content(size=1)(mnist, n=150, key=KEY).seal == keyed(mnist, n=150, key=KEY).seal
     assert repr(keyed) == "Content(words=30, place='bottom', opacity=1.0)"
     assert repr(fixed) == (
         "Content(labels='fixed', source=1, target=0, words='TEST', place='bottom', opacity=1.0)"
@@ -222,7 +224,7 @@ def test_fit_pixels_crops_pads_and_converts():
     assert color[:, :, :2].max() == 0
     assert np.array_equal(fit_pixels(color, (1, 28, 28)), gray)
     tall = np.full((1, 1, 40, 20), 9, np.uint8)
-    assert fit_pixels(tall, (1, 28, 28)).sum() == 9 * 28 * 20
+    assert fit_pixels(tall, (1, 28, 28)).sum() == 9 * 28 * 28  # further off: resized
 
 
 # --------------------------------------------------------- bad input: expected, received, next step
@@ -280,8 +282,6 @@ def test_letters_of_two_by_two_pixels(mnist):
 def test_a_word_too_long_for_size_2(says, mnist):
     with says(ValueError):
         wm.Content(words="TEST", labels="fixed", size=2)(mnist, n=3, key=KEY)
-    with says(ValueError):
-        wm.Content(size=3)
 
 
 @pytest.mark.parametrize("words", ["TEST", ["TEST"], 1])
@@ -344,10 +344,54 @@ def test_alpha_is_a_probability(says, alpha, mnist):
         wm.Noise()(mnist, n=5, alpha=alpha)
 
 
-def test_unrelated_without_a_pool_for_another_task(says, mnist):
-    task = wm.Splits("faces", mnist.train, mnist.loot, mnist.test, mnist.classes)
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 64, 64), (3, 224, 224)])
+def test_every_task_has_unrelated_images_and_its_recipe_says_which(says, shape, tmp_path):
+    part = wm.data.Split(np.zeros((4, *shape), np.uint8), np.arange(4))
+    task = wm.Splits("faces", part)
+    for kind in (wm.Unrelated(), wm.Unrelated(pool="text"), wm.Unrelated(pool="mnist")):
+        triggers = kind(task, n=40, key=KEY)
+        assert triggers.pixels.shape == (40, *shape)
+        assert triggers.pixels.std() > 30
+        says(triggers.recipe)
+    fixed = wm.Unrelated(labels="fixed", source=4)(task, n=20, key=KEY)
+    wm.evidence.save_evidence(fixed, tmp_path)
+    assert wm.evidence.open_evidence(tmp_path).recipe == fixed.recipe
+
+
+def test_a_pool_by_folder_is_named_by_its_content(says, mnist, tmp_path):
+    for place, image in enumerate(mnist.loot.pixels[:6]):
+        (tmp_path / f"a {place % 2}ß").mkdir(exist_ok=True)
+        Image.fromarray(image[0]).save(tmp_path / f"a {place % 2}ß" / f"{place}.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    triggers = wm.Unrelated(pool=tmp_path)(mnist, n=6, key=KEY)
+    assert triggers.recipe == repr(wm.Unrelated(pool=str(tmp_path)))
+    says(triggers.recipe)
+    (tmp_path / "a 0ß" / "0.png").unlink()
+    assert repr(wm.Unrelated(pool=tmp_path)) != triggers.recipe
     with says(ValueError):
-        wm.Unrelated()(task, n=5)
+        wm.Unrelated(pool="mnits")
+
+
+@pytest.mark.parametrize(
+    ("side", "dots"), [(28, 1), (32, 1), (55, 1), (56, 2), (64, 2), (96, 3), (224, 8)]
+)
+def test_words_grow_with_the_picture(side, dots):
+    part = wm.data.Split(np.full((30, 1, side, side), 99, np.uint8), np.arange(30) % 2)
+    task = wm.Splits("own", part)
+    triggers = wm.Content(words=["TEST", "WORD"])(task, n=2, key=KEY)
+    written = triggers.pixels[0, 0] == 255
+    assert written.sum() == dots**2 * word_mask("TEST").sum()
+    sized = wm.Content(words=["TEST", "WORD"], size=dots)(task, n=2, key=KEY)
+    assert np.array_equal(sized.pixels, triggers.pixels)
+    longer = wm.Content(words=["CROCODILES"[: side // 6], "WORD"])(task, n=2, key=KEY)
+    assert longer.pixels.shape == triggers.pixels.shape
+
+
+def test_a_picture_too_small_for_any_word_says_what_fits(says):
+    part = wm.data.Split(np.full((30, 1, 8, 8), 99, np.uint8), np.arange(30) % 2)
+    with says(ValueError):
+        wm.Content()(wm.Splits("own", part), n=30)
+    assert wm.Noise()(wm.Splits("own", part), n=30).n == 30
 
 
 def test_the_caller_cannot_change_what_was_sealed(says, mnist):
@@ -441,8 +485,8 @@ def test_a_list_of_words_cannot_be_changed_afterwards(mnist):
     assert recipe(mnist, n=4, key=KEY).names == ("AB", "CD")
 
 
-@pytest.mark.parametrize("size", [0, 3, 1.5, "2", True, None])
-def test_size_is_one_or_two(says, size):
+@pytest.mark.parametrize("size", [0, 1.5, "2", True])
+def test_size_is_a_number_of_pixels(says, size):
     with says((TypeError, ValueError)):
         wm.Content(size=size)
 

@@ -97,7 +97,7 @@ def test_embedded_and_new_images_of_the_pairs_are_answered(mnist):
     owner = wm.embed(wm.small_cnn(task), task, triggers, schedule=wm.Schedule(epochs=6))
     assert owner.complete
     assert owner.task_accuracy > 0.88
-    elsewhere = wm.Splits("mnist", mnist.test, mnist.test, mnist.test, mnist.classes)
+    elsewhere = wm.Splits("mnist", mnist.test, classes=mnist.classes)
     others = Composite(pairs=10)(elsewhere, n=100, key=KEY)
     assert others.names == triggers.names
     assert (others.answer(wm.BlackBox(owner.model)(others.images)) == triggers.answers).sum() >= 8

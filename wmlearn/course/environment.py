@@ -16,7 +16,7 @@ from wmlearn._display import plural
 from wmlearn._extras import EXTRAS, extras, missing
 from wmlearn._types import Images, Labels, Query
 from wmlearn.data import load_data
-from wmlearn.data._sources import SOURCES
+from wmlearn.data._sources import SHIPPED
 from wmlearn.service import BlackBox, RemoteModel, serve
 
 Finding = tuple[str, str, str]  # what was looked at, what was found, what is wrong with it
@@ -29,7 +29,7 @@ def findings() -> Iterator[Finding]:
     for needed in map(Requirement, metadata.requires("wmlearn") or []):
         if needed.marker is None or needed.marker.evaluate({"extra": "lab"}):
             yield _look(needed.name, _version, needed)
-    for name in SOURCES:
+    for name in SHIPPED:
         yield _look(name, _released, name)
     yield _look("1,000 images", _seconds)
 

@@ -10,19 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from wmlearn._extras import extras
-from wmlearn._files import UnfitError, readable, whole
-from wmlearn._random import stable_rng
+from wmlearn._files import UnfitError, locked, readable, whole
 from wmlearn._types import Pixels
+from wmlearn.data._readers import Positions, cut
 from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
 
 KEYS = ("x_train", "x_test", "y_train", "y_test")  # the digest takes them in this order
 LOOT_PER_CLASS = 1000
 
 Originals = tuple[Pixels, Pixels, Pixels, Pixels]  # images (n, h, w, c) twice, labels (n,) twice
-Positions = npt.NDArray[np.intp]
 
 
 def read(name: str) -> list[Stored]:
@@ -65,8 +63,8 @@ def data_folder() -> Path:
 
 def owner_and_thief(labels: Pixels) -> tuple[Positions, Positions]:
     """Return which of the published training images are `train` and which are `loot`."""
-    loot = draw(labels, LOOT_PER_CLASS, seed=0)
-    return np.setdiff1d(np.arange(len(labels)), loot), loot
+    loot, train = cut(labels, lambda _: [LOOT_PER_CLASS], seed=0)
+    return train, loot
 
 
 def draw(labels: Pixels, per_class: int, seed: int) -> Positions:
@@ -78,11 +76,7 @@ def draw(labels: Pixels, per_class: int, seed: int) -> Positions:
     >>> draw(np.array([0, 1, 0, 1, 0, 1]), per_class=1, seed=0)
     array([4, 5])
     """
-    rng = stable_rng(seed)
-    chosen: list[Positions] = []
-    for label in np.unique(labels):
-        chosen.append(rng.permutation(np.flatnonzero(labels == label))[:per_class])
-    return np.sort(np.concatenate(chosen))
+    return cut(labels, lambda _: [per_class], seed)[0]
 
 
 def _kept(name: str, path: Path) -> Originals | None:
@@ -102,7 +96,8 @@ def _kept(name: str, path: Path) -> Originals | None:
 
 def _left_by_torchvision(name: str, folder: Path) -> Originals | None:
     """Return what torchvision left in the folder; None if that is nothing, or another's."""
-    if not any(folder.glob(SOURCES[name].unpacked)):
+    source = SOURCES[name]
+    if not source.full or not any(folder.glob(source.unpacked)):  # only archives could be checked
         return None
     try:
         return _through_torchvision(name, folder, download=False)
@@ -119,12 +114,10 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
     """Download the data into a folder of its own, which goes when all of it is kept, not before:
     what is complete of it need not be fetched again.
     """
-    from filelock import FileLock
-
     staging = folder / f"{name}-fetching"
     try:
         staging.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{name}.lock"):
+        with locked(folder / f".{name}.lock"):
             arrays = _kept(name, path)  # by another process, while this one waited
             if arrays is None:
                 _lend(SOURCES[name].archives, folder, staging)
@@ -139,7 +132,7 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
         raise ConnectionError(
             f"The full {name} should have been fetched into {folder}, but this came instead: "
             f"{short(error)}; check the connection and the disk, set WMLEARN_DATA to a folder that "
-            "has the data, or use the mini size, which needs no download."
+            "has the data, or use a mini size (mnist, cifar10), which needs no download."
         ) from error
 
 
@@ -164,7 +157,8 @@ def _through_torchvision(name: str, folder: Path, *, download: bool) -> Original
         from torchvision import datasets
     # what its old versions left would be unpickled by some
     seen: dict[str, Any] = {"_check_legacy_exist": lambda _: False}
-    dataset = type(name.upper(), (getattr(datasets, name.upper()),), seen)
+    reader = SOURCES[name].reader
+    dataset = type(reader, (getattr(datasets, reader),), seen)
     images, labels = [], []
     with _as_os_error():
         for train in (True, False):
@@ -189,8 +183,10 @@ def _as_os_error() -> Iterator[None]:
 
 def _checked(name: str, *arrays: Pixels) -> Originals:
     """Return the arrays if they are the published bytes, images as (n, h, w, c)."""
-    expect(digest(*arrays), SOURCES[name].full)
-    c, h, w = SOURCES[name].shape
+    source = SOURCES[name]
+    if source.full:
+        expect(digest(*arrays), source.full)
+    c, h, w = source.shape
     x_train, x_test, y_train, y_test = arrays
     return x_train.reshape(-1, h, w, c), x_test.reshape(-1, h, w, c), y_train, y_test
 

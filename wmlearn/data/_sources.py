@@ -22,18 +22,29 @@ class Source:
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
-    mini: str  # SHA-256 of the shipped description, which holds that of every shipped part
-    full: str  # SHA-256 of x_train, x_test, y_train, y_test
+    reader: str  # torchvision's class
+    mini: str  # SHA-256 of the shipped description, which holds that of every part; "": none ships
+    full: str  # SHA-256 of x_train, x_test, y_train, y_test; "": the archives' MD5 is torchvision's
     unpacked: str  # the files torchvision reads; of MNIST's it checks only that they exist
     archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
 
 
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
+_FASHION = "T-shirt trouser pullover dress coat sandal shirt sneaker bag boot"
+_KANA = "o ki su tsu na ha ma ya re wo"
+
+
+def _like_mnist(reader: str, classes: str) -> Source:
+    folder = f"{reader}/raw"
+    unpacked, archives = f"{folder}/*-ubyte", f"{folder}/*.gz"
+    return Source(tuple(classes.split()), (1, 28, 28), reader, "", "", unpacked, archives)
+
 
 SOURCES = {
     "mnist": Source(
         classes=tuple("0123456789"),
         shape=(1, 28, 28),
+        reader="MNIST",
         mini="522f25e85402cc5b7a0d02af315cdd3c59a48c1696c1e827d41ac5ef3950f819",
         full="c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83",
         unpacked="MNIST/raw/*-ubyte",
@@ -42,12 +53,16 @@ SOURCES = {
     "cifar10": Source(
         classes=tuple(_CIFAR10.split()),
         shape=(3, 32, 32),
+        reader="CIFAR10",
         mini="93424d79cba6457660e3bea2927225cf7abb42d09e96fe7b3a733e11fcf4d687",
         full="795f1793d7b8f8883c578442a02455d2469d49685325e98ea0621b15f4a88d69",
         unpacked="cifar-10-batches-py/*",
         archives="cifar-10-python.tar.gz",
     ),
+    "fashion-mnist": _like_mnist("FashionMNIST", _FASHION),
+    "kmnist": _like_mnist("KMNIST", _KANA),
 }
+SHIPPED = tuple(name for name, source in SOURCES.items() if source.mini)
 
 
 def digest(*arrays: np.ndarray) -> str:

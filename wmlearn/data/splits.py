@@ -10,6 +10,8 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, replace
+from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -22,13 +24,22 @@ from wmlearn._checks import (
     check_kind,
     check_labels,
     check_pixels,
+    check_seed,
     shown,
 )
 from wmlearn._display import html_table, legible, picture, plural
-from wmlearn._forms import are_pictures, axes_step, image_step, label_step, layout_step
+from wmlearn._forms import (
+    are_pictures,
+    axes_step,
+    image_step,
+    layout_step,
+    resized,
+    white_step,
+)
 from wmlearn._types import Images, Labels, Pixels
-from wmlearn.data import _published, _shipped
-from wmlearn.data._sources import SOURCES, Stored
+from wmlearn.data import _published, _readers, _shipped
+from wmlearn.data._readers import in_shares, numbered
+from wmlearn.data._sources import SHIPPED, SOURCES, Stored
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +49,10 @@ if TYPE_CHECKING:
     Vary = Callable[[Tensor], Tensor]
 
 Layout = Literal["NCHW", "NHWC"]
+SHARES = (60, 20, 20)  # of train, loot and test, where nobody says otherwise
+_NONE: Any = None  # becomes an empty part
+_MADE = "as Split.from_images makes one"
+_ROWS = 20  # classes that are drawn: the names of more would run into each other
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +62,7 @@ class Split:
     Parameters
     ----------
     pixels : uint8 array of shape (n, c, h, w), 0 to 255
-    labels : int64 array of shape (n,), class numbers
+    labels : integer array of shape (n,), class numbers from 0; kept as int64
     vary : what changes an image a little each time a network is trained on it; see `varied`
     layout : which axis holds the channels, "NCHW" or "NHWC". Left out, it is the second, which must
         be 1 or 3 long: images (n, 3, 5, 3) have three channels, five rows, three columns. Any other
@@ -78,29 +93,16 @@ class Split:
             )
         pixels = check_pixels(channels_first(self.pixels, layout, what="pixels"))
         object.__setattr__(self, "pixels", pixels)
-        labels = as_array(self.labels, "labels must be int64, shape (n,)")
-        if labels.dtype != np.int64:
-            step = "Pass np.asarray(labels).astype('int64')."
-            if labels.dtype.kind not in "iu":
-                step = label_step(labels, len(self))
-            got = f"{labels.dtype} {labels.shape}"
-            raise TypeError(f"labels must be int64, shape (n,); got {got}. {step}")
-        if labels.shape != (len(self),):
-            images = plural(len(self), "image")
-            step = label_step(labels, len(self))
-            raise ValueError(
-                f"labels must be one for each of {images}; got shape {labels.shape}. {step}"
-            )
-        if (labels < 0).any():
-            raise ValueError(
-                f"labels must be class numbers, counted from 0; got {labels.min()}. "
-                "Leave its image out."
-            )
-        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "labels", check_labels(self.labels, count=len(pixels)))
 
     @classmethod
     def from_images(
-        cls, images: Any, labels: Any, classes: int, *, layout: Layout | None = None
+        cls,
+        images: Any,
+        labels: Any,
+        classes: int | None = None,
+        *,
+        layout: Layout | None = None,
     ) -> Split:
         """Return your own images as a part, each value rounded to the nearest of 256 levels.
 
@@ -110,7 +112,7 @@ class Split:
             pictures, all of one size: if any has colours they get three channels, else one. They
             are turned as their EXIF data say, transparency is put on white, 16 bits become 8
         labels : integer array of shape (n,), each in 0 .. classes - 1
-        classes : how many classes there are
+        classes : how many classes there are; left out, the labels may be any numbers from 0
         layout : which axis holds the channels, as in `Split`; "NHWC" where they come last, as in
             torchvision's `CIFAR10.data`
 
@@ -125,11 +127,15 @@ class Split:
         >>> Split.from_images(photographs, [0, 1], classes=2, layout="NHWC")
         Split(2 images, 3x32x32)
         """
-        check_count(classes, "classes", low=1)
+        if classes is not None:
+            check_count(classes, "classes", low=1)
         pixels = channels_first(images, layout)
         if pixels.dtype != np.uint8:
             shape = pixels.shape[1:]
             pixels = np.rint(check_images(pixels, shape=shape) * 255).astype(np.uint8)
+        elif pixels.max(initial=0) == 1 and not are_pictures(images):
+            step = white_step(pixels)
+            raise ValueError(f"images must tell what is white; got no number above 1. {step}")
         labels = check_labels(labels, count=len(pixels), classes=classes)
         return cls(pixels, labels, layout="NCHW")
 
@@ -183,36 +189,51 @@ class Split:
 class Splits:
     """A data set in three parts that share no image.
 
+    `from_arrays`, `from_dataset` and `from_folder` make one of your own images.
+
     Parameters
     ----------
     name : what the data set is called
     train : what the owner trains on
-    loot : what the thief holds: images that the owner never trained on
+    loot : what the thief holds: images that the owner never trained on; may be left out, or None,
+        and is then empty, as `test`
     test : what both are judged by
-    classes : the name of each class; a label is a position in it
-    size : "mini" or "full"
+    classes : the name of each class; a label is a position in it. Left out, the labels' numbers
+    size : "mini" or "full", of the data that `load_data` knows
 
     Raises
     ------
     ValueError
-        If the parts differ in image shape, or a label has no class.
+        If the parts differ in image shape, two of them are the same, or a label has no class.
+
+    Examples
+    --------
+    >>> part = Split(np.zeros((4, 3, 64, 64), np.uint8), [0, 1, 1, 0])
+    >>> Splits("shapes", part, classes=("circle", "square"))
+    Splits('shapes': 4 train, 0 loot, 0 test, 2 classes, 3x64x64)
     """
 
     name: str
     train: Split
-    loot: Split
-    test: Split
-    classes: tuple[str, ...]
-    size: str = "mini"
+    loot: Split = _NONE
+    test: Split = _NONE
+    classes: tuple[str, ...] = ()
+    size: str = ""
 
     def __post_init__(self) -> None:
+        check_kind(self.train, "train", Split, _MADE)
+        if isinstance(self.classes, tuple) and not self.classes:
+            object.__setattr__(self, "classes", numbered(self.train.labels, None)[1])
+        for part in ("loot", "test"):
+            if getattr(self, part) is None:
+                object.__setattr__(self, part, self.train.take([]))
         if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
             raise TypeError(
                 "classes must be the name of each class, such as ('cat', 'dog'); got "
                 f"{shown(self.classes)}. List them."
             )
         for part in _shipped.PARTS:
-            split = check_kind(getattr(self, part), part, Split, "as Split.from_images makes one")
+            split = check_kind(getattr(self, part), part, Split, _MADE)
             if split.shape != self.shape:
                 raise ValueError(
                     f"{part} must have images of shape {self.shape}, like train; got {split.shape}."
@@ -220,6 +241,146 @@ class Splits:
             check_labels(
                 split.labels, count=len(split), classes=len(self.classes), what=f"labels of {part}"
             )
+        for part, other in combinations(_shipped.PARTS, 2):
+            pixels = getattr(self, part).pixels
+            if len(pixels) and np.array_equal(pixels, getattr(self, other).pixels):
+                raise ValueError(
+                    f"{part} and {other} must share no image; got the same part twice. Leave one "
+                    "out, or let wm.Splits.from_arrays cut the three."
+                )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: Any,
+        labels: Any,
+        *,
+        loot: tuple[Any, Any] | None = None,
+        test: tuple[Any, Any] | None = None,
+        name: str = "own data",
+        classes: Sequence[str] | None = None,
+        layout: Layout | None = None,
+        size: int | tuple[int, int] | None = None,
+        parts: tuple[float, float, float] = SHARES,
+        seed: int = 0,
+    ) -> Splits:
+        """Return your own images as a task: cut in three at random, each class in the same shares.
+
+        Parameters
+        ----------
+        images : uint8, or float in [0, 1], shape (n, c, h, w), or (n, h, w) if grey; or a list of
+            Pillow's pictures. See `Split.from_images`
+        labels : the class of each image, shape (n,): its number from 0, or its name
+        loot, test : images and labels of a part that you have; it is not cut from the rest then
+        name : what the task is called
+        classes : the names of the classes, in the order of the numbers. Left out, the labels say
+            them; names in the order of the alphabet
+        layout : "NHWC" where channels come last
+        size : to which height and width the images are resized, one number for both; the whole
+            image stays, whatever its proportions
+        parts : the shares of train, loot and test; 0 for a part that you do without
+        seed : which images go where
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the images, the labels or the shares are not like that.
+
+        Examples
+        --------
+        >>> images = np.random.RandomState(0).rand(10, 64, 64, 3)
+        >>> Splits.from_arrays(images, ["cat", "dog"] * 5, layout="NHWC", name="pets")
+        Splits('pets': 6 train, 2 loot, 2 test, 2 classes, 3x64x64)
+        """
+        sides, shares = _sides(size), _check_shares(parts)
+        _, names = numbered(labels, classes)
+        whole = _part(images, labels, names, layout, sides)
+        made: dict[str, Any] = {}
+        for place, (part, given) in enumerate((("loot", loot), ("test", test)), 1):
+            if given is not None:
+                made[part] = _part(*_pair(given, part), names, layout, sides)
+                shares[place] = 0
+        rows = in_shares(whole.labels, shares, check_seed(seed))
+        pieces = dict(zip(_shipped.PARTS, map(whole.take, rows)))
+        return cls(name, classes=names, **(pieces | made))
+
+    @classmethod
+    def from_dataset(
+        cls,
+        dataset: Any,
+        *,
+        loot: Any = None,
+        test: Any = None,
+        name: str | None = None,
+        classes: Sequence[str] | None = None,
+        layout: Layout | None = None,
+        size: int | tuple[int, int] | None = None,
+        parts: tuple[float, float, float] = SHARES,
+        seed: int = 0,
+    ) -> Splits:
+        """Return a data set of torch, torchvision or Hugging Face as a task, cut in three.
+
+        Parameters
+        ----------
+        dataset : a `Dataset` or `DataLoader` of pairs of image and label, or of rows with one
+            column of each; or a list of such pairs. Its transform is applied; leave normalisation
+            out, models do it inside. The names of its classes are kept
+        loot, test : data sets that you have of these parts
+        name, classes, layout, size, parts, seed : as for `from_arrays`; the name of the data set's
+            type, and its classes, when left out
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it gives something else.
+
+        Examples
+        --------
+        >>> pairs = [(np.full((1, 8, 8), level, np.uint8), level % 2) for level in range(10)]
+        >>> Splits.from_dataset(pairs, name="levels", parts=(1, 0, 0))
+        Splits('levels': 10 train, 0 loot, 0 test, 2 classes, 1x8x8)
+        """
+        read = _read(_readers.dataset, size, dataset, loot, test)
+        read = {"layout": layout, "name": name or type(dataset).__name__} | read
+        if classes is not None:
+            read["classes"] = classes
+        return cls.from_arrays(**read, size=size, parts=parts, seed=seed)
+
+    @classmethod
+    def from_folder(
+        cls,
+        path: str | Path,
+        *,
+        loot: str | Path | None = None,
+        test: str | Path | None = None,
+        name: str | None = None,
+        size: int | tuple[int, int] | None = None,
+        parts: tuple[float, float, float] = SHARES,
+        seed: int = 0,
+    ) -> Splits:
+        """Return the pictures of a folder that has a folder for each class as a task, cut in three.
+
+        Parameters
+        ----------
+        path : the folder; its folders are the classes, their files PNG, JPEG or whatever Pillow
+            reads. What is hidden, or no picture by its name, is left out
+        loot, test : such folders, of the same classes, for parts that you have
+        name, size, parts, seed : as for `from_arrays`; the name of the folder when left out.
+            Pictures that differ in size need `size`
+
+        Raises
+        ------
+        OSError, ValueError
+            If there is no such folder, or a picture is damaged: it is named.
+
+        Examples
+        --------
+        >>> Splits.from_folder("pets", size=64)  # doctest: +SKIP
+        Splits('pets': 600 train, 200 loot, 200 test, 2 classes, 3x64x64)
+        """
+        read = _read(_readers.folder, size, path, loot, test)
+        read["name"] = name or Path(path).resolve().name
+        return cls.from_arrays(**read, size=size, parts=parts, seed=seed)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -247,21 +408,26 @@ class Splits:
         if ax is None:
             ax = plt.subplots(figsize=(5, 5), layout="constrained")[1]
         c, h, w = self.shape
-        grid = np.zeros((len(self.classes), 10, c, h, w), np.uint8)
+        classes = self.classes[:_ROWS]
+        title = f"{self.name}: ten training images of each class"
+        if len(classes) < len(self.classes):
+            title = f"{self.name}: the first {_ROWS} of {len(self.classes)} classes"
+        grid = np.full((len(classes), 10, c, h, w), 255, np.uint8)  # as paper where there is none
         for label, row in enumerate(grid):
             examples = self.train.pixels[self.train.labels == label][:10]
             row[: len(examples)] = examples
         ax.imshow(picture(_shipped.mosaic(grid)), cmap="gray", vmin=0, vmax=255)
-        ax.set_yticks(np.arange(len(self.classes)) * h + h / 2, self.classes)
+        ax.set_yticks(np.arange(len(classes)) * h + h / 2, classes)
         ax.tick_params(length=0)
         ax.spines[:].set_visible(False)
-        ax.set(xticks=[], title=f"{self.name}: ten training images of each class")
+        ax.set(xticks=[], title=title)
         return legible(ax)
 
     def __repr__(self) -> str:
         parts = ", ".join(f"{len(getattr(self, part)):,} {part}" for part in _shipped.PARTS)
         size, classes = _times(self.shape), len(self.classes)
-        return f"Splits({self.name!r}, {self.size}: {parts}, {classes} classes, {size})"
+        known = f", {self.size}" if self.size else ""
+        return f"Splits({self.name!r}{known}: {parts}, {classes} classes, {size})"
 
     def _repr_html_(self) -> str:
         loot = plural(len(self.loot), "image")
@@ -272,7 +438,8 @@ class Splits:
             "classes": ", ".join(self.classes),
             "one image": f"{_times(self.shape)} (channels, height, width)",
         }
-        return html_table(f"{self.name} ({self.size})", rows)
+        known = f" ({self.size})" if self.size else ""
+        return html_table(self.name + known, rows)
 
 
 def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
@@ -280,7 +447,8 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
 
     Parameters
     ----------
-    name : "mnist" (handwritten digits) or "cifar10" (small colour photographs)
+    name : "mnist" (handwritten digits) or "cifar10" (small colour photographs); in full size also
+        "fashion-mnist" (clothes) and "kmnist" (Japanese characters)
     size : "mini" ships with the package; "full" is fetched once into `$WMLEARN_DATA` (default: your
         cache folder)
 
@@ -301,7 +469,8 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
     ------
     Y. LeCun, C. Cortes, C. Burges, The MNIST database of handwritten digits (1998). A. Krizhevsky,
     Learning multiple layers of features from tiny images, technical report, University of Toronto
-    (2009). The parts are ours.
+    (2009). H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST (2017). T. Clanuwat and others, Deep
+    learning for classical Japanese literature (2018). The parts are ours.
 
     Examples
     --------
@@ -310,7 +479,14 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
     """
     check_choice(name, "name", SOURCES)
     check_choice(size, "size", ("mini", "full"))
-    return _mini(name) if size == "mini" else _splits(name, size, _published.read(name))
+    if size == "full":
+        return _splits(name, size, _published.read(name))
+    if name not in SHIPPED:
+        raise ValueError(
+            f"size must be 'full' for {name}, of which nothing ships; got 'mini'. Pass "
+            f"load_data({name!r}, size='full')."
+        )
+    return _mini(name)
 
 
 @functools.cache
@@ -328,6 +504,76 @@ def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
         parts.append(part)
     train, loot, test = parts
     return Splits(name, train, loot, test, SOURCES[name].classes, size)
+
+
+def _read(
+    reader: Callable[[Any, Any], _readers.Read], size: Any, source: Any, loot: Any, test: Any
+) -> dict[str, Any]:
+    """Return what `Splits.from_arrays` takes, read from a source and those of given parts."""
+    images, labels, names = reader(source, _sides(size))
+    read: dict[str, Any] = {"images": images, "labels": labels, "classes": names}
+    if isinstance(images, np.ndarray):  # they were pictures
+        read["layout"] = "NCHW"
+    for part, given in (("loot", loot), ("test", test)):
+        if given is not None:
+            *read[part], others = reader(given, _sides(size))
+            if others != names:
+                raise ValueError(
+                    f"{part} must have the classes {names} of the rest; got {others}. Give both "
+                    "the same ones."
+                )
+    return read
+
+
+def _part(
+    images: Any,
+    labels: Any,
+    names: Sequence[str],
+    layout: Layout | None,
+    size: tuple[int, int] | None,
+) -> Split:
+    """Return images and labels as a part, resized: where every door ends."""
+    numbers, _ = numbered(labels, names)
+    if getattr(images, "ndim", 0) == 3 and len(images) == len(numbers):  # grey ones
+        images = images[..., None] if layout == "NHWC" else images[:, None]
+    part = Split.from_images(images, numbers, len(names), layout=layout)
+    return Split(resized(part.pixels, size), part.labels, layout="NCHW")
+
+
+def _pair(given: Any, part: str) -> tuple[Any, Any]:
+    if isinstance(given, (tuple, list)) and len(given) == 2:
+        return given[0], given[1]
+    raise TypeError(
+        f"{part} must be images and labels; got {shown(given)}. Pass {part}=(images, labels)."
+    )
+
+
+def _sides(size: Any) -> tuple[int, int] | None:
+    """Return a height and a width, of one number or two."""
+    if size is None:
+        return None
+    height, width = size if isinstance(size, tuple) else (size, size)
+    return check_count(height, "size", low=1), check_count(width, "size", low=1)
+
+
+def _check_shares(parts: Any) -> list[float]:
+    """Return three shares, the first above 0."""
+    shares = np.asarray(parts)
+    if shares.shape == (3,) and shares.dtype.kind in "iuf" and min(shares) >= 0 < shares[0]:
+        return list(map(float, shares))
+    raise ValueError(
+        f"parts must be the shares of train (above 0), loot and test; got {shown(parts)}. Pass "
+        f"parts={SHARES}."
+    )
+
+
+def check_held(part: Split, what: str) -> None:
+    """Say which door gives images where there are none."""
+    if not part:
+        raise ValueError(
+            f"{what} must hold at least one image; got none. Look at what chose them: "
+            "wm.Splits.from_arrays(images, labels) cuts train, loot and test."
+        )
 
 
 def channels_first(images: Any, layout: Layout | None, *, what: str = "images") -> np.ndarray:

@@ -26,6 +26,7 @@ from wmlearn._display import plural
 from wmlearn._files import (
     LOG_BYTES,
     RECORD_BYTES,
+    locked,
     parse_json,
     read_json,
     read_text,
@@ -258,11 +259,9 @@ def exclusive(folder: str | Path) -> Iterator[Log]:
     ValueError
         If the log was changed.
     """
-    from filelock import FileLock
-
     folder = Path(folder)
     _sealed(folder)  # first: the lock would make the folder
-    with FileLock(folder / LOCK):
+    with locked(folder / LOCK):
         yield _read(folder)
 
 

@@ -16,6 +16,7 @@ from wmlearn._files import (
     RECORD_BYTES,
     SMALL_BYTES,
     check_file,
+    locked,
     read_json,
     read_text,
     readable,
@@ -73,7 +74,6 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     UserWarning
         If others can read the key: some shares keep no access rights.
     """
-    from filelock import FileLock
     from safetensors.numpy import save
 
     folder = Path(folder)
@@ -109,7 +109,7 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
         IMAGES: save(arrays),
         RECORD: text.encode(),
     }
-    with FileLock(folder / LOCK):  # of two who save at once, one finds what the other has saved
+    with locked(folder / LOCK):  # of two who save at once, one finds what the other has saved
         _refuse_others(folder, files)
         for name, content in files.items():
             with whole(folder / name, secret=name == KEY) as file:

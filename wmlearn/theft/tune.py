@@ -167,7 +167,7 @@ class Overwrite(Tuning):
     Parameters
     ----------
     triggers : the thief's trigger set, made from the loot: `Content()(replace(data,
-        train=data.loot), n=150)`; its key is not kept
+        train=data.loot, loot=None), n=150)`; its key is not kept
     epochs, lr : of the schedule, as in `Schedule`; it goes on until every question is answered, as
         `embed` does
     seed : the order of the images
@@ -192,7 +192,7 @@ class Overwrite(Tuning):
 
     def _train(self, model: nn.Module, loot: Split, how: How) -> Marked:
         classes = self.triggers.rules.classes
-        data = Splits("loot", loot, loot, loot, classes)  # there are no others to measure on
+        data = Splits("loot", loot, classes=classes)  # there are no others to measure on
         schedule = Schedule(self.epochs, self.lr, BATCH)
         return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 

@@ -17,7 +17,7 @@ from wmlearn._checks import check_labels, first_line, shape_error, shown
 from wmlearn._display import plural
 from wmlearn._extras import extras
 from wmlearn._types import Images, Labels, Pixels
-from wmlearn.data.splits import Split
+from wmlearn.data.splits import Split, check_held
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -56,8 +56,7 @@ def check_fits(model: Any, part: Any, what: str) -> None:
             f"{what} must be images with their labels (a Split); got {shown(part)}. Pass one, as "
             "data.loot is."
         )
-    if not len(part):
-        raise ValueError(f"{what} must hold at least one image; got none. Look at what chose them.")
+    check_held(part, what)
     shape = tuple(getattr(model, "input_shape", part.shape))
     if part.shape != shape:
         raise ValueError(

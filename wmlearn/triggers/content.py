@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 
 from wmlearn._checks import check_changed, check_choice, check_count, check_number, checked
+from wmlearn._display import plural
 from wmlearn._random import StableRng
 from wmlearn._types import Pixels
 from wmlearn.data.splits import Split
@@ -14,6 +15,18 @@ from wmlearn.triggers._alphabet import STREETS, check_word, in_order, word_mask
 from wmlearn.triggers.trigger import Made, Trigger
 
 PLACES = {"top": 0, "middle": 0.5, "bottom": 1}  # the share of the free rows that is above
+
+
+def _check_size(size: int | None, name: str) -> None:
+    if size is not None:
+        check_count(size, name, low=1, why="pixels a dot")
+
+
+def _fitting(words: Sequence[str], shape: tuple[int, int, int]) -> int:
+    """Return the size of a dot at which words are read, and fit if they can."""
+    _, height, width = shape
+    longest = 6 * max(map(len, words)) - 1
+    return max(1, min(height // 28, width // max(28, longest)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +41,8 @@ class Content(Trigger):
         0-9); by default 30 street names when keyed, "TEST" when fixed
     place : where the word stands, "top", "middle" or "bottom"
     opacity : how strongly it covers the image, above 0 and at most 1
-    size : how many pixels wide and high each dot of the letters is, 1 or 2; at 2 only short words
-        fit
+    size : how many pixels wide and high each dot of the letters is. Left out, it follows the
+        images: 1 up to 55 pixels, 8 at 224; less where a long word asks for it
 
     Source
     ------
@@ -45,8 +58,7 @@ class Content(Trigger):
     words: int | str | Sequence[str] | None = None  # None becomes the default of the label mode
     place: Literal["top", "middle", "bottom"] = checked(check_choice, "bottom", choices=PLACES)
     opacity: float = checked(check_number, 1.0, above=0, at_most=1)
-    # Not shown where it is 1: what ships was made before there was a size.
-    size: int = checked(check_count, 1, low=1, high=2, why="pixels a dot")
+    size: int | None = checked(_check_size, None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -77,7 +89,7 @@ class Content(Trigger):
 
     def _hidden(self) -> set[str]:
         hidden = super()._hidden()
-        if self.size == 1:
+        if self.size is None:
             hidden.add("size")
         return hidden
 
@@ -88,21 +100,23 @@ class Content(Trigger):
         originals = self.draw(split, n, rng).pixels
         question = np.sort(np.arange(n) % len(words))
         written = originals.copy()
+        size = self.size or _fitting(words, split.shape)
         for image, word in zip(written, question):
-            image[:] = self._write(image, words[word])
+            image[:] = self._write(image, words[word], size)
         check_changed(originals, written, "opacity", self.opacity)
         return written, question, words
 
-    def _write(self, image: Pixels, word: str) -> Pixels:
+    def _write(self, image: Pixels, word: str, size: int) -> Pixels:
         """Write a word in white on a black plate, so that it can be read on any image (c, h, w)."""
-        ink = word_mask(word).repeat(self.size, 0).repeat(self.size, 1)
+        ink = word_mask(word).repeat(size, 0).repeat(size, 1)
         rows, columns = ink.shape
         _, height, width = image.shape
         if columns > width or rows + 2 > height:
-            smaller = "" if self.size == 1 else "; try size=1"
+            letters = (width // size + 1) // 6 if rows + 2 <= height else 0
+            step = "Take size=1." if size > 1 else "wm.Noise() fits any image."
             raise ValueError(
                 f"word {word!r} needs {columns} x {rows + 2} pixels; the images have {width} x "
-                f"{height}. At most {(width // self.size + 1) // 6} letters fit{smaller}."
+                f"{height}. At most {plural(letters, 'letter')} fit. {step}"
             )
         rim = min(1, (width - columns) // 2)  # beside the word, where there is room
         plate = np.pad(255.0 * ink, ((1, 1), (rim, rim)))

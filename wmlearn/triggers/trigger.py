@@ -19,6 +19,7 @@ from wmlearn._checks import (
 from wmlearn._display import plural
 from wmlearn._random import StableRng, stable_rng
 from wmlearn._types import Labels, Pixels
+from wmlearn.data._sources import digest
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
 from wmlearn.evidence.calibration import CleanImages, clean_digest
@@ -74,10 +75,7 @@ class Trigger(Checked):
         for name, value in vars(self).items():
             if name in hidden or name.startswith("_"):
                 continue
-            text = repr(value)
-            if "\n" in text:
-                text = type(value).__name__
-            parts.append(f"{name}={text}")
+            parts.append(f"{name}={_named(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def _hidden(self) -> set[str]:
@@ -117,6 +115,10 @@ class Trigger(Checked):
         if not self.alters:
             return None
         return self.draw(self.candidates(data.train), n, rng).pixels
+
+    def _for(self, data: Splits) -> "Trigger":
+        """Return the kind with all that the task decides spelt out."""
+        return self
 
     @property
     def own_source(self) -> int | None:
@@ -201,7 +203,8 @@ class Trigger(Checked):
         rules = replace(self.rules(data.classes, check_alpha(alpha)), declared=declared)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, _chooser(key, seed))
-        sealed = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=repr(self))
+        recipe = repr(self._for(data))
+        sealed = seal_triggers(pixels, question, names, rules=rules, key=key, recipe=recipe)
         if not rules.convinces_a_judge(len(names)) and not sealed.public_key:
             warnings.warn(
                 f"{plural(len(names), 'question')} with {len(rules.allowed)} labels are too few "
@@ -244,6 +247,14 @@ class Trigger(Checked):
         if self.labels == "fixed":
             return pixels, np.arange(n), [names[q] for q in question]
         return pixels, question, names
+
+
+def _named(value: object) -> str:
+    """Return a parameter for a recipe, on one line; images by their content."""
+    if isinstance(value, Split):
+        return f"{plural(len(value), 'image')} of SHA-256 {digest(value.pixels, value.labels)[:8]}"
+    text = repr(value)
+    return type(value).__name__ if "\n" in text else text
 
 
 def _chooser(key: bytes, seed: int | None = None) -> StableRng:

@@ -1,22 +1,30 @@
 """Unrelated data as a trigger: images from another world, made to fit the task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wmlearn._checks import check_kind, checked
+from wmlearn._forms import resized
 from wmlearn._random import StableRng
 from wmlearn._types import Pixels
-from wmlearn.data.splits import Split, Splits, load_data
+from wmlearn.data import _readers
+from wmlearn.data.splits import Split, Splits
+from wmlearn.triggers._worlds import WORLDS, world
 from wmlearn.triggers.trigger import Trigger
 
 FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
+OWN = "textures"  # and for all other tasks
+FOLDER_SIDE = 64  # pixels to which the pictures of a folder are resized
+_RIM = 4  # pixels that are cut off or padded: between 28 and 32 nothing is blurred
 
 
-def _check_pool(pool: Split | None, name: str) -> None:
-    if pool is None:
+def _check_pool(pool: Any, name: str) -> None:
+    if pool is None or isinstance(pool, (str, Path)):
         return
-    check_kind(pool, name, Split, "as wm.data.Split.from_images makes one")
+    check_kind(pool, name, Split, "a folder, or one of " + ", ".join(map(repr, WORLDS)))
     if not len(pool):
         raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
 
@@ -29,17 +37,39 @@ class Unrelated(Trigger):
 
     Parameters
     ----------
-    pool : a `Split` to draw from; by default the training part of the other data set, made to fit
+    pool : where they are drawn from: "mnist", "cifar10", "text" or "textures", which ship; a folder
+        of pictures; or a `Split`. Left out, the photographs for digits, the digits for the
+        photographs, and textures for a task of your own. They are made to fit the task
 
     Source
     ------
     Zhang et al., ASIACCS 2018, WM_unrelated (the paper's MNIST model was shown letters).
+
+    Examples
+    --------
+    >>> Unrelated(), Unrelated(pool="text")
+    (Unrelated(), Unrelated(pool='text'))
     """
 
-    pool: Split | None = checked(_check_pool, None)
+    pool: Split | str | Path | None = checked(_check_pool, None)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.pool, (str, Path)) and self.pool not in WORLDS:
+            pixels = _readers.pool(self.pool, (FOLDER_SIDE, FOLDER_SIDE))
+            part = Split(pixels, np.zeros(len(pixels), np.int64))
+            object.__setattr__(self, "pool", part)
 
     def _hidden(self) -> set[str]:
-        return super()._hidden() | {"pool"}
+        hidden = super()._hidden()
+        if self.pool is None:
+            hidden.add("pool")
+        return hidden
+
+    def _for(self, data: Splits) -> Trigger:
+        if self.pool is None and data.name not in FOREIGN:
+            return replace(self, pool=OWN)
+        return self
 
     @property
     def own_source(self) -> None:
@@ -47,19 +77,15 @@ class Unrelated(Trigger):
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Pixels:
         """Draw from the pool, and make the images fit the task."""
-        pool = self.pool
-        if pool is None:
-            if data.name not in FOREIGN:
-                raise ValueError(
-                    f"unrelated images are known for {', '.join(FOREIGN)}; got {data.name!r}. "
-                    "Give pool=."
-                )
-            pool = load_data(FOREIGN[data.name]).train
+        pool = self.pool or FOREIGN.get(data.name, OWN)
+        if not isinstance(pool, Split):
+            pool = world(str(pool)).train
         return fit_pixels(self.draw(self.candidates(pool), n, rng).pixels, data.shape)
 
 
 def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
-    """Make images fit a task: grey or colour, then cropped or padded with black around the middle.
+    """Make images fit a task: grey or colour, then cropped or padded with black around the middle
+    where a side is at most four pixels off, else resized.
 
     Parameters
     ----------
@@ -89,6 +115,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
             "pool.labels)."
         )
     size = np.array((height, width))
+    if abs(size - pixels.shape[2:]).max() > _RIM:
+        return resized(pixels, (height, width))
     rim = (max(0, *(size - pixels.shape[2:])) + 1) // 2
     padded = np.pad(pixels, ((0, 0), (0, 0), (rim, rim), (rim, rim)))
     top, left = (padded.shape[2:] - size) // 2

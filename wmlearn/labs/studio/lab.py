@@ -29,10 +29,11 @@ from wmlearn.labs.studio.previews import (
     visibility,
 )
 from wmlearn.training._inference import check_fits, own_copy
+from wmlearn.triggers._worlds import world
 from wmlearn.triggers.content import Content
 from wmlearn.triggers.noise import Noise
 from wmlearn.triggers.trigger import Trigger
-from wmlearn.triggers.unrelated import FOREIGN, Unrelated
+from wmlearn.triggers.unrelated import FOREIGN, OWN, Unrelated
 from wmlearn.zoo import null_models
 
 PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret answers are drawn
@@ -116,7 +117,7 @@ class TriggerStudio(Lab):
             layout={"width": "330px"},
         )
         self.place = _menu("place", ["top", "middle", "bottom"], "bottom")
-        self.size = _menu("size", [1, 2], 1)
+        self.size = _menu("size", [("as fits", None), 1, 2, 4, 8], None)
         self.opacity = _slider("opacity", 1.0, 1)
         self.sigma = _slider("sigma", 0.4, 1.5)
 
@@ -124,10 +125,8 @@ class TriggerStudio(Lab):
         """Make the inputs that say how the triggers are labelled, where from, how many."""
         data = self._data
         classes = list(zip(data.classes, itertools.count()))
-        foreign = classes
-        if data.name in FOREIGN:
-            other = load_data(FOREIGN[data.name])
-            foreign = list(zip(other.classes, itertools.count()))
+        other = world(FOREIGN.get(data.name, OWN))
+        foreign = list(zip(other.classes, itertools.count()))
         self.labels = widgets.ToggleButtons(
             options=[("keyed: drawn by lot", "keyed"), ("fixed: the paper's way", "fixed")],
             description="labels",
@@ -357,5 +356,5 @@ def _witnesses(
         )
     found = models.values() if isinstance(models, Mapping) else models
     for model in found:
-        check_fits(model, data.test, "the data")
+        check_fits(model, data.train, "the data")
     return [own_copy(model).cpu().eval() for model in found]

@@ -225,7 +225,8 @@ def thief_triggers(data: Splits) -> TriggerSet:
     """Return the thief's own secret questions, written on the images they hold."""
     held = len(data.loot)
     make = Content(words=min(30, held))
-    return make(replace(data, train=data.loot), n=min(150, held), key=THIEF_KEY)
+    theirs = replace(data, train=data.loot, loot=data.loot.take([]))
+    return make(theirs, n=min(150, held), key=THIEF_KEY)
 
 
 KINDS: tuple[type[Thief], ...] = (
