@@ -627,6 +627,24 @@ def while_it_runs(monkeypatch, act):
     monkeypatch.setattr(time, "sleep", rest)
 
 
+def test_serve_builds_a_network_of_ones_own(run, monkeypatch, tmp_path):
+    text = "from torch import nn\nnet = lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, 10))\n"
+    (tmp_path / "its_builder.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(784, 10))
+    model.input_shape = (1, 28, 28)
+    wm.save_model(model, "mine.safetensors")
+    images, labels = wm.load_data("mnist").test.images[:20], []
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/v2/models/model"
+    while_it_runs(monkeypatch, lambda: labels.append(wm.RemoteModel(url)(images)))
+    asked = ("serve", "mine.safetensors", "--port", port, "--network")
+    assert run(*asked, "its_builder:net")[0] == 130
+    np.testing.assert_array_equal(labels[0], wm.BlackBox(model)(images))
+    assert run(*asked, "its_builder:nothing")[0] == 4  # wrong use
+
+
 def test_serve_takes_what_ships(run, monkeypatch):
     images = wm.load_data("mnist").test.images[:20]
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -142,16 +142,18 @@ def _lab(arguments: tuple[str, ...]) -> None:
 @click.option("--rate", type=float, help="Images per second; whoever is faster has to wait.")
 @click.option("--latency", type=float, default=0.0, help="Seconds that each answer is held back.")
 @click.option("--faults", type=float, default=0.0, help="Share of the requests that fail, 0 to 1.")
+@click.option("--network", metavar="MODULE:NAME", help="What builds your own network, untrained.")
 @_json
 def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options: Any) -> None:
     """Put MODEL on the network until Ctrl+C, and print its address.
 
     MODEL is a model that ships ("mnist/content") or a file that wm.save_model wrote
-    ("mine.safetensors"). Where the environment variable WMLEARN_TOKEN is set, only those who send
-    it as bearer token are answered.
+    ("mine.safetensors"), of a network of your own with --network. Where the environment variable
+    WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
     """
+    served = _load(model, options.pop("network"))
     behaviour = ServiceOptions(token=_token(), **options)
-    with serve(_load(model), name=name, host=host, port=port, options=behaviour) as service:
+    with serve(served, name=name, host=host, port=port, options=behaviour) as service:
         address = service.url
         if as_json:
             address = json.dumps({"url": service.url, "name": name, "model": model})
@@ -166,13 +168,12 @@ def _token() -> str | None:
     return os.environ.get("WMLEARN_TOKEN") or None
 
 
-def _load(model: str) -> nn.Module:
-    """Return a shipped model by its name, or one from a file."""
+def _load(model: str, network: str | None) -> nn.Module:
+    """Return a shipped model by its name, or one from a file, perhaps of a network of one's own."""
     from wmlearn import zoo
 
-    if Path(model).suffix == ".safetensors":
-        return zoo.read_model(model)
-    return zoo.load_model(model)
+    factory = None if network is None else _of_ones_own(network, "--network")
+    return zoo.load_model(model, network=factory)
 
 
 # ---------------------------------------------------------------- verify
@@ -266,16 +267,22 @@ def _own(place: str, one_by_one: bool, options: dict[str, Any]) -> Box:
     names = _names(options.pop("names")) or ()
     if any(options.pop(name) for name in (*_ASKING, "header") if name in options):
         raise click.UsageError("Of a --suspect only --names and --budget can be said.")
+    found = _of_ones_own(place, "--suspect")
+    if isinstance(found, Box):
+        return found
+    return BlackBox(found, budget=options["budget"], one_by_one=one_by_one, classes=names)
+
+
+def _of_ones_own(place: str, option: str) -> Any:
+    """Return what stands under a name in a module of the user's own."""
     module, _, name = place.partition(":")
     sys.path.insert(0, os.getcwd())
     found = getattr(importlib.import_module(module), name, None)
     if found is None:
         raise click.UsageError(
-            f"--suspect must be MODULE:NAME, such as mine:ask for ask in mine.py; got {place!r}."
+            f"{option} must be MODULE:NAME, such as mine:ask for ask in mine.py; got {place!r}."
         )
-    if isinstance(found, Box):
-        return found
-    return BlackBox(found, budget=options["budget"], one_by_one=one_by_one, classes=names)
+    return found
 
 
 @commands.command("verify")

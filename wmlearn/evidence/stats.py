@@ -56,6 +56,8 @@ __all__ = [
     "peeking_chance",
     "questions_needed",
     "reaches",
+    "signed_sum_law",
+    "signed_sum_p",
     "target_p",
     "wealth_path",
 ]
@@ -403,11 +405,11 @@ def signed_sum_law(weights: ArrayLike) -> Floats:
     array([0.25, 0.25, 0.25, 0.25])
     """
     law = np.ones(1)
-    for weight in _matches(list(np.asarray(weights).ravel().tolist()), "weights").astype(int):
-        grown = np.zeros(len(law) + weight)
-        grown[: len(law)] += law / 2
-        grown[weight:] += law / 2
-        law = grown
+    for weight in _matches(weights, "weights").astype(int):
+        none = np.zeros(weight)
+        minus = np.append(law, none)
+        plus = np.append(none, law)
+        law = (minus + plus) / 2
     return law
 
 
@@ -427,8 +429,10 @@ def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
     >>> signed_sum_p([1, 2, 4], [False, True, True])
     0.25
     """
-    weights = np.asarray(weights)
-    return float(min(1.0, signed_sum_law(weights)[int(weights[np.asarray(plus)].sum()) :].sum()))
+    weighed = np.dot(weights, plus)
+    law = signed_sum_law(weights)
+    chance = law[weighed:].sum()
+    return min(1.0, float(chance))
 
 
 def null_p(observed: int, nulls: Sequence[int]) -> float:
@@ -590,7 +594,7 @@ def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     return matches.astype(float), questions.astype(float)
 
 
-def _matches(counts: Sequence[int], name: str) -> Floats:
+def _matches(counts: ArrayLike, name: str) -> Floats:
     """Return how many matches several models had, if they are whole numbers from 0."""
     expected = f"{name} must be whole numbers from 0"
     matches = as_array(counts, expected)

@@ -24,6 +24,7 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.training._inference import (
     as_input,
     check_fits,
+    check_model,
     check_open,
     own_copy,
     predict,
@@ -44,7 +45,8 @@ def cross_entropy(
     model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Return how badly a model answers a batch, in nats."""
-    return functional.cross_entropy(scores_of(model, images), labels)
+    scores = scores_of(model, images)
+    return functional.cross_entropy(scores, labels.to(scores.device))
 
 
 def as_loss(own: OwnLoss | None) -> Loss:
@@ -189,7 +191,8 @@ def fit(
     Parameters
     ----------
     model : scores (n, classes) from images (n, c, h, w) in [0, 1]; of several outputs the one
-        called `logits` counts, or the first. The copy trains on its device and in its dtype
+        called `logits` counts, or the one as wide as `model.classes`. The copy trains on its device
+        and in its dtype
     data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is
         measured
     schedule : how long and how fast, for instance `Schedule(epochs=4)`
@@ -426,10 +429,11 @@ def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Spl
             f"got {shown(data)}. Pass one, as wm.load_data('mnist') and its .train are."
         )
     part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
+    model = own_copy(check_model(model))  # before it is asked anything: some count, or remember
     check_fits(model, part, "data")
     if test:
         check_fits(model, test, "data.test")
-    return own_copy(model), part, test
+    return model, part, test
 
 
 def accuracy(model: nn.Module, split: Split) -> float:

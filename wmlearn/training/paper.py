@@ -1,6 +1,6 @@
 """The networks of the paper, for whoever repeats its tables."""
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import nn
@@ -10,7 +10,6 @@ from wmlearn._random import seeded
 from wmlearn.training.models import Network, Normalize
 
 _SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
-_FILTERS = {"mnist": 32, "cifar10": 64}
 _HIDDEN = {32: 200, 64: 256}  # neurons of a dense layer, by the filters of the first convolution
 
 
@@ -26,24 +25,29 @@ class PaperCNN(Network):
 
     def _after_the_first(self) -> list[nn.Module]:
         channels, height, _ = self.input_shape
-        filters, hidden = self.width, _HIDDEN[self.width]
-        side = ((height - 4) // 2 - 4) // 2  # 2 pixels lost in each convolution, half in pooling
-        return [
-            *_pair(channels, filters),
-            *_pair(filters, 2 * filters),
-            nn.Flatten(),  # (n, 2 filters side side)
-            nn.Linear(2 * filters * side**2, hidden),
-            nn.ReLU(),
-            nn.Dropout(0.5),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, self.classes),
-        ]
+        filters = self.width
+        hidden = _HIDDEN[filters]
+        side = (height - 4) // 2  # 2 pixels lost in each convolution, half in pooling
+        side = (side - 4) // 2
+        layers = _pair(channels, filters)
+        layers += _pair(filters, 2 * filters)
+        layers.append(nn.Flatten())  # (n, 2 filters side side)
+        layers += _dense(2 * filters * side**2, hidden)
+        layers.append(nn.Dropout(0.5))
+        layers += _dense(hidden, hidden)
+        layers.append(nn.Linear(hidden, self.classes))
+        return layers
+
+
+def _dense(inputs: int, outputs: int) -> list[nn.Module]:
+    layer = nn.Linear(inputs, outputs)
+    return [layer, nn.ReLU()]
 
 
 def _pair(inputs: int, outputs: int) -> list[nn.Module]:
     """Return two convolutions without a border, and a pooling."""
-    first, second = nn.Conv2d(inputs, outputs, 3), nn.Conv2d(outputs, outputs, 3)
+    first = nn.Conv2d(inputs, outputs, 3)
+    second = nn.Conv2d(outputs, outputs, 3)
     return [first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2)]
 
 
@@ -68,12 +72,14 @@ def paper_cnn(task: Literal["mnist", "cifar10"], *, seed: int = 0) -> PaperCNN:
     '312,202 weights'
     """
     check_choice(task, "task", _SHAPES)
+    shape = _SHAPES[task]
+    filters = 32 if task == "mnist" else 64
     with seeded(seed), torch.device("cpu"):
-        model = PaperCNN(_SHAPES[task], 10, _FILTERS[task])
+        model = PaperCNN(shape, 10, filters)
         for layer in model.modules():
             if isinstance(layer, (nn.Conv2d, nn.Linear)):
                 nn.init.xavier_uniform_(layer.weight)
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-    half = torch.full((1, _SHAPES[task][0], 1, 1), 0.5)
+                nn.init.constant_(cast(torch.Tensor, layer.bias), 0)
+    half = torch.full((1, shape[0], 1, 1), 0.5)
     model.layers[0] = Normalize(half, 2 * half)
     return model

@@ -6,7 +6,8 @@ What it is worth, and who takes it away: `docs/results/tilt.csv`, and lesson 09.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 
 from wmlearn._checks import (
     Checked,
@@ -30,8 +32,9 @@ from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
 from wmlearn.evidence.rules import Declared, Rules, check_alpha
-from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, seal_tilt, smooth
+from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, Whole, seal_tilt, smooth
 from wmlearn.evidence.trigger_set import Triggers
+from wmlearn.service.blackbox import BlackBox
 from wmlearn.training._inference import check_fits, check_model, own_copy, predict
 from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, fit, measured, run, train_by
@@ -103,11 +106,11 @@ class Tilt(Checked):
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         key = commitment.new_key() if key is None else commitment.check_key(key)
-        names = tuple(map(str, data.classes))
-        rules = Rules(names, check_alpha(alpha), declared=declared)
+        check_alpha(alpha)
+        rules = Rules(data.classes, alpha, declared=declared)
         if isinstance(references, int):
             references = kin(data, references, network, schedule, seed)
-        votes = _votes(references, data.train, len(names))
+        votes = _votes(references, data.train, len(data.classes))
         asked = np.flatnonzero(votes.max(1) < votes.sum(1))
         if len(asked) < _FEWEST:
             raise ValueError(
@@ -129,21 +132,25 @@ def kin(
 ) -> list[nn.Module]:
     """Return reference networks of the owner's kind, each trained on some of the owner's images."""
     count = check_count(count, "references", low=2)
+    few = round(_PART * len(data.train))
     models = []
     with progress(count, "references", "network") as bar:
         for number in range(count):
-            chosen = stable_rng([seed, 500 + number]).permutation(len(data.train))
-            part = data.train.take(chosen[: round(_PART * len(data.train))])
+            rng = stable_rng([seed, 500 + number])
+            chosen = rng.permutation(len(data.train))
+            part = data.train.take(chosen[:few])
             fresh = network(data, seed=500 + number)
-            models.append(fit(fresh, part, schedule=schedule, seed=number).model)
+            learnt = fit(fresh, part, schedule=schedule, seed=number)
+            models.append(learnt.model)
             bar.update()
     return models
 
 
-def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> NDArray[np.int64]:
+def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> Whole:
     """Return how many references say each class of each image, int64, shape (n, K)."""
-    votes = np.zeros((len(part), classes), np.int64)
-    every = np.arange(len(part))
+    count = len(part)
+    votes = np.zeros((count, classes), np.int64)
+    every = np.arange(count)
     for number, model in enumerate(references):
         check_fits(check_model(model), part, f"references[{number}]'s images")
         labels, _ = predict(model, part.pixels)
@@ -152,35 +159,47 @@ def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> NDArra
 
 
 def _ruler(
-    features: int,
-    part: Split,
-    asked: NDArray[np.int64],
-    votes: NDArray[np.int64],
-    references: Sequence[nn.Module],
+    features: int, part: Split, asked: Whole, votes: Whole, references: Sequence[nn.Module]
 ) -> Ruler:
     """Return what measures a suspect: principal components of smoothed images, and the votes."""
+    projection, centre = _components(features, part)
+    shape = votes.shape[1], features
+    pixels = part.pixels[asked]
+    chosen = votes[asked]
+    middle = np.zeros(features, np.int64)
+    draft = Ruler(projection, centre, middle, chosen, np.ones(shape, np.int64))
+    middle = _whole(draft.features(pixels).mean(0))
+    draft = replace(draft, middle=middle)
+    leaning = []
+    for model in references:
+        labels, _ = predict(model, pixels)
+        leaning.append(draft.statistic(labels, pixels))
+    spread = _whole(np.std(leaning, axis=0, ddof=1))
+    return replace(draft, spread=np.maximum(spread, 1))
+
+
+def _components(features: int, part: Split) -> tuple[Whole, Whole]:
+    """Return the first principal components of a part's smoothed images, and their means."""
     smoothed = smooth(part.pixels).astype(float)
-    mean = smoothed.mean(0)
-    sizes, axes = np.linalg.eigh(np.cov(smoothed.T))
-    axes, sizes = axes[:, ::-1][:, :features], sizes[::-1][:features]
-    if axes.shape[1] < features or sizes[-1] <= 0:
+    covariance = np.cov(smoothed.T)
+    sizes, axes = np.linalg.eigh(covariance)  # the largest last
+    different = int((sizes > 0).sum())
+    if different < features:
         raise ValueError(
             f"features must be fewer than an image has; got {features}, and these images differ in "
-            f"{int((sizes > 0).sum())} ways. Take fewer."
+            f"{different} ways. Take fewer."
         )
-    largest = np.abs(axes).argmax(0)
-    axes *= np.sign(axes[largest, np.arange(features)])
-    projection = np.rint(FINE * SCALE * axes.T / np.sqrt(sizes)[:, None]).astype(np.int64)
-    centre = np.rint(projection @ mean).astype(np.int64)
-    zeros = np.zeros(features, np.int64)
-    one = np.ones((votes.shape[1], features), np.int64)
-    pixels = part.pixels[asked]
-    draft = Ruler(projection, centre, zeros, votes[asked], one)
-    middle = np.rint(draft.features(pixels).mean(0)).astype(np.int64)
-    draft = Ruler(projection, centre, middle, votes[asked], one)
-    said = [draft.statistic(predict(model, pixels)[0], pixels) for model in references]
-    spread = np.maximum(np.rint(np.std(said, axis=0, ddof=1)), 1).astype(np.int64)
-    return Ruler(projection, centre, middle, votes[asked], spread)
+    chosen = axes.T[::-1][:features]
+    for axis in chosen:
+        axis *= np.sign(axis[np.abs(axis).argmax()])
+    scale = FINE * SCALE / np.sqrt(sizes[::-1][:features])
+    projection = _whole(scale[:, None] * chosen)
+    return projection, _whole(projection @ smoothed.mean(0))
+
+
+def _whole(numbers: NDArray[np.floating[Any]]) -> Whole:
+    whole: Whole = np.rint(numbers).astype(np.int64)
+    return whole
 
 
 class Tilted:
@@ -264,26 +283,27 @@ def embed_tilt(
     ------
     Distillation: Hinton et al. (2015), at temperature 1.
     """
-    from wmlearn.service.blackbox import BlackBox
-
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
     check_fits(fresh, data.train, "data.train")
     service = Tilted(BlackBox(teacher, scores=True), tilt)
-    targets = [service.scores(data.train.images)]
-    parts = [data.train]
-    if triggers is not None:
-        check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")
-        classes = targets[0].shape[1]
-        copies = max(1, len(data.train) // (8 * len(triggers)))  # a ninth of each epoch
-        for _ in range(copies):
-            parts.append(Split(triggers.pixels, triggers.labels))
-            targets.append(np.eye(classes, dtype=np.float32)[triggers.labels])
-    learnt = TensorData(*parts)
-    learnt.labels = torch.from_numpy(np.concatenate(targets))
+    learnt = TensorData(data.train, *_repeated(triggers, len(data.train)))
+    told = service.scores(data.train.images)
+    answers = functional.one_hot(learnt.labels[len(told) :], told.shape[1])
+    learnt.labels = torch.cat([torch.from_numpy(told), answers.float()])
     model = own_copy(fresh)
+    schedule = schedule.on(len(data.train))
     steps = train_by(schedule, model, learnt, seed)
+    measure = partial(measured, model, data.test)
     epochs = schedule.epochs
-    history = run(
-        islice(steps, epochs), epochs, lambda: measured(model, data.test), threads=threads
-    )
+    history = run(islice(steps, epochs), epochs, measure, threads=threads)
     return Fitted(model, history)
+
+
+def _repeated(triggers: Triggers | None, images: int) -> list[Split]:
+    """Return a trigger set so often that it makes up a ninth of each epoch; nothing for none."""
+    if triggers is None:
+        return []
+    check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")
+    part = Split(triggers.pixels, triggers.labels)
+    times = images // (8 * len(part))
+    return [part] * max(1, times)
