@@ -15,7 +15,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterator
-from dataclasses import replace
 
 import _rows
 import numpy as np
@@ -59,7 +58,7 @@ def seal(kind: str, part: wm.data.Split, key: bytes, seed: int) -> TriggerSet:
     """Return questions of a kind, made from a part of the data."""
     recipe, n = KINDS[kind]
     recipe = recipe or wm.Unrelated(pool=double_exposures(part, np.random.default_rng(seed)))
-    return recipe(replace(MNIST, train=part), n=n, key=key)
+    return recipe(wm.Splits("mnist", part, classes=MNIST.classes), n=n, key=key)
 
 
 def catalogue(kind: str) -> dict[str, wm.theft.Theft]:

@@ -37,7 +37,7 @@ MEASURED = (
 )
 
 MNIST = wm.load_data("mnist")
-ELSEWHERE = replace(MNIST, train=MNIST.loot)  # digits that the owner never trained on
+ELSEWHERE = replace(MNIST, train=MNIST.loot, loot=None)  # digits that the owner never trained on
 OTHER_PHOTOGRAPHS = wm.load_data("cifar10").loot
 TRIGGERS = {
     "Content": (wm.Content(labels="fixed"), wm.Content(labels="fixed")),

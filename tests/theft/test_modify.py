@@ -364,7 +364,10 @@ def test_the_noise_grows_with_its_strength_and_is_another_with_another_seed(owne
 
 def test_overwriting_embeds_the_marks_of_the_thief(owner, mnist):
     thief_triggers = wm.Content(words=10)(
-        dataclasses.replace(mnist, train=mnist.loot), n=50, key=wm.CLASSROOM_KEY, alpha=0.01
+        dataclasses.replace(mnist, train=mnist.loot, loot=None),
+        n=50,
+        key=wm.CLASSROOM_KEY,
+        alpha=0.01,
     )
     surrogate = Overwrite(thief_triggers)(owner, mnist.loot)
     assert wm.verify(wm.BlackBox(surrogate.model), thief_triggers).decision == "found"
