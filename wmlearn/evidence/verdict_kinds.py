@@ -151,22 +151,8 @@ class KeyedVerdict(MatchVerdict):
         return legible(ax)
 
 
-class JudgedVerdict(MatchVerdict):
-    """A judge's verdict: decided once, when all named questions are asked, on the judge's p.
-
-    The number of questions is the judge's and fixed beforehand, so the exact binomial test holds,
-    and no order of the questions can change it.
-
-    Attributes
-    ----------
-    p : the exact binomial p-value of all named questions, if this was the only seal
-    p_judge : p times the seals that the owner may have tried, at most 1: this decides
-    """
-
-    @property
-    def p(self) -> float:
-        """The exact binomial p-value of all named questions, if this was the only seal."""
-        return float(stats.binomial_p(self.k, self.n, self.p0))
+class _OnJudgesP(Verdict):
+    """A verdict for somebody who trusts nobody: it is made on the judge's p."""
 
     @property
     def p_judge(self) -> float:
@@ -182,6 +168,24 @@ class JudgedVerdict(MatchVerdict):
     def confidence(self) -> float:
         """One minus the judge's p."""
         return 1 - _sentences.believable(self.p_judge)
+
+
+class JudgedVerdict(_OnJudgesP, MatchVerdict):
+    """A judge's verdict: decided once, when all named questions are asked, on the judge's p.
+
+    The number of questions is the judge's and fixed beforehand, so the exact binomial test holds,
+    and no order of the questions can change it.
+
+    Attributes
+    ----------
+    p : the exact binomial p-value of all named questions, if this was the only seal
+    p_judge : p times the seals that the owner may have tried, at most 1: this decides
+    """
+
+    @property
+    def p(self) -> float:
+        """The exact binomial p-value of all named questions, if this was the only seal."""
+        return float(stats.binomial_p(self.k, self.n, self.p0))
 
     @cached_property
     def needed(self) -> int:
@@ -397,23 +401,8 @@ class TiltVerdict(Verdict):
         return legible(ax)
 
 
-class JudgedTiltVerdict(TiltVerdict):
+class JudgedTiltVerdict(_OnJudgesP, TiltVerdict):
     """A judge's verdict on signs that answers lean by: on the judge's p, all signs opened."""
-
-    @property
-    def p_judge(self) -> float:
-        """The p-value that decides: p times the seals that the owner may have tried."""
-        return stats.judge_p(self.p, self.terms.seals)
-
-    @property
-    def conclusion(self) -> str:
-        """The decision: it is made for somebody who trusts nobody."""
-        return self.decision
-
-    @property
-    def confidence(self) -> float:
-        """One minus the judge's p."""
-        return 1 - _sentences.believable(self.p_judge)
 
     def _decide(self) -> Decision:
         perfect = stats.judge_p(float(self.law[-1]), self.terms.seals)
