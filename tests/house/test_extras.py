@@ -37,7 +37,6 @@ triggers = wm.Content(words=10)(wm.load_data("mnist"), n=10, key=wm.CLASSROOM_KE
 copy = lambda images: triggers.labels
 assert wm.verify(copy, triggers).decision == "found"
 uses = {{
-    "BlackBox": lambda: wm.BlackBox(object()),
     "serve": lambda: wm.serve(wm.load_model("mnist/clean")),
     "full": lambda: wm.load_data("mnist", "full"),
     "VerificationLab": lambda: wm.VerificationLab(triggers, {{"copy": copy}}),
@@ -66,7 +65,7 @@ TORCH_FREE |= {"VerificationLab", "Splits", "check", "CLASSROOM_KEY", "ServiceOp
 @pytest.mark.parametrize(
     ("extra", "uses"),
     [
-        ("train", {"BlackBox", "serve", "full"}),
+        ("train", {"serve", "full"}),
         ("serve", {"serve"}),
         ("lab", {"VerificationLab", "Predict"}),
     ],

@@ -22,6 +22,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text
 
 import wmlearn as wm
+from wmlearn.evidence.rules import Rules
+from wmlearn.evidence.tilt import Ruler, seal_tilt
 from wmlearn.training.history import Epoch, History
 from wmlearn.watermarks.embedding import Marked
 
@@ -58,7 +60,14 @@ def plots() -> dict[str, Callable[..., Axes]]:
         {"copy": lambda images: triggers.labels, "another": lambda images: 0 * triggers.labels},
         triggers,
     )
-    made = [data, triggers, verdict, judged, verdicts, history, marked]
+    pixels = np.zeros((4, 1, 4, 4), np.uint8)
+    pixels[:, 0, 0] = np.arange(4)[:, None] * 60
+    numbers = np.ones((2, 4), int), np.zeros(2, int), np.zeros(2, int)
+    ruler = Ruler(*numbers, np.ones((4, 2), int), np.ones((2, 2), int))
+    rules = Rules(("a", "b"), 0.05)
+    tilt = seal_tilt(pixels, ruler, rules, size=1.0, test="signs", key=wm.CLASSROOM_KEY)
+    leans = wm.evidence.verify_tilt(lambda images: np.arange(len(images)) % 2, tilt)
+    made = [data, triggers, verdict, judged, verdicts, history, marked, leans]
     return {type(each).__name__: each.plot for each in made}
 
 

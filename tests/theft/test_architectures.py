@@ -512,7 +512,7 @@ def test_weights_out_of_reach_are_not_passed_over(says, kind):
 
 def test_thieves_who_hold_the_weights_are_called_alike():
     network = head(linear())
-    task = wm.Splits("few", LOOT, LOOT, LOOT, range(10))
+    task = wm.Splits("few", LOOT, classes=range(10))
     overwrite = Overwrite(wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY), epochs=1)
     altering = [Prune(0.5), Quantize(3), PerturbWeights(0.1), FineTune(1), InvertModel(steps=1)]
     for theft in (*altering, overwrite):

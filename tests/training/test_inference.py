@@ -127,7 +127,7 @@ def test_its_cross_entropy_is_the_binary_one():
 
 
 def test_it_is_trained_marked_stolen_and_asked():
-    task = wm.Splits("bright", BRIGHT, BRIGHT, BRIGHT, ("dark", "bright"))
+    task = wm.Splits("bright", BRIGHT, test=BRIGHT.take(slice(2, None)), classes=("dark", "bright"))
     fitted = wm.fit(sigmoid(), task, schedule=wm.Schedule(60, 0.1))
     assert fitted.history.last.task_accuracy == 1
     triggers = wm.Noise()(task, n=4, key=wm.CLASSROOM_KEY)

@@ -133,7 +133,7 @@ def test_the_weights_do_not_depend_on_the_setting(data, triggers, message, name)
 
 def test_the_twin_of_the_lab_trains_on_one_thread(data):
     seen: set[int] = set()
-    twin = Twin(counting(wm.small_cnn(data), seen), data, epochs=2, seed=0)
+    twin = Twin(counting(wm.small_cnn(data), seen), data, schedule=wm.Schedule(epochs=2), seed=0)
     twin.reach(1)
     assert torch.get_num_threads() == ELSEWHERE
     twin.reach(2)

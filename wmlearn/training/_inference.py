@@ -182,9 +182,9 @@ def _scores_in(said: Any, model: nn.Module, count: int) -> Tensor:
         return pad(scores, (1, 0)) if scores.shape[1] == 1 else scores
     got = ", ".join(str(tuple(part.shape)) for part in parts) or type(said).__name__
     raise ValueError(
-        f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}, one "
-        f"output that can be meant; got {got}. End it with a linear layer; of several outputs, "
-        "call the scores 'logits', or let model.classes say how many there are."
+        f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; got "
+        f"{got}. End it with a linear layer; of several outputs call one 'logits', or set "
+        "model.classes."
     )
 
 
