@@ -375,8 +375,15 @@ class Splits:
 
         Examples
         --------
-        >>> Splits.from_folder("pets", size=64)  # doctest: +SKIP
-        Splits('pets': 600 train, 200 loot, 200 test, 2 classes, 3x64x64)
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> pets = Path(tempfile.mkdtemp(), "pets")
+        >>> for number in range(10):
+        ...     picture = pets / "cat dog".split()[number % 2] / f"{number}.png"
+        ...     picture.parent.mkdir(parents=True, exist_ok=True)
+        ...     Image.new("RGB", (100, 80), (20 * number, 0, 0)).save(picture)
+        >>> Splits.from_folder(pets, size=64)
+        Splits('pets': 6 train, 2 loot, 2 test, 2 classes, 3x64x64)
         """
         read = _read(_readers.folder, size, path, loot, test)
         read["name"] = name or Path(path).resolve().name
