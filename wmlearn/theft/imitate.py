@@ -136,7 +136,7 @@ class StealByQueries(Theft):
         answered = np.flatnonzero(_known(answers))
         bought = TensorData(asked.take(answered))
         bought.labels = torch.from_numpy(answers[answered])
-        schedule = self.schedule.on(len(bought))
+        schedule = self.schedule.on(len(bought), asked.shape)
         steps = train_by(schedule, model, bought, self.seed)
         history = run(islice(steps, schedule.epochs), schedule.epochs, dict, on_epoch, threads)
         history = replace(history, interrupted=history.interrupted or interrupted)

@@ -243,7 +243,7 @@ def fit(
 def resolved(schedule: Schedule, part: Split) -> Schedule:
     """Return a schedule, checked, for the images of a part."""
     check_kind(schedule, "schedule", Schedule, "such as wm.Schedule(epochs=3)")
-    return schedule.on(len(part))
+    return schedule.on(len(part), part.shape)
 
 
 def train_by(

@@ -8,6 +8,7 @@ from wmlearn._checks import Checked, check_count, check_number, checked
 BATCH = 256  # images; MNIST learns as well in larger steps, and that is faster
 FEW = 2000  # images; with fewer of them, steps that large are too few to learn anything
 SMALL_BATCH = 32
+MOST = 2**23  # numbers in a batch, 32 MB of floats: large images come in smaller batches
 RISE = 0.2  # the part of the one cycle in which the learning rate rises
 
 
@@ -26,7 +27,8 @@ class Schedule(Checked):
     max_lr : the highest learning rate; should the training go on after the cycle, it does so at a
         tenth of it
     batch_size : how many images it looks at before each change of the weights; the fewer, the more
-        changes an epoch. Left out, 256, and 32 where fewer than 2,000 images are trained on
+        changes an epoch. Left out, 256, and 32 where fewer than 2,000 images are trained on, or
+        where they are so large that 256 of them would be over 32 MB of floats
     steps : changes of the weights in all, in place of `epochs`; rounded up to whole epochs
 
     Source
@@ -40,6 +42,8 @@ class Schedule(Checked):
     [0.0002, 0.0026, 0.005, 0.0025, 0.0005, 0.0005]
     >>> Schedule(steps=500).on(6000).epochs
     21
+    >>> [Schedule().on(6000, (3, side, side)).batch_size for side in (32, 64, 224)]
+    [256, 256, 32]
     """
 
     epochs: int = checked(check_count, 8, low=1)
@@ -48,11 +52,12 @@ class Schedule(Checked):
     _: KW_ONLY
     steps: int | None = checked(_check_if_given, None)
 
-    def on(self, images: int) -> "Schedule":
-        """Return the schedule for so many images: its epochs and its batch size as numbers."""
+    def on(self, images: int, shape: tuple[int, ...] = ()) -> "Schedule":
+        """Return the schedule for so many images of a shape: epochs and batch size as numbers."""
         batch_size = self.batch_size
         if batch_size is None:
-            batch_size = BATCH if images >= FEW else SMALL_BATCH
+            fits = images >= FEW and BATCH * math.prod(shape) <= MOST
+            batch_size = BATCH if fits else SMALL_BATCH
         epochs = self.epochs
         if self.steps is not None:
             epochs = math.ceil(self.steps / math.ceil(images / batch_size))

@@ -37,7 +37,7 @@ from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.training._inference import check_fits, check_model, own_copy, predict
 from wmlearn.training.history import Fitted
-from wmlearn.training.loop import TensorData, fit, measured, run, train_by
+from wmlearn.training.loop import TensorData, fit, measured, resolved, run, train_by
 from wmlearn.training.models import small_cnn
 from wmlearn.training.schedule import Schedule
 
@@ -291,7 +291,7 @@ def embed_tilt(
     answers = functional.one_hot(learnt.labels[len(told) :], told.shape[1])
     learnt.labels = torch.cat([torch.from_numpy(told), answers.float()])
     model = own_copy(fresh)
-    schedule = schedule.on(len(data.train))
+    schedule = resolved(schedule, data.train)
     steps = train_by(schedule, model, learnt, seed)
     measure = partial(measured, model, data.test)
     epochs = schedule.epochs
