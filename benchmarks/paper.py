@@ -182,8 +182,8 @@ def trained(model: nn.Module, part: Split, epochs: int, rate: float, seed: int) 
     began = time.perf_counter()
 
     def tell(epoch: wm.training.Epoch) -> None:
-        left = (time.perf_counter() - began) / epoch.number * (epochs - epoch.number)
-        print(f"  epoch {epoch.number} of {epochs}, {left / 60:.0f} minutes left", flush=True)
+        left = (time.perf_counter() - began) / epoch.epoch * (epochs - epoch.epoch)
+        print(f"  epoch {epoch.epoch} of {epochs}, {left / 60:.0f} minutes left", flush=True)
 
     return wm.fit(
         model, part, schedule=schedule, seed=seed, optimizer=sgd(rate), on_epoch=tell
