@@ -118,7 +118,7 @@ class Constant(wm.Schedule):
 def task(name: str) -> wm.Splits:
     """Return a task as the paper has it: all training images are the owner's."""
     full = wm.load_data(name, size="full")
-    return wm.Splits(name, union(full.train, full.loot), full.loot, full.test, full.classes)
+    return wm.Splits(name, union(full.train, full.loot), test=full.test, classes=full.classes)
 
 
 def union(*parts: Split) -> Split:
@@ -154,7 +154,7 @@ def triggers(name: str, kind: str, labels: str, *, new: bool = False) -> wm.evid
     """Return the triggers of a kind, or new ones: the same, made of images nobody trained on."""
     data, count = task(name), TRIGGERS[name]
     if new:
-        data = wm.Splits(name, data.test, data.test, data.test, data.classes)
+        data = wm.Splits(name, data.test, classes=data.classes)
     choices: dict[str, object] = {"labels": labels}
     if kind == "unrelated" and name == "mnist":
         choices["pool"] = pool = letters(2 * TRIGGERS[name], seed=int(new))
