@@ -711,6 +711,14 @@ def test_null_models_of_ones_own_task_are_trained_once(task, tmp_path, monkeypat
     assert len(kept(tmp_path / "cache")) == 5
 
 
+def test_a_network_given_twice_makes_two_null_models(task):
+    model = wm.small_cnn(task)
+    before = model.layers[1].weight.detach().clone()
+    nulls = wm.null_models(task, n=2, network=lambda data, seed: model, schedule=wm.Schedule(1))
+    assert not torch.equal(nulls[0].layers[1].weight, nulls[1].layers[1].weight)
+    assert torch.equal(model.layers[1].weight, before)
+
+
 def test_they_are_the_witnesses_of_fixed_labels(task):
     triggers = wm.Noise(labels="fixed")(task, n=20, key=wm.CLASSROOM_KEY)
     owner = wm.embed(wm.small_cnn(task), task, triggers)

@@ -117,13 +117,15 @@ def test_one_column_is_a_sigmoids():
 
 
 def test_a_sigmoid_behind_it_is_noticed(says):
-    model = nn.Sequential(sigmoid(), nn.Sigmoid())
-    with says(UserWarning, varies=r"(?<=gave ).*(?= for)"):
-        assert wm.accuracy(model, BRIGHT) == BRIGHT.labels.mean()
+    plain, many = sigmoid(), BRIGHT.take([*range(20)] * 3)
+    nn.init.normal_(plain[1].weight, std=9)
+    model = nn.Sequential(plain, nn.Sigmoid())
+    with says(UserWarning, varies=r"(?<=classes, ).*(?= for 60)"):
+        assert wm.accuracy(model, many) == many.labels.mean()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        wm.accuracy(sigmoid(), BRIGHT)
-        wm.accuracy(model, BRIGHT.take(slice(5)))  # too few to tell
+        wm.accuracy(plain, many)
+        wm.accuracy(model, BRIGHT)  # too few to tell
 
 
 def test_an_input_shape_that_is_none_is_told(says):

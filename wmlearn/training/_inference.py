@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # In one forward pass, which bounds the memory and costs no time: images, and numbers in them.
 _AT_ONCE, _NUMBERS = 256, 2_000_000
-_ENOUGH = 20  # images, to tell probabilities from scores
+_ENOUGH = 50  # images, to tell probabilities from scores
 
 
 class NotNumbers(ValueError):
@@ -143,9 +143,9 @@ def _warn_of_probabilities(model: nn.Module, scores: Tensor) -> None:
     alone = len(low) == 2 and low[0] == high[0] == 0
     if alone and len(scores) >= _ENOUGH and 0 <= low[1] <= high[1] <= 1:
         warnings.warn(
-            f"One score for two classes should be below 0 for the first; {type(model).__name__} "
-            f"gave {low[1]:.2f} to {high[1]:.2f} for {len(scores):,} images, as a sigmoid does, so "
-            "all are of the second. Take the sigmoid out of its forward.",
+            f"{type(model).__name__} gave one score for two classes, {low[1]:.2f} to "
+            f"{high[1]:.2f} for {len(scores):,} images, so all are of the second: the first is "
+            "below 0. If a sigmoid made it, take that out of the forward.",
             stacklevel=3,
         )
 
