@@ -611,6 +611,22 @@ def test_a_model_of_ones_own_comes_back_exactly(kept_own):
     assert labels.tolist() == model(images).argmax(1).tolist()
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda model: torch.compile(model, backend="eager"),
+        torch.nn.DataParallel,
+        lambda model: torch.compile(torch.optim.swa_utils.AveragedModel(model), backend="eager"),
+    ],
+    ids=["compiled", "parallel", "averaged"],
+)
+def test_what_wraps_a_network_is_not_kept(wrap, tmp_path):
+    model = wm.load_model("mnist/clean")
+    wm.save_model(wrap(model), tmp_path / "mine.safetensors")
+    read, images = wm.load_model(tmp_path / "mine.safetensors"), torch.rand(3, 1, 28, 28)
+    assert torch.equal(read(images), model(images))
+
+
 def test_what_another_program_wrote_is_read_by_its_names(tmp_path):
     weights = torch.nn.Linear(4, 3).state_dict()
     save_file(weights, tmp_path / "other.safetensors")
@@ -693,6 +709,14 @@ def test_null_models_of_ones_own_task_are_trained_once(task, tmp_path, monkeypat
     later = wm.null_models(task, network=linear, n=2, schedule=once, seed=101)
     assert not torch.equal(weights(later[0]), weights(first[0]))
     assert len(kept(tmp_path / "cache")) == 5
+
+
+def test_a_network_given_twice_makes_two_null_models(task):
+    model = wm.small_cnn(task)
+    before = model.layers[1].weight.detach().clone()
+    nulls = wm.null_models(task, n=2, network=lambda data, seed: model, schedule=wm.Schedule(1))
+    assert not torch.equal(nulls[0].layers[1].weight, nulls[1].layers[1].weight)
+    assert torch.equal(model.layers[1].weight, before)
 
 
 def test_they_are_the_witnesses_of_fixed_labels(task):

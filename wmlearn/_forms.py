@@ -23,6 +23,7 @@ _PAIRS = "Pass [image for image, _ in x]: the labels are [label for _, label in 
 _BATCHES = (
     "Pass torch.cat([x for x, _ in images]): the labels are torch.cat([y for _, y in images])."
 )
+_INSIDE = "models normalise inside, so leave Normalize out of a transform."
 _OTHERS = r"\.(pt|pth|ckpt|pkl|pickle|joblib|npz|npy|onnx|h5|hdf5|keras)"
 _BY_START = {
     rb"\x80[\x02-\x05][^\x00]": "pickle",  # a header of safetensors has zeros there
@@ -196,11 +197,9 @@ def image_step(images: np.ndarray) -> str:
     if low > -0.01 and high < 1.01:
         return "Pass np.clip(np.asarray(images, float), 0, 1)."
     if low >= -1 and high <= 1:
-        return "Pass (np.asarray(images) + 1) / 2: from -1 to 1; models normalise inside."
-    return (
-        "Pass np.clip(np.asarray(images) * std + mean, 0, 1): normalisation undone; models do it "
-        "inside."
-    )
+        return f"Pass (np.asarray(images) + 1) / 2: from -1 to 1; {_INSIDE}"
+    step = "Pass np.clip(np.asarray(images) * std + mean, 0, 1): normalisation undone;"
+    return f"{step} {_INSIDE}"
 
 
 def white_step(images: np.ndarray) -> str:

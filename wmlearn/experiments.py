@@ -293,8 +293,8 @@ def _row(case: Case, theft: str, row: Row) -> Row:
     name, triggers, seed = case
     if FAILED in row:
         warnings.warn(
-            f"thefts[{theft!r}] failed on {name!r}, seed {seed}: {row[FAILED]}. Commit that theft "
-            "by itself to see where.",
+            f"thefts[{theft!r}] failed on {name!r}, seed {seed}: {row[FAILED].rstrip('.')}. "
+            "Commit that theft by itself to see where.",
             stacklevel=4,
         )
         row = _silent(triggers)

@@ -27,7 +27,7 @@ from wmlearn._random import seeded, stable_rng
 from wmlearn.data import _published
 from wmlearn.data._sources import expect, short
 from wmlearn.data.splits import Splits, load_data
-from wmlearn.training._inference import check_fits, check_model
+from wmlearn.training._inference import check_fits, check_model, unwrapped
 from wmlearn.training.loop import TensorData, resolved, run, train_by
 from wmlearn.training.models import Builder, DeepCNN, SmallCNN, deep_cnn, small_cnn, untrained
 from wmlearn.training.schedule import Schedule
@@ -282,7 +282,7 @@ def save_model(model: nn.Module, path: str | Path, *, half: bool = False) -> Non
     >>> load_model(path, network=lambda: torch.nn.Linear(4, 3))
     Linear(in_features=4, out_features=3, bias=True)
     """
-    content = _as_bytes(check_model(model), half=half)
+    content = _as_bytes(unwrapped(check_model(model)), half=half)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     with whole(path) as file:
         file.write(content)
@@ -356,7 +356,7 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
             f"{path} must hold the weights of the {type(model).__name__} that network= builds; "
             f"torch says: {reason} Build it as it was saved, with as many classes and as wide."
         ) from error
-    if "input_shape" in built:
+    if isinstance(built.get("input_shape"), list):
         built["input_shape"] = tuple(built["input_shape"])
     for name in built.keys() & {"input_shape", "classes"}:
         setattr(model, name, built[name])

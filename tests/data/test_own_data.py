@@ -149,6 +149,8 @@ print(wm.Splits.from_folder({str(folder)!r}, size=8, parts=(1, 0, 0)))
 def test_folders_that_cannot_be_read_are_named(says, folder, tmp_path):
     with says(FileNotFoundError):
         Splits.from_folder(tmp_path / "nowhere")
+    with says(OSError):
+        Splits.from_folder(folder / "bee" / "1 ä.png")
     with says(ValueError):
         Splits.from_folder(folder / "bee")
     with says(ValueError):
@@ -266,6 +268,7 @@ def test_without_loot_or_test_all_goes_on_that_needs_none(says):
         lambda: thief(owner.model, data.loot),
         lambda: wm.accuracy(owner.model, data.test),
         lambda: wm.sweep({"noise": triggers}, {"none": thief}, data, seeds=[0]),
+        lambda: wm.TheftLab(owner.model, data, triggers),
     ):
         with says(ValueError):
             needs()

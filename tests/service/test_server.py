@@ -243,6 +243,18 @@ def test_no_host_is_not_every_host(says, host):
         serve(Brightest(), host=host)
 
 
+def test_a_function_is_told_its_input_shape_by_a_step_that_works(says):
+    def model(images):
+        return np.zeros(len(images), int)
+
+    with says(ValueError):
+        serve(model)
+    suspect = BlackBox(model)
+    suspect.input_shape = (1, 28, 28)
+    with serve(suspect) as service, RemoteModel(service.url) as remote:
+        assert remote(np.zeros((2, 1, 28, 28), np.float32)).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("shape", ["abc", 3, None, (), (1, 28), (1, 28, 0), (1, 2.5, 3)], ids=repr)
 def test_an_input_shape_is_three_numbers(says, shape):
     model = nn.Flatten()

@@ -4,6 +4,7 @@ cannot be.
 
 from __future__ import annotations
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -113,6 +114,25 @@ def test_one_column_is_a_sigmoids():
     assert labels.tolist() == (z > 0).long().tolist()
     assert probabilities[:, 1] == pytest.approx(z.sigmoid().numpy(), abs=1e-6)
     assert predict(nn.Flatten(), np.zeros((1, 1, 1, 1), np.uint8))[0] == 0  # and 0 is no more than
+
+
+def test_a_sigmoid_behind_it_is_noticed(says):
+    plain, many = sigmoid(), BRIGHT.take([*range(20)] * 3)
+    nn.init.normal_(plain[1].weight, std=9)
+    model = nn.Sequential(plain, nn.Sigmoid())
+    with says(UserWarning, varies=r"(?<=classes, ).*(?= for 60)"):
+        assert wm.accuracy(model, many) == many.labels.mean()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        wm.accuracy(plain, many)
+        wm.accuracy(model, BRIGHT)  # too few to tell
+
+
+def test_an_input_shape_that_is_none_is_told(says):
+    model = sigmoid()
+    model.input_shape = 28
+    with says(ValueError):
+        wm.accuracy(model, BRIGHT)
 
 
 def test_its_cross_entropy_is_the_binary_one():

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wmlearn._checks import as_array, shown
+from wmlearn._files import readable
 from wmlearn._forms import are_pictures, from_pictures, joined
 from wmlearn._progress import progress
 from wmlearn._random import stable_rng
@@ -89,12 +90,12 @@ def _names(source: Any, column: str | None) -> Any:
 
 def folder(path: str | Path, size: Size) -> Read:
     """Return the pictures of a folder that has a folder for each class."""
-    classes = sorted(each for each in Path(path).iterdir() if each.is_dir() and each.name[0] != ".")
+    expected = f"{path} should hold a folder for each class, with its pictures"
+    with readable(expected, f"Pass the path of the folder: this one is {Path(path).absolute()}."):
+        found = [each for each in Path(path).iterdir() if each.is_dir()]
+    classes = sorted(each for each in found if each.name[0] != ".")
     if not classes:
-        raise ValueError(
-            f"{path} should hold a folder for each class, with its pictures; it holds no folder. "
-            "Put them into folders."
-        )
+        raise ValueError(f"{expected}; it holds no folder. Put them into folders.")
     files: list[Path] = []
     labels: list[int] = []
     for label, each in enumerate(classes):

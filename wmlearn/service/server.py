@@ -148,11 +148,13 @@ def serve(
     array([0, 1, 2])
     """
     check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
+    attribute = "model.input_shape"
     if not is_network(model):
         if not isinstance(model, BlackBox):
+            attribute = "suspect = wm.BlackBox(model); suspect.input_shape"
             model = BlackBox(model, scores=options.scores, classes=options.classes)
         options = replace(options, classes=options.classes or model.classes or ())
-    shape = _input_shape(model)
+    shape = _input_shape(model, attribute)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(
@@ -225,7 +227,7 @@ def _check_name(name: str) -> None:
         )
 
 
-def _input_shape(model: object) -> tuple[int, int, int]:
+def _input_shape(model: object, attribute: str) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
     right = 1, 28, 28
     match getattr(model, "input_shape", None):
@@ -243,7 +245,7 @@ def _input_shape(model: object) -> tuple[int, int, int]:
             got = shown(shape)
     raise ValueError(
         "model must have an attribute input_shape, the shape (c, h, w) of one image; "
-        f"got {got}. Set it: model.input_shape = {right}."
+        f"got {got}. Set it: {attribute} = {right}."
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import operator
+import warnings
 from collections.abc import Iterator, Mapping, Sized
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 # In one forward pass, which bounds the memory and costs no time: images, and numbers in them.
 _AT_ONCE, _NUMBERS = 256, 2_000_000
+_ENOUGH = 50  # images, to tell probabilities from scores
 
 
 class NotNumbers(ValueError):
@@ -57,11 +59,11 @@ def check_fits(model: Any, part: Any, what: str) -> None:
             "data.loot is."
         )
     check_held(part, what)
-    shape = tuple(getattr(model, "input_shape", part.shape))
-    if part.shape != shape:
+    shape = getattr(model, "input_shape", part.shape)
+    if not np.array_equal(part.shape, shape):
         raise ValueError(
             f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model "
-            "made for these data."
+            f"made for these data, or correct what it says: model.input_shape = {part.shape}."
         )
     classes = n_classes(model)
     if classes is not None:
@@ -124,6 +126,7 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
             scores[start : start + at_once] = answers
         scores = scores.cpu()
         probabilities = scores.float().softmax(dim=1).numpy()
+    _warn_of_probabilities(model, scores)
     lost = np.isnan(probabilities).any(axis=1).sum()
     if lost:
         raise NotNumbers(
@@ -132,6 +135,19 @@ def predict(model: nn.Module, images: Images | Pixels) -> tuple[Labels, np.ndarr
             "in a training leave NaN, and numbers too large for 16 bits need model.float()."
         )
     return scores.argmax(dim=1).numpy(), probabilities
+
+
+def _warn_of_probabilities(model: nn.Module, scores: Tensor) -> None:
+    """Warn where the one score for two classes looks like a probability: never below 0."""
+    low, high = scores.amin(0), scores.amax(0)
+    alone = len(low) == 2 and low[0] == high[0] == 0
+    if alone and len(scores) >= _ENOUGH and 0 <= low[1] <= high[1] <= 1:
+        warnings.warn(
+            f"{type(model).__name__} gave one score for two classes, {low[1]:.2f} to "
+            f"{high[1]:.2f} for {len(scores):,} images, so all are of the second: the first is "
+            "below 0. If a sigmoid made it, take that out of the forward.",
+            stacklevel=3,
+        )
 
 
 def scores_of(model: nn.Module, images: Tensor) -> Tensor:
@@ -183,8 +199,8 @@ def _scores_in(said: Any, model: nn.Module, count: int) -> Tensor:
     got = ", ".join(str(tuple(part.shape)) for part in parts) or type(said).__name__
     raise ValueError(
         f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; got "
-        f"{got}. End it with a linear layer; of several outputs call one 'logits', or set "
-        "model.classes."
+        f"{got}. End it with a linear layer; of several outputs return one alone, or call it "
+        "'logits', or, if they differ in width, set model.classes."
     )
 
 
@@ -200,6 +216,17 @@ def _tensors(said: Any) -> Iterator[Tensor]:
     elif isinstance(said, (list, tuple)):
         for part in said:
             yield from _tensors(part)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return a network without what torch wraps it in: compiled, on several GPUs, averaged."""
+    from torch.nn.parallel import DataParallel, DistributedDataParallel
+    from torch.optim.swa_utils import AveragedModel
+
+    inner = getattr(model, "_orig_mod", None)  # of torch.compile
+    if isinstance(model, (DataParallel, DistributedDataParallel, AveragedModel)):
+        inner = model.module
+    return model if inner is None else unwrapped(inner)
 
 
 def check_open(model: nn.Module) -> None:

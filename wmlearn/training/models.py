@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wmlearn._checks import check_count, check_kind, first_line
 from wmlearn._random import seeded
 from wmlearn.data.splits import Splits
-from wmlearn.training._inference import check_model
+from wmlearn.training._inference import check_model, own_copy
 
 
 class Normalize(nn.Module):
@@ -139,7 +139,7 @@ def untrained(network: Builder, data: Splits, *, seed: int) -> nn.Module:
                 f"failed: {first_line(error)}. Pass wm.small_cnn, or lambda data, seed: "
                 "resnet18(num_classes=len(data.classes))."
             ) from error
-    return check_model(model)
+    return own_copy(check_model(model))  # it may give the same one each time: nulls must differ
 
 
 def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:

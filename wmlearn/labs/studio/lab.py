@@ -344,15 +344,16 @@ def _witnesses(
 ) -> list[nn.Module]:
     """Return copies of the innocent models, ready to answer; they must fit the data."""
     if models is None:
-        try:
-            models = null_models(data.name, n=WITNESSES)
-        except ValueError as error:
-            hint = "Pass models=, networks of your own that never saw a trigger."
-            raise ValueError(f"{error} {hint}") from None
+        if not data.size:  # whatever it is called
+            raise ValueError(
+                "models must be innocent networks, for a task that is none of the course's; got "
+                f"none. Pass models=wm.null_models(data, n={WITNESSES})."
+            )
+        models = null_models(data.name, n=WITNESSES)
     if not isinstance(models, (Mapping, list, tuple)) or not models:
         raise TypeError(
             "models must be one or more innocent networks, in a list or by name; got "
-            f"{shown(models)}. Leave them out for wm.null_models(data.name)."
+            f"{shown(models)}. Pass models=wm.null_models(data, n={WITNESSES})."
         )
     found = models.values() if isinstance(models, Mapping) else models
     for model in found:

@@ -84,7 +84,7 @@ class Bench:
         check_kind(
             triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data"
         )
-        check_fits(owner, data.test, "data")
+        check_fits(owner, data.test, "data.test")
         check_fits(owner, Split(triggers.pixels, triggers.labels, layout="NCHW"), "triggers")
         self._owner = own_copy(owner).eval()
         self.triggers = triggers

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import percent, plural
-from wmlearn.data.splits import Splits
+from wmlearn.data.splits import Splits, check_held
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg
 from wmlearn.labs._kit.background import Background, Stage
@@ -166,6 +166,7 @@ class TheftLab(Lab):
             raise ValueError(
                 "strength must be more than none, or nothing is done; got none. Move the slider."
             )
+        check_held(thief.context.loot, "data.loot")
         attempt = self._chosen.attempt = Attempt(self._bench, thief, place, self._show)
         return attempt
 
