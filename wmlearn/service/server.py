@@ -148,11 +148,12 @@ def serve(
     array([0, 1, 2])
     """
     check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
+    given = model
     if not is_network(model):
         if not isinstance(model, BlackBox):
             model = BlackBox(model, scores=options.scores, classes=options.classes)
         options = replace(options, classes=options.classes or model.classes or ())
-    shape = _input_shape(model)
+    shape = _input_shape(given)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(
