@@ -235,6 +235,8 @@ def test_an_opening_is_read_again_and_nothing_in_it_can_be_changed(tmp_path, til
     verdict = wm.evidence.judge_tilt(service, opened, seal=tilt.seal)
     assert verdict.p == wm.evidence.verify_tilt(service, tilt).p
     assert verdict.terms.public_key
+    denied = replace(opened, public_key=False)
+    assert wm.evidence.judge_tilt(service, denied, seal=tilt.seal).terms.public_key
     header = dict(opened.header) | {"spread": [[10, 16], [1] * 160]}
     with says(ValueError):
         wm.evidence.judge_tilt(service, replace(opened, header=header), seal=tilt.seal)
