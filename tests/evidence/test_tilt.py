@@ -2,7 +2,9 @@
 counts.
 """
 
+import copy
 import itertools
+import pickle
 from dataclasses import replace
 from fractions import Fraction
 
@@ -12,8 +14,9 @@ from scipy.ndimage import correlate
 
 import wmlearn as wm
 from wmlearn.evidence import Beacon, Declared, commitment, stats
-from wmlearn.evidence.rules import Rules
-from wmlearn.evidence.tilt import Ruler, seal_tilt, smooth
+from wmlearn.evidence.rules import Rules, Terms
+from wmlearn.evidence.tilt import Ruler, Signs, _measured, seal_tilt, smooth
+from wmlearn.evidence.verdict_kinds import reach_verdict
 from wmlearn.watermarks import Tilt, Tilted, embed_tilt
 from wmlearn.watermarks.tilt import kin
 
@@ -232,6 +235,8 @@ def test_an_opening_is_read_again_and_nothing_in_it_can_be_changed(tmp_path, til
     verdict = wm.evidence.judge_tilt(service, opened, seal=tilt.seal)
     assert verdict.p == wm.evidence.verify_tilt(service, tilt).p
     assert verdict.terms.public_key
+    denied = replace(opened, public_key=False)
+    assert wm.evidence.judge_tilt(service, denied, seal=tilt.seal).terms.public_key
     header = dict(opened.header) | {"spread": [[10, 16], [1] * 160]}
     with says(ValueError):
         wm.evidence.judge_tilt(service, replace(opened, header=header), seal=tilt.seal)
@@ -259,6 +264,183 @@ def test_saved_and_opened_again_only_as_it_was(tmp_path, mnist, references, says
     (folder / "key.hex").write_text("11" * 32)
     with says(ValueError):
         wm.evidence.open_saved_tilt(folder)
+
+
+# ---------------------------------------------------------------- exactness, and owners who lie
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A tilt of random numbers, and what somebody answers to its images."""
+    pixels, ruler = drawn_ruler(7)
+    rules = Rules(("a", "b", "c"), 0.05)
+    tilt = seal_tilt(pixels, ruler, rules, size=1.0, test="weighted", key=bytes(32))
+    return tilt, np.random.default_rng(8).integers(-1, 4, len(pixels))
+
+
+@pytest.mark.parametrize("test", ["weighted", "signs"])
+def test_over_all_signs_there_are_no_p_value_comes_too_often(test):
+    pixels, ruler = drawn_ruler(6, images=12, classes=2, features=4)
+    pixels[6:] = pixels[:6]  # asked twice
+    spread = np.where(np.arange(4) < 2, 2**39, ruler.spread)  # weights of 0
+    ruler = replace(ruler, spread=spread)
+    labels = np.random.default_rng(9).integers(-1, 3, 12)
+    p_values = []
+    for signs in itertools.product((-1, 1), repeat=8):
+        answers = _measured(labels, np.reshape(signs, (2, 4)), pixels, ruler, test)
+        p_values.append(reach_verdict(answers, Terms(0.05, 2, 8, False, kind="tilt")).p)
+    levels, counts = np.unique(p_values, return_counts=True)
+    assert np.allclose(np.cumsum(counts) / 2**8, levels, rtol=1e-12)
+
+
+def test_where_a_perfect_copy_could_not_be_found_nobody_can_tell():
+    ones, replies = np.ones(2, int), np.zeros(9, int)
+    answers = Signs(ones, np.arange(2), ones, 2, np.array([3, 5]), replies, 3)
+    for seals, alpha, decision in [(1, 0.25, "found"), (2, 0.25, "cannot tell")]:
+        terms = Terms(alpha, 2, 2, False, kind="judged tilt", seals=seals)
+        verdict = reach_verdict(answers, terms)
+        assert (verdict.p, verdict.p_judge, verdict.decision) == (0.25, 0.25 * seals, decision)
+
+
+def test_a_lean_by_thousands_of_signs_has_a_p_above_zero():
+    assert stats.signed_sum_p(np.ones(1200, int), np.ones(1200, bool)) == 1e-300
+
+
+def test_clean_images_that_were_not_sealed_convince_nobody_else(small):
+    tilt, labels = small
+    clean = wm.data.Split(tilt.pixels, np.arange(40) % 3)
+    verdict = wm.evidence.verify_tilt(lambda images: labels % 3, tilt, clean=clean)
+    assert verdict.calibration.unsealed
+    assert verdict.p_judge == 1
+
+
+FORGED = {
+    "huge": {"projection": [[4, 16], [2**62] * 64]},
+    "least": {"projection": [[4, 16], [-(2**63)] * 64]},
+    "beyond 64 bits": {"centre": [[4], [2**70] * 4]},
+    "sums beyond": {"projection": [[4, 16], [2**39] * 64], "spread": [[3, 4], [2**61] * 12]},
+    "negative votes": {"votes": [[40, 3], [-1, 3, 3] * 40]},
+    "unequal votes": {"votes": [[40, 3], [1, 2, 2] * 39 + [1, 1, 1]]},
+    "no references": {"votes": [[40, 3], [0] * 120]},
+    "votes that wrap": {"votes": [[40, 3], [2**62, 2**62, 2**62] * 40]},
+    "spread 0": {"spread": [[3, 4], [0] * 12]},
+    "another image size": {"projection": [[4, 9], [1] * 36]},
+    "a middle for each image": {"middle": [[40, 4], [1] * 160]},
+    "more questions": {"questions": 13},
+    "questions as a fraction": {"questions": 12.0},
+    "fractions": {"centre": [[4], [0.5] * 4]},
+    "yes and no": {"centre": [[4], [True] * 4]},
+    "texts": {"centre": [[4], ["1"] * 4]},
+    "nested": {"centre": [[4], [[[[1]]], 1, 1, 1]]},
+    "no list": {"votes": None},
+    "a negative axis": {"centre": [[-1], [1] * 4]},
+    "an endless axis": {"projection": [[2**60, 0], []]},
+    "another alpha": {"alpha": "nan"},
+    "a class less": {"classes": ["a", "b"]},
+    "one owner more": {"owner": ["a"]},
+    "unknown": {"more": 1},
+}
+
+
+@pytest.mark.parametrize("forged", FORGED.values(), ids=FORGED)
+def test_a_forged_record_is_refused_before_anything_is_asked(small, forged):
+    tilt, _ = small
+    header = dict(tilt.header) | forged
+    opened = replace(wm.evidence.open_tilt(tilt), header=header)
+    with pytest.raises(ValueError, match="must be those of a tilt"):
+        wm.evidence.judge_tilt(pytest.fail, opened, seal=commitment.seal(header))
+
+
+def test_an_opening_in_any_order_is_the_same_and_a_damaged_one_is_none(small):
+    tilt, labels = small
+    opened = wm.evidence.open_tilt(tilt, nonce=b"mine")
+    turned = {
+        name: getattr(opened, name)[::-1] for name in ("indices", "names", "secrets", "paths")
+    }
+
+    def judged(**changed):
+        found = replace(opened, **changed)
+        return wm.evidence.judge_tilt(lambda images: labels, found, seal=tilt.seal, alpha=0.5)
+
+    assert judged(**turned).p == judged().p == judged(question=np.arange(40)).p
+    twice = (*opened.indices[:-1], 0)
+    for wrong in (
+        {"indices": twice},
+        {"indices": (*opened.indices[:-1], -1)},
+        {"indices": ("a",) * 12},
+        {"names": opened.names[:-1]},
+        {"secrets": turned["secrets"]},
+        {"paths": [[]] * 12},
+        {"pixels": opened.pixels[::-1]},
+        {"pixels": opened.pixels[:-1]},
+        {"outcome": "6 1 4"},
+    ):
+        with pytest.raises(ValueError, match=r"must|wrong length"):
+            judged(**wrong)
+    with pytest.raises(ValueError, match="nonce"):
+        opened.brought_by("Mallory", nonce=b"another")
+
+
+def test_who_asks_the_wrong_judge_hears_of_the_right_one(small, mnist, says):
+    tilt, labels = small
+    opened = wm.evidence.open_tilt(tilt)
+    with says(ValueError):
+        wm.evidence.judge(lambda images: labels, opened, seal=tilt.seal, named=[0])
+    triggers = wm.Content(words=30)(mnist, n=60, key=wm.CLASSROOM_KEY)
+    asked = wm.evidence.open_questions(triggers, [4, 7])
+    with says(ValueError):
+        wm.evidence.judge_tilt(lambda images: labels, asked, seal=triggers.seal)
+
+
+def test_verify_takes_a_tilt_as_it_takes_triggers(small):
+    tilt, labels = small
+    expected = wm.evidence.verify_tilt(lambda images: labels, tilt).p
+    assert wm.verify(lambda images: labels, tilt).p == expected
+    with pytest.raises(ValueError, match="Leave them out"):
+        wm.verify(lambda images: labels, tilt, questions=3)
+    with pytest.warns(UserWarning, match="division"):
+        verdicts = wm.verify_all({"one": lambda images: labels, "two": lambda images: 1 / 0}, tilt)
+    assert verdicts["one"].p == expected
+    assert verdicts["two"].decision == "cannot tell"
+
+
+# ---------------------------------------------------------------- a service in use
+
+
+def test_a_leaning_service_refuses_and_counts_as_the_service_itself(owner, tilt, mnist):
+    images = mnist.test.images[:5]
+    service = Tilted(wm.BlackBox(owner, scores=True, budget=3), tilt)
+    with pytest.raises(TypeError, match="uint8"):
+        service(mnist.test.pixels[:5])
+    with pytest.raises(ValueError, match="shape"):
+        service(images[:, :, :8, :8])
+    assert service(images[:0]).shape == (0,)
+    assert (service(images) == -1).tolist() == [False] * 3 + [True] * 2
+    assert (service(images) == -1).all()  # of no image does anybody know how many classes
+    logits = wm.BlackBox(lambda images: np.full((len(images), 10), -3.0), scores=True)
+    with pytest.raises(ValueError, match="softmax"):
+        Tilted(logits, tilt)(images)
+
+
+def test_float_noise_turns_no_answer(service, mnist):
+    images = mnist.test.images[:200]
+    noisy = np.clip(images + np.float32(1e-4), 0, 1)
+    assert np.array_equal(service.tilt.lean(noisy), service.tilt.lean(images))
+
+
+def test_a_leaning_service_is_served_and_keeps_its_secret(service, mnist):
+    images = mnist.test.images[:20]
+    options = wm.ServiceOptions(scores=True)
+    with wm.serve(service, options=options) as running:
+        remote = wm.RemoteModel(running.url)
+        assert np.array_equal(remote(images), service(images))
+        assert np.allclose(remote.scores(images), service.scores(images), atol=1e-6)
+    assert service.classes is None
+    assert copy.deepcopy(service) is service
+    for secret in (service, service.tilt):
+        with pytest.raises(TypeError, match="save_tilt"):
+            pickle.dumps(secret)
+        assert wm.CLASSROOM_KEY.hex() not in repr(secret)
 
 
 # ---------------------------------------------------------------- what cannot be

@@ -28,6 +28,12 @@ from wmlearn.evidence.rules import Declared, Rules
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
+_JUDGES = {  # by what a header holds
+    "tilt": "wm.evidence.judge_tilt",
+    "message": "wm.watermarks.judge_message",
+    "labels": "wm.evidence.judge",
+}
+
 
 def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
     """Name the questions to be opened: drawn from the judge's own nonce, after the seal was out.
@@ -216,6 +222,14 @@ def _sealed_rules(header: commitment.Header) -> Rules:
     if known != commitment.canonical(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
-            "others. What they promise cannot be tested here."
+            f"others. {right_judge(header, 'labels')}"
         )
     return rules
+
+
+def right_judge(header: commitment.Header, asked: str) -> str:
+    """Say who tests what was sealed so, where it is another than was asked."""
+    for kind, judge in _JUDGES.items():
+        if kind in header and kind != asked:
+            return f"Call {judge}."
+    return "What they promise cannot be tested here."

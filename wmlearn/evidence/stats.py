@@ -432,7 +432,7 @@ def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
     weighed = np.dot(weights, plus)
     law = signed_sum_law(weights)
     chance = law[weighed:].sum()
-    return min(1.0, float(chance))
+    return min(1.0, max(float(chance), _LEAST_P))
 
 
 def null_p(observed: int, nulls: Sequence[int]) -> float:

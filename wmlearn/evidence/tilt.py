@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from wmlearn._checks import (
     check_family,
     check_fraction,
+    check_images,
     check_kind,
     check_pixels,
     check_query,
@@ -34,9 +35,9 @@ from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers, ask_pixels
 from wmlearn.evidence.beacon import Beacon
-from wmlearn.evidence.calibration import CleanImages, numbering
-from wmlearn.evidence.judging import check_published, seals_tried
-from wmlearn.evidence.opening import BITS, Opening
+from wmlearn.evidence.calibration import CleanImages, clean_digest, numbering
+from wmlearn.evidence.judging import check_published, right_judge, seals_tried
+from wmlearn.evidence.opening import BITS, Opening, check_named
 from wmlearn.evidence.rules import Declared, Rules, Terms
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -46,6 +47,7 @@ Test = Literal["weighted", "signs"]
 
 SCALE = 4096  # a feature of 1, as a whole number
 FINE = 2**20  # how much finer the projection is kept
+_WHITE = 255 * 16 * 4  # a white image, smoothed
 CLEAREST = 64  # the weight of a statistic four times as large as among the references
 _NAME = "class %d, feature %d"
 _SIGNS = "+1 or -1 for each class and feature: whether the class is favoured as the feature grows"
@@ -57,6 +59,7 @@ _TESTS: dict[Test, str] = {
     "weighted": "sum of sign times sign of T, weighted by |T| / spread in sixteenths, at most 64",
     "signs": "how many T have their sign; one of 0 counts for nothing",
 }
+_NO_PLACES = np.zeros(0, np.int64)
 _FOLDER = ("tilt.safetensors", "key.hex")
 
 
@@ -121,19 +124,30 @@ class Ruler:
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Ruler:
-        """Return what a sealed record holds, if its numbers fit together."""
+        """Return what a sealed record holds, if its numbers fit together, and into 64 bits."""
         parts = {}
         for name in cls.__dataclass_fields__:
             shape, numbers = header[name]
             parts[name] = np.array(numbers, np.int64).reshape(shape)
         ruler = cls(**parts)
         (features, _), (_, classes) = ruler.projection.shape, ruler.votes.shape
-        fits = ruler.spread.shape == (classes, features) and ruler.spread.min() >= 1
-        small = all(np.abs(part).max(initial=0) < 2**40 for part in vars(ruler).values())
-        whole_votes = (ruler.votes.sum(1) == ruler.references).all() and ruler.votes.min() >= 0
-        if not (fits and small and whole_votes and ruler.centre.shape == (features,)):
+        shapes = ruler.spread.shape, ruler.centre.shape, ruler.middle.shape
+        fits = shapes == ((classes, features), (features,), (features,))
+        fits = fits and ruler.largest < 2.0**62 and ruler.spread.min() >= 1
+        alike = (ruler.votes.sum(1) == ruler.references).all() and ruler.votes.min() >= 0
+        if not (fits and alike and ruler.references >= 1):
             raise ValueError("the numbers do not fit together")
         return ruler
+
+    @property
+    def largest(self) -> float:
+        """A bound on every number of the test, whatever is answered."""
+        sizes = [np.abs(part.astype(float)) for part in vars(self).values()]
+        projection, centre, middle, votes, spread = sizes
+        products = _WHITE * projection.sum(1) + centre
+        features = products / FINE + 1 + middle
+        leaning = votes.sum() * features.max()
+        return float(max(products.max(), 32 * leaning + 2 * spread.max()))
 
 
 def smooth(pixels: Pixels) -> Whole:
@@ -144,12 +158,13 @@ def smooth(pixels: Pixels) -> Whole:
     >>> smooth(np.full((1, 1, 4, 4), 255, np.uint8))  # at the border a part of the blur is missing
     array([[12495, 12495, 12495, 12495]])
     """
-    framed = np.pad(pixels.astype(np.int64), ((0, 0), (0, 0), (1, 1), (1, 1)))
+    framed = np.pad(pixels.astype(np.int16), ((0, 0), (0, 0), (1, 1), (1, 1)))
     rows = framed[:, :, :-2] + 2 * framed[:, :, 1:-1] + framed[:, :, 2:]
     blurred = rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]
     count, channels, height, width = blurred.shape
     even = blurred[:, :, : height // 2 * 2, : width // 2 * 2]
-    halved = even.reshape(count, channels, height // 2, 2, width // 2, 2).sum((3, 5))
+    squares = even.reshape(count, channels, height // 2, 2, width // 2, 2)
+    halved = squares.sum((3, 5), dtype=np.int64)
     flat: Whole = halved.reshape(count, channels * (height // 2) * (width // 2))
     return flat
 
@@ -210,7 +225,8 @@ class TiltSet(commitment.HoldsSecret):
 
     def lean(self, images: Images) -> NDArray[np.float64]:
         """Return what is added to the scores of images (n, c, h, w) in [0, 1]; shape (n, K)."""
-        pixels = np.rint(255 * np.asarray(images)).astype(np.uint8)
+        images = check_images(images, shape=self.pixels.shape[1:])
+        pixels = np.rint(255 * images).astype(np.uint8)
         features = self.ruler.features(pixels) / SCALE
         added: NDArray[np.float64] = features @ self.signs.T
         added *= self.size / np.sqrt(features.shape[1])
@@ -343,7 +359,9 @@ def verify_tilt(
     query : the service, images in and labels out, as for `wm.verify`
     tilt : the sealed signs
     family : how many suspects, keys and repetitions were or will be tried: alpha is shared
-    clean : images of the task and their classes, asked first; as for `wm.verify`
+    clean : images of the task and their classes, asked first; as for `wm.verify`. If they were
+        not sealed (`Declared(clean=)`), the judge's p is 1: whoever knows the signs could choose
+        them for a numbering that fits
 
     Returns
     -------
@@ -361,6 +379,8 @@ def verify_tilt(
     seen = numbering(check_query(query, "query"), tilt.rules, clean)
     if seen is not None:
         query = seen.of(query)
+    if seen is not None and clean is not None:
+        seen = replace(seen, unsealed=clean_digest(clean) != tilt.rules.declared.clean)
     labels = ask_pixels(query, tilt.pixels)
     answers = _measured(labels, signs, tilt.pixels, tilt.ruler, tilt.test)
     terms = Terms(tilt.rules.alpha, 2, answers.n, tilt.key.is_public, kind="tilt")
@@ -382,7 +402,7 @@ def open_tilt(tilt: TiltSet, *, nonce: bytes = b"", case: str = "") -> Opening:
         secrets=secrets,
         paths=commitment.audit_paths(leaves),
         pixels=tilt.pixels,
-        question=np.zeros(0, np.int64),
+        question=_NO_PLACES,
         public_key=tilt.key.is_public,
         outcome=tilt.outcome,
         nonce=nonce,
@@ -407,8 +427,9 @@ def judge_tilt(
     query : the service, as for `wm.verify`
     opened : what the owner opened (`open_tilt`); all signs, for one alone says nothing
     seal : the seal as it was published
-    alpha, family, beacon, clean : as for `judge`; without a beacon the factor is 2**48, which no
-        copy's p survives
+    alpha, family, beacon : as for `judge`; without a beacon the factor is 2**48, which no copy's p
+        survives
+    clean : the judge's own clean images, never the owner's, who knows the signs; asked first
 
     Raises
     ------
@@ -420,11 +441,13 @@ def judge_tilt(
     alpha = check_fraction(alpha, "alpha")
     family = check_family(family, "tests that share alpha")
     ruler, rules, test = _sealed(opened)
-    drawn = replace(opened, pixels=opened.pixels[:0]).answers()
-    if sorted(opened.indices) != list(range(ruler.spread.size)):
+    indices = check_named(opened.indices, ruler.spread.size)
+    if len(indices) < ruler.spread.size:
         raise ValueError("opened must hold every sign; some are missing. Ask the owner for all.")
+    # every path is checked; no images belong to a sign, whatever the file holds
+    drawn = replace(opened, pixels=opened.pixels[:0], question=_NO_PLACES).answers()
     signs = np.empty(ruler.spread.size, np.int64)
-    signs[list(opened.indices)] = 2 * drawn - 1
+    signs[list(indices)] = 2 * drawn - 1
     known = _secrets(commitment.CLASSROOM_KEY, opened.header)
     public_key = opened.public_key or not set(known).isdisjoint(opened.secrets)
     seals = seals_tried(opened, rules.declared, beacon)
@@ -449,14 +472,14 @@ def _sealed(opened: Opening) -> tuple[Ruler, Rules, Test]:
         known = _rules(opened.pixels, ruler, rules, float(header["size"]), test)
         known["root"] = str(header["root"])
         same = commitment.canonical(known) == commitment.canonical(header)
-        same = same and len(opened.pixels) == len(ruler.votes)
-        same = same and len(rules.classes) == ruler.votes.shape[1]
+        same = same and ruler.votes.shape == (len(opened.pixels), len(rules.classes))
+        same = same and smooth(opened.pixels[:1]).shape[1] == ruler.projection.shape[1]
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError):
         same = False
     if not same:
         raise ValueError(
             "the sealed rules must be those of a tilt with these images, as wmlearn seals it; they "
-            "are others. What they promise cannot be tested here."
+            f"are others. {right_judge(header, 'tilt')}"
         )
     return ruler, rules, test
 
@@ -494,7 +517,7 @@ def open_saved_tilt(folder: str | Path) -> TiltSet:
         header, outcome = record["header"], record["outcome"]
     with readable(f"{folder / _FOLDER[1]} should hold its key, 64 hexadecimal digits", step):
         key = bytes.fromhex(read_text(folder / _FOLDER[1], 1000))
-    unknown = Opening(header, (), (), (), (), pixels, np.zeros(0, np.int64), False)
+    unknown = Opening(header, (), (), (), (), pixels, _NO_PLACES, False)
     ruler, rules, test = _sealed(unknown)
     sealed = seal_tilt(pixels, ruler, rules, size=float(header["size"]), test=test, key=key)
     if sealed.header != header:

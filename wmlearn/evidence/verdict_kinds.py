@@ -337,6 +337,7 @@ class TiltVerdict(Verdict):
     ----------
     law : the chance of each sum that coins could give, from 0 to that of all weights
     p : the chance that coins give at least the weight of the matched signs
+    p_perfect : the p if all signs had matched that weigh anything
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.SIGN
@@ -356,10 +357,15 @@ class TiltVerdict(Verdict):
         """The weight of the matched signs."""
         return int(self.weights[self.matched].sum())
 
-    @property
+    @cached_property
     def p(self) -> float:
         """The chance that coins give at least the weight of the matched signs."""
-        return float(min(1.0, self.law[self.weighed :].sum()))
+        return stats.signed_sum_p(self.weights, self.matched)
+
+    @cached_property
+    def p_perfect(self) -> float:
+        """The p if all signs had matched that weigh anything."""
+        return stats.signed_sum_p(self.weights, self.weights > 0)
 
     @property
     def p_judge(self) -> float:
@@ -368,7 +374,7 @@ class TiltVerdict(Verdict):
         return 1.0 if chosen else stats.judge_p(self.p)
 
     def _decide(self) -> Decision:
-        return decide(self.affords(self.p), self.affords(float(self.law[-1])))
+        return decide(self.affords(self.p), self.affords(self.p_perfect))
 
     @property
     def by_luck(self) -> str:
@@ -405,7 +411,7 @@ class JudgedTiltVerdict(_OnJudgesP, TiltVerdict):
     """A judge's verdict on signs that answers lean by: on the judge's p, all signs opened."""
 
     def _decide(self) -> Decision:
-        perfect = stats.judge_p(float(self.law[-1]), self.terms.seals)
+        perfect = stats.judge_p(self.p_perfect, self.terms.seals)
         return decide(self.affords(self.p_judge), self.affords(perfect))
 
 

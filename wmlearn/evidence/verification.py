@@ -21,6 +21,7 @@ from wmlearn.evidence import stats
 from wmlearn.evidence.answers import ask_null, check_nulls, labels_of
 from wmlearn.evidence.calibration import CleanImages
 from wmlearn.evidence.sequential import SHARERS, SequentialTest
+from wmlearn.evidence.tilt import TiltSet, verify_tilt
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict, Verdicts
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -28,7 +29,7 @@ from wmlearn.evidence.verdict_kinds import reach_verdict
 
 def verify(
     query: Query,
-    triggers: TriggerSet,
+    triggers: TriggerSet | TiltSet,
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
@@ -47,7 +48,8 @@ def verify(
     ----------
     query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels,
         int64, shape (n,), -1 where no answer came; `BlackBox` and `RemoteModel` are such functions
-    triggers : the sealed trigger set
+    triggers : the sealed trigger set; or sealed signs, a `TiltSet`, whose images are all asked and
+        decided once (`wm.evidence.verify_tilt`)
     questions : how many questions to ask, in sealed order; all of them by default
     nulls : models of the same task that were never marked and never used to choose anything
     population : what the null models are, in words; an innocent suspect must be one of these
@@ -87,6 +89,13 @@ def verify(
     'not found'
     """
     family = check_family(family, SHARERS)
+    if isinstance(triggers, TiltSet):
+        if questions is not None or nulls or population:
+            raise ValueError(
+                "a tilt is decided by all of its images and no null models; got questions, nulls "
+                "or population. Leave them out."
+            )
+        return verify_tilt(query, triggers, family=family, clean=clean)
     test = SequentialTest(query, triggers, family=family, clean=clean)
     nulls = check_nulls(nulls)
     if questions is None:
@@ -107,7 +116,7 @@ def verify(
 
 def verify_all(
     suspects: Mapping[str, Query],
-    triggers: TriggerSet,
+    triggers: TriggerSet | TiltSet,
     *,
     questions: int | None = None,
     nulls: Sequence[Query] = (),
@@ -166,7 +175,7 @@ def verify_all(
         if silent.fault:
             warnings.warn(f"{name} gave no answers: {silent.fault}", stacklevel=2)
     p_values = np.nan_to_num([verdict.p for verdict in apart.values()], nan=1.0)
-    families = stats.holm_families(p_values.tolist(), triggers.alpha)
+    families = stats.holm_families(p_values.tolist(), triggers.rules.alpha)
     for name, family in zip(apart, families):
         apart[name] = replace(apart[name], family=family)
     return Verdicts(apart)

@@ -40,7 +40,7 @@ def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
     if hasattr(model, "predict") and not a_class:
         return _classifier(model, names)
     if callable(model) and not a_class:
-        return model, model
+        return model, getattr(model, "scores", model)
     hint = "Load a file, or ask an address by wm.RemoteModel(url)."
     if is_network(getattr(model, "model", None)):
         hint = "Pass its .model."

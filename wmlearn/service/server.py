@@ -148,13 +148,14 @@ def serve(
     array([0, 1, 2])
     """
     check_kind(options, "options", ServiceOptions, "such as wm.ServiceOptions(rate=50)")
+    given = model
     attribute = "model.input_shape"
     if not is_network(model):
         if not isinstance(model, BlackBox):
             attribute = "suspect = wm.BlackBox(model); suspect.input_shape"
             model = BlackBox(model, scores=options.scores, classes=options.classes)
         options = replace(options, classes=options.classes or model.classes or ())
-    shape = _input_shape(model, attribute)
+    shape = _input_shape(given if hasattr(given, "input_shape") else model, attribute)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(

@@ -183,7 +183,7 @@ def _components(features: int, part: Split) -> tuple[Whole, Whole]:
     smoothed = smooth(part.pixels).astype(float)
     covariance = np.cov(smoothed.T)
     sizes, axes = np.linalg.eigh(covariance)  # the largest last
-    different = int((sizes > 0).sum())
+    different = int((sizes > 1).sum())  # less is rounding: a white image has 16,320
     if different < features:
         raise ValueError(
             f"features must be fewer than an image has; got {features}, and these images differ in "
@@ -202,7 +202,7 @@ def _whole(numbers: NDArray[np.floating[Any]]) -> Whole:
     return whole
 
 
-class Tilted:
+class Tilted(commitment.HoldsSecret):
     """A service whose answers lean by secret signs where it is unsure; nothing is remembered.
 
     The same image always gets the same answer, and a slightly changed one nearly always. What it
@@ -226,6 +226,8 @@ class Tilted:
     True
     """
 
+    _keep = "Keep its tilt by wm.evidence.save_tilt."
+
     def __init__(self, suspect: Any, tilt: TiltSet) -> None:
         if not callable(getattr(suspect, "scores", None)):
             raise TypeError(
@@ -234,7 +236,18 @@ class Tilted:
             )
         self.suspect = suspect
         self.tilt = check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+        _ = tilt.signs  # or it says what is missing, before a customer asks
         self.queries = 0
+
+    @property
+    def classes(self) -> object:
+        """The names that the service itself gives its classes; None where it gives none."""
+        return getattr(self.suspect, "classes", None)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape (c, h, w) of one image."""
+        return self.tilt.pixels.shape[1:]
 
     def __call__(self, images: Images) -> Labels:
         """Answer images (n, c, h, w) in [0, 1]: labels (n,), -1 where no answer came."""
@@ -243,10 +256,24 @@ class Tilted:
         return np.where(known, scores.argmax(1), -1).astype(np.int64)
 
     def scores(self, images: Images) -> NDArray[np.float32]:
-        """Return the probabilities, leaning, float32 (n, K); NaN where no answer came."""
+        """Return the probabilities, leaning, float32 (n, K); NaN where no answer came.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the images do not fit, or the service tells no probabilities of these classes.
+        """
+        lean = self.tilt.lean(images)
         told = np.asarray(self.suspect.scores(images), float)
+        if not told.size:  # none was answered, so nobody knows how many classes there are
+            told = np.full(lean.shape, np.nan)
+        if told.shape != lean.shape or np.any(told < 0) or np.any(told > 1 + 1e-3):
+            raise ValueError(
+                f"the service must tell probabilities, 0 to 1, shape {lean.shape}; got others, or "
+                f"shape {told.shape}. Let it return the softmax of its scores."
+            )
         self.queries += len(told)
-        leaning = np.log(np.maximum(told, _FLOOR)) + self.tilt.lean(images)
+        leaning = np.log(np.maximum(told, _FLOOR)) + lean
         odds = np.exp(leaning - leaning.max(1, keepdims=True))
         shares: NDArray[np.float32] = (odds / odds.sum(1, keepdims=True)).astype(np.float32)
         return shares
