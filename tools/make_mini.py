@@ -18,6 +18,7 @@ from PIL import Image
 
 from wmlearn._display import picture
 from wmlearn.data import _published, _shipped
+from wmlearn.data._readers import cut
 from wmlearn.data._sources import SOURCES, digest
 
 ABOUT = (
@@ -42,7 +43,8 @@ def draw_parts(name: str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]
     pools["test"] = (x_test, y_test, np.arange(len(y_test)))
     parts = {}
     for part, (images, labels, pool) in pools.items():
-        chosen = pool[_published.draw(labels[pool], PER_CLASS[name][part], SEEDS[part])]
+        count = PER_CLASS[name][part]
+        chosen = pool[cut(labels[pool], lambda _, count=count: [count], SEEDS[part])[0]]
         parts[part] = chosen, images[chosen], labels[chosen]
     return parts
 

@@ -31,7 +31,7 @@ from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.commitment import check_digest
 from wmlearn.evidence.judging import challenge, judge
 from wmlearn.evidence.log import log_head, log_use, read_log
-from wmlearn.evidence.opening import Opening, open_questions, read_opening
+from wmlearn.evidence.opening import open_questions, read_opening
 from wmlearn.evidence.sequential import SequentialTest
 from wmlearn.evidence.storage import open_evidence, open_sealed
 from wmlearn.evidence.verdict import Verdict
@@ -41,8 +41,6 @@ from wmlearn.service.remote import RemoteModel
 from wmlearn.service.server import serve
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from wmlearn.service._protocol import Encode
 
 EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
@@ -151,13 +149,15 @@ def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options
     ("mine.safetensors"), of a network of your own with --network. Where the environment variable
     WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
     """
-    served = _load(model, options.pop("network"))
+    from wmlearn import zoo
+
+    factory = options.pop("network")
+    if factory is not None:
+        factory = _of_ones_own(factory, "--network")
+    served = zoo.load_model(model, network=factory)
     behaviour = ServiceOptions(token=_token(), **options)
     with serve(served, name=name, host=host, port=port, options=behaviour) as service:
-        address = service.url
-        if as_json:
-            address = json.dumps({"url": service.url, "name": name, "model": model})
-        click.echo(address)
+        _say(service.url, {"url": service.url, "name": name, "model": model}, as_json)
         click.echo("It answers until you press Ctrl+C.", err=True)
         while True:
             time.sleep(3600)
@@ -166,14 +166,6 @@ def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options
 def _token() -> str | None:
     """Return the bearer token: no option, as all users of a machine can read its command lines."""
     return os.environ.get("WMLEARN_TOKEN") or None
-
-
-def _load(model: str, network: str | None) -> nn.Module:
-    """Return a shipped model by its name, or one from a file, perhaps of a network of one's own."""
-    from wmlearn import zoo
-
-    factory = None if network is None else _of_ones_own(network, "--network")
-    return zoo.load_model(model, network=factory)
 
 
 # ---------------------------------------------------------------- verify
@@ -337,7 +329,12 @@ def _verify(
         raise click.UsageError("Give URL, then the folder EVIDENCE; or --suspect and EVIDENCE.")
     _check_url(url)
     triggers = open_evidence(evidence, options.pop("outcome"))
-    _compare_seal(triggers.seal, options.pop("seal"))
+    published = options.pop("seal")
+    if published is not None and check_digest(published, "seal") != triggers.seal:
+        raise ValueError(
+            f"the evidence must be under the published seal, {published[:8]}…; it is under "
+            f"{triggers.seal[:8]}…. Nothing was sent. Give the folder that was sealed."
+        )
     anew = options.pop("anew")
     if questions is None:
         questions = triggers.n
@@ -366,15 +363,6 @@ def _check_url(url: str) -> None:
     if re.search(r"//[^/]*@", url):
         raise click.UsageError(
             "URL must hold no password: it would stand in the log. Leave out what is before @."
-        )
-
-
-def _compare_seal(seal: str, published: str | None) -> None:
-    """Refuse evidence under another seal than the published one."""
-    if published is not None and check_digest(published, "seal") != seal:
-        raise ValueError(
-            f"the evidence must be under the published seal, {published[:8]}…; it is under "
-            f"{seal[:8]}…. Nothing was sent. Give the folder that was sealed."
         )
 
 
@@ -408,11 +396,15 @@ def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:
+    lines = [f"{name.capitalize()}: {facts[name]}" for name in facts]
+    _say("\n".join(lines), facts, as_json)
+
+
+def _say(text: str, facts: dict[str, Any], as_json: bool, *, err: bool = False) -> None:
+    """Print a text (an error's, it may be) or, for programs, what it says as one JSON object."""
     if as_json:
-        click.echo(json.dumps(facts))
-        return
-    for name, value in facts.items():
-        click.echo(f"{name.capitalize()}: {value}")
+        text = json.dumps(facts)
+    click.echo(text, err=err and not as_json)
 
 
 # ---------------------------------------------------------------- owner and judge
@@ -506,7 +498,13 @@ def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
     opening = read_opening(opened)
     nonce = rules["nonce"].encode()
     opening.brought_by(rules["owner"], nonce=nonce)
-    named = _named(opening, rules["seal"], nonce, rules["count"], rules["named"])
+    if rules["named"] is not None:
+        named = _numbers(rules["named"])
+    elif nonce and rules["count"] is not None:
+        sealed = opening.header["questions"]
+        named = challenge(rules["seal"], nonce, questions=sealed, count=rules["count"])
+    else:
+        raise click.UsageError("Say which questions were named: --named, or --nonce and --count.")
     beacon = None
     if rules["beacon"] is not None:
         beacon = Beacon(rules["beacon"], rules["seals"], rules["outcomes"])
@@ -522,17 +520,6 @@ def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
         )
     _complain(suspect)
     return _tell(verdict, {"seal": opening.seal, "named": named}, as_json)
-
-
-def _named(
-    opened: Opening, seal: str, nonce: bytes, count: int | None, named: str | None
-) -> list[int]:
-    """Return the questions that count: those the judge lists, or those the nonce names."""
-    if named is not None:
-        return _numbers(named)
-    if count is None or not nonce:
-        raise click.UsageError("Say which questions were named: --named, or --nonce and --count.")
-    return challenge(seal, nonce, questions=opened.header["questions"], count=count)
 
 
 # ---------------------------------------------------------------- case
@@ -586,15 +573,9 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
         except (OSError, ValueError, TypeError) as error:
             failed[card] = sentence(error).removeprefix(f"{card} ")
             continue
-        if as_json:
-            click.echo(json.dumps({"card": card, "points": score.points}))
-        else:
-            click.echo(f"{card}: {score!r}")
+        _say(f"{card}: {score!r}", {"card": card, "points": score.points}, as_json)
     for card, problem in failed.items():
-        if as_json:
-            click.echo(json.dumps({"card": card, "error": problem}))
-        else:
-            click.echo(f"Error: {card}: {problem}", err=True)
+        _say(f"Error: {card}: {problem}", {"card": card, "error": problem}, as_json, err=True)
     return FAILED if failed else 0
 
 
@@ -615,12 +596,10 @@ def _doctor(as_json: bool) -> int:
         if not as_json:
             mark = "!!" if problem else "ok"
             click.echo(f"{mark}  {what}: {problem or value}")
-    if as_json:
-        click.echo(json.dumps({"ok": not problems, "found": found, "problems": problems}))
-    elif problems:
-        click.echo(f"{plural(len(problems), 'problem')} to mend.")
-    else:
-        click.echo("All is well.")
+    end = "All is well."
+    if problems:
+        end = f"{plural(len(problems), 'problem')} to mend."
+    _say(end, {"ok": not problems, "found": found, "problems": problems}, as_json)
     return FAILED if problems else 0
 
 

@@ -29,7 +29,7 @@ from torchvision import datasets
 
 import wmlearn as wm
 from wmlearn._extras import MissingExtra
-from wmlearn.data import _published, _shipped
+from wmlearn.data import _published, _readers, _shipped
 from wmlearn.data._sources import SOURCES, digest, expect
 from wmlearn.data.splits import Split, Splits, load_data
 
@@ -388,7 +388,7 @@ def make_web(name: str, folder: Path, monkeypatch) -> Web:
     stand-in.
     """
     data = load_data(name)
-    chosen = _published.draw(data.train.labels, 10, seed=5)
+    chosen = _readers.cut(data.train.labels, lambda _: [10], seed=5)[0]
     images = data.train.pixels[chosen].transpose(0, 2, 3, 1).copy()
     labels = data.train.labels[chosen].astype(np.uint8)
     web = Web(name, folder, (images[:80], images[80:], labels[:80], labels[80:]))

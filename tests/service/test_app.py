@@ -112,7 +112,6 @@ BAD = {
     "no shape": question(shape=None),
     "empty shape": question(shape=[]),
     "odd shape": question(shape=["1", 1, 2, 2]),
-    "true": question(shape=[True, 1, 2, 2]),
     "too few": question(data=[1, 2, 3]),
     "too many": question(data=[1] * 5),
     "above 255": question(data=[0, 0, 0, 256]),

@@ -1,11 +1,9 @@
 """The full data sets: fetched once through torchvision, checked, and kept as one .npz each."""
 
-import contextlib
 import os
 import shutil
 import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -67,18 +65,6 @@ def owner_and_thief(labels: Pixels) -> tuple[Positions, Positions]:
     return train, loot
 
 
-def draw(labels: Pixels, per_class: int, seed: int) -> Positions:
-    """Return the positions, in ascending order, of equally many images of every class, drawn at
-    random.
-
-    Examples
-    --------
-    >>> draw(np.array([0, 1, 0, 1, 0, 1]), per_class=1, seed=0)
-    array([4, 5])
-    """
-    return cut(labels, lambda _: [per_class], seed)[0]
-
-
 def _kept(name: str, path: Path) -> Originals | None:
     """Return what was kept as .npz; None if nothing was."""
     expected = f"{path} should hold the full {name} as published"
@@ -121,8 +107,8 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
             arrays = _kept(name, path)  # by another process, while this one waited
             if arrays is None:
                 _lend(SOURCES[name].archives, folder, staging)
-                # of what was cut off torchvision asks but whether it is there
-                _remove(*staging.glob(SOURCES[name].unpacked))
+                for cut_off in staging.glob(SOURCES[name].unpacked):
+                    cut_off.unlink()  # torchvision asks but whether it is there
                 arrays = _through_torchvision(name, staging, download=True)
                 _keep(arrays, path, stacklevel=6)
             if path.exists():
@@ -160,24 +146,15 @@ def _through_torchvision(name: str, folder: Path, *, download: bool) -> Original
     reader = SOURCES[name].reader
     dataset = type(reader, (getattr(datasets, reader),), seen)
     images, labels = [], []
-    with _as_os_error():
+    try:
         for train in (True, False):
             part = dataset(folder, train=train, download=download)
             images.append(np.asarray(part.data))
             labels.append(np.asarray(part.targets).astype(np.uint8))
         return _checked(name, *images, *labels)
-
-
-@contextlib.contextmanager
-def _as_os_error() -> Iterator[None]:
-    """Turn all that says "no data" into an OSError: urllib, zipfile, pickle and torch raise a dozen
-    kinds.
-    """
-    try:
-        yield
     except (MemoryError, OSError):  # the one says nothing about the files, the other why
         raise
-    except Exception as error:
+    except Exception as error:  # urllib, zipfile, pickle and torch raise a dozen kinds
         raise OSError(short(error)) from error
 
 
@@ -205,9 +182,3 @@ def _keep(arrays: Originals, path: Path, stacklevel: int) -> None:
             "for next time.",
             stacklevel=stacklevel,
         )
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        with contextlib.suppress(OSError):
-            path.unlink()

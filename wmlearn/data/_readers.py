@@ -100,11 +100,6 @@ def folder(path: str | Path, size: Size) -> Read:
     labels: list[int] = []
     for label, each in enumerate(classes):
         found = _files(each, "*")
-        if not found:
-            raise ValueError(
-                f"{each} should hold the pictures of a class; it holds none. Move it away; or, if "
-                f"its folders are the classes, pass wm.Splits.from_folder({str(each)!r})."
-            )
         files += found
         labels += [label] * len(found)
     pixels = from_pictures(_counted(files, len(files)), size)
@@ -114,18 +109,24 @@ def folder(path: str | Path, size: Size) -> Read:
 def pool(path: str | Path, size: Size) -> Pixels:
     """Return all the pictures in a folder and below it."""
     files = _files(Path(path), "**/*")
-    if not files:
-        raise ValueError(f"pool must be a folder with pictures; {path} is none. Choose another.")
     return from_pictures(_counted(files, len(files)), size)
 
 
 def _files(path: Path, pattern: str) -> list[Path]:
-    """Return the pictures in a folder by their names' order; nothing hidden."""
+    """Return the pictures in a folder by their names' order, nothing hidden; or say that there are
+    none.
+    """
     from PIL import Image
 
     known = Image.registered_extensions()
     found = [each for each in path.glob(pattern) if each.suffix.lower() in known]
-    return sorted(each for each in found if each.name[0] != ".")
+    found = sorted(each for each in found if each.name[0] != ".")
+    if not found:
+        raise ValueError(
+            f"{path} should hold pictures; it holds none. Choose another folder, or move it away; "
+            f"if its folders are classes, pass wm.Splits.from_folder({str(path)!r})."
+        )
+    return found
 
 
 def _counted(items: Iterable[Any], total: int) -> Iterator[Any]:

@@ -29,26 +29,23 @@ class Source:
     archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
 
 
+_DIGITS = "0 1 2 3 4 5 6 7 8 9"
 _CIFAR10 = "airplane automobile bird cat deer dog frog horse ship truck"
 _FASHION = "T-shirt trouser pullover dress coat sandal shirt sneaker bag boot"
 _KANA = "o ki su tsu na ha ma ya re wo"
 
 
-def _like_mnist(reader: str, classes: str) -> Source:
-    folder = f"{reader}/raw"
-    unpacked, archives = f"{folder}/*-ubyte", f"{folder}/*.gz"
-    return Source(tuple(classes.split()), (1, 28, 28), reader, "", "", unpacked, archives)
+def _like_mnist(reader: str, classes: str, mini: str = "", full: str = "") -> Source:
+    unpacked, archives = f"{reader}/raw/*-ubyte", f"{reader}/raw/*.gz"
+    return Source(tuple(classes.split()), (1, 28, 28), reader, mini, full, unpacked, archives)
 
 
 SOURCES = {
-    "mnist": Source(
-        classes=tuple("0123456789"),
-        shape=(1, 28, 28),
-        reader="MNIST",
+    "mnist": _like_mnist(
+        "MNIST",
+        _DIGITS,
         mini="522f25e85402cc5b7a0d02af315cdd3c59a48c1696c1e827d41ac5ef3950f819",
         full="c2069063c1105f2bf96266aef1ff68c6e13bdda7a54e37bf19c16f1db24efc83",
-        unpacked="MNIST/raw/*-ubyte",
-        archives="MNIST/raw/*.gz",
     ),
     "cifar10": Source(
         classes=tuple(_CIFAR10.split()),

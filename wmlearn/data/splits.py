@@ -91,7 +91,7 @@ class Split:
                 f"vary must be a function of one image; got {shown(self.vary)}. Take one of "
                 "torchvision.transforms.v2."
             )
-        pixels = check_pixels(channels_first(self.pixels, layout, what="pixels"))
+        pixels = check_pixels(channels_first(self.pixels, layout))
         object.__setattr__(self, "pixels", pixels)
         object.__setattr__(self, "labels", check_labels(self.labels, count=len(pixels)))
 
@@ -517,13 +517,14 @@ def _read(
     reader: Callable[[Any, Any], _readers.Read], size: Any, source: Any, loot: Any, test: Any
 ) -> dict[str, Any]:
     """Return what `Splits.from_arrays` takes, read from a source and those of given parts."""
-    images, labels, names = reader(source, _sides(size))
+    sides = _sides(size)
+    images, labels, names = reader(source, sides)
     read: dict[str, Any] = {"images": images, "labels": labels, "classes": names}
     if isinstance(images, np.ndarray):  # they were pictures
         read["layout"] = "NCHW"
     for part, given in (("loot", loot), ("test", test)):
         if given is not None:
-            *read[part], others = reader(given, _sides(size))
+            *read[part], others = reader(given, sides)
             if others != names:
                 raise ValueError(
                     f"{part} must have the classes {names} of the rest; got {others}. Give both "
@@ -583,11 +584,11 @@ def check_held(part: Split, what: str) -> None:
         )
 
 
-def channels_first(images: Any, layout: Layout | None, *, what: str = "images") -> np.ndarray:
+def channels_first(images: Any, layout: Layout | None) -> np.ndarray:
     """Return images with their channels on the second axis, or say how to tell where they are."""
     if layout is not None:
         check_choice(layout, "layout", ("NCHW", "NHWC"))
-    expected = f"{what} must be an array of shape (n, c, h, w)"
+    expected = "images must be an array of shape (n, c, h, w)"
     array = as_array(images, expected)
     if array.ndim != 4:
         step = axes_step(array.shape) if array.dtype.kind in "biuf" else image_step(array)
@@ -598,7 +599,7 @@ def channels_first(images: Any, layout: Layout | None, *, what: str = "images") 
     if moved.shape[1] in (1, 3):
         return moved
     raise ValueError(
-        f"{what} must have 1 or 3 channels, shape (n, c, h, w); got {array.shape}. "
+        f"images must have 1 or 3 channels, shape (n, c, h, w); got {array.shape}. "
         f"{layout_step(array.shape, layout)}"
     )
 

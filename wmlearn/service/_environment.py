@@ -74,15 +74,9 @@ def is_own(host: str) -> bool:
         return True
     with contextlib.suppress(OSError, ValueError):
         # for addresses alone: where names are a proxy's business, none is looked up
-        found = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-        family, _, _, _, there = found[0]
-        address = ipaddress.ip_address(there[0])
-        if address.is_loopback or address.is_unspecified:
-            return True
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect(there)  # nothing is sent: the kernel chooses the way
-            here = ipaddress.ip_address(probe.getsockname()[0])
-        return here.is_loopback or here == address
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
+        address = ipaddress.ip_address(found[0][-1][0])
+        return address.is_loopback or address.is_unspecified
     return False
 
 

@@ -10,7 +10,9 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -78,12 +80,9 @@ def read_question(
     plain = _unpacked(body, headers.get("content-encoding", "identity").lower())
     length = _json_length(headers, plain)
     request = _parse(plain[:length])
-    name = request.get("id")
-    if name is not None and not isinstance(name, str):
-        raise HTTPException(400, f"the id of a request must be text; got {name!r:.40}.")
     wishes = _read_wishes(request, offered)
     images, datatype = _read_images(request["inputs"][0], plain[length:], shape)
-    return Question(images, datatype, wishes, name)
+    return Question(images, datatype, wishes, request.get("id"))
 
 
 def write_answer(model: str, question: Question, values: dict[str, np.ndarray]) -> Response:
@@ -150,16 +149,15 @@ def _parse(text: bytes) -> dict[str, Any]:
     try:
         request = json.loads(text)
     except (ValueError, RecursionError):
-        raise HTTPException(
-            400,
-            "a request must be JSON; this is not. Send an inference request of protocol version "
-            f"2; where bytes follow its JSON, the header {_JSON_LENGTH} says how long that is.",
-        ) from None
+        request = None
     match request:
-        case {"inputs": [dict()]}:
+        case {"inputs": [dict()]} if isinstance(request.get("id"), (str, NoneType)):
             return dict(request)
     raise HTTPException(
-        400, 'a request must have one input: {"inputs": [{"name", "shape", "datatype", "data"}]}.'
+        400,
+        'a request must be JSON with one input, {"inputs": [{"name", "shape", "datatype", '
+        '"data"}]}, and an id, if any, that is text; this is not. Where bytes follow its JSON, the '
+        f"header {_JSON_LENGTH} says how long that is.",
     )
 
 
@@ -179,8 +177,6 @@ def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]
     bytes.
     """
     wished = request.get("outputs") or [{"name": name} for name in offered]
-    if not isinstance(wished, list):
-        raise HTTPException(400, f"outputs must be a list; got {wished!r:.40}.")
     as_bytes = _parameters(request).get("binary_data_output")
     wishes = {}
     for each in wished:
@@ -198,30 +194,25 @@ def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]
 
 def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Images, str]:
     """Return the images of an input tensor, float32 in [0, 1], and the datatype they came in."""
-    name, datatype = tensor.get("name"), tensor.get("datatype")
-    got: Any = tensor.get("shape")
-    if name != "images":
-        raise HTTPException(400, f"the input must be called 'images'; got {name!r:.40}.")
-    if not isinstance(datatype, str) or datatype not in INPUTS:
-        raise HTTPException(
-            400,
-            "images must be of datatype UINT8 (0 to 255), or FP32, FP16 or FP64 (0 to 1); got "
-            f"{datatype!r:.40}.",
-        )
-    fits = isinstance(got, list) and got[1:] == list(shape)
-    if not fits or type(got[0]) is not int or not 0 < got[0] <= LARGEST_BODY:
-        axes = ", ".join(map(str, shape))
-        raise HTTPException(
-            400,
-            f"images must have shape [n, {axes}], n from 1 to {LARGEST_BODY:,}; got {got!r:.60}.",
-        )
-    values = _read_numbers(tensor, raw, datatype)
+    match tensor:
+        case {"name": "images", "datatype": str(datatype), "shape": [int(count), *axes]} if (
+            datatype in INPUTS and axes == [*shape] and 0 < count <= LARGEST_BODY
+        ):
+            values = _read_numbers(tensor, raw, datatype)
+        case _:
+            got = [tensor.get(key) for key in ("name", "datatype", "shape")]
+            raise HTTPException(
+                400,
+                "the input must be 'images', of datatype UINT8 (0 to 255), or FP32, FP16 or FP64 "
+                f"(0 to 1), and shape [n, {', '.join(map(str, shape))}], n from 1 to "
+                f"{LARGEST_BODY:,}; got {got!r:.90}.",
+            )
     highest = INPUTS[datatype][-1]
     if not (values.min() >= 0 and values.max() <= highest):  # so written, NaN is refused too
         raise HTTPException(
             400, f"data of datatype {datatype} must lie from 0 to {highest}; some do not."
         )
-    images: Images = values.astype(np.float32).reshape(got)
+    images: Images = values.astype(np.float32).reshape(-1, *shape)
     images /= highest
     return images, datatype
 
@@ -242,20 +233,12 @@ def _read_numbers(tensor: dict[str, Any], raw: bytes, datatype: str) -> np.ndarr
                 f"JSON; binary_data_size says {size!r:.40}, and {len(raw)} came.",
             )
         return np.frombuffer(raw, kind)
-    try:
+    with suppress(ValueError):  # lists of unequal length
         values = np.asarray(tensor.get("data"))
-    except ValueError:
-        raise HTTPException(
-            400, "data must be one flat list of numbers; got lists of unequal length."
-        ) from None
-    if values.dtype.kind not in kinds:
-        raise HTTPException(
-            400,
-            f"data of datatype {datatype} must be numbers, whole ones for UINT8; "
-            "got something else.",
-        )
-    if values.size != count:
-        raise HTTPException(
-            400, f"data must hold {count} numbers for shape {shape}; got {values.size}."
-        )
-    return values
+        if values.dtype.kind in kinds and values.size == count:
+            return values
+    raise HTTPException(
+        400,
+        f"data of datatype {datatype} and shape {shape} must be a list of {count} numbers, whole "
+        "ones for UINT8; got something else.",
+    )

@@ -18,7 +18,7 @@ from wmlearn._types import Images
 from wmlearn.service import _protocol, _tensors
 from wmlearn.service._protocol import Fault, Overrides
 
-Ask = Callable[[Images], Any]  # images -> what a model answers them
+Ask = Callable[[Images], Any]  # images -> labels (n,), or scores (n, K)
 
 _BY_FUNCTION = "Ask it by a function: wm.BlackBox(lambda images: ...), which lays them out."
 _TYPES = {"FLOAT": "FP32", "DOUBLE": "FP64", "FLOAT16": "FP16", "STRING": "BYTES"}
@@ -41,12 +41,10 @@ def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
         return _classifier(model, names)
     if callable(model) and not a_class:
         return model, getattr(model, "scores", model)
-    hint = "Load a file, or ask an address by wm.RemoteModel(url)."
-    if is_network(getattr(model, "model", None)):
-        hint = "Pass its .model."
     raise TypeError(
         "model must be a network (torch.nn.Module), a function, a session of ONNX Runtime or a "
-        f"classifier with predict; got {shown(model)}. {hint}"
+        f"classifier with predict; got {shown(model)}. Pass the .model of what embed, fit or a "
+        "theft returns; load a file, or ask an address by wm.RemoteModel(url)."
     )
 
 

@@ -9,6 +9,7 @@ https://github.com/kserve/open-inference-protocol
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -89,7 +90,7 @@ class Overrides(Checked):
     input: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
     output: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
     datatype: str | None = checked(_if_given, None, by=check_choice, choices=[*NUMBERS, TEXT])
-    layout: str | None = checked(_if_given, None, by=check_choice, choices=[*_tensors.LAYOUTS])
+    layout: str | None = checked(_if_given, None, by=check_choice, choices=_tensors.LAYOUTS)
     encode: Encode | None = checked(
         _if_given, None, by=check_kind, kind=Callable, hint="as lambda x: x * 255"
     )
@@ -243,13 +244,11 @@ def _n_classes(card: ModelCard, scores: Tensor) -> int:
 
 
 def _undecided(outputs: list[Tensor]) -> Fault:
-    advice = "Pass output= with the name of the one that holds labels or scores."
-    if len(outputs) == 1:
-        advice = (
-            "Pass decode=, a function that makes one label per image of it, such as lambda top: "
-            "top[:, 0] of the best five, lambda p: p.argmax(axis=1) of scores, or output= with the "
-            "name of another one."
-        )
+    advice = (
+        "Pass output= with the name of the one that holds labels or scores, or decode=, a function "
+        "that makes one label per image of it, such as lambda top: top[:, 0] of the best five, "
+        "lambda p: p.argmax(axis=1) of scores."
+    )
     reason = "no one output is known to hold a label for each image, or its scores"
     return Fault(f"{reason}: it lists {_listed(outputs) or 'none'}", "refused", advice)
 
@@ -384,10 +383,20 @@ def _wish(output: str, binary: bool) -> dict[str, Any]:
 
 def unpack(answer: Any, rest: bytes) -> Any:
     """Return an answer in which what came in binary behind it stands in its place."""
-    try:
-        return _tensors.unpack(answer, rest)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        raise Fault("its answer does not describe the binary data behind it") from None
+    if not rest:
+        return answer
+    with suppress(KeyError, TypeError, ValueError, AttributeError):
+        for output in answer["outputs"]:
+            size = output.get("parameters", {}).get("binary_data_size", 0)
+            if not 0 <= size <= len(rest):
+                raise ValueError
+            if size:
+                number = _tensors.NUMBERS[output["datatype"]]
+                output["data"] = np.frombuffer(rest[:size], number).tolist()
+            rest = rest[size:]
+        if not rest:
+            return answer
+    raise Fault("its answer does not describe the binary data behind it")
 
 
 def check_id(answer: Any, name: str) -> None:
@@ -535,20 +544,21 @@ def model_address(url: Any) -> tuple[str, str]:
     """Return a model's address without '/infer', and the model's name in it, or say what is wrong
     with it.
     """
-    example = "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'"
     check_kind(url, "url", str, "such as service.url")
     address = url.strip().rstrip("/").removesuffix("/infer")
+    step = "Begin it with http:// or https:// and a host; add /v2/models/ and the model's name"
     try:
         parts = urlsplit(address)
+        name = re.search(r"/v2/models/([^/?#]+)", parts.path)
         _ = parts.port  # raises ValueError for a port that cannot be
+        if parts.scheme in ("http", "https") and parts.hostname and name:
+            return address, name[1]
     except ValueError as error:
-        raise ValueError(f"{example}; got {url!r}. Correct this: {error}.") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{example}; got {url!r}. Begin it with http:// or https://.")
-    name = re.search(r"/v2/models/([^/?#]+)", parts.path)
-    if not name:
-        raise ValueError(f"{example}; got {url!r}. Add /v2/models/ and the model's name.")
-    return address, name[1]
+        step = f"Correct this: {error}"
+    raise ValueError(
+        "expected a model's address like 'http://127.0.0.1:8000/v2/models/mnist'; got "
+        f"{url!r}. {step}."
+    )
 
 
 def check_token(token: Any, name: str = "token") -> str | None:

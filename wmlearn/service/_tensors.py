@@ -29,12 +29,7 @@ REAL = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 NUMBERS = WHOLE | REAL
 HALF = "FP16"  # Triton and KServe take and give it in binary alone, MLServer as JSON
 TEXT = "BYTES"
-LAYOUTS = {
-    "NCHW": "(n, c, h, w)",
-    "NHWC": "(n, h, w, c)",
-    "NHW": "(n, h, w)",
-    "flat": "(n, c * h * w)",
-}
+LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")  # of n images; the last is (n, c * h * w)
 
 
 @dataclass(frozen=True)
@@ -127,10 +122,8 @@ def converted(values: np.ndarray, datatype: str) -> np.ndarray:
 
 def number_bytes(datatype: str) -> int:
     """Return how many bytes one number takes at most in JSON, with its comma."""
-    if datatype == "FP64":
-        return 25
     if datatype in REAL:
-        return 24
+        return 25
     limits = np.iinfo(np.dtype(NUMBERS[datatype]))
     return max(len(str(limits.min)), len(str(limits.max))) + 1
 
@@ -138,25 +131,6 @@ def number_bytes(datatype: str) -> int:
 def without_ones(values: np.ndarray) -> np.ndarray:
     """Return values without the axes of length 1 that a model adds: MLServer, OpenVINO."""
     return values.reshape([*values.shape[:1], *(axis for axis in values.shape[1:] if axis != 1)])
-
-
-def unpack(answer: Any, rest: bytes) -> Any:
-    """Return an answer in which the numbers that came in binary behind it stand in their place.
-
-    Raises ValueError where more came than it tells of.
-    """
-    if not rest:
-        return answer
-    for output in answer["outputs"]:
-        size = output.get("parameters", {}).get("binary_data_size", 0)
-        if not 0 <= size <= len(rest):
-            raise ValueError
-        if size:
-            output["data"] = np.frombuffer(rest[:size], NUMBERS[output["datatype"]]).tolist()
-        rest = rest[size:]
-    if rest:
-        raise ValueError
-    return answer
 
 
 def inflated(body: bytes, limit: int) -> bytes:

@@ -33,14 +33,8 @@ _TOO_LARGE = (
 )
 # what headers are called that hold what nobody else may read
 _SECRET = re.compile("auth|key|token|secret|cookie|passw|session", re.IGNORECASE)
-_REFUSALS: dict[int, Kind] = {401: "unauthorized", 403: "unauthorized"}
 _AT_PROXY = ("connection.connect_tcp", "connection.start_tls", "socks.connect_tcp")
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # as OpenSSL calls it, to 3.1 and since
-# OpenSSL's numbers of what can be wrong with a certificate: its dates, its names
-_ELSE = "If it should be, pass who signed it: wm.RemoteModel(url, verify='ca.pem')."
-_DATES = "Its owner must renew it, unless this machine's clock is wrong."
-_NAMES = "Ask by the name that it was made for."
-_CERTIFICATES = {9: _DATES, 10: _DATES, 62: _NAMES, 64: _NAMES}
 
 
 @dataclass
@@ -59,7 +53,7 @@ class Transport:
 
     Raises
     ------
-    TypeError, ValueError
+    ValueError
         If `verify` is no such file.
     """
 
@@ -93,18 +87,17 @@ class Transport:
 
     def _check_verify(self) -> None:
         """Say at once what is wrong with a file of certificates."""
-        expected = "verify must be True, False, or a file (PEM) of certificates to trust"
         if isinstance(self.verify, bool):
             return
-        if not isinstance(self.verify, (str, os.PathLike)):
-            raise TypeError(f"{expected}; got {type(self.verify).__name__}. Leave it out for True.")
-        self.verify = os.fspath(self.verify)
+        expected = "verify must be True, False, or a file (PEM) of certificates to trust"
         try:
+            self.verify = os.fspath(self.verify)
             _environment.tls_context(self.verify)
-        except OSError as error:
+        except (TypeError, OSError) as error:
+            words = _environment.words_of(error)
             raise ValueError(
-                f"{expected}; got {self.verify!r} ({error.strerror}). Ask whoever runs the service "
-                "for the certificate of those who signed theirs."
+                f"{expected}; got {self.verify!r:.60} ({words}). Ask whoever runs the service for "
+                "the certificate of those who signed theirs."
             ) from None
 
     def fetch(self, question: Question | None = None) -> Any:
@@ -246,7 +239,7 @@ class Transport:
             if wait is None and status in (429, 503):
                 wait = 0.0
             return Fault(f"{who} answered with status {status}{words}", "transient", wait=wait)
-        kind = _REFUSALS.get(status, "refused")
+        kind: Kind = "unauthorized" if status in (401, 403) else "refused"
         return Fault(f"{who} refused with status {status}{words}", kind)
 
     def _fault(self, error: httpx.RequestError) -> Fault:
@@ -256,12 +249,12 @@ class Transport:
         late = self._late or isinstance(error, httpx.TimeoutException)
         if self._proxy is not None and isinstance(error, httpx.ProxyError):
             return _stopped(self._proxy, words)
-        if self._step.endswith("connect_tcp"):
-            if late:
-                words = f"no connection within {self.seconds:g} s"
-            return self._unreachable(root, words)
         if late:
-            return Fault(f"no complete answer came within {self.seconds:g} s", "transient")
+            words = f"nothing complete came within {self.seconds:g} s"
+        if self._step.endswith("connect_tcp"):
+            return self._unreachable(words)
+        if late:
+            return Fault(words, "transient")
         if isinstance(root, ssl.SSLError) and not isinstance(root, ssl.SSLEOFError):
             return _no_tls(root, self._hop)
         # httpx has one error for a line that went dead and for a service that speaks something
@@ -280,13 +273,12 @@ class Transport:
             return f"the proxy {self._proxy}"
         return self._address.netloc.rpartition("@")[2]
 
-    def _unreachable(self, root: OSError | None, words: str) -> Fault:
+    def _unreachable(self, words: str) -> Fault:
         """Say why there is no connection."""
-        advice = "Is it switched on, and in reach from here, past firewalls and VPN?"
-        if isinstance(root, socket.gaierror):
-            advice = "Is its name spelled right, and is this machine on the network?"
-        if isinstance(root, ConnectionRefusedError):
-            advice = "Is the service running, and is this its port?"
+        advice = (
+            "Is the service running, are its name and port right, and is it in reach from here, "
+            "past firewalls and VPN?"
+        )
         if self._proxy is not None:
             advice = f"If it is not the right proxy, {self._proxy.detour}."
         return Fault(f"{self._hop} cannot be reached ({words})", "transient", advice)
@@ -393,7 +385,11 @@ def _no_tls(error: ssl.SSLError, hop: str) -> Fault:
     if isinstance(error, ssl.SSLCertVerificationError):
         words = error.verify_message.rstrip(".")
         reason = f"the certificate of {hop} is not trusted ({words})"
-        advice = _CERTIFICATES.get(error.verify_code, _ELSE)
+        advice = (
+            "If it should be, pass who signed it: wm.RemoteModel(url, verify='ca.pem'). Ask by the "
+            "name that it was made for; if it expired, its owner must renew it, "
+            "unless this machine's clock is wrong."
+        )
     return Fault(reason, "blocked", advice)
 
 

@@ -17,11 +17,10 @@ import numpy as np
 from wmlearn._checks import check_count, check_images, check_kind, first_line
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels
-from wmlearn.service._functions import answering, is_network, read
+from wmlearn.service._functions import Ask, answering, is_network, read
 from wmlearn.service._protocol import Fault, check_names, highest
 from wmlearn.training._inference import check_model, predict
 
-Ask = Callable[[Images], Any]  # images -> labels (n,), or scores (n, K)
 Box = TypeVar("Box", bound="Metered")
 
 T = TypeVar("T")
@@ -277,14 +276,17 @@ class BlackBox(Metered):
         self.input_shape: Any = None
         if is_network(model):
             self.input_shape = getattr(check_model(model), "input_shape", None)
-            self._asks = _network(model)
+            self._asks: tuple[Ask, Ask] = (
+                lambda images: predict(model, images)[0],
+                lambda images: predict(model, images)[1],
+            )
             return
         self._asks = answering(model, classes)
         if self._asks[0] is not model:  # what computes here fails again where it has failed
             self.retries = 0
         elif check_kind(one_by_one, "one_by_one", bool, "True or False"):
             self._batch = 1
-            self._asks = (_alone(model),) * 2
+            self._asks = (lambda images: list(map(model, images)),) * 2
 
     def __call__(self, images: Images) -> Labels:
         """Return the label of each image, shape (n,); -1 once the budget is spent, or where no
@@ -358,13 +360,3 @@ class BlackBox(Metered):
 
     def __repr__(self) -> str:
         return f"BlackBox({self.name}, {plural(self.queries, 'image')} asked)"
-
-
-def _network(model: Any) -> tuple[Ask, Ask]:
-    """Return how a network answers labels, and probabilities."""
-    return lambda images: predict(model, images)[0], lambda images: predict(model, images)[1]
-
-
-def _alone(function: Callable[[Images], Any]) -> Callable[[Images], list[Any]]:
-    """Return a function of one image as one of several."""
-    return lambda images: [function(image) for image in images]

@@ -6,6 +6,7 @@ import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from wmlearn.service.blackbox import Metered
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
-_RIGHT = "It described itself, so the address is right. "
-_PASS = "Pass what that leaves out or gets wrong, such as input=, output=, datatype= or layout=."
-_LATER = "Ask again later; if it fails on what it is sent, pass datatype=, layout= or encode=."
+_RIGHT = (
+    "It described itself, so the address is right. Pass what that leaves out or gets wrong, such "
+    "as input=, output=, datatype=, layout= or encode=, or ask again later."
+)
 
 
 class RemoteModel(Metered):
@@ -128,7 +130,8 @@ class RemoteModel(Metered):
         images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
             service takes integers
         """
-        return self._labels(check_images(images), self._reading(_protocol.read_answer))
+        ask = partial(self._ask, read=_protocol.read_answer)
+        return self._labels(check_images(images), ask)
 
     def scores(self, images: Images) -> np.ndarray:
         """Return the service's score for each class and image, float32 (n, K); a row of NaN where
@@ -154,7 +157,7 @@ class RemoteModel(Metered):
                 f"expected scores; {self.url} gives labels only, as far as is known. Call the box "
                 "itself, box(images), or pass output= with the name of its scores."
             )
-        return self._scores(images, self._reading(_protocol.read_scores))
+        return self._scores(images, partial(self._ask, read=_protocol.read_scores))
 
     def _n_classes(self) -> int:
         return max(self._describe().classes, 0)
@@ -198,7 +201,7 @@ class RemoteModel(Metered):
     def _failure(self, fault: Fault) -> Exception:
         """Return the error for a model that described itself, and then gave no valid answer."""
         if not fault.advice:
-            fault.advice = _RIGHT + (_LATER if fault.kind == "transient" else _PASS)
+            fault.advice = _RIGHT
         return self._transport.failure(fault)
 
     def _describe(self, *, anew: bool = False) -> ModelCard:
@@ -217,10 +220,6 @@ class RemoteModel(Metered):
             self._card, self._answered = told, False
         self._told = told
         return self._card
-
-    def _reading(self, read: Reader) -> Callable[[Images], np.ndarray]:
-        """Return what asks one batch, and reads the answers in one way."""
-        return lambda images: self._ask(images, read)
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""

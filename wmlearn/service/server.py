@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_kind, shown
+from wmlearn._checks import check_count, check_kind
 from wmlearn._extras import extras
 from wmlearn._forms import channels_last
 from wmlearn._types import Images, Labels
@@ -221,17 +221,17 @@ def _check_name(name: str) -> None:
     """Raise an error for a name that cannot stand in an address."""
     check_kind(name, "name", str, "such as 'model'")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        better = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._") or "model"
         raise ValueError(
             "name must be letters, digits, '.', '_' or '-', a letter or digit first; got "
-            f"{name!r}. Try {better!r}."
+            f"{name!r}. Leave it out for 'model'."
         )
 
 
 def _input_shape(model: object, attribute: str) -> tuple[int, int, int]:
     """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
     right = 1, 28, 28
-    match getattr(model, "input_shape", None):
+    shape = getattr(model, "input_shape", None)
+    match shape:
         case [_, _, _] as axes if all(
             isinstance(axis, (int, np.integer)) and axis > 0 for axis in axes
         ):
@@ -239,14 +239,9 @@ def _input_shape(model: object, attribute: str) -> tuple[int, int, int]:
             if not channels_last((1, channels, height, width)):
                 return channels, height, width
             right = width, channels, height
-            got = f"{tuple(axes)}, which looks like (h, w, c)"
-        case [_, *_] as axes:
-            got = str(tuple(axes))
-        case shape:
-            got = shown(shape)
     raise ValueError(
         "model must have an attribute input_shape, the shape (c, h, w) of one image; "
-        f"got {got}. Set it: {attribute} = {right}."
+        f"got {shape!r:.40}. Set it: {attribute} = {right}."
     )
 
 
@@ -269,13 +264,9 @@ def _listen(host: str, port: int) -> socket.socket:
         # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
         unknown = isinstance(error, socket.gaierror)
         reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
-        hint = "Stop what holds the port, or pass port=0 to take a free one."
-        if unknown or missing:
-            hint = "Leave host out, or pass an address of this machine."
-        if missing and host == "::1":
-            hint = "Switch the loopback interface on: this machine has no address of its own."
         raise OSError(
-            f"expected to listen on host {host!r}, port {port}, but: {reason}. {hint}"
+            f"expected to listen on host {host!r}, port {port}, but: {reason}. Leave host out, or "
+            "pass an address that this machine has; pass port=0 to take a free one."
         ) from None
     return listener
 
