@@ -639,6 +639,15 @@ def test_closed_in_the_middle_and_opened_again(owner, data, triggers):
     assert again.point is not None
 
 
+def test_without_loot_nobody_trains(owner, data, triggers):
+    task = wm.Splits("own", data.train, test=data.test, classes=data.classes)
+    lab = wm.TheftLab(owner, task, triggers, thefts=["fine-tune"])
+    lab.strength.value = lab.strength.options[1]
+    lab.run.click()
+    assert lab.wait(60)
+    assert "data.loot must hold" in lab.status.value
+
+
 def test_bad_arguments_are_named(says, owner, data, triggers):
     with says(TypeError):
         wm.TheftLab(

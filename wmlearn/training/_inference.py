@@ -63,7 +63,7 @@ def check_fits(model: Any, part: Any, what: str) -> None:
     if not np.array_equal(part.shape, shape):
         raise ValueError(
             f"{what} must have the model's input shape {shape}; got {part.shape}. Take a model "
-            f"made for these data, or correct what it says: model.input_shape = {part.shape}."
+            f"made for these data: its input_shape is {part.shape}."
         )
     classes = n_classes(model)
     if classes is not None:
