@@ -347,7 +347,7 @@ def test_a_forged_record_is_refused_before_anything_is_asked(small, forged):
     tilt, _ = small
     header = dict(tilt.header) | forged
     opened = replace(wm.evidence.open_tilt(tilt), header=header)
-    with pytest.raises(ValueError, match="must be those of a tilt"):
+    with pytest.raises(ValueError, match="a tilt"):
         wm.evidence.judge_tilt(pytest.fail, opened, seal=commitment.seal(header))
 
 
@@ -375,7 +375,7 @@ def test_an_opening_in_any_order_is_the_same_and_a_damaged_one_is_none(small):
         {"pixels": opened.pixels[:-1]},
         {"outcome": "6 1 4"},
     ):
-        with pytest.raises(ValueError, match=r"must|wrong length"):
+        with pytest.raises(ValueError, match=r"must|path"):
             judged(**wrong)
     with pytest.raises(ValueError, match="nonce"):
         opened.brought_by("Mallory", nonce=b"another")
@@ -396,7 +396,7 @@ def test_verify_takes_a_tilt_as_it_takes_triggers(small):
     tilt, labels = small
     expected = wm.evidence.verify_tilt(lambda images: labels, tilt).p
     assert wm.verify(lambda images: labels, tilt).p == expected
-    with pytest.raises(ValueError, match="Leave them out"):
+    with pytest.raises(ValueError, match="Leave"):
         wm.verify(lambda images: labels, tilt, questions=3)
     with pytest.warns(UserWarning, match="division"):
         verdicts = wm.verify_all({"one": lambda images: labels, "two": lambda images: 1 / 0}, tilt)
@@ -438,7 +438,7 @@ def test_a_leaning_service_is_served_and_keeps_its_secret(service, mnist):
     assert service.classes is None
     assert copy.deepcopy(service) is service
     for secret in (service, service.tilt):
-        with pytest.raises(TypeError, match="save_tilt"):
+        with pytest.raises(TypeError, match="Keep"):
             pickle.dumps(secret)
         assert wm.CLASSROOM_KEY.hex() not in repr(secret)
 

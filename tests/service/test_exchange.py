@@ -177,6 +177,7 @@ WISHES = {
     "no name": [{}],
     "text": ["labels"],
     "no list": {"name": "labels"},
+    "a number": 5,
     "top-k": [{"name": "labels", "parameters": {"classification": 3}}],
     "shared memory": [{"name": "labels", "parameters": {"shared_memory_region": "x"}}],
     "odd parameters": [{"name": "labels", "parameters": "binary"}],

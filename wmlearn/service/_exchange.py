@@ -177,6 +177,8 @@ def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]
     bytes.
     """
     wished = request.get("outputs") or [{"name": name} for name in offered]
+    if not isinstance(wished, list):
+        wished = [str(wished)]
     as_bytes = _parameters(request).get("binary_data_output")
     wishes = {}
     for each in wished:
