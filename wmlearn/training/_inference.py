@@ -200,7 +200,7 @@ def _scores_in(said: Any, model: nn.Module, count: int) -> Tensor:
     raise ValueError(
         f"model must return scores of shape ({count}, classes) for {plural(count, 'image')}; got "
         f"{got}. End it with a linear layer; of several outputs return one alone, or call it "
-        "'logits', or, if they differ in width, set model.classes."
+        "'logits'."
     )
 
 

@@ -258,10 +258,13 @@ def train_by(
 ) -> Iterator[float]:
     """Return what `train` does by a resolved schedule, once the other arguments are checked."""
     check_seed(seed)
-    if autocast not in (None, torch.bfloat16, torch.float16):
+    halves = [torch.bfloat16]
+    if hasattr(torch.amp, "GradScaler"):
+        halves.append(torch.float16)
+    if autocast not in (None, *halves):
         raise ValueError(
-            f"autocast must be torch.bfloat16 or torch.float16; got {autocast}. Leave it out to "
-            "train in the model's own dtype."
+            "autocast must be torch.bfloat16 or, from torch 2.3 on, torch.float16; got "
+            f"{autocast}. Leave it out to train in the model's own dtype."
         )
 
     def share(done: float) -> float:
