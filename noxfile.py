@@ -21,9 +21,9 @@ OTHERS = [minor for minor in SUPPORTED if not sys.version.startswith(f"{minor}."
 LESSON = ["tests/course/test_notebooks.py", "-k", "outputs_again and 00"]
 ITS_OWN_WARNINGS = ["-W", "default"]  # of another library, or of an old version: not ours to mend
 # Torch 2.1 draws dropout otherwise, so what is learnt with it is another network; it has no
-# convolution of 16 bits on a CPU, and its AdamW counts its steps on the default device. The stand-in
-# for a device needs a newer one. Pandas 2.0 breaks a line of a table elsewhere. Filelock before 3.25
-# takes a share that refuses chmod for one without locks, and says so.
+# convolution of 16 bits on a CPU, and its AdamW counts its steps on the default device. The
+# stand-in for a device needs a newer one. Pandas 2.0 breaks a line of a table elsewhere. Filelock
+# before 3.25 takes a share that refuses chmod for one without locks, and says so.
 OF_THE_LOWEST = [
     "--deselect=tests/house/test_comparison.py::test_nothing_has_changed[trained]",
     "--deselect=tests/training/test_training.py::test_half_precision_can_be_asked_but_not_trained",
