@@ -572,8 +572,8 @@ def test_what_must_not_be_read_is_called_so_and_left(says, ones_own, monkeypatch
 
     with monkeypatch.context() as closed:
         closed.setattr(io, "open", refused)
-        if hasattr(pathlib, "_normal_accessor"):  # Python 3.10
-            closed.setattr(pathlib._normal_accessor, "open", refused)
+        if accessor := vars(pathlib).get("_normal_accessor"):  # Python 3.10
+            closed.setattr(accessor, "open", refused)
         with says(OSError):
             load_data(name, "full")
     assert contents(ones_own) == before
