@@ -46,6 +46,7 @@ class _Output:
     _handle: Any = None
 
     def write(self, text: str) -> None:
+        """Show a text in the place of the one before; nothing for an empty one."""
         from IPython.display import display
 
         line = text.strip()

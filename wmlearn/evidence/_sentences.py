@@ -133,6 +133,14 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
     )
 
 
+def by_draws(p: float, feat: str, drawn: str) -> str:
+    """Say how often an innocent model would do as much, counted in draws of the secret."""
+    draws = 1 / believable(p)
+    if draws < 2:
+        return BY_LUCK
+    return f"an innocent model would {feat} at most once in {whole(draws)} draws of the {drawn}"
+
+
 def whole(times: float) -> str:
     """Return a number rounded down: in full below a million, beyond that to the power of ten."""
     if times < 1e6:

@@ -201,11 +201,7 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
     @property
     def luck(self) -> str:
         """How an innocent model would fare, in words."""
-        draws = 1 / _sentences.believable(self.p)
-        if draws < 2:
-            return _sentences.BY_LUCK
-        rarely = f"at most once in {_sentences.whole(draws)} draws of the labels"
-        return f"an innocent model would match so many {rarely}"
+        return _sentences.by_draws(self.p, "match so many", "labels")
 
     def chance_to_find(self, rate: float) -> float:
         """Return the chance of finding a suspect that matches this share, 0 to 1."""
@@ -384,11 +380,7 @@ class TiltVerdict(Verdict):
     @property
     def luck(self) -> str:
         """How an innocent model would fare, in words."""
-        draws = 1 / _sentences.believable(self.p)
-        if draws < 2:
-            return _sentences.BY_LUCK
-        rarely = f"at most once in {_sentences.whole(draws)} draws of the signs"
-        return f"an innocent model would lean so far {rarely}"
+        return _sentences.by_draws(self.p, "lean so far", "signs")
 
     def _account(self) -> str:
         return _sentences.tilt_account(self)

@@ -77,6 +77,7 @@ def _session(session: Any) -> tuple[Ask, Ask]:
         ) from None
 
     def ask(output: str | None, images: Images) -> Any:
+        """Return one output for all images, batch by batch; all outputs where none is named."""
         known = replace(card, overrides=Overrides(layout=_layout(card.shape, images)))
         size = _protocol.batch_size(known, _protocol.encode(known, images[:1]))
         found: list[Any] = []
@@ -101,9 +102,11 @@ def _classifier(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
     shape = (-1, *(axis for axis in axes if axis is not None))  # Keras has None for the first
 
     def ask(method: Ask, images: Images) -> Any:
+        """Return what a method answers to images in the classifier's shape."""
         return method(_tensors.arranged(images, _layout(shape, images)))
 
     def probabilities(rows: Any) -> Any:
+        """Return the probabilities in the order of the classes' numbers."""
         order = np.asarray(model.classes_).tolist()
         numbers = read(order, names, 0, len(order))
         if sorted(numbers) != list(range(len(order))):

@@ -332,6 +332,7 @@ class BlackBox(Metered):
             return ask
 
         def attempt(images: Images) -> np.ndarray:
+            """Ask once; whatever a function of one's own raises may pass."""
             try:
                 return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
             except Fault:

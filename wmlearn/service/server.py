@@ -190,6 +190,7 @@ def _answering(model: Any, tells: bool) -> Predict:
         return functools.partial(predict, own_copy(check_model(model)).eval())
 
     def answer(images: Images) -> tuple[Labels, np.ndarray]:
+        """Return labels and, if they are told, scores, both from one question."""
         if not tells:
             return model(images), np.empty(0)
         scores = model.scores(images)
