@@ -132,6 +132,7 @@ def test_from_the_key_to_the_screen(lab, page, record_property, kind, name, star
     toggle(lab, kind).click()
     if kind == "Content":
         type_into(lab, "words", "30")
+        expect(code(lab)).not_to_contain_text("IBM")
     expect(code(lab)).to_contain_text(f"{name}={start}")
     lab.evaluate(STOPWATCH)
     slider(lab, name).focus()
