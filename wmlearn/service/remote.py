@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from wmlearn.service.blackbox import Metered
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
+_MANY = 10_000  # numbers; fewer are written as JSON sooner than the server says what it takes
 _RIGHT = (
     "It described itself, so the address is right. Pass what that leaves out or gets wrong, such "
     "as input=, output=, datatype=, layout= or encode=, or ask again later."
@@ -224,7 +226,8 @@ class RemoteModel(Metered):
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         known = card = self._describe()
-
+        if known.binary is None and images.size >= _MANY:
+            known = card = self._card = self._learn_form(known)
         self._number += 1
         name = f"{self._name}-{self._number:08}"
 
@@ -239,15 +242,33 @@ class RemoteModel(Metered):
         try:
             found = self._retry(attempt)
         except Fault as fault:
-            in_vain = known.binary or not known.half
-            if fault.kind != "refused" or in_vain or self._answered:
+            if not self._other_form_may_help(known, fault):
                 raise
-            self._card = replace(known, binary=True)  # Triton and KServe refuse FP16 in JSON
+            self._card = replace(known, binary=not known.binary)
             return self._ask(images, read)
-        self._card = card
+        self._card = card = replace(card, proven=True)
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
         return found
+
+    def _learn_form(self, card: ModelCard) -> ModelCard:
+        """Return the card with the form in which numbers travel: bytes where the server says that
+        it takes them, JSON everywhere else.
+        """
+        with suppress(Fault):
+            if _protocol.takes_bytes(self._transport.fetch_server()):
+                return replace(card, binary=True, proven=False)
+        return replace(card, binary=False)
+
+    def _other_form_may_help(self, card: ModelCard, fault: Fault) -> bool:
+        """Whether a question that failed is to be asked in the other form: FP16 as bytes, for
+        Triton and KServe refuse it in JSON; and as JSON what the server, or a gateway before it,
+        takes as bytes on its word alone.
+        """
+        if card.proven or card.half == bool(card.binary):
+            return False
+        lost = fault.kind in ("invalid", "transient")
+        return fault.kind == "refused" or (lost and not card.half and self.retries > 0)
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
