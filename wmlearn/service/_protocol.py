@@ -27,6 +27,7 @@ Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n
 Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
+MANY = 10_000  # numbers; fewer are written and read as JSON sooner than a server says what it takes
 _DESCRIBE = (
     "If the address is that of the model, pass what they leave out of input='the name of its "
     "input', datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or "
@@ -115,7 +116,7 @@ class ModelCard:
     half: bool = False  # whether images or answers are FP16, for which JSON has no number
     numeric: tuple[str, ...] = ()  # the outputs of numbers, which may come as bytes
     binary: bool | None = None  # whether numbers travel as bytes; None: in JSON, nobody has asked
-    proven: bool = False  # whether a question was answered that travelled so
+    settled: bool = False  # whether they were ever read so, or cannot be in the other form
     overrides: Overrides = field(default=Overrides(), repr=False)
 
     @property

@@ -20,7 +20,6 @@ from wmlearn.service.blackbox import Metered
 
 Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
 
-_MANY = 10_000  # numbers; fewer are written as JSON sooner than the server says what it takes
 _RIGHT = (
     "It described itself, so the address is right. Pass what that leaves out or gets wrong, such "
     "as input=, output=, datatype=, layout= or encode=, or ask again later."
@@ -226,7 +225,7 @@ class RemoteModel(Metered):
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         known = card = self._describe()
-        if known.binary is None and images.size >= _MANY:
+        if known.binary is None and images.size >= _protocol.MANY:
             known = card = self._card = self._learn_form(known)
         self._number += 1
         name = f"{self._name}-{self._number:08}"
@@ -244,9 +243,9 @@ class RemoteModel(Metered):
         except Fault as fault:
             if not self._other_form_may_help(known, fault):
                 raise
-            self._card = replace(known, binary=not known.binary)
+            self._card = replace(known, binary=not known.binary, settled=True)
             return self._ask(images, read)
-        self._card = card = replace(card, proven=True)
+        self._card = card = replace(card, settled=True)
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
         return found
@@ -257,7 +256,7 @@ class RemoteModel(Metered):
         """
         with suppress(Fault):
             if _protocol.takes_bytes(self._transport.fetch_server()):
-                return replace(card, binary=True, proven=False)
+                return replace(card, binary=True, settled=False)
         return replace(card, binary=False)
 
     def _other_form_may_help(self, card: ModelCard, fault: Fault) -> bool:
@@ -265,10 +264,10 @@ class RemoteModel(Metered):
         Triton and KServe refuse it in JSON; and as JSON what the server, or a gateway before it,
         takes as bytes on its word alone.
         """
-        if card.proven or card.half == bool(card.binary):
+        if card.settled or not (card.half or card.binary):
             return False
         lost = fault.kind in ("invalid", "transient")
-        return fault.kind == "refused" or (lost and not card.half and self.retries > 0)
+        return fault.kind == "refused" or bool(lost and card.binary and self.retries)
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""
