@@ -32,11 +32,14 @@ class RemoteModel(Metered):
 
     The model's own description says, before any image is sent, how images travel and whether labels
     or scores come back (of scores the highest counts). What it leaves out or gets wrong is for the
-    user to say: their word counts, not its. The first valid answer to a question is the one that
-    counts. A lost answer (time-out, broken connection, status 5xx) is asked for again, a senseless
-    one once more, a refusal never; what is too large (413) is asked for in halves. A service that
-    is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a date) is waited
-    for, up to 60 s for each question.
+    user to say: their word counts, not its. Numbers travel as JSON; many at once as bytes behind it
+    (Triton's binary tensors) where the server says of itself that it takes them.
+
+    The first valid answer to a question is the one that counts. A lost answer (time-out, broken
+    connection, status 5xx) is asked for again, a senseless one once more, a refusal never (but for
+    bytes that were never answered well: as JSON); what is too large (413) is asked for in halves. A
+    service that is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a
+    date) is waited for, up to 60 s for each question.
 
     Parameters
     ----------
@@ -260,9 +263,8 @@ class RemoteModel(Metered):
         return replace(card, binary=False)
 
     def _other_form_may_help(self, card: ModelCard, fault: Fault) -> bool:
-        """Whether a question that failed is to be asked in the other form: FP16 as bytes, for
-        Triton and KServe refuse it in JSON; and as JSON what the server, or a gateway before it,
-        takes as bytes on its word alone.
+        """Whether a question that failed may be answered in the other form: FP16 as bytes, for
+        Triton and KServe refuse it in JSON; bytes as JSON, for a gateway may know nothing of them.
         """
         if card.settled or not (card.half or card.binary):
             return False
