@@ -12,7 +12,8 @@ Content in the same network), "rotated" (a service that leans along secretly tur
 pairs" (one that leans by the signs which simulated thieves took along best). `suspect` is what is
 asked: the service or file itself, the owner's network without any lean ("untouched"), a network
 trained in the same way without the lean ("twin"), or a thief's. `p` is that of the sealed weighted
-test, `p_signs` that of counting signs alone; `content` counts the secret answers to 150 triggers in
+test, `p_signs` that of counting signs alone, `p_bets` that of betting on one sign after the other;
+`content` counts the secret answers to 150 triggers in
 a network that carries both, `p_content` is what they prove.
 """
 
@@ -50,6 +51,7 @@ MEASURED = (
     "signs",
     "p",
     "p_signs",
+    "p_bets",
     "content",
     "p_content",
 )
@@ -475,6 +477,7 @@ def measure(case: Row) -> Row:
         "signs": verdict.n,
         "p": f"{verdict.p:.3g}",
         "p_signs": f"{stats.signed_sum_p(counted, verdict.matched):.3g}",
+        "p_bets": f"{stats.anytime_p(stats.signed_wealth(verdict.weights, verdict.matched)):.3g}",
         "content": "",
         "p_content": "",
     }
