@@ -13,8 +13,8 @@ pairs" (one that leans by the signs which simulated thieves took along best). `s
 asked: the service or file itself, the owner's network without any lean ("untouched"), a network
 trained in the same way without the lean ("twin"), or a thief's. `p` is that of the sealed weighted
 test, `p_signs` that of counting signs alone, `p_bets` that of betting on one sign after the other;
-`content` counts the secret answers to 150 triggers in
-a network that carries both, `p_content` is what they prove.
+`content` counts the secret answers to Content in a network that carries both, `p_content` is what
+they prove.
 """
 
 from __future__ import annotations
