@@ -524,19 +524,42 @@ def cases(names: list[str]) -> Iterator[Row]:
             yield row | {"queries": USUAL[name], "epochs": 6}
 
 
-def innocents() -> None:
-    """Ask innocents once, draw the signs by 2,000 real seals, and count who is found."""
-    name = "mnist"
-    first = lean(name, 8, "drawn", 1.0)
-    suspects: dict[str, Callable] = {
-        f"null-{i:02}": wm.BlackBox(null) for i, null in enumerate(wm.null_models(name, n=40))
-    }
-    suspects |= {f"owner {seed}": wm.BlackBox(owner(name, seed)) for seed in OWNERS[name]}
+def strangers(name: str) -> dict[str, Callable]:
+    """Return suspects that know nothing of a key: 40 null models, and others of many kinds."""
+    data, box = task(name), wm.BlackBox
+    suspects = {f"null-{i:02}": box(null) for i, null in enumerate(wm.null_models(name, n=40))}
+    suspects |= {f"owner {seed}": box(owner(name, seed)) for seed in OWNERS[name]}
+    another = service(name, 9, "drawn", "service", 1.0)
+    suspects["another owner's leaning service"] = another
+    suspects["a copy of that service"] = box(plain(another, name, 9, 5_000, 6))
+    fits = functools.partial(wm.fit, schedule=wm.Schedule(epochs=5), seed=0)
+    for width in (4, 36):
+        suspects[f"width {width}"] = box(fits(network(name, 70, width), data.loot).model)
+    pixels = int(np.prod(data.shape))
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(pixels, len(data.classes)))
+    suspects["linear"] = box(fits(flat, data.loot).model)
+    middles = [data.loot.images[data.loot.labels == c].mean(0).ravel() for c in range(10)]
+    suspects["nearest mean"] = lambda images: np.argmin(
+        [((images.reshape(len(images), -1) - each) ** 2).sum(1) for each in middles], axis=0
+    )
     suspects["always 7"] = lambda images: np.full(len(images), 7)
     suspects["at random"] = lambda images: np.random.RandomState(0).randint(0, 10, len(images))
+    half = suspects["null-00"]
+    suspects["answers half"] = lambda images: np.where(np.arange(len(images)) % 2, half(images), -1)
+    return suspects
+
+
+def innocents() -> None:
+    """Ask innocents once, draw the signs by 2,000 real seals, and count who is found.
+
+    `level_001` is the chance of p <= 0.001 by the exact law, given what the suspect answered.
+    """
+    name = "mnist"
+    first = lean(name, 8, "drawn", 1.0)
     images = first.pixels.astype(np.float32) / np.float32(255)
-    told = {each: np.asarray(ask(images)) for each, ask in suspects.items()}
-    found = {each: [] for each in told}
+    told = {each: np.asarray(ask(images)) for each, ask in strangers(name).items()}
+    found = {(each, test): [] for each in told for test in ("weighted", "signs", "bets")}
+    levels = {}
     for number in range(KEYS):
         key = hashlib.sha256(b"innocents %d" % number).digest()
         sealed = seal_tilt(
@@ -544,23 +567,38 @@ def innocents() -> None:
         )
         for each, labels in told.items():
             verdict = wm.evidence.verify_tilt(lambda _, labels=labels: labels, sealed)
-            found[each].append(verdict.p)
-    columns = ("suspect", "keys", "at_05", "at_01", "at_001", "mean_p")
-    table = _rows.Table(COMMAND + " innocents", columns[:2], columns[2:], INNOCENTS)
-    rows = []
-    for each, p_values in found.items():
-        p = np.array(p_values)
-        rows.append(
-            {
-                "suspect": each,
-                "keys": KEYS,
-                "at_05": int((p <= 0.05).sum()),
-                "at_01": int((p <= 0.01).sum()),
-                "at_001": int((p <= 0.001).sum()),
-                "mean_p": f"{p.mean():.4f}",
-            }
-        )
-    table.append(rows)
+            weights, matched = verdict.weights, verdict.matched
+            counted = (weights > 0).astype(int)
+            found[each, "weighted"].append(verdict.p)
+            found[each, "signs"].append(stats.signed_sum_p(counted, matched))
+            path = stats.signed_wealth(weights, matched)
+            found[each, "bets"].append(stats.anytime_p(path))
+            levels[each] = {"weighted": attained(weights), "signs": attained(counted)}
+    table = _rows.Table(
+        COMMAND + " innocents",
+        ("suspect", "test"),
+        ("keys", "at_05", "at_01", "at_001", "level_001", "mean_p"),
+        INNOCENTS,
+    )
+    table.append(
+        {
+            "suspect": each,
+            "test": test,
+            "keys": KEYS,
+            "at_05": int(np.sum(np.array(p) <= 0.05)),
+            "at_01": int(np.sum(np.array(p) <= 0.01)),
+            "at_001": int(np.sum(np.array(p) <= 0.001)),
+            "level_001": levels[each].get(test, ""),
+            "mean_p": f"{np.mean(p):.4f}",
+        }
+        for (each, test), p in found.items()
+    )
+
+
+def attained(weights: np.ndarray) -> str:
+    """Return the largest chance up to 0.001 that the tail of coins' sums has."""
+    tails = stats.signed_sum_law(weights)[::-1].cumsum()
+    return f"{max(tails[tails <= 0.001], default=0):.3g}"
 
 
 if __name__ == "__main__":
