@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,9 +43,11 @@ def learn(
 # ---------------------------------------------------------------- an epoch
 
 
-def steps_alone(model: nn.Module, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
+def steps_alone(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], **options: bool
+) -> None:
     """Go forward, backward and a step on batches that are ready: no training can do without."""
-    learn(model, torch.optim.AdamW(model.parameters(), lr=1e-3), batches)
+    learn(model, torch.optim.AdamW(model.parameters(), lr=1e-3, **options), batches)
 
 
 def tutorial(model: nn.Module, batch_size: int, workers: int) -> None:
