@@ -74,9 +74,9 @@ class Drawing:
     low: float
     high: float
     height: int
-    left: int = 400
-    right: int = 690
-    width: int = 780
+    left: int = 450
+    right: int = 720
+    width: int = 840
     parts: list[str] = field(default_factory=list)
 
     def across(self, value: float) -> float:
