@@ -149,9 +149,11 @@ def written(value: float | None, digits: int) -> str:
 @cache
 def cpu() -> str:
     """Return what the processor calls itself."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if os.name == "posix" else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
+    described = Path("/proc/cpuinfo")  # of Linux
+    if described.exists():
+        for line in described.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
 
 
@@ -160,10 +162,11 @@ def machine() -> dict[str, object]:
     names = ("torch", "torchvision", "numpy", "matplotlib", "adversarial-robustness-toolbox")
     installed = {each.metadata["Name"]: each.version for each in metadata.distributions()}
     versions = [f"{name} {installed[name]}" for name in names if name in installed]
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")  # none on Windows
     return {
         "cpu": cpu(),
         "cores": os.cpu_count(),
-        "load": f"{os.getloadavg()[0]:.1f}",
+        "load": f"{load:.1f}",
         "versions": "; ".join([f"python {platform.python_version()}", *versions]),
     }
 
@@ -368,14 +371,15 @@ def labs() -> Iterator[Pair]:
 
 def learner() -> Iterator[Pair]:
     """Do what a learner does in the first lesson, in a process of its own, and weigh it."""
-    import resource  # not on Windows
+    import resource
 
+    unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes there, kB elsewhere
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     code = readme.partition("```python\n")[2].partition("```")[0]
     command = [sys.executable, "-c", code]
     done = lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: E731
     taken = seconds(done, "wall")
-    heaviest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # of kB
+    heaviest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
     note = f"{heaviest:.1f} GB of memory"
     yield Pair("learner", "the README's ten lines", "", [taken], clock="wall", note=note)
 
@@ -406,7 +410,9 @@ def test() -> Iterator[Pair]:
     yield Pair("test", "`make test`", "", [seconds(run, "wall")], clock="wall")
 
 
-ALWAYS = (learner, training, embedding, extraction, http, neighbours, labs)
+ALWAYS = [training, embedding, extraction, http, neighbours, labs]
+if os.name == "posix":  # Windows does not tell what a child process held
+    ALWAYS.insert(0, learner)
 PARTS = {part.__name__: part for part in ALWAYS}
 ON_REQUEST = {part.__name__: part for part in (install, test)}
 
