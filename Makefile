@@ -3,7 +3,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab test test-all lessons zoo set-up
+.PHONY: help lab test test-all lessons zoo bench set-up
 
 help:
 	@$(PYTHON) tasks.py help
@@ -22,6 +22,9 @@ lessons:
 
 zoo:
 	@$(PYTHON) tasks.py zoo $(ARGS)
+
+bench:
+	@$(PYTHON) tasks.py bench $(ARGS)
 
 set-up:
 	@$(PYTHON) tasks.py set-up $(ARGS)

@@ -7,6 +7,7 @@
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
     lessons    write the lessons' headers, execute and normalise them
     zoo        train the models that ship with the package
+    bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
 
 What follows the name is passed on: `python tasks.py lab --no-browser`. Needs Python 3.10 or newer
@@ -159,6 +160,15 @@ def zoo(arguments: list[str]) -> int:
     return call(set_up("dev"), "tools/zoo.py", *arguments)
 
 
+def bench(arguments: list[str]) -> int:
+    """Time the package against what people would use instead, and draw the page; parts may be
+    named.
+    """
+    python = set_up("dev")
+    code = call(python, "benchmarks/side_by_side.py", *arguments)
+    return code or call(python, "benchmarks/bench_page.py")
+
+
 def set_up_only(arguments: list[str]) -> int:
     """Make .venv with everything in it and stop there."""
     set_up("dev")
@@ -179,6 +189,7 @@ TASKS = {
     "test-all": test_all,
     "lessons": lessons,
     "zoo": zoo,
+    "bench": bench,
     "set-up": set_up_only,
 }
 

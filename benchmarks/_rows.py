@@ -64,6 +64,17 @@ class Table:
         """Write rows that were measured together, all of them or none."""
         self._replace([*self.known(), *rows])
 
+    def put(self, row: Row) -> None:
+        """Write a row in the place of the one that says the same was measured, or at the end."""
+        rows = [row if self.same(row, each) else each for each in self.known()]
+        if row not in rows:
+            rows.append(row)
+        self._replace(rows)
+
+    def same(self, row: Row, other: Row) -> bool:
+        """Return whether two rows say that the same was measured."""
+        return self._name(row) == self._name(other)
+
     def _replace(self, rows: list[Row]) -> None:
         """Write the file anew with these rows, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)

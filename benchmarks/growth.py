@@ -8,15 +8,18 @@ smallest size; 1 is linear. The columns::
     act         epoch (of `wm.fit`), embed (two epochs, triggers included), accuracy, seal (a
                 `TriggerSet` of noise), verify (a `wm.BlackBox`), ask (`wm.RemoteModel` and
                 `wm.serve`, both in one process), open (`open_evidence`), judge (named questions,
-                opened)
-    over        what grows: images, triggers, classes, pixels (of an image) or queries
+                opened), compare (`wm.verify` beside null models), verify_all (many suspects, one
+                seal)
+    over        what grows: images, triggers, classes, pixels (of an image), queries, nulls or
+                suspects
     size        how large it is
     seconds     of the processor
     exponent    of the curve, in each of its rows
 
-It takes a few minutes::
+It takes a few minutes; curves can be named by what grows, and the others stay::
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py
+    OMP_NUM_THREADS=1 python benchmarks/growth.py nulls suspects
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ import os
 
 os.environ["TQDM_DISABLE"] = "1"
 
-import csv
+import sys
 import tempfile
 import time
 import warnings
@@ -36,15 +39,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from _rows import FOLDER
+from _rows import FOLDER, Table
 
 import wmlearn as wm
 from wmlearn.data import Split
 from wmlearn.evidence import TriggerSet
 
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/growth.py"
-PATH = FOLDER / "growth.csv"
-COLUMNS = ("act", "over", "size", "seconds", "exponent")
+TABLE = Table(COMMAND, ("act", "over", "size"), ("seconds", "exponent"), FOLDER / "growth.csv")
 RUNS = 3
 
 
@@ -57,6 +59,8 @@ class Sizes:
     classes: int = 10
     pixels: int = 784
     queries: int = 1000
+    nulls: int = 0
+    suspects: int = 1
 
     @cached_property
     def data(self) -> wm.Splits:
@@ -98,6 +102,14 @@ class Sizes:
     def verify(self) -> None:
         wm.verify(wm.BlackBox(self.model), self.sealed)
 
+    def compare(self) -> None:
+        boxes = [wm.BlackBox(self.model) for _ in range(self.nulls)]
+        wm.verify(wm.BlackBox(self.model), self.sealed, nulls=boxes)
+
+    def verify_all(self) -> None:
+        boxes = {str(number): wm.BlackBox(self.model) for number in range(self.suspects)}
+        wm.verify_all(boxes, self.sealed)
+
     def ask(self) -> None:
         images = np.resize(self.data.train.images, (self.queries, *self.data.shape))
         with wm.serve(self.model) as service, wm.RemoteModel(service.url) as suspect:
@@ -125,6 +137,8 @@ CURVES = {
         ("epoch", "accuracy", "seal", "verify", "open", "judge"),
     ),
     "queries": ((500, 1000, 2000, 4000, 8000), ("ask",)),
+    "nulls": ((5, 10, 20, 40, 80), ("compare",)),
+    "suspects": ((5, 10, 20, 40, 80), ("verify_all",)),
 }
 
 
@@ -150,28 +164,26 @@ def exponent(sizes: Sequence[int], taken: Sequence[float]) -> float:
     return float(np.polyfit(np.log(sizes[1:]), np.log(taken[1:]), 1)[0])
 
 
-def rows() -> Iterator[tuple[str, str, int, str, str]]:
-    """Measure each curve, and yield its rows."""
-    for over, (sizes, acts) in CURVES.items():
-        tasks = [replace(Sizes(), **{over: size}) for size in sizes]
-        for act in acts:
-            taken = [seconds(getattr(task, act)) for task in tasks]
-            slope = f"{exponent(sizes, taken):.2f}"
-            print(act, over, slope, *(f"{each:.3f}" for each in taken), flush=True)
-            for size, each in zip(sizes, taken):
-                yield act, over, size, f"{each:.4f}", slope
+def rows(over: str) -> Iterator[dict[str, object]]:
+    """Measure the curves over what grows, and yield their rows."""
+    sizes, acts = CURVES[over]
+    tasks = [replace(Sizes(), **{over: size}) for size in sizes]
+    for act in acts:
+        taken = [seconds(getattr(task, act)) for task in tasks]
+        slope = f"{exponent(sizes, taken):.2f}"
+        print(act, over, slope, *(f"{each:.3f}" for each in taken), flush=True)
+        for size, each in zip(sizes, taken):
+            case = {"act": act, "over": over, "size": size}
+            yield {**case, "seconds": f"{each:.4f}", "exponent": slope}
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> None:
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")  # few triggers are too few for a judge
-    found = list(rows())
-    with PATH.open("w", encoding="utf-8", newline="") as file:
-        file.write(COMMAND + "\n")
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(found)
+    for over in names or CURVES:
+        for row in rows(over):
+            TABLE.put(row)
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

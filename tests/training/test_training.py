@@ -734,8 +734,8 @@ class NoRoom:
     def to(self, device: torch.device) -> torch.Tensor:
         raise torch.cuda.OutOfMemoryError("no room")
 
-    def __getitem__(self, rows: torch.Tensor) -> torch.Tensor:
-        return self.inside[rows]
+    def index_select(self, dim: int, rows: torch.Tensor) -> torch.Tensor:
+        return self.inside.index_select(dim, rows)
 
 
 Learnt = dict[str, list[torch.Tensor]]

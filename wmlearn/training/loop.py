@@ -145,13 +145,13 @@ class TensorData:
         """Return a copy of images by their places among those that are kept."""
         first, *more = self.kept
         if not more:
-            return first[places.to(first.device)]
+            return first.index_select(0, places.to(first.device))
         pixels = first.new_empty((len(places), *first.shape[1:]))
         start = 0
         for kept in self.kept:
             inside = (places >= start) & (places < start + len(kept))
             rows = torch.nonzero(inside).flatten().to(first.device)
-            pixels[rows] = kept[(places[inside] - start).to(first.device)]
+            pixels[rows] = kept.index_select(0, (places[inside] - start).to(first.device))
             start += len(kept)
         return pixels
 
