@@ -775,7 +775,7 @@ def test_of_a_network_that_leans_signs_are_counted(data, leaning):
 
 
 def test_a_tilt_of_other_images_is_refused(data, leaning, owner, says):
-    other = wm.load_data("cifar10").test.take(slice(10))
+    other = wm.load_data("cifar10").test.take(slice(len(leaning[1].pixels)))
     moved = dataclasses.replace(leaning[1], pixels=other.pixels)
     with says(ValueError):
         wm.TheftLab(owner, data, moved)
