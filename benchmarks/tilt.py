@@ -7,10 +7,14 @@ measured is to hold for the average draw. Owners hold the first 20,000 training 
 
     OMP_NUM_THREADS=1 python benchmarks/tilt.py [mnist] [cifar10] [innocents]
 
-`where` is "service" (answers lean), "weights" (the network was trained to lean) or "both" (that,
-and Content in the same network); `suspect` is what is asked: the service or file itself, the
-owner's network without any lean ("untouched"), or a thief's. `p` is that of the sealed weighted
-test, `p_signs` that of counting signs alone.
+`where` is "service" (answers lean), "weights" (the network was trained to lean), "both" (that, and
+Content in the same network), "rotated" (a service that leans along secretly turned axes) or "chosen
+pairs" (one that leans by the signs which simulated thieves took along best). `suspect` is what is
+asked: the service or file itself, the owner's network without any lean ("untouched"), a network
+trained in the same way without the lean ("twin"), or a thief's. `p` is that of the sealed weighted
+test, `p_signs` that of counting signs alone, `p_bets` that of betting on one sign after the other;
+`content` counts the secret answers to Content in a network that carries both, `p_content` is what
+they prove.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import hashlib
 import itertools
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import _rows
 import numpy as np
@@ -27,9 +32,11 @@ import torch
 from torch import nn
 
 import wmlearn as wm
+from wmlearn._random import stable_rng
 from wmlearn.data.splits import Split
 from wmlearn.evidence import stats
-from wmlearn.evidence.tilt import TiltSet, seal_tilt
+from wmlearn.evidence.tilt import SCALE, Ruler, TiltSet, seal_tilt
+from wmlearn.triggers.unrelated import fit_pixels
 from wmlearn.watermarks import Tilt, Tilted, embed_tilt
 from wmlearn.watermarks.tilt import kin
 
@@ -37,12 +44,23 @@ RESULTS = _rows.FOLDER / "tilt.csv"
 INNOCENTS = _rows.FOLDER / "tilt_innocents.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/tilt.py"
 CASE = ("data", "owner", "draw", "where", "size", "suspect", "queries", "epochs")
-MEASURED = ("task_accuracy", "images", "matched", "signs", "p", "p_signs")
+MEASURED = (
+    "task_accuracy",
+    "images",
+    "matched",
+    "signs",
+    "p",
+    "p_signs",
+    "p_bets",
+    "content",
+    "p_content",
+)
 
 OWNERS = {"mnist": (8, 9, 10, 11, 12), "cifar10": (8, 9)}
 QUERIES = {"mnist": (1_000, 2_000, 5_000, 20_000, 30_000), "cifar10": (2_000, 5_000, 10_000)}
 USUAL = {"mnist": 20_000, "cifar10": 10_000}  # queries of the thieves who know the method
-EPOCHS = (2, 6, 20)
+WIDTH = {"mnist": 12, "cifar10": 32}  # of the networks, as the package makes them
+UNUSED = 2**40  # the spread of a pair that does not count
 KEYS = 2_000  # real seals for the innocents
 Row = dict[str, object]
 
@@ -68,6 +86,13 @@ def task(name: str) -> wm.Splits:
     return wm.Splits(name, own, loot, full.test, full.classes)
 
 
+@functools.cache
+def photographs(name: str) -> Split:
+    """Return the photographs of the full CIFAR-10, made to look like a task's images."""
+    other = wm.load_data("cifar10", size="full").train
+    return Split(fit_pixels(other.pixels, task(name).shape), other.labels)
+
+
 def network(name: str, seed: int, width: int | None = None) -> nn.Module:
     """Return an untrained network, as owners and thieves of a task have it."""
     make = wm.small_cnn if name == "mnist" else wm.training.deep_cnn
@@ -90,35 +115,111 @@ def owner(name: str, seed: int) -> nn.Module:
 
 
 @functools.cache
-def lean(name: str, seed: int, draw: str, size: float) -> TiltSet:
+def lean(name: str, seed: int, draw: str, size: float, where: str = "service") -> TiltSet:
     """Return an owner's sealed signs."""
     key = bytes([seed]) * 32
     tilt = Tilt(size=size)(task(name), references=references(name), key=key)
+    form = {"rotated": rotated, "chosen pairs": with_chosen_pairs}.get(where)
+    if form is not None:
+        ruler = form(name, seed, tilt)
+        tilt = seal_tilt(tilt.pixels, ruler, tilt.rules, size=size, test=tilt.test, key=key)
+    if where == "chosen pairs":
+        tilt = Chosen(**vars(tilt))
     return Mirrored(**vars(tilt)) if draw == "mirrored" else tilt
 
 
-@functools.cache
-def service(name: str, seed: int, draw: str, where: str, size: float) -> wm.BlackBox | Tilted:
-    """Return the service that thieves may ask; it tells scores to whoever wants them."""
-    model, tilt = owner(name, seed), lean(name, seed, draw, size)
-    if where == "service":
-        return Tilted(wm.BlackBox(model, scores=True), tilt)
-    triggers = None
-    if where == "both":
-        triggers = wm.Content(words=30)(task(name), n=150, key=bytes([seed]) * 32)
-    made = embed_tilt(
-        network(name, seed + 50), task(name), tilt, teacher=model, triggers=triggers, seed=seed
+def rotated(name: str, seed: int, tilt: TiltSet) -> Ruler:
+    """Return what measures a suspect along axes that are turned by a secret rotation."""
+    rng = stable_rng([seed, 700])
+    turn, _ = np.linalg.qr(rng.normal(size=(16, 16)))
+    old = tilt.ruler
+    projection, centre = (
+        np.rint(turn @ part).astype(np.int64) for part in (old.projection, old.centre)
     )
+    draft = replace(old, projection=projection, centre=centre, middle=np.zeros(16, np.int64))
+    middle = np.rint(draft.features(tilt.pixels).mean(0)).astype(np.int64)
+    draft = replace(draft, middle=middle)
+    images = tilt.pixels.astype(np.float32) / np.float32(255)
+    leaning = [draft.statistic(wm.BlackBox(each)(images), tilt.pixels) for each in references(name)]
+    spread = np.rint(np.std(leaning, axis=0, ddof=1)).astype(np.int64)
+    return replace(draft, spread=np.maximum(spread, 1))
+
+
+class Chosen(TiltSet):
+    """Signs for some pairs of class and feature only; services lean by these alone, as strongly."""
+
+    @functools.cached_property
+    def signs(self) -> np.ndarray:
+        kept = self.ruler.spread < UNUSED
+        return super().signs * kept
+
+    def lean(self, images: np.ndarray) -> np.ndarray:
+        kept = self.ruler.spread < UNUSED
+        return super().lean(images) / np.sqrt(kept.mean())
+
+
+def with_chosen_pairs(name: str, seed: int, tilt: TiltSet) -> Ruler:
+    """Return a ruler on which the half of the pairs counts that simulated thieves took along best.
+
+    Four services lean by signs of four other keys, and thieves of the owner's own images learn from
+    5,000 answers of each, before the real signs are drawn.
+    """
+    images = tilt.pixels.astype(np.float32) / np.float32(255)
+    ruler, rules = tilt.ruler, tilt.rules
+    clear = np.zeros(ruler.spread.shape)
+    for number in range(4):
+        key = stable_rng([seed, 800 + number]).bytes(32)
+        tried = seal_tilt(tilt.pixels, ruler, rules, size=tilt.size, test=tilt.test, key=key)
+        query = Tilted(wm.BlackBox(owner(name, seed), scores=True), tried)
+        some = stable_rng([seed, 900 + number]).permutation(len(task(name).train))[:5_000]
+        own = task(name).train.take(some)
+        answers = Split(own.pixels, query(own.images))
+        copy = learnt(name, answers, seed + 400 + number, epochs=6)
+        statistic = ruler.statistic(wm.BlackBox(copy)(images), tilt.pixels)
+        clear += tried.signs * np.clip(statistic / ruler.spread, -4, 4)
+    return replace(ruler, spread=np.where(clear >= np.median(clear), ruler.spread, UNUSED))
+
+
+@functools.cache
+def triggers(name: str, seed: int) -> wm.evidence.TriggerSet:
+    """Return an owner's triggers, for networks that carry both marks."""
+    return wm.Content(words=30)(task(name), n=150, key=bytes([seed]) * 32)
+
+
+@functools.cache
+def service(
+    name: str, seed: int, draw: str, where: str, size: float, *, leans: bool = True
+) -> wm.BlackBox | Tilted:
+    """Return the service that thieves may ask; it tells scores to whoever wants them.
+
+    leans : False for the twin, which learns the same without any lean
+    """
+    model, tilt = owner(name, seed), lean(name, seed, draw, size, where)
+    if where not in ("weights", "both"):
+        return Tilted(wm.BlackBox(model, scores=True), tilt)
+    own = triggers(name, seed) if where == "both" else None
+    if not leans:
+        tilt = replace(tilt, size=1e-9)
+    fresh = network(name, seed + 50)
+    made = embed_tilt(fresh, task(name), tilt, teacher=model, triggers=own, seed=seed)
     return wm.BlackBox(made.model, scores=True)
 
 
 # ---------------------------------------------------------------- thieves
 
 
-def learnt(name: str, images: Split, seed: int, epochs: int, width: int | None = None) -> nn.Module:
+def learnt(
+    name: str,
+    images: Split,
+    seed: int,
+    epochs: int,
+    width: int | None = None,
+    loss: Callable | None = None,
+) -> nn.Module:
     """Return a thief's network, trained on what a service answered."""
     schedule = wm.Schedule(epochs=epochs, batch_size=64)
-    return wm.fit(network(name, seed + 100, width), images, schedule=schedule, seed=seed).model
+    fresh = network(name, seed + 100, width)
+    return wm.fit(fresh, images, schedule=schedule, seed=seed, loss=loss).model
 
 
 def bought(query: Callable, name: str, count: int, seed: int) -> Split:
@@ -139,11 +240,26 @@ def plain(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.
     return learnt(name, bought(query, name, count, seed), seed, epochs)
 
 
-def of_width(width: int) -> Callable:
+def of_width(times: float) -> Callable:
     def thief(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
-        return learnt(name, bought(query, name, count, seed), seed, epochs, width)
+        return learnt(
+            name, bought(query, name, count, seed), seed, epochs, round(times * WIDTH[name])
+        )
 
     return thief
+
+
+def by_loss(loss: Callable) -> Callable:
+    def thief(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
+        return learnt(name, bought(query, name, count, seed), seed, epochs, loss=loss)
+
+    return thief
+
+
+def generalised(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """Return the loss of Zhang and Sabuncu (2018), q = 0.7: labels that do not fit count less."""
+    right = scores.softmax(1).gather(1, labels[:, None])
+    return ((1 - right**0.7) / 0.7).mean()
 
 
 def by_theft(**choices: object) -> Callable:
@@ -157,23 +273,57 @@ def by_theft(**choices: object) -> Callable:
     return thief
 
 
-def true_labels(count: int) -> Callable:
+def true_labels(count: int, thief: Callable = plain) -> Callable:
     """Return a thief who then trains on some true labels."""
 
-    def thief(query: Callable, name: str, seed: int, queries: int, epochs: int) -> nn.Module:
-        copy = plain(query, name, seed, queries, epochs)
+    def then_trains(query: Callable, name: str, seed: int, queries: int, epochs: int) -> nn.Module:
+        copy = thief(query, name, seed, queries, epochs)
         held = task(name).loot.take(slice(-count, None))
         return wm.theft.FineTune(epochs=5, lr=1e-3, seed=seed)(copy, held).model
+
+    return then_trains
+
+
+def drops_unsure(share: float) -> Callable:
+    """Return a thief who leaves out the answers that a copy is least sure about."""
+
+    def thief(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
+        answers = bought(query, name, count, seed)
+        ahead = sure(learnt(name, answers, seed, epochs), answers.images)
+        kept = answers.take(np.flatnonzero(ahead > np.quantile(ahead, share)))
+        return learnt(name, kept, seed, epochs)
 
     return thief
 
 
-def drops_unsure(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
-    """Leave out the 15 % of the answers that the copy is least sure about, and train anew."""
+class Against:
+    """A copy that leans the other way from what a thief believes the signs to be."""
+
+    def __init__(self, copy: nn.Module, ruler: Ruler, signs: np.ndarray) -> None:
+        self.copy, self.ruler, self.signs = copy, ruler, signs
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        pixels = np.rint(255 * images).astype(np.uint8)
+        features = self.ruler.features(pixels) / SCALE
+        scores = np.log(wm.BlackBox(self.copy, scores=True).scores(images) + 1e-12)
+        return (scores - features @ self.signs.T / np.sqrt(features.shape[1])).argmax(1)
+
+
+def subtracts(query: Callable, name: str, seed: int, count: int, epochs: int) -> Against:
+    """Estimate the signs as the owner would test them, with 5,000 true labels and the owner's very
+    features, and lean against them.
+    """
     answers = bought(query, name, count, seed)
-    ahead = sure(learnt(name, answers, seed, epochs), answers.images)
-    kept = answers.take(np.flatnonzero(ahead > np.quantile(ahead, 0.15)))
-    return learnt(name, kept, seed, epochs)
+    held, ruler = task(name).loot.take(slice(-5_000, None)), lean(name, seed, "drawn", 1.0).ruler
+    said = np.eye(len(task(name).classes))
+    expected = np.zeros((len(answers), len(said)))
+    for number in range(4):
+        schedule = wm.Schedule(epochs=8, batch_size=64)
+        honest = wm.fit(network(name, seed + 300 + number), held, schedule=schedule, seed=number)
+        expected += said[wm.BlackBox(honest.model)(answers.images)] / 4
+    features = ruler.features(answers.pixels)
+    leaning = (said[answers.labels] - expected).T @ (features - features.mean(0))
+    return Against(learnt(name, answers, seed, epochs), ruler, np.sign(leaning))
 
 
 def asks_near_ties(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
@@ -221,24 +371,67 @@ class RefusesNearTies:
         return np.where(ahead > np.quantile(ahead, 0.1), wm.BlackBox(self.model)(images), -1)
 
 
+class TossesCoins:
+    """A copy that tosses between the two likeliest classes where it is sure below a threshold, one
+    that holds for a twentieth of the task's images.
+    """
+
+    def __init__(self, model: nn.Module, images: np.ndarray) -> None:
+        self.model, self.threshold = model, np.quantile(sure(model, images), 0.05)
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        order = np.argsort(wm.BlackBox(self.model, scores=True).scores(images), axis=1)
+        tails = np.random.RandomState(0).rand(len(images)) < 0.5
+        tossed = tails & (sure(self.model, images) < self.threshold)
+        return np.where(tossed, order[:, -2], order[:, -1])
+
+
+def refuses(query: Callable, name: str, seed: int, count: int, epochs: int) -> Callable:
+    return RefusesNearTies(plain(query, name, seed, count, epochs))
+
+
+def tosses(query: Callable, name: str, seed: int, count: int, epochs: int) -> Callable:
+    return TossesCoins(plain(query, name, seed, count, epochs), task(name).test.images)
+
+
+def leans_too(query: Callable, name: str, seed: int, count: int, epochs: int) -> Callable:
+    """Let the copy lean by signs of the thief's own."""
+    copy = wm.BlackBox(plain(query, name, seed, count, epochs), scores=True)
+    return Tilted(copy, lean(name, seed + 100, "drawn", 1.0))
+
+
 INFORMED: dict[str, Callable] = {
-    "width / 3": of_width(4),
-    "width x 3": of_width(36),
+    "width / 3": of_width(1 / 3),
+    "width x 3": of_width(3),
     "soft labels": by_theft(labels="soft"),
     "500 true labels": true_labels(500),
     "2,000 true labels": true_labels(2_000),
     "5,000 true labels": true_labels(5_000),
-    "drops 15 % least sure": drops_unsure,
+    "label smoothing": by_loss(nn.CrossEntropyLoss(label_smoothing=0.2)),
+    "noise-robust loss": by_loss(generalised),
+    "drops 5 % least sure": drops_unsure(0.05),
+    "drops 15 % least sure": drops_unsure(0.15),
+    "drops 15 %, then 2,000 true labels": true_labels(2_000, drops_unsure(0.15)),
+    "subtracts what it can tell": subtracts,
     "asks near-ties": asks_near_ties,
     "shifts images": shifts,
     "asks two owners": asks_two_owners,
+    "refuses near-ties": refuses,
+    "tosses coins": tosses,
+    "leans too": leans_too,
 }
-ON_FILES: dict[str, Callable] = {
+ON_FILES: dict[str, wm.theft.Theft] = {
     "pruned 50 %": wm.theft.Prune(0.5),
     "pruned 70 %": wm.theft.Prune(0.7),
+    "channels pruned 20 %": wm.theft.Prune(0.2, by="channel"),
     "4 bits": wm.theft.Quantize(4),
+    "weights shaken, 0.3": wm.theft.PerturbWeights(0.3),
     "fine-tuned, 5,000 true labels": wm.theft.FineTune(),
-    "fine-tuned, rate 0.001": wm.theft.FineTune(lr=1e-3),
+    "last layer anew, 5,000 true labels": wm.theft.FineTune(layers="last", reset=True),
+    "pruned and fine-tuned": wm.theft.FinePrune(0.3),
+    "blurred": wm.theft.Blur(0.5),
+    "compressed": wm.theft.Jpeg(50),
+    "rejects unusual": wm.theft.RejectUnusual(),
 }
 
 
@@ -254,77 +447,119 @@ def suspect_of(case: Row) -> Callable:
         return wm.BlackBox(owner(name, seed))
     if suspect == "itself":
         return stolen
+    if suspect == "twin":
+        return service(name, seed, draw, where, size, leans=False)
     if suspect in ON_FILES:
         loot = task(name).loot.take(slice(5_000))
-        return wm.BlackBox(ON_FILES[suspect](stolen.model, loot).model)
+        fresh = network(name, seed + 100)
+        context = wm.theft.Context(loot, lambda: fresh, seed)
+        return ON_FILES[suspect].deploy(stolen.model, context).query
     count, epochs = int(str(case["queries"])), int(str(case["epochs"]))
     if suspect == "photographs":
-        return wm.BlackBox(by_theft(pool="unrelated")(stolen, name, seed, count, epochs))
-    if suspect == "refuses near-ties":
-        return RefusesNearTies(plain(stolen, name, seed, count, epochs))
-    thief = INFORMED.get(suspect, plain)
-    return wm.BlackBox(thief(stolen, name, seed, count, epochs))
+        return wm.BlackBox(by_theft(pool=photographs(name))(stolen, name, seed, count, epochs))
+    deployed = INFORMED.get(suspect, plain)(stolen, name, seed, count, epochs)
+    return wm.BlackBox(deployed) if isinstance(deployed, nn.Module) else deployed
 
 
 def measure(case: Row) -> Row:
     """Ask one suspect, about the task and about the signs."""
     name, seed, draw = str(case["data"]), int(str(case["owner"])), str(case["draw"])
     suspect = suspect_of(case)
-    tilt = lean(name, seed, draw, float(str(case["size"])))
+    where = str(case["where"])
+    tilt = lean(name, seed, draw, float(str(case["size"])), where)
     verdict = wm.evidence.verify_tilt(suspect, tilt)
     counted = (verdict.weights > 0).astype(int)
     test = task(name).test
-    return {
+    measured: Row = {
         "task_accuracy": f"{np.mean(suspect(test.images) == test.labels):.4f}",
         "images": len(tilt.pixels),
         "matched": verdict.k,
         "signs": verdict.n,
         "p": f"{verdict.p:.3g}",
         "p_signs": f"{stats.signed_sum_p(counted, verdict.matched):.3g}",
+        "p_bets": f"{stats.anytime_p(stats.signed_wealth(verdict.weights, verdict.matched)):.3g}",
+        "content": "",
+        "p_content": "",
     }
+    if where == "both":
+        content = wm.verify(suspect, triggers(name, seed))
+        measured |= {"content": content.k, "p_content": f"{content.p:.3g}"}
+    return measured
 
 
 def cases(names: list[str]) -> Iterator[Row]:
     """Yield what is measured, the figures that lessons quote first."""
     drawn = ("drawn", "mirrored")
+    file = {"queries": "", "epochs": ""}
     for name, (where, size) in itertools.product(
         names, [("service", 1.0), ("weights", 1.0), ("service", 0.5)]
     ):
         for seed, draw in itertools.product(OWNERS[name], drawn):
             base = {"data": name, "owner": seed, "draw": draw, "where": where, "size": size}
-            yield base | {"suspect": "untouched", "queries": "", "epochs": ""}
-            yield base | {"suspect": "itself", "queries": "", "epochs": ""}
+            yield base | {"suspect": "untouched"} | file
+            yield base | {"suspect": "itself"} | file
             few = (5_000, USUAL[name])
             for count in QUERIES[name] if where == "service" and size == 1 else few:
                 yield base | {"suspect": "copies", "queries": count, "epochs": 6}
-    for name in names:
-        for seed, draw in itertools.product(OWNERS[name], drawn):
+    for place, name in itertools.product(range(5), names):
+        for seed, draw in itertools.product(OWNERS[name][place : place + 1], drawn):
             base = {"data": name, "owner": seed, "draw": draw, "where": "service", "size": 1.0}
             for epochs in (2, 20):
                 yield base | {"suspect": "copies", "queries": 5_000, "epochs": epochs}
             if name == "mnist":
-                yield base | {"suspect": "photographs", "queries": 6_000, "epochs": 10}
-            for suspect in (*INFORMED, "refuses near-ties"):
+                yield base | {"suspect": "photographs", "queries": 10_000, "epochs": 10}
+            for suspect in INFORMED:
                 yield base | {"suspect": suspect, "queries": USUAL[name], "epochs": 6}
-            for where, suspect in itertools.product(("weights", "both"), ("itself", *ON_FILES)):
-                row = base | {"where": where, "suspect": suspect, "queries": "", "epochs": ""}
-                if not (where == "weights" and suspect == "itself"):
-                    yield row
+            for where, suspect in itertools.product(
+                ("weights", "both"), ("itself", "twin", *ON_FILES)
+            ):
+                if (where, suspect) != ("weights", "itself"):
+                    yield base | {"where": where, "suspect": suspect} | file
+            yield base | {"where": "both", "suspect": "copies", "queries": USUAL[name], "epochs": 6}
+            for where in ("rotated", "chosen pairs"):
+                for suspect, count in (("itself", ""), ("copies", 2_000), ("copies", 5_000)):
+                    row = base | {"where": where, "suspect": suspect, "queries": count}
+                    yield row | {"epochs": 6 if count else ""}
+            row = base | {"where": "rotated", "suspect": "subtracts what it can tell"}
+            yield row | {"queries": USUAL[name], "epochs": 6}
+
+
+def strangers(name: str) -> dict[str, Callable]:
+    """Return suspects that know nothing of a key: 40 null models, and others of many kinds."""
+    data, box = task(name), wm.BlackBox
+    suspects = {f"null-{i:02}": box(null) for i, null in enumerate(wm.null_models(name, n=40))}
+    suspects |= {f"owner {seed}": box(owner(name, seed)) for seed in OWNERS[name]}
+    another = service(name, 9, "drawn", "service", 1.0)
+    suspects["another owner's leaning service"] = another
+    suspects["a copy of that service"] = box(plain(another, name, 9, 5_000, 6))
+    fits = functools.partial(wm.fit, schedule=wm.Schedule(epochs=5), seed=0)
+    for width in (4, 36):
+        suspects[f"width {width}"] = box(fits(network(name, 70, width), data.loot).model)
+    pixels = int(np.prod(data.shape))
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(pixels, len(data.classes)))
+    suspects["linear"] = box(fits(flat, data.loot).model)
+    middles = [data.loot.images[data.loot.labels == c].mean(0).ravel() for c in range(10)]
+    suspects["nearest mean"] = lambda images: np.argmin(
+        [((images.reshape(len(images), -1) - each) ** 2).sum(1) for each in middles], axis=0
+    )
+    suspects["always 7"] = lambda images: np.full(len(images), 7)
+    suspects["at random"] = lambda images: np.random.RandomState(0).randint(0, 10, len(images))
+    half = suspects["null-00"]
+    suspects["answers half"] = lambda images: np.where(np.arange(len(images)) % 2, half(images), -1)
+    return suspects
 
 
 def innocents() -> None:
-    """Ask innocents once, draw the signs by 2,000 real seals, and count who is found."""
+    """Ask innocents once, draw the signs by 2,000 real seals, and count who is found.
+
+    `level_001` is the chance of p <= 0.001 by the exact law, given what the suspect answered.
+    """
     name = "mnist"
     first = lean(name, 8, "drawn", 1.0)
-    suspects: dict[str, Callable] = {
-        f"null-{i:02}": wm.BlackBox(null) for i, null in enumerate(wm.null_models(name, n=40))
-    }
-    suspects |= {f"owner {seed}": wm.BlackBox(owner(name, seed)) for seed in OWNERS[name]}
-    suspects["always 7"] = lambda images: np.full(len(images), 7)
-    suspects["at random"] = lambda images: np.random.RandomState(0).randint(0, 10, len(images))
     images = first.pixels.astype(np.float32) / np.float32(255)
-    told = {each: np.asarray(ask(images)) for each, ask in suspects.items()}
-    found = {each: [] for each in told}
+    told = {each: np.asarray(ask(images)) for each, ask in strangers(name).items()}
+    found = {(each, test): [] for each in told for test in ("weighted", "signs", "bets")}
+    levels = {}
     for number in range(KEYS):
         key = hashlib.sha256(b"innocents %d" % number).digest()
         sealed = seal_tilt(
@@ -332,23 +567,38 @@ def innocents() -> None:
         )
         for each, labels in told.items():
             verdict = wm.evidence.verify_tilt(lambda _, labels=labels: labels, sealed)
-            found[each].append(verdict.p)
-    columns = ("suspect", "keys", "at_05", "at_01", "at_001", "mean_p")
-    table = _rows.Table(COMMAND + " innocents", columns[:2], columns[2:], INNOCENTS)
-    rows = []
-    for each, p_values in found.items():
-        p = np.array(p_values)
-        rows.append(
-            {
-                "suspect": each,
-                "keys": KEYS,
-                "at_05": int((p <= 0.05).sum()),
-                "at_01": int((p <= 0.01).sum()),
-                "at_001": int((p <= 0.001).sum()),
-                "mean_p": f"{p.mean():.4f}",
-            }
-        )
-    table.append(rows)
+            weights, matched = verdict.weights, verdict.matched
+            counted = (weights > 0).astype(int)
+            found[each, "weighted"].append(verdict.p)
+            found[each, "signs"].append(stats.signed_sum_p(counted, matched))
+            path = stats.signed_wealth(weights, matched)
+            found[each, "bets"].append(stats.anytime_p(path))
+            levels[each] = {"weighted": attained(weights), "signs": attained(counted)}
+    table = _rows.Table(
+        COMMAND + " innocents",
+        ("suspect", "test"),
+        ("keys", "at_05", "at_01", "at_001", "level_001", "mean_p"),
+        INNOCENTS,
+    )
+    table.append(
+        {
+            "suspect": each,
+            "test": test,
+            "keys": KEYS,
+            "at_05": int(np.sum(np.array(p) <= 0.05)),
+            "at_01": int(np.sum(np.array(p) <= 0.01)),
+            "at_001": int(np.sum(np.array(p) <= 0.001)),
+            "level_001": levels[each].get(test, ""),
+            "mean_p": f"{np.mean(p):.4f}",
+        }
+        for (each, test), p in found.items()
+    )
+
+
+def attained(weights: np.ndarray) -> str:
+    """Return the largest chance up to 0.001 that the tail of coins' sums has."""
+    tails = stats.signed_sum_law(weights)[::-1].cumsum()
+    return f"{max(tails[tails <= 0.001], default=0):.3g}"
 
 
 if __name__ == "__main__":

@@ -31,9 +31,7 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-expect.set_options(
-    timeout=30_000
-)  # a machine that tests other things at once may stall for seconds
+expect.set_options(timeout=30_000)  # a machine that tests other things, too, may stall for seconds
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of
 # sight.

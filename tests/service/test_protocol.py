@@ -63,8 +63,9 @@ def test_no_question_is_larger_than_4_mb(datatype, longest, shape):
 
 
 def test_labels_are_preferred_to_scores():
+    both = ("labels", "scores")
     assert read_card({**CARD, "outputs": [SCORES, LABELS]}) == ModelCard(
-        "images", "UINT8", (-1, 1, 2, 2), "labels", "scores", classes=4
+        "images", "UINT8", (-1, 1, 2, 2), *both, classes=4, numeric=both
     )
 
 

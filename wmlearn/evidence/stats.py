@@ -58,6 +58,7 @@ __all__ = [
     "reaches",
     "signed_sum_law",
     "signed_sum_p",
+    "signed_wealth",
     "target_p",
     "wealth_path",
 ]
@@ -433,6 +434,32 @@ def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
     law = signed_sum_law(weights)
     chance = law[weighed:].sum()
     return min(1.0, max(float(chance), _LEAST_P))
+
+
+def signed_wealth(weights: ArrayLike, plus: ArrayLike) -> Floats:
+    """Return the log wealth, after 0, 1, ..., n signs, of a gambler who bets on a plus each time.
+
+    They start with 1 and stake min(weight, 32) / 64 of what they have. If fair coins give the
+    signs, whatever the weights are, each bet is fair, and the chance that wealth ever reaches
+    1 / alpha is at most alpha: one may look after each sign and stop.
+
+    Parameters
+    ----------
+    weights : whole numbers from 0, shape (n,), none of which depends on a sign
+    plus : which of them have a plus, bool, shape (n,)
+
+    Source
+    ------
+    Ville (1939).
+
+    Examples
+    --------
+    >>> np.exp(signed_wealth([32, 16, 64], [True, False, True])).round(4).tolist()
+    [1.0, 1.5, 1.125, 1.6875]
+    """
+    stakes = np.minimum(_matches(weights, "weights"), 32) / 64
+    won = np.log1p(np.where(plus, stakes, -stakes))
+    return np.append(0.0, np.cumsum(won))
 
 
 def null_p(observed: int, nulls: Sequence[int]) -> float:

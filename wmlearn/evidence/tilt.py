@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wmlearn._checks import (
+    check_count,
     check_family,
     check_fraction,
     check_images,
@@ -43,12 +44,13 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
 Whole = NDArray[np.int64]
-Test = Literal["weighted", "signs"]
+Test = Literal["weighted", "signs", "bets"]
 
 SCALE = 4096  # a feature of 1, as a whole number
 FINE = 2**20  # how much finer the projection is kept
 _WHITE = 255 * 16 * 4  # a white image, smoothed
 CLEAREST = 64  # the weight of a statistic four times as large as among the references
+_WHOLE = "only where 'bets' are sealed may one stop before the last"
 _NAME = "class %d, feature %d"
 _SIGNS = "+1 or -1 for each class and feature: whether the class is favoured as the feature grows"
 _STATISTIC = (
@@ -58,6 +60,10 @@ _STATISTIC = (
 _TESTS: dict[Test, str] = {
     "weighted": "sum of sign times sign of T, weighted by |T| / spread in sixteenths, at most 64",
     "signs": "how many T have their sign; one of 0 counts for nothing",
+    "bets": (
+        "greatest wealth, sign by sign in sealed order, of who stakes min(w, 32) / 64 of it that T "
+        "has its sign; w is |T| / spread in sixteenths, at most 64"
+    ),
 }
 _NO_PLACES = np.zeros(0, np.int64)
 _FOLDER = ("tilt.safetensors", "key.hex")
@@ -314,11 +320,13 @@ class Signs(Answers):
     weights : how much each counts, int64, shape (K * d,)
     replies : the labels of the images, as they came
     known : how many classes the task has
+    bets : whether one may stop after any sign
     """
 
     weights: Labels
     replies: Labels
     known: int
+    bets: bool
 
     @property
     def queries(self) -> int:
@@ -337,13 +345,15 @@ class Signs(Answers):
 
 
 def _measured(labels: Labels, signs: Whole, pixels: Pixels, ruler: Ruler, test: Test) -> Signs:
-    """Return what the answers to the sealed images say, sign by sign."""
-    statistic = ruler.statistic(labels, pixels).ravel()
-    weights = ruler.weights(statistic.reshape(signs.shape), test).ravel()
-    spelt = np.where(statistic == 0, -1, (statistic > 0).astype(np.int64))
-    places = np.arange(len(spelt))
+    """Return what the answers to the sealed images say, sign by sign: of all, or of the first."""
+    statistic = ruler.statistic(labels, pixels)
+    count = signs.size
+    weights = ruler.weights(statistic, test).ravel()[:count]
+    said = statistic.ravel()[:count]
+    spelt = np.where(said == 0, -1, (said > 0).astype(np.int64))
+    places = np.arange(count)
     expected = (signs.ravel() > 0).astype(np.int64)
-    return Signs(spelt, places, expected, 2, weights, labels, signs.shape[0])
+    return Signs(spelt, places, expected, 2, weights, labels, len(statistic), test == "bets")
 
 
 def verify_tilt(
@@ -390,17 +400,31 @@ def verify_tilt(
 # ---------------------------------------------------------------- before a judge
 
 
-def open_tilt(tilt: TiltSet, *, nonce: bytes = b"", case: str = "") -> Opening:
-    """Open all signs for a judge, with what it takes to check them, without the key."""
+def open_tilt(
+    tilt: TiltSet, signs: int | None = None, *, nonce: bytes = b"", case: str = ""
+) -> Opening:
+    """Open signs for a judge, with what it takes to check them, without the key.
+
+    Parameters
+    ----------
+    tilt : the sealed signs
+    signs : how many to open, the first in sealed order; all by default, and always where the sealed
+        test is another one than "bets". What stays secret can serve against another suspect
+    nonce, case : as for `open_questions`
+    """
     check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
     shape, secrets = tilt.ruler.spread.shape, _secrets(tilt.key, tilt.header)
-    leaves, indices = _leaves(secrets, shape), tuple(range(len(secrets)))
+    leaves = _leaves(secrets, shape)
+    count = len(secrets) if signs is None else signs
+    low = 1 if tilt.test == "bets" else len(secrets)
+    count = check_count(count, "signs", low=low, high=len(secrets), why=_WHOLE)
+    indices = tuple(range(count))
     return Opening(
         header=tilt.header,
         indices=indices,
         names=tuple(_name(i, shape) for i in indices),
-        secrets=secrets,
-        paths=commitment.audit_paths(leaves),
+        secrets=secrets[:count],
+        paths=commitment.audit_paths(leaves)[:count],
         pixels=tilt.pixels,
         question=_NO_PLACES,
         public_key=tilt.key.is_public,
@@ -425,7 +449,8 @@ def judge_tilt(
     Parameters
     ----------
     query : the service, as for `wm.verify`
-    opened : what the owner opened (`open_tilt`); all signs, for one alone says nothing
+    opened : what the owner opened (`open_tilt`): all signs, or where the sealed test is "bets" the
+        first ones in sealed order
     seal : the seal as it was published
     alpha, family, beacon : as for `judge`; without a beacon the factor is 2**48, which no copy's p
         survives
@@ -435,18 +460,19 @@ def judge_tilt(
     ------
     ValueError
         If the seal is another one or no tilt's, an image or a sign was not sealed as it is shown,
-        or a sign is missing.
+        or a sign that counts is missing.
     """
     check_published(opened, seal)
     alpha = check_fraction(alpha, "alpha")
     family = check_family(family, "tests that share alpha")
     ruler, rules, test = _sealed(opened)
     indices = check_named(opened.indices, ruler.spread.size)
-    if len(indices) < ruler.spread.size:
+    count = len(indices) if test == "bets" else ruler.spread.size
+    if set(indices) != set(range(count)):
         raise ValueError("opened must hold every sign; some are missing. Ask the owner for all.")
     # every path is checked; no images belong to a sign, whatever the file holds
     drawn = replace(opened, pixels=opened.pixels[:0], question=_NO_PLACES).answers()
-    signs = np.empty(ruler.spread.size, np.int64)
+    signs = np.empty(count, np.int64)
     signs[list(indices)] = 2 * drawn - 1
     known = _secrets(commitment.CLASSROOM_KEY, opened.header)
     public_key = opened.public_key or not set(known).isdisjoint(opened.secrets)
@@ -455,7 +481,7 @@ def judge_tilt(
     if seen is not None:
         query = seen.of(query)
     labels = ask_pixels(query, opened.pixels)
-    answers = _measured(labels, signs.reshape(ruler.spread.shape), opened.pixels, ruler, test)
+    answers = _measured(labels, signs, opened.pixels, ruler, test)
     owner = rules.declared.owner
     terms = Terms(alpha, 2, answers.n, public_key, kind="judged tilt", seals=seals, owner=owner)
     return reach_verdict(answers, terms, family=family, calibration=seen)

@@ -327,12 +327,13 @@ class JudgedMessageVerdict(_OnBits, JudgedVerdict):
 
 
 class TiltVerdict(Verdict):
-    """The owner's verdict on signs that answers lean by: weighed once, by the sealed exact test.
+    """The owner's verdict on signs that answers lean by, by the exact test that was sealed.
 
     Attributes
     ----------
     law : the chance of each sum that coins could give, from 0 to that of all weights
-    p : the chance that coins give at least the weight of the matched signs
+    p : the chance that coins give at least the weight of the matched signs; if bets were sealed,
+        1 / the greatest wealth of who bet on the signs one after the other
     p_perfect : the p if all signs had matched that weigh anything
     """
 
@@ -355,13 +356,18 @@ class TiltVerdict(Verdict):
 
     @cached_property
     def p(self) -> float:
-        """The chance that coins give at least the weight of the matched signs."""
-        return stats.signed_sum_p(self.weights, self.matched)
+        """The p-value of the matched signs, by the sealed test."""
+        return self._p_of(self.matched)
 
     @cached_property
     def p_perfect(self) -> float:
         """The p if all signs had matched that weigh anything."""
-        return stats.signed_sum_p(self.weights, self.weights > 0)
+        return self._p_of(self.weights > 0)
+
+    def _p_of(self, matched: Flags) -> float:
+        if cast("Signs", self.answers).bets:
+            return stats.anytime_p(stats.signed_wealth(self.weights, matched))
+        return stats.signed_sum_p(self.weights, matched)
 
     @property
     def p_judge(self) -> float:

@@ -27,6 +27,7 @@ Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n
 Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
+MANY = 10_000  # numbers; fewer are written and read as JSON sooner than a server says what it takes
 _DESCRIBE = (
     "If the address is that of the model, pass what they leave out of input='the name of its "
     "input', datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or "
@@ -112,8 +113,10 @@ class ModelCard:
     classes: int = -1  # how many scores for each image, -1 while nobody knows
     names: tuple[str, ...] = ()  # of the classes, in the order of their numbers, if it gives any
     lone: bool = False  # whether its metadata list this output alone, whatever it is called
-    half: tuple[str, ...] = ()  # the inputs and outputs of FP16, for which JSON has no number
-    binary: bool = False  # whether these travel in binary
+    half: bool = False  # whether images or answers are FP16, for which JSON has no number
+    numeric: tuple[str, ...] = ()  # the outputs of numbers, which may come as bytes
+    binary: bool | None = None  # whether numbers travel as bytes; None: in JSON, nobody has asked
+    settled: bool = False  # whether they were ever read so, or cannot be in the other form
     overrides: Overrides = field(default=Overrides(), repr=False)
 
     @property
@@ -139,10 +142,13 @@ def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
     outputs = _described(answer, "outputs")
     names = overrides.classes or _class_names([answer, *answer.get("outputs", [])])
     card = ModelCard(
-        taken.name, taken.datatype, taken.shape, names=tuple(names), overrides=overrides
+        taken.name,
+        taken.datatype,
+        taken.shape,
+        names=tuple(names),
+        half=taken.datatype == HALF,
+        overrides=overrides,
     )
-    if taken.datatype == HALF:
-        card = replace(card, half=(taken.name,))
     if not outputs:  # as MLServer and KServe have it by default: the first answer will tell
         return card
     return _choose(card, outputs)
@@ -205,8 +211,10 @@ def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
     labels, scores = found["labels"], found["scores"]
     if len(labels) > 1 or (not labels and (len(scores) != 1 or found["several"])):
         raise _undecided(outputs)
-    half = [each.name for each in [*labels, *scores] if each.datatype == HALF]
-    card = replace(card, lone=lone, half=(*card.half, *half))
+    datatypes = {each.name: each.datatype for each in [*labels, *scores]}
+    numeric = tuple(name for name in datatypes if datatypes[name] in NUMBERS)
+    half = card.half or HALF in datatypes.values()
+    card = replace(card, lone=lone, half=half, numeric=numeric)
     for each in labels:
         _check_text(card, each)
         card = replace(card, labels=each.name)
@@ -275,6 +283,14 @@ def _class_names(described: list[Any]) -> tuple[str, ...]:
             case {"parameters": {"classes": list(names)}} if are_names(names):
                 return tuple(names)
     return ()
+
+
+def takes_bytes(server: Any) -> bool:
+    """Whether a server says of itself that numbers may travel as bytes behind the JSON."""
+    match server:
+        case {"extensions": [*extensions]}:
+            return "binary_tensor_data" in extensions
+    return False
 
 
 #  questions ---------------------------------------------------------------------------------------
@@ -357,7 +373,7 @@ def write_question(card: ModelCard, images: Images, name: str = "") -> Question:
         "datatype": card.datatype,
     }
     rest = b""
-    if card.binary and card.datatype == HALF:
+    if card.binary and card.datatype in NUMBERS:
         rest = values.tobytes()
         tensor["parameters"] = {"binary_data_size": len(rest)}
     else:
@@ -365,7 +381,7 @@ def write_question(card: ModelCard, images: Images, name: str = "") -> Question:
     question: dict[str, Any] = {"id": name, "inputs": [tensor]}
     if card.binary and card.output is not None:
         outputs = [each for each in (card.labels, card.scores) if each is not None]
-        question["outputs"] = [_wish(each, each in card.half) for each in outputs]
+        question["outputs"] = [_wish(each, each in card.numeric) for each in outputs]
     head = json.dumps(question, separators=(",", ":")).encode()
     headers = {}
     if rest:

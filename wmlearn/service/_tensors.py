@@ -1,6 +1,6 @@
 """Tensors of the Open Inference Protocol: how images are laid out and written, what is read back.
 
-Numbers travel as JSON or, as some servers want FP16, in binary behind it.
+Numbers travel as JSON or, where a server says so or wants it for FP16, in binary behind it.
 
 Source: "Binary tensor data extension", Triton and KServe,
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol/binary-tensor-data-extension

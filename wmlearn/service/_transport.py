@@ -102,9 +102,17 @@ class Transport:
 
     def fetch(self, question: Question | None = None) -> Any:
         """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
-        method, url, sent = "GET", self.url, Question(b"", {})
-        if question is not None:
-            method, url, sent = "POST", f"{self.url}/infer", question
+        if question is None:
+            return self._exchange("GET", self.url, Question(b"", {}))
+        return self._exchange("POST", f"{self.url}/infer", question)
+
+    def fetch_server(self) -> Any:
+        """Return what the server of the model says of itself, or raise a `Fault`."""
+        before, _, _ = self.url.partition("/v2/models/")
+        return self._exchange("GET", f"{before}/v2", Question(b"", {}))
+
+    def _exchange(self, method: str, url: str, sent: Question) -> Any:
+        """Send one request, and return what its answer says, or raise a `Fault`."""
         # httpx bounds each read, not the whole (encode/httpx#1450): a service that sends one byte
         # now and then would pass for days. So a timer cuts the line that httpx tells us of.
         # (anyio's deadlines would need the asynchronous client, in a thread with its own loop.)

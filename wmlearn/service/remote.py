@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -31,11 +32,14 @@ class RemoteModel(Metered):
 
     The model's own description says, before any image is sent, how images travel and whether labels
     or scores come back (of scores the highest counts). What it leaves out or gets wrong is for the
-    user to say: their word counts, not its. The first valid answer to a question is the one that
-    counts. A lost answer (time-out, broken connection, status 5xx) is asked for again, a senseless
-    one once more, a refusal never; what is too large (413) is asked for in halves. A service that
-    is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a date) is waited
-    for, up to 60 s for each question.
+    user to say: their word counts, not its. Numbers travel as JSON; many at once as bytes behind it
+    (Triton's binary tensors) where the server says of itself that it takes them.
+
+    The first valid answer to a question is the one that counts. A lost answer (time-out, broken
+    connection, status 5xx) is asked for again, a senseless one once more, a refusal never (but for
+    bytes that were never answered well: as JSON); what is too large (413) is asked for in halves. A
+    service that is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a
+    date) is waited for, up to 60 s for each question.
 
     Parameters
     ----------
@@ -224,7 +228,8 @@ class RemoteModel(Metered):
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
         """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
         known = card = self._describe()
-
+        if known.binary is None and images.size >= _protocol.MANY:
+            known = card = self._card = self._learn_form(known)
         self._number += 1
         name = f"{self._name}-{self._number:08}"
 
@@ -239,15 +244,32 @@ class RemoteModel(Metered):
         try:
             found = self._retry(attempt)
         except Fault as fault:
-            in_vain = known.binary or not known.half
-            if fault.kind != "refused" or in_vain or self._answered:
+            if not self._other_form_may_help(known, fault):
                 raise
-            self._card = replace(known, binary=True)  # Triton and KServe refuse FP16 in JSON
+            self._card = replace(known, binary=not known.binary, settled=True)
             return self._ask(images, read)
-        self._card = card
+        self._card = card = replace(card, settled=True)
         if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
             self._card = replace(card, classes=found.shape[1])
         return found
+
+    def _learn_form(self, card: ModelCard) -> ModelCard:
+        """Return the card with the form in which numbers travel: bytes where the server says that
+        it takes them, JSON everywhere else.
+        """
+        with suppress(Fault):
+            if _protocol.takes_bytes(self._transport.fetch_server()):
+                return replace(card, binary=True, settled=False)
+        return replace(card, binary=False)
+
+    def _other_form_may_help(self, card: ModelCard, fault: Fault) -> bool:
+        """Whether a question that failed may be answered in the other form: FP16 as bytes, for
+        Triton and KServe refuse it in JSON; bytes as JSON, for a gateway may know nothing of them.
+        """
+        if card.settled or not (card.half or card.binary):
+            return False
+        lost = fault.kind in ("invalid", "transient")
+        return fault.kind == "refused" or bool(lost and card.binary and self.retries)
 
     def close(self) -> None:
         """Close the connection; a later call opens it again."""

@@ -56,7 +56,8 @@ class Tilt(Checked):
         each class
     size : how far the scores lean; at 1 about one answer of a hundred changes, at 0.5 a third of
         that
-    test : "weighted", each sign by how clear it is, or "signs", all alike; sealed
+    test : "weighted", each sign by how clear it is, "signs", all alike, or "bets", after any of
+        which one may stop, for a little power; sealed
 
     Examples
     --------
@@ -69,8 +70,8 @@ class Tilt(Checked):
 
     features: int = checked(check_count, 16, low=1, high=64)
     size: float = checked(check_number, 1.0, above=0, at_most=5)
-    test: Literal["weighted", "signs"] = checked(
-        check_choice, "weighted", choices=["weighted", "signs"]
+    test: Literal["weighted", "signs", "bets"] = checked(
+        check_choice, "weighted", choices=["weighted", "signs", "bets"]
     )
 
     def __call__(
