@@ -16,7 +16,6 @@ from nbformat import NotebookNode
 from scipy.stats import t
 
 Row = dict[str, str]
-HELD = {"mnist": 10, "cifar10": 4}  # owners, each with a draw and the mirrored one
 
 
 def write_tables(nb: NotebookNode, root: Path) -> None:
@@ -83,7 +82,11 @@ LEANING = (
         "20,000, then 5,000 true labels",
         ("mnist", "service", "1.0", "5,000 true labels", "20000", "6"),
     ),
-    ("6,000 photographs, ten epochs", ("mnist", "service", "1.0", "photographs", "6000", "10")),
+    (
+        "20,000, and their own guess of the lean taken off",
+        ("mnist", "service", "1.0", "subtracts what it can tell", "20000", "6"),
+    ),
+    ("10,000 photographs, ten epochs", ("mnist", "service", "1.0", "photographs", "10000", "10")),
     ("**a service that leans half as far**", ("mnist", "service", "0.5", "itself", "", "")),
     ("asked about 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
     ("**a network trained to lean**", ("mnist", "weights", "1.0", "itself", "", "")),
@@ -95,6 +98,10 @@ LEANING = (
         "its file, fine-tuned on 5,000 true labels",
         ("mnist", "weights", "1.0", "fine-tuned, 5,000 true labels", "", ""),
     ),
+    (
+        "a network trained to lean that knows thirty words",
+        ("mnist", "both", "1.0", "itself", "", ""),
+    ),
     ("**CIFAR-10, a service that leans**", ("cifar10", "service", "1.0", "itself", "", "")),
     ("asked about 5,000 photographs", ("cifar10", "service", "1.0", "copies", "5000", "6")),
     ("about 10,000", ("cifar10", "service", "1.0", "copies", "10000", "6")),
@@ -102,14 +109,16 @@ LEANING = (
 
 
 def lean_table(root: Path) -> str:
-    """Return who leans how clearly; a case counts when all its owners have been measured."""
+    """Return who leans how clearly; an owner counts whose draw and mirrored draw are both known."""
     rows = rows_of(root, "tilt")
     lines = []
     for words, case in LEANING:
         columns = ("data", "where", "size", "suspect", "queries", "epochs")
         of_it = [row for row in rows if tuple(row[column] for column in columns) == case]
-        if len(of_it) == HELD[case[0]]:
-            lines.append((words, *leaning(of_it)))
+        seeds = [row["owner"] for row in of_it]
+        whole = [row for row in of_it if seeds.count(row["owner"]) == 2]
+        if whole:
+            lines.append((words, *leaning(whole)))
     return markdown(("who is asked", "images read of 100", "coins matched of 160", "found"), lines)
 
 

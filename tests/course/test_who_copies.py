@@ -224,12 +224,15 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
     assert (enough.p <= 1e-3).all()  # "if the thief asks enough"
 
 
-def test_tables_of_lessons_show_only_what_was_measured_of_every_owner(root, tmp_path):
+def test_a_table_counts_only_owners_with_both_draws(root, tmp_path):
     results = tmp_path / "docs/results"
     results.mkdir(parents=True)
     lines = (root / "docs/results/tilt.csv").read_text("utf-8").splitlines()
     kept = [line for line in lines if not line.startswith("mnist,12,mirrored,weights,1.0,itself")]
     (results / "tilt.csv").write_text("\n".join(kept), "utf-8")
-    table = tool.tables.lean_table(tmp_path)
-    assert "the service that leans" in table
-    assert "a network trained to lean" not in table
+    (row,) = (
+        line
+        for line in tool.tables.lean_table(tmp_path).splitlines()
+        if line.startswith("| **a network trained to lean**")
+    )
+    assert row.endswith(" 8 of 8 |")
