@@ -272,7 +272,7 @@ def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, tr
         wm.theft.FineTune(epochs=epochs, lr=0.02)(owner, data.loot).model for epochs in (1, 2, 3)
     ]
     expected = {
-        "the copy, questions": [watermark_accuracy(model, triggers) for model in models],
+        "the copy, secrets": [watermark_accuracy(model, triggers) for model in models],
         "the copy, task": [wm.accuracy(model, drawn_test(data)) for model in models],
     }
     drawn = lab.state.screen["last_run"]
@@ -771,7 +771,7 @@ def test_of_a_network_that_leans_signs_are_counted(data, leaning):
     press_run(lab)
     copied = lab.point.made.model
     assert lab.point.verdict.k == wm.evidence.verify_tilt(wm.BlackBox(copied), leaning[1]).k
-    assert "the copy, signs" in lab.state.screen["last_run"]
+    assert "the copy, secrets" in lab.state.screen["last_run"]
 
 
 def test_a_tilt_of_other_images_is_refused(data, leaning, owner, says):

@@ -76,7 +76,7 @@ class Bench:
 
     Attributes
     ----------
-    triggers, counted : the questions, or the signs that the answers lean by; and which
+    triggers : the questions, or the signs that the answers lean by
     sample, tests : the test images that are looked at, drawn at random, and how many there are
     """
 
@@ -86,12 +86,15 @@ class Bench:
         if isinstance(triggers, TiltSet):
             labels = triggers.ruler.votes.argmax(1)
         else:
-            hint = "such as wm.Content()(data, n=300), after the data"
-            labels = check_kind(triggers, "triggers", TriggerSet, hint).labels
+            labels = check_kind(
+                triggers,
+                "triggers",
+                TriggerSet,
+                "such as wm.Content()(data, n=300), after the data",
+            ).labels
         check_fits(owner, Split(triggers.pixels, labels, layout="NCHW"), "triggers")
         self._owner = own_copy(owner).eval()
         self.triggers = triggers
-        self.counted = "signs" if isinstance(triggers, TiltSet) else "questions"
         self.tests = len(data.test)
         self.sample = data.test.take(stable_rng(seed).permutation(self.tests)[:SEEN])
 
@@ -188,8 +191,8 @@ class Attempt(Job):
         """Return the accuracies so far, epoch by epoch; nothing before the first."""
         if not self._measured:
             return {}
-        questions, task = map(list, zip(*self._measured))
-        return {f"the copy, {self._bench.counted}": questions, "the copy, task": task}
+        matched, task = map(list, zip(*self._measured))
+        return {"the copy, secrets": matched, "the copy, task": task}
 
     def _watch(self, model: nn.Module, record: Epoch) -> bool:
         self._measured.append(self._bench.accuracies(model))

@@ -75,18 +75,13 @@ class Tradeoff:
         verdict = self.points[0].verdict
         n, p0 = verdict.n, verdict.terms.p0
         levels: dict[str, tuple[float, str]] = {}
-        if isinstance(verdict, FixedVerdict):
-            return levels
         if isinstance(verdict, KeyedVerdict):  # of signs the weight decides, and no number
             enough = int(stats.matches_needed(n, verdict.alpha, p0))
             if enough <= n:
                 levels["wm-line"] = enough / n, f"enough to accuse: {enough} of {n}"
-        levels["wm-explored"] = p0, f"expected by luck: {verdict.by_luck}"
+        if not isinstance(verdict, FixedVerdict):
+            levels["wm-explored"] = p0, f"expected by luck: {verdict.by_luck}"
         return levels
-
-    @property
-    def _counted(self) -> str:
-        return f"{self.points[0].verdict.unit.name}s"
 
     # ------------------------------------------------------------ drawn
 
@@ -98,8 +93,7 @@ class Tradeoff:
         step = -(-last // 6)  # words only below the last place, and few others not too near it
         labelled = [*range(0, last - step + 1, step), last]
         chart.columns({place: self.thief.labels[place] for place in labelled})
-        title = f"what is left: task accuracy, and secret {self._counted} matched"
-        chart.frame(title, self.thief.strength)
+        chart.frame("what is left: task accuracy, and secrets matched", self.thief.strength)
         for css, (share, _) in self.levels.items():
             chart.level(css, share)
         chart.now(self.place)
@@ -117,10 +111,11 @@ class Tradeoff:
 
     def _legend(self, chart: Chart) -> None:
         """Write what is what right of the plot, with the numbers at the chosen strength."""
-        rows = {"wm-task": "task accuracy", "wm-mark": f"{self._counted} matched"}
+        verdict = self.points[0].verdict
+        rows = {"wm-task": "task accuracy", "wm-mark": f"{verdict.unit.name}s matched"}
         if self.point is not None:
             rows["wm-task"] += f" {percent(self.point.task_accuracy)}"
-            rows["wm-mark"] += f" {self.point.verdict.k} of {self.point.verdict.n}"
+            rows["wm-mark"] += f" {self.point.verdict.k} of {verdict.n}"
         rows |= {css: words for css, (_, words) in self.levels.items()}
         y = TOP + 14
         for css, words in rows.items():
