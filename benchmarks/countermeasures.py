@@ -1,5 +1,5 @@
 """Measure what resists a thief who copies through the prediction API: plain marks, composites,
-margin, DAWN.
+margin, DAWN, answers that lean.
 
 MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of their images,
 their key, and the thief's dice. An owner learns from the first 20,000 training images, five times;
@@ -20,8 +20,12 @@ says at alpha = .001. `twin` is the same network without any mark, asked the sam
 new pictures of the same pairs in every step, `composite consistent` besides keeps them close to
 their halves inside.
 
-Every row is written when it is known; run it again, and what is missing is added. Half an hour on
-one core::
+`tilt` is the twin with `wm.watermarks.Tilted` in front of it, `tilt mirrored` the same with every
+sign turned round, for one draw suits some networks by chance. There `matched` counts signs, of
+which luck matches half, and `p` is the exact one that is sealed: all are asked at once.
+
+Every row is written when it is known; run it again, and what is missing is added. Forty minutes
+on one core::
 
     OMP_NUM_THREADS=1 python benchmarks/countermeasures.py
 """
@@ -40,11 +44,14 @@ from typing import Any
 import _rows
 import numpy as np
 import torch
+from tilt import Mirrored
 from torch import Tensor, nn
 from torch.nn import functional
 
 import wmlearn as wm
+from wmlearn.evidence.tilt import TiltSet
 from wmlearn.triggers.unrelated import fit_pixels
+from wmlearn.watermarks.tilt import kin
 
 RESULTS = _rows.FOLDER / "countermeasures.csv"
 COMMAND = "# OMP_NUM_THREADS=1 python benchmarks/countermeasures.py"
@@ -158,6 +165,7 @@ OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
     "composite varied": (wm.Composite(pairs=10), 4000, WIDTH, Consistent(0)),
     "composite consistent": (wm.Composite(pairs=10), 4000, WIDTH, Consistent(WEIGHT)),
 }
+LEANS = ("tilt", "tilt mirrored")
 THEFTS = ("loot", "unrelated", "unrelated soft")
 DAWN = (
     ("6", WIDTH),
@@ -242,6 +250,8 @@ def measure(case: Row) -> Row:
     owner, seed, theft = case["owner"], int(case["seed"]), case["theft"]
     if owner == "dawn":
         return dawn(theft, case["strength"], seed)
+    if owner in LEANS:
+        return leaning(owner, theft, seed)
     width = OWNERS[owner][2]
     if theft == "twin":
         model = twin(seed, width)
@@ -289,6 +299,37 @@ def dawn(theft: str, strength: str, seed: int) -> Row:
     return row(model, verdict, verdict.k / verdict.n, "")
 
 
+@functools.cache
+def references() -> list[nn.Module]:
+    """Return ten networks of the owners' kind, each trained on two fifths of their images."""
+    return kin(data(), 10, wm.small_cnn, SCHEDULE, seed=0)
+
+
+@functools.lru_cache(maxsize=1)
+def lean(owner: str, seed: int) -> TiltSet:
+    """Return an owner's sealed signs."""
+    tilt = wm.watermarks.Tilt()(data(), references=references(), key=key(seed))
+    return Mirrored(**vars(tilt)) if owner == "tilt mirrored" else tilt
+
+
+def leaning(owner: str, theft: str, seed: int) -> Row:
+    """Return how a thief's answers lean who asked a service that leans."""
+    tilt, plain = lean(owner, seed), wm.BlackBox(twin(seed), scores=True)
+    suspect = service = wm.watermarks.Tilted(plain, tilt)
+    if theft == "twin":
+        suspect = plain
+    elif theft != "none":
+        suspect = wm.BlackBox(steal(service, theft, seed, WIDTH, EPOCHS[theft.split()[0]]))
+    verdict, test = wm.evidence.verify_tilt(suspect, tilt), data().test
+    return dict.fromkeys(MEASURED, "") | {
+        "task_accuracy": f"{(suspect(test.images) == test.labels).mean():.4f}",
+        "questions": str(verdict.n),
+        "matched": str(verdict.k),
+        "p": f"{verdict.p:.3g}",
+        "decision": verdict.decision,
+    }
+
+
 def row(model: nn.Module, verdict: wm.evidence.Verdict, images: float, new: str) -> Row:
     """Return the measured part of a row."""
     return {
@@ -312,7 +353,7 @@ def cases() -> Iterator[Row]:
             kind | {"theft": "loot", "strength": f"{epochs} epochs, width {width}"}
             for epochs, width in DAWN
         )
-    for owner, seed in itertools.product(OWNERS, map(str, SEEDS)):
+    for owner, seed in itertools.product((*OWNERS, *LEANS), map(str, SEEDS)):
         kind = {"owner": owner, "seed": seed, "strength": ""}
         yield from (kind | {"theft": theft} for theft in ("twin", "none", *THEFTS))
 

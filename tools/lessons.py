@@ -1,8 +1,8 @@
 """Write the lessons' headers, run the lessons, and leave them in one normal form.
 
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
-links) is made from `notebooks/lessons.toml`, and the repository's address from `pyproject.toml`, so
-that each fact stands in one place.
+links) is made from `notebooks/lessons.toml`, the repository's address from `pyproject.toml`, and a
+table of figures from its file (`tables.py`), so that each fact stands in one place.
 
     python tools/lessons.py              write, run, normalise every lesson, and README's table
     python tools/lessons.py --only 00    one lesson
@@ -23,6 +23,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import nbformat
+import tables
 from course import HEADER, SETUP, Course, Lesson, LessonError, read_course, with_table, write_header
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
@@ -203,6 +204,7 @@ def build(course: Course, lesson: Lesson) -> bool:
     path = course.path(lesson)
     nb = read_notebook(path)
     write_header(nb, course, lesson)
+    tables.write_tables(nb, course.root)
     try:
         execute(nb, path.parent)
     except (CellTimeoutError, DeadKernelError) as stopped:
@@ -231,6 +233,9 @@ def check(course: Course, lesson: Lesson) -> list[str]:
             *found,
             f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`.",
         ]
+    tables.write_tables(wanted, course.root)
+    if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
+        found.append(f"{lesson.file}: a table is not what docs/results holds; run `make lessons`.")
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
         found.append(

@@ -269,6 +269,20 @@ def test_check_finds_an_edited_header(project, monkeypatch, capsys, change):
     ]
 
 
+def test_a_table_is_written_from_its_file_and_an_old_one_found(project, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "execute", lambda nb, folder: None)
+    monkeypatch.setattr(tool.tables, "TABLES", {"wm-lean": lambda root: "| 1 |"})
+    nb = read(project)
+    nb.cells.append(new_markdown_cell("| 0 |", metadata={"tags": ["wm-lean"]}))
+    write(project, "00", nb)
+    made(project)
+    assert read(project).cells[-1].source == "| 1 |"
+    monkeypatch.setattr(tool.tables, "TABLES", {"wm-lean": lambda root: "| 2 |"})
+    assert checked(project, capsys)[0] == (
+        "00.ipynb: a table is not what docs/results holds; run `make lessons`."
+    )
+
+
 def test_check_finds_a_missing_final_newline(project, monkeypatch, capsys):
     path = made(project, monkeypatch) / "notebooks" / "00.ipynb"
     path.write_text(path.read_text("utf-8").rstrip("\n"), "utf-8")

@@ -171,7 +171,7 @@ def test_the_figures_on_thieves(readme, root):
 def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     answers = measured(root, "countermeasures")
     kinds, dawn = (
-        answers[answers.owner != "dawn"],
+        answers[~answers.owner.isin(["dawn", "tilt", "tilt mirrored"])],
         answers[(answers.owner == "dawn") & (answers.theft == "loot")],
     )
     assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
@@ -179,3 +179,15 @@ def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     assert row(readme, "the same theft by answers") == " / ".join(asked)
     epochs = [message(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
     assert row(readme, "a service that answers half") == " / ".join(epochs).replace(" of 5", "", 2)
+
+
+def test_the_figures_on_a_service_that_leans(readme, root):
+    leans = measured(root, "tilt").query("data == 'mnist' and where == 'service' and size == 1")
+    asked = [leans[leans.suspect == "itself"]]
+    asked += [
+        leans.query("suspect == 'copies' and epochs == 6 and queries == @count")
+        for count in (5_000, 20_000)
+    ]
+    itself, few, many = ((rows.p <= 1e-3).sum() for rows in asked)
+    assert [len(rows) for rows in asked] == [10, 10, 10]
+    assert row(readme, "a service that leans") == f"{itself} of 10; {few} / {many} of 10"

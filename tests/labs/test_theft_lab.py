@@ -4,6 +4,7 @@ read.
 
 import base64
 import copy
+import dataclasses
 import html
 import io
 import pickle
@@ -271,7 +272,7 @@ def test_each_epoch_of_the_live_curve_is_the_model_of_that_epoch(owner, data, tr
         wm.theft.FineTune(epochs=epochs, lr=0.02)(owner, data.loot).model for epochs in (1, 2, 3)
     ]
     expected = {
-        "the copy, questions": [watermark_accuracy(model, triggers) for model in models],
+        "the copy, secrets": [watermark_accuracy(model, triggers) for model in models],
         "the copy, task": [wm.accuracy(model, drawn_test(data)) for model in models],
     }
     drawn = lab.state.screen["last_run"]
@@ -738,3 +739,43 @@ def test_only_widgets_that_colab_has(whole):
     known = {"VBox", "HBox", "HTML", "Dropdown", "SelectionSlider", "Button"}
     assert {type(widget).__name__ for widget in widgets_in(whole.widget)} <= known
     assert "interact" not in module.__dict__
+
+
+# ---------------------------------------------------------------- answers that lean
+
+
+@pytest.fixture(scope="module")
+def leaning(data):
+    """Return signs, and a network that was trained to lean by them."""
+    tilt = wm.watermarks.Tilt(size=3)(data, references=2, key=wm.CLASSROOM_KEY)
+    teacher = wm.fit(wm.small_cnn(data), data, schedule=wm.Schedule(epochs=3)).model
+    made = wm.watermarks.embed_tilt(
+        wm.small_cnn(data, seed=1), data, tilt, teacher=teacher, schedule=wm.Schedule(epochs=3)
+    )
+    return made.model, tilt
+
+
+def test_of_a_network_that_leans_signs_are_counted(data, leaning):
+    lab = lab_of(leaning[0], data, leaning[1], "prune weights", "steal by queries")
+    asked = wm.evidence.verify_tilt(wm.BlackBox(leaning[0]), leaning[1])
+    assert asked.decision == "found"
+    assert lab.point.verdict.to_dict() == asked.to_dict()
+    chart = said(lab, "chart")
+    assert f"signs matched {asked.k} of 160" in chart
+    assert "expected by luck: about 80" in chart
+    assert "enough to accuse" not in chart  # the weight decides, and no number
+    assert f"{asked.k} of 160 secret signs matched" in said(lab, "verdict")
+    go_to(lab, "prune weights", "100 %")
+    assert lab.point.verdict.decision == "not found"
+    go_to(lab, "steal by queries", "300")
+    press_run(lab)
+    copied = lab.point.made.model
+    assert lab.point.verdict.k == wm.evidence.verify_tilt(wm.BlackBox(copied), leaning[1]).k
+    assert "the copy, secrets" in lab.state.screen["last_run"]
+
+
+def test_a_tilt_of_other_images_is_refused(data, leaning, owner, says):
+    other = wm.load_data("cifar10").test.take(slice(len(leaning[1].pixels)))
+    moved = dataclasses.replace(leaning[1], pixels=other.pixels)
+    with says(ValueError):
+        wm.TheftLab(owner, data, moved)

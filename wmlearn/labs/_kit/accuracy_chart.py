@@ -18,7 +18,7 @@ LOOKS = {
     "marked, task": "wm-task",
     "unmarked, task": "wm-task wm-unmarked",
     "unmarked, watermark": "wm-mark wm-unmarked",
-    "the copy, questions": "wm-mark",
+    "the copy, secrets": "wm-mark",
     "the copy, task": "wm-task",
 }
 # accuracies, 0 to 1, after epochs 1, 2, ...: one list for each of LOOKS, in that order

@@ -12,6 +12,7 @@ from wmlearn._display import plural
 from wmlearn._random import stable_rng
 from wmlearn._types import Query
 from wmlearn.data.splits import Split, Splits
+from wmlearn.evidence.tilt import TiltSet, verify_tilt
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verification import verify
@@ -22,13 +23,13 @@ from wmlearn.service.blackbox import BlackBox
 from wmlearn.theft import Context, Deployment, Surrogate, Theft
 from wmlearn.training._inference import check_fits, own_copy
 from wmlearn.training.history import Epoch
-from wmlearn.watermarks.embedding import watermark_accuracy
 
 # test images on which the task accuracy is measured: enough for the curve, and twenty points in a
 # second
 SEEN = 500
 Watch = Callable[[nn.Module, Epoch], bool]
 UNTOUCHED = "the owner's own model"
+Evidence = TriggerSet | TiltSet
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Point:
     ----------
     theft : the theft, as it is typed below `wm.theft`
     right, seen : of how many test images seen the deployed model classifies how many correctly
-    verdict : what `wm.verify` says of it
+    verdict : what `wm.verify` says of it, or `wm.evidence.verify_tilt`
     images, queries, seconds : what it cost: images of the thief's own, answers of the owner's
         service, time (None for a filter, which works at every answer)
     made : where the thief trained, the `Surrogate`; stopped early, it is what there was until then
@@ -66,7 +67,7 @@ class Point:
 
     @property
     def matched(self) -> float:
-        """The share of the questions that is answered as sealed, 0 to 1."""
+        """The share of the questions, or signs, that is as sealed, 0 to 1."""
         return self.verdict.k / self.verdict.n
 
 
@@ -75,17 +76,23 @@ class Bench:
 
     Attributes
     ----------
-    triggers : the questions
+    triggers : the questions, or the signs that the answers lean by
     sample, tests : the test images that are looked at, drawn at random, and how many there are
     """
 
-    def __init__(self, owner: nn.Module, data: Splits, triggers: TriggerSet, seed: int) -> None:
+    def __init__(self, owner: nn.Module, data: Splits, triggers: Evidence, seed: int) -> None:
         check_kind(data, "data", Splits, "such as wm.load_data('mnist'), after the owner's model")
-        check_kind(
-            triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the data"
-        )
         check_fits(owner, data.test, "data.test")
-        check_fits(owner, Split(triggers.pixels, triggers.labels, layout="NCHW"), "triggers")
+        if isinstance(triggers, TiltSet):
+            labels = triggers.ruler.votes.argmax(1)
+        else:
+            labels = check_kind(
+                triggers,
+                "triggers",
+                TriggerSet,
+                "such as wm.Content()(data, n=300), after the data",
+            ).labels
+        check_fits(owner, Split(triggers.pixels, labels, layout="NCHW"), "triggers")
         self._owner = own_copy(owner).eval()
         self.triggers = triggers
         self.tests = len(data.test)
@@ -119,12 +126,14 @@ class Bench:
         )
 
     def accuracies(self, model: nn.Module) -> tuple[float, float]:
-        """Return the accuracy on the secret questions, and on the test images looked at, 0 to 1."""
-        right = self._right(BlackBox(model))
-        return watermark_accuracy(model, self.triggers), right / len(self.sample)
+        """Return the share of the secrets matched, and of the test images looked at, 0 to 1."""
+        point = self._point("", BlackBox(model))
+        return point.matched, point.task_accuracy
 
     def _point(self, name: str, query: Query) -> Point:
-        return Point(name, self._right(query), len(self.sample), verify(query, self.triggers))
+        asked = self.triggers
+        verdict = verify_tilt(query, asked) if isinstance(asked, TiltSet) else verify(query, asked)
+        return Point(name, self._right(query), len(self.sample), verdict)
 
     def _right(self, query: Query) -> int:
         return int((query(self.sample.images) == self.sample.labels).sum())
@@ -182,8 +191,8 @@ class Attempt(Job):
         """Return the accuracies so far, epoch by epoch; nothing before the first."""
         if not self._measured:
             return {}
-        questions, task = map(list, zip(*self._measured))
-        return {"the copy, questions": questions, "the copy, task": task}
+        matched, task = map(list, zip(*self._measured))
+        return {"the copy, secrets": matched, "the copy, task": task}
 
     def _watch(self, model: nn.Module, record: Epoch) -> bool:
         self._measured.append(self._bench.accuracies(model))

@@ -6,8 +6,7 @@ from functools import cached_property
 
 from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
-from wmlearn.evidence._sentences import expected
-from wmlearn.evidence.trigger_set import TriggerSet
+from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
 from wmlearn.labs._kit.accuracy_chart import RIGHT, TOP, share_chart
 from wmlearn.labs._kit.svg import LEFT, Chart
 from wmlearn.labs.theft.bench import Attempt, Point
@@ -34,7 +33,6 @@ class Tradeoff:
     """
 
     thief: Thief
-    triggers: TriggerSet
     points: Mapping[int, Point]
     place: int = 0
     attempt: Attempt | None = None
@@ -74,14 +72,15 @@ class Tradeoff:
         """How many matches are always enough to accuse, and how many luck gives: by CSS class, a
         share and words.
         """
-        n, p0 = self.triggers.n, self.triggers.p0
+        verdict = self.points[0].verdict
+        n, p0 = verdict.n, verdict.terms.p0
         levels: dict[str, tuple[float, str]] = {}
-        if p0 is None:
-            return levels
-        enough = int(stats.matches_needed(n, self.triggers.alpha, p0))
-        if enough <= n:
-            levels["wm-line"] = enough / n, f"enough to accuse: {enough} of {n}"
-        levels["wm-explored"] = p0, f"expected by luck: at most {expected(p0 * n)}"
+        if isinstance(verdict, KeyedVerdict):  # of signs the weight decides, and no number
+            enough = int(stats.matches_needed(n, verdict.alpha, p0))
+            if enough <= n:
+                levels["wm-line"] = enough / n, f"enough to accuse: {enough} of {n}"
+        if not isinstance(verdict, FixedVerdict):
+            levels["wm-explored"] = p0, f"expected by luck: {verdict.by_luck}"
         return levels
 
     # ------------------------------------------------------------ drawn
@@ -94,8 +93,7 @@ class Tradeoff:
         step = -(-last // 6)  # words only below the last place, and few others not too near it
         labelled = [*range(0, last - step + 1, step), last]
         chart.columns({place: self.thief.labels[place] for place in labelled})
-        title = "what is left: task accuracy, and secret questions matched"
-        chart.frame(title, self.thief.strength)
+        chart.frame("what is left: task accuracy, and secrets matched", self.thief.strength)
         for css, (share, _) in self.levels.items():
             chart.level(css, share)
         chart.now(self.place)
@@ -113,10 +111,11 @@ class Tradeoff:
 
     def _legend(self, chart: Chart) -> None:
         """Write what is what right of the plot, with the numbers at the chosen strength."""
-        rows = {"wm-task": "task accuracy", "wm-mark": "questions matched"}
+        verdict = self.points[0].verdict
+        rows = {"wm-task": "task accuracy", "wm-mark": f"{verdict.unit.name}s matched"}
         if self.point is not None:
             rows["wm-task"] += f" {percent(self.point.task_accuracy)}"
-            rows["wm-mark"] += f" {self.point.verdict.k} of {self.triggers.n}"
+            rows["wm-mark"] += f" {self.point.verdict.k} of {verdict.n}"
         rows |= {css: words for css, (_, words) in self.levels.items()}
         y = TOP + 14
         for css, words in rows.items():
@@ -135,7 +134,7 @@ class Tradeoff:
         now = "not measured yet"
         if self.point is not None:
             verdict, accuracy = self.point.verdict, percent(self.point.task_accuracy)
-            matched = f"{verdict.k} of {plural(verdict.n, 'question')} matched"
+            matched = f"{verdict.k} of {plural(verdict.n, verdict.unit.name)} matched"
             now = f"task accuracy {accuracy}, {matched}, {verdict.decision}"
         described = [f"{self.thief.name}, {self.thief.strength} {self.strength}: {now}"]
         described += [words for _, words in self.levels.values()]

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from wmlearn._checks import check_choice, shown
 from wmlearn._display import percent, plural
 from wmlearn.data.splits import Splits, check_held
-from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg
 from wmlearn.labs._kit.background import Background, Stage
 from wmlearn.labs._kit.lab import Lab
 from wmlearn.labs._kit.views import guarded, small
 from wmlearn.labs._kit.words import outcome_html, verdict_box
-from wmlearn.labs.theft.bench import Attempt, Bench, Point
+from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
 from wmlearn.labs.theft.chart import Tradeoff, account
 from wmlearn.labs.theft.thieves import Thief, catalogue
 
@@ -47,7 +46,8 @@ class TheftLab(Lab):
     owner : the owner's marked model; it is left as it was
     data : the task: the thief holds `data.loot`, the task accuracy is measured on 500 images of
         `data.test`
-    triggers : the owner's sealed questions
+    triggers : the owner's sealed questions; or, where the network was trained to lean
+        (`wm.watermarks.embed_tilt`), its sealed tilt: then signs are counted
     thefts : names of the thefts to offer, as the menu shows them; left out, all of them
     seed : draws the test images, and whatever a thief draws
 
@@ -81,7 +81,7 @@ class TheftLab(Lab):
         self,
         owner: nn.Module,
         data: Splits,
-        triggers: TriggerSet,
+        triggers: Evidence,
         *,
         thefts: Sequence[str] | None = None,
         seed: int = 0,
@@ -92,7 +92,7 @@ class TheftLab(Lab):
         self._bench = Bench(owner, data, triggers, seed)
         self._owner = self._bench.untouched()
         self.tradeoffs = {
-            name: Tradeoff(thief, triggers, {0: self._owner})
+            name: Tradeoff(thief, {0: self._owner})
             for name, thief in _wanted(thefts, catalogue(data, seed)).items()
         }
         self._all = self._left
@@ -278,7 +278,8 @@ class TheftLab(Lab):
         return self._chosen.point
 
     def __repr__(self) -> str:
-        asked = plural(self._bench.triggers.n, "question")
+        verdict = self._owner.verdict
+        asked = plural(verdict.n, verdict.unit.name)
         seen = plural(len(self._bench.sample), "test image")
         title = f"TheftLab: {plural(len(self.tradeoffs), 'theft')}, {asked}, {seen}"
         return f"{title}\n  {self._chosen.caption()}"
