@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,11 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-expect.set_options(timeout=30_000)  # a machine that tests other things at once may stall for seconds
+from wmlearn.cli import PROMPT
+
+expect.set_options(
+    timeout=30_000
+)  # a machine that tests other things at once may stall for seconds
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of
 # sight.
@@ -73,14 +77,16 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path, *, patience: float = 60) -> Iterator[Server]:
-    """Run JupyterLab on a folder, on a free port, with a token nobody knows."""
+def jupyterlab(folder: Path, *options: str, patience: float = 60) -> Iterator[Server]:
+    """Run JupyterLab on a folder, on a free port, with a token nobody knows; left out, its options
+    are those of `wmlearn lab`.
+    """
     with tempfile.TemporaryDirectory() as own, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         server = Server(f"http://127.0.0.1:{probe.getsockname()[1]}", secrets.token_hex(16))
         probe.close()
         log = Path(own, "server.log")
-        process = _start(server, folder, Path(own), log)
+        process = _start(server, folder, Path(own), log, options or (PROMPT,))
         try:
             _wait_until_up(server, process, log, patience)
             yield server
@@ -88,7 +94,9 @@ def jupyterlab(folder: Path, *, patience: float = 60) -> Iterator[Server]:
             _stop(process)
 
 
-def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Popen:
+def _start(
+    server: Server, folder: Path, own: Path, log: Path, more: Sequence[str]
+) -> subprocess.Popen:
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
     environment |= {name: str(own / name.lower()) for name in FOLDERS}
     config = own / "jupyter_config_dir" / "labconfig"
@@ -98,7 +106,7 @@ def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Pop
     options += ["--LabApp.extension_manager=readonly", f"--IdentityProvider.token={server.token}"]
     options += [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     options += ["--ServerApp.port_retries=0", f"--ServerApp.port={server.url.rpartition(':')[2]}"]
-    command = [sys.executable, "-m", "jupyterlab", *options]
+    command = [sys.executable, "-m", "jupyterlab", *options, *more]
     with log.open("wb") as file:
         # a process group of its own, so that its kernels can be ended with it
         return subprocess.Popen(
