@@ -155,7 +155,7 @@ def draw(change):
         shown.clear_output(wait=True)
         figure, axes = plt.subplots(figsize=(6.5, 2.6))
         axes.step(range(slider.value + 1), path[: slider.value + 1], where="post")
-        axes.set(xlim=(0, 30), ylim=(-4, 35), title="the gambler's wealth", xlabel="questions asked")
+        axes.set(xlim=(0, 30), ylim=(-4, 35), title="the gambler's wealth", xlabel="questions")
         plt.show(figure)
 slider.observe(draw, "value")
 lab = ipywidgets.VBox([slider, shown])

@@ -33,9 +33,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from wmlearn.cli import PROMPT
 
-expect.set_options(
-    timeout=30_000
-)  # a machine that tests other things at once may stall for seconds
+expect.set_options(timeout=30_000)  # a machine that tests other things may stall
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of
 # sight.
