@@ -9,7 +9,7 @@ from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import expected
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.accuracy_chart import RIGHT, TOP, share_chart
-from wmlearn.labs._kit.svg import LEFT, Chart
+from wmlearn.labs._kit.svg import LEFT, Chart, Layers
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
@@ -88,6 +88,13 @@ class Tradeoff:
 
     def svg(self) -> str:
         """Draw both curves, the line of accusation, and where the slider stands."""
+        return self._chart().svg(self.caption())
+
+    def layers(self) -> Layers:
+        """Draw the same in two pieces."""
+        return self._chart().layers(self.caption())
+
+    def _chart(self) -> Chart:
         last = len(self.thief.values)
         margin = _MARGIN * last / (RIGHT - LEFT - 2 * _MARGIN)
         chart = share_chart(-margin, last + margin)
@@ -109,7 +116,7 @@ class Tradeoff:
             _square(chart, chart.across(place), chart.up(point.matched), half, found)
             chart.dot("wm-task wm-apart", place, point.task_accuracy, half - 1.5)
         self._legend(chart)
-        return chart.svg(self.caption())
+        return chart
 
     def _legend(self, chart: Chart) -> None:
         """Write what is what right of the plot, with the numbers at the chosen strength."""
