@@ -64,12 +64,13 @@ WATCH = """lab => {
     lab.addEventListener('keydown', () => {
         window.traffic.in = []; window.traffic.out = [];
         window.seen = {pressed: now(), changes: []}; }, true);
-    new MutationObserver(records => {
+    window.watching?.disconnect();
+    window.watching = new MutationObserver(records => {
         let nodes = 0;
         for (const each of records) nodes += count(each.addedNodes) + count(each.removedNodes);
         window.seen.changes.push({at: now(), nodes});
-    }).observe(lab, {subtree: true, childList: true, characterData: true, attributes: true,
-                     attributeFilter: ['d', 'aria-label', 'x', 'y', 'class', 'style']});
+    });
+    window.watching.observe(lab, {subtree: true, childList: true, characterData: true});
 }"""
 SETTLED = f"""() => {{
     const last = window.seen.changes.at(-1)?.at;

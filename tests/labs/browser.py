@@ -388,6 +388,48 @@ def assert_quick(
     pytest.fail(f"{name} to screen: {figures}")
 
 
+# Counts the elements of the lab that are taken away, whatever comes in their place, and remembers
+# what each place showed before.
+REDRAWN = """lab => {
+    const places = [...lab.querySelectorAll('.widget-html-content')].map(
+        place => ({place, before: place.innerHTML, gone: 0}));
+    const all = places.map(({place}) => place.querySelectorAll('*').length);
+    const taken = node => node.querySelectorAll ? 1 + node.querySelectorAll('*').length : 0;
+    const count = records => {
+        for (const {target, removedNodes} of records)
+            for (const node of removedNodes)
+                places.find(({place}) => place.contains(target)).gone += taken(node); };
+    const observer = new MutationObserver(count);
+    for (const {place} of places) observer.observe(place, {subtree: true, childList: true});
+    window.redrawn = () => {
+        count(observer.takeRecords());
+        observer.disconnect();
+        const same = places.filter(({place, before, gone}) => gone && place.innerHTML === before);
+        const sum = numbers => numbers.reduce((one, other) => one + other, 0);
+        return {needless: same.map(({before}) => before),
+                share: sum(places.map(({gone}) => gone)) / sum(all)}; };
+}"""
+# What a lab would do that drew everything again at each move.
+REDRAW_ALL = """lab => { for (const place of lab.querySelectorAll('.widget-html-content'))
+    place.innerHTML = place.innerHTML; }"""
+
+
+def assert_redraws_only_what_changes(lab: Locator, move: Callable[[], None], most: float) -> None:
+    """See that a move draws no place again that shows the same, and replaces at most this share of
+    the lab's elements; and that a lab which drew everything again would be seen.
+    """
+    lab.evaluate(REDRAWN)
+    move()
+    found = lab.page.evaluate("() => window.redrawn()")
+    assert found["needless"] == []
+    assert 0 < found["share"] <= most
+    lab.evaluate(REDRAWN)
+    lab.evaluate(REDRAW_ALL)
+    found = lab.page.evaluate("() => window.redrawn()")
+    assert len(found["needless"]) > 1
+    assert found["share"] == 1
+
+
 # ---------------------------------------------------------------- by hand
 
 
