@@ -45,7 +45,8 @@ SOCKET = """() => {
     const size = data => data.byteLength ?? data.length;
     const kind = data => {
         const text = typeof data === 'string' ? data : new TextDecoder().decode(data);
-        return /"msg_type": ?"(\\w+)"/.exec(text)?.[1]; };
+        const kind = /"msg_type": ?"(\\w+)"/.exec(text)?.[1];
+        return kind === 'status' && text.includes('"idle"') ? 'idle' : kind; };
     window.WebSocket = class extends Plain {
         constructor(...all) { super(...all);
             this.addEventListener('message', event =>
@@ -74,7 +75,8 @@ WATCH = """lab => {
 }"""
 SETTLED = f"""() => {{
     const last = window.seen.changes.at(-1)?.at;
-    return last && performance.timeOrigin + performance.now() - last > {QUIET}; }}"""
+    const done = window.traffic.in.some(each => each.kind === 'idle');
+    return done && last && performance.timeOrigin + performance.now() - last > {QUIET}; }}"""
 # In the kernel: when each message of a widget is taken up, and when it is done with.
 SPANS = """import time
 handlers = get_ipython().kernel.shell_handlers
@@ -245,7 +247,7 @@ def parts(found: dict[str, Any], spans: list[list[float]]) -> dict[str, float]:
     changes, pressed = found["changes"], found["pressed"]
     last = changes[-1]["at"]
     back = [each for each in found["in"] if each["at"] <= last + 1]
-    used = [each for each in back if each["kind"] not in ("status", "execute_input")]
+    used = [each for each in back if each["kind"] not in ("status", "idle", "execute_input")]
     mine = [span for span in spans if pressed <= span[0] <= last]
     if not used or not mine or not found["out"]:
         return {}
