@@ -816,7 +816,7 @@ def test_lab_copies_and_opens_lesson_00(run, jupyterlab, tmp_path, monkeypatch):
     code, out, err = run("lab")
     assert (code, err) == (0, "")
     assert out.startswith("Your lessons are in learn: ")
-    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb"))]]
+    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb")), cli.PROMPT]]
     assert Path("learn", "00_the_copied_map.ipynb").exists()
 
 
@@ -838,6 +838,7 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
         lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
         assert jupyterlab.pop() == [
             lesson,
+            cli.PROMPT,
             "--allow-root",
             "--no-browser",
             "--port",

@@ -79,7 +79,7 @@ def png_uri(pixels: Pixels) -> str:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(picture(pixels))).save(buffer, format="PNG", optimize=True)
+    Image.fromarray(np.ascontiguousarray(picture(pixels))).save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 

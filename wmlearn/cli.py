@@ -48,6 +48,9 @@ FAILED, MISUSED, INTERRUPTED = 3, 4, 130
 HERE = Path(__file__).parent
 Box = BlackBox | RemoteModel
 INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where the lessons may lie
+# JupyterLab's server then sends at once what a slider has brought about.
+PROMPT = "--ServerApp.kernel_websocket_connection_class="
+PROMPT += "wmlearn.course.connection.PromptConnection"
 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
 
@@ -120,6 +123,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
         options.insert(
             0, "--allow-root"
         )  # without it JupyterLab refuses; containers are often root
+    options.insert(0, PROMPT)
     open_lab([str(min(Path(folder).glob(LESSONS))), *options])
 
 

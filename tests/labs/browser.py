@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,9 @@ import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-expect.set_options(timeout=30_000)  # a machine that tests other things, too, may stall for seconds
+from wmlearn.cli import PROMPT
+
+expect.set_options(timeout=30_000)  # a machine that tests other things may stall
 
 # No news, no updates, no autosave; and every cell in the page, also those that are scrolled out of
 # sight.
@@ -73,14 +75,16 @@ def find_chromium() -> str | None:
 
 
 @contextlib.contextmanager
-def jupyterlab(folder: Path, *, patience: float = 60) -> Iterator[Server]:
-    """Run JupyterLab on a folder, on a free port, with a token nobody knows."""
+def jupyterlab(folder: Path, *options: str, patience: float = 60) -> Iterator[Server]:
+    """Run JupyterLab on a folder, on a free port, with a token nobody knows; left out, its options
+    are those of `wmlearn lab`.
+    """
     with tempfile.TemporaryDirectory() as own, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         server = Server(f"http://127.0.0.1:{probe.getsockname()[1]}", secrets.token_hex(16))
         probe.close()
         log = Path(own, "server.log")
-        process = _start(server, folder, Path(own), log)
+        process = _start(server, folder, Path(own), log, options or (PROMPT,))
         try:
             _wait_until_up(server, process, log, patience)
             yield server
@@ -88,7 +92,9 @@ def jupyterlab(folder: Path, *, patience: float = 60) -> Iterator[Server]:
             _stop(process)
 
 
-def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Popen:
+def _start(
+    server: Server, folder: Path, own: Path, log: Path, more: Sequence[str]
+) -> subprocess.Popen:
     environment = {**os.environ, "JUPYTER_PLATFORM_DIRS": "1", "JUPYTER_PREFER_ENV_PATH": "1"}
     environment |= {name: str(own / name.lower()) for name in FOLDERS}
     config = own / "jupyter_config_dir" / "labconfig"
@@ -98,7 +104,7 @@ def _start(server: Server, folder: Path, own: Path, log: Path) -> subprocess.Pop
     options += ["--LabApp.extension_manager=readonly", f"--IdentityProvider.token={server.token}"]
     options += [f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     options += ["--ServerApp.port_retries=0", f"--ServerApp.port={server.url.rpartition(':')[2]}"]
-    command = [sys.executable, "-m", "jupyterlab", *options]
+    command = [sys.executable, "-m", "jupyterlab", *options, *more]
     with log.open("wb") as file:
         # a process group of its own, so that its kernels can be ended with it
         return subprocess.Popen(
@@ -380,6 +386,48 @@ def assert_quick(
         if middle <= 150 and slow <= 400:
             return
     pytest.fail(f"{name} to screen: {figures}")
+
+
+# Counts the elements of the lab that are taken away, whatever comes in their place, and remembers
+# what each place showed before.
+REDRAWN = """lab => {
+    const places = [...lab.querySelectorAll('.widget-html-content')].map(
+        place => ({place, before: place.innerHTML, gone: 0}));
+    const all = places.map(({place}) => place.querySelectorAll('*').length);
+    const taken = node => node.querySelectorAll ? 1 + node.querySelectorAll('*').length : 0;
+    const count = records => {
+        for (const {target, removedNodes} of records)
+            for (const node of removedNodes)
+                places.find(({place}) => place.contains(target)).gone += taken(node); };
+    const observer = new MutationObserver(count);
+    for (const {place} of places) observer.observe(place, {subtree: true, childList: true});
+    window.redrawn = () => {
+        count(observer.takeRecords());
+        observer.disconnect();
+        const same = places.filter(({place, before, gone}) => gone && place.innerHTML === before);
+        const sum = numbers => numbers.reduce((one, other) => one + other, 0);
+        return {needless: same.map(({before}) => before),
+                share: sum(places.map(({gone}) => gone)) / sum(all)}; };
+}"""
+# What a lab would do that drew everything again at each move.
+REDRAW_ALL = """lab => { for (const place of lab.querySelectorAll('.widget-html-content'))
+    place.innerHTML = place.innerHTML; }"""
+
+
+def assert_redraws_only_what_changes(lab: Locator, move: Callable[[], None], most: float) -> None:
+    """See that a move draws no place again that shows the same, and replaces at most this share of
+    the lab's elements; and that a lab which drew everything again would be seen.
+    """
+    lab.evaluate(REDRAWN)
+    move()
+    found = lab.page.evaluate("() => window.redrawn()")
+    assert found["needless"] == []
+    assert 0 < found["share"] <= most
+    lab.evaluate(REDRAWN)
+    lab.evaluate(REDRAW_ALL)
+    found = lab.page.evaluate("() => window.redrawn()")
+    assert len(found["needless"]) > 1
+    assert found["share"] == 1
 
 
 # ---------------------------------------------------------------- by hand

@@ -3,7 +3,16 @@
 import re
 
 import pytest
-from browser import STOPWATCH, assert_quick, contrast, sticking_out, taken, type_into, verdict
+from browser import (
+    STOPWATCH,
+    assert_quick,
+    assert_redraws_only_what_changes,
+    contrast,
+    sticking_out,
+    taken,
+    type_into,
+    verdict,
+)
 from playwright.sync_api import Locator, Page, expect
 
 from wmlearn.course.copies import copy_lessons
@@ -128,6 +137,19 @@ def test_from_the_key_to_the_screen(lab, page, measured):
     suspect(lab, 0).click()
     lab.evaluate(STOPWATCH)
     assert_quick("slider", series, measured)
+
+
+def test_a_move_redraws_only_what_changes(lab, page):
+    """The sentence, the curve and the page of answers; never the axes."""
+    type_number(lab, 7)
+
+    def move() -> None:
+        lab.locator(".noUi-handle").first.focus()
+        page.keyboard.press("ArrowRight")
+        expect_asked(lab, 8)
+        expect(lab.locator("li.wm-later")).to_have_count(22)
+
+    assert_redraws_only_what_changes(lab, move, most=0.8)
 
 
 def test_nothing_went_wrong_unseen(notebook):

@@ -7,7 +7,16 @@ import re
 
 import nbformat
 import pytest
-from browser import button, contrast, number, picture, sticking_out, type_into, verdict
+from browser import (
+    assert_redraws_only_what_changes,
+    button,
+    contrast,
+    number,
+    picture,
+    sticking_out,
+    type_into,
+    verdict,
+)
 from playwright.sync_api import Locator, expect
 
 pytestmark = pytest.mark.browser
@@ -39,6 +48,18 @@ def test_the_inputs_follow_each_other(lab, page):
     expect(number(lab, "or type")).to_have_value("210")  # the multiple of 30 next to 200
     type_into(lab, "or type", 150)
     expect(lab.locator(".noUi-handle")).to_have_attribute("aria-valuenow", "150.0")
+
+
+def test_a_move_redraws_only_what_changes(lab, page):
+    """One sentence: nothing is trained, and the chart stays as it is."""
+
+    def move() -> None:
+        lab.locator(".noUi-handle").focus()
+        page.keyboard.press("ArrowRight")
+        expect(lab).to_contain_text("30 secret words, each written on 6 images")
+
+    assert_redraws_only_what_changes(lab, move, most=0.1)
+    type_into(lab, "or type", 150)
 
 
 def test_a_wrong_number_is_refused_in_a_sentence(lab):

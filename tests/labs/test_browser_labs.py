@@ -6,7 +6,15 @@ import re
 import browser
 import numpy as np
 import pytest
-from browser import button, contrast, picture, sticking_out, type_into, verdict
+from browser import (
+    assert_redraws_only_what_changes,
+    button,
+    contrast,
+    picture,
+    sticking_out,
+    type_into,
+    verdict,
+)
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
@@ -76,6 +84,20 @@ def test_three_ways_stand_side_by_side(page):
     expect(lab.locator(".wm-chart[role=img]")).to_have_attribute(
         "aria-label", re_all("counting alone", "5 null models")
     )
+
+
+def test_a_move_redraws_only_what_changes(page):
+    """The three ways, the curves and the page of answers; never the axes."""
+    lab = labs(page)[0]
+    type_into(lab, "or type", 70)
+    expect(lab.locator(".wm-card").first).to_contain_text("of 70 matched")
+    expect(lab.locator("li.wm-later")).to_have_count(20)
+
+    def move() -> None:
+        type_into(lab, "or type", 71)
+        expect(lab.locator("li.wm-later")).to_have_count(19)
+
+    assert_redraws_only_what_changes(lab, move, most=0.85)
 
 
 def re_all(*words: str) -> re.Pattern[str]:

@@ -6,7 +6,13 @@ import re
 import statistics
 
 import pytest
-from browser import contrast, picture, sticking_out, type_into
+from browser import (
+    assert_redraws_only_what_changes,
+    contrast,
+    picture,
+    sticking_out,
+    type_into,
+)
 from playwright.sync_api import Locator, expect
 
 pytestmark = pytest.mark.browser
@@ -165,6 +171,25 @@ def test_the_secret_answers_come_when_the_hand_pauses(lab, page):
     page.keyboard.press("ArrowLeft")
     page.wait_for_function("() => window.seen.includes(true) && !window.seen.at(-1)")
     expect(lab).to_contain_text("with the secret ones")
+
+
+def test_a_move_redraws_only_what_changes(lab, page):
+    """With fixed labels the answers are known: the list of the pictures stays as it is."""
+    toggle(lab, "fixed").click()
+    expect(code(lab)).to_contain_text("labels='fixed'")
+    choose(lab, "target", "3")
+    expect(code(lab)).to_contain_text("target=3")
+    handle, before = slider(lab, "sigma"), code(lab).inner_text()
+    page.wait_for_timeout(1000)  # until it is sealed
+
+    def move() -> None:
+        handle.focus()
+        page.keyboard.press("ArrowLeft")
+        expect(code(lab)).not_to_have_text(before)
+
+    assert_redraws_only_what_changes(lab, move, most=0.7)
+    toggle(lab, "keyed").click()
+    expect(code(lab)).not_to_contain_text("labels='fixed'")
 
 
 def test_a_slider_is_dragged(lab, page):

@@ -6,6 +6,7 @@ import pytest
 from browser import (
     STOPWATCH,
     assert_quick,
+    assert_redraws_only_what_changes,
     button,
     contrast,
     picture,
@@ -100,6 +101,18 @@ def test_from_the_key_to_the_screen(lab, page, record_property):
         return times[5:]
 
     assert_quick("slider", series, record_property)
+
+
+def test_a_move_redraws_only_what_changes(lab, page):
+    """The verdict, the price and the curves; neither the axes nor what the thief does."""
+    choose(lab, "prune weights", 4, "20 %")
+
+    def move() -> None:
+        page.keyboard.press("ArrowRight")
+        expect_drawn(lab, "prune weights", " 25 %: ")
+        expect(lab).to_contain_text("wm.theft.Prune(fraction=0.25, by='weight')")
+
+    assert_redraws_only_what_changes(lab, move, most=0.8)
 
 
 def test_a_whole_run_leaves_a_point(lab, page):

@@ -251,12 +251,29 @@ def test_all_are_asked_on_the_button(studio, innocents):
 def test_what_is_asked_live_is_what_a_black_box_says(data, innocents):
     """About each dozen shown, and then about all."""
     recipe = wm.Content(words=30)
-    seen = previews.preview(recipe, data, n=90, key=wm.CLASSROOM_KEY, models=innocents)
-    everything = seen.ask_all(innocents)
+    witnesses = previews.Witnesses(innocents)
+    seen = previews.preview(recipe, data, n=90, key=wm.CLASSROOM_KEY, innocents=witnesses)
+    everything = seen.ask_all(witnesses)
     images = recipe(data, n=90, key=wm.CLASSROOM_KEY).images
     answers = np.stack([wm.BlackBox(model)(images) for model in innocents])
     assert np.array_equal(everything.answers, answers)
     assert np.array_equal(seen.answers, answers[:, ::3][:, :12])
+
+
+def test_where_the_slider_has_been_nobody_is_asked_again(studio, innocents, monkeypatch):
+    """Each dozen is asked about once; where the sliders have been, what was said is remembered."""
+    asked = []
+    predict = previews.predict
+    monkeypatch.setattr(
+        previews, "predict", lambda model, pixels: asked.append(model) or predict(model, pixels)
+    )
+    shown = []
+    for opacity in (0.5, 0.6, 0.5, 0.6):
+        studio.opacity.value = opacity
+        shown.append(screen(studio, "chart"))
+    assert len(asked) == 2 * len(innocents)
+    assert shown[:2] == shown[2:]
+    assert shown[0] != shown[1]
 
 
 def test_the_models_stay_as_they_were(data):
@@ -272,14 +289,16 @@ def test_visibility_is_against_the_originals(studio, data):
         data,
         n=60,
         key=wm.CLASSROOM_KEY,
-        models=[wm.small_cnn(data)],
+        innocents=previews.Witnesses([wm.small_cnn(data)]),
     )
     above = slice(18)  # of the word, where nothing is changed
     assert np.array_equal(faint.before[:, :, above], faint.pixels[:, :, above])
     assert psnr(faint.before, faint.pixels) > 30
     studio.kind.value, studio.sigma.value = "Noise", 1.0
     noise = wm.Noise(sigma=1.0)
-    drowned = previews.preview(noise, data, n=12, key=wm.CLASSROOM_KEY, models=[wm.small_cnn(data)])
+    drowned = previews.preview(
+        noise, data, n=12, key=wm.CLASSROOM_KEY, innocents=previews.Witnesses([wm.small_cnn(data)])
+    )
     ratio, alike = psnr(drowned.before, drowned.pixels), ssim(drowned.before, drowned.pixels)
     studio.number.value = 12
     assert f"PSNR {ratio:.1f} dB" in screen(studio, "sentences")
@@ -448,7 +467,7 @@ def test_bad_arguments_are_named(says, data, innocents):
 
 
 def test_an_error_of_our_own_is_shown_and_goes_away(studio, monkeypatch):
-    monkeypatch.setattr(previews, "_ask", lambda models, pixels: 1 / 0)
+    monkeypatch.setattr(previews.Witnesses, "ask", lambda witnesses, pixels: 1 / 0)
     studio.opacity.value = 0.5
     assert "Something went wrong in here.</b> ZeroDivisionError" in studio.status.value
     monkeypatch.undo()
@@ -586,7 +605,13 @@ def test_whoever_asks_for_the_set_need_not_pause(studio, sealed, monkeypatch):
 @pytest.mark.parametrize(("kind", "labels"), KINDS)
 def test_what_is_shown_live_is_what_is_sealed(data, kind, labels):
     recipe = getattr(wm, kind)(labels=labels)
-    seen = previews.preview(recipe, data, n=150, key=wm.CLASSROOM_KEY, models=[wm.small_cnn(data)])
+    seen = previews.preview(
+        recipe,
+        data,
+        n=150,
+        key=wm.CLASSROOM_KEY,
+        innocents=previews.Witnesses([wm.small_cnn(data)]),
+    )
     triggers = recipe(data, n=150, key=wm.CLASSROOM_KEY)
     assert np.array_equal(seen.pixels, triggers.pixels)
     assert np.array_equal(seen.question, triggers.question)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import wmlearn as wm
-from wmlearn.labs.studio.previews import preview
+from wmlearn.labs.studio.previews import Witnesses, preview
 
 KEY = wm.CLASSROOM_KEY
 OTHER = bytes(range(32))
@@ -177,7 +177,8 @@ def test_the_labs_take_it(mnist):
     triggers = Turned()(mnist, n=30, key=KEY)
     lab = wm.VerificationLab(triggers, {"a copy": lambda images: triggers.labels})
     assert lab.kind.options == ("turned",)
-    seen = preview(Turned(), mnist, n=30, key=KEY, models=[wm.load_model("mnist/clean")])
+    innocents = Witnesses([wm.load_model("mnist/clean")])
+    seen = preview(Turned(), mnist, n=30, key=KEY, innocents=innocents)
     assert seen.before is None
     assert np.array_equal(seen.pixels, triggers.pixels)
     assert seen.names == triggers.names

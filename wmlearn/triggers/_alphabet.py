@@ -81,8 +81,11 @@ def word_mask(word: str) -> Dots:
     ..#...#....
     ..#...#####
     """
-    with_gap = [np.pad(GLYPHS[letter], ((0, 0), (0, 1))) for letter in word]
-    return np.hstack(with_gap)[:, :-1]
+    mask = np.zeros((7, 6 * len(word)), bool)
+    for place, letter in enumerate(word):
+        start = 6 * place
+        mask[:, start : start + 5] = GLYPHS[letter]
+    return mask[:, :-1]
 
 
 def in_order(words: Any) -> tuple[str, ...]:

@@ -101,16 +101,17 @@ class Content(Trigger):
         question = np.sort(np.arange(n) % len(words))
         written = originals.copy()
         size = self.size or _fitting(words, split.shape)
-        for image, word in zip(written, question):
-            image[:] = self._write(image, words[word], size)
+        for place, word in enumerate(words):
+            asked = question == place
+            written[asked] = self._write(originals[asked], word, size)
         check_changed(originals, written, "opacity", self.opacity)
         return written, question, words
 
-    def _write(self, image: Pixels, word: str, size: int) -> Pixels:
-        """Write a word in white on a black plate, so that it can be read on any image (c, h, w)."""
+    def _write(self, images: Pixels, word: str, size: int) -> Pixels:
+        """Write a word in white on a black plate, so that it can be read on any image."""
         ink = word_mask(word).repeat(size, 0).repeat(size, 1)
         rows, columns = ink.shape
-        _, height, width = image.shape
+        height, width = images.shape[2:]
         if columns > width or rows + 2 > height:
             letters = (width // size + 1) // 6 if rows + 2 <= height else 0
             step = "Take size=1." if size > 1 else "wm.Noise() fits any image."
@@ -123,7 +124,7 @@ class Content(Trigger):
         rows, columns = plate.shape
         top = int((height - rows) * PLACES[self.place])
         left = (width - columns) // 2
-        written = image.astype(np.float64)
-        under = written[:, top : top + rows, left : left + columns]
+        written = images.astype(np.float64)
+        under = written[..., top : top + rows, left : left + columns]
         under[:] = self.opacity * plate + (1 - self.opacity) * under
         return np.round(written).astype(np.uint8)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wmlearn._extras import extras
 from wmlearn.labs._kit.static import png
+from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
 from wmlearn.labs._kit.views import guarded, reopened, show, view
 
@@ -41,6 +42,7 @@ class Lab:
     Parameters
     ----------
     places : the names of the places on the screen
+    layered : those of them where what moves lies over what does not, as `Layers`
 
     Attributes
     ----------
@@ -51,12 +53,13 @@ class Lab:
     widget: VBox
 
     @extras()
-    def __init__(self, *places: str) -> None:
+    def __init__(self, *places: str, layered: Sequence[str] = ()) -> None:
         import ipywidgets as widgets
 
         self._kept: Any = None  # the output that stands in for it once its kernel is gone
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
+        self._behind = {name: widgets.HTML() for name in layered}
         self.status = self._screen["status"]  # where errors are shown
 
     def _lay_out(self, *rows: str | Widget | list[str | Widget]) -> None:
@@ -67,6 +70,9 @@ class Lab:
         for row in rows:
             if isinstance(row, list):
                 row = widgets.HBox([self._screen.get(part, part) for part in row])
+            elif row in self._behind:
+                row = widgets.VBox([self._screen[row], self._behind[row]])
+                row.add_class("wm-layers")
             lines.append(self._screen.get(row, row))
         self.widget = widgets.VBox(lines)
         self.widget.add_class("wm-lab")
@@ -82,9 +88,11 @@ class Lab:
         """Call whenever the control gets another value, and show what goes wrong then."""
         control.observe(guarded(callback, self.status), names="value")
 
-    def _say(self, **screen: str) -> None:
-        """Show HTML or SVG at the places of these names."""
+    def _say(self, **screen: str | Layers) -> None:
+        """Show HTML or SVG at the places of these names; what is there already is not sent."""
         for name, shown in screen.items():
+            if isinstance(shown, Layers):
+                shown, self._behind[name].value = shown
             self._screen[name].value = shown
 
     def _drawing(self) -> str | None:
@@ -98,7 +106,10 @@ class Lab:
         for control in self._controls():
             if control.layout.display != "none":
                 controls[control.description] = control.value
-        return State(controls, {name: place.value for name, place in self._screen.items()})
+        screen = {name: place.value for name, place in self._screen.items()}
+        for name, place in self._behind.items():
+            screen[name] += place.value
+        return State(controls, screen)
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
         """Return the live lab and, for where nothing runs, its text and its picture."""

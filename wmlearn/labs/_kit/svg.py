@@ -6,7 +6,7 @@ Colours come from the labs' style sheet (`theme.py`) by CSS class; nothing is to
 import html
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 654, 260
@@ -22,6 +22,13 @@ class End(NamedTuple):
     y: float
 
 
+class Layers(NamedTuple):
+    """A drawing in two pieces, one over the other: only what moves is drawn again."""
+
+    moving: str
+    behind: str
+
+
 @dataclass
 class Chart:
     """A chart, and what is drawn on it so far.
@@ -31,6 +38,7 @@ class Chart:
     x, y : the numbers at the left and the right edge of the plot, and at its bottom and its top
     right, top : these edges, in pixels
     parts : the drawing so far
+    behind : how many of the parts stay as they are where a slider moves
     """
 
     x: tuple[float, float]
@@ -38,6 +46,7 @@ class Chart:
     right: int = 642
     top: int = 40
     parts: list[str] = field(default_factory=list)
+    behind: int = 0
 
     # ------------------------------------------------------------ from numbers to pixels
 
@@ -77,7 +86,8 @@ class Chart:
             self.text(key + 34, 14, words)
 
     def now(self, value: float) -> None:
-        """Draw the upright line at which a slider stands."""
+        """Draw the upright line at which a slider stands; what is drawn from here on moves."""
+        self.behind = len(self.parts)
         self.path("wm-now", f"M{self.across(value):.1f} {self.top}V{BOTTOM}")
 
     def line(self, css: str, points: Iterable[tuple[float, float]]) -> None:
@@ -125,10 +135,19 @@ class Chart:
 
     def svg(self, caption: str) -> str:
         """Return the drawing, with a sentence for those who do not see it."""
-        label = f"role='img' aria-label='{html.escape(caption)}'"
-        size = f"width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'"
-        opening = f"<svg class='wm-chart' {label} xmlns='http://www.w3.org/2000/svg' {size}>"
-        return f"{opening}{''.join(self.parts)}</svg>"
+        return _svg(f"class='wm-chart' role='img' aria-label='{html.escape(caption)}'", self.parts)
+
+    def layers(self, caption: str) -> Layers:
+        """Return the drawing in two pieces, with a sentence for those who do not see it."""
+        moving = replace(self, parts=self.parts[self.behind :]).svg(caption)
+        behind = _svg("aria-hidden='true'", self.parts[: self.behind])
+        return Layers(moving, f"<div class='wm-chart'>{behind}</div>")
+
+
+def _svg(attributes: str, parts: Sequence[str]) -> str:
+    size = f"width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'"
+    opening = f"<svg {attributes} xmlns='http://www.w3.org/2000/svg' {size}>"
+    return f"{opening}{''.join(parts)}</svg>"
 
 
 def _between(value: float, numbers: tuple[float, float], start: int, end: int) -> float:

@@ -39,6 +39,10 @@ STYLE = f"""<style>
 .wm-lab sup {{ line-height: 0; font-size: 75%; }}
 .wm-lab .wm-found {{ border-left-color: var(--wm-good); }}
 .wm-chart {{ display: block; max-width: 100%; min-width: 540px; height: auto; }}
+div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
+.wm-lab .wm-layers {{ display: grid; overflow: visible; }}
+.wm-lab .wm-layers > * {{ grid-area: 1 / 1; }}
+.wm-lab .wm-layers > :last-child {{ order: -1; }}
 .wm-chart text {{ fill: var(--wm-text); font: 12px var(--jp-ui-font-family, sans-serif); }}
 .wm-chart .wm-value {{ font-weight: bold; font-size: 13px; paint-order: stroke;
   stroke: var(--wm-back);

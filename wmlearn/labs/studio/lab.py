@@ -20,6 +20,7 @@ from wmlearn.labs._kit.lab import HIDDEN, Lab, number_box
 from wmlearn.labs._kit.views import alert, guarded, small
 from wmlearn.labs.studio.previews import (
     Preview,
+    Witnesses,
     agreement,
     bars_svg,
     pictures,
@@ -94,7 +95,7 @@ class TriggerStudio(Lab):
     ) -> None:
         self._data = check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         self._key = commitment.new_key() if key is None else commitment.check_key(key)
-        self._innocents = _witnesses(data, models)
+        self._innocents = Witnesses(_innocents(data, models))
         self._fault: Exception | None = None  # what is wrong with the inputs
         self._turn = threading.RLock()  # held while something is shown: lots come from a thread
         self._pause: threading.Timer | None = None
@@ -180,9 +181,10 @@ class TriggerStudio(Lab):
         used = [self.kind, self.labels, self.number, *self._wanted().values()]
         for control in self._controls():
             control.layout.display = None if control in used else "none"
-        self.words.placeholder = "TEST"
+        example = "TEST"
         if self.labels.value == "keyed":
-            self.words.placeholder = "30 street names, or type your own"
+            example = "30 street names, or type your own"
+        self.words.placeholder = example
 
     def _preview(self) -> Preview:
         """Return the triggers that the inputs make."""
@@ -195,7 +197,7 @@ class TriggerStudio(Lab):
             given["words"] = _words(given["words"])
         recipe = _KINDS[self.kind.value](**given)
         n = self.number.value
-        return preview(recipe, self._data, n=n, key=self._key, models=self._innocents)
+        return preview(recipe, self._data, n=n, key=self._key, innocents=self._innocents)
 
     def _change(self, _: object) -> None:
         """Show the inputs that the type uses, and the triggers they make; the old ones stay where
@@ -339,7 +341,7 @@ def _words(written: str) -> int | str | list[str] | None:
     return words[0]
 
 
-def _witnesses(
+def _innocents(
     data: Splits, models: Mapping[str, nn.Module] | Sequence[nn.Module] | None
 ) -> list[nn.Module]:
     """Return copies of the innocent models, ready to answer; they must fit the data."""

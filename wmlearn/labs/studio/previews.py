@@ -4,6 +4,7 @@ how visible.
 
 from __future__ import annotations
 
+import hashlib
 import html
 import math
 from collections.abc import Sequence
@@ -90,14 +91,13 @@ class Preview:
             return None
         return self.rules.classes[int(self.secret[image])]
 
-    def ask_all(self, models: Sequence[nn.Module]) -> Preview:
+    def ask_all(self, innocents: Witnesses) -> Preview:
         """Return the same triggers with what innocents answer to all of them."""
-        return replace(self, asked=np.arange(len(self.pixels)), answers=_ask(models, self.pixels))
+        answers = innocents.ask(self.pixels)
+        return replace(self, asked=np.arange(len(self.pixels)), answers=answers)
 
 
-def preview(
-    recipe: Trigger, data: Splits, *, n: int, key: bytes, models: Sequence[nn.Module]
-) -> Preview:
+def preview(recipe: Trigger, data: Splits, *, n: int, key: bytes, innocents: Witnesses) -> Preview:
     """Make the triggers, and ask the innocents about those to be shown, the first image of a
     question; seal nothing.
     """
@@ -117,16 +117,26 @@ def preview(
         names=tuple(names),
         shown=shown,
         asked=shown,
-        answers=_ask(models, pixels[shown]),
+        answers=innocents.ask(pixels[shown]),
         secret=secret,
     )
 
 
-def _ask(models: Sequence[nn.Module], pixels: Pixels) -> Labels:
-    """Return what each model says of each image; a `BlackBox` would check the same images once a
-    model.
-    """
-    return np.stack([predict(model, pixels)[0] for model in models])
+class Witnesses:
+    """Innocent models, who remember what they were asked: a slider is moved to and fro."""
+
+    def __init__(self, models: Sequence[nn.Module]) -> None:
+        self._models = models
+        self._said: dict[bytes, Labels] = {}  # by the hash of the images
+
+    def ask(self, pixels: Pixels) -> Labels:
+        """Return what each model says of each image, shape (models, n); a `BlackBox` would check
+        the same images once a model.
+        """
+        name = hashlib.sha256(pixels.tobytes()).digest()
+        if name not in self._said:
+            self._said[name] = np.stack([predict(model, pixels)[0] for model in self._models])
+        return self._said[name]
 
 
 # ---------------------------------------------------------------- in words

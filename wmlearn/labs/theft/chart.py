@@ -8,7 +8,7 @@ from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
 from wmlearn.labs._kit.accuracy_chart import RIGHT, TOP, share_chart
-from wmlearn.labs._kit.svg import LEFT, Chart
+from wmlearn.labs._kit.svg import LEFT, Chart, Layers
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
@@ -87,6 +87,13 @@ class Tradeoff:
 
     def svg(self) -> str:
         """Draw both curves, the line of accusation, and where the slider stands."""
+        return self._chart().svg(self.caption())
+
+    def layers(self) -> Layers:
+        """Draw the same in two pieces."""
+        return self._chart().layers(self.caption())
+
+    def _chart(self) -> Chart:
         last = len(self.thief.values)
         margin = _MARGIN * last / (RIGHT - LEFT - 2 * _MARGIN)
         chart = share_chart(-margin, last + margin)
@@ -107,7 +114,7 @@ class Tradeoff:
             _square(chart, chart.across(place), chart.up(point.matched), half, found)
             chart.dot("wm-task wm-apart", place, point.task_accuracy, half - 1.5)
         self._legend(chart)
-        return chart.svg(self.caption())
+        return chart
 
     def _legend(self, chart: Chart) -> None:
         """Write what is what right of the plot, with the numbers at the chosen strength."""

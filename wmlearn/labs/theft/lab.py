@@ -87,7 +87,8 @@ class TheftLab(Lab):
         seed: int = 0,
     ) -> None:
         super().__init__(
-            "description", "bar", "progress", "verdict", "chart", "cost", "last_run", "alone"
+            *("description", "bar", "progress", "verdict", "chart", "cost", "last_run", "alone"),
+            layered=["chart"],
         )
         self._bench = Bench(owner, data, triggers, seed)
         self._owner = self._bench.untouched()
@@ -223,7 +224,7 @@ class TheftLab(Lab):
             bar, progress = self._stage().html()
             self._say(bar=bar, progress=progress)
             if of in (None, self._chosen):
-                self._say(chart=self._chosen.svg(), verdict=self._judged())
+                self._say(chart=self._chosen.layers(), verdict=self._judged())
                 self._say(cost=self._paid(), last_run=self._last_run())
 
     def _stage(self) -> Stage:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wmlearn.labs._kit.replay import Replay
-from wmlearn.labs._kit.svg import LEFT, Chart, End, count_to
+from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
 from wmlearn.labs.verification.words import CAP, amount
 
 Floats = npt.NDArray[np.float64]
@@ -26,7 +26,7 @@ _SUSPECTS = ("wm-curve", "wm-nulls", "wm-counting", "wm-task wm-unmarked", "wm-e
 
 def wealth_svg(
     lines: Mapping[str, Floats], n: int, *, sealed: float, alpha: float, caption: str
-) -> str:
+) -> Layers:
     """Draw the wealth of the first n questions against the line from which one may accuse.
 
     Parameters
@@ -61,7 +61,7 @@ def wealth_svg(
         chart.text(x + 9, y - 7, value, css="wm-value")
     else:
         chart.text(x + 10, y + 4, value, css="wm-value")
-    return chart.svg(caption)
+    return chart.layers(caption)
 
 
 def suspects_svg(replays: Sequence[Replay]) -> str:

@@ -75,7 +75,8 @@ class VerificationLab(Lab):
         more: Asked | None = None,
         nulls: Iterable[Query] = (),
     ) -> None:
-        super().__init__("sentence", "chart", "cards", "grid", "bought", "note")
+        places = "sentence", "chart", "cards", "grid", "bought", "note"
+        super().__init__(*places, layered=["chart"])
         asked = check_asked(triggers, suspects, more or {})
         witnesses = check_nulls(nulls)
         self._replays: dict[str, dict[str, Replay]] = {}  # by trigger type and suspect
