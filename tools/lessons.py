@@ -1,8 +1,8 @@
 """Write the lessons' headers, run the lessons, and leave them in one normal form.
 
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
-links) is made from `notebooks/lessons.toml`, and the repository's address from `pyproject.toml`, so
-that each fact stands in one place.
+links) is made from `wmlearn/course/lessons/NN.toml`, and the repository's address from
+`pyproject.toml`, so that each fact stands in one place.
 
     python tools/lessons.py              write, run, normalise every lesson, and README's table
     python tools/lessons.py --only 00    one lesson
@@ -23,7 +23,17 @@ from contextlib import suppress
 from pathlib import Path
 
 import nbformat
-from course import HEADER, SETUP, Course, Lesson, LessonError, read_course, with_table, write_header
+from course import (
+    HEADER,
+    SETUP,
+    Course,
+    Lesson,
+    LessonError,
+    read_course,
+    with_guide,
+    with_table,
+    write_header,
+)
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -184,7 +194,7 @@ def read_notebook(path: Path) -> NotebookNode:
         return nbformat.reads(path.read_text("utf-8"), as_version=4)
     except FileNotFoundError:
         raise LessonError(
-            f"{path.name} is listed in lessons.toml but is not in notebooks/."
+            f"{path.name} has a file in wmlearn/course/lessons/ but is not in notebooks/."
         ) from None
     except NotJSONError:
         raise LessonError(f"{path.name} is not a notebook: it holds no JSON.") from None
@@ -229,7 +239,7 @@ def check(course: Course, lesson: Lesson) -> list[str]:
     if [cell.source for cell in nb.cells[:2]] != [cell.source for cell in wanted.cells[:2]]:
         return [
             *found,
-            f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`.",
+            f"{lesson.file}: the header is not what {lesson.id}.toml says; run `make lessons`.",
         ]
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
@@ -240,22 +250,29 @@ def check(course: Course, lesson: Lesson) -> list[str]:
 
 
 def check_list(course: Course) -> list[str]:
-    """Return one sentence for each notebook that no lesson lists, and one if README.md's table is
-    old.
+    """Return one sentence for each notebook that no lesson's file names, and for each page whose
+    part that is made from these files is old.
     """
     listed = {lesson.file for lesson in course.lessons}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
     found = [
-        f"{name} is in notebooks/ but not in lessons.toml."
+        f"{name} is in notebooks/ but no file of wmlearn/course/lessons/ names it."
         for name in present
         if name not in listed
     ]
-    readme = course.root / "README.md"
-    if with_table(readme.read_text("utf-8"), course) != readme.read_text("utf-8"):
-        found.append(
-            "README.md: the table of lessons is not what lessons.toml says; run `make lessons`."
-        )
+    for path, made in pages(course).items():
+        if made != path.read_text("utf-8"):
+            found.append(
+                f"{path.name}: what is made from the lessons' files is old; run `make lessons`."
+            )
     return found
+
+
+def pages(course: Course) -> dict[Path, str]:
+    """Return the pages that hold something made from the lessons' files, as they should be."""
+    makers = {"README.md": with_table, "docs/teaching.md": with_guide}
+    paths = {course.root / name: make for name, make in makers.items()}
+    return {path: make(path.read_text("utf-8"), course) for path, make in paths.items()}
 
 
 def write_if_changed(path: Path, text: str) -> bool:
@@ -277,7 +294,8 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
 
 
 def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
-    """Build each lesson and say what happened, then bring README.md's table up to date."""
+    """Build each lesson and say what happened, then bring README.md and the teacher's guide up to
+    date."""
     for lesson in lessons:
         start = time.perf_counter()
         changed = build(course, lesson)
@@ -285,8 +303,8 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
             f"{lesson.file}: {'written' if changed else 'unchanged'}, "
             f"{time.perf_counter() - start:.1f} s"
         )
-    readme = course.root / "README.md"
-    write_if_changed(readme, with_table(readme.read_text("utf-8"), course))
+    for path, made in pages(course).items():
+        write_if_changed(path, made)
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
