@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from _tool import ROOT, course
+from wmlearn.course._exercises import LESSONS, RULES, is_number, read_exercises
 
 from wmlearn.course import _exercises
-from wmlearn.course._exercises import LESSONS, RULES, is_number, read_exercises
 from wmlearn.course.checks import Feedback, check
 
 RIGHT = {
