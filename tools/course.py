@@ -100,7 +100,8 @@ def read_course(root: Path) -> Course:
     try:
         lessons = tuple(map(read_lesson, paths))
     except OSError as error:
-        raise LessonError(str(error)) from None
+        cause = error.__context__ or ""  # which key is missing, say
+        raise LessonError(f"{error} {cause}".strip()) from None
     return Course(root, lessons, found[1], tuple(needs_of_lessons(project)))
 
 
