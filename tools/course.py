@@ -1,18 +1,23 @@
-"""What the lessons are (`notebooks/lessons.toml`), and what is made from that: header cells, links,
-README's table.
+"""What is made from the lessons' files (`wmlearn/course/lessons/NN.toml`): header cells, links,
+README's table, the lessons' part of the teacher's guide. And from the files under `docs/results`:
+the page of results.
 """
 
 from __future__ import annotations
 
+import ast
+import itertools
 import json
 import re
 import sys
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
+
+from wmlearn.course._lessons import RULES, Lesson, read_lesson
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -20,6 +25,12 @@ else:
     import tomli as tomllib
 
 HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cells made here
+
+# Made notebooks, with such links, when they are copied for the learner (`wmlearn.course.copies`).
+REFERENCE = (
+    "Words: [the glossary](../docs/glossary.md) | figures: [the results, and the command behind "
+    "each](../docs/results.md)"
+)
 
 # What Google Colab has installed, of the packages this project may ever ask for
 # (googlecolab/backend-info, pip freeze of June 2026). These are never installed over: an upgraded
@@ -63,23 +74,6 @@ class LessonError(Exception):
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """One entry of lessons.toml."""
-
-    id: str
-    file: str
-    title: str
-    minutes: int
-    core: bool
-    objectives: list[str]
-    prerequisites: list[str]
-
-    @property
-    def name(self) -> str:
-        return f"{self.id} · {self.title}"
-
-
-@dataclass(frozen=True)
 class Course:
     """The lessons, and what their headers need to know of the project."""
 
@@ -93,11 +87,8 @@ class Course:
 
 
 def read_course(root: Path) -> Course:
-    """Read lessons.toml and pyproject.toml under root."""
+    """Read the lessons' files and pyproject.toml under root."""
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
-    listed = tomllib.loads((root / "notebooks" / "lessons.toml").read_text("utf-8")).get(
-        "lesson", []
-    )
     address = project["urls"]["Repository"]
     found = re.fullmatch(r"https://github\.com/([\w.-]+/[\w.-]+?)(?:\.git)?/?", address)
     if not found:
@@ -105,12 +96,13 @@ def read_course(root: Path) -> Course:
             "[project.urls] Repository must be https://github.com/OWNER/NAME, for Binder and "
             f"Colab; got {address!r}."
         )
-    return Course(
-        root,
-        tuple(read_lesson(entry) for entry in listed),
-        found[1],
-        tuple(needs_of_lessons(project)),
-    )
+    paths = sorted((root / "wmlearn" / "course" / "lessons").glob("??.toml"))
+    try:
+        lessons = tuple(map(read_lesson, paths))
+    except OSError as error:
+        cause = error.__context__ or ""  # which key is missing, say
+        raise LessonError(f"{error} {cause}".strip()) from None
+    return Course(root, lessons, found[1], tuple(needs_of_lessons(project)))
 
 
 def needs_of_lessons(project: dict[str, Any]) -> list[str]:
@@ -120,31 +112,24 @@ def needs_of_lessons(project: dict[str, Any]) -> list[str]:
     return sum(more, list(project["dependencies"]))
 
 
-def read_lesson(entry: dict[str, Any]) -> Lesson:
-    """Return one entry as a Lesson, or say which keys are missing or unknown."""
-    wanted = {field.name for field in fields(Lesson)}
-    if set(entry) != wanted:
-        odd = ", ".join(sorted(set(entry) ^ wanted))
-        raise LessonError(
-            f"lessons.toml: lesson {entry.get('id', '?')!r} has missing or unknown keys: {odd}."
-        )
-    return Lesson(**entry)
-
-
 def header(course: Course, lesson: Lesson) -> str:
-    """Return the first cell: title, minutes, objectives, what comes before, badges, the way on."""
-    titles = {other.id: f"[{other.name}]({other.file})" for other in course.lessons}
+    """Return the first cell: title, both minutes, objectives, what comes before, badges, the way
+    on.
+    """
+    titles = {other.id: link(other) for other in course.lessons}
     before = ", ".join(titles.get(item, item) for item in lesson.prerequisites) or "nothing"
     path = "core path" if lesson.core else "extra"
     return "\n\n".join(
         part
         for part in (
             f"# {lesson.name}",
-            f"About {lesson.minutes} minutes, and the exercises · {path} · before this: {before}",
+            f"{lesson.reading} minutes to read, {lesson.working} with exercises and labs · {path} "
+            f"· before this: {before}",
             "In this lesson you will\n\n"
             + "\n".join(f"- {objective}" for objective in lesson.objectives),
             badges(course, lesson),
             neighbours(course, lesson),
+            REFERENCE,
         )
         if part
     )
@@ -171,13 +156,21 @@ def badges(course: Course, lesson: Lesson) -> str:
 
 
 def neighbours(course: Course, lesson: Lesson) -> str:
-    """Return the links to the lessons before and after; nothing where there is only one lesson."""
+    """Return the links along the core path, and to the extras that open here as side doors."""
     place = course.lessons.index(lesson)
-    links = [
-        f"← [{other.name}]({other.file})" for other in course.lessons[max(place - 1, 0) : place]
-    ]
-    links += [f"[{other.name}]({other.file}) →" for other in course.lessons[place + 1 : place + 2]]
+    before = [other for other in course.lessons[:place] if other.core]
+    rest = course.lessons[place + 1 :]
+    after = [other for other in rest if other.core]
+    doors = itertools.takewhile(lambda other: not other.core, rest)
+    links = [f"← {link(other)}" for other in before[-1:]]
+    links += [f"next: {link(other)} →" for other in after[:1]]
+    links += [f"side door: {link(other)}" for other in doors if lesson.core]
     return " | ".join(links)
+
+
+def link(lesson: Lesson) -> str:
+    """Return a link to a lesson, as markdown beside it has it."""
+    return f"[{lesson.name}]({lesson.file})"
 
 
 def colab_setup(course: Course) -> str:
@@ -212,17 +205,70 @@ def write_header(nb: NotebookNode, course: Course, lesson: Lesson) -> None:
 
 
 def with_table(text: str, course: Course) -> str:
-    """Return the text with the table of lessons between its two markers; unchanged where there are
-    none.
-    """
+    """Return the text with the table of lessons in its place."""
     rows = [
-        f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.minutes} | "
+        f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.reading} / {lesson.working} | "
         f"{'core' if lesson.core else 'extra'} "
         f"| {'; '.join(lesson.objectives)} |"
         for lesson in course.lessons
     ]
     table = "\n".join(
-        ["| Lesson | Minutes | Path | You will |", "| --- | --- | --- | --- |", *rows]
+        [
+            "| Lesson | Minutes, reading / with exercises | Path | You will |",
+            "| --- | --- | --- | --- |",
+            *rows,
+        ]
     )
-    new = f"<!-- lessons -->\n\n{table}\n\n<!-- /lessons -->"
-    return re.sub(r"<!-- lessons -->.*?<!-- /lessons -->", lambda _: new, text, flags=re.DOTALL)
+    return filled(text, "lessons", table)
+
+
+def with_guide(text: str, course: Course) -> str:
+    """Return the teacher's guide with the lessons' part in its place."""
+    return filled(text, "lessons", "\n\n".join(map(teachers_notes, course.lessons)))
+
+
+def with_results(text: str, course: Course) -> str:
+    """Return the page of results with a row for each file: its name, what was measured, how."""
+    rows = ["| file | what was measured | command |", "| --- | --- | --- |"]
+    for path in sorted(course.root.glob("docs/results/*.csv")):
+        command = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
+        script = course.root / re.findall(r"\S+\.py", command)[0]
+        measured = first_paragraph(script).replace("|", "\\|")
+        rows.append(f"| [{path.name}](results/{path.name}) | {measured} | `{command}` |")
+    return filled(text, "results", "\n".join(rows))
+
+
+def first_paragraph(script: Path) -> str:
+    """Return the first paragraph of a script's docstring, on one line."""
+    words = ast.get_docstring(ast.parse(script.read_text("utf-8"))) or ""
+    return " ".join(words.partition("\n\n")[0].split())
+
+
+def filled(text: str, name: str, made: str) -> str:
+    """Return the text with what is made between the two markers of a name; unchanged where there
+    are none.
+    """
+    new = f"<!-- {name} -->\n\n{made}\n\n<!-- /{name} -->"
+    return re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: new, text, flags=re.DOTALL)
+
+
+def teachers_notes(lesson: Lesson) -> str:
+    """Return what a teacher should know of a lesson: minutes, notes, typical wrong answers."""
+    minutes = (
+        f"**Minutes.** {lesson.reading} to read and run; {lesson.working} with exercises and labs."
+    )
+    parts = [f"## Lesson {lesson.name}", minutes, lesson.teacher.strip()]
+    wrong = []
+    for exercise in lesson.exercises:
+        hints = [f"*{words(each['answer'])}*: {each['hint']}" for each in exercise.mistakes]
+        if hints:
+            wrong.append(f"- {exercise.id}: {' '.join(hints)}")
+    if wrong:
+        parts += ["**Typical wrong answers**, and what the learner is told:", "\n".join(wrong)]
+    return "\n\n".join(filter(None, parts))
+
+
+def words(meant: dict[str, Any]) -> str:
+    """Return an answer that is meant, in words: "3", "below 4"."""
+    ((rule, value),) = [each for each in meant.items() if each[0] in RULES]
+    return f"{value}" if rule in ("number", "word") else f"{rule} {value}"

@@ -1,10 +1,12 @@
 """Write the lessons' headers, run the lessons, and leave them in one normal form.
 
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
-links) is made from `notebooks/lessons.toml`, the repository's address from `pyproject.toml`, and a
-table of figures from its file (`tables.py`), so that each fact stands in one place.
+links) is made from `wmlearn/course/lessons/NN.toml`, the repository's address from
+`pyproject.toml`, and a table of figures from its file (`tables.py`), so each fact stands in one
+place. So are README's table, the lessons' part of the teacher's guide, and the page of results
+(`docs/results.md`).
 
-    python tools/lessons.py              write, run, normalise every lesson, and README's table
+    python tools/lessons.py              write, run, normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson
     python tools/lessons.py --check      run nothing: say what is amiss, and exit with 1
 """
@@ -24,7 +26,18 @@ from pathlib import Path
 
 import nbformat
 import tables
-from course import HEADER, SETUP, Course, Lesson, LessonError, read_course, with_table, write_header
+from course import (
+    HEADER,
+    SETUP,
+    Course,
+    Lesson,
+    LessonError,
+    read_course,
+    with_guide,
+    with_results,
+    with_table,
+    write_header,
+)
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
@@ -185,7 +198,7 @@ def read_notebook(path: Path) -> NotebookNode:
         return nbformat.reads(path.read_text("utf-8"), as_version=4)
     except FileNotFoundError:
         raise LessonError(
-            f"{path.name} is listed in lessons.toml but is not in notebooks/."
+            f"{path.name} has a file in wmlearn/course/lessons/ but is not in notebooks/."
         ) from None
     except NotJSONError:
         raise LessonError(f"{path.name} is not a notebook: it holds no JSON.") from None
@@ -231,7 +244,7 @@ def check(course: Course, lesson: Lesson) -> list[str]:
     if [cell.source for cell in nb.cells[:2]] != [cell.source for cell in wanted.cells[:2]]:
         return [
             *found,
-            f"{lesson.file}: the header is not what lessons.toml says; run `make lessons`.",
+            f"{lesson.file}: the header is not what {lesson.id}.toml says; run `make lessons`.",
         ]
     tables.write_tables(wanted, course.root)
     if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
@@ -245,22 +258,31 @@ def check(course: Course, lesson: Lesson) -> list[str]:
 
 
 def check_list(course: Course) -> list[str]:
-    """Return one sentence for each notebook that no lesson lists, and one if README.md's table is
-    old.
+    """Return one sentence for each notebook that no lesson's file names, and for each page whose
+    part that is made from other files is old.
     """
     listed = {lesson.file for lesson in course.lessons}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
     found = [
-        f"{name} is in notebooks/ but not in lessons.toml."
+        f"{name} is in notebooks/ but no file of wmlearn/course/lessons/ names it."
         for name in present
         if name not in listed
     ]
-    readme = course.root / "README.md"
-    if with_table(readme.read_text("utf-8"), course) != readme.read_text("utf-8"):
-        found.append(
-            "README.md: the table of lessons is not what lessons.toml says; run `make lessons`."
-        )
+    for path, made in pages(course).items():
+        if made != path.read_text("utf-8"):
+            found.append(f"{path.name}: what is made from other files is old; run `make lessons`.")
     return found
+
+
+def pages(course: Course) -> dict[Path, str]:
+    """Return the pages that hold something made from other files, as they should be."""
+    makers = {
+        "README.md": with_table,
+        "docs/teaching.md": with_guide,
+        "docs/results.md": with_results,
+    }
+    paths = {course.root / name: make for name, make in makers.items()}
+    return {path: make(path.read_text("utf-8"), course) for path, make in paths.items()}
 
 
 def write_if_changed(path: Path, text: str) -> bool:
@@ -282,7 +304,7 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
 
 
 def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
-    """Build each lesson and say what happened, then bring README.md's table up to date."""
+    """Build each lesson and say what happened, then bring the pages up to date."""
     for lesson in lessons:
         start = time.perf_counter()
         changed = build(course, lesson)
@@ -290,8 +312,8 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
             f"{lesson.file}: {'written' if changed else 'unchanged'}, "
             f"{time.perf_counter() - start:.1f} s"
         )
-    readme = course.root / "README.md"
-    write_if_changed(readme, with_table(readme.read_text("utf-8"), course))
+    for path, made in pages(course).items():
+        write_if_changed(path, made)
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
-from wmlearn.course._exercises import Exercise, fits, read_exercises
+from wmlearn.course._lessons import Exercise, fits, read_exercises
 
 _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
 

@@ -1,22 +1,33 @@
 """`Predict`: commit to a guess, then look. Those who have guessed remember the answer better."""
 
 import html
+import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
-from wmlearn._checks import check_count, shown
+from wmlearn._checks import check_count, sentence, shown
 from wmlearn._extras import extras
+from wmlearn._files import UnfitError, locked, read_json, readable, whole
+from wmlearn.course._lessons import read_predictions
 from wmlearn.labs._kit.views import guarded, show, view
+
+GUESSES = Path(".guesses.json")  # in the learner's folder: what was locked in, by its question
+_MOST = 100_000  # bytes
+_unwritten: dict[Path, dict[str, str]] = {}  # by folder: guesses that its file would not take
 
 
 class Predict:
-    """Ask a question before the cell that answers it; the answer appears once a guess is locked in.
+    """Ask for a guess before the cells that show the result; after them, `compare` the two.
+
+    Locking in tells nothing. The guess is kept in the folder that the notebook runs in, so it is
+    still there after a reload or a restart of the kernel.
 
     Parameters
     ----------
-    question : the question, as plain text
-    options : two or more different answers to choose from
-    answer : the place of the right one, counted from 0; None where the next cell is to tell
+    question : the number of a prediction of the course, such as "07.a", or a question of your own
+    options : of a question of your own, two or more different answers to choose from
+    answer : the place of the right one, counted from 0; None where there is none
     why : one or two sentences, shown with the answer
 
     Attributes
@@ -26,7 +37,8 @@ class Predict:
     Raises
     ------
     ValueError
-        If there are fewer than two options, two are alike, or the answer is none of them.
+        If there is no such prediction, there are fewer than two options, two are alike, or the
+        answer is none of them.
 
     Examples
     --------
@@ -37,21 +49,43 @@ class Predict:
     """
 
     def __init__(
-        self, question: str, options: Sequence[str], *, answer: int | None = None, why: str = ""
+        self,
+        question: str,
+        options: Sequence[str] | None = None,
+        *,
+        answer: int | None = None,
+        why: str = "",
     ) -> None:
         if not isinstance(question, str) or not question:
             got = "an empty text" if question == "" else shown(question)
             raise TypeError(
-                f"question must be text; got {got}. Ask something, such as 'Who is the owner?'."
+                f"question must be text; got {got}. Give the number of a prediction, such as "
+                "'07.a', or a question and its options."
             )
+        self.id = question
+        if options is None:
+            known = read_predictions()
+            if question not in known:
+                raise ValueError(
+                    f"question must be the number of a prediction, such as {min(known)!r}; got "
+                    f"{question!r}. For a question of your own, give its options, too."
+                )
+            meant = known[question]
+            question, options = meant.question, meant.options
+            answer, why = meant.answer, meant.why
         self.question = question
         self.options = _check_options(options)
         if answer is not None:
             answer = check_count(answer, "answer", low=0, high=len(self.options) - 1)
         self.answer = answer
         self.why = why
-        self.guess: int | None = None
+        kept = _kept().get(self.id)
+        self.guess: int | None = self.options.index(kept) if kept in self.options else None
         self._build()
+
+    def compare(self) -> "Comparison":
+        """Return the guess beside the answer, to be displayed; without a guess, the way to one."""
+        return Comparison(self)
 
     @extras()
     def _build(self) -> None:
@@ -78,6 +112,9 @@ class Predict:
         self.feedback = widgets.HTML(layout=wide)
         self.choice.observe(guarded(self._choose, self.feedback), names="value")
         self.button.on_click(guarded(self._lock_in, self.feedback))
+        if self.guess is not None:
+            self.choice.value = self.guess
+            self._show_locked("")
         border = "1px solid var(--jp-border-color2, #bbb)"
         self.widget = widgets.VBox(
             [title, self.choice, self.button, self.feedback],
@@ -95,20 +132,14 @@ class Predict:
             self.feedback.value = _paragraph("Choose an answer first: a guess costs nothing.")
             return
         self.guess = self.choice.value
-        self.choice.disabled = self.button.disabled = True
-        self.feedback.value = self._reveal(self.guess)
+        self._show_locked(_keep(self.id, self.options[self.guess]))
 
-    def _reveal(self, guess: int) -> str:
-        """Return the guess beside the answer, told apart by words and signs, not by colour."""
-        lines = [f"Your guess: {self.options[guess]}"]
-        if self.answer is None:
-            lines.append("Run the next cell and see.")
-        else:
-            sign = "✔ just so" if guess == self.answer else "✘ not this time"
-            lines.append(f"The answer: {self.options[self.answer]} ({sign})")
-        if self.why:
-            lines.append(self.why)
-        return "".join(map(_paragraph, lines))
+    def _show_locked(self, problem: str) -> None:
+        """Show the guess, and what hindered keeping it; never the answer."""
+        assert self.guess is not None
+        self.choice.disabled = self.button.disabled = True
+        guess = f"Your guess: {self.options[self.guess]}. Locked in; read on and see."
+        self.feedback.value = "".join(map(_paragraph, filter(None, [guess, problem])))
 
     def __repr__(self) -> str:
         return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
@@ -121,6 +152,75 @@ class Predict:
 
     def _ipython_display_(self) -> None:
         show(self._repr_mimebundle_())
+
+
+class Comparison:
+    """A guess beside the answer, as `Predict.compare` gives it; its text form tells neither."""
+
+    def __init__(self, prediction: Predict) -> None:
+        self.prediction = prediction
+        self._build()
+
+    @extras()
+    def _build(self) -> None:
+        import ipywidgets as widgets
+
+        lines = "".join(map(_paragraph, self._lines()))
+        self.widget = widgets.HTML(lines, layout={"width": "auto", "max_width": "720px"})
+
+    def _lines(self) -> list[str]:
+        asked = self.prediction
+        if asked.guess is None:
+            return ["No guess was locked in. Make one above, then run this cell again."]
+        lines = [f"Your guess: {asked.options[asked.guess]}"]
+        if asked.answer is not None:
+            sign = "✔ just so" if asked.guess == asked.answer else "✘ not this time"
+            lines.append(f"What was seen: {asked.options[asked.answer]} ({sign})")
+        if asked.why:
+            lines.append(asked.why)
+        return lines
+
+    def __repr__(self) -> str:
+        return f"Your guess beside what was seen: {self.prediction.question}"
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the widget, and as text, for GitHub and for the tests, the question alone."""
+        return view(self.widget, repr(self))
+
+    def _ipython_display_(self) -> None:
+        show(self._repr_mimebundle_())
+
+
+def _kept() -> dict[str, str]:
+    """Return the guesses that were locked in in this folder, as far as they can be read."""
+    unwritten = _unwritten.get(Path.cwd(), {})
+    try:
+        return _read_guesses() | unwritten
+    except OSError:
+        return unwritten
+
+
+def _keep(question: str, guess: str) -> str:
+    """Keep a guess in this folder; where that fails, in this kernel, and return why."""
+    unwritten = _unwritten.setdefault(Path.cwd(), {})
+    unwritten[question] = guess
+    try:
+        with locked(GUESSES.with_suffix(".lock")):
+            kept = _read_guesses() if GUESSES.exists() else {}
+            with whole(GUESSES) as file:
+                file.write(json.dumps(kept | unwritten, indent=1).encode())
+    except OSError as error:
+        return f"It will be forgotten when the kernel stops: {sentence(error)}"
+    unwritten.clear()
+    return ""
+
+
+def _read_guesses() -> dict[str, str]:
+    with readable(f"{GUESSES} should hold the guesses that were locked in", "Delete it."):
+        guesses = read_json(GUESSES, _MOST)
+        if not isinstance(guesses, dict):
+            raise UnfitError("it holds something else")
+        return guesses
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:

@@ -1,0 +1,205 @@
+"""What the lessons are made of besides their notebooks, read from `lessons/NN.toml`: header,
+predictions, exercises, thresholds, and what a teacher should know.
+
+Headers of notebooks and the teacher's guide are made from it (`make lessons`); `wm.Predict` and
+`wm.check` read it.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from wmlearn._files import readable
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FOLDER = Path(__file__).with_name("lessons")
+
+Meant = dict[str, Any]  # an answer that is meant, as a file has it: {"number": 3, "within": 0.1}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A guess that a lesson asks for, an entry of `[[predictions]]`.
+
+    Attributes
+    ----------
+    id : the lesson and a letter: "07.a"
+    question, options : what is asked, and two or more answers to choose from
+    answer : the place of the right one, counted from 0
+    why : a sentence or two that are said with it, after the lesson has shown it
+    """
+
+    id: str
+    question: str
+    options: Sequence[str]
+    answer: int
+    why: str
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise, an entry of `[[exercises]]`.
+
+    Attributes
+    ----------
+    id : the lesson and a number: "00.1"
+    right : what counts as right, a list of tables such as {number = 3, within = 0.1} or
+        {word = "owner"}: each names one of `RULES`, and what it needs to know
+    praise : what is said to a right answer
+    hint : what is said to a wrong one, unless it is one of the mistakes below
+    mistakes : typical wrong answers, each with a hint of its own:
+        {answer = {below = 4}, hint = "..."}; the teacher's guide lists them
+    """
+
+    id: str
+    right: Sequence[Meant]
+    praise: str
+    hint: str
+    mistakes: Sequence[Meant] = ()
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What must hold of a figure that varies from machine to machine, an entry of `[[thresholds]]`.
+
+    The cell that makes it carries the id as a tag; the tests evaluate `value` in the kernel right
+    after that cell.
+
+    Attributes
+    ----------
+    id : the lesson, a t and a number: "05.t1"
+    value : a Python expression in variables of the lesson
+    low, high : where it must lie, both included
+    worse : by how much it may not get worse unnoticed: `value` less that much must lie outside
+    """
+
+    id: str
+    value: str
+    low: float = -math.inf
+    high: float = math.inf
+    worse: float = 0.05
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson, a file of its own.
+
+    Attributes
+    ----------
+    id : two signs, the name of the file: "00", "A1"; lessons are in the order of these
+    title, file : as it is read, and the notebook's name
+    reading, working : minutes to read and run it; with exercises and labs
+    core : whether it is on the core path
+    objectives : what learners will do, each after "you will"
+    prerequisites : ids of earlier lessons, or words
+    teacher : what a teacher should know, as markdown
+    """
+
+    id: str
+    title: str
+    file: str
+    reading: int
+    working: int
+    core: bool
+    objectives: Sequence[str]
+    prerequisites: Sequence[str]
+    exercises: Sequence[Exercise]
+    predictions: Sequence[Prediction] = ()
+    thresholds: Sequence[Threshold] = ()
+    teacher: str = ""
+
+    @property
+    def name(self) -> str:
+        """Number and title, as headings have them."""
+        return f"{self.id} · {self.title}"
+
+
+def is_number(answer: Any, *, number: float, within: float = 1e-6) -> bool:
+    """Whether an answer is this number, give or take `within`; "3", 3.0 and numpy's 3 are all 3.
+
+    Examples
+    --------
+    >>> [is_number(answer, number=3) for answer in (3, "3", 4, True)]
+    [True, True, False, False]
+    """
+    if isinstance(answer, bool):
+        return False
+    return math.isclose(float(answer), number, rel_tol=0, abs_tol=within)
+
+
+def is_word(answer: Any, *, word: str) -> bool:
+    """Whether an answer is this word, in small or capital letters."""
+    return str(answer).strip().lower() == word
+
+
+def is_below(answer: Any, *, below: float) -> bool:
+    """Whether an answer is a number below this one."""
+    return float(answer) < below
+
+
+def is_above(answer: Any, *, above: float) -> bool:
+    """Whether an answer is a number above this one."""
+    return float(answer) > above
+
+
+RULES: dict[str, Callable[..., bool]] = {
+    "number": is_number,
+    "word": is_word,
+    "below": is_below,
+    "above": is_above,
+}
+
+
+def fits(answer: object, meant: Meant) -> bool:
+    """Whether an answer is what a table means, by the rule that one of its keys names."""
+    (rule,) = RULES.keys() & meant.keys()
+    return RULES[rule](answer, **meant)
+
+
+@cache
+def read_lessons() -> dict[str, Lesson]:
+    """Return all lessons by their ids, in order; the files are read once.
+
+    Raises
+    ------
+    OSError
+        If a file is missing or damaged.
+    """
+    paths = sorted(FOLDER.glob("??.toml"))
+    return {path.stem: read_lesson(path) for path in paths}
+
+
+def read_lesson(path: Path) -> Lesson:
+    """Return what one file holds."""
+    with readable(f"{path} should hold lesson {path.stem}", "Reinstall wmlearn."):
+        entry = tomllib.loads(path.read_text(encoding="utf-8"))
+        for name, kind in _LISTED.items():
+            entry[name] = [kind(**each) for each in entry.get(name, [])]
+        return Lesson(path.stem, **entry)
+
+
+_LISTED: dict[str, type] = {
+    "predictions": Prediction,
+    "exercises": Exercise,
+    "thresholds": Threshold,
+}
+
+
+def read_exercises() -> dict[str, Exercise]:
+    """Return the exercises of all lessons by their ids."""
+    lessons = read_lessons().values()
+    return {each.id: each for lesson in lessons for each in lesson.exercises}
+
+
+def read_predictions() -> dict[str, Prediction]:
+    """Return the predictions of all lessons by their ids."""
+    lessons = read_lessons().values()
+    return {each.id: each for lesson in lessons for each in lesson.predictions}
