@@ -1,9 +1,11 @@
 """What is made from the lessons' files (`wmlearn/course/lessons/NN.toml`): header cells, links,
-README's table, the lessons' part of the teacher's guide.
+README's table, the lessons' part of the teacher's guide. And from the files under `docs/results`:
+the page of results.
 """
 
 from __future__ import annotations
 
+import ast
 import itertools
 import json
 import re
@@ -23,6 +25,12 @@ else:
     import tomli as tomllib
 
 HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cells made here
+
+# Made notebooks, with such links, when they are copied for the learner (`wmlearn.course.copies`).
+REFERENCE = (
+    "Words: [the glossary](../docs/glossary.md) | figures: [the results, and the command behind "
+    "each](../docs/results.md)"
+)
 
 # What Google Colab has installed, of the packages this project may ever ask for
 # (googlecolab/backend-info, pip freeze of June 2026). These are never installed over: an upgraded
@@ -92,7 +100,8 @@ def read_course(root: Path) -> Course:
     try:
         lessons = tuple(map(read_lesson, paths))
     except OSError as error:
-        raise LessonError(str(error)) from None
+        cause = error.__context__ or ""  # which key is missing, say
+        raise LessonError(f"{error} {cause}".strip()) from None
     return Course(root, lessons, found[1], tuple(needs_of_lessons(project)))
 
 
@@ -120,6 +129,7 @@ def header(course: Course, lesson: Lesson) -> str:
             + "\n".join(f"- {objective}" for objective in lesson.objectives),
             badges(course, lesson),
             neighbours(course, lesson),
+            REFERENCE,
         )
         if part
     )
@@ -195,9 +205,7 @@ def write_header(nb: NotebookNode, course: Course, lesson: Lesson) -> None:
 
 
 def with_table(text: str, course: Course) -> str:
-    """Return the text with the table of lessons between its two markers; unchanged where there are
-    none.
-    """
+    """Return the text with the table of lessons in its place."""
     rows = [
         f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.reading} / {lesson.working} | "
         f"{'core' if lesson.core else 'extra'} "
@@ -211,15 +219,37 @@ def with_table(text: str, course: Course) -> str:
             *rows,
         ]
     )
-    new = f"<!-- lessons -->\n\n{table}\n\n<!-- /lessons -->"
-    return re.sub(r"<!-- lessons -->.*?<!-- /lessons -->", lambda _: new, text, flags=re.DOTALL)
+    return filled(text, "lessons", table)
 
 
 def with_guide(text: str, course: Course) -> str:
-    """Return the teacher's guide with the lessons' part between its two markers."""
-    part = "\n\n".join(teachers_notes(lesson) for lesson in course.lessons)
-    new = f"<!-- lessons -->\n\n{part}\n\n<!-- /lessons -->"
-    return re.sub(r"<!-- lessons -->.*?<!-- /lessons -->", lambda _: new, text, flags=re.DOTALL)
+    """Return the teacher's guide with the lessons' part in its place."""
+    return filled(text, "lessons", "\n\n".join(map(teachers_notes, course.lessons)))
+
+
+def with_results(text: str, course: Course) -> str:
+    """Return the page of results with a row for each file: its name, what was measured, how."""
+    rows = ["| file | what was measured | command |", "| --- | --- | --- |"]
+    for path in sorted(course.root.glob("docs/results/*.csv")):
+        command = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
+        script = course.root / re.findall(r"\S+\.py", command)[0]
+        measured = first_paragraph(script).replace("|", "\\|")
+        rows.append(f"| [{path.name}](results/{path.name}) | {measured} | `{command}` |")
+    return filled(text, "results", "\n".join(rows))
+
+
+def first_paragraph(script: Path) -> str:
+    """Return the first paragraph of a script's docstring, on one line."""
+    words = ast.get_docstring(ast.parse(script.read_text("utf-8"))) or ""
+    return " ".join(words.partition("\n\n")[0].split())
+
+
+def filled(text: str, name: str, made: str) -> str:
+    """Return the text with what is made between the two markers of a name; unchanged where there
+    are none.
+    """
+    new = f"<!-- {name} -->\n\n{made}\n\n<!-- /{name} -->"
+    return re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: new, text, flags=re.DOTALL)
 
 
 def teachers_notes(lesson: Lesson) -> str:

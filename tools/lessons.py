@@ -2,9 +2,10 @@
 
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
 links) is made from `wmlearn/course/lessons/NN.toml`, and the repository's address from
-`pyproject.toml`, so that each fact stands in one place.
+`pyproject.toml`, so that each fact stands in one place. So are README's table, the lessons' part of
+the teacher's guide, and the page of results (`docs/results.md`).
 
-    python tools/lessons.py              write, run, normalise every lesson, and README's table
+    python tools/lessons.py              write, run, normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson
     python tools/lessons.py --check      run nothing: say what is amiss, and exit with 1
 """
@@ -31,6 +32,7 @@ from course import (
     LessonError,
     read_course,
     with_guide,
+    with_results,
     with_table,
     write_header,
 )
@@ -251,7 +253,7 @@ def check(course: Course, lesson: Lesson) -> list[str]:
 
 def check_list(course: Course) -> list[str]:
     """Return one sentence for each notebook that no lesson's file names, and for each page whose
-    part that is made from these files is old.
+    part that is made from other files is old.
     """
     listed = {lesson.file for lesson in course.lessons}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
@@ -262,15 +264,17 @@ def check_list(course: Course) -> list[str]:
     ]
     for path, made in pages(course).items():
         if made != path.read_text("utf-8"):
-            found.append(
-                f"{path.name}: what is made from the lessons' files is old; run `make lessons`."
-            )
+            found.append(f"{path.name}: what is made from other files is old; run `make lessons`.")
     return found
 
 
 def pages(course: Course) -> dict[Path, str]:
-    """Return the pages that hold something made from the lessons' files, as they should be."""
-    makers = {"README.md": with_table, "docs/teaching.md": with_guide}
+    """Return the pages that hold something made from other files, as they should be."""
+    makers = {
+        "README.md": with_table,
+        "docs/teaching.md": with_guide,
+        "docs/results.md": with_results,
+    }
     paths = {course.root / name: make for name, make in makers.items()}
     return {path: make(path.read_text("utf-8"), course) for path, make in paths.items()}
 
@@ -294,8 +298,7 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
 
 
 def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
-    """Build each lesson and say what happened, then bring README.md and the teacher's guide up to
-    date."""
+    """Build each lesson and say what happened, then bring the pages up to date."""
     for lesson in lessons:
         start = time.perf_counter()
         changed = build(course, lesson)

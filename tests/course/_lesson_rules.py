@@ -4,15 +4,22 @@ sentence.
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 from nbformat import NotebookNode
+
+from wmlearn.course._lessons import Lesson
 
 MOST_LINES = 12
 FEWEST_CHECKED_TEXTS = 3
 SHORTEST_ALT = 20  # characters
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
+WORDS_A_MINUTE, SECONDS_A_LINE = 180, 5
+MINUTES_AN_EXERCISE, MINUTES_A_LAB = 2, 5
+ASK = re.compile(r"wm\.Predict\((.*?)\)(\.compare\(\))?$", re.MULTILINE | re.DOTALL)
 # Each of these prints something else under nbval than in JupyterLab, or flickers there.
 TRAPS = {
     r";[ \t]*\Z": (
@@ -28,7 +35,7 @@ TRAPS = {
 }
 
 
-def broken_rules(nb: NotebookNode, lesson_id: str, notes: str) -> list[str]:
+def broken_rules(nb: NotebookNode, lesson: Lesson, notes: str) -> list[str]:
     """Return one sentence for each rule that a lesson breaks; `notes` is the text of
     docs/teaching.md.
     """
@@ -36,8 +43,12 @@ def broken_rules(nb: NotebookNode, lesson_id: str, notes: str) -> list[str]:
         *cell_rules(nb),
         *content_rules(nb),
         *picture_rules(nb),
-        *exercise_rules(nb, lesson_id),
-        *note_rules(lesson_id, notes),
+        *prediction_rules(nb, lesson),
+        *secret_rules(nb, lesson),
+        *threshold_rules(nb, lesson),
+        *exercise_rules(nb, lesson),
+        *minute_rules(nb, lesson),
+        *note_rules(lesson.id, notes),
     ]
 
 
@@ -68,7 +79,8 @@ def cell_rules(nb: NotebookNode) -> Iterator[str]:
         for pattern, why in TRAPS.items():
             if re.search(pattern, cell.source):
                 yield f"cell {place} {why}"
-    if len(checked_texts(nb)) < FEWEST_CHECKED_TEXTS:
+    texts = [text for text in checked_texts(nb) if not text.startswith("Your guess beside")]
+    if len(texts) < FEWEST_CHECKED_TEXTS:
         yield f"fewer than {FEWEST_CHECKED_TEXTS} text outputs that nbval compares"
 
 
@@ -117,16 +129,109 @@ def picture_rules(nb: NotebookNode) -> Iterator[str]:
                     yield f"cell {place} has a picture {missing}"
 
 
-def exercise_rules(nb: NotebookNode, lesson_id: str) -> Iterator[str]:
-    """Two to four exercises, numbered after the lesson, each with a solution folded away."""
+def prediction_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
+    """Each prediction of the file is asked for once, by its number alone, and compared once the
+    lesson has shown something.
+    """
+    cells = code_cells(nb)
+    asked, compared = {}, {}
+    for place, cell in enumerate(cells):
+        for what, compares in ASK.findall(cell.source):
+            number = literal(what)
+            if number is None:
+                yield f"a prediction is not asked for by its number alone: {what[:40]}"
+            elif number in (compared if compares else asked):
+                yield f"prediction {number} stands in two cells"
+            (compared if compares else asked)[number] = place
+    known = {each.id for each in lesson.predictions}
+    for number in sorted({*asked, *compared} - known - {None}):
+        yield f"prediction {number} is in no file of this lesson"
+    for number in sorted(known - asked.keys()):
+        yield f"prediction {number} is never asked for"
+    for number in sorted(known & asked.keys()):
+        if compared.get(number, 0) < asked[number] + 2:
+            yield f"prediction {number} is not compared after a cell that shows something"
+
+
+def literal(code: str) -> str | None:
+    """Return the text that code writes; None if it is something else."""
+    try:
+        value = ast.literal_eval(code)
+    except (SyntaxError, ValueError):
+        return None
+    return value if isinstance(value, str) else None
+
+
+def secret_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
+    """No answer and no reason of a prediction stands anywhere in the notebook."""
+    for place, cell in enumerate(nb.cells):
+        told = squeezed([cell.source, *map(str, cell.get("outputs", []))])
+        for each in lesson.predictions:
+            if squeezed([each.why]) in told:
+                yield f"cell {place} holds the reason of prediction {each.id}"
+        outputs = squeezed(map(str, cell.get("outputs", [])))
+        if ".compare()" in cell.source and re.search("✔|✘|Whatwasseen:|Yourguess:", outputs):
+            yield f"cell {place} holds a guess beside its answer"
+        if "wm.Predict(" in cell.source and re.search(r"\banswer *=|\bwhy *=", cell.source):
+            yield f"cell {place} holds the answer of a prediction"
+
+
+def squeezed(texts: Iterator[str] | list[str]) -> str:
+    """Return texts as one, without what a line's end, a quote or a backslash may change."""
+    return re.sub(r"[\s'\"\\]+", "", " ".join(texts).replace("\\n", " "))
+
+
+def threshold_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
+    """Each cell whose output nobody compares has a threshold, and each threshold has one cell."""
+    tagged = Counter()
+    for place, cell in enumerate(nb.cells):
+        tags = set(cell.metadata.get("tags", []))
+        own = {tag for tag in tags if re.fullmatch(r"\w\w\.t\d+", tag)}
+        tagged.update(own)
+        if UNCHECKED & tags and not own:
+            yield f"cell {place} is not compared and has no threshold"
+    known = {each.id for each in lesson.thresholds}
+    for tag in sorted(tagged.keys() | known):
+        if tag not in known:
+            yield f"threshold {tag} is in no file of this lesson"
+        elif tagged[tag] != 1:
+            yield f"threshold {tag} is the tag of {tagged[tag]} cells, where 1 is wanted"
+
+
+def minute_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
+    """The minutes of the header are those of the words and the code, and leave time to work."""
+    needed = reading_minutes(nb)
+    if abs(lesson.reading - needed) > max(3, 0.2 * needed):
+        yield f"{lesson.reading} minutes of reading, where the formula gives {needed:.0f}"
+    code = "\n".join(cell.source for cell in code_cells(nb))
+    labs = len(re.findall(r"wm\.(?:\w+Lab|TriggerStudio|TribunalBoard)\(", code))
+    work = MINUTES_AN_EXERCISE * len(lesson.exercises) + MINUTES_A_LAB * labs
+    if lesson.working < lesson.reading + work:
+        yield f"{lesson.working} minutes with exercises, where {lesson.reading} + {work} are needed"
+
+
+def reading_minutes(nb: NotebookNode) -> float:
+    """Return how long the lesson's own words and code take; what is folded away is not read."""
+    own = [cell for cell in nb.cells if "wm-header" not in cell.metadata.get("tags", [])]
+    words = prose(NotebookNode(cells=own))
+    unfolded = re.sub(r"<details>.*?</details>", "", words, flags=re.DOTALL)
+    lines = [line for cell in code_cells(nb) for line in cell.source.splitlines() if line.strip()]
+    return len(unfolded.split()) / WORDS_A_MINUTE + len(lines) * SECONDS_A_LINE / 60
+
+
+def exercise_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
+    """Two to four exercises, those of the file, each with a solution folded away."""
     call = re.compile(r"wm\.check\(\s*[\"']([^\"']*)[\"']")
     asked = [number for cell in code_cells(nb) for number in call.findall(cell.source)]
     folded = "\n".join(re.findall(r"<details>.*?</details>", prose(nb), re.DOTALL))
     if not 2 <= len(set(asked)) <= 4:
         yield f"{len(set(asked))} exercises, where 2 to 4 are wanted"
+    known = {each.id for each in lesson.exercises}
+    for number in sorted(known - set(asked)):
+        yield f"exercise {number} is never asked"
     for number in sorted(set(asked)):
-        if not number.startswith(f"{lesson_id}."):
-            yield f"exercise {number} is numbered after another lesson"
+        if number not in known:
+            yield f"exercise {number} is in no file of this lesson"
         if number not in call.findall(folded):
             yield f"exercise {number} has no solution folded in <details>"
 

@@ -13,12 +13,15 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
+
+from wmlearn.course._lessons import Threshold
 
 SANITISERS = Path(__file__).parent / "nbval.cfg"
 DIFFER, RAISED = "Cell outputs differ", "Cell execution caused an exception"  # nbval's reasons
@@ -133,6 +136,32 @@ def with_solutions(nb: NotebookNode) -> NotebookNode:
     longer = nbformat.from_dict({**nb, "cells": list(nb.cells)})
     longer.cells += [new_code_cell(demand_right(code)) for code in solutions(nb)]
     return longer
+
+
+def with_thresholds(nb: NotebookNode, thresholds: Sequence[Threshold]) -> NotebookNode:
+    """Return a copy of a lesson in which each cell that is tagged with a threshold is followed by a
+    cell that demands it.
+
+    The added cells were never run, as in `with_solutions`.
+    """
+    cells = []
+    for cell in nb.cells:
+        tags = cell.metadata.get("tags", [])
+        cells += [cell, *(new_code_cell(demand(each)) for each in thresholds if each.id in tags)]
+    return nbformat.from_dict({**nb, "cells": cells})
+
+
+def demand(threshold: Threshold) -> str:
+    """Return code that fails unless the value lies in its range, and a worse one would not."""
+    low, high = (f"float({str(end)!r})" for end in (threshold.low, threshold.high))
+    return "\n".join(
+        [
+            f"_figure = {threshold.value}",
+            f"assert {low} <= _figure <= {high}, ({threshold.id!r}, _figure)",
+            f"_worse = _figure - {threshold.worse}",
+            f"assert not {low} <= _worse <= {high}, ({threshold.id!r}, _figure, 'too wide')",
+        ]
+    )
 
 
 def solutions(nb: NotebookNode) -> list[str]:

@@ -1,15 +1,25 @@
-"""check() judges every answer, of whatever type, with one sentence and without an exception."""
+"""check() judges every answer, of whatever type, with one sentence and without an exception; and
+the files of the lessons are whole.
+"""
 
 import math
 import shutil
+from collections import Counter
 
 import numpy as np
 import pandas as pd
 import pytest
 from _tool import ROOT, course
 
-from wmlearn.course import _exercises
-from wmlearn.course._exercises import LESSONS, RULES, is_number, read_exercises
+from wmlearn.course import _lessons
+from wmlearn.course._lessons import (
+    RULES,
+    is_number,
+    read_exercises,
+    read_lesson,
+    read_lessons,
+    read_predictions,
+)
 from wmlearn.course.checks import Feedback, check
 
 RIGHT = {
@@ -194,10 +204,54 @@ def test_numbers_keep_their_tolerance():
 # ---------------------------------------------------------------- the files
 
 
-def test_every_lesson_has_a_file_with_its_own_exercises():
-    assert [lesson.id for lesson in course.read_course(ROOT).lessons] == list(LESSONS)
-    assert {path.stem for path in _exercises.FOLDER.iterdir()} == set(LESSONS)
-    assert {exercise.partition(".")[0] for exercise in read_exercises()} == set(LESSONS)
+def test_every_lesson_has_a_file_with_what_is_its_own():
+    """The lessons run from 00 on without a gap, and what a file holds is numbered after it."""
+    lessons = read_lessons()
+    assert list(course.read_course(ROOT).lessons) == list(lessons.values())
+    numbers = [name for name in lessons if name.isdigit()]
+    assert [*numbers, "A1", "A2"] == list(lessons)
+    assert numbers == [f"{n:02}" for n in range(len(numbers))]
+    assert {f"{path.stem}.toml" for path in _lessons.FOLDER.iterdir()} == {
+        f"{name}.toml" for name in lessons
+    }
+    for lesson in lessons.values():
+        assert lesson.file.startswith(f"{lesson.id}_")
+        of = lesson.id
+        exercises, predictions, thresholds = (
+            [each.id for each in entries]
+            for entries in (lesson.exercises, lesson.predictions, lesson.thresholds)
+        )
+        assert exercises == [f"{of}.{n}" for n, _ in enumerate(exercises, 1)]
+        assert predictions == [f"{of}.{letter}" for letter, _ in zip("abcdefgh", predictions)]
+        assert thresholds == [f"{of}.t{n}" for n, _ in enumerate(thresholds, 1)]
+        assert exercises
+        assert predictions
+
+
+def test_a_prerequisite_is_an_earlier_lesson_or_words():
+    earlier = []
+    for lesson in read_lessons().values():
+        for before in lesson.prerequisites:
+            assert before in earlier or " " in before, (lesson.id, before)
+        earlier.append(lesson.id)
+
+
+def test_every_prediction_has_options_an_answer_and_a_reason():
+    for asked in read_predictions().values():
+        assert 0 <= asked.answer < len(asked.options) == len(set(asked.options)), asked.id
+        assert len(asked.options) >= 2
+        assert asked.question
+        assert asked.why
+    questions = Counter(asked.question for asked in read_predictions().values())
+    assert max(questions.values()) == 1
+
+
+def test_every_threshold_has_a_lower_end_that_a_worse_figure_may_fall_below():
+    for lesson in read_lessons().values():
+        for each in lesson.thresholds:
+            compile(each.value, each.id, "eval")
+            assert each.worse > 0
+            assert -math.inf < each.low < each.high, each.id
 
 
 def test_every_answer_that_is_meant_names_one_rule():
@@ -210,11 +264,11 @@ def test_every_answer_that_is_meant_names_one_rule():
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Return a copy of the files that can be changed; what is read of them is forgotten again."""
-    shutil.copytree(_exercises.FOLDER, tmp_path / "lessons")
-    monkeypatch.setattr(_exercises, "FOLDER", tmp_path / "lessons")
-    read_exercises.cache_clear()
+    shutil.copytree(_lessons.FOLDER, tmp_path / "lessons")
+    monkeypatch.setattr(_lessons, "FOLDER", tmp_path / "lessons")
+    read_lessons.cache_clear()
     yield tmp_path / "lessons"
-    read_exercises.cache_clear()
+    read_lessons.cache_clear()
 
 
 FOLDER = r"\S+(?=[/\\]lessons[/\\])"  # of the copy
@@ -242,8 +296,10 @@ def test_a_new_exercise_needs_one_entry(files):
 
 
 def test_a_damaged_file_is_said_in_a_sentence(says, files):
-    entry = "[[exercises]]\n"
-    for damage in ("", "[[exercises]", "exercises = 3", f"{entry}id = '01.1'", f"{entry}no = 1"):
+    whole = (files / "01.toml").read_text(encoding="utf-8")
+    odd = "[[exercises]]\nid = '01.9'\n"
+    none = whole.partition("[[predictions]]")[0]
+    for damage in ("", "[[exercises]", f"{whole}{odd}", f"{none}exercises = 3", f"no = 1\n{whole}"):
         (files / "01.toml").write_text(damage, encoding="utf-8")
         feedback = check("00.1", 3)
         assert feedback.right is None
@@ -253,12 +309,13 @@ def test_a_damaged_file_is_said_in_a_sentence(says, files):
 def test_a_missing_file_is_said_in_a_sentence(says, files):
     (files / "07.toml").unlink()
     with says(FileNotFoundError, varies=FOLDER):
-        read_exercises()
-    assert "07.toml" in check("07.1", 1).message
+        read_lesson(files / "07.toml")
+    assert check("07.1", 1).right is None
+    assert check("06.1", 4).right is True
 
 
 def test_nothing_is_read_before_the_first_check(run_python):
-    look = "print(read_exercises.cache_info().currsize)"
+    look = "print(read_lessons.cache_info().currsize)"
     lines = ["import wmlearn as wm", "wm.check"]
-    lines += ["from wmlearn.course._exercises import read_exercises", look]
+    lines += ["from wmlearn.course._lessons import read_lessons", look]
     assert run_python("\n".join([*lines, "wm.check('00.1', 3)", look])).split() == ["0", "1"]

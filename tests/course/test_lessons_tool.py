@@ -25,15 +25,27 @@ dependencies = [
 Repository = "https://github.com/someone/fork"
 """
 LESSON = """
-[[lesson]]
-id = "{0}"
 file = "{0}.ipynb"
 title = "Title {0}"
-minutes = 7
+reading = 7
+working = 12
 core = {1}
 objectives = ["see this", "do that"]
 prerequisites = {2}
+teacher = "**Before class.** Nothing for {0}."
+
+[[exercises]]
+id = "{0}.1"
+right = [{{ number = 3 }}]
+praise = "three."
+hint = "count."
+mistakes = [
+    {{ answer = {{ below = 2 }}, hint = "more." }},
+    {{ answer = {{ number = 4 }}, hint = "less." }},
+]
 """
+FILES = Path("wmlearn", "course", "lessons")
+STUDY = '"""What is measured, A | B,\nin one paragraph.\n\nAnd more.\n"""\n'
 NEVER_TOUCHED = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "ipywidgets"}
 # A cell for each thing that differs from run to run: an address, a port, a widget, streams in
 # pieces.
@@ -48,14 +60,17 @@ SOURCES = [
 @pytest.fixture
 def project(tmp_path) -> Path:
     """Return a project of two lessons, as an author would leave them: never run, no header."""
-    for folder in ("notebooks", "tests/course"):
+    for folder in ("notebooks", "tests/course", "docs/results", "benchmarks", FILES):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
-    listed = LESSON.format("00", "true", "[]") + LESSON.format(
-        "01", "false", '["00", "some Python"]'
-    )
-    (tmp_path / "notebooks" / "lessons.toml").write_text(listed)
+    first, second = ("true", "[]"), ("false", '["00", "some Python"]')
+    (tmp_path / FILES / "00.toml").write_text(LESSON.format("00", *first))
+    (tmp_path / FILES / "01.toml").write_text(LESSON.format("01", *second))
     (tmp_path / "README.md").write_text("# Fork\n<!-- lessons --><!-- /lessons -->\nThe end.\n")
+    (tmp_path / "docs" / "teaching.md").write_text("Teach.\n<!-- lessons --><!-- /lessons -->\n")
+    (tmp_path / "docs" / "results.md").write_text("All.\n<!-- results --><!-- /results -->\n")
+    (tmp_path / "docs" / "results" / "a.csv").write_text("# python benchmarks/a.py\nx,y\n")
+    (tmp_path / "benchmarks" / "a.py").write_text(STUDY)
     shutil.copy(ROOT / "tests" / "course" / "nbval.cfg", tmp_path / "tests" / "course")
     write(
         tmp_path,
@@ -148,9 +163,14 @@ def test_the_header_says_what_the_list_says(project, monkeypatch):
     made(project, monkeypatch)
     first, second = (read(project, lesson).cells[0].source for lesson in ("00", "01"))
     assert first.startswith("# 00 · Title 00\n")
-    assert "About 7 minutes, and the exercises · core path · before this: nothing" in first
+    minutes = "7 minutes to read, 12 with exercises and labs"
+    assert f"{minutes} · core path · before this: nothing" in first
     assert "- see this\n- do that" in first
-    assert "[01 · Title 01](01.ipynb) →" in first
+    assert "side door: [01 · Title 01](01.ipynb)" in first
+    assert "→" not in first
+    assert "[the glossary](../docs/glossary.md)" in first
+    assert "](../docs/results.md)" in first
+    assert "teaching" not in first
     assert "← " not in first
     assert "extra · before this: [00 · Title 00](00.ipynb), some Python" in second
     assert "← [00 · Title 00](00.ipynb)" in second
@@ -163,6 +183,24 @@ def test_the_header_says_what_the_list_says(project, monkeypatch):
         in first
     )
     assert "https://github.com/someone/fork/blob/main/notebooks/00.ipynb" in first
+
+
+def test_the_way_on_follows_the_core_path_and_extras_are_side_doors(project, monkeypatch):
+    for lesson, core in (("02", "false"), ("03", "true"), ("04", "false")):
+        (project / FILES / f"{lesson}.toml").write_text(LESSON.format(lesson, core, "[]"))
+        write(project, lesson, new_notebook())
+    made(project, monkeypatch)
+    lessons = tool.read_course(project)
+    ways = [course.neighbours(lessons, lesson) for lesson in lessons.lessons]
+    names = [f"[{n} · Title {n}]({n}.ipynb)" for n in ("00", "01", "02", "03", "04")]
+    first, second, third, fourth, fifth = names
+    assert ways == [
+        f"next: {fourth} → | side door: {second} | side door: {third}",
+        f"← {first} | next: {fourth} →",
+        f"← {first} | next: {fourth} →",
+        f"← {first} | side door: {fifth}",
+        f"← {fourth}",
+    ]
 
 
 def test_the_made_cells_have_tags_and_stable_ids(project, monkeypatch):
@@ -265,7 +303,7 @@ def test_check_finds_an_edited_header(project, monkeypatch, capsys, change):
     made(project, monkeypatch)
     write(project, "00", changed(read(project), change))
     assert checked(project, capsys) == [
-        "00.ipynb: the header is not what lessons.toml says; run `make lessons`."
+        "00.ipynb: the header is not what 00.toml says; run `make lessons`."
     ]
 
 
@@ -340,13 +378,40 @@ def test_a_picture_gets_the_words_beside_it():
 
 def test_readme_gets_its_table_between_the_markers(project, monkeypatch, capsys):
     text = (made(project, monkeypatch) / "README.md").read_text("utf-8")
-    assert "| [00 · Title 00](notebooks/00.ipynb) | 7 | core | see this; do that |" in text
+    assert "| [00 · Title 00](notebooks/00.ipynb) | 7 / 12 | core | see this; do that |" in text
     assert text.startswith("# Fork\n<!-- lessons -->\n")
     assert text.endswith("<!-- /lessons -->\nThe end.\n")
-    (project / "README.md").write_text(text.replace("| 7 |", "| 8 |", 1), "utf-8")
-    assert checked(project, capsys) == [
-        "README.md: the table of lessons is not what lessons.toml says; run `make lessons`."
-    ]
+    (project / "README.md").write_text(text.replace("| 7 /", "| 8 /", 1), "utf-8")
+    assert checked(project, capsys) == [old("README.md")]
+
+
+def old(name: str) -> str:
+    return f"{name}: what is made from other files is old; run `make lessons`."
+
+
+def test_the_guide_has_each_lessons_minutes_notes_and_typical_mistakes(
+    project, monkeypatch, capsys
+):
+    page = made(project, monkeypatch) / "docs" / "teaching.md"
+    text = page.read_text("utf-8")
+    assert text.startswith("Teach.\n<!-- lessons -->\n\n## Lesson 00 · Title 00\n")
+    assert "**Minutes.** 7 to read and run; 12 with exercises and labs." in text
+    assert "**Before class.** Nothing for 01." in text
+    assert "- 01.1: *below 2*: more. *4*: less.\n" in text
+    hint = project / FILES / "01.toml"
+    hint.write_text(hint.read_text("utf-8").replace("less.", "fewer."), "utf-8")
+    assert checked(project, capsys) == [old("teaching.md")]
+
+
+def test_the_page_of_results_has_a_row_for_each_file(project, monkeypatch, capsys):
+    page = made(project, monkeypatch) / "docs" / "results.md"
+    row = (
+        "| [a.csv](results/a.csv) | What is measured, A \\| B, in one paragraph. | "
+        "`python benchmarks/a.py` |"
+    )
+    assert row in page.read_text("utf-8").splitlines()
+    (project / "docs" / "results" / "b.csv").write_text("# LEVEL=1 python benchmarks/a.py\nx\n")
+    assert checked(project, capsys) == [old("results.md")]
 
 
 def test_a_readme_without_markers_is_left_alone(project, monkeypatch):
@@ -358,21 +423,18 @@ def test_a_notebook_that_is_listed_must_exist_and_the_other_way_round(project, m
     made(project, monkeypatch)
     (project / "notebooks" / "01.ipynb").rename(project / "notebooks" / "stray.ipynb")
     assert checked(project, capsys) == [
-        "01.ipynb is listed in lessons.toml but is not in notebooks/.",
-        "stray.ipynb is in notebooks/ but not in lessons.toml.",
+        "01.ipynb has a file in wmlearn/course/lessons/ but is not in notebooks/.",
+        "stray.ipynb is in notebooks/ but no file of wmlearn/course/lessons/ names it.",
     ]
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "sentence"),
     [
-        ("notebooks/lessons.toml", "minutes = 7\n", "", "missing or unknown keys: minutes"),
-        (
-            "notebooks/lessons.toml",
-            "core = true",
-            "core = true\nlevel = 3",
-            "missing or unknown keys: level",
-        ),
+        (FILES / "00.toml", "reading = 7\n", "", "should hold lesson 00"),
+        (FILES / "00.toml", "reading = 7\n", "", "'reading'"),
+        (FILES / "00.toml", "core = true", "core = true\nlevel = 3", "'level'"),
+        (FILES / "01.toml", "praise", "prize", "'prize'"),
         (
             "pyproject.toml",
             "https://github.com/someone/fork",

@@ -1,5 +1,5 @@
-"""The learner's own copy of the lessons: outputs cleared, and never written over once it has been
-worked on.
+"""The learner's own copy of the lessons, and of the pages that lessons refer to: outputs cleared,
+and never written over once it has been worked on.
 
 `wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in
 place with `python -m wmlearn.course.copies notebooks`.
@@ -8,16 +8,23 @@ place with `python -m wmlearn.course.copies notebooks`.
 import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wmlearn._checks import sentence
 from wmlearn._files import UnfitError, readable, whole
 
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
+# What the lessons refer to: in `docs` beside their folder, in the learner's folder in `reference`.
+PAGES = ("glossary.md", "results.md", "results/*.csv")
+
+_KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+_EMPTY = {"metadata": {"kernelspec": _KERNEL}, "nbformat": 4, "nbformat_minor": 5}
 
 Paths = tuple[Path, ...]
 
@@ -50,11 +57,12 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
     A copy counts as worked on when it is no longer what was written here. To start a lesson again,
-    delete its copy.
+    delete its copy. The glossary, the page of results and its files come along into `reference/`;
+    JupyterLab would show a page of markdown as text to be edited, so each becomes a notebook.
 
     Parameters
     ----------
-    source : the folder with the lessons
+    source : the folder with the lessons; the folder `docs` beside it holds the pages
     into : the learner's folder; made if it is not there
 
     Returns
@@ -71,31 +79,46 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     OSError
         If no lesson at all could be copied.
     """
-    into = Path(into)
+    source, into = Path(source), Path(into)
     into.mkdir(parents=True, exist_ok=True)
     written = _read_record(into)
-    lessons = _lessons_in(Path(source))
     copies: dict[str, list[Path]] = {"new": [], "same": [], "kept": [], "refreshed": []}
     failed = []
-    for lesson in lessons:
-        path = into / lesson.name
+    for original in _lessons_in(source):
         try:
-            content = _cleared(lesson)
-            state = _state(path, content, written.get(path.name))
-            if state != "kept":
-                _write(path, content)
-                written[path.name] = _digest(content)
-            copies[state].append(path)
+            state = _bring(_for_learners(original), into, original.name, written)
+            copies[state].append(into / original.name)
         except OSError as error:
             failed.append(sentence(error))
-    if len(failed) == len(lessons):
+    if not any(copies.values()):
         raise OSError(failed[0])
+    docs = source.parent / "docs"
+    for page in [page for pattern in PAGES for page in docs.glob(pattern)]:
+        try:
+            name = f"reference/{page.relative_to(docs).as_posix()}"
+            if page.suffix == ".md":
+                _bring(_as_notebook(page), into, name.replace(".md", ".ipynb"), written)
+            else:
+                _bring(page.read_bytes(), into, name, written)
+        except OSError as error:
+            failed.append(sentence(error))
     try:
         _write(into / RECORD, json.dumps(written, indent=1).encode())
     except OSError as error:
         failed.append(sentence(error))
     new, refreshed, kept = map(tuple, (copies["new"], copies["refreshed"], copies["kept"]))
     return Copied(new, refreshed, kept, tuple(failed))
+
+
+def _bring(content: bytes, into: Path, name: str, written: dict[str, str]) -> str:
+    """Bring a copy up to date unless it was worked on; return what became of it."""
+    path = into / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = _state(path, content, written.get(name))
+    if state != "kept":
+        _write(path, content)
+        written[name] = _digest(content)
+    return state
 
 
 def _state(path: Path, content: bytes, noted: str | None) -> str:
@@ -147,6 +170,26 @@ def _cleared(path: Path) -> bytes:
             cell["metadata"].pop("execution", None)  # when it ran
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
+    return _stored(notebook)
+
+
+def _for_learners(lesson: Path) -> bytes:
+    """Return a lesson that was cleared, its links to the pages turned to where their copies are."""
+    content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", _cleared(lesson))
+    return content.replace(b"](../docs/results/", b"](reference/results/")
+
+
+def _as_notebook(page: Path) -> bytes:
+    """Return a page of markdown as a notebook of one cell; links to pages that stay behind are
+    words.
+    """
+    with readable(f"{page} should be a page of text", "Restore it, with git perhaps."):
+        text = re.sub(r"\[([^]]+)\]\([\w./]+\.md\)", r"\1", page.read_text(encoding="utf-8"))
+    cell = {"cell_type": "markdown", "id": page.stem, "metadata": {}, "source": text}
+    return _stored({"cells": [cell], **_EMPTY})
+
+
+def _stored(notebook: dict[str, Any]) -> bytes:
     return (json.dumps(notebook, indent=1, ensure_ascii=False) + "\n").encode()
 
 

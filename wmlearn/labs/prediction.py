@@ -6,14 +6,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from wmlearn._checks import check_count, shown
+from wmlearn._checks import check_count, sentence, shown
 from wmlearn._extras import extras
-from wmlearn._files import locked, read_json, readable, whole
+from wmlearn._files import UnfitError, locked, read_json, readable, whole
 from wmlearn.course._lessons import read_predictions
 from wmlearn.labs._kit.views import guarded, show, view
 
 GUESSES = Path(".guesses.json")  # in the learner's folder: what was locked in, by its question
 _MOST = 100_000  # bytes
+_unwritten: dict[Path, dict[str, str]] = {}  # by folder: guesses that its file would not take
 
 
 class Predict:
@@ -113,7 +114,7 @@ class Predict:
         self.button.on_click(guarded(self._lock_in, self.feedback))
         if self.guess is not None:
             self.choice.value = self.guess
-            self._locked()
+            self._show_locked("")
         border = "1px solid var(--jp-border-color2, #bbb)"
         self.widget = widgets.VBox(
             [title, self.choice, self.button, self.feedback],
@@ -131,15 +132,14 @@ class Predict:
             self.feedback.value = _paragraph("Choose an answer first: a guess costs nothing.")
             return
         self.guess = self.choice.value
-        self._locked()
-        _keep(self.id, self.options[self.guess])
+        self._show_locked(_keep(self.id, self.options[self.guess]))
 
-    def _locked(self) -> None:
-        """Show that the guess is kept, and nothing else."""
+    def _show_locked(self, problem: str) -> None:
+        """Show the guess, and what hindered keeping it; never the answer."""
         assert self.guess is not None
         self.choice.disabled = self.button.disabled = True
-        kept = f"Your guess: {self.options[self.guess]}. It is kept; read on and see."
-        self.feedback.value = _paragraph(kept)
+        guess = f"Your guess: {self.options[self.guess]}. Locked in; read on and see."
+        self.feedback.value = "".join(map(_paragraph, filter(None, [guess, problem])))
 
     def __repr__(self) -> str:
         return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
@@ -192,23 +192,34 @@ class Comparison:
 
 
 def _kept() -> dict[str, str]:
-    """Return the guesses that were kept in this folder; none where they cannot be read."""
+    """Return the guesses that were locked in in this folder, as far as they can be read."""
+    unwritten = _unwritten.get(Path.cwd(), {})
     try:
-        return _read_guesses()
+        return _read_guesses() | unwritten
     except OSError:
-        return {}
+        return unwritten
 
 
-def _keep(question: str, guess: str) -> None:
-    with locked(GUESSES.with_suffix(".lock")):
-        kept = _read_guesses() if GUESSES.exists() else {}
-        with whole(GUESSES) as file:
-            file.write(json.dumps(kept | {question: guess}, indent=1).encode())
+def _keep(question: str, guess: str) -> str:
+    """Keep a guess in this folder; where that fails, in this kernel, and return why."""
+    unwritten = _unwritten.setdefault(Path.cwd(), {})
+    unwritten[question] = guess
+    try:
+        with locked(GUESSES.with_suffix(".lock")):
+            kept = _read_guesses() if GUESSES.exists() else {}
+            with whole(GUESSES) as file:
+                file.write(json.dumps(kept | unwritten, indent=1).encode())
+    except OSError as error:
+        return f"It will be forgotten when the kernel stops: {sentence(error)}"
+    unwritten.clear()
+    return ""
 
 
 def _read_guesses() -> dict[str, str]:
     with readable(f"{GUESSES} should hold the guesses that were locked in", "Delete it."):
-        guesses: dict[str, str] = dict(read_json(GUESSES, _MOST))
+        guesses = read_json(GUESSES, _MOST)
+        if not isinstance(guesses, dict):
+            raise UnfitError("it holds something else")
         return guesses
 
 
