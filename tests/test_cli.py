@@ -874,6 +874,9 @@ def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
         Path(name).name for name in wheel.namelist() if name.startswith("wmlearn/_notebooks/")
     ]
     assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/??_*.ipynb"))
+    docs = {name for name in wheel.namelist() if name.startswith("wmlearn/docs/")}
+    tables = {f"wmlearn/docs/results/{path.name}" for path in root.glob("docs/results/*.csv")}
+    assert docs == tables | {"wmlearn/docs/glossary.md", "wmlearn/docs/results.md"}
     assert {name.split("/")[0] for name in wheel.namelist()} == {
         "wmlearn",
         f"wmlearn-{wheel_version(wheel)}.dist-info",
@@ -905,6 +908,9 @@ def test_lab_works_from_the_wheel(wheel, tmp_path):
     lesson = Path("learn", "00_the_copied_map.ipynb")
     assert f"opened {lesson} with {tmp_path / 'site' / 'wmlearn' / '__init__.py'}" in done.stdout
     assert (tmp_path / "work" / lesson).exists()
+    references = tmp_path / "work" / "learn" / "reference"
+    assert (references / "glossary.ipynb").exists()
+    assert (references / "results" / "power.csv").exists()
 
 
 def test_only_the_command_line_needs_click(run_python):

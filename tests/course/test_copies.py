@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -56,6 +57,90 @@ def test_copies_every_lesson_and_nothing_else(source, into):
     ]
     assert sorted(path.name for path in into.glob("*.ipynb")) == [path.name for path in copied.new]
     assert repr(copied) == "Copied(3 new, 0 refreshed, 0 kept)"
+
+
+@pytest.fixture
+def docs(source):
+    """Return a folder of pages beside the lessons, to which lesson 00 refers."""
+    folder = source.parent / "docs"
+    (folder / "results").mkdir(parents=True)
+    (folder / "glossary.md").write_text("# Wörter\n[safe](security.md), see [a](results/a.csv)\n")
+    (folder / "results.md").write_text("| [a.csv](results/a.csv) | all | `python a.py` |\n")
+    (folder / "results" / "a.csv").write_text("# python a.py\nx,y\n1,2\n")
+    (folder / "teaching.md").write_text("The answers are 3 and 4.\n")
+    links = "[words](../docs/glossary.md), [all](../docs/results.md), [a](../docs/results/a.csv)"
+    text = lesson().replace("# Ä lesson", f"# Ä lesson: {links}")
+    (source / "00_start.ipynb").write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_pages_that_lessons_refer_to_come_along_and_the_guide_does_not(source, docs, into):
+    assert len(copy_lessons(source, into).new) == 3
+    references = {path.relative_to(into).as_posix() for path in into.glob("reference/**/*.*")}
+    assert references == {
+        "reference/glossary.ipynb",
+        "reference/results.ipynb",
+        "reference/results/a.csv",
+    }
+    table = (docs / "results" / "a.csv").read_bytes()
+    assert (into / "reference" / "results" / "a.csv").read_bytes() == table
+    page = nbformat.read(into / "reference" / "glossary.ipynb", as_version=4)
+    nbformat.validate(page)
+    assert [cell.cell_type for cell in page.cells] == ["markdown"]
+    # What is not copied is no link.
+    assert page.cells[0].source == "# Wörter\nsafe, see [a](results/a.csv)\n"
+
+
+def test_links_lead_to_the_copies_and_stay_as_they_are_where_lessons_are_cleared(
+    source, docs, into
+):
+    copy_lessons(source, into)
+    copy = nbformat.read(into / "00_start.ipynb", as_version=4).cells[0].source
+    links = re.findall(r"\]\(([^)]*)\)", copy)
+    assert len(links) == 3
+    assert all((into / link).is_file() for link in links)
+    clear_outputs(source / "00_start.ipynb")
+    assert "](../docs/glossary.md)" in (source / "00_start.ipynb").read_text(encoding="utf-8")
+
+
+def test_pages_follow_the_docs_unless_they_were_worked_on(source, docs, into):
+    copy_lessons(source, into)
+    page, table = into / "reference" / "glossary.ipynb", into / "reference" / "results" / "a.csv"
+    table.write_text("mine", encoding="utf-8")
+    (docs / "glossary.md").write_text("anew", encoding="utf-8")
+    (docs / "results" / "a.csv").write_text("anew", encoding="utf-8")
+    assert copy_lessons(source, into) == Copied()  # lessons alone are counted
+    assert "anew" in page.read_text(encoding="utf-8")
+    assert table.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_damaged_page_stops_no_lesson(says, source, docs, into):
+    (docs / "glossary.md").write_bytes(b"\xff")
+    copied = copy_lessons(source, into)
+    assert len(copied.new) == 3
+    says(*copied.failed)
+    assert (into / "reference" / "results.ipynb").exists()
+
+
+def test_every_link_of_the_real_lessons_copies_leads_somewhere(root, into):
+    copied = copy_lessons(root / "notebooks", into)
+    assert copied.failed == ()
+    pages = [*copied.new, *into.glob("reference/*.ipynb")]
+    links = 0
+    for path in pages:
+        for cell in nbformat.read(path, as_version=4).cells:
+            if cell.cell_type == "markdown":
+                for link in re.findall(r"\]\(([^):#]+)[)#]", cell.source):
+                    assert (path.parent / link).is_file(), (path.name, link)
+                    links += 1
+    assert links > 3 * len(copied.new)
+    for path in copied.new:
+        head = nbformat.read(path, as_version=4).cells[0].source
+        assert "](reference/glossary.ipynb)" in head
+        assert "](reference/results.ipynb)" in head
+    assert "teaching" not in "".join(path.name for path in into.rglob("*"))
+    tables = sum(path.stat().st_size for path in into.rglob("*.csv"))
+    assert 0 < tables < 500_000
 
 
 def test_a_copy_is_cleared_but_whole(source, into):
