@@ -141,7 +141,7 @@ def side_doors():
     prose = "\n".join(text for kind, text in cells_of("10") if kind == "markdown")
     door = re.compile(
         r"<summary>Side door: ([^<]*)</summary>(?:(?!</details>).)*?"
-        r"```python\n(.*?)```\n\n```text\n(.*?)```",
+        r"~~~python\n(.*?)~~~\n\n~~~text\n(.*?)~~~",  # solutions have backticks
         re.DOTALL,
     )
     return {title: (code, output) for title, code, output in door.findall(prose)}
