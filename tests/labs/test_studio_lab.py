@@ -574,7 +574,7 @@ def test_nothing_is_sealed_on_the_way_and_once_where_the_hand_rests(studio, seal
         studio.opacity.value = opacity
         assert secrets_shown(studio) == 12 * ["…"]
         assert "secret answer not drawn yet" in screen(studio, "pictures")
-        assert "drawn by lot when you pause" in screen(studio, "sentences")
+        assert "drawn at random when you pause" in screen(studio, "sentences")
         assert "opacity=0.6" in studio.code or opacity > 0.6
     assert sealed == []
     assert bars(studio) != 10 * [0]

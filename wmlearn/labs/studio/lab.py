@@ -129,7 +129,7 @@ class TriggerStudio(Lab):
         other = world(FOREIGN.get(data.name, OWN))
         foreign = list(zip(other.classes, itertools.count()))
         self.labels = widgets.ToggleButtons(
-            options=[("keyed: drawn by lot", "keyed"), ("fixed: the paper's way", "fixed")],
+            options=[("keyed: drawn at random", "keyed"), ("fixed: the paper's way", "fixed")],
             description="labels",
             style={"button_width": "auto"},
         )

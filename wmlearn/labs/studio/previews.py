@@ -151,7 +151,7 @@ def agreement(seen: Preview) -> str:
     models = plural(len(seen.answers), "innocent model")
     asked = f"Asked about {seen.asked_which}, {models} gave {plural(total, 'answer')}: "
     if seen.secret is None:
-        lot = "The secret ones are drawn by lot when you pause, from a seal over every pixel."
+        lot = "The secret ones are drawn at random when you pause, from a seal over every pixel."
         return f"{asked}see the bars. {lot}"
     agreeing = int((seen.answers == seen.secret[seen.asked]).sum())
     share = percent(agreeing / total)
