@@ -1,10 +1,11 @@
 """What lesson 11 says without printing it is what `benchmarks/whitebox.py` measured."""
 
+import ast
 import math
 
 import pandas as pd
 import pytest
-from _words import words_of
+from _words import cells_of, words_of
 from scipy.stats import binom
 
 import wmlearn as wm
@@ -62,6 +63,15 @@ def test_the_table_holds_what_was_measured(lesson, measured, name):
     assert message(measured, name) in lesson
 
 
+def test_the_picture_shows_what_was_measured(measured):
+    (source,) = [text for kind, text in cells_of("11") if text.startswith("measured = {")]
+    for name, shown in ast.literal_eval(source.split("=", 1)[1].split("#")[0].strip()).items():
+        theft, strength = ROWS[name]
+        runs = measured.query("network == 'small 12' and theft == @theft and strength == @strength")
+        task = round(100 * runs.task_accuracy.mean(), 1)
+        assert shown == (runs.right.min(), runs.right.max(), task), name
+
+
 def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
     first = (root / "docs/results/whitebox.csv").read_text(encoding="utf-8").splitlines()[0]
     assert first == "# OMP_NUM_THREADS=1 python benchmarks/whitebox.py"
@@ -87,8 +97,8 @@ def test_innocents_are_coins(lesson, measured):
 
 
 def test_what_a_rough_thief_leaves(lesson, measured):
-    """One count of all bits finds more than the gambler has at the last one, for he may stop on the
-    way.
+    """One count of all bits finds more than the bettor has at the last one, for the bettor may
+    stop on the way.
     """
     needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in (64, 256)}
     runs = [
@@ -98,16 +108,13 @@ def test_what_a_rough_thief_leaves(lesson, measured):
     assert [len(each) for each in runs] == [15, 15, 15]
     once = [int((each.p < 1e-3).sum()) for each in runs]
     anytime = [int((each.right >= each.bits.map(needed)).sum()) for each in runs]
-    assert "would find {} at rate 0.005, {} at 0.02, and {} at 0.05".format(*once) in lesson
-    assert f"wants more for it ({needed[64]} of 64, {needed[256]} of 256)" in lesson
-    assert "at the last bit he has that from {}, {} and {}".format(*anytime) in lesson
+    assert "| by one count of all bits (exercise 11.1) | {} | {} | {} |".format(*once) in lesson
+    assert "| by the bettor, at the last bit | {} | {} | {} |".format(*anytime) in lesson
+    assert f"{needed[64]} of 64, or {needed[256]} of 256" in lesson
 
 
 def test_what_pruning_costs_the_deep_network(lesson, measured):
     pruned = measured.query("network == 'deep 16' and theft == 'pruned' and strength == '0.65'")
     assert pruned.task_accuracy.mean() < 0.15
     assert (pruned.right == 256).all()
-    assert (
-        "The deeper network, pruned by 65 %, reads nothing any more, and still spells every bit"
-        in lesson
-    )
+    assert "the deeper network, pruned by 65 %, is no better than guessing" in lesson
