@@ -44,14 +44,20 @@ def measured(root):
     )
 
 
+def runs_of(measured, name, network):
+    """Return the five runs of one network behind a row of the lesson's table."""
+    theft, strength = ROWS[name]
+    of_it = (measured.theft == theft) & (measured.strength == strength)
+    runs = measured[of_it & (measured.network == network)]
+    assert len(runs) == 5
+    return runs
+
+
 def message(measured, name):
     """Return one row of the lesson's table, as it has to read."""
-    theft, strength = ROWS[name]
     cells = []
     for network in NETWORKS:
-        of_it = (measured.theft == theft) & (measured.strength == strength)
-        runs = measured[of_it & (measured.network == network)]
-        assert len(runs) == 5
+        runs = runs_of(measured, name, network)
         low, high = runs.right.min(), runs.right.max()
         bits = f"{low} to {high}" if low < high else f"{low}"
         cells.append(f"{bits} ({100 * runs.task_accuracy.mean():.1f} %)")
@@ -66,8 +72,7 @@ def test_the_table_holds_what_was_measured(lesson, measured, name):
 def test_the_picture_shows_what_was_measured(measured):
     (source,) = [text for kind, text in cells_of("11") if text.startswith("measured = {")]
     for name, shown in ast.literal_eval(source.split("=", 1)[1].split("#")[0].strip()).items():
-        theft, strength = ROWS[name]
-        runs = measured.query("network == 'small 12' and theft == @theft and strength == @strength")
+        runs = runs_of(measured, name, "small 12")
         task = round(100 * runs.task_accuracy.mean(), 1)
         assert shown == (runs.right.min(), runs.right.max(), task), name
 
