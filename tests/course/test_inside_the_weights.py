@@ -1,10 +1,11 @@
 """What lesson 11 says without printing it is what `benchmarks/whitebox.py` measured."""
 
+import ast
 import math
 
 import pandas as pd
 import pytest
-from _words import words_of
+from _words import cells_of, words_of
 from scipy.stats import binom
 
 import wmlearn as wm
@@ -43,14 +44,20 @@ def measured(root):
     )
 
 
+def runs_of(measured, name, network):
+    """Return the five runs of one network behind a row of the lesson's table."""
+    theft, strength = ROWS[name]
+    of_it = (measured.theft == theft) & (measured.strength == strength)
+    runs = measured[of_it & (measured.network == network)]
+    assert len(runs) == 5
+    return runs
+
+
 def message(measured, name):
     """Return one row of the lesson's table, as it has to read."""
-    theft, strength = ROWS[name]
     cells = []
     for network in NETWORKS:
-        of_it = (measured.theft == theft) & (measured.strength == strength)
-        runs = measured[of_it & (measured.network == network)]
-        assert len(runs) == 5
+        runs = runs_of(measured, name, network)
         low, high = runs.right.min(), runs.right.max()
         bits = f"{low} to {high}" if low < high else f"{low}"
         cells.append(f"{bits} ({100 * runs.task_accuracy.mean():.1f} %)")
@@ -60,6 +67,14 @@ def message(measured, name):
 @pytest.mark.parametrize("name", ROWS)
 def test_the_table_holds_what_was_measured(lesson, measured, name):
     assert message(measured, name) in lesson
+
+
+def test_the_picture_shows_what_was_measured(measured):
+    (source,) = [text for kind, text in cells_of("11") if text.startswith("measured = {")]
+    for name, shown in ast.literal_eval(source.split("=", 1)[1].split("#")[0].strip()).items():
+        runs = runs_of(measured, name, "small 12")
+        task = round(100 * runs.task_accuracy.mean(), 1)
+        assert shown == (runs.right.min(), runs.right.max(), task), name
 
 
 def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
@@ -87,8 +102,8 @@ def test_innocents_are_coins(lesson, measured):
 
 
 def test_what_a_rough_thief_leaves(lesson, measured):
-    """One count of all bits finds more than the gambler has at the last one, for he may stop on the
-    way.
+    """One count of all bits finds more than the bettor has at the last one, for the bettor may
+    stop on the way.
     """
     needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in (64, 256)}
     runs = [
@@ -98,16 +113,14 @@ def test_what_a_rough_thief_leaves(lesson, measured):
     assert [len(each) for each in runs] == [15, 15, 15]
     once = [int((each.p < 1e-3).sum()) for each in runs]
     anytime = [int((each.right >= each.bits.map(needed)).sum()) for each in runs]
-    assert "would find {} at rate 0.005, {} at 0.02, and {} at 0.05".format(*once) in lesson
-    assert f"wants more for it ({needed[64]} of 64, {needed[256]} of 256)" in lesson
-    assert "at the last bit he has that from {}, {} and {}".format(*anytime) in lesson
+    assert "| by one count of all bits (exercise 11.1) | {} | {} | {} |".format(*once) in lesson
+    wanted = f"{needed[64]} of 64, or {needed[256]} of 256"
+    found = "| by the bettor, at the last bit ({}) | {} | {} | {} |".format(wanted, *anytime)
+    assert found in lesson
 
 
 def test_what_pruning_costs_the_deep_network(lesson, measured):
     pruned = measured.query("network == 'deep 16' and theft == 'pruned' and strength == '0.65'")
     assert pruned.task_accuracy.mean() < 0.15
     assert (pruned.right == 256).all()
-    assert (
-        "The deeper network, pruned by 65 %, reads nothing any more, and still spells every bit"
-        in lesson
-    )
+    assert "the deeper network, pruned by 65 %, is no better than guessing" in lesson

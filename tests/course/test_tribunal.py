@@ -141,6 +141,35 @@ def test_what_is_beyond_the_budget_is_refused_and_costs_nothing(says, case):
     assert wm.verify(case.services["A"], case.triggers).n == 100  # remembered
 
 
+def test_each_service_has_one_test_that_is_continued(case):
+    assert [case.ask("B", more).n for more in (3, 5)] == [3, 8]
+    verdict = case.ask("C", 5)
+    assert (verdict.n, verdict.family, case.left) == (5, 6, 287)
+    assert case.tests["C"].verdict.p == verdict.p == case.services["C"].p()
+
+
+@pytest.mark.parametrize(
+    ("letter", "questions"),
+    [("Z", 5), ("b", 5), (1, 5), ("B", 500), ("B", 98), ("B", 0), ("B", 2.5)],
+)
+def test_no_such_service_and_overspending_are_announced_and_cost_nothing(
+    says, case, letter, questions
+):
+    case.ask("B", 3)
+    with says((ValueError, TypeError)):
+        case.ask(letter, questions)
+    assert (case.asked["B"], case.left, case.tests["B"].asked) == (3, 297, 3)
+
+
+def test_the_budget_ends_the_asking_before_a_question_is_missed(says, case):
+    for letter in "ABC":
+        case.ask(letter, 99)
+    assert case.ask("D", 2).n == 2
+    with says(ValueError):
+        case.ask("D", 2)
+    assert (case.tests["D"].answers.n_unanswered, case.left) == (0, 1)
+
+
 def test_the_answers_are_those_of_the_networks(case):
     images = wm.load_data("mnist").test.images[:30]
     once = case.services["C"](images)

@@ -37,7 +37,7 @@ from wmlearn._files import (
     whole,
 )
 from wmlearn._types import Images, Labels
-from wmlearn.evidence import TriggerSet, commitment, verify
+from wmlearn.evidence import SequentialTest, TriggerSet, Verdict, commitment, verify
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
 from wmlearn.service import BlackBox
@@ -65,6 +65,7 @@ class Case:
     triggers : the owner's sealed questions, with their key
     services : by letter, each a `Query`; an image that it has answered before is answered again for
         nothing
+    tests : by letter, one `SequentialTest` each, which share alpha as a family
     budget : how many images may be asked about, over all services
     """
 
@@ -75,6 +76,22 @@ class Case:
         self.triggers = triggers
         self.budget = check_count(budget, "budget", low=1, why="images, over all")
         self.services = {letter: Service(self, letter, model) for letter, model in models.items()}
+        self.tests = {
+            letter: SequentialTest(service, triggers, family=len(models))
+            for letter, service in self.services.items()
+        }
+
+    def ask(self, letter: str, questions: int) -> Verdict:
+        """Ask a service the next questions in sealed order, and return the verdict on all so far.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there is no such service, or so many questions are not left; then nothing is spent.
+        """
+        test = self.tests[check_choice(letter, "the service", self.services)]
+        check_count(questions, "questions", low=1, high=self.left, why="left of the budget")
+        return test.ask(questions)
 
     @property
     def asked(self) -> dict[str, int]:
