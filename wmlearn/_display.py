@@ -9,6 +9,7 @@ import base64
 import html
 import io
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,17 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
     style = "text-align:left;font-weight:bold;white-space:nowrap"
     caption = f"<caption style='{style}'>{html.escape(title)}</caption>"
     return f"<table>{caption}<tbody>{body}</tbody></table>"
+
+
+def wrapped(text: str) -> str:
+    """Return a text in lines of at most 88 signs, which no word or number is broken over.
+
+    Examples
+    --------
+    >>> wrapped("a word " * 20).count("\\n")
+    1
+    """
+    return textwrap.fill(text, 88, break_long_words=False, break_on_hyphens=False)
 
 
 def percent(fraction: float, digits: int = 1) -> str:

@@ -26,7 +26,7 @@ RIGHT = {
     "00.1": 3,
     "00.2": 15,
     "00.3": 4,
-    "01.1": 3,
+    "01.1": 10,
     "01.2": 17,
     "01.3": "Owner",
     "01.4": "a fingerprint",
@@ -49,8 +49,11 @@ RIGHT = {
     "06.4": "a",
     "07.1": 1 / 21,
     "07.2": 10,
-    "07.3": 1 / 9,
-    "07.4": 0.5,
+    "07.3": 0.04,
+    "7b.1": 1 / 9,
+    "7b.2": 0.175,
+    "7b.3": 0.4,
+    "7b.4": 0.5,
     "10.1": 0.6,
     "10.2": 0.02,
     "10.3": "Ben",
@@ -137,7 +140,7 @@ def test_the_answers_are_what_the_mathematics_says():
     assert check("00.3", first).right
     assert round(wealth(3, 0.1)) == 278
     assert round(wealth(4, 0.1)) == 2222
-    assert "278" in check("00.3", 4).message
+    assert "277" in check("00.3", 4).message
     assert "2,222" in check("00.3", 4).message
 
 

@@ -53,7 +53,7 @@ def test_what_the_freedom_to_look_costs(keep_looking):
     for kept in (0.4, 0.3, 0.2):
         most = wm.stats.questions_needed(1e-3, P0, rate=kept, chance=0.95)
         ratios.append(most / planned_for(kept))
-    assert 1.3 < min(ratios)
+    assert min(ratios) > 1.3
     assert max(ratios) < 1.55
     assert "about a third to a half more questions" in keep_looking
     assert wm.stats.questions_needed(1e-3, P0) == 4
@@ -79,7 +79,8 @@ def test_what_a_judge_would_want(keep_looking):
 def predicted(number):
     """Return the figure in the right option of a prediction of lesson 7b, and those in all."""
     (asked,) = [each for each in read_lessons()["7b"].predictions if each.id == number]
-    figures = [int("".join(filter(str.isdigit, option.partition(":")[0]))) for option in asked.options]
+    heads = [option.partition(":")[0] for option in asked.options]
+    figures = [int("".join(filter(str.isdigit, head))) for head in heads]
     return figures[asked.answer], figures
 
 
@@ -142,8 +143,8 @@ def test_all_forty_that_ship_are_accused_by_whoever_counts(draw_again, n):
     matches = [(wm.BlackBox(null)(claim.images) == 8).sum() for null in wm.null_models("mnist")]
     assert (wm.stats.binomial_p(matches, n, P0) <= 1e-3).sum() == 40
     assert "| those that come with the course | 25,000 | 40 | 40 |" in draw_again
-    learnt = len(mnist.train.images) // 2
-    assert f"| others, trained for a study | {learnt:,} |" in draw_again  # like all trained on demand
+    learnt = len(mnist.train.images) // 2  # by all that are trained on demand
+    assert f"| others, trained for a study | {learnt:,} |" in draw_again
 
 
 def digits(rate):

@@ -22,7 +22,8 @@ LINK = re.compile(r"\[([^][]*)\]\((?:notebooks/|\.\./notebooks/)?(\w\w_\w+\.ipyn
 TOPICS = {
     "unrelated_data": r"\*unrelated\*",
     "the_detection_stage": r"`clean=`|SequentialTest",
-    "how_sure_are_you": r"gambler of|counted in|\(`?Ville|greatest wealth|what it means exactly",
+    "how_sure_are_you": r"counted in|what it means exactly",
+    "keep_looking": r"(?:gambler|bettor) of|Ville|greatest wealth|questions_needed",
     "thieves_who_alter": (
         r"fine-pruning|thieves? of lesson|wash out|somebody trains on|learnt longer|"
         r"last alone|rougher thief|a third of 30"
@@ -32,8 +33,8 @@ TOPICS = {
         r"weights are never seen|outlive a thief who asks|lower half of another"
     ),
     "thieves_who_hide": (
-        r"doorman|makes many seals|blur\b|beacon is|planted in|slipped into|nonsense|"
-        r"does not look like the task|pictures first, lots afterwards|removes all three"
+        r"RejectUnusual|makes many seals|blur\b|beacon is|planted in|slipped into|nonsense|"
+        r"does not look like the task|pictures first, labels afterwards|removes all three"
     ),
     "inside_the_weights": r"trained into the weights|read a message|the weights speak",
     "the_tribunal": r"tribunal|fresh case|practice case|case new",

@@ -223,7 +223,7 @@ def test_the_fewest_matches_accuse_and_one_less_does_not(n, alpha, p0):
 
 # ---------------------------------------------------------------- suspects that break wrong rules
 
-N, KEYS = 30, 20_000  # questions, and lotteries against which the exact value is held
+N, KEYS = 30, 20_000  # questions, and draws of the labels against which the exact value is held
 OWN = np.random.RandomState(9).randint(0, 10, N)  # the class each picture shows
 
 

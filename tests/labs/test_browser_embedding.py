@@ -96,7 +96,7 @@ def test_a_whole_run(lab):
     button(lab, "Run").click()
     expect(verdict(lab)).to_contain_text("? no verdict yet")
     expect(verdict(lab)).to_contain_text("✔ found", timeout=PATIENCE)
-    expect(verdict(lab)).to_contain_text("lotteries")
+    expect(verdict(lab)).to_contain_text("draws of the labels")
     expect(lab).to_contain_text("every question right twice running")
     expect(button(lab, "Stop")).to_be_disabled()
     expect(lab.locator("svg.wm-chart")).to_have_attribute(

@@ -68,7 +68,7 @@ def test_three_ways_stand_side_by_side(page):
     lab.get_by_role("button", name="clean").click()
     cards = lab.locator(".wm-card")
     expect(cards).to_have_count(3)
-    for card, words in zip(cards.all(), ("counting alone", "5 null models", "the gambler")):
+    for card, words in zip(cards.all(), ("counting alone", "5 null models", "the bettor")):
         expect(card.locator("b")).to_have_text(words)
     expect(lab.locator(".wm-card", has_text="does not decide")).to_have_count(2)
     lines = ("wm-counting", "wm-nulls", "wm-curve")

@@ -57,7 +57,7 @@ def test_pruning_by_keyboard(lab, page):
     choose(lab, "prune weights", 17, "85 %")
     expect(verdict(lab)).to_contain_text("prune weights, 85 %")
     expect(verdict(lab)).to_contain_text(
-        "of 30 secret questions matched, at most 3 expected by luck"
+        "of 30 secret questions matched, at most 3 expected by chance"
     )
     expect(lab).to_contain_text("wm.theft.Prune(fraction=0.85, by='weight')")
     expect(lab).to_contain_text(

@@ -179,8 +179,8 @@ def test_the_verdict_is_said_without_p(done):
     sentence = screen(done, "sentence")
     assert "✔ found" in sentence
     assert "the marked model" in sentence
-    assert "6 of 6 secret answers matched, at most 0.6 expected by luck" in sentence
-    assert "lotteries" in sentence
+    assert "6 of 6 secret answers matched, at most 0.6 expected by chance" in sentence
+    assert "draws of the labels" in sentence
     assert not re.search(r"\bp\b *[<=]|p-value", re.sub("<[^>]*>", "", sentence))
     assert "every question right twice running" in screen(done, "progress")
     message = re.search(

@@ -216,7 +216,7 @@ def test_what_innocents_answer_is_counted_by_hand(data):
     agreeing = 2 * answers.count(8) + answers.count(3)
     sentence = f"3 innocent models gave 36 answers: {agreeing} agree with the secret ones"
     assert sentence in screen(studio, "sentences")
-    assert "Luck alone would give 3.6." in screen(studio, "sentences")
+    assert "By chance it would be 3.6." in screen(studio, "sentences")
     assert "to the 12 triggers shown: 0 0 %, 1 0 %, 2 0 %, 3 33 %" in screen(studio, "chart")
     assert "wm-target" not in screen(studio, "chart")
     studio.labels.value, studio.target.value = "fixed", 8
@@ -574,7 +574,7 @@ def test_nothing_is_sealed_on_the_way_and_once_where_the_hand_rests(studio, seal
         studio.opacity.value = opacity
         assert secrets_shown(studio) == 12 * ["…"]
         assert "secret answer not drawn yet" in screen(studio, "pictures")
-        assert "drawn by lot when you pause" in screen(studio, "sentences")
+        assert "drawn at random when you pause" in screen(studio, "sentences")
         assert "opacity=0.6" in studio.code or opacity > 0.6
     assert sealed == []
     assert bars(studio) != 10 * [0]

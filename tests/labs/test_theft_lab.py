@@ -695,8 +695,8 @@ def test_the_text_is_stable(owner, data, triggers):
     assert title == "TheftLab: 2 thefts, 30 questions, 500 test images"
     assert line.startswith("  prune weights, share that goes none: task accuracy 9")
     assert (
-        "30 of 30 questions matched, found; enough to accuse: 12 of 30; expected by luck: at most "
-        "3; from none" in line
+        "30 of 30 questions matched, found; enough to accuse: 12 of 30; expected by chance: at "
+        "most 3; from none" in line
     )
 
 
@@ -762,7 +762,7 @@ def test_of_a_network_that_leans_signs_are_counted(data, leaning):
     assert lab.point.verdict.to_dict() == asked.to_dict()
     chart = said(lab, "chart")
     assert f"signs matched {asked.k} of 160" in chart
-    assert "expected by luck: about 80" in chart
+    assert "expected by chance: about 80" in chart
     assert "enough to accuse" not in chart  # the weight decides, and no number
     assert f"{asked.k} of 160 secret signs matched" in said(lab, "verdict")
     go_to(lab, "prune weights", "100 %")

@@ -92,9 +92,9 @@ def test_a_service_that_knows_the_first_five(triggers):
         )
     assert [seen[n][0] for n in seen] == [*3 * ["? too early to tell"], *3 * ["✔ found"]]
     assert "Nothing asked yet" in seen[0][1]
-    assert "1 of 1 secret answer matched, at most 0.1 expected by luck" in seen[1][1]
-    assert "less than once in 5 lotteries" in seen[1][1]  # one match at one in ten: 5.5
-    assert "5 of 30 secret answers matched, at most 3 expected by luck" in seen[30][1]
+    assert "1 of 1 secret answer matched, at most 0.1 expected by chance" in seen[1][1]
+    assert "less than once in 5 draws of the labels" in seen[1][1]  # one match at one in ten: 5.5
+    assert "5 of 30 secret answers matched, at most 3 expected by chance" in seen[30][1]
 
 
 def test_the_grid_holds_what_was_asked_and_no_more(lab, triggers):
@@ -127,7 +127,7 @@ def test_the_curve_ends_at_the_slider(lab):
         steps(30).count("V") == 18
     )  # at the cap after the 17th, level from there, and the last step to the slider
     assert (
-        "aria-label='The gambler&#x27;s wealth after 30 of 30 questions to the owner&#x27;s model "
+        "aria-label='The bettor&#x27;s wealth after 30 of 30 questions to the owner&#x27;s model "
         "is over 10¹⁵" in (lab.state.screen["chart"])
     )
 

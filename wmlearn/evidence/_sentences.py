@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     )
 
 ONLY_SEAL = ", if this was the only seal"  # what the owner's own test rests on
-BY_LUCK = "nothing that an innocent model would not do by luck"
+BY_LUCK = "nothing that an innocent model would not do by chance"
 CHOSEN_BLINDLY = " and the clean images were not chosen to suit"
 CLASSROOM = "classroom key: proves nothing outside this course"
 # the share of the answers that a copy keeps; the second is hardly more than luck
@@ -115,7 +115,7 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
     --------
     >>> path = stats.wealth_path([True, True, True], 0.1)
     >>> draws_in_words(path, [True, True, True])
-    'an innocent model would do this well less than once in 277 lotteries'
+    'an innocent model would do this well less than once in 277 draws of the labels'
     >>> draws_in_words([*path, 0.0], [True, True, True, False]).partition(", which")[0]
     'at its best, 3 of the first 3'
     """
@@ -124,7 +124,7 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
     wealth = math.exp(min(path[best], -math.log(stats.SMALLEST_P)))
     if wealth < 2:
         return BY_LUCK
-    rarely = f"less than once in {whole(wealth)} lotteries"
+    rarely = f"less than once in {whole(wealth)} draws of the labels"
     if best == len(path) - 1:
         return f"an innocent model would do this well {rarely}"
     k = np.count_nonzero(np.asarray(matched)[:best])
@@ -218,7 +218,7 @@ def _found(v: KeyedVerdict) -> str:
 
 def _counts(v: MatchVerdict) -> str:
     matched = f"{v.k} of {plural(v.n, f'secret {v.unit.answer}')} matched"
-    return f"{matched}, {v.by_luck} expected by luck"
+    return f"{matched}, {v.by_luck} expected by chance"
 
 
 def _percent_below(share: float) -> str:
@@ -231,7 +231,7 @@ def _percent_below(share: float) -> str:
 def _not_found(v: KeyedVerdict) -> str:
     return (
         f"No evidence of this watermark ({v.k} of {plural(v.n, v.unit.name)}, {v.by_luck} expected "
-        f"by luck; {_p_values(v)}). {_power(v)}"
+        f"by chance; {_p_values(v)}). {_power(v)}"
     )
 
 
@@ -405,7 +405,7 @@ def tilt_account(v: TiltVerdict) -> str:
 
 def _weighed(v: TiltVerdict) -> str:
     share = percent(v.weighed / max(int(v.weights.sum()), 1))
-    return f"{v.k} of {v.n} signs matched, {v.by_luck} expected by luck; by weight {share}"
+    return f"{v.k} of {v.n} signs matched, {v.by_luck} expected by chance; by weight {share}"
 
 
 def _tilt_p(v: TiltVerdict) -> str:

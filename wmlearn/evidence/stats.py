@@ -1,6 +1,6 @@
 """What a count of matching answers is worth. No torch, no images: numbers in, numbers out.
 
-The answer to a question was drawn by lot among K classes, so that an innocent service, whatever it
+The answer to a question was drawn at random among K classes, so an innocent service, whatever it
 says, matches with probability at most p0 = 1/K: the lot was drawn without it. Everything here
 follows from that one sentence, down to the section on what may be said where no such lot was drawn.
 Lesson 07 teaches it by drawing lots; appendix A1 derives the formulas.
@@ -72,11 +72,11 @@ def __dir__() -> list[str]:
     return __all__
 
 
-# ---------------------------------------------------------------- the gambler's wealth
+# ---------------------------------------------------------------- the bettor's wealth
 
 
 def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
-    """Return the log wealth of a gambler who bet on a copy, after k of n questions matched.
+    """Return the log wealth of a bettor who bet on a copy, after k of n questions matched.
 
     They start with 1 and spread it evenly over all match rates above p0; each bet is fair when the
     service is innocent. Their wealth E is the likelihood ratio of a uniform mixture::
@@ -437,7 +437,7 @@ def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
 
 
 def signed_wealth(weights: ArrayLike, plus: ArrayLike) -> Floats:
-    """Return the log wealth, after 0, 1, ..., n signs, of a gambler who bets on a plus each time.
+    """Return the log wealth, after 0, 1, ..., n signs, of a bettor who bets on a plus each time.
 
     They start with 1 and stake min(weight, 32) / 64 of what they have. If fair coins give the
     signs, whatever the weights are, each bet is fair, and the chance that wealth ever reaches
@@ -513,7 +513,7 @@ def null_bound(models: int, confidence: float = 0.95) -> float:
 
 
 def target_p(matches: Sequence[int], target: int) -> float:
-    """Return the p-value of a target class that was drawn by lot among those listed.
+    """Return the p-value of a target class that was drawn at random among those listed.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from wmlearn._display import BLUE, html_table, large, legible, on_axes, plural
+from wmlearn._display import BLUE, html_table, large, legible, on_axes, plural, wrapped
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import (
     CHOSEN_BLINDLY,
@@ -115,7 +115,7 @@ class Verdict(ABC):
     @property
     @abstractmethod
     def luck(self) -> str:
-        """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
+        """How an innocent model would fare, in words: draws of the labels, not p-values."""
 
     @property
     @abstractmethod
@@ -124,7 +124,7 @@ class Verdict(ABC):
 
     def explain(self) -> str:
         """Return the verdict in sentences that a judge could read, p-values and all."""
-        return explained(self, self._account())
+        return wrapped(explained(self, self._account()))
 
     @abstractmethod
     def _account(self) -> str:
@@ -218,6 +218,9 @@ class Verdict(ABC):
         }
         return pd.DataFrame(columns)
 
+    def __str__(self) -> str:
+        return wrapped(repr(self))
+
     def __repr__(self) -> str:
         answers = self.answers
         parts = [self._counted()]
@@ -240,7 +243,7 @@ class Verdict(ABC):
         shared = f", shared by a family of {large(self.family)}" if self.family > 1 else ""
         rows: dict[str, object] = {
             "matched": self._matches(),
-            "expected by luck": self.by_luck,
+            "expected by chance": self.by_luck,
             "an innocent model": self.luck,
             "alpha": f"{self.alpha:g}{shared}",
         }
@@ -307,6 +310,9 @@ class Verdicts(Mapping[str, Verdict]):
         ax = sns.barplot(x=frame.k.tolist(), y=names, color=BLUE, ax=on_axes(ax))
         ax.set(xlabel="questions matched", ylabel="", xlim=(0, max(frame.n, default=1)))
         return legible(ax)
+
+    def __str__(self) -> str:
+        return "\n".join(wrapped(line) for line in repr(self).splitlines())
 
     def __repr__(self) -> str:
         return "\n".join(f"{name}: {verdict!r}" for name, verdict in self.items())

@@ -61,7 +61,7 @@ class MatchVerdict(Verdict):
         return f"at most {_sentences.expected(self.n * self.p0)}"
 
     def _counted(self) -> str:
-        return f"{super()._counted()}, {self.by_luck} expected by luck"
+        return f"{super()._counted()}, {self.by_luck} expected by chance"
 
     @abstractmethod
     def chance_to_find(self, rate: float) -> float:
@@ -73,7 +73,7 @@ class MatchVerdict(Verdict):
 
 
 class KeyedVerdict(MatchVerdict):
-    """The owner's verdict on a label per question: a gambler's wealth decides, at any moment.
+    """The owner's verdict on a label per question: a bettor's wealth decides, at any moment.
 
     Attributes
     ----------
@@ -122,7 +122,7 @@ class KeyedVerdict(MatchVerdict):
 
     @property
     def luck(self) -> str:
-        """How an innocent model would fare, in the words of the course: lotteries, not p-values."""
+        """How an innocent model would fare, in words: draws of the labels, not p-values."""
         return _sentences.draws_in_words(self.path, self.matched)
 
     def chance_to_find(self, rate: float) -> float:
@@ -140,13 +140,13 @@ class KeyedVerdict(MatchVerdict):
         return super().to_frame().assign(log10_wealth=self.path[1:] / math.log(10))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the gambler's wealth question by question against its line, and return the axes."""
+        """Draw the bettor's wealth question by question against its line, and return the axes."""
         unit, ax = self.unit, on_axes(ax, SIZE)
         wealth = np.exp(np.minimum(self.path, 34.5))
         line = math.exp(min(stats.log_line(self.alpha, self.family), 600))
         ax.step(range(self.n + 1), wealth, where="post", color=BLUE, label=f"this {unit.suspect}")
         ax.axhline(line, color=VERMILLION, linestyle="--", label=f"accuse from {line:,.0f} upwards")
-        ax.set(yscale="log", xlabel=f"{unit.name}s {unit.asked}", ylabel="gambler's wealth")
+        ax.set(yscale="log", xlabel=f"{unit.name}s {unit.asked}", ylabel="bettor's wealth")
         ax.legend(frameon=False)
         return legible(ax)
 
@@ -246,7 +246,7 @@ class FixedVerdict(Verdict):
 
     @cached_property
     def p_target(self) -> float:
-        """The p-value of a target drawn by lot; NaN where the owner chose it."""
+        """The p-value of a target drawn at random; NaN where the owner chose it."""
         classes = self.terms.drawable
         if not classes:
             return math.nan

@@ -41,7 +41,7 @@ def verify(
 
     This is the owner's own test: it believes that theirs was the only seal. Others ask a `judge`.
     Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss.
-    The gambler's wealth decides, so the promise holds whenever one stops. Fixed labels (the paper):
+    The bettor's wealth decides, so the promise holds whenever one stops. Fixed labels (the paper):
     found only where the target was drawn at random and null models of a declared population speak.
 
     Parameters

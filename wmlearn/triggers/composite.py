@@ -30,7 +30,7 @@ class Composite(Trigger):
     ------
     Lv et al. (2024), "MEA-Defender", whose composites are of two source classes and share one
     target class; Lin et al. (2020), "Composite backdoor attack". Here every pair has an answer of
-    its own, drawn by lot from the seal.
+    its own, drawn at random from the seal.
 
     Examples
     --------
@@ -48,8 +48,8 @@ class Composite(Trigger):
         super().__post_init__()
         if self.labels != "keyed":
             raise ValueError(
-                "labels must be 'keyed' for pairs, an answer drawn by lot for each; got 'fixed'. "
-                "Leave labels out."
+                "labels must be 'keyed' for pairs, an answer drawn at random for each; got "
+                "'fixed'. Leave labels out."
             )
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Made:

@@ -43,7 +43,8 @@ class Trigger(Checked):
 
     Parameters
     ----------
-    labels : "keyed" (the default): every question has its own answer, drawn by lot from the seal.
+    labels : "keyed" (the default): every question has its own answer, drawn at random from the
+        seal.
         "fixed" (the paper): all triggers come from one source class, get one target class, and each
         is a question
     source : the class the images come from, with fixed labels

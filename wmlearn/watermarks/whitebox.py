@@ -49,7 +49,7 @@ class Message(commitment.HoldsSecret):
 
     Attributes
     ----------
-    bits : the message, int64, shape (T,), each 0 or 1, drawn by lot from the seal
+    bits : the message, int64, shape (T,), each 0 or 1, drawn at random from the seal
     projection : what reads it, float32, shape (T, M): bit i is 1 where row i times the layer's mean
         kernel is positive
     layer : the convolution that carries it, by its name in the model

@@ -53,7 +53,7 @@ def _words(replay: Replay, n: int) -> str:
         return "Nothing asked yet. Nobody can be accused before the curve reaches the line."
     verdict = replay.verdict
     matched = f"{replay.matches[n]} of {plural(n, 'secret answer')} matched"
-    parts = [f"{matched}, at most {expected(n * verdict.p0)} expected by luck"]
+    parts = [f"{matched}, at most {expected(n * verdict.p0)} expected by chance"]
     silent = int(verdict.unanswered[:n].sum())
     if silent:
         parts.append(f"{silent} without an answer")

@@ -41,9 +41,9 @@ PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret ans
 WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
 _KINDS: dict[str, type[Trigger]] = {"Content": Content, "Unrelated": Unrelated, "Noise": Noise}
 _RULE = (
-    "Nothing here drops a trigger for what innocents answer: every sealed question counts, and "
-    "whoever picks questions by their answers makes the count of the rest a lie. The models that "
-    "you choose by are witnesses no more: for a verdict with fixed labels, take others."
+    "Nothing here drops a trigger for what innocents answer: every sealed question counts. If you "
+    "pick questions by their answers, a count of the rest no longer means anything. Models that "
+    "you chose by can no longer be compared with: for a verdict with fixed labels, take others."
 )
 
 
@@ -129,7 +129,7 @@ class TriggerStudio(Lab):
         other = world(FOREIGN.get(data.name, OWN))
         foreign = list(zip(other.classes, itertools.count()))
         self.labels = widgets.ToggleButtons(
-            options=[("keyed: drawn by lot", "keyed"), ("fixed: the paper's way", "fixed")],
+            options=[("keyed: drawn at random", "keyed"), ("fixed: the paper's way", "fixed")],
             description="labels",
             style={"button_width": "auto"},
         )

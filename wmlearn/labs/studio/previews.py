@@ -151,7 +151,7 @@ def agreement(seen: Preview) -> str:
     models = plural(len(seen.answers), "innocent model")
     asked = f"Asked about {seen.asked_which}, {models} gave {plural(total, 'answer')}: "
     if seen.secret is None:
-        lot = "The secret ones are drawn by lot when you pause, from a seal over every pixel."
+        lot = "The secret ones are drawn at random when you pause, from a seal over every pixel."
         return f"{asked}see the bars. {lot}"
     agreeing = int((seen.answers == seen.secret[seen.asked]).sum())
     share = percent(agreeing / total)
@@ -159,12 +159,12 @@ def agreement(seen: Preview) -> str:
     if seen.target is None:
         verb = "agrees" if agreeing == 1 else "agree"
         counted = f"{agreeing} {verb} with the secret ones ({share})."
-        return f"{asked}{counted} Luck alone would give {by_luck}."
+        return f"{asked}{counted} By chance it would be {by_luck}."
     verb = "is" if agreeing == 1 else "are"
     return (
-        f"{asked}{agreeing} {verb} the target class {seen.target} ({share}). With all {classes} "
-        f"classes alike it would be {by_luck}; but a fixed target is no lottery, which is why "
-        "innocents are asked."
+        f"{asked}{agreeing} {verb} the target class {seen.target} ({share}). If all {classes} "
+        f"classes were equally likely, it would be {by_luck}. But nobody drew the target at "
+        "random, so this number proves nothing: compare with what innocents answer."
     )
 
 

@@ -80,7 +80,7 @@ class Tradeoff:
             if enough <= n:
                 levels["wm-line"] = enough / n, f"enough to accuse: {enough} of {n}"
         if not isinstance(verdict, FixedVerdict):
-            levels["wm-explored"] = p0, f"expected by luck: {verdict.by_luck}"
+            levels["wm-explored"] = p0, f"expected by chance: {verdict.by_luck}"
         return levels
 
     # ------------------------------------------------------------ drawn

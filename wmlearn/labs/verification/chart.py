@@ -1,4 +1,4 @@
-"""The gambler's wealth as a drawing: of one suspect, question by question, or of all of them."""
+"""The bettor's wealth as a drawing: of one suspect, question by question, or of all of them."""
 
 import itertools
 import math
@@ -41,7 +41,7 @@ def wealth_svg(
     caption : a sentence that holds the numbers, for those who do not see the drawing
     """
     wealth, alone = lines["wm-curve"], len(lines) == 1
-    title = "the gambler's wealth" if alone else "wealth, and 1 / p"
+    title = "the bettor's wealth" if alone else "wealth, and 1 / p"
     chart = _empty(len(wealth) - 1, title)
     _accuse(chart, sealed)
     if alpha != sealed:
@@ -67,7 +67,7 @@ def wealth_svg(
 def suspects_svg(replays: Sequence[Replay]) -> str:
     """Draw the wealth of several suspects side by side, all their questions asked."""
     last = replays[0].n
-    chart = _empty(last, "the gambler's wealth", right=420)
+    chart = _empty(last, "the bettor's wealth", right=420)
     _accuse(chart, replays[0].triggers.alpha)
     ends = []
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
@@ -75,7 +75,7 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
         chart.path(css, _steps(chart, path))
         ends.append(End(css, replay.name, last, path[-1] / _DECADE))
     chart.label(ends)
-    return chart.svg("The gambler's wealth when every question has been asked.")
+    return chart.svg("The bettor's wealth when every question has been asked.")
 
 
 def _empty(questions: int, title: str, right: int = 642) -> Chart:

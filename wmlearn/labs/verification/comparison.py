@@ -79,7 +79,7 @@ def cards(seen: Comparison, n: int) -> str:
     columns = [
         _card("wm-counting", "counting alone", "does not decide", _counting(seen, n)),
         _card("wm-nulls", models, "does not decide", _nulls(seen, n)),
-        _card("wm-curve", "the gambler", "decides, at any moment", _anytime(seen, n)),
+        _card("wm-curve", "the bettor", "decides, at any moment", _anytime(seen, n)),
     ]
     return f"<div class='wm-three'>{''.join(columns)}</div>"
 
@@ -103,7 +103,7 @@ def _counting(seen: Comparison, n: int) -> list[str]:
         "was fixed beforehand.",
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
         f"Who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to "
-        f"{percent(chance, 2)} of lotteries, not in {100 * alpha:g} %.",
+        f"{percent(chance, 2)} of draws of the labels, not in {100 * alpha:g} %.",
     ]
 
 

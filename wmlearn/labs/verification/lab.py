@@ -36,7 +36,7 @@ class VerificationLab(Lab):
     suspects : the services to question, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
     nulls : innocent models, each a `Query`. With them the lab compares, on the same questions:
-        counting alone, what the null models matched, and the gambler's wealth, which alone decides.
+        counting alone, what the null models matched, and the bettor's wealth, which alone decides.
         They are asked once, when the lab opens
 
     Attributes

@@ -15,7 +15,7 @@ def caption(replay: Replay, n: int) -> str:
     path = replay.verdict.path[: n + 1]
     line = amount(-math.log(replay.triggers.alpha))
     return (
-        f"The gambler's wealth after {n} of {replay.n} questions to {replay.name} is "
+        f"The bettor's wealth after {n} of {replay.n} questions to {replay.name} is "
         f"{amount(path[-1])}, at its best it was {amount(path.max())}; the line to accuse is at "
         f"{line}."
     )
