@@ -90,7 +90,10 @@ LEANING_MORE: tuple[Case, ...] = (  # folded away
     ("10,000 photographs, ten epochs", ("mnist", "service", "1.0", "photographs", "10000", "10")),
     ("**a service that leans half as far**", ("mnist", "service", "0.5", "itself", "", "")),
     ("the same, asked about 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
-    ("a network trained to lean, asked about 5,000", ("mnist", "weights", "1.0", "copies", "5000", "6")),
+    (
+        "a network trained to lean, asked about 5,000",
+        ("mnist", "weights", "1.0", "copies", "5000", "6"),
+    ),
     ("the same, about 20,000", ("mnist", "weights", "1.0", "copies", "20000", "6")),
     ("its file, 70 % of the weights pruned", ("mnist", "weights", "1.0", "pruned 70 %", "", "")),
     ("its file, rounded to 4 bits", ("mnist", "weights", "1.0", "4 bits", "", "")),
