@@ -181,7 +181,8 @@ def marks_data(root: Path) -> str:
     for theft, who in ASKED.items():
         cells = [carried(runs(rows, owner, theft)) for owner in owners]
         lines.append(f'    "{who}": [{", ".join(map(str, cells))}],')
-    return "\n".join([*lines, "}"])
+    lines += ["}", "counts = {who: [row[2] for row in rows] for who, rows in measured.items()}"]
+    return "\n".join([*lines, "found = pd.DataFrame(counts, index=names)"])
 
 
 def marks_table(root: Path) -> str:

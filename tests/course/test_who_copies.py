@@ -80,7 +80,7 @@ def test_what_each_thief_leaves_of_each_mark(lesson, measured, name):
 
 def test_the_picture_shows_what_was_measured(measured):
     (code,) = (text for kind, text in cells_of("09") if text.startswith("names = "))
-    shown = {}
+    shown = {"pd": pd}
     exec(code, shown)
     asked = dict(zip(shown["measured"], ("twin", *THIEVES)))
     for who, theft in asked.items():
