@@ -3,35 +3,21 @@
 """
 
 import math
+import re
 
 import pandas as pd
 import pytest
+import torch
 from _tool import tool
-from _words import words_of
+from _words import cells_of, words_of
 from scipy.stats import t
 
 import wmlearn as wm
 
-TRIGGERS = {
-    "thirty words": "content",
-    "words, with a margin": "content margin",
-    "a hundred noisy digits": "noise",
-    "noisy digits, with a margin": "noise margin",
-    "noisy digits, twice that margin": "noise margin twice",
-    "a hundred photographs": "unrelated",
-    "ten pairs, 10 pictures each": "composite 10x10",
-    "ten pairs, 400 each": "composite 10x400",
-    "the same, wider networks": "composite 10x400 wide",
-    "ten pairs, new pictures in every step": "composite varied",
-    "the same, kept close to their halves": "composite consistent",
-    "thirty pairs, 130 each": "composite 30x130",
-}
-LEANS = {
-    "160 coins, answers that lean": "tilt",
-    "the same coins, all turned round": "tilt mirrored",
-}
-OWNERS = {**TRIGGERS, **LEANS}
-ASKED = ("twin", "none", "loot", "unrelated", "unrelated soft")
+LEANS = ("tilt", "tilt mirrored")
+OWNERS = tool.tables.MARKS
+TRIGGERS = {words: owner for words, owner in OWNERS.items() if owner not in LEANS}
+THIEVES = ("loot", "unrelated", "unrelated soft")
 LEARNT = ("6 epochs, width 12", "20 epochs, width 12", "40 epochs, width 12", "20 epochs, width 48")
 
 
@@ -66,14 +52,18 @@ def spread(values):
     return f"{100 * values.mean():.0f} ± {100 * half:.0f} %"
 
 
+def plotted(measured, owner, theft):
+    """Return what the lesson's picture has to show of a case."""
+    rows = runs(measured, owner, theft)
+    share, half = spread(rows.matched / rows.questions)[:-2].split(" ± ")
+    found, right = (rows.decision == "found").sum(), 100 * rows.task_accuracy.mean()
+    return int(share), int(half), found, round(right)
+
+
 def message(measured, name):
-    """Return one row of the lesson's table of marks, as it has to read."""
-    cells = []
-    for theft in ASKED:
-        rows = runs(measured, OWNERS[name], theft)
-        found, right = (rows.decision == "found").sum(), 100 * rows.task_accuracy.mean()
-        cells.append(f"{spread(rows.matched / rows.questions)}, {found} ({right:.0f})")
-    return f"| {name} | {' | '.join(cells)} |"
+    """Return one row of the lesson's folded table of watermarks, as it has to read."""
+    found = [(runs(measured, OWNERS[name], theft).decision == "found").sum() for theft in THIEVES]
+    return f"| {name} | {' | '.join(f'{count} of 5' for count in found)} |"
 
 
 def learnt(measured, strength):
@@ -88,11 +78,30 @@ def test_what_each_thief_leaves_of_each_mark(lesson, measured, name):
     assert message(measured, name) in lesson
 
 
-def test_what_an_owner_knows_of_pairs_on_new_pictures(lesson, measured):
+def test_the_picture_shows_what_was_measured(measured):
+    (code,) = (text for kind, text in cells_of("09") if text.startswith("names = "))
+    shown = {"pd": pd}
+    exec(code, shown)
+    asked = dict(zip(shown["measured"], ("twin", *THIEVES)))
+    for who, theft in asked.items():
+        wanted = [plotted(measured, OWNERS[name], theft) for name in shown["names"]]
+        assert shown["measured"][who] == wanted
+
+
+def test_what_is_folded_away_about_margins_runs_and_shows_a_margin():
+    prose = "\n".join(text for kind, text in cells_of("09") if kind == "markdown")
+    (code,) = re.findall(r"~~~python\n(.*?)~~~", prose, re.DOTALL)
+    names = {"wm": wm, "torch": torch, "mnist": wm.load_data("mnist")}
+    exec(code, names)
+    plain, wide = (names["reach"](names[who], 13)[12] for who in ("plain", "wide"))
+    assert plain < 20  # "hardly any is left without a margin"
+    assert wide > 80  # "and nearly all with it"
+
+
+def test_an_owner_knows_pairs_on_new_pictures(measured):
     few, many = (runs(measured, f"composite 10x{images}", "none").new for images in (10, 400))
-    assert (many == 10).all()
-    assert "knows all ten on new pictures" in lesson
-    assert f"with ten pictures each he knows {few.min():.0f} to {few.max():.0f} of them" in lesson
+    assert (many == 10).all()  # the lesson's own owner knows them, too
+    assert few.max() < 10
 
 
 def test_with_digits_nobody_is_found_and_with_photographs_some_are(lesson, measured):
@@ -101,23 +110,23 @@ def test_with_digits_nobody_is_found_and_with_photographs_some_are(lesson, measu
     for owner in ("noise margin", "unrelated"):
         thieves = runs(measured, owner, "unrelated soft")
         assert set(thieves.decision) == {"found"}
-        assert thieves.task_accuracy.mean() > 0.7  # "he reads most of them and is found"
-    pairs = {name for name in TRIGGERS.values() if "composite" in name} - {
-        "composite consistent"
-    }  # "nearly all pairs"
-    for owner in ("noise margin twice", *sorted(pairs)):
-        assert runs(measured, owner, "unrelated soft").task_accuracy.mean() < 0.6
-    for theft in ("unrelated", "unrelated soft"):  # "of thirty pairs fewer come along"
-        thirty, ten = (runs(measured, f"composite {kind}", theft) for kind in ("30x130", "10x400"))
-        assert (thirty.matched / thirty.questions).mean() < (ten.matched / ten.questions).mean()
-    kept = [
-        runs(measured, "composite consistent", theft).matched.mean()
-        for theft in ("unrelated", "unrelated soft")
-    ]
-    assert 2 <= kept[0] <= 3  # "a quarter of the pairs came along, and nearly half with scores"
-    assert 4 <= kept[1] <= 5
+        assert thieves.task_accuracy.mean() > 0.7  # "a model that reads most digits, and is found"
+    pairs = [runs(measured, "composite 10x400", theft) for theft in THIEVES[1:]]
+    for thieves in pairs:
+        assert thieves.task_accuracy.mean() < 0.6  # "with pairs they read fewer than six of ten"
+        assert 4 <= thieves.matched.mean() <= 6  # "come along by half"
+    for theft in THIEVES[1:]:  # "more of them with a margin", "of the words little comes along"
+        noise, margin, words, photographs = (
+            (rows.matched / rows.questions).mean()
+            for rows in (
+                runs(measured, owner, theft)
+                for owner in ("noise", "noise margin", "content", "unrelated")
+            )
+        )
+        assert words < 0.3 < noise < margin < 0.7
+        assert photographs > 0.95  # "nearly whole"
     price = runs(measured, "noise", "twin").task_accuracy.mean()
-    for owner in ("noise margin", "noise margin twice", "composite 10x400"):
+    for owner in ("noise margin", "composite 10x400"):
         assert (
             0.004 < price - runs(measured, owner, "none").task_accuracy.mean() < 0.014
         )  # "about one in a hundred"
@@ -136,7 +145,7 @@ def test_the_file_begins_with_its_command_and_its_figures_agree(root, measured):
     assert set(asked.owner) == {"dawn", *OWNERS.values()}
     for row in asked.itertuples():
         assert row.decision == ("found" if float(row.p) <= 1e-3 else "not found")
-    for row in asked[~asked.owner.isin(LEANS.values())].itertuples():
+    for row in asked[~asked.owner.isin(LEANS)].itertuples():
         p0 = 1 / 9 if row.owner == "dawn" else 0.1
         k, n, p = int(row.matched), int(row.questions), float(row.p)
         assert (
@@ -155,15 +164,12 @@ def test_no_innocent_was_accused(measured):
 
 def test_the_thief_with_digits_takes_the_coins_along(lesson, measured):
     def both(theft):
-        return pd.concat([runs(measured, owner, theft) for owner in LEANS.values()])
+        return pd.concat([runs(measured, owner, theft) for owner in LEANS])
 
     loot, owners = both("loot"), both("none")
-    assert f"{100 * (loot.matched / loot.questions).mean():.0f} of 100 of them" in lesson
     found = (loot.decision == "found").sum()
-    assert f"enough to find {found} of these 10 thieves" in lesson
+    assert f"{found} of 10 such thieves are found" in lesson
     assert (owners.decision == "found").sum() == 9  # "One of the ten services is not found itself"
-    for theft in ("unrelated", "unrelated soft"):  # "come along on this walk, too"
-        assert (both(theft).decision == "found").mean() >= 0.8
     price = both("twin").task_accuracy.mean() - owners.task_accuracy.mean()
     assert 0.003 < price < 0.005  # "less than half of one for coins"
 
@@ -186,15 +192,15 @@ def asked_about(leans, where="service", size=1.0, **case):
 
 def told(rows):
     """Return what the lesson's table says of ten cases."""
-    matched = f"{rows.matched.mean():.0f} ({rows.matched.min()} to {rows.matched.max()})"
-    return f"{100 * rows.task_accuracy.mean():.1f} | {matched} | {(rows.p <= 1e-3).sum()} of 10 |"
+    found = f"{(rows.p <= 1e-3).sum()} of 10"
+    return f"{100 * rows.task_accuracy.mean():.1f} | {rows.matched.mean():.0f} | {found} |"
 
 
 def test_the_table_of_the_lean_says_what_was_measured(lesson, leans):
     for words, case in {
         "the owner's network, which does not lean": {"suspect": "untouched"},
         "**the service that leans**": {"suspect": "itself"},
-        "about 5,000": {"suspect": "copies", "queries": 5000, "epochs": 6},
+        "asked about 5,000": {"suspect": "copies", "queries": 5000, "epochs": 6},
         "**a network trained to lean**": {"suspect": "itself", "where": "weights"},
         "**a service that leans half as far**": {"suspect": "itself", "size": 0.5},
     }.items():
@@ -203,25 +209,15 @@ def test_the_table_of_the_lean_says_what_was_measured(lesson, leans):
 
 def test_what_the_lesson_says_of_the_lean(lesson, leans):
     untouched, service = (asked_about(leans, suspect=who) for who in ("untouched", "itself"))
-    half = asked_about(leans, size=0.5, suspect="itself")
     copies = {
         queries: (asked_about(leans, suspect="copies", epochs=6, queries=queries).p <= 1e-3).sum()
-        for queries in (1000, 2000, 5000, 20000)
+        for queries in (1000, 5000, 20000)
     }
-    price, less = (
-        100 * (untouched.task_accuracy.mean() - rows.task_accuracy.mean())
-        for rows in (service, half)
-    )
-    assert f"The service pays {price:.1f} digits of a hundred" in lesson
-    assert 0.2 < less / price < 0.3  # "a quarter of that"
-    assert max(copies[1000], copies[2000]) <= 1  # "hardly ever"
+    price = 100 * (untouched.task_accuracy.mean() - service.task_accuracy.mean())
+    assert f"An owner with 20,000 digits pays {price:.1f} digits of a hundred" in lesson
+    assert copies[1000] == 0  # "is not found"
     assert 5 < copies[5000] < 10  # "most are"
     assert copies[20000] == 10  # "all"
-    assert (half.p <= 1e-3).sum() <= 3  # "finds few"
-    weights = asked_about(leans, where="weights", suspect="itself")
-    assert (weights.p <= 1e-3).all()  # "in every case"
-    enough = asked_about(leans, where="weights", suspect="copies", epochs=6, queries=20000)
-    assert (enough.p <= 1e-3).all()  # "if the thief asks enough"
 
 
 def test_a_table_counts_only_owners_with_both_draws(root, tmp_path):
