@@ -392,7 +392,7 @@ def _complain(suspect: Box) -> None:
 def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
     """Print a verdict and what it can be checked by, and return its exit code."""
     if as_json:
-        proof = verdict.to_dict() | {"explanation": " ".join(verdict.explain().split())} | proof
+        proof = verdict.to_dict() | {"explanation": verdict.explain()} | proof
     else:
         click.echo(verdict.explain())
     _show(proof, as_json)

@@ -240,5 +240,7 @@ def note_rules(lesson_id: str, notes: str) -> Iterator[str]:
     """A teacher's note: how long it takes, and what learners typically get wrong."""
     found = re.search(rf"^## Lesson {lesson_id}\b.*?(?=^## |\Z)", notes, re.MULTILINE | re.DOTALL)
     for wanted in ("Minutes", "Typical wrong answers"):
-        if not found or not re.search(rf"^\*\*{wanted}(\.\*\*\s+\S|\*\*, and what)", found[0], re.MULTILINE):
+        if not found or not re.search(
+            rf"^\*\*{wanted}(\.\*\*\s+\S|\*\*, and what)", found[0], re.MULTILINE
+        ):
             yield f"docs/teaching.md: no '**{wanted}.**' under '## Lesson {lesson_id}'"

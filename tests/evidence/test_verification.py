@@ -605,7 +605,7 @@ OPENINGS = {
 @settings(max_examples=60)
 @given(verdicts())
 def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
-    message = v.explain()
+    message = " ".join(v.explain().split())
     assert message.startswith(OPENINGS[v.decision])
     if not math.isnan(v.p) and (v.terms.kind != "fixed" or v.speaks):
         assert (v.decision == "found") == (v.p * v.family <= v.alpha * (1 + 1e-9))
@@ -629,7 +629,7 @@ def test_every_verdict_keeps_its_promises_in_deed_and_word(v):
 @given(verdicts())
 def test_a_verdict_speaks_of_what_it_asked(v):
     """Weights were asked nothing and answer nothing; a service has no bits."""
-    message = " ".join([v.explain(), repr(v), v._repr_html_(), *v.to_dict()])
+    message = " ".join([" ".join(v.explain().split()), repr(v), v._repr_html_(), *v.to_dict()])
     strange = r"service|question|unanswered" if v.terms.kind == "bits" else r"\bbits?\b|weights"
     assert not re.search(strange, message)
 

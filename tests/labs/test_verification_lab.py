@@ -24,7 +24,7 @@ from wmlearn.labs.verification.words import amount
 
 FULL_MARKS = (
     "found, if this was the only seal: 30 of 30 secret questions matched, at most 3 expected by "
-    "luck"
+    "chance"
 )
 
 

@@ -64,7 +64,7 @@ def test_every_bit_is_learnt_and_found(owner, message):
     verdict = verify_message(owner.model, message)
     assert (verdict.k, verdict.n, verdict.decision) == (64, 64, "found")
     assert owner.history.last.watermark_accuracy == 1
-    assert "1 in 2" in verdict.explain()
+    assert "1 in 2" in " ".join(verdict.explain().split())
 
 
 def test_the_task_is_learnt_too(owner, innocent):
