@@ -90,7 +90,7 @@ def test_the_picture_shows_what_was_measured(measured):
 
 def test_what_is_folded_away_about_margins_runs_and_shows_a_margin():
     prose = "\n".join(text for kind, text in cells_of("09") if kind == "markdown")
-    (code,) = re.findall(r"~~~python\n(.*?)~~~", prose, re.DOTALL)
+    (code,) = re.findall(r"~~~python\n(noise = .*?)~~~", prose, re.DOTALL)
     names = {"wm": wm, "torch": torch, "mnist": wm.load_data("mnist")}
     exec(code, names)
     plain, wide = (names["reach"](names[who], 13)[12] for who in ("plain", "wide"))
