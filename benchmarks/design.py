@@ -1,4 +1,4 @@
-"""Measure what a trigger of one's own has to beat: the game of lesson 13, played with five kinds of
+"""Measure what a trigger of one's own has to beat: the game of lesson 14, played with five kinds of
 trigger.
 
 Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures,

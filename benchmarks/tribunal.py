@@ -1,4 +1,4 @@
-"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 12 gets in
+"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 13 gets in
 it, and a lazier one.
 
 Every case is made as `wmlearn case new` makes it, with seeds and keys of its own that can be had
@@ -27,7 +27,7 @@ CASES = 7  # ten seconds each on a quiet core; raise it, and what is known is ke
 
 
 def honest(case: tribunal.Case) -> dict[str, str]:
-    """Return the verdicts of the plan in lesson 12."""
+    """Return the verdicts of the plan in lesson 13."""
     unfound, found = list(case.services), set()
     while unfound and case.left >= 5 * len(unfound):
         for who in unfound:

@@ -36,7 +36,20 @@ class Checked:
     Traceback (most recent call last):
     ...
     ValueError: steps must be at least 1; got 0.
+    >>> Walk(step=3)
+    Traceback (most recent call last):
+    ...
+    TypeError: Walk takes steps; got step. Did you mean steps?
     """
+
+    def __new__(cls: type[T], *_: object, **options: object) -> T:
+        known = [each.name for each in fields(cls) if each.init]  # type: ignore[arg-type]
+        for name in options.keys() - known:
+            taken = ", ".join(known) or "nothing"
+            near = difflib.get_close_matches(name, known, 1, cutoff=0)
+            hint = "".join(f" Did you mean {each}?" for each in near)
+            raise TypeError(f"{cls.__name__} takes {taken}; got {name}.{hint}")
+        return object.__new__(cls)
 
     def __post_init__(self) -> None:
         for each in fields(self):  # type: ignore[arg-type]  # a dataclass in all that inherit

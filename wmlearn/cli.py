@@ -531,7 +531,7 @@ def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
 
 @commands.group("case")
 def _case() -> None:
-    """Make a case for the tribunal (lesson 12), and score what students hand in."""
+    """Make a case for the tribunal (lesson 13), and score what students hand in."""
 
 
 @_case.command("new")

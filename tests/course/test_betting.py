@@ -30,7 +30,7 @@ def test_what_real_networks_did_to_the_gambler(appendix, root):
     exact = wm.stats.accusation_chance(noise.questions, P0, alpha=0.05, p0=P0)
     assert (noise.questions, noise.decisions, words.questions) == (100, 1_000_000, 30)
     assert f"{100 * noise.rate:.1f}" == f"{100 * exact:.1f}" == "2.6"
-    assert "the gambler accused in 2.6 % of them, which is what the exact method says" in appendix
+    assert "the bettor accused in 2.6 % of them, which is what the exact method says" in appendix
     assert f"With thirty words it was {100 * words.rate:.2f} %" in appendix
 
 

@@ -1,4 +1,4 @@
-"""What lessons 07 and 7b say without printing it is true: figures in their prose and their
+"""What lessons 07 and 08 say without printing it is true: figures in their prose and their
 predictions, worked out here.
 """
 
@@ -22,7 +22,7 @@ def draw_again():
 
 @pytest.fixture(scope="module")
 def keep_looking():
-    return words_of("7b")
+    return words_of("08")
 
 
 def test_what_twenty_witnesses_can_rule_out(draw_again):
@@ -77,21 +77,21 @@ def test_what_a_judge_would_want(keep_looking):
 
 
 def predicted(number):
-    """Return the figure in the right option of a prediction of lesson 7b, and those in all."""
-    (asked,) = [each for each in read_lessons()["7b"].predictions if each.id == number]
+    """Return the figure in the right option of a prediction of lesson 08, and those in all."""
+    (asked,) = [each for each in read_lessons()["08"].predictions if each.id == number]
     heads = [option.partition(":")[0] for option in asked.options]
     figures = [int("".join(filter(str.isdigit, head))) for head in heads]
     return figures[asked.answer], figures
 
 
 def test_the_answer_about_peeking_is_the_nearest_of_those_offered():
-    right, offered = predicted("7b.a")
+    right, offered = predicted("08.a")
     peeking = 100 * peeking_chance(300, alpha=0.05, p0=P0)[-1]
     assert right == min(offered, key=lambda share: abs(share - peeking))
 
 
 def test_the_answer_about_shared_luck_is_the_nearest_of_those_offered():
-    right, offered = predicted("7b.c")
+    right, offered = predicted("08.c")
     drawn = wm.Noise()(wm.load_data("mnist"), n=100, key=wm.CLASSROOM_KEY)
     draws = np.random.default_rng(7).integers(10, size=(10_000, 100))
     line = wm.stats.matches_needed(np.arange(1, 101), 0.05, P0)

@@ -1,4 +1,4 @@
-"""What lesson 11 says without printing it is what `benchmarks/whitebox.py` measured."""
+"""What lesson 12 says without printing it is what `benchmarks/whitebox.py` measured."""
 
 import ast
 import math
@@ -33,7 +33,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def lesson():
-    return words_of("11")
+    return words_of("12")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_the_table_holds_what_was_measured(lesson, measured, name):
 
 
 def test_the_picture_shows_what_was_measured(measured):
-    (source,) = [text for kind, text in cells_of("11") if text.startswith("measured = {")]
+    (source,) = [text for kind, text in cells_of("12") if text.startswith("measured = {")]
     for name, shown in ast.literal_eval(source.split("=", 1)[1].split("#")[0].strip()).items():
         runs = runs_of(measured, name, "small 12")
         task = round(100 * runs.task_accuracy.mean(), 1)
@@ -113,7 +113,7 @@ def test_what_a_rough_thief_leaves(lesson, measured):
     assert [len(each) for each in runs] == [15, 15, 15]
     once = [int((each.p < 1e-3).sum()) for each in runs]
     anytime = [int((each.right >= each.bits.map(needed)).sum()) for each in runs]
-    assert "| by one count of all bits (exercise 11.1) | {} | {} | {} |".format(*once) in lesson
+    assert "| by one count of all bits (exercise 12.1) | {} | {} | {} |".format(*once) in lesson
     wanted = f"{needed[64]} of 64, or {needed[256]} of 256"
     found = "| by the bettor, at the last bit ({}) | {} | {} | {} |".format(wanted, *anytime)
     assert found in lesson

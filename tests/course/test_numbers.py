@@ -12,7 +12,7 @@ from wmlearn.course._lessons import read_lessons
 LESSONS = read_lessons()
 SLUGS = {lesson.file[3:].removesuffix(".ipynb"): lesson.id for lesson in LESSONS.values()}
 NUMBER = r"(?:0\d|1\d)"
-# "lessons 08 to 10", "lessons 03 and 04"; a number alone after "lesson"; the line may end before it
+# "lessons 09 to 11", "lessons 03 and 04"; a number alone after "lesson"; the line may end before it
 MENTION = re.compile(
     rf"[Ll]essons[\s#>]+{NUMBER}(?:(?:,\s+|\s+(?:and|to|or)\s+){NUMBER})*|[Ll]esson[\s#>]+{NUMBER}"
 )
@@ -127,7 +127,7 @@ def test_a_file_is_named_after_its_lesson_everywhere(texts):
         (unknown_numbers, "(lessons 03, 04 and\n19)"),
         (unknown_numbers, "    # more in lesson\n    # 19"),
         (wrong_links, "[07 · How sure are you](07_how_sure_are_you.ipynb)"),
-        (wrong_links, "[lesson 08](07_how_sure_are_you.ipynb)"),
+        (wrong_links, "[lesson 09](07_how_sure_are_you.ipynb)"),
         (wrong_links, "[there](07_how_sure.ipynb)"),
         (wrong_topics, "a case for the tribunal (lesson 02)"),
         (wrong_topics, "whoever walks the town himself\n(lesson 02)"),

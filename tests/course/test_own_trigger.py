@@ -1,4 +1,4 @@
-"""What lesson 13 says of the game is what `benchmarks/design.py` measured, scored by the lesson's
+"""What lesson 14 says of the game is what `benchmarks/design.py` measured, scored by the lesson's
 own code.
 """
 
@@ -26,7 +26,7 @@ NAMES = {
 
 def code_with(piece):
     """Return the one code cell of the lesson that holds this."""
-    (code,) = (text for kind, text in cells_of("13") if kind == "code" and piece in text)
+    (code,) = (text for kind, text in cells_of("14") if kind == "code" and piece in text)
     return code
 
 
@@ -111,7 +111,7 @@ def test_the_study_is_whole_and_accuses_no_innocent(root, measured, study):
 
 
 def test_the_table_of_the_lesson_is_what_was_measured(measured, points):
-    words = words_of("13")
+    words = words_of("14")
     for line in league(measured, points):
         assert line in words
 

@@ -502,7 +502,7 @@ def test_the_honest_reading_pays_best():
     }
     assert {
         name: round(policies[name], 1) for name in quoted
-    } == quoted  # lesson 12 and its note say these
+    } == quoted  # lesson 13 and its note say these
     unshared = score(np.array([in_turns(each, tribunal.ALPHA) for each in path]) <= tribunal.ALPHA)
     assert (
         round(unshared - policies["honest"], 1) == 0.1
@@ -541,7 +541,7 @@ def test_innocents_that_somebody_else_chose_are_accused_in_few_cases():
 
 
 def test_the_lesson_does_not_give_the_truth_away(root, truth):
-    nb = json.loads((root / "notebooks" / "12_the_tribunal.ipynb").read_text(encoding="utf-8"))
+    nb = json.loads((root / "notebooks" / "13_the_tribunal.ipynb").read_text(encoding="utf-8"))
     outputs = json.dumps([cell.get("outputs", []) for cell in nb["cells"]])
     kinds = "|".join({*truth.values()} - {"copy"})
     assert not re.search(kinds, outputs), "no output may name a kind"

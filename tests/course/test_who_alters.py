@@ -1,4 +1,4 @@
-"""What lesson 08 says without printing it is true: figures in its prose, from the measurements and
+"""What lesson 09 says without printing it is true: figures in its prose, from the measurements and
 worked out here.
 """
 
@@ -11,7 +11,7 @@ import wmlearn as wm
 
 @pytest.fixture(scope="module")
 def lesson():
-    return words_of("08")
+    return words_of("09")
 
 
 @pytest.mark.parametrize("lr", [0.001, 0.002, 0.005, 0.01])

@@ -1,4 +1,4 @@
-"""What lesson 09 says without printing it is what `benchmarks/countermeasures.py` and
+"""What lesson 10 says without printing it is what `benchmarks/countermeasures.py` and
 `benchmarks/tilt.py` measured.
 """
 
@@ -23,7 +23,7 @@ LEARNT = ("6 epochs, width 12", "20 epochs, width 12", "40 epochs, width 12", "2
 
 @pytest.fixture(scope="module")
 def lesson():
-    return words_of("09")
+    return words_of("10")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_what_each_thief_leaves_of_each_mark(lesson, measured, name):
 
 
 def test_the_picture_shows_what_was_measured(measured):
-    (code,) = (text for kind, text in cells_of("09") if text.startswith("names = "))
+    (code,) = (text for kind, text in cells_of("10") if text.startswith("names = "))
     shown = {"pd": pd}
     exec(code, shown)
     asked = dict(zip(shown["measured"], ("twin", *THIEVES)))
@@ -89,7 +89,7 @@ def test_the_picture_shows_what_was_measured(measured):
 
 
 def test_what_is_folded_away_about_margins_runs_and_shows_a_margin():
-    prose = "\n".join(text for kind, text in cells_of("09") if kind == "markdown")
+    prose = "\n".join(text for kind, text in cells_of("10") if kind == "markdown")
     (code,) = re.findall(r"~~~python\n(noise = .*?)~~~", prose, re.DOTALL)
     names = {"wm": wm, "torch": torch, "mnist": wm.load_data("mnist")}
     exec(code, names)

@@ -1,4 +1,4 @@
-"""What lesson 10 says without printing it is what was measured: liars in one study, thefts in
+"""What lesson 11 says without printing it is what was measured: liars in one study, thefts in
 another.
 """
 
@@ -76,7 +76,7 @@ OURS = "one seal over all images, every question counts"
 
 @pytest.fixture(scope="module")
 def lesson():
-    return words_of("10")
+    return words_of("11")
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_the_comparison_holds_what_was_measured(lesson, thefts, name):
 
 
 def test_the_last_picture_shows_what_was_measured(thefts):
-    (cell,) = (text for kind, text in cells_of("10") if kind == "code" and "found = {" in text)
+    (cell,) = (text for kind, text in cells_of("11") if kind == "code" and "found = {" in text)
     shown = ast.literal_eval(ast.parse(cell).body[0].value)
     assert shown.keys() == PICTURED.keys()
     for name, (read, *found) in shown.items():
@@ -138,7 +138,7 @@ def test_the_last_picture_shows_what_was_measured(thefts):
 
 def side_doors():
     """Return the title, the code and the output of each side door of the lesson that has code."""
-    prose = "\n".join(text for kind, text in cells_of("10") if kind == "markdown")
+    prose = "\n".join(text for kind, text in cells_of("11") if kind == "markdown")
     door = re.compile(
         r"<summary>Side door: ([^<]*)</summary>(?:(?!</details>).)*?"
         r"~~~python\n(.*?)~~~\n\n~~~text\n(.*?)~~~",  # solutions have backticks
@@ -151,7 +151,7 @@ def side_doors():
 def names():
     """Return what the lesson has defined where a side door opens."""
     wanted = "import hashlib", "recipes = ", "def accuracy", "owner = ", "innocent = "
-    code = [text for kind, text in cells_of("10") if kind == "code" and text.startswith(wanted)]
+    code = [text for kind, text in cells_of("11") if kind == "code" and text.startswith(wanted)]
     assert len(code) == len(wanted)
     names = {}
     for text in code:

@@ -61,7 +61,7 @@ def test_pruning_by_keyboard(lab, page):
     )
     expect(lab).to_contain_text("wm.theft.Prune(fraction=0.85, by='weight')")
     expect(lab).to_contain_text(
-        re.compile(r"he has paid [\d.]+ points, and the evidence is still there")
+        re.compile(r"the thief has paid [\d.]+ points, and the evidence is still there")
     )
     page.keyboard.press("End")
     expect(verdict(lab)).to_contain_text("– not found")
@@ -124,7 +124,7 @@ def test_a_whole_run_leaves_a_point(lab, page):
     expect(verdict(lab)).to_contain_text("fine-tune, 0.02", timeout=PATIENCE)
     expect(lab).to_contain_text("3 epochs done")
     expect(lab).to_contain_text(
-        "It cost him 2,000 images of his own, 0 answers of the owner's service"
+        "It cost the thief 2,000 images of their own, 0 answers of the owner's service"
     )
     expect(lab.locator("svg.wm-chart").nth(1)).to_have_attribute(
         "aria-label", re.compile("The last run, .* 0.02: ")
@@ -141,7 +141,7 @@ def test_stop_in_the_middle(lab):
     choose(lab, "steal by queries", 6, "2,000")
     button(lab, "Run").click()
     expect(lab).to_contain_text(re.compile(r"epoch ([3-9]|1\d) of 20"), timeout=PATIENCE)
-    expect(verdict(lab)).to_contain_text("He is at work")
+    expect(verdict(lab)).to_contain_text("They are at work")
     picture(lab, "theft-running")
     assert 0 < lab.locator("progress").evaluate("bar => bar.position") < 1
     button(lab, "Stop").click()

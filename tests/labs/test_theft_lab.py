@@ -417,7 +417,7 @@ def test_run_returns_at_once_and_never_twice(owner, data, triggers, monkeypatch)
     assert not lab.stop.disabled
     assert not lab.wait(0)
     assert "epoch 2 of 3" in lab.state.screen["progress"]
-    assert "He is at work" in lab.state.screen["verdict"]
+    assert "They are at work" in lab.state.screen["verdict"]
     assert "after 1 epoch" not in lab.state.screen["last_run"]
     go_to(lab, "overwrite", "0.01")
     lab.run.click()  # the button is disabled; a script can press it all the same
@@ -503,13 +503,13 @@ def test_what_the_thief_pays(whole, data):
     assert f"(95 %: {low:.1f} % to {high:.1f} %)" in paid
     lost = 100 * (before.task_accuracy - point.task_accuracy)
     assert lost > 0
-    assert f"he has paid {lost:.1f} points, and the evidence is still there." in paid
-    assert "It cost him 0 images of his own, 0 answers of the owner's service, " in paid
+    assert f"the thief has paid {lost:.1f} points, and the evidence is still there." in paid
+    assert "It cost the thief 0 images of their own, 0 answers of the owner's service, " in paid
     go_to(whole, "prune weights", "100 %")
     assert "there is not enough evidence left to accuse." in said(whole, "cost")
     go_to(whole, "filter: reject unusual", "1 %")
-    assert "It cost him 300 images of his own" in said(whole, "cost")
-    assert "every image he is asked goes through it first" in said(whole, "cost")
+    assert "It cost the thief 300 images of their own" in said(whole, "cost")
+    assert "every image goes through it first" in said(whole, "cost")
     go_to(whole, "prune weights", "none")
     assert "Nothing has been done to it" in said(whole, "cost")
 

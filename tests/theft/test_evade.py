@@ -179,7 +179,7 @@ def test_noise_has_its_size_and_differs_from_image_to_image():
 
 
 def test_small_triggers_go_under_in_a_blur_and_digits_do_not(owner, triggers, mnist):
-    """What lesson 10 shows, with room: the words of the course are four letters of five dots."""
+    """What lesson 11 shows, with room: the words of the course are four letters of five dots."""
     suspect = wm.BlackBox(owner)
     plain, blurred = wm.verify(suspect, triggers), wm.verify(Blur(1.2)(suspect), triggers)
     assert (plain.decision, plain.k) == ("found", 30)

@@ -4,12 +4,14 @@ is not.
 
 import difflib
 import html
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
-from wmlearn.course._lessons import Exercise, fits, read_exercises
+from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
 
+_NUMBER = "give a number, such as 2.8, without a unit, a word or a per cent sign."
 _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
 
 
@@ -97,20 +99,22 @@ def _is_empty(answer: object) -> bool:
 
 
 def _is_right(exercise: Exercise, answer: object) -> bool:
-    """Apply the rules to whatever the learner typed; an answer that they cannot even look at is a
-    wrong one.
-    """
-    try:
-        return any(fits(answer, meant) for meant in exercise.right)
-    except Exception:
-        return False
+    return any(_fits(answer, meant) for meant in exercise.right)
 
 
 def _hint(exercise: Exercise, answer: object) -> str:
-    try:
-        for mistake in exercise.mistakes:
-            if fits(answer, mistake["answer"]):
-                return str(mistake["hint"])
-    except Exception:
-        return "this is not the kind of answer that was asked for; read the question once more."
+    for mistake in exercise.mistakes:
+        if _fits(answer, mistake["answer"]):
+            return str(mistake["hint"])
+    wants_number = all("number" in meant for meant in exercise.right)
+    if wants_number and not _fits(answer, {"above": -math.inf}):
+        return _NUMBER
     return exercise.hint
+
+
+def _fits(answer: object, meant: Meant) -> bool:
+    """Apply a rule to whatever the learner typed; what it cannot even look at does not fit."""
+    try:
+        return fits(answer, meant)
+    except Exception:
+        return False

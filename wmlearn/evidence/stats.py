@@ -3,7 +3,7 @@
 The answer to a question was drawn at random among K classes, so an innocent service, whatever it
 says, matches with probability at most p0 = 1/K: the lot was drawn without it. Everything here
 follows from that one sentence, down to the section on what may be said where no such lot was drawn.
-Lesson 07 teaches it by drawing lots; appendix A1 derives the formulas.
+Lessons 07 and 08 teach it by drawing labels; appendix A1 derives the formulas.
 """
 
 import math

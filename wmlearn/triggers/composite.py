@@ -1,6 +1,6 @@
 """Questions inside the world that thieves walk through who copy a model through its service.
 
-What it is worth: `docs/results/countermeasures.csv`, and lesson 09.
+What it is worth: `docs/results/countermeasures.csv`, and lesson 10.
 """
 
 from dataclasses import dataclass

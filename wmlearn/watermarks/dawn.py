@@ -2,7 +2,7 @@
 
 `Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns
 those by heart. The others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What
-each is worth: `docs/results/countermeasures.csv`, and lesson 09.
+each is worth: `docs/results/countermeasures.csv`, and lesson 10.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """A margin around the triggers: they are pushed to where the network fails, and learnt there.
 
 It was made to resist thieves who copy through the prediction API: what it is worth,
-`docs/results/countermeasures.csv` and lesson 09 say.
+`docs/results/countermeasures.csv` and lesson 10 say.
 """
 
 from dataclasses import dataclass

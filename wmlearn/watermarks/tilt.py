@@ -2,7 +2,7 @@
 
 Where a service is unsure anyway, a secret sign decides between the two likeliest classes. A thief
 who learns from the answers learns the lean, for near-ties are the images that place the boundary.
-What it is worth, and who takes it away: `docs/results/tilt.csv`, and lesson 09.
+What it is worth, and who takes it away: `docs/results/tilt.csv`, and lesson 10.
 """
 
 from collections.abc import Callable, Iterable, Sequence

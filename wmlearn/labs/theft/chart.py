@@ -181,13 +181,13 @@ def account(point: Point, owner: Point, tests: int) -> tuple[str, str]:
     lost = 100 * (owner.right - point.right) / point.seen
     paid = f"{lost:.1f} points" if lost > 0 else "nothing"
     described += (
-        f", the owner's own model {percent(owner.task_accuracy)} on the same: he has paid {paid}, "
-        f"and {_LEFT[point.verdict.decision]}."
+        f", the owner's own model {percent(owner.task_accuracy)} on the same: the thief has paid "
+        f"{paid}, and {_LEFT[point.verdict.decision]}."
     )
     own = plural(point.images, "image")
-    cost = f"It cost him {own} of his own, {point.queries:,} answers of the owner's service"
+    cost = f"It cost the thief {own} of their own, {point.queries:,} answers of the owner's service"
     if point.seconds is None:
-        return described, f"{cost}; every image he is asked goes through it first."
+        return described, f"{cost}; every image goes through it first."
     cost += f", {point.seconds:.2g} seconds"
     if point.made is not None and point.made.history.stopped:
         cost += f", stopped after {plural(len(point.made.history.epochs), 'epoch')}"

@@ -250,7 +250,7 @@ class TheftLab(Lab):
         if chosen.thief.epochs:
             waits = "Press Run: this thief has to train."
         if self._background.busy and attempt and attempt.place == chosen.place:
-            waits = "He is at work: what he makes is asked all questions at the end."
+            waits = "They are at work: what they make is asked all questions at the end."
         return verdict_box("? no verdict yet", waits)
 
     def _paid(self) -> str:

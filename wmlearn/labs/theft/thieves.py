@@ -119,7 +119,7 @@ class ShakeWeights(Thief):
 
 
 class FilterJpeg(Thief):
-    """Saves every image he is asked as JPEG first."""
+    """Saves every image as JPEG first."""
 
     name = "filter: JPEG"
     strength = "quality"
@@ -128,7 +128,7 @@ class FilterJpeg(Thief):
 
 
 class FilterBlur(Thief):
-    """Blurs every image he is asked."""
+    """Blurs every image."""
 
     name = "filter: blur"
     strength = "sigma in pixels"
@@ -137,7 +137,7 @@ class FilterBlur(Thief):
 
 
 class FilterSqueeze(Thief):
-    """Rounds the pixels of every image he is asked."""
+    """Rounds the pixels of every image."""
 
     name = "filter: squeeze"
     strength = "bits for each pixel"
@@ -146,7 +146,7 @@ class FilterSqueeze(Thief):
 
 
 class FilterNoise(Thief):
-    """Adds noise to every image he is asked."""
+    """Adds noise to every image."""
 
     name = "filter: noise"
     strength = "sigma, of black to white"
@@ -155,10 +155,10 @@ class FilterNoise(Thief):
 
 
 class FilterUnusual(Thief):
-    """Answers at random what does not look like his own images."""
+    """Answers at random what does not look like the thief's own images."""
 
     name = "filter: reject unusual"
-    strength = "share of his own called unusual"
+    strength = "share of their own called unusual"
     values = [0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, *_steps(0.1, 10)[1:]]
     in_percent = True
     make = theft.RejectUnusual
@@ -169,7 +169,7 @@ class FilterUnusual(Thief):
 
 
 class FineTune(Thief):
-    """Trains the copy on, with images of his own."""
+    """Trains the copy on, with images of their own."""
 
     name = "fine-tune"
     strength = "learning rate"
@@ -181,7 +181,7 @@ class FineTune(Thief):
 
 
 class FinePrune(Thief):
-    """Takes out the channels that sleep on his own images, then trains on."""
+    """Takes out the channels that sleep on their own images, then trains on."""
 
     name = "fine-prune"
     strength = "share that goes"
@@ -195,7 +195,7 @@ class StealByQueries(Thief):
     """Never sees the weights: trains a fresh small_cnn on what the service answers."""
 
     name = "steal by queries"
-    strength = "images he asks about"
+    strength = "images they ask about"
     make = theft.StealByQueries
     epochs = theft.StealByQueries().schedule.epochs
 
@@ -206,7 +206,7 @@ class StealByQueries(Thief):
 
 
 class Overwrite(Thief):
-    """Embeds a watermark of his own over the owner's."""
+    """Embeds a watermark of their own over the owner's."""
 
     name = "overwrite"
     strength = "learning rate"
