@@ -5,6 +5,7 @@ Each error is one sentence: what was expected, what came, what to do next.
 
 import difflib
 import functools
+import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, field, fields
@@ -43,18 +44,25 @@ class Checked:
     """
 
     def __new__(cls: type[T], *_: object, **options: object) -> T:
-        known = [each.name for each in fields(cls) if each.init]  # type: ignore[arg-type]
-        for name in options.keys() - known:
-            taken = ", ".join(known) or "nothing"
-            near = difflib.get_close_matches(name, known, 1, cutoff=0)
-            hint = "".join(f" Did you mean {each}?" for each in near)
-            raise TypeError(f"{cls.__name__} takes {taken}; got {name}.{hint}")
+        _check_options(cls, options)
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
         for each in fields(self):  # type: ignore[arg-type]  # a dataclass in all that inherit
             if "check" in each.metadata:
                 each.metadata["check"](getattr(self, each.name), each.name)
+
+
+def _check_options(kind: type, options: Iterable[str]) -> None:
+    taken = inspect.signature(kind.__init__).parameters  # type: ignore[misc]  # of that very class
+    open_ended = any(each.kind is each.VAR_KEYWORD for each in taken.values())
+    known = list(taken)[1:]  # after self
+    for name in options:
+        if name not in known and not open_ended:
+            near = difflib.get_close_matches(name, known, 1, cutoff=0)
+            hint = "".join(f" Did you mean {each}?" for each in near)
+            names = ", ".join(known) or "nothing"
+            raise TypeError(f"{kind.__name__} takes {names}; got {name}.{hint}")
 
 
 def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any) -> Any:

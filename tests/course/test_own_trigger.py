@@ -17,7 +17,7 @@ NAMES = {
     "prune": "prunes",
     "quantise": "rounds",
     "blur": "blurs",
-    "doorman": "keeps a doorman",
+    "doorman": "keeps a detector",
     "train on": "trains on",
     "overwrite": "overwrites",
     "ask": "only asks",

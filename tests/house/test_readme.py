@@ -162,10 +162,10 @@ def test_the_figures_on_thieves(readme, root):
     keyed = measured(root, "thefts").query("data == 'mnist' and labels == 'keyed'")
     desk = keyed[keyed.theft.isin(["Prune", "Prune-channels", "Quantize", "PerturbWeights"])]
     assert row(readme, "copies that were pruned") == message(desk[desk.task_accuracy >= 0.7])
-    doorman, imitated = (
+    detector, imitated = (
         keyed[keyed.theft.str.fullmatch(name)] for name in ("RejectUnusual", "Steal-.*-loot")
     )
-    assert row(readme, "services whose doorman") == f"{message(doorman)} / {message(imitated)}"
+    assert row(readme, "services whose detector") == f"{message(detector)} / {message(imitated)}"
 
 
 def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
