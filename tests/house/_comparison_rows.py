@@ -28,7 +28,16 @@ from wmlearn.data import _published
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs" / "results"
-LEFT_OUT = {"threads", "gpu", "growth", "bench", "nulls_on_demand", "tilt"}
+LEFT_OUT = {
+    "threads",
+    "gpu",
+    "growth",
+    "bench",
+    "nulls_on_demand",
+    "tilt",
+    "tilt_innocents",
+    "paper",
+}
 CLOCK = {"seconds", "cpu_seconds"}
 Row = dict[str, str]
 
