@@ -249,7 +249,7 @@ it cannot be written, they are returned all the same, with a warning.
 {nulls}
 
 Not for any use outside the course: no care was taken about robustness or fairness, and a digit written in another
-country's hand may well be misread. Retrained on another machine or another version of torch, weights and the last
+country's handwriting may well be misclassified. Retrained on another machine or another version of torch, weights and the last
 digits of the accuracies differ.
 """  # noqa: E501 - the text of a page, wrapped as that page is
 
