@@ -130,7 +130,7 @@ def test_a_file_is_named_after_its_lesson_everywhere(texts):
         (wrong_links, "[lesson 09](07_how_sure_are_you.ipynb)"),
         (wrong_links, "[there](07_how_sure.ipynb)"),
         (wrong_topics, "a case for the tribunal (lesson 02)"),
-        (wrong_topics, "whoever walks the town himself\n(lesson 02)"),
+        (wrong_topics, "whoever walks the town alone\n(lesson 02)"),
     ],
 )
 def test_the_rules_bite(rule, text):

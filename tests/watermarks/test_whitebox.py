@@ -201,7 +201,7 @@ def test_what_is_opened_of_one_message_says_nothing_of_another_under_the_same_ke
 
 
 def test_whoever_sorts_channels_until_it_fits_pays_for_every_order(owner, innocent, message):
-    """Twelve channels that a liar swaps wherever that gets him a bit: not believed once all orders
+    """Twelve channels that a liar swaps wherever that gains a bit: not believed once all orders
     share alpha.
     """
     kernel = innocent.model.get_submodule("layers.3").weight.detach().mean(0).reshape(12, 9).numpy()
