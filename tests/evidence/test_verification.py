@@ -217,6 +217,15 @@ def test_too_few_questions_cannot_tell(words):
     assert wm.verify(knows(words, 0), words, questions=3).decision == "cannot tell"
 
 
+def test_it_is_too_early_to_tell_only_while_more_questions_could_decide(words):
+    for n, family, early in ((1, 1, True), (3, 1, True), (3, 10**40, False), (30, 10**40, False)):
+        verdict = wm.verify(knows(words, 30), words, questions=n, family=family)
+        assert verdict.decision == "cannot tell"
+        assert verdict.explain().startswith("Too early to tell at alpha") == early
+    silent = wm.verify(lambda images: np.full(len(images), -1), words, questions=10)
+    assert silent.explain().startswith("Cannot tell: too few answers")
+
+
 def test_a_family_shares_alpha(pictures):
     once = wm.verify(knows(pictures, 4), pictures, questions=4)
     assert once.p == pytest.approx(1 / 2222, rel=0.01)
@@ -598,7 +607,7 @@ def verdicts(draw):
 OPENINGS = {
     "found": "Evidence of this",
     "not found": "No evidence of this",
-    "cannot tell": "Cannot tell: ",
+    "cannot tell": ("Cannot tell: ", "Too early to tell "),
 }
 
 

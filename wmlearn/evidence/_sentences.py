@@ -267,9 +267,11 @@ def _too_few(v: KeyedVerdict) -> str:
     if v.calibration is not None and v.of_another_task:
         return _another_task(v.calibration)
     needed = stats.questions_needed(v.alpha, v.p0, family=v.family)
+    more = v.n < needed <= v.terms.planned
+    heading = "Too early to tell" if more else f"Cannot tell: too few {unit.answer}s to decide"
     return (
-        f"Cannot tell: too few {unit.answer}s to decide {_at_level(v)}; {plural(v.n, unit.name)} "
-        f"{unit.asked}{_lost(v)}, {needed} {unit.answer}s in a row needed."
+        f"{heading} {_at_level(v)}; {plural(v.n, unit.name)} {unit.asked}{_lost(v)}, {needed} "
+        f"{unit.answer}s in a row needed."
     )
 
 
