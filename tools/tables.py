@@ -7,13 +7,15 @@ A cell of a lesson with one of these tags holds nothing but its table, or its fi
 from __future__ import annotations
 
 import csv
+import functools
+import itertools
 import math
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from nbformat import NotebookNode
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 Row = dict[str, str]
 
@@ -223,9 +225,154 @@ def folded(title: str, table: str) -> str:
     return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
 
 
+# ---------------------------------------------------------------- the paper, beside its repetition
+
+TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
+KINDS = ("content", "unrelated", "noise")
+RATES = ("0.0001", "0.001", "0.01", "0.05")  # of the thief who trains the paper's networks on
+
+
+def paper_learnt(root: Path) -> str:
+    """Return table 1: trained and new triggers, and what networks without a mark say to them."""
+    rows = repeated(root)
+    epochs = sorted({int(row["epochs"]) for row in rows})
+    heads = ["", "", "paper", *map("its networks, {} epochs".format, epochs)]
+    lines = []
+    for data, kind in itertools.product(TASKS, KINDS):
+        of_kind = chosen(rows, data=data, kind=kind, table="1")
+        if of_kind:
+            unmarked = chosen(rows, data=data, table="nulls", setting=f"clean, {kind}")
+            nulls = [row for row in rows if null_of(row, data, kind)]
+            pairs = [pair(chosen(of_kind, epochs=str(each)), ("trained", "new")) for each in epochs]
+            cells = [printed(of_kind, ("trained", "new")), *pairs, share_of(unmarked)]
+            most = max(float(row["share"]) for row in nulls)
+            lines.append((TASKS[data], kind, *cells, f"{100 * most:.3g}"))
+    return markdown((*heads, "one of them, never marked", "most of 20 innocents"), lines)
+
+
+def paper_task(root: Path) -> str:
+    """Return table 2: what each mark costs the task."""
+    rows, kinds = repeated(root), ("clean", *KINDS)
+    zoo = {row["model"]: row for row in rows_of(root, "zoo")}
+    lines = []
+    for data, task in TASKS.items():
+        of_task = chosen(rows, data=data, table="2")
+        by_kind = [chosen(of_task, kind=kind) for kind in kinds]
+        if not all(by_kind):
+            continue
+        lines.append((task, "paper", *(f"{float(each[0]['paper']):.2f}" for each in by_kind)))
+        for epochs in sorted({int(row["epochs"]) for row in of_task}):
+            cells = [share_of(chosen(each, epochs=str(epochs)), ".2f") for each in by_kind]
+            lines.append((task, f"its networks, {epochs} epochs", *cells))
+        names = [f"{data}/clean", *(f"{data}/{kind}-fixed" for kind in KINDS)]
+        own = [f"{100 * float(zoo[name]['task_accuracy']):.2f}" for name in names]
+        lines.append((task, "the course's", *own))
+    return markdown(("", "", "never marked", *KINDS), lines)
+
+
+def paper_pruned(root: Path, data: str) -> str:
+    """Return tables 3 and 4 as the code of a cell that holds them, like the paper's beside it."""
+    rows = repeated(root)
+    table = "3" if data == "mnist" else "4"
+    lines = []
+    for share in range(0, 100, 10):
+        line = []
+        for kind, asked in itertools.product(KINDS, ("task", "trained")):
+            wanted = {"table": table, "setting": str(share)}
+            if not share:
+                wanted = {"table": "2" if asked == "task" else "1"}
+            of_it = chosen(rows, data=data, kind=kind, asked=asked, epochs="10", **wanted)
+            line.append(f"{100 * mean(of_it, 'share'):.4g}" if of_it else "nan")
+        lines.append(" ".join(line))
+    return "\n".join([f'repeated{table} = """', *lines, '"""'])
+
+
+def paper_trained_on(root: Path) -> str:
+    """Return table 5: a thief who trains on, at the rates that were tried."""
+    rows, own = repeated(root), rows_of(root, "three_types")
+    lines = []
+    for data, task in TASKS.items():
+        of_task = chosen(rows, data=data, table="5")
+        by_kind = [chosen(of_task, kind=kind) for kind in KINDS]
+        if not all(by_kind):
+            continue
+        asked = ("task", "trained")
+        lines.append((task, "paper", *(printed(each, asked) for each in by_kind)))
+        for epochs, rate in itertools.product(sorted({row["epochs"] for row in of_task}), RATES):
+            cells = [pair(chosen(each, epochs=epochs, setting=rate), asked) for each in by_kind]
+            lines.append((task, f"its networks, {epochs} epochs, thief {rate}", *cells))
+        for rate in ("0.001", "0.005", "0.01", "0.02"):
+            of_rate = chosen(own, data=data, lr=rate, labels="fixed")
+            cells = [kept(chosen(of_rate, trigger=kind)) for kind in KINDS]
+            lines.append((task, f"the course's, thief {rate}", *cells))
+    return markdown(("", "", *KINDS), lines)
+
+
+def repeated(root: Path) -> list[Row]:
+    """Return what was measured with the paper's networks and its one answer for all triggers."""
+    return chosen(rows_of(root, "paper"), labels="fixed")
+
+
+def chosen(rows: Iterable[Row], **wanted: str) -> list[Row]:
+    """Return the rows that have these values."""
+    return [row for row in rows if all(row[column] == value for column, value in wanted.items())]
+
+
+def null_of(row: Row, data: str, kind: str) -> bool:
+    """Return whether a row is an innocent network asked about the triggers of a kind."""
+    asked = (row["data"], row["table"], row["setting"].startswith("null-"))
+    return asked == (data, "nulls", True) and row["setting"].endswith(f", {kind}")
+
+
+def printed(rows: Iterable[Row], asked: Iterable[str]) -> str:
+    """Return what the paper prints, two figures of a network."""
+    return " / ".join(f"{float(chosen(rows, asked=each)[0]['paper']):.4g}" for each in asked)
+
+
+def pair(rows: Iterable[Row], asked: Iterable[str]) -> str:
+    """Return what was measured in their place."""
+    return " / ".join(share_of(chosen(rows, asked=each)) for each in asked)
+
+
+def share_of(rows: Iterable[Row], form: str = ".4g") -> str:
+    """Return the least and greatest share of the runs in per cent, bold where the paper differs."""
+    if not rows:
+        return "–"
+    values = sorted({format(100 * float(row["share"]), form) for row in rows}, key=float)
+    words = values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
+    return f"**{words}**" if all(map(differs, rows)) else words
+
+
+def differs(row: Row) -> bool:
+    """Return whether a row and the paper's figure have exact 95 % intervals that do not meet."""
+    if not row["paper"]:
+        return False
+    of = int(row["of"])
+    its = binomtest(round(float(row["paper"]) * of / 100), of).proportion_ci()
+    return bool(float(row["low"]) > its.high or float(row["high"]) < its.low)
+
+
+def kept(rows: Iterable[Row]) -> str:
+    """Return the same for the networks of the course: task and trained triggers."""
+    task = [100 * float(row["task_accuracy"]) for row in rows]
+    left = [100 * int(row["trained"]) / int(row["questions"]) for row in rows]
+    return f"{between(task, 1)} / {between(left, 0)}"
+
+
+def between(values: Iterable[float], digits: int) -> str:
+    """Return the least and the greatest of some figures, as one where they agree."""
+    low, high = (f"{each:.{digits}f}" for each in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 TABLES: dict[str, Callable[[Path], str]] = {
     "wm-lean": lean_table,
     "wm-lean-more": lean_more,
     "wm-marks": marks_data,
     "wm-marks-all": marks_table,
+    "wm-paper-1": paper_learnt,
+    "wm-paper-2": paper_task,
+    "wm-paper-3": functools.partial(paper_pruned, data="mnist"),
+    "wm-paper-4": functools.partial(paper_pruned, data="cifar10"),
+    "wm-paper-5": paper_trained_on,
 }
