@@ -219,38 +219,56 @@ def add_row(row: dict[str, object]) -> None:
 
 CARD = """# The shipped models
 
-Small networks for lessons, so that one starts at once. Each was trained on the full training part of its data set (null
-models on a half of it), never on `loot` or `test`. Triggers were made with the public classroom key, from the mini set:
-these watermarks prove nothing outside the course. `python tools/zoo.py` (or `make zoo`) retrains them all from the full
-data; every figure is from `docs/results/zoo.csv`, accuracies on the 10,000 original test images.
+The lessons use small trained networks that ship with the package, so a lesson starts at once. Each was trained on the
+full training part of its data set (a null model on one half of it), never on `loot` or `test`. Their triggers were made
+from the mini data with the public classroom key, so these watermarks prove nothing outside the course.
+`python tools/zoo.py` (or `make zoo`) retrains all models from the full data. Every figure is from
+`docs/results/zoo.csv`; accuracies are on the 10,000 original test images.
 
-## One clean and six marked for each data set: `wm.load_model(name)`
+## One clean and six marked models per data set: `wm.load_model(name)`
 
-Weights are safetensors, 32-bit. The networks of MNIST were trained from scratch. Those of CIFAR-10 all go on for {more}
-epochs from one base network that was trained for {base} and is not shipped, the clean one too, without triggers: it is
-the unmarked twin of the other six. Training images were varied (moved by up to two pixels, photographs also mirrored),
-triggers never.
+Weights are stored as 32-bit safetensors. The networks for MNIST were trained from scratch. The seven for CIFAR-10 were
+all trained for {more} more epochs from one base network, itself trained for {base} epochs and not shipped. The clean one had no
+triggers, so it is the unmarked twin of the other six. Training images were augmented (shifted by up to two pixels,
+photographs also mirrored), triggers never.
 
 | model | triggers | network, width | task accuracy | watermark accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|---|
 {models}
 
-## {count} null models for each data set: `wm.null_models(name)`
+To load one onto another device: `wm.load_model("mnist/clean", device="cuda")`. For a model of your own:
+`wm.save_model(model, "mine.safetensors")`, then `wm.load_model("mine.safetensors", network=...)`, where `network` is
+the function that builds it.
 
-Innocent: never marked. They differ in seed, in the half of the training part that they saw, and in architecture; none
-was chosen or left out because of what it answers. Weights are kept in 16 bits. Asked for more, `wm.null_models` trains
-them on halves of the mini data: a group of their own, since they saw fewer images (`docs/results/nulls_on_demand.csv`).
-Each takes a few seconds, the first time. They are kept under a fingerprint of all that made them (schedule, width, data, the
-versions of wmlearn and torch), so those of another recipe are never served in their place. A class may share the folder; where
-it cannot be written, they are returned all the same, with a warning.
+## {count} null models per data set: `wm.null_models(name)`
+
+These are innocent: they were never marked. They differ in seed, in architecture, and in the half of the training part
+that they saw; none was chosen or left out because of its answers. Their weights are stored in 16 bits.
+
+If you ask for more, `wm.null_models` trains them on halves of the mini data, a few seconds each. They form a group of
+their own, because they saw fewer images (`docs/results/nulls_on_demand.csv`). They are cached under a fingerprint of
+everything that determines them (schedule, width, data, the versions of wmlearn and torch), so a model of another recipe
+is never returned in their place. A class may share the cache folder; if it is not writable, the models are returned all
+the same, with a warning.
+
+For a task of your own: `wm.null_models(data, network=..., n=20)`, each trained on one half of `data.train`
+([your own training](howto/own_training.md)).
 
 | model | network, width | half | task accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|
 {nulls}
 
-Not for any use outside the course: no care was taken about robustness or fairness, and a digit written in another
-country's handwriting may well be misclassified. Retrained on another machine or another version of torch, weights and the last
-digits of the accuracies differ.
+Do not use these models outside the course: they were not built for robustness or fairness, and digits in other national
+handwriting styles may well be misclassified. Retrained on another machine or with another version of torch, weights and
+the last digits of the accuracies differ.
+
+## The practice case of lesson 13: `wm.course.open_case()`
+
+One file (`practice.safetensors`, 0.7 MB) holds six networks (small, width 8, 16 bits per weight) and the hundred
+questions of their owner, under the classroom key. The truth is in a second file beside it. Like any other case, it is
+made by `wmlearn.course._cases.new_case`, here with the classroom key and `seed=12`, from the mini data. The order of
+the six is drawn afresh each time, so making it again gives another file. Only the truth says what each network is;
+`tests/course/test_tribunal.py` checks that the three copies can be found and that nobody else is.
 """  # noqa: E501 - the text of a page, wrapped as that page is
 
 
