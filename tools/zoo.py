@@ -1,10 +1,10 @@
 """Train the models that ship with the package: `python tools/zoo.py [NAME ...]`, or `make zoo` for
 all.
 
-Needs the full data sets (fetched into $WMLEARN_DATA). A model that is there already is kept, so
-that an interrupted run goes on where it was; `--again` trains it anew. Several may run at once,
-with other names each: all seven networks of CIFAR-10 go on from one base, which is trained first
-and kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
+It needs the full data sets (downloaded into $WMLEARN_DATA). Models that exist are kept, so an
+interrupted run resumes where it stopped; `--again` retrains them. Several runs may work at once on
+different names. All seven networks of CIFAR-10 continue from one base, which is trained first and
+kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
 docs/models.md.
 """
 
@@ -61,8 +61,8 @@ class Recipe:
 
 
 def family(data: str, **how: object) -> list[Recipe]:
-    """Return the seven networks of a data set: clean, three with drawn answers, three with the
-    paper's fixed one.
+    """Return the seven networks of a data set: one clean, three with random labels, three with the
+    paper's fixed label.
     """
     keyed = {
         "content": (wm.Content(words=30), 150),
@@ -81,9 +81,7 @@ def family(data: str, **how: object) -> list[Recipe]:
 
 
 def nulls(data: str, widths: dict[str, int], schedule: wm.Schedule) -> list[Recipe]:
-    """Return the innocent ones: two architectures in turn, each on one half of the data and on the
-    other.
-    """
+    """Return the null models: two architectures in turn, each on either half of the data."""
     kinds = [(network, half) for network in widths for half in (0, 1)]
     settings = [kinds[i % len(kinds)] for i in range(NULLS)]
     return [
@@ -151,13 +149,15 @@ def make(recipe: Recipe) -> dict[str, object]:
 
 
 def data_of(recipe: Recipe) -> wm.Splits:
-    """Return the full data, the training images varied; of a null model the half it may see."""
+    """Return the full data with augmented training images; for a null model, the half it may see."""
     data = wm.load_data(recipe.data, size="full").varied(VARY[recipe.data])
     return data if recipe.half is None else zoo.halved(data, recipe.half)
 
 
 def base_of(recipe: Recipe) -> nn.Module:
-    """Return the network that others go on from; trained once, then kept beside the full data."""
+    """Return the network that the others continue from; trained once, then kept beside the full
+    data.
+    """
     path = _published.data_folder() / "zoo" / f"{recipe.data}-{recipe.kind}.safetensors"
     if not path.exists():
         data = data_of(recipe)
@@ -170,7 +170,7 @@ def base_of(recipe: Recipe) -> nn.Module:
 
 
 def tell(record: Epoch) -> None:
-    """Print one line an epoch."""
+    """Print one line per epoch."""
     marked = (
         ""
         if np.isnan(record.watermark_accuracy)
@@ -183,14 +183,14 @@ def tell(record: Epoch) -> None:
 
 
 def triggers_of(recipe: Recipe) -> wm.evidence.TriggerSet:
-    """Make the triggers from the mini set, so that a learner makes the same ones without the full
+    """Make the triggers from the mini data: a learner then gets the same ones without the full
     data.
     """
     return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
 
 def read_rows() -> dict[str, dict[str, object]]:
-    """Return the rows of the results file by model."""
+    """Return the rows of the results file, by model."""
     if not RESULTS.exists():
         return {}
     with RESULTS.open(newline="") as file:
@@ -201,8 +201,8 @@ def read_rows() -> dict[str, dict[str, object]]:
 
 
 def add_row(row: dict[str, object]) -> None:
-    """Write results and cards, in the order of the recipes; what another run has added meanwhile is
-    kept.
+    """Write results and cards, in the order of the recipes; keep what another run has added
+    meanwhile.
     """
     rows = {**read_rows(), str(row["model"]): row}
     ordered = [rows[recipe.name] for recipe in RECIPES if recipe.name in rows]
