@@ -1,17 +1,17 @@
-"""Measure what it takes from a key to the screen: each lab in a real JupyterLab and a real browser,
-moved by keyboard, and the same figure by matplotlib in an `Output`.
+"""Time each lab from key press to screen, in a real JupyterLab and a real browser, beside the same
+figure drawn by matplotlib in an `Output`.
 
     python benchmarks/screen.py                         # this package
     python benchmarks/screen.py old=PATH new=.          # several trees, in turn
 
-Each line is one lab: median and 95th percentile, in milliseconds, from the key going down to the
-last change in the page (`ms`), then medians of its parts: until the page has sent the move
-(`send`), until the kernel takes it up (`wait`), Python (`python`), until the last message is back
-in the page (`back`), until it is drawn (`draw`); and how many messages a move brings to the page
-(`messages`), their bytes, and how many nodes of the page it adds and removes (`nodes`). Needs
-Chromium, and a machine on which nothing else calculates. The keys follow each other as a hand
-presses them, each a moment after the last was drawn: longer pauses would hide what a server that
-collects small messages holds back.
+Each line is one lab: median and 95th percentile, in milliseconds, from the key press to the last
+change in the page (`ms`), then the medians of its parts: until the page has sent the move (`send`),
+until the kernel starts on it (`wait`), Python (`python`), until the last message is back in the
+page (`back`), until it is drawn (`draw`); and the number of messages that a move brings to the page
+(`messages`), their bytes, and how many nodes of the page it adds and removes (`nodes`). It needs
+Chromium, and a machine on which nothing else is running. Key presses follow each other as by hand,
+each shortly after the last result was drawn: longer pauses would hide the delay of a server that
+collects small messages.
 """
 
 from __future__ import annotations
@@ -93,8 +93,8 @@ def suspects(*names):
 
 
 class Lab(NamedTuple):
-    """A cell that shows a lab, the label beside its slider, how many keys lead through it, and what
-    is done in the kernel before it is gone through again, so that no place of it is known.
+    """A cell that shows a lab, the label beside its slider, how many key presses go through it, and
+    the code that is run in the kernel before each further pass, to keep every position uncached.
     """
 
     cell: str
@@ -172,7 +172,7 @@ lab""",
 
 
 class Noting:
-    """A browser whose pages note their traffic."""
+    """A browser whose pages record their traffic."""
 
     def __init__(self, plain: Browser) -> None:
         self._plain = plain
@@ -186,7 +186,7 @@ class Noting:
 
 @contextlib.contextmanager
 def opened(name: str, tree: Path, noting: Noting) -> Iterator[browser.Notebook]:
-    """Yield a notebook with one lab, of the package in a tree, run to its end."""
+    """Yield a notebook with one lab of the package in a source tree, run to its end."""
     with tempfile.TemporaryDirectory() as folder:
         before = os.environ.get("PYTHONPATH", "")
         os.environ["PYTHONPATH"] = str(tree.resolve())
@@ -203,7 +203,7 @@ def opened(name: str, tree: Path, noting: Noting) -> Iterator[browser.Notebook]:
 
 
 def ask_kernel(page: Page, expression: str) -> Any:
-    """Return what an expression is in the kernel."""
+    """Return the value of an expression in the kernel."""
     told = page.evaluate(
         """async code => { const context = window.jupyterapp.shell.currentWidget.sessionContext;
             const reply = await context.session.kernel.requestExecute(
@@ -243,7 +243,7 @@ def moved(page: Page, lab: Lab, moves: int, start: int) -> list[dict[str, float]
 
 
 def parts(found: dict[str, Any], spans: list[list[float]]) -> dict[str, float]:
-    """Return the parts of one move; the seal of the studio, which comes later, is left out."""
+    """Return the parts of one move, without the studio's seal, which arrives later."""
     changes, pressed = found["changes"], found["pressed"]
     last = changes[-1]["at"]
     back = [each for each in found["in"] if each["at"] <= last + 1]

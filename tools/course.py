@@ -228,7 +228,9 @@ def with_guide(text: str, course: Course) -> str:
 
 
 def with_results(text: str, course: Course) -> str:
-    """Return the page of results, with one row per file: its name, what was measured, the command."""
+    """Return the page of results, with one row per file: its name, what was measured, the
+    command.
+    """
     rows = ["| file | what was measured | command |", "| --- | --- | --- |"]
     for path in sorted(course.root.glob("docs/results/*.csv")):
         command = path.read_text("utf-8").partition("\n")[0].lstrip("# ")

@@ -94,7 +94,9 @@ def arrows(package: Path) -> Arrows:
 
 
 def wing_of(module: str) -> str:
-    """Return the wing of a file: 'theft' for 'theft.modify'; the file itself if it is in no folder."""
+    """Return the wing of a file: 'theft' for 'theft.modify'; the file itself if it is in no
+    folder.
+    """
     return module.split(".")[0]
 
 

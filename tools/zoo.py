@@ -149,7 +149,9 @@ def make(recipe: Recipe) -> dict[str, object]:
 
 
 def data_of(recipe: Recipe) -> wm.Splits:
-    """Return the full data with augmented training images; for a null model, the half it may see."""
+    """Return the full data with augmented training images; for a null model, the half it may
+    see.
+    """
     data = wm.load_data(recipe.data, size="full").varied(VARY[recipe.data])
     return data if recipe.half is None else zoo.halved(data, recipe.half)
 
