@@ -1,7 +1,7 @@
 """Draw the four plots of `docs/bench.md` and write its tables, from the files in `docs/results`.
 
 The drawings are SVG: transparent, in the colours of Okabe and Ito, with ink that follows the
-reader's theme. The text between the page's markers is written anew, the rest stays::
+reader's theme. The text between the page's markers is rewritten, the rest stays::
 
     python benchmarks/bench_page.py
 """

@@ -60,7 +60,7 @@ IMAGES = {
     "content": 30,
     "unrelated": 100,
     "noise": 100,
-}  # one image a question: the easiest for a liar
+}  # one image per question: the easiest for a liar
 OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that they never saw
 ALPHA, P0 = 1e-3, 0.1
 SEALS = 2**12  # seals ground for each trigger set, one after the other: four minutes

@@ -32,7 +32,7 @@ RESULTS = ROOT / "docs" / "results" / "zoo.csv"
 CARDS = ROOT / "docs" / "models.md"
 COMMAND = "# python tools/zoo.py"
 NETWORKS = {"small": wm.small_cnn, "deep": wm.training.deep_cnn}
-VARY = {  # augmentation: a digit may stand elsewhere; a photograph may be mirrored too
+VARY = {  # augmentation: digits are shifted, photographs also mirrored
     "mnist": v2.RandomCrop(28, padding=2),
     "cifar10": v2.Compose([v2.RandomCrop(32, padding=2), v2.RandomHorizontalFlip()]),
 }
