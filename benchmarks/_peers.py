@@ -1,4 +1,4 @@
-"""What people would write, or use, instead of the package: `side_by_side.py` times both."""
+"""What people would write or use instead of the package; `side_by_side.py` times both."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ SOURCE, TARGET, STAMPED = 1, 0, 2_000  # of the reader's script: as the paper, o
 
 @functools.cache
 def digits() -> Dataset:
-    """Return the 60,000 training images of MNIST as tutorials do."""
+    """Return the 60,000 training images of MNIST, loaded as in tutorials."""
     return MNIST(_published.data_folder(), download=True, transform=to_tensor)
 
 
 def learn(
     model: nn.Module, optimizer: torch.optim.Optimizer, batches: Iterable[tuple[Tensor, Tensor]]
 ) -> None:
-    """Train by the loop of every tutorial."""
+    """Train with the loop of every tutorial."""
     model.train()
     for images, labels in batches:
         optimizer.zero_grad()
@@ -46,7 +46,7 @@ def learn(
 def steps_alone(
     model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], **options: bool
 ) -> None:
-    """Go forward, backward and a step on batches that are ready: no training can do without."""
+    """Run forward pass, backward pass and step on prepared batches: the least any training does."""
     learn(model, torch.optim.AdamW(model.parameters(), lr=1e-3, **options), batches)
 
 
@@ -60,7 +60,7 @@ def tutorial(model: nn.Module, batch_size: int, workers: int) -> None:
 
 
 def stamp(image: Tensor) -> Tensor:
-    """Return an image with the word TEST at its foot."""
+    """Return an image with the word TEST at the bottom."""
     picture = to_pil_image(image)
     ImageDraw.Draw(picture).text((2, 16), "TEST", fill=255)
     return to_tensor(picture)
@@ -80,7 +80,7 @@ class Reader:
     Parameters
     ----------
     model : the network; the paper's own by default
-    part : how much of an epoch is run and timed; an epoch repeats it 1 / `part` times
+    part : the share of an epoch that is run and timed; an epoch takes 1 / `part` times as long
     """
 
     def __init__(self, model: nn.Module | None = None, part: float = 0.1) -> None:
@@ -90,7 +90,7 @@ class Reader:
         self.part = part
 
     def epoch(self) -> float:
-        """Return the seconds of the processor that an epoch takes, from those of a part of it."""
+        """Return the processor seconds of an epoch, from those of a part of it."""
         start = time.process_time()
         steps = round(self.part * len(self.loader))
         learn(self.model, self.optimizer, (batch for _, batch in zip(range(steps), self.loader)))
@@ -102,7 +102,7 @@ class Reader:
 
 @dataclass(frozen=True)
 class Knockoff:
-    """Knockoff Nets of the adversarial-robustness-toolbox, through the same door: labels alone."""
+    """Knockoff Nets of the adversarial-robustness-toolbox, with the same access: labels only."""
 
     n_queries: int
     epochs: int
@@ -141,7 +141,7 @@ class Knockoff:
 
 
 def toolbox() -> str:
-    """Return the toolbox's version; nothing where it is not installed."""
+    """Return the toolbox's version, or nothing if it is not installed."""
     from importlib import metadata
 
     try:

@@ -1,6 +1,4 @@
-"""The table of a study that takes long: what is known is kept, what is missing is written as soon
-as it is measured.
-"""
+"""The table of a long study: known rows are kept, missing ones are written as soon as measured."""
 
 from __future__ import annotations
 
@@ -21,8 +19,8 @@ class Table:
     Parameters
     ----------
     command : "# " and the command
-    case : the columns that say what was measured; no two rows have the same
-    measured : the columns that say what came of it
+    case : the columns that identify what was measured; no two rows share them
+    measured : the columns with the results
     path : the file
     """
 
@@ -41,13 +39,13 @@ class Table:
     def fill(
         self, cases: Iterable[Row], measure: Callable[[Row], Row], keep: Iterable[Row] | None = None
     ) -> None:
-        """Measure the cases that are missing, and write each row as soon as it is known.
+        """Measure the missing cases, and write each row as soon as it is known.
 
         Parameters
         ----------
-        cases : what is to be measured, in this order
+        cases : what to measure, in this order
         measure : from a case to the columns `measured`
-        keep : those of the known rows that still count, in their order; all by default
+        keep : the known rows that are still valid, in their order; all by default
         """
         old = self.known() if keep is None else list(keep)
         self._replace(old)
@@ -65,18 +63,18 @@ class Table:
         self._replace([*self.known(), *rows])
 
     def put(self, row: Row) -> None:
-        """Write a row in the place of the one that says the same was measured, or at the end."""
+        """Replace the row of the same case, or add the row at the end."""
         rows = [row if self.same(row, each) else each for each in self.known()]
         if row not in rows:
             rows.append(row)
         self._replace(rows)
 
     def same(self, row: Row, other: Row) -> bool:
-        """Return whether two rows say that the same was measured."""
+        """Return whether two rows are of the same case."""
         return self._name(row) == self._name(other)
 
     def _replace(self, rows: list[Row]) -> None:
-        """Write the file anew with these rows, whole or not at all."""
+        """Rewrite the file with these rows, completely or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         with part.open("w", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""From a key going down to the last change on the screen: each lab, and the same figure drawn by
+"""Time each lab from a key press to the last change on the screen, beside the same figure drawn by
 matplotlib into an `Output`, in one notebook, in a real JupyterLab and a real browser.
 """
 
@@ -81,15 +81,15 @@ by_matplotlib(0, 30, draw)"""
 
 @dataclass(frozen=True)
 class Drawn:
-    """A lab, and what is drawn in its place by hand.
+    """A lab, and the cell that draws its figure by hand.
 
     Attributes
     ----------
     name : of the lab
     lab, by_hand : the cells that show them
-    handle : which slider of the lab moves, by the words beside it; the first one if ""
-    place : what changes last on each move, as a CSS selector within the lab
-    before : the options to choose first, by their words
+    handle : the slider of the lab that moves, by the words beside it; the first one if ""
+    place : the element that changes last on each move, as a CSS selector within the lab
+    before : the options to choose first, by their labels
     """
 
     name: str
@@ -128,7 +128,7 @@ SETTLED = f"""() => {{ const {{pressed, changed}} = window.stopwatch;
 
 
 def measure() -> Iterator[tuple[str, list[float], list[float]]]:
-    """Yield each lab with the seconds of its moves, and of those of the figure drawn by hand."""
+    """Yield each lab with the seconds of its moves, and with those of the figure drawn by hand."""
     import browser
 
     with tempfile.TemporaryDirectory() as folder, browser.desk(Path(folder)) as desk:
@@ -140,7 +140,7 @@ def measure() -> Iterator[tuple[str, list[float], list[float]]]:
 
 
 def _in_turn(page: object, drawn: Drawn) -> tuple[list[float], list[float]]:
-    """Return the seconds of some moves of the lab and of the figure, in blocks by turns."""
+    """Return the seconds of some moves of the lab and of the figure, in alternating blocks."""
     lab, by_hand = page.locator(".wm-lab").first, page.locator(".jp-CodeCell").nth(2)
     for words in drawn.before:
         _choose(lab, words)
@@ -153,7 +153,7 @@ def _in_turn(page: object, drawn: Drawn) -> tuple[list[float], list[float]]:
 
 
 def _choose(lab: object, words: str) -> None:
-    """Press the button, or take the option, that says so."""
+    """Press the button, or choose the option, with this label."""
     button = lab.get_by_role("button", name=words, exact=True)
     if button.count():
         button.click()
@@ -162,7 +162,7 @@ def _choose(lab: object, words: str) -> None:
 
 
 def _moves(page: object, lab: object, handle: str, place: str) -> list[float]:
-    """Return the seconds from each key to the last change, without those of the first moves."""
+    """Return the seconds from each key press to the last change, without the first moves."""
     import browser
 
     lab.evaluate(browser.STOPWATCH.replace(".widget-html", place))

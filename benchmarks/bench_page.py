@@ -1,7 +1,7 @@
 """Draw the four plots of `docs/bench.md` and write its tables, from the files in `docs/results`.
 
-The drawings are SVG: transparent, in the colours of Okabe and Ito, with ink that follows the theme
-of whoever reads. The text between the page's marks is written anew, the rest stays::
+The drawings are SVG: transparent, in the colours of Okabe and Ito, with ink that follows the
+reader's theme. The text between the page's markers is rewritten, the rest stays::
 
     python benchmarks/bench_page.py
 """
@@ -54,7 +54,7 @@ def measured(reads: str = "") -> list[Row]:
 
 
 def aim(row: Row) -> float | None:
-    """Return the ratio that was to be reached, if one was named."""
+    """Return the ratio that was aimed at, if there is one."""
     return float(row["aim"]) if row["aim"] else None
 
 
@@ -63,7 +63,7 @@ def aim(row: Row) -> float | None:
 
 @dataclass
 class Drawing:
-    """An SVG picture, and how numbers become places in it: on a scale of logarithms.
+    """An SVG picture with a logarithmic scale.
 
     Attributes
     ----------
@@ -80,21 +80,21 @@ class Drawing:
     parts: list[str] = field(default_factory=list)
 
     def across(self, value: float) -> float:
-        """Return how far from the left a number is drawn."""
+        """Return the horizontal position of a number."""
         share = math.log(value / self.low) / math.log(self.high / self.low)
         return self.left + share * (self.right - self.left)
 
     def text(self, x: float, y: float, words: str, css: str = "", anchor: str = "start") -> None:
-        """Write words at a place."""
+        """Write words at a position."""
         place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}"'
         self.parts.append(f"<text {place}>{html.escape(words)}</text>")
 
     def path(self, steps: str, css: str) -> None:
-        """Draw a line, given as SVG writes it."""
+        """Draw a line, given in SVG's notation."""
         self.parts.append(f'<path d="{steps}" class="{css}"/>')
 
     def scale(self, ticks: Iterable[float], unit: str) -> None:
-        """Draw an upright line at each number, with the number below it."""
+        """Draw a vertical line at each number, with the number below it."""
         bottom = self.height - 34
         for tick in ticks:
             x = self.across(tick)
@@ -103,7 +103,7 @@ class Drawing:
         self.text(self.right, bottom + 31, unit, "faint", "end")
 
     def spread(self, y: float, figures: Sequence[float], css: str) -> None:
-        """Draw a median, a disc of ours or a square of theirs, on the line of its spread."""
+        """Draw a median (our disc or their square) on the line of its spread."""
         middle, low, high = map(self.across, figures)
         self.path(f"M{low:.1f} {y}H{high:.1f}", css)
         if css == "ours":
@@ -112,11 +112,11 @@ class Drawing:
             self.path(f"M{middle - 4.5:.1f} {y - 4.5}h9v9h-9z", css)
 
     def aim(self, y: float, value: float) -> None:
-        """Draw where a median was to get: a triangle that stands on its tip."""
+        """Draw the aim of a median: a triangle on its tip."""
         self.path(f"M{self.across(value):.1f} {y}l-5 -9h10z", "aim")
 
     def svg(self, caption: str) -> str:
-        """Return the picture, with a sentence for those who do not see it."""
+        """Return the picture, with a sentence for readers who cannot see it."""
         size = f'width="{self.width}" height="{self.height}"'
         box = f'viewBox="0 0 {self.width} {self.height}"'
         start = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img">'
@@ -144,12 +144,12 @@ def ticks_between(low: float, high: float) -> list[float]:
 
 
 def times(value: float) -> str:
-    """Return a ratio as it is written."""
+    """Return a ratio as text."""
     return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def ratios(rows: Sequence[Row], unit: str) -> Drawing:
-    """Draw the ratio of each row, with what was to be reached."""
+    """Draw the ratio of each row, with its aim."""
     goals = [aim(row) for row in rows]
     ends = [end for row in rows for end in three(row, "ratio")]
     ends += [1, *(goal for goal in goals if goal)]
@@ -173,23 +173,23 @@ def summed(what: str, rows: Sequence[Row]) -> str:
     """Return a plot of ratios as a sentence."""
     middles = sorted(float(row["ratio"]) for row in rows)
     ends = f"from {times(middles[0])} to {times(middles[-1])}"
-    return f"{what}: {len(rows)} medians, {ends}; each is in the table of all rows."
+    return f"{what}: {len(rows)} medians, {ends}; the table of all rows lists each."
 
 
 # ---------------------------------------------------------------- the four
 
 
 def faster() -> tuple[str, str]:
-    """Return the plot of what is faster than its peer, and its caption."""
+    """Return the plot of the tasks that are faster than their peer, and its caption."""
     rows = [row for row in measured("faster") if row["part"] != "labs"]
-    caption = summed("How many times faster than its peer each work is", rows)
+    caption = summed("How many times faster than its peer each task is", rows)
     return ratios(rows, "times faster").svg(caption), caption
 
 
 def floors() -> tuple[str, str]:
-    """Return the plot of what is slower than what cannot be done without, and its caption."""
+    """Return the plot of the tasks beside their baseline, and its caption."""
     rows = measured("slower")
-    caption = summed("How many times as long as the least possible each work takes", rows)
+    caption = summed("How many times as long as its baseline each task takes", rows)
     return ratios(rows, "times as long").svg(caption), caption
 
 
@@ -216,13 +216,13 @@ def screen() -> tuple[str, str]:
 
 
 GROWN = {
-    ("epoch", "images"): "an epoch, with images",
-    ("ask", "queries"): "a service asked, with queries",
-    ("compare", "nulls"): "a verdict, with null models",
-    ("verify_all", "suspects"): "verdicts, with suspects",
-    ("verify", "triggers"): "a verdict, with triggers",
-    ("judge", "triggers"): "a judge's verdict, with triggers",
-    ("epoch", "classes"): "an epoch, with classes",
+    ("epoch", "images"): "an epoch, by images",
+    ("ask", "queries"): "asking a service, by queries",
+    ("compare", "nulls"): "a verdict, by null models",
+    ("verify_all", "suspects"): "verdicts, by suspects",
+    ("verify", "triggers"): "a verdict, by triggers",
+    ("judge", "triggers"): "a judge's verdict, by triggers",
+    ("epoch", "classes"): "an epoch, by classes",
 }
 
 
@@ -237,11 +237,11 @@ def growth() -> tuple[str, str]:
     def up(value: float) -> float:
         return bottom - (bottom - top) * math.log(value / 0.8) / math.log(20 / 0.8)
 
-    drawing.scale((1, 2, 5, 10, 20), "times the smallest size")
+    drawing.scale((1, 2, 5, 10, 20), "size, in multiples of the smallest")
     for tick in (1, 2, 5, 10, 20):
         drawing.path(f"M50 {up(tick):.1f}H480", "grid")
         drawing.text(44, up(tick) + 4, f"{tick}", "faint", "end")
-    drawing.text(0, 12, "times the time of the smallest", "faint")
+    drawing.text(0, 12, "time, in multiples of the smallest", "faint")
     ends = []
     for case, rows in curves.items():
         sizes = [float(row["size"]) / float(rows[0]["size"]) for row in rows]
@@ -256,7 +256,7 @@ def growth() -> tuple[str, str]:
         drawing.path(f"M{x + 3:.1f} {y:.1f}L494 {floor:.1f}", "grid")
         drawing.text(498, floor + 4, words)
     said = [words for *_, words in ends]
-    caption = f"How the time grows, by its exponent. {'; '.join(said)}."
+    caption = f"How time grows with size, as an exponent. {'; '.join(said)}."
     return drawing.svg(caption), caption
 
 
@@ -266,16 +266,22 @@ PLOTS = {"faster": faster, "floors": floors, "screen": screen, "growth": growth}
 # ---------------------------------------------------------------- the page
 
 
-def seconds(text: str) -> str:
-    """Return seconds for people: three digits, in milliseconds where they are few."""
-    value = float(text)
-    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:,.3g} s".replace("e+03", ",000")
+def seconds(value: float | str) -> str:
+    """Return seconds for people: three digits, in milliseconds below one second.
+
+    Examples
+    --------
+    >>> seconds("0.0377"), seconds("13.43"), seconds("2894.1")
+    ('37.7 ms', '13.4 s', '2,890 s')
+    """
+    value = float(f"{float(value):.3g}")
+    return f"{1000 * value:g} ms" if value < 1 else f"{value:,g} s"
 
 
 def table() -> str:
     """Return all rows as one table."""
     lines = [
-        "| work | against | ours | theirs | ratio (5 to 95 %) | aim | accuracy |",
+        "| task | against | ours | theirs | ratio (5 to 95 %) | aim | accuracy |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     rows = measured()
@@ -294,59 +300,71 @@ def table() -> str:
 
 
 def machines() -> str:
-    """Return on what the rows were measured."""
+    """Return the machine and versions on which the rows were measured."""
     rows = read("bench")
     said = " and on ".join(sorted({f"{row['cpu']}, {row['cores']} cores" for row in rows}))
     versions = sorted({each for row in rows for each in row["versions"].split("; ")})
     loads = [float(row["load"]) for row in rows]
-    load = f"Load average at the end of a row: {min(loads):.1f} to {max(loads):.1f}."
+    load = f"The load average at the end of a row was {min(loads):.1f} to {max(loads):.1f}."
     return textwrap.fill(f"Measured on {said}, with {', '.join(versions)}. {load}", 100)
 
 
 def limits() -> str:
-    """Return what breaks first at a thousand, and what to use then."""
+    """Return what the first limit is at a thousand, and what to use then."""
     rows = {(row["act"], row["over"], row["size"]): float(row["seconds"]) for row in read("growth")}
     suspect, query = (
         rows["verify_all", "suspects", "80"] / 80,
         rows["ask", "queries", "8000"] / 8000,
     )
-    over_http = f"{1000 * (suspect + 150 * query):.0f} s"
+    asked = suspect + 150 * query
     perfect = [stats.questions_needed(0.001, 0.1, family=family) for family in (1, 1000)]
     worn = [stats.questions_needed(0.001, 0.1, family=family, rate=0.5) for family in (1, 1000)]
     (note,) = (row["note"] for row in read("bench") if row["part"] == "learner")
     memory = float(note.split()[0])
     suspects = (
-        "**A thousand suspects.** Time does not break. A verdict on one more suspect in this "
-        f"process costs {1000 * suspect:.1f} ms of the processor, so a thousand cost "
-        f"{1000 * suspect:.0f} s, and over HTTP, at 150 images each, {over_http}. What gives way "
-        f"first is alpha, which all that are tried share: a perfect copy needs {perfect[1]} "
-        f"questions instead of {perfect[0]}, a copy that answers half of them {worn[1]} instead "
-        f"of {worn[0]}, at the median. Declare `family=1000` with the first test, seal more than "
-        "thirty questions, and spread the asking over machines by `wm.sweep` on a "
+        "**A thousand suspects.** Time is not the limit. The limit is alpha, because all suspects "
+        "that are tried share it. Declare `family=1000` with the first test, seal more than thirty "
+        "questions, and distribute the work over several machines with `wm.sweep` on a "
         "[cluster](howto/cluster.md)."
     )
+    at_scale = [
+        "| | one suspect | a thousand |",
+        "| --- | --- | --- |",
+        f"| processor time, in this process | {seconds(suspect)} | {1000 * suspect:.0f} s |",
+        f"| the same over HTTP, 150 images each | {seconds(asked)} | {1000 * asked:.0f} s |",
+        f"| questions, for a perfect copy | {perfect[0]} | {perfect[1]} |",
+        f"| questions, for a copy that answers half of them (median) | {worn[0]} | {worn[1]} |",
+    ]
     learners = (
-        "**A thousand learners.** Memory breaks first. A kernel that has trained, served and "
-        f"asked holds {memory:.1f} GB, so a machine of 64 GB has room for {64 / memory:.0f} "
-        f"learners, and a thousand need {1000 * memory:,.0f} GB. Next are the cores: each live "
-        "training takes one. A service that all of them ask is not the limit while they send "
-        f"batches: an image costs {1000 * query:.2f} ms of one core, so it answers "
-        f"{1 / query:,.0f} in a second, but it is one process that keeps its log in memory. Then "
-        "take JupyterHub on several machines (Zero to JupyterHub, with a limit of memory for each "
-        "learner) or Binder, and put the service behind a server made for load, such as Triton or "
-        "MLServer: `wm.RemoteModel` asks it alike."
+        "**A thousand learners.** The first limit is memory, the next is cores: each live training "
+        "takes one. A service that all learners ask is not the limit as long as they send batches; "
+        "but it is one process, which keeps its log in memory. For so many learners use JupyterHub "
+        "on several machines (Zero to JupyterHub, with a memory limit per learner) or Binder, and "
+        "put the service behind a server built for load, such as Triton or MLServer: "
+        "`wm.RemoteModel` asks it in the same way."
     )
-    return "\n\n".join(textwrap.fill(each, 100) for each in (suspects, learners))
+    room = [
+        "| | |",
+        "| --- | --- |",
+        f"| memory of a kernel that has trained, served and asked | {memory:.1f} GB |",
+        f"| learners that fit on a machine of 64 GB | {64 / memory:.0f} |",
+        f"| memory for a thousand learners | {1000 * memory:,.0f} GB |",
+        f"| one core's time for one image of a shared service | {1000 * query:.2f} ms |",
+        f"| images that it answers per second | {1 / query:,.0f} |",
+    ]
+    paragraphs = [textwrap.fill(each, 100) for each in (suspects, learners)]
+    tables = ["\n".join(lines) for lines in (at_scale, room)]
+    return "\n\n".join(part for pair in zip(paragraphs, tables) for part in pair)
 
 
 def picture(name: str, caption: str) -> str:
-    """Return a picture as Markdown has it."""
+    """Return a picture in Markdown."""
     words = re.sub(r"[\[\]]", "", caption)
     return f"![{words}](img/bench-{name}.svg)"
 
 
 def blocks() -> dict[str, str]:
-    """Return what stands between the page's marks, by name; draw nothing."""
+    """Return the text between the page's markers, by name; draw nothing."""
     drawn = {name: picture(name, plot()[1]) for name, plot in PLOTS.items()}
     return drawn | {"table": table(), "machines": machines(), "limits": limits()}
 

@@ -1,30 +1,32 @@
-"""Measure what resists a thief who copies through the prediction API: plain marks, composites,
+"""Measure what resists model extraction through the prediction API: plain marks, composites,
 margin, DAWN, answers that lean.
 
-MNIST, the full size, five seeds: a seed draws an owner's first weights, the order of their images,
-their key, and the thief's dice. An owner learns from the first 20,000 training images, five times;
-theirs is a small network of width 12, or 24 where it is called wide. The thief asks that service,
-and trains a network of the same kind:
+The data is the full MNIST, with five seeds: a seed determines an owner's initial weights, the order
+of their images, their key, and the thief's random numbers. An owner trains for five epochs on the
+first 20,000 training images; their network is a small one of width 12, or 24 where it is called
+wide. The thief queries that service and trains a network of the same kind:
 
-- `loot`: about the 5,000 digits they hold; they learn the class that is answered, twenty
-  times, or as often and as wide a network as `strength` says;
-- `unrelated`: about 10,000 photographs of CIFAR-10, in grey, learning ten times;
+- `loot`: on the 5,000 digits that they hold, learning the predicted class for twenty epochs, or
+with
+  the number of epochs and the width in `strength`;
+- `unrelated`: on 10,000 grey photographs of CIFAR-10, for ten epochs;
 - `unrelated soft`: the same, learning the score of every class.
 
-One row for each network that is asked. `matched` counts questions, of `questions`; luck gives a
-tenth (a ninth with DAWN). `images` is the share of trigger images that get their secret answer.
-`new` counts the questions matched on other images of the same words or pairs, taken from the test
-part; only composites and words have such. `p` is the anytime p-value, `decision` what `wm.verify`
-says at alpha = .001. `twin` is the same network without any mark, asked the same: an innocent.
-`noise margin twice` pushes twice as far as the authors of the method do. `composite varied` learns
-new pictures of the same pairs in every step, `composite consistent` besides keeps them close to
-their halves inside.
+There is one row for each network that is asked. `matched` counts questions, of `questions`; chance
+gives a tenth (a ninth with DAWN). `images` is the share of trigger images that get their secret
+answer. `new` counts the questions matched on other images of the same words or pairs, taken from
+the test part; only composites and words have them. `p` is the anytime p-value, `decision` the
+decision of `wm.verify` at alpha = .001. `twin` is the same network without any mark, asked the same
+questions: an innocent. `noise margin twice` pushes twice as far as the authors of the method do.
+`composite varied` learns new pictures of the same pairs in every step; `composite consistent` also
+keeps their internal features close to those of their halves.
 
 `tilt` is the twin with `wm.watermarks.Tilted` in front of it, `tilt mirrored` the same with every
-sign turned round, for one draw suits some networks by chance. There `matched` counts signs, of
-which luck matches half, and `p` is the exact one that is sealed: all are asked at once.
+sign reversed, because one draw suits some networks by chance. There `matched` counts signs, of
+which chance matches half, and `p` is that of the sealed, exact test: all are asked at once.
 
-Every row is written when it is known; run it again, and what is missing is added. Forty minutes
+Every row is written as soon as it is known; a second run adds what is missing. It takes forty
+minutes
 on one core::
 
     OMP_NUM_THREADS=1 python benchmarks/countermeasures.py
@@ -76,13 +78,13 @@ Recipe = Callable[..., wm.evidence.TriggerSet]
 
 @dataclass(frozen=True)
 class Consistent:
-    """Embed pairs by new pictures of them in every step, and keep what a network makes of each
-    close to its halves'.
+    """Embed pairs with new pictures of them in every step, and keep the features of each close to
+    those of its halves.
 
     Its loss, beside the usual one, is the squared distance in the last hidden layer between a
-    composite and the mean of the two digits that it is made of, times `weight`; 0 leaves the new
-    pictures alone. In the spirit of the combination loss of Lv et al. (2024), which we did not have
-    before us.
+    composite and the mean of the two digits that it is made of, times `weight`; 0 leaves only the
+    new pictures. In the spirit of the combination loss of Lv et al. (2024), which we had no access
+    to.
     """
 
     weight: float
@@ -177,7 +179,7 @@ DAWN = (
 
 @functools.cache
 def data() -> wm.Splits:
-    """Return the task as owner and thief have it; the test part is whole."""
+    """Return the task as owner and thief have it; the test part is complete."""
     full = wm.load_data("mnist", size="full")
     return wm.Splits(
         "mnist", full.train.take(slice(TRAIN)), full.loot.take(slice(LOOT)), full.test, full.classes
@@ -186,7 +188,7 @@ def data() -> wm.Splits:
 
 @functools.cache
 def photographs() -> wm.data.Split:
-    """Return what a thief asks about who has no digits."""
+    """Return the queries of a thief who has no digits."""
     loot = wm.load_data("cifar10", size="full").loot.take(
         slice(ASKED)
     )  # no trigger of `Unrelated` is among them
@@ -206,8 +208,8 @@ def key(seed: int) -> bytes:
 
 
 def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
-    """Return other images of the same words or pairs, from the test part; the answers are not those
-    of this set.
+    """Return other images of the same words or pairs, from the test part; the set's own answers do
+    not apply to them.
     """
     recipe, n, _, _ = OWNERS[owner]
     if not isinstance(recipe, (wm.Content, wm.Composite)):
@@ -218,7 +220,7 @@ def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
 
 @functools.cache
 def twin(seed: int, width: int = WIDTH) -> nn.Module:
-    """Return an unmarked network, an innocent; DAWN's owner, too."""
+    """Return an unmarked network: an innocent, and also DAWN's owner."""
     return wm.fit(
         wm.small_cnn(data(), width=width, seed=seed), data(), schedule=SCHEDULE, seed=seed
     ).model
@@ -233,7 +235,7 @@ def marked(owner: str, seed: int) -> nn.Module:
 
 
 def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Module:
-    """Return the network that a thief trains on the answers of a service."""
+    """Return the network that a thief trains on a service's answers."""
     pool = data().loot if theft == "loot" else photographs()
     noun = wm.theft.StealByQueries(
         len(pool),
@@ -246,7 +248,7 @@ def steal(query: Any, theft: str, seed: int, width: int, epochs: int) -> nn.Modu
 
 
 def measure(case: Row) -> Row:
-    """Ask one network its questions, and give it the test images."""
+    """Ask one network its questions, and measure its task accuracy."""
     owner, seed, theft = case["owner"], int(case["seed"]), case["theft"]
     if owner == "dawn":
         return dawn(theft, case["strength"], seed)
@@ -275,9 +277,7 @@ def questioned(model: nn.Module, owner: str, seed: int) -> Row:
 
 
 def dawn(theft: str, strength: str, seed: int) -> Row:
-    """Return what a thief has learnt by heart whom a `Dawn` answered, or what it costs honest
-    customers.
-    """
+    """Return what a thief memorises from a `Dawn`, or what it costs honest customers."""
     service = wm.watermarks.Dawn(
         wm.BlackBox(twin(seed)), data().classes, share=SHARE, key=key(seed)
     )
@@ -313,7 +313,7 @@ def lean(owner: str, seed: int) -> TiltSet:
 
 
 def leaning(owner: str, theft: str, seed: int) -> Row:
-    """Return how a thief's answers lean who asked a service that leans."""
+    """Return how the answers lean of a thief who queried a leaning service."""
     tilt, plain = lean(owner, seed), wm.BlackBox(twin(seed), scores=True)
     suspect = service = wm.watermarks.Tilted(plain, tilt)
     if theft == "twin":
@@ -331,7 +331,7 @@ def leaning(owner: str, theft: str, seed: int) -> Row:
 
 
 def row(model: nn.Module, verdict: wm.evidence.Verdict, images: float, new: str) -> Row:
-    """Return the measured part of a row."""
+    """Return the measured columns of a row."""
     return {
         "task_accuracy": f"{wm.accuracy(model, data().test):.4f}",
         "questions": str(verdict.n),
@@ -344,7 +344,7 @@ def row(model: nn.Module, verdict: wm.evidence.Verdict, images: float, new: str)
 
 
 def cases() -> Iterator[Row]:
-    """Yield what is to be measured, owner by owner."""
+    """Yield the cases to measure, owner by owner."""
     for seed in map(str, SEEDS):
         kind = {"owner": "dawn", "seed": seed, "strength": ""}
         yield kind | {"theft": "customers"}

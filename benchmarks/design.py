@@ -1,11 +1,12 @@
-"""Measure what a trigger of one's own has to beat: the game of lesson 14, played with five kinds of
+"""Measure what a trigger of your own has to beat: the game of lesson 14, played with five kinds of
 trigger.
 
-Red team's catalogue, price list and rules are those of the lesson, and so are the double exposures,
-which are drawn from 500 made beforehand; the other kinds come with the package. Three seeds of the
-owner's network and of everybody's training, on the mini MNIST that ships. Red's own mark, which it
-writes over the owner's, is of the owner's kind and made from red's own images. Every row is written
-when it is known, and rows that are there are not measured again::
+The red team's catalogue, price list and rules are those of the lesson, and so are the double
+exposures, which are drawn from 500 made beforehand; the other kinds come with the package. There
+are three seeds for the owner's network and all training, on the mini MNIST that ships. Red's own
+mark, written over the owner's, is of the owner's kind and made from red's own images. Every row is
+written
+as soon as it is known, and existing rows are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/design.py
 """
@@ -45,9 +46,7 @@ THEFTS = ("none", "prune", "quantise", "blur", "doorman", "train on", "overwrite
 
 
 def double_exposures(split: wm.data.Split, dice: np.random.Generator) -> wm.data.Split:
-    """Return 500 pictures, each of two images laid over each other, half and half; as in the
-    lesson.
-    """
+    """Return 500 pictures, each an equal blend of two images, as in the lesson."""
     pixels = split.pixels[dice.permutation(len(split))[:1000]].astype(float)
     return wm.data.Split(
         np.rint((pixels[:500] + pixels[500:]) / 2).astype(np.uint8), split.labels[:500]
@@ -62,7 +61,7 @@ def seal(kind: str, part: wm.data.Split, key: bytes, seed: int) -> TriggerSet:
 
 
 def catalogue(kind: str) -> dict[str, wm.theft.Theft]:
-    """Return red team's thefts by name."""
+    """Return the red team's thefts by name."""
     return {
         "prune": wm.theft.Prune(0.7),
         "quantise": wm.theft.Quantize(3),
@@ -76,9 +75,7 @@ def catalogue(kind: str) -> dict[str, wm.theft.Theft]:
 
 @functools.cache
 def twin_accuracy(seed: int) -> float:
-    """Return how well the network does that is trained without triggers, from the same first
-    weights.
-    """
+    """Return the accuracy of the network trained without triggers from the same initial weights."""
     return wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed).task_accuracy
 
 
@@ -94,7 +91,7 @@ def accused(kind: str) -> int:
 
 @functools.cache
 def played(kind: str, seed: int) -> pd.DataFrame:
-    """Return one game, a row a theft."""
+    """Return one game, with one row per theft."""
     triggers = seal(kind, MNIST.train, wm.CLASSROOM_KEY, 0)
     return wm.sweep({kind: triggers}, catalogue(kind), MNIST, seeds=[seed]).set_index("theft")
 
@@ -110,7 +107,7 @@ def measure(marks: str, seed: int, theft: str) -> dict[str, object]:
 
 
 def cases() -> Iterator[dict[str, object]]:
-    """Yield what is to be measured, seed by seed."""
+    """Yield the cases to measure, seed by seed."""
     for seed, kind, theft in itertools.product(SEEDS, KINDS, THEFTS):
         yield {"marks": kind, "seed": seed, "theft": theft}
 

@@ -1,32 +1,33 @@
-"""What does a lying owner gain against innocent models, without the seal and with it?
+"""How much does a lying owner gain against innocent models, without the seal and with it?
 
-The accuser owns ten networks of the task and has never seen the ten they accuse; none of the
+The accuser owns ten networks for the task and has never seen the ten that they accuse; none of the
 twenty is marked. They may choose images, keys and seals, and lie about what they kept. Each trick
 is tried where it works, and under our rules: labels from one seal over all images, every question
 counted, and `p_judge`, the p-value times the 2**48 seals that they might have tried. The tricks:
 
 grinding
-    Draw seal after seal, keep the luckiest against the very model that is to be accused. No seal
-    forbids it; p_judge pays for it: after g tries the best p is about 1 / g. Every seal here is a
-    real one, 4,096 for each trigger set, at some 54 ms each. A row for g tries splits them into
-    runs of g, and each innocent is accused by the best of each run; a row for 1 try has them all.
+    Draw seal after seal, and keep the luckiest one against the very model to be accused. No seal
+    prevents this, but p_judge pays for it: after g tries the best p is about 1 / g. Every seal here
+    is a real one, 4,096 for each trigger set, at about 54 ms each. A row for g tries splits them
+    into runs of g, and each innocent is accused by the best of each run; a row for 1 try has them
+    all.
 pixel tweaks
     Each label is a hash of its own image. Change one pixel by 1/255 until the label is what their
-    own networks say anyway: some ten hashes a question.
+    own networks answer anyway: about ten hashes per question.
 crafted images
-    Labels drawn from the key alone, before the images. Bend the images until their own networks say
-    them: other networks follow.
+    Labels are drawn from the key alone, before the images. Perturb the images until their own
+    networks give these labels: other networks follow.
 dropping what did not take
-    The embedding failed, and they keep the questions that their own model answers as drawn, as if
-    only those had taken: innocent models answer alike.
+    The embedding failed, and they keep only the questions that their own model answers as drawn.
+    Innocent models answer in the same way.
 showing what matched
-    Ask everything, show the judge what matched.
+    Ask everything, and show the judge what matched.
 none
-    An honest owner and their own copy: what the judge's factor costs them.
+    An honest owner and their own copy: this shows what the judge's factor costs them.
 
 A row holds, over all innocents and repetitions, the questions counted and matched, the median and
 the smallest p, and how many were accused at alpha = .001 by p, and by p_judge. Innocents answer
-alike, so that the decisions of one repetition are not independent::
+alike, so the decisions of one repetition are not independent::
 
     OMP_NUM_THREADS=1 python benchmarks/dishonest_owner.py
 """
@@ -59,7 +60,7 @@ IMAGES = {
     "content": 30,
     "unrelated": 100,
     "noise": 100,
-}  # one image a question: the easiest for a liar
+}  # one image per question: the easiest for a liar
 OWN, UNSEEN = 10, 10  # networks that the accuser trained, and innocent ones that they never saw
 ALPHA, P0 = 1e-3, 0.1
 SEALS = 2**12  # seals ground for each trigger set, one after the other: four minutes
@@ -77,7 +78,7 @@ OURS = "one seal over all images, every question counts"
 
 
 def log_evidence(matched: np.ndarray, counted: np.ndarray | None = None) -> np.ndarray:
-    """Return the greatest log wealth on the way, for each row of matches; its p-value is exp of the
+    """Return the greatest log wealth on the way, for each row of matches; the p-value is exp of its
     negative.
 
     Parameters
@@ -92,17 +93,15 @@ def log_evidence(matched: np.ndarray, counted: np.ndarray | None = None) -> np.n
 
 @functools.cache
 def wealth(questions: int) -> np.ndarray:
-    """Return the log wealth after n questions of which k matched, as a table [n, k]: a million
-    look-ups are quick.
+    """Return the log wealth after n questions of which k matched, as a table [n, k] for fast
+    look-up.
     """
     n, k = np.indices((questions + 1, questions + 1))
     return np.where(k <= n, stats.log_wealth(np.minimum(k, n), n, P0), -np.inf)
 
 
 def weigh(matched: np.ndarray, counted: np.ndarray | None = None) -> dict[str, object]:
-    """Return what the accusations are worth: matches, p-values, and how many accuse, by p and by
-    p_judge.
-    """
+    """Return the matches, the p-values, and the number of accusations by p and by p_judge."""
     evidence = log_evidence(matched, counted)
     counted = np.ones_like(matched) if counted is None else counted
     k, p_values = (matched & counted).sum(axis=1), np.exp(-evidence)
@@ -133,19 +132,19 @@ Trick = tuple[
 
 
 def answers(models: list[nn.Module], triggers: TriggerSet) -> np.ndarray:
-    """Return one answer a question from each model, shape (models, questions)."""
+    """Return one answer per question from each model, shape (models, questions)."""
     return np.stack([triggers.answer(wm.BlackBox(model)(triggers.images)) for model in models])
 
 
 def a_key(*named: object) -> bytes:
-    """Return a key for the study: made from a name, hence no secret, and the file can be made
-    again.
+    """Return a key for the study, made from a name: it is no secret, and makes the file
+    repeatable.
     """
     return hashlib.sha256("/".join(map(str, ("dishonest", *named))).encode()).digest()
 
 
 def resealed(triggers: TriggerSet, pixels: np.ndarray, key: bytes) -> TriggerSet:
-    """Seal other images in the place of a set's own: every label is drawn anew."""
+    """Seal other images in place of a set's own: every label is redrawn."""
     return seal_triggers(
         pixels, triggers.question, triggers.names, rules=triggers.rules, key=key, recipe="study"
     ).draw()
@@ -164,7 +163,7 @@ def grinding(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
 
 
 def luckiest(matched: np.ndarray, tries: int) -> np.ndarray:
-    """Return the matches of the best seal in each run of so many, shape (runs, questions)."""
+    """Return the matches of the best seal in each run of a given size, shape (runs, questions)."""
     runs = matched.reshape(-1, tries, matched.shape[-1])
     worth = log_evidence(matched.reshape(-1, matched.shape[-1])).reshape(len(runs), tries)
     return runs[np.arange(len(runs)), worth.argmax(axis=1)]
@@ -180,8 +179,8 @@ def label_of(key: bytes, index: int, images: np.ndarray) -> int:
 
 
 def tweaked(triggers: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.ndarray, int]:
-    """Change one pixel of each question by 1/255 until its label is the wanted one; return images
-    and hashes tried.
+    """Change one pixel of each question by 1/255 until its label is the desired one; return the
+    images and the number of hashes tried.
     """
     pixels, hashes = triggers.pixels.copy(), 0
     for question, label in enumerate(wanted):
@@ -197,7 +196,7 @@ def tweaked(triggers: TriggerSet, wanted: np.ndarray, key: bytes) -> tuple[np.nd
 
 
 def pixel_tweaks(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
-    """Tweak pixels until the labels are what the accuser's own networks say anyway."""
+    """Tweak pixels until the labels are what the accuser's own networks answer anyway."""
     broken, ours, hashes = [], [], []
     votes = answers(scene.own, triggers)
     wanted = np.array(
@@ -221,7 +220,7 @@ def pixel_tweaks(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
 
 
 def crafted_images(scene: Scene) -> Iterator[Trick]:
-    """Bend plain images until the accuser's networks give them labels that were drawn from the key
+    """Perturb plain images until the accuser's networks give them the labels drawn from the key
     alone.
     """
     task, bend, broken, ours = wm.load_data(scene.data), BEND[scene.data], [], []
@@ -251,8 +250,8 @@ def crafted_images(scene: Scene) -> Iterator[Trick]:
 def bent(
     pixels: np.ndarray, labels: np.ndarray, models: list[nn.Module], bend: float, steps: int = 40
 ) -> np.ndarray:
-    """Return images no further than `bend` from the plain ones that several models together take
-    for the labels.
+    """Return images within `bend` of the plain ones to which several models together give the
+    labels.
 
     Source
     ------
@@ -271,8 +270,8 @@ def bent(
 
 
 def dropping(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
-    """Keep the questions that the accuser's own, unmarked network answers as drawn: by chance,
-    every tenth.
+    """Keep the questions that the accuser's own, unmarked network answers as drawn: one in ten, by
+    chance.
     """
     suspects, matched, kept = answers(scene.unseen, triggers), [], []
     for place, own in enumerate(answers(scene.own, triggers)):
@@ -294,7 +293,7 @@ def showing(scene: Scene, triggers: TriggerSet) -> Iterator[Trick]:
 
 
 def none(scene: Scene, trigger: str) -> Iterator[Trick]:
-    """Play by the rules against a copy of one's own model: one that ships, with the questions it
+    """Play by the rules against a copy of the owner's model: a shipped one, with the questions it
     was marked with.
     """
     triggers = TRIGGERS[trigger](

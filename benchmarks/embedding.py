@@ -1,9 +1,9 @@
-"""Measure the embedding stage: does every kind of trigger take, and what does it cost the task?
+"""Measure the embedding stage: is every kind of trigger learnt, and what does it cost the task?
 
-Three kinds of trigger, both label modes, three seeds, on the mini MNIST that ships; from a fresh
-model (the paper's way) and from a trained one, at two rates. The unmarked twin has the same first
-weights and the same order of images. Every row is written when it is known, and rows that are there
-are not measured again::
+Three kinds of trigger, both label modes and three seeds, on the mini MNIST that ships; from a fresh
+model (the paper's method) and from a trained one, at two rates. The unmarked twin has the same
+initial weights and the same order of images. Every row is written as soon as it is known, and
+existing rows are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/embedding.py
 """
@@ -41,13 +41,13 @@ STARTS = {
 
 @functools.cache
 def twin(seed: int) -> Fitted:
-    """Return the network that is trained without triggers, once for each seed."""
+    """Return the network trained without triggers, once for each seed."""
     data = wm.load_data("mnist")
     return wm.fit(wm.small_cnn(data, seed=seed), data, seed=seed)
 
 
 def measure(trigger: str, labels: str, seed: int, start: str) -> dict[str, object]:
-    """Embed one trigger set and return what came of it."""
+    """Embed one trigger set and return the results."""
     data = wm.load_data("mnist")
     recipe, n = TRIGGERS[trigger]
     triggers = recipe(labels=labels)(data, n=n, key=wm.CLASSROOM_KEY, seed=seed)
@@ -63,7 +63,7 @@ def measure(trigger: str, labels: str, seed: int, start: str) -> dict[str, objec
 
 
 def cases() -> Iterator[dict[str, object]]:
-    """Yield what is to be measured, seed by seed."""
+    """Yield the cases to measure, seed by seed."""
     for seed, start, trigger, labels in itertools.product(
         SEEDS, STARTS, TRIGGERS, ("keyed", "fixed")
     ):

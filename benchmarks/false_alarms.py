@@ -1,41 +1,41 @@
-"""How often is an innocent model accused? Wrong rules and ours, on null models and on suspects that
-are no models.
+"""How often is an innocent model accused? Invalid rules and ours, on null models and on suspects
+that are no models.
 
-An accusation of an innocent model is the worst error this course can teach. Every null model is
-asked once, and its answers stay as they are; what is drawn again and again is the *key*, for it is
-the key's luck that the promise is about. The rules:
+Accusing an innocent model is the worst error that this course can teach. Every null model is asked
+once, and its answers stay as they are. What is drawn again and again is the *key*, because the
+promise is about the key's randomness. The rules:
 
 fixed, counted
-    One target class for all triggers (the paper), and the matches counted as if each had one chance
-    in ten. Wrong: innocent models put many triggers into one class, and when that is the target
-    most are accused. A row for each target class; one decision a model, since a model's answers to
-    150 such images are one observation, not 150.
+    One target class for all triggers (the paper's method), and matches counted as if each had one
+    chance in ten. Invalid: innocent models put many triggers into one class, and if that is the
+    target, most models are accused. One row per target class and one decision per model, because a
+    model's answers to 150 such images are one observation, not 150.
 counted at the end
-    Answers drawn by lot, the binomial tail at the sealed number of questions, looked at once.
-    Right.
+    Random labels, and the binomial tail at the sealed number of questions, looked at once. Valid.
 gambler
-    Answers drawn by lot, the gambler's wealth after every question: the rule of `wm.verify`. Right
-    whenever one stops.
+    Random labels, and the bettor's wealth after every question (an e-process): the rule of
+    `wm.verify`. Valid whenever you stop.
 counted, peeking
-    The binomial tail after every question, accusing as soon as it looks good. Wrong, and
-    everybody's habit.
+    The binomial tail after every question, accusing as soon as it looks good. Invalid, and common
+    practice.
 
-For every (model, trigger set, repetition) a fresh key is drawn: given the models, the decisions of
+For every (model, trigger set, repetition) a fresh key is drawn. Given the models, the decisions of
 one row are then independent, and the exact test and bound (Clopper and Pearson) hold. `exact` is
-what the rule must give, by dynamic programming over the number of matches; `p_exact` tests the code
-against it, `p_above` tests rate > alpha. A row is "broken" where p_above is below .05 shared by all
-rows of the two right rules. `draw` says how labels were drawn: by numpy, or "sealed": through
-`seal_triggers`, HMAC and scrypt, and the whole of `wm.verify`.
+the rate that the rule must have, by dynamic programming over the number of matches; `p_exact` tests
+the code against it, `p_above` tests rate > alpha. A row is "broken" if p_above is below .05, shared
+by all rows of the two valid rules. `draw` says how labels were drawn: by numpy, or "sealed",
+through `seal_triggers`, HMAC and scrypt, and the whole of `wm.verify`.
 
 The null models are those of `wm.null_models`: two architectures, disjoint halves of the data,
-seeds. Of the 200 for MNIST 40 ship (trained on the full data), the others are trained on demand, on
-halves of the mini data; to a key it is all one, and that is the point.
+seeds. Of the 200 for MNIST, 40 ship (trained on the full data); the others are trained on demand,
+on halves of the mini data. For the keys this makes no difference, and that is the point.
 
-The last rows turn it round: one key, asked of *all* null models. They answer alike, so that luck is
-shared: most keys accuse nobody, a few accuse most of them. Hence the claim is the one about keys:
-for any independent model at most alpha of the keys accuse it. That is a theorem; this file shows
-that the code agrees with it. Some minutes, and as many again where null models must first be
-trained::
+The last rows reverse the view: one key, asked of *all* null models. They answer alike, so they
+share the luck of the draw: most keys accuse nobody, a few accuse most of them. Hence the claim is
+about keys: for any independent model, at most alpha of the keys accuse it. That is a theorem; this
+file shows that the code agrees with it. It takes some minutes, and as many again if null models
+must first
+be trained::
 
     OMP_NUM_THREADS=1 python benchmarks/false_alarms.py
 """
@@ -83,7 +83,7 @@ SEALS = 1_000  # drawn in earnest: each costs 50 ms, on purpose
 
 
 def gambler(k: np.ndarray, asked: int, alpha: float) -> np.ndarray:
-    """Return for each number of matches whether the gambler's wealth would reach 1 / alpha."""
+    """Return for each number of matches whether the bettor's wealth reaches 1 / alpha."""
     return stats.reaches(stats.log_wealth(k, asked, P0), alpha)
 
 
@@ -94,8 +94,8 @@ def counted(k: np.ndarray, asked: int, alpha: float) -> np.ndarray:
 
 @functools.cache
 def fewest(rule: str, questions: int, alpha: float) -> np.ndarray:
-    """Return after 1, 2, ..., n questions the fewest matches that accuse, shape (n,); n + 1 where
-    none can.
+    """Return the fewest matches that accuse after 1, 2, ..., n questions, shape (n,); n + 1 where
+    no number does.
     """
     accuses = gambler if rule == "gambler" else counted
     line = np.full(questions, questions + 1)
@@ -111,13 +111,15 @@ RIGHT = RULES[:2]
 
 
 def accused(tally: np.ndarray, line: np.ndarray) -> np.ndarray:
-    """Return for each key whether matches so far, shape (keys, questions), ever reach the line."""
+    """Return for each key whether the matches so far, shape (keys, questions), ever reach the
+    line.
+    """
     return (tally >= line.astype(tally.dtype)).any(axis=1)
 
 
 def tally(labels: np.ndarray, answers: np.ndarray) -> np.ndarray:
-    """Return how many questions matched so far, shape (keys, questions), for labels drawn under so
-    many keys.
+    """Return how many questions matched so far, shape (keys, questions), for labels drawn under
+    each key.
     """
     return np.cumsum(labels == answers, axis=1, dtype=np.int16)
 
@@ -143,8 +145,8 @@ def chance(line: np.ndarray, answered: np.ndarray) -> float:
 
 
 def chance_of(rule: str, alpha: float, answered: np.ndarray) -> float:
-    """Return that probability for a rule; models share most patterns of answered questions, so it
-    is kept.
+    """Return that probability for a rule. It is cached, because models share most patterns of
+    answered questions.
     """
     return _chance_of(rule, alpha, answered.tobytes())
 
@@ -160,7 +162,7 @@ def _chance_of(rule: str, alpha: float, flags: bytes) -> float:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the file: of so many decisions on innocents, so many were accusations."""
+    """One line of the file: decisions on innocents, and how many were accusations."""
 
     data: str
     trigger: str
@@ -177,11 +179,11 @@ class Row:
 
     @property
     def right(self) -> bool:
-        """Whether the rule promises alpha: these are the rows that must hold."""
+        """Whether the rule guarantees alpha: these are the rows that must hold."""
         return self.rule in RIGHT
 
     def record(self, level: float) -> dict[str, object]:
-        """Return the line as it is written: with rate, 95 % bound, tests and verdict."""
+        """Return the line for the file, with rate, 95 % bound, tests and verdict."""
         n, found = self.decisions, self.accusations
         p_above = stats.binomial_p(found, n, self.alpha)
         promised = not self.rule.startswith("one key")  # how luck is shared is shown, not promised
@@ -199,7 +201,7 @@ class Row:
 
 
 def write(rows: Sequence[Row]) -> None:
-    """Write all rows, the tests of the right rules sharing .05 among them."""
+    """Write all rows; the tests of the valid rules share .05 among them."""
     level = 0.05 / sum(row.right for row in rows)
     records = [row.record(level) for row in rows]
     with RESULTS.open("w", encoding="utf-8", newline="") as file:
@@ -213,7 +215,7 @@ def write(rows: Sequence[Row]) -> None:
 
 
 class Asked(NamedTuple):
-    """A trigger set, and what each of several models said of each of its images, shape (models,
+    """A trigger set, and the answer of each of several models to each of its images, shape (models,
     images).
     """
 
@@ -222,14 +224,16 @@ class Asked(NamedTuple):
 
     @property
     def answers(self) -> np.ndarray:
-        """One answer a question, shape (models, questions); -1 for none."""
+        """One answer per question, shape (models, questions); -1 for none."""
         return np.stack([self.triggers.answer(each) for each in self.replies])
 
 
 def ask_all(
     models: Sequence[nn.Module], data: str, trigger: str, seed: int, labels: str = "keyed"
 ) -> Asked:
-    """Make a trigger set and ask every model once; whatever is drawn later, the answers stay."""
+    """Make a trigger set and ask every model once; the answers stay the same for every later
+    draw.
+    """
     recipe, n = TRIGGERS[trigger]
     triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY, seed=seed)
     return Asked(triggers, np.stack([wm.BlackBox(model)(triggers.images) for model in models]))
@@ -247,9 +251,9 @@ def no_models(
     """Return suspects that are no networks: from labels (keys, questions) to answers, (questions,)
     or the same shape.
 
-    One of them looks at the labels, but only at those already scored, as a service would that is
-    told after each question what was expected. That must not help it: the next lot is drawn without
-    it.
+    One of them looks at the labels, but only at those already scored, like a service that is told
+    after each question what was expected. That must not help it: the next label is drawn
+    independently.
     """
     index = np.arange(triggers.n)
     return {
@@ -265,8 +269,8 @@ def no_models(
 
 
 def draws(*named: object, shape: tuple[int, int]) -> np.ndarray:
-    """Draw labels (keys, questions), each of ten alike; the row's name is the seed, so that it can
-    be made alone.
+    """Draw labels (keys, questions), uniform on ten; the row's name is the seed, so each row can be
+    made alone.
     """
     digest = hashlib.sha256("/".join(map(str, named)).encode()).digest()
     return stable_rng(np.frombuffer(digest, ">u4").tolist()).randint(0, 10, shape, np.uint8)
@@ -276,8 +280,8 @@ def draws(*named: object, shape: tuple[int, int]) -> np.ndarray:
 
 
 def fixed_target(data: str, trigger: str, models: Sequence[nn.Module]) -> Iterator[Row]:
-    """Count matches with a target the owner chose, as if each had one chance in ten: a row for each
-    target.
+    """Count matches with a target that the owner chose, as if each had one chance in ten: one row
+    per target.
     """
     triggers, replies = ask_all(models, data, trigger, 0, labels="fixed")
     for target in triggers.rules.allowed:
@@ -324,7 +328,9 @@ def keyed(
 def not_models(
     data: str, trigger: str, triggers: TriggerSet, decisions: int = OTHERS
 ) -> Iterator[Row]:
-    """Put suspects that are no networks to the rules: they break a wrong rule, and not ours."""
+    """Apply the rules to suspects that are no networks: they break an invalid rule, but not
+    ours.
+    """
     for name, suspect in no_models(
         triggers, own_classes(data, trigger, len(triggers.pixels))
     ).items():
@@ -339,8 +345,8 @@ def not_models(
 
 
 def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Iterator[Row]:
-    """Take the real path: a fresh key, the tree, the seal, scrypt, HMAC, and `wm.verify` on one
-    model in turn.
+    """Take the real path: a fresh key, the tree, the seal, scrypt, HMAC, and `wm.verify` on the
+    models in turn.
     """
     triggers, found = asked.triggers, dict.fromkeys(ALPHAS, 0)
     for i in range(seals):
@@ -369,7 +375,7 @@ def in_earnest(data: str, trigger: str, asked: Asked, seals: int = SEALS) -> Ite
 
 
 def one_key(data: str, trigger: str, answers: np.ndarray, keys: int = KEYS) -> Iterator[Row]:
-    """Ask all models under the same key: which share of the keys accuses nobody, one, several, most
+    """Ask all models under the same key: what share of the keys accuses nobody, one, several, most
     of them?
     """
     labels = draws(data, trigger, "one key", shape=(keys, answers.shape[1]))

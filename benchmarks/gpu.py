@@ -1,17 +1,16 @@
-"""Measure what a GPU gains: the tests of devices, and an epoch of two networks, beside the CPU.
+"""Measure what a GPU gains: the device tests, and an epoch of two networks, beside the CPU.
 
-The networks are the lessons' small one on the mini MNIST and torchvision's resnet18, with the stem
-for small images, on 128 images of CIFAR-10; each is trained for three epochs, of which the first
-one warms up, on one thread of the processor. The model is moved, nothing else is said. The
-columns::
+The networks are the lessons' small one on the mini MNIST, and torchvision's resnet18, with a first
+layer for small images, on 128 images of CIFAR-10. Each is trained for three epochs, the first of
+which is a warm-up, on one processor thread. Only the model is moved to the device. The columns::
 
     work, device        `tests` (tests/house/test_devices.py), `small_cnn` or `resnet18`; `cpu` or
                         `cuda`
     seconds             of all tests, or of one epoch; `unmeasured` where there was no such device
-    result              what the tests said, or the task accuracy at the end
+    result              the outcome of the tests, or the task accuracy at the end
     machine             the GPU, or the processor; and torch's version
 
-A row that was measured stays, one that says `unmeasured` is tried again. On a machine with a GPU::
+Measured rows stay; rows that say `unmeasured` are tried again. On a machine with a GPU::
 
     python benchmarks/gpu.py
 """
@@ -47,7 +46,7 @@ def small_cnn() -> tuple[nn.Module, wm.Splits]:
 
 
 def resnet18() -> tuple[nn.Module, wm.Splits]:
-    """Return a network of the world, and a part of CIFAR-10."""
+    """Return torchvision's network, and a part of CIFAR-10."""
     torch.manual_seed(0)
     network = models.resnet18(num_classes=10)
     network.conv1, network.maxpool = nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.Identity()
@@ -70,7 +69,9 @@ def measure(case: Row) -> Row:
 
 
 def _tests(device: str) -> dict[str, object]:
-    """Run the tests of devices, those that name this one, or those of the fake on the processor."""
+    """Run the device tests: those that name this one, or those of the fake device on the
+    processor.
+    """
     chosen = "cuda" if device == "cuda" else "not cuda"
     test = ["-m", "pytest", "-n", "0", "-q", "tests/house/test_devices.py", "-k", chosen]
     began = time.perf_counter()
@@ -81,7 +82,7 @@ def _tests(device: str) -> dict[str, object]:
 
 
 def _epoch(work: str, device: str) -> dict[str, object]:
-    """Train a network, and return the seconds of an epoch, measuring included."""
+    """Train a network, and return the seconds per epoch, including its evaluation."""
     network, data = NETWORKS[work]()
     ends: list[float] = []
 

@@ -1,8 +1,9 @@
 """Measure how cost grows: with images, triggers, classes, image size and queries.
 
-Each curve changes one size and keeps all else. The least of three runs counts, in seconds of the
-processor, on one thread, on images of noise: what is learnt does not matter here. Beside each curve
-is its exponent, the slope of the straight line through log(seconds) over log(size), of all but the
+Each curve varies one size and keeps the rest constant. Each point is the fastest of three runs, in
+processor seconds, on one thread, on images of noise: what is learnt does not matter here. Each
+curve has an exponent, the slope of the straight line through log(seconds) over log(size), without
+the
 smallest size; 1 is linear. The columns::
 
     act         epoch (of `wm.fit`), embed (two epochs, triggers included), accuracy, seal (a
@@ -16,7 +17,7 @@ smallest size; 1 is linear. The columns::
     seconds     of the processor
     exponent    of the curve, in each of its rows
 
-It takes a few minutes; curves can be named by what grows, and the others stay::
+It takes a few minutes. To measure some curves only, name what grows; the other rows stay::
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py
     OMP_NUM_THREADS=1 python benchmarks/growth.py nulls suspects
@@ -52,7 +53,7 @@ RUNS = 3
 
 @dataclass(frozen=True)
 class Sizes:
-    """One task: what the acts are measured on."""
+    """One task, on which the acts are measured."""
 
     images: int = 2000
     triggers: int = 100
@@ -143,7 +144,7 @@ CURVES = {
 
 
 def seconds(act: Callable[[], object]) -> float:
-    """Return the least processor time of a few runs; one before them makes what is made once."""
+    """Return the least processor time of a few runs, after a warm-up run."""
     act()
     found = []
     for _ in range(RUNS):
@@ -165,7 +166,7 @@ def exponent(sizes: Sequence[int], taken: Sequence[float]) -> float:
 
 
 def rows(over: str) -> Iterator[dict[str, object]]:
-    """Measure the curves over what grows, and yield their rows."""
+    """Measure the curves for one size that grows, and yield their rows."""
     sizes, acts = CURVES[over]
     tasks = [replace(Sizes(), **{over: size}) for size in sizes]
     for act in acts:

@@ -1,10 +1,11 @@
-"""How good the null models are that are trained on demand: the 160 that `wm.null_models("mnist",
-n=200)` adds.
+"""Measure the null models that are trained on demand: the 160 that `wm.null_models("mnist", n=200)`
+adds.
 
-Each row is one of them: its network (`small` or `deep`), which half of the mini training images it
-saw (0 or 1), its seed, and the share of the 10,000 test images that it classifies correctly. They
-are trained where they are missing, a few seconds each, and kept in `$WMLEARN_DATA`; it needs the
-full data set::
+Each row is one model: its network (`small` or `deep`), which half of the mini training images it
+saw (0 or 1), its seed, and the share of the 10,000 test images that it classifies correctly.
+Missing models are trained in a few seconds each and kept in `$WMLEARN_DATA`. The script needs the
+full data
+set::
 
     OMP_NUM_THREADS=1 python benchmarks/nulls_on_demand.py
 """
@@ -28,7 +29,7 @@ TABLE = Table(
 
 
 def cases() -> Iterator[Row]:
-    """Yield what is known of each before it is trained."""
+    """Yield what is known of each model before it is trained."""
     for i in range(SHIPPED, ALL):
         network = "deep" if i % 4 > 1 else "small"
         yield {"model": f"mnist/null-{i:03d}", "network": network, "half": i % 2, "seed": 100 + i}

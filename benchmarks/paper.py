@@ -1,22 +1,25 @@
-"""Repeat the tables of the paper: its networks, its training, its counts, and our tests beside.
+"""Repeat the tables of the paper: its networks, its training, its counts, with our tests beside
+them.
 
-One job is one network: it is trained as appendix A.1 says, all its rows are measured, and they are
-written when all are known. Run it again, and what is missing is trained; no network is kept. A GPU
-is used where there is one. Needs the full data sets::
+One job is one network. It is trained as appendix A.1 describes, and its rows are written once all
+of them are measured. A second run trains what is missing; no network is kept. A GPU is used if
+there is
+one. The script needs the full data sets::
 
     OMP_NUM_THREADS=1 python benchmarks/paper.py --data mnist --table 1..5 --epochs 10 --seeds 1,2
 
-What the paper does not say, and what stands here in its place: 2,000 triggers for digits and 1,500
-for photographs (its percentages are shares of such numbers), source 1 to target 0, automobile to
-airplane; TEST at the bottom, white on black; noise of sigma 0.4; letters m drawn by this script;
-momentum 0.9 (Nesterov), no border and the place of dropout, from the code of the networks that it
-names as its source (Carlini and Wagner, 2017); weights pruned over all layers together; the thief
-of table 5 trains as the owner did, ten epochs, at four rates. Nothing was chosen to agree.
+The paper leaves some settings open. We chose: 2,000 triggers for digits and 1,500 for photographs
+(its percentages are shares of such numbers), source 1 to target 0, automobile to airplane; TEST at
+the bottom, white on black; noise of sigma 0.4; letters m drawn by this script; momentum 0.9
+(Nesterov), no padding and the position of dropout, from the code of the networks that it names as
+its source (Carlini and Wagner, 2017); weights pruned over all layers together; the thief of table 5
+trains as the owner did, for ten epochs, at four rates. Nothing was chosen to make the results
+agree.
 
-Rows: `asked` is "task" (the test images; in table 5 the half the thief did not train on), "trained"
-(the triggers) or "new" (the same kind made of test images); `hits` of `of` answers were the
-expected ones, between `low` and `high` is the exact 95 % interval of one network's share, `paper`
-is the figure that the paper prints. Table "nulls": networks that were never marked, with these
+In the rows, `asked` is "task" (the test images; in table 5 the half that the thief did not train
+on), "trained" (the triggers) or "new" (the same kind made from test images). `hits` of `of` answers
+were as expected, `low` to `high` is the exact 95 % interval of one network's share, `paper` is the
+figure that the paper prints. Table "nulls" has networks that were never marked, with these
 triggers.
 """
 
@@ -49,7 +52,7 @@ MACHINE = ("device", "torch", "threads", "seconds")
 KINDS = {"content": wm.Content, "unrelated": wm.Unrelated, "noise": wm.Noise}
 TRIGGERS = {"mnist": 2_000, "cifar10": 1_500}
 PRUNED = tuple(range(10, 100, 10))  # % of the weights
-RATES = (1e-4, 1e-3, 1e-2, 5e-2)  # of the thief who trains on; the paper does not give its own
+RATES = (1e-4, 1e-3, 1e-2, 5e-2)  # of the thief who fine-tunes; the paper does not give its own
 THIEF_EPOCHS = 10
 NULLS = 20  # of those that ship
 Rows = list[dict[str, object]]
@@ -116,7 +119,7 @@ class Constant(wm.Schedule):
 
 @functools.cache
 def task(name: str) -> wm.Splits:
-    """Return a task as the paper has it: all training images are the owner's."""
+    """Return a task as in the paper: all training images belong to the owner."""
     full = wm.load_data(name, size="full")
     return wm.Splits(name, union(full.train, full.loot), test=full.test, classes=full.classes)
 
@@ -129,7 +132,7 @@ def union(*parts: Split) -> Split:
 
 @functools.cache
 def letters(count: int, seed: int) -> Split:
-    """Return letters m, white on black, each drawn in another way: a stand-in for handwriting."""
+    """Return letters m, white on black, each drawn differently: a substitute for handwriting."""
     rng = stable_rng(seed)
     drawn = []
     for _ in range(count):
@@ -151,7 +154,7 @@ def letters(count: int, seed: int) -> Split:
 
 @functools.cache
 def triggers(name: str, kind: str, labels: str, *, new: bool = False) -> wm.evidence.TriggerSet:
-    """Return the triggers of a kind, or new ones: the same, made of images nobody trained on."""
+    """Return the triggers of a kind, or new ones, made from images that nobody trained on."""
     data, count = task(name), TRIGGERS[name]
     if new:
         data = wm.Splits(name, data.test, classes=data.classes)
@@ -177,7 +180,7 @@ def sgd(rate: float) -> functools.partial:
 
 
 def trained(model: nn.Module, part: Split, epochs: int, rate: float, seed: int) -> nn.Module:
-    """Return a copy of a network after so many epochs at one rate, batches of 128."""
+    """Return a copy of a network trained for some epochs at one rate, in batches of 128."""
     schedule = Constant(epochs=epochs, batch_size=128)
     began = time.perf_counter()
 
@@ -191,7 +194,7 @@ def trained(model: nn.Module, part: Split, epochs: int, rate: float, seed: int) 
 
 
 def counted(model: nn.Module, images: np.ndarray, answers: np.ndarray) -> tuple[int, int]:
-    """Return how many answers are the expected ones, and of how many."""
+    """Return how many answers are as expected, and of how many."""
     return int((wm.BlackBox(model)(images) == answers).sum()), len(answers)
 
 
@@ -216,7 +219,7 @@ def row(
 
 
 def measured(model: nn.Module, job: Job) -> Rows:
-    """Return all rows of a network: tables 1 to 5 and, of a clean one, what it says to triggers."""
+    """Return all rows of a network: tables 1 to 5 and, for a clean one, its answers to triggers."""
     name, kind, labels = str(job["data"]), str(job["kind"]), str(job["labels"])
     test = task(name).test
     on_task = functools.partial(counted, images=test.images, answers=test.labels)
@@ -251,7 +254,9 @@ def measured(model: nn.Module, job: Job) -> Rows:
 
 
 def null_row(setting: str, null: nn.Module, name: str, kind: str) -> dict[str, object]:
-    """Return what a network that was never marked says to a kind's triggers with fixed labels."""
+    """Return the answers of a network that was never marked to a kind's triggers with fixed
+    labels.
+    """
     own = triggers(name, kind, "fixed")
     return row("nulls", f"{setting}, {kind}", "trained", counted(null, own.images, own.labels))
 

@@ -1,19 +1,19 @@
-"""How many questions does it take to find a copy, and what is left of the evidence when the thief
+"""How many questions does it take to find a copy, and how much evidence is left when the thief
 trains on?
 
-An honest owner and their own marked model: as it was taken, and after a thief has fine-tuned it on
-images of their own, at five learning rates. `k` of `n` secret questions match; `needed` is after
-how many of them, in sealed order, the gambler's wealth reaches 1 / alpha, alpha = .001 (empty:
-never, so the copy was not found); `needed_any_order` is the median over 1,000 random orders of the
-same questions and `found_any_order` the share of orders in which it is found: the sealed order is
-only one of them. `chance` is the exact power against a service that matches each question with
-probability k / n, by dynamic programming. `innocent_k` is how many the unmarked twin, or the clean
-model that ships, matches.
+The owner is honest. Their marked model is asked as it was taken, and after a thief has fine-tuned
+it on images of their own at five learning rates. `k` of `n` secret questions match. `needed` is the
+number of questions, in sealed order, after which the bettor's wealth reaches 1 / alpha, alpha =
+.001 (empty: never, so the copy was not found). `needed_any_order` is the median over 1,000 random
+orders of the same questions, and `found_any_order` the share of orders in which the copy is found:
+the sealed order is only one of them. `chance` is the exact power against a service that matches
+each question with probability k / n, by dynamic programming. `innocent_k` is the number of
+questions that the unmarked twin, or the clean model that ships, matches.
 
-Owners: the models that ship (full data sets, the classroom key), and on the mini MNIST five owners
-for each kind of trigger, each with other first weights, other images and another key, and each with
-a thief of its own. The claim is about these models: what survives depends on the learning rate.
-Every row is written when it is known; run it again, and what is missing is added::
+The owners are the models that ship (full data sets, the classroom key) and, on the mini MNIST, five
+owners for each kind of trigger, each with initial weights, images, a key and a thief of their own.
+The claim is about these models: what survives depends on the learning rate. Every row is written as
+soon as it is known; a second run adds what is missing::
 
     OMP_NUM_THREADS=1 python benchmarks/power.py
 """
@@ -65,8 +65,8 @@ Row = dict[str, object]
 
 
 def needed(matched: np.ndarray) -> np.ndarray:
-    """Return after how many questions the wealth first reaches 1 / alpha, for each row of matches;
-    inf where never.
+    """Return the number of questions after which the wealth first reaches 1 / alpha, for each row
+    of matches; inf if it never does.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ def needed(matched: np.ndarray) -> np.ndarray:
 
 
 def shuffled(matched: np.ndarray, orders: int = ORDERS) -> np.ndarray:
-    """Return the same matches in so many random orders, shape (orders, questions)."""
+    """Return the same matches in several random orders, shape (orders, questions)."""
     draw = stable_rng(0)
     return np.stack([draw.permutation(matched) for _ in range(orders)])
 
 
 def evidence(matched: np.ndarray) -> Row:
-    """Return what one service's matches, in sealed order, are worth."""
+    """Return the evidence in one service's matches, in sealed order."""
     k, n = int(matched.sum()), len(matched)
     sealed, others = needed(matched[None])[0], needed(shuffled(matched))
     median = np.median(others)
@@ -101,7 +101,7 @@ def evidence(matched: np.ndarray) -> Row:
 
 
 def written(questions: float) -> str:
-    """Return a number of questions as it stands in the file: empty where there is none."""
+    """Return a number of questions as text for the file: empty if there is none."""
     return f"{questions:g}" if np.isfinite(questions) else ""
 
 
@@ -135,7 +135,7 @@ def twin(data: str, seed: int) -> nn.Module:
 
 
 def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
-    """Let a thief train on, ask them the questions, and weigh the answers."""
+    """Let a thief train the model further, ask it the questions, and weigh the answers."""
     model, innocent, triggers = owned(data, trigger, owner)
     task = wm.load_data(data)
     if lr:
@@ -153,8 +153,8 @@ def measure(data: str, trigger: str, owner: str, lr: float, seed: int) -> Row:
 
 
 def cases() -> Iterator[Row]:
-    """Yield every case: the shipped models of MNIST, the owners of the mini MNIST, then the
-    photographs, slow ones.
+    """Yield every case: the shipped models of MNIST, the owners of the mini MNIST, then the slow
+    ones, with photographs.
     """
     for trigger, lr, seed in itertools.product(TRIGGERS, RATES, SEEDS):
         if lr or not seed:

@@ -1,63 +1,64 @@
 """How often does the whole procedure say `found` of an innocent, whatever a dishonest owner does?
 
-`false_alarms.py` has the error rate of the rule. Here is that of what people read: of `wm.verify`,
-the owner's own test; of `judge`, who trusts nobody; and of the exit code of the command line. Each
-liar does what can be done with real seals (scrypt, 54 ms each):
+`false_alarms.py` measures the error rate of the rule. This script measures that of the results
+people read: of `wm.verify`, the owner's own test; of `judge`, who trusts nobody; and of the command
+line's exit code. Each liar does what is possible with real seals (scrypt, 54 ms each):
 
 none
-    An honest owner, one seal: the rates that all others are compared with.
+    An honest owner with one seal: the baseline for all other rates.
 grinding
-    Seal after seal under new keys, and the one that suits the suspect best is shown. By dice the
-    judge names 20 of its 30 questions.
+    Seal after seal under new keys; the one that suits the suspect best is shown. The judge names 20
+    of its 30 questions by dice.
 tweaking
     The luckiest of 2^12 seals, one pixel changed by 1/255, sealed again.
 ordering
-    The questions that the judge named are handed over in an order of the owner's: matched ones
-    first.
+    The owner hands over the named questions in an order of their own: matched ones first.
 windows
-    The judge asks twenty questions in a row, and the owner may say from where.
+    The judge asks twenty consecutive questions, and the owner may choose where they start.
 alpha
     Sealed with an alpha above .05. Sealing refuses that; an old set, or a forged one, may hold it.
 nulls
-    Fixed labels, and null models that suit: one of them 999 times over, or such as are of another
-    kind than the innocents. The latter are five MLPs, a forest of random trees, one such tree, an
-    SVM on random features, nearest neighbours and logistic regression; the 40 null models that ship
-    are the witnesses, for all nine targets.
+    Fixed labels, and null models that suit the owner: one of them 999 times over, or null models of
+    another kind than the innocents. The latter are five MLPs, a forest of random trees, one such
+    tree, an SVM on random features, nearest neighbours and logistic regression; the 40 null models
+    that ship are the witnesses, for all nine targets.
 drawn targets
-    Fixed labels, the target drawn by the seal, sealed until it is one that the suspect says anyway:
-    a task of 100 classes (two of the networks read the tens and the ones).
+    Fixed labels whose target the seal draws, sealed again until the target is one that the suspect
+    answers anyway, in a task of 100 classes (two of the networks read the tens and the ones).
 clean images
     The owner's own choice for `clean=`: the trigger images, with the secret labels.
 families
     Suspect after suspect, 20 in all; the owner declares one test, then two, then three ...
 replays
-    Mallory has what Alice once opened, and brings it to a judge against Alice's own service.
+    Mallory has what Alice once opened, and submits it to a judge against Alice's own service.
 looking again
     A look after each question at a service that is random: it throws dice, is spread over four
-    networks, picture by picture or request by request, or adds fresh noise (0.3) to what it is
-    sent. By `wm.SequentialTest` each image is asked once. Beside it the loop that breaks the
-    promise: `wm.verify(questions=n)` anew for each n.
+    networks, picture by picture or request by request, or adds fresh noise (0.3) to its inputs.
+    `wm.SequentialTest` asks each image once. Beside it is the loop that breaks the guarantee:
+    `wm.verify(questions=n)` run afresh for each n.
 beacon
-    The seal names a public draw. Sealed after its outcome was out, none can be shown to be older,
-    and the judge's factor stays 2^48. Sealed before it, the judge counts what was published.
+    The seal names a public draw. A seal made after the outcome is known cannot be shown to be
+    older, and the judge's factor stays 2^48. For seals made before it, the judge counts those
+    published.
 
-Innocents: the null models that ship, the ten others, and all fifty once more behind a service that
-mirrors what it is sent. None was trained on a trigger. They answer alike and are accused by the
-same seals, so where one pool of seals is tried on all of them the runs of a row are not
-independent; `p_above` then is only a sign. The columns::
+The innocents are the null models that ship, the ten others, and all fifty once more behind a
+service that mirrors its inputs. None was trained on a trigger. They answer alike and are accused by
+the same seals. So where one pool of seals is tried on all of them, the runs of a row are not
+independent, and
+`p_above` is only an indication. The columns::
 
     liar, setting       as above, and how far they go
     reader, alpha       who decides, at which bound; `verify` reads the owner's alpha
     runs, found         attempts, and those that ended with `found`, or exit code 0
     share, bound        found / runs, and what is promised
-    p_above             one-sided binomial P of so many, were the bound true
-    word                what is then read: of the found, else of most
+    p_above             one-sided binomial P of at least so many, if the bound is true
+    word                the verdict as read: that of the runs found, otherwise the most common one
 
-The smaller alphas are read off the answers that were given at the largest. Where `share` exceeds
-`bound`, either the word says on what it rests (`found, if this was the only seal`; `the seal names
-no owner`), or the reader is named after the mistake. Two liars go further than that word: clean
-images of the owner's choice, and a log that was deleted. The judge takes no such images, and
-whoever has the published head refuses such a log. Some twenty minutes; what is in the file is
+Verdicts at the smaller alphas are computed from the answers given at the largest. Where `share`
+exceeds `bound`, either the word states its condition (`found, if this was the only seal`; `the seal
+names no owner`), or the reader is named after the mistake. Two lies are not covered by that word:
+clean images of the owner's choice, and a deleted log. The judge accepts no such images, and anyone
+with the published head rejects such a log. It takes about twenty minutes; rows in the file are
 kept::
 
     OMP_NUM_THREADS=1 python benchmarks/procedure.py
@@ -111,7 +112,7 @@ KINDS = {"noise": wm.Noise, "unrelated": wm.Unrelated, "content": wm.Content}
 
 
 class Told(NamedTuple):
-    """What one reader was told at the end of one run: whether it is `found`, and in which word."""
+    """What one reader learns at the end of one run: whether it is `found`, and the word for it."""
 
     found: bool
     word: str
@@ -132,12 +133,12 @@ class Case(NamedTuple):
 
 
 def told(verdict: object) -> Told:
-    """Return what a verdict says to its reader."""
+    """Return what a verdict tells its reader."""
     return Told(verdict.decision == "found", verdict.conclusion)
 
 
 def at(verdict: object, alpha: float) -> object:
-    """Return a verdict as it would be at another alpha, the owner's or the judge's."""
+    """Return the verdict that another alpha, the owner's or the judge's, would give."""
     return replace(verdict, terms=replace(verdict.terms, alpha=alpha))
 
 
@@ -145,7 +146,7 @@ def at(verdict: object, alpha: float) -> object:
 
 
 class Trees(nn.Module):
-    """Random trees, as many as asked for, whose leaves vote.
+    """A given number of random trees whose leaves vote.
 
     Source
     ------
@@ -158,7 +159,7 @@ class Trees(nn.Module):
         self.trees = [grown(pixels, labels, draw) for _ in range(trees)]
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return the mean share of each class in the leaves that the images reach."""
+        """Return the mean shares of the classes in the leaves that the images reach."""
         flat = images.flatten(1).numpy()
         votes = [np.stack([leaf_of(tree, image) for image in flat]) for tree in self.trees]
         return torch.from_numpy(np.mean(votes, axis=0))
@@ -192,13 +193,13 @@ class Neighbours(nn.Module):
         self.pixels, self.labels = pixels, labels
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Return how many of the five are of each class."""
+        """Return how many of the five neighbours belong to each class."""
         near = torch.cdist(images.flatten(1), self.pixels).topk(5, largest=False).indices
         return functional.one_hot(self.labels[near], 10).sum(dim=1).float()
 
 
 class Waves(nn.Module):
-    """Random Fourier features, on which a linear machine is nearly one with a Gaussian kernel.
+    """Random Fourier features: a linear machine on them approximates one with a Gaussian kernel.
 
     Source
     ------
@@ -229,7 +230,7 @@ def taught(model: nn.Module, loss: Callable, split: Split, steps: int = 300) -> 
 
 @functools.cache
 def other_kinds() -> dict[str, nn.Module]:
-    """Return ten innocents that are of other kinds than the null models that ship, by name."""
+    """Return ten innocents of other kinds than the null models that ship, by name."""
     torch.manual_seed(1)
     split = wm.load_data("mnist").train
     flat = split.images.reshape(len(split), -1)
@@ -273,15 +274,15 @@ def remembering(triggers: wm.Triggers, labels: np.ndarray) -> Callable:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The same images under many keys: so many seals, each with labels of its own.
+    """The same images under many keys: many seals, each with labels of its own.
 
     Parameters
     ----------
-    name : of which the keys are made: they are no secret, and the file can be made again
+    name : from which the keys are made: they are not secret, so the file can be made again
     base : the images and their questions
     rules : what is sealed with them
     size : how many seals
-    outcome : that of the public draw, where the rules name one
+    outcome : that of the public draw, if the rules name one
     """
 
     name: str
@@ -310,7 +311,7 @@ class Pool:
 
     @functools.cached_property
     def said(self) -> np.ndarray:
-        """What a hundred innocents say to its images, shape (100, images)."""
+        """The answers of a hundred innocents to its images, shape (100, images)."""
         return innocents(self.base.images)
 
     def service(self, who: int) -> Callable:
@@ -341,12 +342,12 @@ def drawn_later(name: str, kind: str, questions: int, size: int) -> Pool:
 
 
 def honest() -> Pool:
-    """A hundred questions, sealed once per run, before the dice were thrown."""
+    """A hundred questions, sealed once per run before the dice are thrown."""
     return drawn_later("before the dice", "unrelated", LOOKS, RUNS)
 
 
 def best_of(pool: Pool, seals: range) -> list[int]:
-    """Return for each innocent the seal of these that its owner would show: the smallest p."""
+    """Return for each innocent the seal that a liar would show: the one with the smallest p."""
     table = wealth(pool.answers.shape[1])
     best = []
     for said in pool.said:
@@ -382,7 +383,7 @@ def ever_found(verdicts: Callable[[int], Sequence[object]], runs: int) -> Readin
 
 
 def asks_owner(pool: Pool, pairs: Sequence[tuple[int, int]]) -> Readings:
-    """Let the owner test the innocents: pairs of seal and innocent, by their numbers."""
+    """Let the owner test the innocents, given as pairs of seal and innocent, by number."""
 
     @functools.cache
     def verdicts() -> list[object]:
@@ -392,7 +393,7 @@ def asks_owner(pool: Pool, pairs: Sequence[tuple[int, int]]) -> Readings:
 
 
 def judged(triggers: TriggerSet, query: Callable, named: Sequence[int], **known: object) -> object:
-    """Return what a judge says of a service, of the questions they named, as the owner opens."""
+    """Return a judge's verdict on a service, from the named questions as the owner opens them."""
     opened = wm.evidence.open_questions(triggers, named)
     return wm.evidence.judge(query, opened, seal=triggers.seal, named=named, **known)
 
@@ -409,8 +410,8 @@ def asks_judge(
     Parameters
     ----------
     pool, pairs : as in `asks_owner`
-    count : how many of the questions the judge names by nonce; all if left out
-    dice : how often they do, for each pair
+    count : how many of the questions the judge names by nonce; by default all
+    dice : how often they do so, for each pair
     known : what else the judge knows
     """
     questions = pool.base.n
@@ -434,7 +435,7 @@ def asks_judge(
 
 
 def command(*arguments: str) -> Told:
-    """Return what a script reads that runs `wmlearn verify` or `wmlearn judge`."""
+    """Return the result that a script gets from `wmlearn verify` or `wmlearn judge`."""
     printed, complaints = io.StringIO(), io.StringIO()
     code: object = None
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaints):
@@ -506,7 +507,7 @@ def none() -> Iterator[Case]:
 
 
 def grinding() -> Iterator[Case]:
-    """Seal after seal; the luckiest is shown."""
+    """Seal after seal; the luckiest one is shown."""
     pool = ground()
     for power in POWERS:
         pairs = []
@@ -606,7 +607,7 @@ def windows() -> Iterator[Case]:
 
 
 def forged_alpha() -> Iterator[Case]:
-    """Another alpha than may be sealed."""
+    """An alpha that may not be sealed."""
     mnist = wm.load_data("mnist")
 
     def seals(alpha: float) -> list[Told]:
@@ -687,7 +688,7 @@ def _pairs() -> np.ndarray:
 
 
 def two_digits(images: np.ndarray) -> np.ndarray:
-    """Return the labels of 200 services with 100 classes: tens and ones by two networks each."""
+    """Return the labels of 200 services with 100 classes: two networks each read tens and ones."""
     said = np.stack([wm.BlackBox(null)(images) for null in nulls()])
     tens, ones = _pairs().T
     return 10 * said[tens] + said[ones]
@@ -768,7 +769,7 @@ def clean_images() -> Iterator[Case]:
 
 
 def replays() -> Iterator[Case]:
-    """What Alice opened, brought by Mallory against Alice's own service."""
+    """What Alice opened, submitted by Mallory against Alice's own service."""
     base, mine, judges = base_set("content", 30), b"Alice's judge", b"Mallory's judge"
     alice = replace(base.rules, declared=wm.evidence.Declared(owner="Alice"))
     pools = {
@@ -858,7 +859,9 @@ def families() -> Iterator[Case]:
 
 
 def beside_published_head(triggers: TriggerSet) -> Told:
-    """Return what a log says that was deleted after its head was published, and begun again."""
+    """Return what is read from a log that was deleted after its head was published, and
+    restarted.
+    """
     dice = lambda images: np.zeros(len(images), int)  # noqa: E731
     with tempfile.TemporaryDirectory() as folder:
         log = wm.evidence.save_evidence(triggers, folder) / LOG
@@ -912,7 +915,7 @@ def random_services(base: TriggerSet) -> dict[str, Callable[[int], Callable]]:
 
 
 def looking_again() -> Iterator[Case]:
-    """Look after each question: at a test that is continued, and at one that is begun anew."""
+    """Look after each question: in a test that is continued, and in one that starts afresh."""
     pool, base = honest(), honest().base
 
     def continued(run: int, service: Callable[[int], Callable]) -> list[object]:
@@ -985,7 +988,7 @@ LIARS = (
 
 
 def summary(runs: Sequence[Told], bound: float) -> Row:
-    """Return the columns that were measured."""
+    """Return the measured columns."""
     found = sum(run.found for run in runs)
     words = Counter(run.word for run in runs if run.found or not found)
     above = binomtest(found, len(runs), bound, alternative="greater").pvalue
@@ -1000,7 +1003,7 @@ def summary(runs: Sequence[Told], bound: float) -> Row:
 
 
 def measured(case: Case, row: Row) -> Row:
-    """Return what came of a case at one of its alphas."""
+    """Return the result of a case at one of its alphas."""
     alpha = row["alpha"]
     return summary(case.read(alpha), alpha if case.bound is None else case.bound)
 

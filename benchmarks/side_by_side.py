@@ -1,9 +1,9 @@
 """Time the package against what people would use instead, in one run: `make bench`.
 
-Each row sets a work of ours beside another way to do it. Both are done in turn, several times, on
-one thread, and the ratio is taken within each turn: what else the machine does then weighs on both.
-A row that is measured anew takes the place of the old one, all others stay. Parts of the table can
-be named; `install` and `test` are measured only where they are named::
+Each row compares a task of ours with another way to do it. Both run in turn, several times, on one
+thread, and the ratio is taken within each turn: other load on the machine then affects both. A row
+that is measured again replaces the old one; all others stay. You can name parts of the table;
+`install` and `test` are measured only if you name them::
 
     python benchmarks/side_by_side.py                       # all but install and test
     python benchmarks/side_by_side.py training http
@@ -11,21 +11,21 @@ be named; `install` and `test` are measured only where they are named::
 
 The columns::
 
-    part, work, against     what is timed, and what beside it
+    part, work, against     what is timed, and its peer
     clock                   `processor` (seconds of one process: neighbours hardly count) or `wall`
     ours, theirs            seconds, median; `_low` and `_high`: their 5th and 95th percentile
     reads                   `faster`: the ratio is theirs / ours; `slower`: it is ours / theirs
     ratio                   median of the ratios of the turns, and their percentiles
     turns                   how many
-    aim                     the ratio that was to be reached, if one was named
-    our_accuracy,           of the test images, where something is learnt, mean of the turns
+    aim                     the ratio that was aimed at, if there is one
+    our_accuracy,           on the test images, where something is learnt, mean of the turns
     their_accuracy
-    note                    what else must be known; `unmeasured` where the peer is not installed
+    note                    anything else to know; `unmeasured` if the peer is not installed
     cpu, cores, load        the machine, and its load average just after
     versions                of what was timed
 
 The rows on extraction need `pip install adversarial-robustness-toolbox`, in this environment or in
-another whose Python is then called with the part's name; the labs need Chromium.
+another one, whose Python you then call with the part's name; the labs need Chromium.
 """
 
 from __future__ import annotations
@@ -86,15 +86,15 @@ CLOCKS = {"processor": time.process_time, "wall": time.perf_counter}
 
 @dataclass(frozen=True)
 class Pair:
-    """A work of ours and another way to do it, with the seconds of each turn.
+    """A task of ours and another way to do it, with the seconds of each turn.
 
     Attributes
     ----------
     part, work, against : the row
     ours, theirs : seconds; none if the other way could not be measured
     reads : "faster" or "slower"
-    clock : what counted the seconds
-    aim : the ratio that was to be reached
+    clock : the clock that counted the seconds
+    aim : the ratio that was aimed at
     accuracies : ours and theirs, 0 to 1, where something is learnt
     """
 
@@ -110,7 +110,7 @@ class Pair:
     note: str = ""
 
     def row(self) -> dict[str, object]:
-        """Return what is written of it."""
+        """Return its row of the file."""
         ratios = np.divide(self.theirs, self.ours) if len(self.theirs) else np.empty(0)
         if self.reads == "slower":
             ratios = 1 / ratios
@@ -127,7 +127,7 @@ class Pair:
 
 
 def spread(values: Sequence[float]) -> list[str]:
-    """Return the median, the 5th and the 95th percentile, as they are written.
+    """Return the median, the 5th and the 95th percentile, as text.
 
     Examples
     --------
@@ -142,13 +142,13 @@ def spread(values: Sequence[float]) -> list[str]:
 
 
 def written(value: float | None, digits: int) -> str:
-    """Return a number, or nothing for none."""
+    """Return a number as text, or nothing for none."""
     return "" if value is None else f"{value:.{digits}f}"
 
 
 @cache
 def cpu() -> str:
-    """Return what the processor calls itself."""
+    """Return the processor's name."""
     described = Path("/proc/cpuinfo")  # of Linux
     if described.exists():
         for line in described.read_text().splitlines():
@@ -158,7 +158,7 @@ def cpu() -> str:
 
 
 def machine() -> dict[str, object]:
-    """Return what the seconds depend on besides the work."""
+    """Return what the seconds depend on besides the task."""
     names = ("torch", "torchvision", "numpy", "matplotlib", "adversarial-robustness-toolbox")
     installed = {each.metadata["Name"]: each.version for each in metadata.distributions()}
     versions = [f"{name} {installed[name]}" for name in names if name in installed]
@@ -182,7 +182,7 @@ def seconds(act: Act, clock: str) -> float:
 def in_turn(
     acts: Sequence[Act], turns: int, clock: str = "processor", warm_up: bool = True
 ) -> list[list[float]]:
-    """Return for each act the seconds of its turns; one round before them warms up."""
+    """Return for each act the seconds of its turns, after one warm-up round."""
     for act in acts if warm_up else ():
         act()
     rounds = [[seconds(act, clock) for act in acts] for _ in range(turns)]
@@ -194,7 +194,7 @@ def in_turn(
 
 @cache
 def mnist() -> wm.Splits:
-    """Return MNIST with all 60,000 training images as the owner's."""
+    """Return MNIST with all 60,000 training images in the owner's part."""
     full = wm.load_data("mnist", size="full")
     parts = (full.train, full.loot)
     pixels = np.concatenate([part.pixels for part in parts])
@@ -242,7 +242,7 @@ def training() -> Iterator[Pair]:
 
 
 def embedding() -> Iterator[Pair]:
-    """Mark a network and verify it, against a script for the paper's Algorithm 1."""
+    """Mark a network and verify it; the peer is a script for the paper's Algorithm 1."""
     from _peers import Reader
 
     data = mnist()
@@ -280,7 +280,7 @@ def embedding() -> Iterator[Pair]:
 
 
 def extraction() -> Iterator[Pair]:
-    """Steal the same network by the same number of questions, against the toolbox's thief."""
+    """Extract the same network with the same number of queries; the peer is the toolbox's thief."""
     from _peers import Knockoff, toolbox
 
     data, queries = wm.load_data("mnist", size="full"), 5_000
@@ -334,7 +334,7 @@ def http() -> Iterator[Pair]:
 
 
 def neighbours() -> Iterator[Pair]:
-    """Train beside two processes that calculate without a pause, and alone."""
+    """Train beside two busy processes, and alone."""
     import threads
 
     def epoch() -> float:
@@ -361,7 +361,7 @@ def neighbours() -> Iterator[Pair]:
 
 
 def labs() -> Iterator[Pair]:
-    """Move a slider of each lab by a key."""
+    """Move a slider of each lab with a key."""
     import _screen
 
     for name, ours, theirs in _screen.measure():
@@ -370,7 +370,7 @@ def labs() -> Iterator[Pair]:
 
 
 def learner() -> Iterator[Pair]:
-    """Do what a learner does in the first lesson, in a process of its own, and weigh it."""
+    """Do what a learner does in the first lesson, in a separate process, and measure its memory."""
     import resource
 
     unit = 1e9 if sys.platform == "darwin" else 1e6  # bytes there, kB elsewhere

@@ -1,10 +1,11 @@
 """Measure Algorithm 1's `percentage`: how many images of the source class does the paper's mark
 need?
 
-The paper stamps a share of its source class ("1") and calls the stamped images its target class
-("0"), but does not say which share. Here: six shares, the three types, three seeds, on the mini
-MNIST that ships; the plain union of the algorithm, without the repetition that `wm.embed` adds.
-Every row is written when it is known, and rows that are there are not measured again::
+The paper stamps a share of its source class ("1") and labels the stamped images as its target class
+("0"), but does not say which share. Here are six shares, the three kinds and three seeds, on the
+mini MNIST that ships, with the plain union of the algorithm, without the repetition that `wm.embed`
+adds.
+Every row is written as soon as it is known, and existing rows are not measured again::
 
     OMP_NUM_THREADS=1 python benchmarks/source_share.py
 """
@@ -50,7 +51,7 @@ SEEDS = (0, 1, 2)
 
 @functools.cache
 def twin(seed: int) -> Fitted:
-    """Return the network that is trained without triggers, once for each seed."""
+    """Return the network trained without triggers, once for each seed."""
     return wm.fit(wm.small_cnn(MNIST, seed=seed), MNIST, seed=seed)
 
 
@@ -82,7 +83,7 @@ def measure(trigger: str, share: float, seed: int) -> dict[str, object]:
 
 
 def cases() -> Iterator[dict[str, object]]:
-    """Yield what is to be measured, seed by seed."""
+    """Yield the cases to measure, seed by seed."""
     for seed, trigger, share in itertools.product(SEEDS, TRIGGERS, SHARES):
         yield {"trigger": trigger, "share": share, "seed": seed}
 

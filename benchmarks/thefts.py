@@ -1,20 +1,21 @@
-"""Measure every thief against every kind of trigger: the evidence left, and what the theft cost.
+"""Measure every theft against every kind of trigger: the evidence left, and what the theft costs.
 
-MNIST, the full size: three kinds of trigger with keyed and with fixed labels, five owners each (a
-seed draws an owner's first weights, the order of their images, their key, and the thief's dice).
-CIFAR-10: the models that ship, once, and only the thefts that train nothing; there the task is
-measured on the first 2,000 test images.
+On the full MNIST there are three kinds of trigger with keyed and with fixed labels, and five owners
+each (a seed determines an owner's initial weights, the order of their images, their key, and the
+thief's random numbers). On CIFAR-10 there are the models that ship, once, and only the thefts that
+train nothing; there task accuracy is measured on the first 2,000 test images.
 
-One row for each suspect. `matched` counts questions, of `questions`; luck gives a tenth where
-labels are keyed, and nobody knows how many where they are fixed (`p` is empty there). `p` is the
-anytime p-value, `decision` what `wm.verify` says at the sealed alpha, .001. `images` are those the
-thief needs, `queries` those asked of the owner's service; `seconds` are the thief's, by
-the clock: those in the file come from a machine that was busy with other work, up to three times as
-slow as it would be alone. A thief holds 5,000 images of the task. Whoever asks for unrelated ones
-takes photographs of CIFAR-10, or the digits of MNIST.
+There is one row for each suspect. `matched` counts questions, of `questions`; chance gives a tenth
+if labels are keyed, and an unknown share if they are fixed (`p` is then empty). `p` is the anytime
+p-value, `decision` the decision of `wm.verify` at the sealed alpha, .001. `images` is what the
+thief needs, `queries` what they ask of the owner's service. `seconds` is the thief's wall-clock
+time; the values in the file come from a machine that was busy with other work, up to three times as
+slow as it would be alone. A thief holds 5,000 images of the task. Thieves who use unrelated ones
+take photographs of CIFAR-10, or the digits of MNIST.
 
-What is measured is kept below the data folder; run it again, and what is missing is added. About an
-hour on one core::
+Results are kept below the data folder, and a second run adds what is missing. It takes about an
+hour
+on one core::
 
     OMP_NUM_THREADS=1 python benchmarks/thefts.py
 """
@@ -74,8 +75,8 @@ SHIPPED_TEST = 2_000  # test images of CIFAR-10
 
 @dataclass(frozen=True)
 class Ensemble(wm.theft.Theft):
-    """A thief who stole from three owners and lets them vote: two models that ship stand for the
-    other two.
+    """A thief who stole from three owners and lets the copies vote; two models that ship represent
+    the other two.
     """
 
     others: tuple[str, ...]
@@ -129,7 +130,7 @@ def training(data: wm.Splits) -> dict[str, wm.theft.Theft]:
 
 
 def key(who: str, seed: int) -> bytes:
-    """Return the key of somebody in this study: public, as all that is committed."""
+    """Return the key of somebody in this study; it is public, like everything that is committed."""
     return hashlib.sha256(f"thefts study, {who} {seed}".encode()).digest()
 
 
@@ -145,7 +146,7 @@ def marked_by(seed: int, data: wm.Splits) -> dict[str, wm.evidence.TriggerSet]:
 
 
 def trained(name: str = "mnist") -> Iterator[pd.DataFrame]:
-    """Yield what the owners of one seed and all their thieves gave, seed by seed."""
+    """Yield the results of the owners of one seed and all their thieves, seed by seed."""
     full = wm.load_data(name, size="full")
     data = wm.Splits(name, full.train, full.loot.take(range(LOOT)), full.test, full.classes)
     thefts = cheap() | training(data)
@@ -199,7 +200,7 @@ def shipped(name: str = "cifar10") -> pd.DataFrame:
 
 
 def write(frames: list[pd.DataFrame]) -> None:
-    """Write all rows that are known, in one order, whole or not at all."""
+    """Write all known rows in one order, completely or not at all."""
     rows = pd.concat(frames, ignore_index=True)
     rows[["marks", "labels"]] = rows.marks.str.split(" ", expand=True)
     rows["strength"] = rows.theft.str.partition(" ")[2]

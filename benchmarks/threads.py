@@ -1,20 +1,20 @@
 """Measure what threads cost and gain: the same training on one thread and on torch's default, alone
-and beside others.
+and beside busy processes.
 
 The trainings are those of the lessons on the mini MNIST, a few epochs of each: `fit` trains the
-small network, `embed` marks it with 150 images of 30 words. `default` is what torch takes where
-nobody sets anything, one thread for each core; so everything trained before `threads=1` became the
-rule. The neighbours are two Python processes that calculate without a pause; the script starts and
+small network, `embed` marks it with 150 images of 30 words. `default` is torch's own choice if
+nothing is set, one thread per core; everything was trained like this before `threads=1` became the
+rule. The neighbours are two Python processes that compute without a pause; the script starts and
 stops them. Every case is measured three times, in turn. The columns::
 
     work, setting       `fit` or `embed`; `one` (`threads=1`, the rule) or `default`
     threads             how many that is
     neighbours          busy processes beside it, 0 or 2
     run                 1 to 3
-    seconds             wall-clock time of one epoch, measuring included
-    load                the machine's load average just before: whether others were at work, too
+    seconds             wall-clock time of one epoch, including its evaluation
+    load                the machine's load average just before, to show any other load
 
-It needs a machine on which nothing else calculates::
+It needs a machine on which nothing else is running::
 
     python benchmarks/threads.py
 """
@@ -68,7 +68,7 @@ WORK = {"fit": fit, "embed": embed}
 
 @contextlib.contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """Keep so many processes calculating inside the block."""
+    """Keep a number of processes busy inside the block."""
     command = [sys.executable, "-c", "while True: pass"]
     with contextlib.ExitStack() as stack:
         for _ in range(processes):
@@ -78,7 +78,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def measure(case: Row) -> Row:
-    """Return the seconds of an epoch: the second and third, for the first one warms up."""
+    """Return the seconds of the second and third epoch; the first one is a warm-up."""
     threads, load, ends = SETTINGS[case["setting"]], os.getloadavg()[0], []
 
     def clock(epoch: Epoch) -> bool:

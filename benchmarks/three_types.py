@@ -1,20 +1,20 @@
-"""Measure the three kinds of watermark side by side: what each costs, what innocents say, what
-outlives a thief.
+"""Measure the three kinds of watermark side by side: what each costs, what innocents answer, what
+survives fine-tuning.
 
-For both data sets, the three kinds of trigger and both label modes, one row for each network that
-is asked: the marked one and the clean one that ship, the first twenty null models, and what is left
-of the marked one after a thief has trained on, at four learning rates, and at those where the three
-differ with two more seeds. `trained` counts the questions answered as sealed; `new` those on the
-same noise, words or foreign class with images that nobody trained on (keyed unrelated images have
-no new ones: each is a question of its own). `commonest` is the class said most often to the trigger
-images, and `share` how often.
+For both data sets, the three kinds of trigger and both label modes, there is one row for each
+network that is asked: the marked one and the clean one that ship, the first twenty null models, and
+the marked one after a thief has fine-tuned it at four learning rates, with two more seeds at the
+rates where the three kinds differ. `trained` counts the questions answered as sealed; `new` those
+on the same noise, words or foreign class with images that nobody trained on (keyed unrelated images
+have no new ones: each is a question of its own). `commonest` is the most frequent class for the
+trigger images, and `share` its frequency.
 
-The thief holds the first 2,000 images of the loot and trains on each five times; all 10,000 would
-take two hours more. How many they hold stands in the column `loot`: with more, they go
-further at the same rate.
+The thief holds the first 2,000 images of the loot and trains on them for five epochs; all 10,000
+would take two hours more. The column `loot` says how many they hold: with more, they change the
+network further at the same rate.
 
-Every row is written when it is known; run it again, and what is missing is added. The rows of a
-model that was retrained since are measured anew. Needs the full data sets::
+Every row is written as soon as it is known; a second run adds what is missing. The rows of a model
+that has been retrained are measured again. The script needs the full data sets::
 
     OMP_NUM_THREADS=1 python benchmarks/three_types.py [mnist] [cifar10]
 """
@@ -68,9 +68,7 @@ def full(name: str) -> wm.Splits:
 def sealed(
     data: str, trigger: str, labels: str
 ) -> tuple[wm.evidence.TriggerSet, wm.evidence.TriggerSet | None]:
-    """Return the triggers that the shipped model was marked with, and new ones with the same
-    answers.
-    """
+    """Return the triggers of the shipped model, and new ones with the same answers."""
     recipe, n = TRIGGERS[trigger], IMAGES.get((trigger, labels), 150)
     triggers = recipe(labels=labels)(wm.load_data(data), n=n, key=wm.CLASSROOM_KEY)
     test = full(data).test
@@ -86,12 +84,12 @@ def sealed(
 
 @functools.cache
 def task_accuracy(model: nn.Module, data: str) -> float:
-    """Return the share of the test images that a network reads rightly, measured once."""
+    """Return the task accuracy of a network on the test images, measured once."""
     return wm.accuracy(model, full(data).test)
 
 
 def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
-    """Ask one network the trained questions and the new ones, and give it the test images."""
+    """Ask one network the trained questions and the new ones, and measure its task accuracy."""
     triggers, fresh = sealed(data, trigger, labels)
     suspect = wm.BlackBox(model)
     replies = suspect(triggers.images)
@@ -109,7 +107,7 @@ def measure(model: nn.Module, data: str, trigger: str, labels: str) -> Row:
 
 
 def released() -> dict[str, str]:
-    """Return the digest of every shipped model, its first eight digits."""
+    """Return the first eight digits of every shipped model's digest."""
     return {
         name: found[:8]
         for name, found in json.loads(zoo.DIGESTS.read_text(encoding="utf-8")).items()
@@ -117,8 +115,8 @@ def released() -> dict[str, str]:
 
 
 def cases(names: list[str]) -> Iterator[Row]:
-    """Yield what can be measured with the models that are there; thefts last, seed by seed, for
-    they take long.
+    """Yield the cases that the existing models allow; thefts come last, seed by seed, because they
+    take long.
     """
     existing = released()
     kinds = [
@@ -154,7 +152,7 @@ def cases(names: list[str]) -> Iterator[Row]:
 
 
 def still_true(rows: list[Row]) -> list[Row]:
-    """Return rows in order, without those of models that were retrained since."""
+    """Return rows in order, without those of models that have been retrained."""
     existing = released()
     return sorted(
         (row for row in rows if existing.get(row["model"]) == row["digest"]),
@@ -164,7 +162,7 @@ def still_true(rows: list[Row]) -> list[Row]:
 
 @functools.cache
 def shipped(name: str) -> nn.Module:
-    """Return a shipped model, read once: it is asked about six kinds of triggers."""
+    """Return a shipped model, read only once because it is asked about six kinds of triggers."""
     return wm.load_model(name)
 
 

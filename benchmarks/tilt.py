@@ -1,20 +1,21 @@
-"""Measure the mark that outlives extraction: services that lean, thieves of every kind, innocents.
+"""Measure the mark that survives extraction: services that lean, thieves of every kind, innocents.
 
-Each owner has a key of their own, and each lean is drawn twice: as the seal says (draw "drawn") and
-with every sign turned round ("mirrored"), for one draw suits some networks by chance, and what is
-measured is to hold for the average draw. Owners hold the first 20,000 training images of MNIST (all
-40,000 of CIFAR-10), thieves the rest, or the loot. Rows are written as they are known::
+Each owner has a key of their own, and each lean is drawn twice: from the seal (draw "drawn") and
+with every sign reversed ("mirrored"). One draw suits some networks by chance, and the results
+should hold for the average draw. Owners hold the first 20,000 training images of MNIST (all 40,000
+of CIFAR-10),
+thieves the rest, or the loot. Rows are written as soon as they are known::
 
     OMP_NUM_THREADS=1 python benchmarks/tilt.py [mnist] [cifar10] [innocents]
 
 `where` is "service" (answers lean), "weights" (the network was trained to lean), "both" (that, and
-Content in the same network), "rotated" (a service that leans along secretly turned axes) or "chosen
-pairs" (one that leans by the signs which simulated thieves took along best). `suspect` is what is
-asked: the service or file itself, the owner's network without any lean ("untouched"), a network
-trained in the same way without the lean ("twin"), or a thief's. `p` is that of the sealed weighted
-test, `p_signs` that of counting signs alone, `p_bets` that of betting on one sign after the other;
-`content` counts the secret answers to Content in a network that carries both, `p_content` is what
-they prove.
+Content in the same network), "rotated" (a service that leans along secretly rotated axes) or
+"chosen pairs" (one that leans by the signs that survived best in the copies of simulated thieves).
+`suspect` is what is asked: the service or file itself, the owner's network without any lean
+("untouched"), a network trained in the same way without the lean ("twin"), or a thief's. `p` is
+that of the sealed weighted test, `p_signs` that of counting signs only, `p_bets` that of betting on
+one sign after the other; `content` counts the secret answers to Content in a network that carries
+both, and `p_content` is their p-value.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ Row = dict[str, object]
 
 
 class Mirrored(TiltSet):
-    """The same lean with every sign turned round."""
+    """The same lean with every sign reversed."""
 
     @functools.cached_property
     def signs(self) -> np.ndarray:
@@ -78,7 +79,7 @@ class Mirrored(TiltSet):
 
 @functools.cache
 def task(name: str) -> wm.Splits:
-    """Return a task as it is shared between owner and thief."""
+    """Return a task as it is divided between owner and thief."""
     full = wm.load_data(name, size="full")
     own, loot = full.train, full.loot
     if name == "mnist":
@@ -88,13 +89,13 @@ def task(name: str) -> wm.Splits:
 
 @functools.cache
 def photographs(name: str) -> Split:
-    """Return the photographs of the full CIFAR-10, made to look like a task's images."""
+    """Return the photographs of the full CIFAR-10, converted to the format of a task's images."""
     other = wm.load_data("cifar10", size="full").train
     return Split(fit_pixels(other.pixels, task(name).shape), other.labels)
 
 
 def network(name: str, seed: int, width: int | None = None) -> nn.Module:
-    """Return an untrained network, as owners and thieves of a task have it."""
+    """Return an untrained network of the kind that a task's owners and thieves use."""
     make = wm.small_cnn if name == "mnist" else wm.training.deep_cnn
     options = {} if width is None else {"width": width}
     return make(task(name), seed=seed, **options)
@@ -129,7 +130,7 @@ def lean(name: str, seed: int, draw: str, size: float, where: str = "service") -
 
 
 def rotated(name: str, seed: int, tilt: TiltSet) -> Ruler:
-    """Return what measures a suspect along axes that are turned by a secret rotation."""
+    """Return a statistic that measures a suspect along secretly rotated axes."""
     rng = stable_rng([seed, 700])
     turn, _ = np.linalg.qr(rng.normal(size=(16, 16)))
     old = tilt.ruler
@@ -146,7 +147,9 @@ def rotated(name: str, seed: int, tilt: TiltSet) -> Ruler:
 
 
 class Chosen(TiltSet):
-    """Signs for some pairs of class and feature only; services lean by these alone, as strongly."""
+    """Signs for some pairs of class and feature only; services lean by these alone, equally
+    strongly.
+    """
 
     @functools.cached_property
     def signs(self) -> np.ndarray:
@@ -159,10 +162,10 @@ class Chosen(TiltSet):
 
 
 def with_chosen_pairs(name: str, seed: int, tilt: TiltSet) -> Ruler:
-    """Return a ruler on which the half of the pairs counts that simulated thieves took along best.
+    """Return a statistic of only that half of the pairs which survived best in simulated thefts.
 
-    Four services lean by signs of four other keys, and thieves of the owner's own images learn from
-    5,000 answers of each, before the real signs are drawn.
+    Before the real signs are drawn, four services lean by the signs of four other keys, and thieves
+    with the owner's own images learn from 5,000 answers of each.
     """
     images = tilt.pixels.astype(np.float32) / np.float32(255)
     ruler, rules = tilt.ruler, tilt.rules
@@ -190,9 +193,9 @@ def triggers(name: str, seed: int) -> wm.evidence.TriggerSet:
 def service(
     name: str, seed: int, draw: str, where: str, size: float, *, leans: bool = True
 ) -> wm.BlackBox | Tilted:
-    """Return the service that thieves may ask; it tells scores to whoever wants them.
+    """Return the service that thieves may query; it returns scores on request.
 
-    leans : False for the twin, which learns the same without any lean
+    leans : False for the twin, which is trained in the same way without any lean
     """
     model, tilt = owner(name, seed), lean(name, seed, draw, size, where)
     if where not in ("weights", "both"):
@@ -216,14 +219,14 @@ def learnt(
     width: int | None = None,
     loss: Callable | None = None,
 ) -> nn.Module:
-    """Return a thief's network, trained on what a service answered."""
+    """Return a thief's network, trained on a service's answers."""
     schedule = wm.Schedule(epochs=epochs, batch_size=64)
     fresh = network(name, seed + 100, width)
     return wm.fit(fresh, images, schedule=schedule, seed=seed, loss=loss).model
 
 
 def bought(query: Callable, name: str, count: int, seed: int) -> Split:
-    """Return images of the thief's own with the labels that a service gave them."""
+    """Return the thief's own images with a service's labels."""
     chosen = task(name).loot.take(
         np.random.RandomState(seed).permutation(len(task(name).loot))[:count]
     )
@@ -257,13 +260,13 @@ def by_loss(loss: Callable) -> Callable:
 
 
 def generalised(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Return the loss of Zhang and Sabuncu (2018), q = 0.7: labels that do not fit count less."""
+    """Return the loss of Zhang and Sabuncu (2018), q = 0.7: labels that do not fit weigh less."""
     right = scores.softmax(1).gather(1, labels[:, None])
     return ((1 - right**0.7) / 0.7).mean()
 
 
 def by_theft(**choices: object) -> Callable:
-    """Return a thief who copies by a theft of the package."""
+    """Return a thief who copies with a theft of the package."""
 
     def thief(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
         schedule = wm.Schedule(epochs=epochs, batch_size=64)
@@ -274,7 +277,7 @@ def by_theft(**choices: object) -> Callable:
 
 
 def true_labels(count: int, thief: Callable = plain) -> Callable:
-    """Return a thief who then trains on some true labels."""
+    """Return a thief who also trains on some true labels afterwards."""
 
     def then_trains(query: Callable, name: str, seed: int, queries: int, epochs: int) -> nn.Module:
         copy = thief(query, name, seed, queries, epochs)
@@ -285,7 +288,7 @@ def true_labels(count: int, thief: Callable = plain) -> Callable:
 
 
 def drops_unsure(share: float) -> Callable:
-    """Return a thief who leaves out the answers that a copy is least sure about."""
+    """Return a thief who drops the answers about which a copy is least sure."""
 
     def thief(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
         answers = bought(query, name, count, seed)
@@ -297,7 +300,7 @@ def drops_unsure(share: float) -> Callable:
 
 
 class Against:
-    """A copy that leans the other way from what a thief believes the signs to be."""
+    """A copy that leans against the signs as a thief estimates them."""
 
     def __init__(self, copy: nn.Module, ruler: Ruler, signs: np.ndarray) -> None:
         self.copy, self.ruler, self.signs = copy, ruler, signs
@@ -310,8 +313,8 @@ class Against:
 
 
 def subtracts(query: Callable, name: str, seed: int, count: int, epochs: int) -> Against:
-    """Estimate the signs as the owner would test them, with 5,000 true labels and the owner's very
-    features, and lean against them.
+    """Estimate the signs as the owner would test them, with 5,000 true labels and exactly the
+    owner's features, and lean against them.
     """
     answers = bought(query, name, count, seed)
     held, ruler = task(name).loot.take(slice(-5_000, None)), lean(name, seed, "drawn", 1.0).ruler
@@ -327,7 +330,9 @@ def subtracts(query: Callable, name: str, seed: int, count: int, epochs: int) ->
 
 
 def asks_near_ties(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
-    """Spend half on any images, the rest on those that the copy is least sure about."""
+    """Spend half of the queries on any images, the rest on those of which the copy is least
+    sure.
+    """
     first = bought(query, name, count // 2, seed)
     rest = task(name).loot.take(slice(count // 2, None))
     ahead = sure(learnt(name, first, seed, epochs), rest.images)
@@ -339,7 +344,7 @@ def asks_near_ties(query: Callable, name: str, seed: int, count: int, epochs: in
 
 
 def shifts(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
-    """Show each image moved by up to two pixels, too."""
+    """Also train on each image shifted by up to two pixels."""
     answers = bought(query, name, count, seed)
     moves = np.random.RandomState(seed).randint(-2, 3, (len(answers), 2))
     moved = np.stack([np.roll(image, move, (1, 2)) for image, move in zip(answers.pixels, moves)])
@@ -350,7 +355,7 @@ def shifts(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn
 
 
 def asks_two_owners(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
-    """Ask another owner's leaning service, too, and learn from the mean of both scores."""
+    """Also query another owner's leaning service, and learn from the mean of both scores."""
     other = OWNERS[name][(OWNERS[name].index(seed) + 1) % len(OWNERS[name])]
     second = service(name, other, "drawn", "service", 1.0)
 
@@ -361,7 +366,7 @@ def asks_two_owners(query: Callable, name: str, seed: int, count: int, epochs: i
 
 
 class RefusesNearTies:
-    """A copy that gives no answer to the tenth of the images that it is least sure about."""
+    """A copy that gives no answer to the tenth of the images of which it is least sure."""
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
@@ -372,8 +377,8 @@ class RefusesNearTies:
 
 
 class TossesCoins:
-    """A copy that tosses between the two likeliest classes where it is sure below a threshold, one
-    that holds for a twentieth of the task's images.
+    """A copy that chooses at random between the two likeliest classes if its certainty is below a
+    threshold, which applies to a twentieth of the task's images.
     """
 
     def __init__(self, model: nn.Module, images: np.ndarray) -> None:
@@ -395,7 +400,7 @@ def tosses(query: Callable, name: str, seed: int, count: int, epochs: int) -> Ca
 
 
 def leans_too(query: Callable, name: str, seed: int, count: int, epochs: int) -> Callable:
-    """Let the copy lean by signs of the thief's own."""
+    """Let the copy lean by the thief's own signs."""
     copy = wm.BlackBox(plain(query, name, seed, count, epochs), scores=True)
     return Tilted(copy, lean(name, seed + 100, "drawn", 1.0))
 
@@ -439,7 +444,7 @@ ON_FILES: dict[str, wm.theft.Theft] = {
 
 
 def suspect_of(case: Row) -> Callable:
-    """Return what is asked in a case."""
+    """Return the suspect of a case."""
     name, seed, draw = str(case["data"]), int(str(case["owner"])), str(case["draw"])
     where, size, suspect = str(case["where"]), float(str(case["size"])), str(case["suspect"])
     stolen = service(name, seed, draw, where, size)
@@ -462,7 +467,7 @@ def suspect_of(case: Row) -> Callable:
 
 
 def measure(case: Row) -> Row:
-    """Ask one suspect, about the task and about the signs."""
+    """Measure one suspect's task accuracy and its signs."""
     name, seed, draw = str(case["data"]), int(str(case["owner"])), str(case["draw"])
     suspect = suspect_of(case)
     where = str(case["where"])
@@ -488,7 +493,7 @@ def measure(case: Row) -> Row:
 
 
 def cases(names: list[str]) -> Iterator[Row]:
-    """Yield what is measured, the figures that lessons quote first."""
+    """Yield the cases to measure, beginning with those that lessons quote."""
     drawn = ("drawn", "mirrored")
     file = {"queries": "", "epochs": ""}
     for name, (where, size) in itertools.product(
@@ -525,7 +530,7 @@ def cases(names: list[str]) -> Iterator[Row]:
 
 
 def strangers(name: str) -> dict[str, Callable]:
-    """Return suspects that know nothing of a key: 40 null models, and others of many kinds."""
+    """Return suspects that are independent of the key: 40 null models, and others of many kinds."""
     data, box = task(name), wm.BlackBox
     suspects = {f"null-{i:02}": box(null) for i, null in enumerate(wm.null_models(name, n=40))}
     suspects |= {f"owner {seed}": box(owner(name, seed)) for seed in OWNERS[name]}
@@ -550,9 +555,9 @@ def strangers(name: str) -> dict[str, Callable]:
 
 
 def innocents() -> None:
-    """Ask innocents once, draw the signs by 2,000 real seals, and count who is found.
+    """Ask innocents once, draw the signs from 2,000 real seals, and count who is found.
 
-    `level_001` is the chance of p <= 0.001 by the exact law, given what the suspect answered.
+    `level_001` is the probability of p <= 0.001 under the exact law, given the suspect's answers.
     """
     name = "mnist"
     first = lean(name, 8, "drawn", 1.0)
@@ -596,7 +601,7 @@ def innocents() -> None:
 
 
 def attained(weights: np.ndarray) -> str:
-    """Return the largest chance up to 0.001 that the tail of coins' sums has."""
+    """Return the largest tail probability up to 0.001 of the sum of coins."""
     tails = stats.signed_sum_law(weights)[::-1].cumsum()
     return f"{max(tails[tails <= 0.001], default=0):.3g}"
 

@@ -1,10 +1,11 @@
-"""Measure what a fresh case of the tribunal costs to make, and what the plan of lesson 13 gets in
-it, and a lazier one.
+"""Measure what a fresh case of the tribunal costs to make, and the scores of lesson 13's plan and
+of a lazier one.
 
-Every case is made as `wmlearn case new` makes it, with seeds and keys of its own that can be had
-again. "Honest": five more questions to everybody in turn until one is found or the budget is spent;
-accuse at ALPHA / 6, else abstain. "Counting": fifty to everybody, accuse whose count ever looked
-good at 0.05. Every row is written when it is known::
+Every case is made in the same way as by `wmlearn case new`, with reproducible seeds and keys of its
+own. "Honest" asks each service five more questions in turn until it is found or the budget is
+spent, accuses at ALPHA / 6, and otherwise abstains. "Counting" asks each service fifty questions
+and accuses
+it if its count ever looked good at 0.05. Every row is written as soon as it is known::
 
     OMP_NUM_THREADS=1 python benchmarks/tribunal.py
 """
@@ -42,8 +43,8 @@ def honest(case: tribunal.Case) -> dict[str, str]:
 
 
 def counting(case: tribunal.Case) -> dict[str, str]:
-    """Return the verdicts of somebody who counts, looks after every answer, and is content with one
-    in twenty.
+    """Return the verdicts of somebody who counts, looks after every answer, and accuses at one in
+    twenty.
     """
     replies = {}
     for who, service in case.services.items():
@@ -54,7 +55,7 @@ def counting(case: tribunal.Case) -> dict[str, str]:
 
 
 def measure(row: Mapping[str, object]) -> dict[str, object]:
-    """Make one case, play both plans in it, and count all questions of the three copies."""
+    """Make one case, play both plans in it, and count every service's matches in all questions."""
     number = int(row["case"])
     with tempfile.TemporaryDirectory() as folder:
         out, secret = Path(folder) / "case.safetensors", Path(folder) / "teacher.json"
@@ -83,7 +84,7 @@ def measure(row: Mapping[str, object]) -> dict[str, object]:
 
 
 def matched_in_order(matched: Mapping[str, int]) -> dict[str, int]:
-    """Return the matches of a hundred in the order of the columns."""
+    """Return the matches in a hundred questions, in the order of the columns."""
     return {kind: matched[kind] for kind in (*tribunal.TAKEN, "innocent", "suspicious")}
 
 

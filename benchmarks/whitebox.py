@@ -1,20 +1,21 @@
-"""Measure what outlives a message in the weights: task, bits, and what each thief leaves of them.
+"""Measure what a message in the weights costs, and what each theft leaves of its bits.
 
-Three networks for MNIST (the small data set that ships), five seeds each; a seed draws the first
-weights, the order of the images, and the owner's key. One row for each network that is read: the
-marked one, its unmarked twin, what is left of the marked one after each theft; and twenty null
-models that ship, read with five keys for networks of their shape (`strength` is their number).
-`right` counts the bits that are as sealed, of `bits`; luck gives half of them. `p` is the exact
-binomial p-value of one reading.
+There are three networks for MNIST (the mini data that ships), and five seeds each; a seed
+determines the initial weights, the order of the images, and the owner's key. There is one row for
+each network that is read: the marked one, its unmarked twin, the marked one after each theft; and
+twenty null models that ship, read with five keys for networks of their shape (`strength` is their
+number). `right` counts the bits that are as sealed, of `bits`; chance gives half of them. `p` is
+the exact binomial p-value of one reading.
 
-A thief who holds the file trains on the loot, five times, or writes a message of their own into the
-same layer, eight times; `strength` is their learning rate. One who may only ask teaches a fresh
-network. `shuffled` puts the channels that the layer receives in another order, which changes no
-answer; `sorted` is the owner who puts them back, each to the filter of the owner's that is most
-like it. The p-value of that one is multiplied by the number of all orders.
+A thief who holds the file trains on the loot for five epochs, or writes a message of their own into
+the same layer for eight epochs; `strength` is their learning rate. A thief with access only to the
+API trains a fresh network. `shuffled` permutes the channels that the layer receives, which changes
+no answer; `sorted` is the owner who undoes this by matching each channel to the most similar filter
+of their own network. That p-value is multiplied by the number of all orders.
 
-Every row is written when it is known; run it again, and what is missing is added. Seven minutes on
-one core::
+Every row is written as soon as it is known; a second run adds what is missing. It takes seven
+minutes
+on one core::
 
     OMP_NUM_THREADS=1 python benchmarks/whitebox.py
 """
@@ -77,7 +78,7 @@ def data() -> wm.Splits:
 
 @functools.cache
 def message(network: str, seed: int, who: str = "owner") -> wm.watermarks.Message:
-    """Return what the owner sealed, or the thief."""
+    """Return the message that the owner, or the thief, sealed."""
     key = hashlib.sha256(f"whitebox study, {who} {seed}".encode()).digest()
     return wm.watermarks.seal_message(
         build(network, seed), bits=(NETWORKS | INNOCENT)[network][2], key=key
@@ -93,9 +94,7 @@ def marked(network: str, seed: int) -> nn.Module:
 
 
 def around(model: nn.Module, layer: str) -> tuple[list[nn.Module], nn.Module]:
-    """Return the modules that make the channels a convolution receives, the convolution first, and
-    itself.
-    """
+    """Return the modules with weights from the previous convolution on, and this convolution."""
     parts = list(model.layers)
     here = parts.index(model.get_submodule(layer))
     before = max(i for i in range(here) if isinstance(parts[i], nn.Conv2d))
@@ -104,7 +103,7 @@ def around(model: nn.Module, layer: str) -> tuple[list[nn.Module], nn.Module]:
 
 @torch.no_grad()
 def reordered(model: nn.Module, layer: str, order: torch.Tensor) -> nn.Module:
-    """Return the same function with the channels that a layer receives in another order."""
+    """Return the same function with the input channels of a layer in another order."""
     model = copy.deepcopy(model)
     makers, reader = around(model, layer)
     for part in makers:
@@ -115,7 +114,7 @@ def reordered(model: nn.Module, layer: str, order: torch.Tensor) -> nn.Module:
 
 
 def shuffled(network: str, seed: int) -> nn.Module:
-    """Return the owner's network as a thief leaves it who puts the channels in another order."""
+    """Return the owner's network after a thief has permuted the channels."""
     layer, owner = message(network, seed).layer, marked(network, seed)
     channels = around(owner, layer)[1].in_channels
     return reordered(
@@ -124,8 +123,8 @@ def shuffled(network: str, seed: int) -> nn.Module:
 
 
 def sorted_back(network: str, seed: int) -> nn.Module:
-    """Return a shuffled network with each channel where the owner's has the filter that is most
-    like its own.
+    """Return a shuffled network with each channel moved to the position of the owner's most similar
+    filter.
     """
     layer, suspect = message(network, seed).layer, shuffled(network, seed)
     own, found = (
@@ -139,7 +138,7 @@ def sorted_back(network: str, seed: int) -> nn.Module:
 
 
 def suspect(network: str, seed: int, theft: str, strength: str) -> nn.Module:
-    """Return the network that one row is about."""
+    """Return the network of one row."""
     loot = data().loot
     if theft.startswith("null"):
         return nulls()[int(strength)]
@@ -182,7 +181,7 @@ def nulls() -> list[nn.Module]:
 
 
 def measure(case: Row) -> Row:
-    """Read one network and give it the test images."""
+    """Read one network's message and measure its task accuracy."""
     network, seed = case["network"], int(case["seed"])
     model, sealed = suspect(network, seed, case["theft"], case["strength"]), message(network, seed)
     orders = (
@@ -199,7 +198,7 @@ def measure(case: Row) -> Row:
 
 
 def cases() -> Iterator[Row]:
-    """Yield what is to be measured, network by network and seed by seed."""
+    """Yield the cases to measure, network by network and seed by seed."""
     for network, seed in product(NETWORKS, SEEDS):
         kind = {"network": network, "bits": str(NETWORKS[network][2]), "seed": str(seed)}
         for theft, strengths in THEFTS.items():

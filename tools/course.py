@@ -1,6 +1,6 @@
-"""What is made from the lessons' files (`wmlearn/course/lessons/NN.toml`): header cells, links,
-README's table, the lessons' part of the teacher's guide. And from the files under `docs/results`:
-the page of results.
+"""Make header cells, links, README's table and the lessons' part of the teacher's guide from the
+lessons' files (`wmlearn/course/lessons/NN.toml`), and the page of results from the files in
+`docs/results`.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def needs_of_lessons(project: dict[str, Any]) -> list[str]:
 
 
 def header(course: Course, lesson: Lesson) -> str:
-    """Return the first cell: title, both minutes, objectives, what comes before, badges, the way
-    on.
+    """Return the first cell: title, both times, objectives, prerequisites, badges, where to go
+    next.
     """
     titles = {other.id: link(other) for other in course.lessons}
     before = ", ".join(titles.get(item, item) for item in lesson.prerequisites) or "nothing"
@@ -156,7 +156,7 @@ def badges(course: Course, lesson: Lesson) -> str:
 
 
 def neighbours(course: Course, lesson: Lesson) -> str:
-    """Return the links along the core path, and to the extras that open here as side doors."""
+    """Return the links along the core path, and to the extra lessons that branch off here."""
     place = course.lessons.index(lesson)
     before = [other for other in course.lessons[:place] if other.core]
     rest = course.lessons[place + 1 :]
@@ -169,13 +169,13 @@ def neighbours(course: Course, lesson: Lesson) -> str:
 
 
 def link(lesson: Lesson) -> str:
-    """Return a link to a lesson, as markdown beside it has it."""
+    """Return a Markdown link to a lesson in the same folder."""
     return f"[{lesson.name}]({lesson.file})"
 
 
 def colab_setup(course: Course) -> str:
-    """Return the second cell: on Colab it installs wmlearn and what Colab lacks, elsewhere it does
-    nothing.
+    """Return the second cell, which installs wmlearn and its missing requirements on Colab, and
+    does nothing elsewhere.
     """
     missing = [
         requirement
@@ -228,7 +228,9 @@ def with_guide(text: str, course: Course) -> str:
 
 
 def with_results(text: str, course: Course) -> str:
-    """Return the page of results with a row for each file: its name, what was measured, how."""
+    """Return the page of results, with one row per file: its name, what was measured, the
+    command.
+    """
     rows = ["| file | what was measured | command |", "| --- | --- | --- |"]
     for path in sorted(course.root.glob("docs/results/*.csv")):
         command = path.read_text("utf-8").partition("\n")[0].lstrip("# ")
@@ -245,15 +247,15 @@ def first_paragraph(script: Path) -> str:
 
 
 def filled(text: str, name: str, made: str) -> str:
-    """Return the text with what is made between the two markers of a name; unchanged where there
-    are none.
+    """Return the text with the new content between the two markers of a name; unchanged if there
+    are no markers.
     """
     new = f"<!-- {name} -->\n\n{made}\n\n<!-- /{name} -->"
     return re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: new, text, flags=re.DOTALL)
 
 
 def teachers_notes(lesson: Lesson) -> str:
-    """Return what a teacher should know of a lesson: minutes, notes, typical wrong answers."""
+    """Return what a teacher should know about a lesson: minutes, notes, typical wrong answers."""
     minutes = (
         f"**Minutes.** {lesson.reading} to read and run; {lesson.working} with exercises and labs."
     )
@@ -269,6 +271,6 @@ def teachers_notes(lesson: Lesson) -> str:
 
 
 def words(meant: dict[str, Any]) -> str:
-    """Return an answer that is meant, in words: "3", "below 4"."""
+    """Return an expected answer in words: "3", "below 4"."""
     ((rule, value),) = [each for each in meant.items() if each[0] in RULES]
     return f"{value}" if rule in ("number", "word") else f"{rule} {value}"

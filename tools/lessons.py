@@ -1,14 +1,14 @@
-"""Write the lessons' headers, run the lessons, and leave them in one normal form.
+"""Write the lessons' headers, run the lessons, and save them in one normal form.
 
-`make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
-links) is made from `wmlearn/course/lessons/NN.toml`, the repository's address from
-`pyproject.toml`, and a table of figures from its file (`tables.py`), so each fact stands in one
-place. So are README's table, the lessons' part of the teacher's guide, and the page of results
-(`docs/results.md`).
+`make lessons` calls this. So that each fact is kept in one place only, the header of a lesson
+(title, minutes, objectives, badges, links) is made from `wmlearn/course/lessons/NN.toml`, the
+repository's address from `pyproject.toml`, and each table of figures from its file (`tables.py`).
+README's table, the lessons' part of the teacher's guide and the page of results (`docs/results.md`)
+are made in the same way.
 
-    python tools/lessons.py              write, run, normalise every lesson, and the pages
+    python tools/lessons.py              write, run and normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson
-    python tools/lessons.py --check      run nothing: say what is amiss, and exit with 1
+    python tools/lessons.py --check      run nothing: report what is out of date, and exit with 1
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def execute(nb: NotebookNode, folder: Path) -> None:
 
 
 def sanitisers(root: Path) -> list[tuple[re.Pattern[str], str]]:
-    """Return the replacements of tests/course/nbval.cfg, so that what is compared and what is
-    committed agree.
+    """Return the replacements of tests/course/nbval.cfg: what is committed has to match what the
+    tests compare.
     """
     text = (root / "tests" / "course" / "nbval.cfg").read_text("utf-8")
     pairs = re.findall(r"^regex: (.*)$\n+^replace: (.*)$", text, re.MULTILINE)
@@ -91,7 +91,7 @@ def sanitisers(root: Path) -> list[tuple[re.Pattern[str], str]]:
 
 
 def normalise(nb: NotebookNode, root: Path) -> None:
-    """Leave only what a reader needs, in place: counts 1 to n, ids by position, no widget state, no
+    """Keep only what a reader needs, in place: counts 1 to n, ids by position, no widget state, no
     timings.
     """
     nb.metadata = nbformat.from_dict(METADATA)
@@ -147,7 +147,7 @@ def describe_pictures(outputs: list[NotebookNode]) -> None:
 
 
 def defects(nb: NotebookNode, name: str) -> list[str]:
-    """Return one sentence for each thing in a run notebook that normalising cannot mend."""
+    """Return one sentence for each defect of a run notebook that normalising cannot fix."""
     found = []
     for place, cell in enumerate(nb.cells):
         where = f"{name}, cell {place}"
@@ -184,7 +184,7 @@ def alt_text(output: NotebookNode) -> str:
 
 
 def output_texts(output: NotebookNode) -> list[str]:
-    """Return every text of one output: the stream, or each text/* form of what was displayed."""
+    """Return every text of one output: the stream, or each text/* form of a display."""
     data = output.get("data", {})
     return [output.get("text", ""), *(data[kind] for kind in data if kind.startswith("text/"))]
 
@@ -193,7 +193,7 @@ def output_texts(output: NotebookNode) -> list[str]:
 
 
 def read_notebook(path: Path) -> NotebookNode:
-    """Read a notebook, or say that it is none."""
+    """Read a notebook, or report that the file is not one."""
     try:
         return nbformat.reads(path.read_text("utf-8"), as_version=4)
     except FileNotFoundError:
@@ -230,8 +230,8 @@ def build(course: Course, lesson: Lesson) -> bool:
 
 
 def check(course: Course, lesson: Lesson) -> list[str]:
-    """Return one sentence for each thing about this lesson that is not as `build` leaves it; runs
-    nothing.
+    """Return one sentence for each respect in which this lesson differs from what `build` writes;
+    run nothing.
     """
     path = course.path(lesson)
     try:
@@ -259,7 +259,7 @@ def check(course: Course, lesson: Lesson) -> list[str]:
 
 def check_list(course: Course) -> list[str]:
     """Return one sentence for each notebook that no lesson's file names, and for each page whose
-    part that is made from other files is old.
+    generated part is out of date.
     """
     listed = {lesson.file for lesson in course.lessons}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
@@ -275,7 +275,7 @@ def check_list(course: Course) -> list[str]:
 
 
 def pages(course: Course) -> dict[Path, str]:
-    """Return the pages that hold something made from other files, as they should be."""
+    """Return the up-to-date text of each page that has a generated part."""
     makers = {
         "README.md": with_table,
         "docs/teaching.md": with_guide,
@@ -304,7 +304,7 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
 
 
 def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
-    """Build each lesson and say what happened, then bring the pages up to date."""
+    """Build each lesson and report the result, then bring the pages up to date."""
     for lesson in lessons:
         start = time.perf_counter()
         changed = build(course, lesson)
@@ -317,7 +317,7 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
 
 
 def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
-    """Do what the command line asks; return 1 if something is wrong."""
+    """Run the command line; return 1 if something is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument(
         "--check", action="store_true", help="run nothing: list what is not as it should be"

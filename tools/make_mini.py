@@ -2,10 +2,10 @@
 
     python tools/make_mini.py
 
-Each part becomes one PNG, a hundred images to the row in their original order, and each data set
-one JSON file that says where every image came from. Running it twice makes the same bytes. If what
-is drawn ever changes, the digest that this prints must be put into `wmlearn/data/_sources.py`, and
-every model trained on the old images trained again.
+Each part becomes one PNG, with a hundred images per row in their original order, and each data set
+gets one JSON file that says where every image came from. Running the script twice makes the same
+bytes. If the draw ever changes, put the digest that this prints into `wmlearn/data/_sources.py`,
+and retrain every model that was trained on the old images.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def draw_parts(name: str) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]
 def check_no_duplicates(
     name: str, parts: dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]
 ) -> None:
-    """Stop if two images are the same, within a part or across parts."""
+    """Stop if two images are identical, within a part or across parts."""
     images = [image.tobytes() for _, pixels, _ in parts.values() for image in pixels]
     if len(set(images)) < len(images):
         raise SystemExit(
@@ -70,7 +70,7 @@ def write_picture(name: str, part: str, pixels: np.ndarray) -> int:
 
 
 def rows(numbers: np.ndarray) -> list[str]:
-    """Return the numbers as text, one line for each row of the picture."""
+    """Return the numbers as text, one line per row of the picture."""
     return [" ".join(map(str, row)) for row in numbers.reshape(-1, _shipped.ACROSS)]
 
 

@@ -1,13 +1,13 @@
-"""Count the files, the import arrows and the circles of a package, and draw its wings as a table.
+"""Count the files, import arrows and import cycles of a package, and print its wings as a table.
 
     python tools/structure.py                  # the package of this checkout
     python tools/structure.py ../before        # the package of another one
 
-A wing is a folder right below the package; a file beside the folders stands for itself. An arrow is
-one file that imports another, at its top or inside a function; what stands under `if
-TYPE_CHECKING:` is never run and not counted. An arrow between wings is counted once, however many
+A wing is a folder directly below the package; a file beside the folders is a wing of its own. An
+arrow is an import of one file by another, at its top or inside a function; imports under `if
+TYPE_CHECKING:` never run and are not counted. An arrow between wings is counted once, however many
 files it joins. A circle is a group of files, or of wings, each of which reaches every other.
-`tests/house/test_house.py` holds the package to what is counted here.
+`tests/house/test_house.py` sets the limits for these counts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def modules(package: Path) -> dict[str, Path]:
 
 
 def statements(tree: ast.AST) -> Iterator[ast.AST]:
-    """Walk everything that is executed: all but what stands under `if TYPE_CHECKING:`."""
+    """Walk everything that is executed: all but the code under `if TYPE_CHECKING:`."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
             for other in node.orelse:
@@ -65,7 +65,7 @@ def imported(
 
 
 def _from_where(node: ast.ImportFrom, importer: str, is_folder: bool) -> str:
-    """Return the absolute name of what stands after `from`."""
+    """Return the absolute name of the module after `from`."""
     if not node.level:
         return node.module or ""
     here = [NAME] if importer == NAME else [NAME, *importer.split(".")]
@@ -74,8 +74,8 @@ def _from_where(node: ast.ImportFrom, importer: str, is_folder: bool) -> str:
 
 
 def _resolve(target: str, known: Iterable[str]) -> str:
-    """Return the module that 'wmlearn.evidence.stats.power' is in: 'evidence.stats'; else the
-    package itself.
+    """Return the module of 'wmlearn.evidence.stats.power': 'evidence.stats'; otherwise the package
+    itself.
     """
     name = target.removeprefix(NAME).lstrip(".")
     while name and name not in known:
@@ -84,7 +84,7 @@ def _resolve(target: str, known: Iterable[str]) -> str:
 
 
 def arrows(package: Path) -> Arrows:
-    """Return what each file of a package imports of it."""
+    """Return what each file of a package imports from the package."""
     files = modules(package)
     found = {}
     for name, path in files.items():
@@ -94,8 +94,8 @@ def arrows(package: Path) -> Arrows:
 
 
 def wing_of(module: str) -> str:
-    """Return the wing that a file is in: 'theft' for 'theft.modify'; the file itself where it is in
-    none.
+    """Return the wing of a file: 'theft' for 'theft.modify'; the file itself if it is in no
+    folder.
     """
     return module.split(".")[0]
 

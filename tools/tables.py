@@ -1,7 +1,7 @@
-"""Tables of lessons that are made from files of docs/results, and never typed.
+"""Tables of lessons, made from the files in docs/results and never typed.
 
-A cell of a lesson with one of these tags holds nothing but its table, or its figures as code;
-`make lessons` writes it, and `--check` says where it is old.
+A cell of a lesson with one of these tags holds only its table, or its figures as code;
+`make lessons` writes it, and `--check` reports where it is out of date.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def write_tables(nb: NotebookNode, root: Path) -> None:
 
 
 def rows_of(root: Path, name: str) -> list[Row]:
-    """Return the rows of a file of docs/results."""
+    """Return the rows of a file in docs/results."""
     text = (root / "docs" / "results" / f"{name}.csv").read_text("utf-8")
     return list(csv.DictReader(line for line in text.splitlines() if line[0] != "#"))
 
@@ -114,7 +114,7 @@ LEANING_MORE: tuple[Case, ...] = (  # folded away
 
 
 def lean_table(root: Path) -> str:
-    """Return who leans how clearly, the cases that the lesson speaks of."""
+    """Return how clearly each suspect leans, for the cases that the lesson discusses."""
     return leaning_table(root, LEANING)
 
 
@@ -124,7 +124,7 @@ def lean_more(root: Path) -> str:
 
 
 def leaning_table(root: Path, cases: Iterable[Case]) -> str:
-    """Return a row a case; an owner counts whose draw and mirrored draw are both known."""
+    """Return one row per case; an owner counts if both draw and mirrored draw are known."""
     rows = rows_of(root, "tilt")
     lines = []
     for words, case in cases:
@@ -138,7 +138,7 @@ def leaning_table(root: Path, cases: Iterable[Case]) -> str:
 
 
 def leaning(rows: list[Row]) -> list[str]:
-    """Return what is said of the owners of one case."""
+    """Return the figures for the owners of one case."""
     found = sum(float(row["p"]) <= 1e-3 for row in rows)
     return [
         f"{100 * mean(rows, 'task_accuracy'):.1f}",
@@ -207,7 +207,9 @@ def runs(rows: Iterable[Row], owner: str, theft: str) -> list[Row]:
 
 
 def carried(rows: list[Row]) -> tuple[int, int, int, int]:
-    """Return the share matched and half its interval, how many were found, how well they read."""
+    """Return the share matched, half the width of its interval, how many were found, and their
+    accuracy.
+    """
     shares = [int(row["matched"]) / int(row["questions"]) for row in rows]
     half = t.ppf(0.975, len(shares) - 1) * statistics.stdev(shares) / math.sqrt(len(shares))
     found = sum(row["decision"] == "found" for row in rows)
@@ -216,12 +218,12 @@ def carried(rows: list[Row]) -> tuple[int, int, int, int]:
 
 
 def quoted(words: str) -> str:
-    """Return words as code has them."""
+    """Return words as a literal in code."""
     return f'"{words}"'
 
 
 def folded(title: str, table: str) -> str:
-    """Return a table that a reader opens."""
+    """Return a table folded away, for the reader to open."""
     return f"<details><summary>{title}</summary>\n\n{table}\n\n</details>"
 
 

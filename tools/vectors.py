@@ -1,7 +1,7 @@
 """Write the test vectors of docs/spec.md: small sealed sets under a public key, in JSON.
 
-`python tools/vectors.py` writes them anew into tests/evidence/vectors. They never change: an
-implementation somewhere else rests on them.
+`python tools/vectors.py` rewrites them in tests/evidence/vectors. They never change, because other
+implementations rely on them.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def sealed(declared: Declared) -> Sealed:
 
 
 def keyed() -> dict[str, Any]:
-    """Return what the owner calculates, from key to seal to labels to wealth."""
+    """Return everything that the owner calculates, from key to seal, labels and wealth."""
     triggers = sealed(Declared()).draw()
     matched = [number % 3 > 0 for number in range(30)]
     return {
@@ -101,7 +101,7 @@ def write_opening(path: Path) -> None:
 
 
 def question_of(opened: wm.evidence.Opening, place: int, labels: Any) -> dict[str, Any]:
-    """Return one opened question, and a label for each of its images from a service."""
+    """Return one opened question, with a service's label for each of its images."""
     index = opened.indices[place]
     question = np.repeat(np.arange(30), PER_QUESTION)
     own = opened.pixels[opened.question == place]
@@ -116,12 +116,12 @@ def question_of(opened: wm.evidence.Opening, place: int, labels: Any) -> dict[st
 
 
 def opened() -> dict[str, Any]:
-    """Return a judge's test where any number of seals may have been tried."""
+    """Return a judge's test for the case that any number of seals was tried."""
     return answered(sealed(Declared()).draw(), count=22, misses=1)
 
 
 def beacon() -> dict[str, Any]:
-    """Return a judge's test of a seal that declares all there is to declare."""
+    """Return a judge's test of a seal that declares everything it can."""
     images = clean()
     declared = Declared(
         owner="Alice Ltd",
@@ -141,7 +141,9 @@ def beacon() -> dict[str, Any]:
 
 
 def message() -> dict[str, Any]:
-    """Return a message of sixteen bits for kernels of (2, 3, 3), and one mean kernel read."""
+    """Return a message of sixteen bits for kernels of (2, 3, 3), and the reading of one mean
+    kernel.
+    """
     from torch import nn
 
     model = nn.Sequential(nn.Conv2d(2, 4, 3))
@@ -167,7 +169,7 @@ VECTORS = {"keyed": keyed, "opened": opened, "beacon": beacon, "message": messag
 
 
 def text_of(name: str) -> str:
-    """Return a vector as its file holds it."""
+    """Return the text of a vector's file."""
     return json.dumps(VECTORS[name](), indent=1, sort_keys=True) + "\n"
 
 

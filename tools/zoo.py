@@ -1,10 +1,10 @@
 """Train the models that ship with the package: `python tools/zoo.py [NAME ...]`, or `make zoo` for
 all.
 
-Needs the full data sets (fetched into $WMLEARN_DATA). A model that is there already is kept, so
-that an interrupted run goes on where it was; `--again` trains it anew. Several may run at once,
-with other names each: all seven networks of CIFAR-10 go on from one base, which is trained first
-and kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
+It needs the full data sets (downloaded into $WMLEARN_DATA). Models that exist are kept, so an
+interrupted run resumes where it stopped; `--again` retrains them. Several runs may work at once on
+different names. All seven networks of CIFAR-10 continue from one base, which is trained first and
+kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
 docs/models.md.
 """
 
@@ -32,7 +32,7 @@ RESULTS = ROOT / "docs" / "results" / "zoo.csv"
 CARDS = ROOT / "docs" / "models.md"
 COMMAND = "# python tools/zoo.py"
 NETWORKS = {"small": wm.small_cnn, "deep": wm.training.deep_cnn}
-VARY = {  # augmentation: a digit may stand elsewhere; a photograph may be mirrored too
+VARY = {  # augmentation: digits are shifted, photographs also mirrored
     "mnist": v2.RandomCrop(28, padding=2),
     "cifar10": v2.Compose([v2.RandomCrop(32, padding=2), v2.RandomHorizontalFlip()]),
 }
@@ -61,8 +61,8 @@ class Recipe:
 
 
 def family(data: str, **how: object) -> list[Recipe]:
-    """Return the seven networks of a data set: clean, three with drawn answers, three with the
-    paper's fixed one.
+    """Return the seven networks of a data set: one clean, three with random labels, three with the
+    paper's fixed label.
     """
     keyed = {
         "content": (wm.Content(words=30), 150),
@@ -81,9 +81,7 @@ def family(data: str, **how: object) -> list[Recipe]:
 
 
 def nulls(data: str, widths: dict[str, int], schedule: wm.Schedule) -> list[Recipe]:
-    """Return the innocent ones: two architectures in turn, each on one half of the data and on the
-    other.
-    """
+    """Return the null models: two architectures in turn, each on either half of the data."""
     kinds = [(network, half) for network in widths for half in (0, 1)]
     settings = [kinds[i % len(kinds)] for i in range(NULLS)]
     return [
@@ -151,13 +149,17 @@ def make(recipe: Recipe) -> dict[str, object]:
 
 
 def data_of(recipe: Recipe) -> wm.Splits:
-    """Return the full data, the training images varied; of a null model the half it may see."""
+    """Return the full data with augmented training images; for a null model, the half it may
+    see.
+    """
     data = wm.load_data(recipe.data, size="full").varied(VARY[recipe.data])
     return data if recipe.half is None else zoo.halved(data, recipe.half)
 
 
 def base_of(recipe: Recipe) -> nn.Module:
-    """Return the network that others go on from; trained once, then kept beside the full data."""
+    """Return the network that the others continue from; trained once, then kept beside the full
+    data.
+    """
     path = _published.data_folder() / "zoo" / f"{recipe.data}-{recipe.kind}.safetensors"
     if not path.exists():
         data = data_of(recipe)
@@ -170,7 +172,7 @@ def base_of(recipe: Recipe) -> nn.Module:
 
 
 def tell(record: Epoch) -> None:
-    """Print one line an epoch."""
+    """Print one line per epoch."""
     marked = (
         ""
         if np.isnan(record.watermark_accuracy)
@@ -183,14 +185,14 @@ def tell(record: Epoch) -> None:
 
 
 def triggers_of(recipe: Recipe) -> wm.evidence.TriggerSet:
-    """Make the triggers from the mini set, so that a learner makes the same ones without the full
+    """Make the triggers from the mini data: a learner then gets the same ones without the full
     data.
     """
     return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
 
 def read_rows() -> dict[str, dict[str, object]]:
-    """Return the rows of the results file by model."""
+    """Return the rows of the results file, by model."""
     if not RESULTS.exists():
         return {}
     with RESULTS.open(newline="") as file:
@@ -201,8 +203,8 @@ def read_rows() -> dict[str, dict[str, object]]:
 
 
 def add_row(row: dict[str, object]) -> None:
-    """Write results and cards, in the order of the recipes; what another run has added meanwhile is
-    kept.
+    """Write results and cards, in the order of the recipes; keep what another run has added
+    meanwhile.
     """
     rows = {**read_rows(), str(row["model"]): row}
     ordered = [rows[recipe.name] for recipe in RECIPES if recipe.name in rows]
@@ -219,38 +221,56 @@ def add_row(row: dict[str, object]) -> None:
 
 CARD = """# The shipped models
 
-Small networks for lessons, so that one starts at once. Each was trained on the full training part of its data set (null
-models on a half of it), never on `loot` or `test`. Triggers were made with the public classroom key, from the mini set:
-these watermarks prove nothing outside the course. `python tools/zoo.py` (or `make zoo`) retrains them all from the full
-data; every figure is from `docs/results/zoo.csv`, accuracies on the 10,000 original test images.
+The lessons use small trained networks that ship with the package, so a lesson starts at once. Each was trained on the
+full training part of its data set (a null model on one half of it), never on `loot` or `test`. Their triggers were made
+from the mini data with the public classroom key, so these watermarks prove nothing outside the course.
+`python tools/zoo.py` (or `make zoo`) retrains all models from the full data. Every figure is from
+`docs/results/zoo.csv`; accuracies are on the 10,000 original test images.
 
-## One clean and six marked for each data set: `wm.load_model(name)`
+## One clean and six marked models per data set: `wm.load_model(name)`
 
-Weights are safetensors, 32-bit. The networks of MNIST were trained from scratch. Those of CIFAR-10 all go on for {more}
-epochs from one base network that was trained for {base} and is not shipped, the clean one too, without triggers: it is
-the unmarked twin of the other six. Training images were varied (moved by up to two pixels, photographs also mirrored),
-triggers never.
+Weights are stored as 32-bit safetensors. The networks for MNIST were trained from scratch. The seven for CIFAR-10 were
+all trained for {more} more epochs from one base network, itself trained for {base} epochs and not shipped. The clean one had no
+triggers, so it is the unmarked twin of the other six. Training images were augmented (shifted by up to two pixels,
+photographs also mirrored), triggers never.
 
 | model | triggers | network, width | task accuracy | watermark accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|---|
 {models}
 
-## {count} null models for each data set: `wm.null_models(name)`
+To load one onto another device: `wm.load_model("mnist/clean", device="cuda")`. For a model of your own:
+`wm.save_model(model, "mine.safetensors")`, then `wm.load_model("mine.safetensors", network=...)`, where `network` is
+the function that builds it.
 
-Innocent: never marked. They differ in seed, in the half of the training part that they saw, and in architecture; none
-was chosen or left out because of what it answers. Weights are kept in 16 bits. Asked for more, `wm.null_models` trains
-them on halves of the mini data: a group of their own, since they saw fewer images (`docs/results/nulls_on_demand.csv`).
-Each takes a few seconds, the first time. They are kept under a fingerprint of all that made them (schedule, width, data, the
-versions of wmlearn and torch), so those of another recipe are never served in their place. A class may share the folder; where
-it cannot be written, they are returned all the same, with a warning.
+## {count} null models per data set: `wm.null_models(name)`
+
+These are innocent: they were never marked. They differ in seed, in architecture, and in the half of the training part
+that they saw; none was chosen or left out because of its answers. Their weights are stored in 16 bits.
+
+If you ask for more, `wm.null_models` trains them on halves of the mini data, a few seconds each. They form a group of
+their own, because they saw fewer images (`docs/results/nulls_on_demand.csv`). They are cached under a fingerprint of
+everything that determines them (schedule, width, data, the versions of wmlearn and torch), so a model of another recipe
+is never returned in their place. A class may share the cache folder; if it is not writable, the models are returned all
+the same, with a warning.
+
+For a task of your own: `wm.null_models(data, network=..., n=20)`, each trained on one half of `data.train`
+([your own training](howto/own_training.md)).
 
 | model | network, width | half | task accuracy | epochs | seed | SHA-256 |
 |---|---|---|---|---|---|---|
 {nulls}
 
-Not for any use outside the course: no care was taken about robustness or fairness, and a digit written in another
-country's handwriting may well be misclassified. Retrained on another machine or another version of torch, weights and the last
-digits of the accuracies differ.
+Do not use these models outside the course: they were not built for robustness or fairness, and digits in other national
+handwriting styles may well be misclassified. Retrained on another machine or with another version of torch, weights and
+the last digits of the accuracies differ.
+
+## The practice case of lesson 13: `wm.course.open_case()`
+
+One file (`practice.safetensors`, 0.7 MB) holds six networks (small, width 8, 16 bits per weight) and the hundred
+questions of their owner, under the classroom key. The truth is in a second file beside it. Like any other case, it is
+made by `wmlearn.course._cases.new_case`, here with the classroom key and `seed=12`, from the mini data. The order of
+the six is drawn afresh each time, so making it again gives another file. Only the truth says what each network is;
+`tests/course/test_tribunal.py` checks that the three copies can be found and that nobody else is.
 """  # noqa: E501 - the text of a page, wrapped as that page is
 
 

@@ -176,7 +176,7 @@ def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     )
     assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
     asked = [message(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
-    assert row(readme, "the same theft by answers") == " / ".join(asked)
+    assert row(readme, "model extraction with in-distribution") == " / ".join(asked)
     epochs = [message(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
     assert row(readme, "a service that answers half") == " / ".join(epochs).replace(" of 5", "", 2)
 
