@@ -1,6 +1,6 @@
-"""Checks at the public doors.
+"""Checks of the arguments of public functions.
 
-Each error is one sentence: what was expected, what came, what to do next.
+Each error says what was expected, what came, and what to do next.
 """
 
 import difflib
@@ -22,7 +22,7 @@ T = TypeVar("T")
 class Checked:
     """Base of dataclasses that check their fields when they are made.
 
-    Fields made by `checked` are checked in the order in which they stand. A class that has more to
+    Fields made by `checked` are checked in the order of their definition. A class with more to
     check overrides `__post_init__` and calls `super().__post_init__()` first.
 
     Examples
@@ -48,7 +48,7 @@ class Checked:
         return object.__new__(cls)
 
     def __post_init__(self) -> None:
-        for each in fields(self):  # type: ignore[arg-type]  # a dataclass in all that inherit
+        for each in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
             if "check" in each.metadata:
                 each.metadata["check"](getattr(self, each.name), each.name)
 
@@ -70,14 +70,14 @@ def checked(check: Callable[..., object], default: Any = MISSING, **limits: Any)
 
     Parameters
     ----------
-    check : called as `check(value, name, **limits)`; must raise an error for what it refuses
-    default : of the field; without one the field must be given
-    limits : what else the check is called with
+    check : called as `check(value, name, **limits)`; must raise an error for a wrong value
+    default : the field's default; without one the field is required
+    limits : further arguments of the check
     """
     return field(default=default, metadata={"check": functools.partial(check, **limits)})
 
 
-MOST_QUESTIONS = 10_000_000  # of a sealed set: a list of them is made in a second, in 80 MB
+MOST_QUESTIONS = 10_000_000  # in a sealed set: listing them takes one second and 80 MB
 _FAMILY_BITS = 9000  # 2,709 digits, which Python still writes out; math.factorial(1024) has 2,640
 _SHOWN = 60  # characters of a wrong value that an error quotes
 
@@ -85,21 +85,20 @@ _SHOWN = 60  # characters of a wrong value that an error quotes
 def check_images(
     images: Any, *, what: str = "images", shape: tuple[int, ...] | None = None
 ) -> Images:
-    """Return images as float32 in [0, 1], shape (n, c, h, w), or say what is wrong with them.
+    """Return images as float32 in [0, 1], shape (n, c, h, w), or raise an error that helps.
 
     Parameters
     ----------
-    images : array_like of float, shape (n, c, h, w), in [0, 1], or pictures of Pillow
-    what : how the error names them
-    shape : the shape (c, h, w) that one image must have, if it is known
+    images : array_like of float, shape (n, c, h, w), in [0, 1], or Pillow images
+    what : the name of the images in the error
+    shape : the shape (c, h, w) that each image must have, if it is known
 
     Raises
     ------
     TypeError
         If the numbers are not floating point.
     ValueError
-        If the shape is wrong or looks like (n, h, w, c), a value is NaN, or one lies outside
-        [0, 1].
+        If the shape is wrong or looks like (n, h, w, c), or a value is NaN or outside [0, 1].
 
     Examples
     --------
@@ -119,7 +118,7 @@ def check_images(
     if array.ndim != 4:
         raise ValueError(f"{got}. {_forms.axes_step(array.shape)}")
     _check_layout(array.shape, shape, what)
-    if not (array.min(initial=0) >= 0 and array.max(initial=1) <= 1):  # so written, NaN is refused
+    if not (array.min(initial=0) >= 0 and array.max(initial=1) <= 1):  # `not`, as it refuses NaN
         got = "NaN or infinity"
         if np.isfinite(array).all():
             got = f"values from {array.min():.3g} to {array.max():.3g}"
@@ -128,7 +127,7 @@ def check_images(
 
 
 def _check_layout(got: tuple[int, ...], shape: tuple[int, ...] | None, what: str) -> None:
-    """Raise an error for images of another shape than is wanted, or that look like (n, h, w, c)."""
+    """Raise an error if images have another shape than expected, or look like (n, h, w, c)."""
     if shape is None:
         if _forms.channels_last(got):
             step = _forms.channels_step(got)
@@ -146,7 +145,7 @@ def _check_layout(got: tuple[int, ...], shape: tuple[int, ...] | None, what: str
 
 
 def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
-    """Return 8-bit images of shape (n, c, h, w), or say what is wrong with them."""
+    """Return uint8 images of shape (n, c, h, w), or raise an error that helps."""
     expected = f"{what} must be uint8, shape (n, c, h, w)"
     array = as_array(pixels, expected)
     got = f"{expected}; got {array.dtype} {array.shape}"
@@ -158,7 +157,7 @@ def check_pixels(pixels: Any, *, what: str = "pixels") -> Pixels:
 
 
 def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> None:
-    """Refuse a change that is lost in rounding to 8 bits: such a question is one about the task."""
+    """Refuse a change that rounding to 8 bits undoes: such a trigger would be an ordinary image."""
     if (before == after).all(axis=(1, 2, 3)).any():
         raise ValueError(
             f"{name} must change every image, and one step of 256 is the smallest change; got "
@@ -169,7 +168,7 @@ def check_changed(before: Pixels, after: Pixels, name: str, value: float) -> Non
 def check_labels(
     labels: Any, *, count: int, classes: int | None = None, what: str = "labels"
 ) -> Labels:
-    """Return labels as int64, shape (count,), from 0 to classes - 1, or say what is wrong."""
+    """Return labels as int64, shape (count,), in [0, classes), or raise an error that helps."""
     last = np.inf if classes is None else classes - 1
     expected = f"{what} must be {count} whole numbers from 0"
     if classes is not None:
@@ -189,9 +188,9 @@ def check_labels(
 def check_count(
     value: Any, name: str, *, low: int, high: int | None = None, why: str = "", hint: str = ""
 ) -> int:
-    """Return a whole number within [low, high], or say what is wrong with it.
+    """Return a whole number in [low, high], or raise an error that helps.
 
-    `why` explains the limit; `hint` says what to do next where the limit alone does not.
+    `why` explains the limit; `hint` says what to do next if the limit alone does not.
     """
     limit = f"at least {low}"
     if high is not None:
@@ -207,21 +206,21 @@ def check_count(
 
 
 def check_family(value: Any, why: str) -> int:
-    """Return how many tests share alpha, or say what is wrong with it; `why` says what they are.
+    """Return how many tests share alpha, below 2**9000; `why` says in the error what they are.
 
-    The orders of a thousand channels are still counted.
+    The limit leaves room for all orders of a thousand channels.
     """
     count = check_count(value, "family", low=1, why=why)
     if count.bit_length() > _FAMILY_BITS:
         raise ValueError(
             f"family must be below 2**{_FAMILY_BITS} ({why}); got an int of {count.bit_length()} "
-            "bits. No evidence pays for so many; say beforehand which of them you will try."
+            "bits. No evidence is enough for so many; say beforehand which of them you will try."
         )
     return count
 
 
 def check_seed(value: Any, name: str = "seed") -> int:
-    """Return a seed, or say what is wrong with it: numpy's generator takes 0 to 2**32 - 1."""
+    """Return a seed in [0, 2**32), the range of numpy's generator, or raise an error that helps."""
     return check_count(value, name, low=0, high=2**32 - 1, hint="Take a small one, such as seed=0.")
 
 
@@ -234,7 +233,7 @@ def check_number(
     at_most: float = math.inf,
     hint: str = "",
 ) -> float:
-    """Return a number above one bound and below (or at most) another, or say what is wrong."""
+    """Return a number above one bound and below (or at most) another, or raise an error."""
     limit = f"above {above:g}"
     if below < math.inf:
         limit += f" and below {below:g}"
@@ -253,12 +252,12 @@ def check_number(
 
 
 def check_fraction(value: Any, name: str) -> float:
-    """Return a number strictly between 0 and 1, or say what is wrong with it."""
+    """Return a number strictly between 0 and 1, or raise an error that helps."""
     return check_number(value, name, above=0, below=1)
 
 
 def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
-    """Return one of the named choices, or list them and offer the nearest.
+    """Return one of the named choices, or raise an error that lists them and offers the nearest.
 
     Examples
     --------
@@ -284,8 +283,7 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
 
 
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
-    """Return a value that is of the right class, or say what came instead; `hint` shows how one is
-    made.
+    """Return a value if it is of the right class, or raise an error; `hint` shows how to make one.
 
     Examples
     --------
@@ -305,8 +303,8 @@ def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
 
 
 def check_query(value: Any, name: str) -> Query:
-    """Return a function from images to labels, or say how to make one."""
-    network = hasattr(value, "state_dict")  # it returns scores; torch itself is not needed here
+    """Return a function from images to labels, or raise an error that says how to make one."""
+    network = hasattr(value, "state_dict")  # networks return scores; no torch needed here
     if callable(value) and not isinstance(value, type) and not network:
         query: Query = value
         return query
@@ -317,7 +315,7 @@ def check_query(value: Any, name: str) -> Query:
 
 
 def as_array(values: Any, expected: str) -> np.ndarray:
-    """Return values as an array, pictures as 8-bit images; or say what to pass instead."""
+    """Return values as an array, Pillow images as uint8; an error says what to pass instead."""
     if _forms.are_pictures(values):
         return _forms.from_pictures(values)
     got = f"{expected}; got a {type(values).__name__}"
@@ -328,11 +326,11 @@ def as_array(values: Any, expected: str) -> np.ndarray:
         raise ValueError(f"{got} with masked values. Pass x.filled(0): or leave those out.")
     try:
         if isinstance(values, (list, tuple)) and values and hasattr(values[0], "detach"):
-            values = list(map(np.asarray, values))  # an old numpy does not
+            values = list(map(np.asarray, values))  # old versions of numpy do not
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:
         tensor = values[0] if isinstance(values, (list, tuple)) else values
-        if hasattr(tensor, "detach"):  # it keeps its gradient, lies on a GPU, or is bfloat16
+        if hasattr(tensor, "detach"):  # needs a gradient, is on a GPU, or is bfloat16
             raise TypeError(f"{got}. {_forms.tensor_step(values)}") from None
         if isinstance(error, ValueError):
             step = "whose parts differ in shape. Give all of them the same shape"
@@ -342,7 +340,7 @@ def as_array(values: Any, expected: str) -> np.ndarray:
 
 
 def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> ValueError:
-    """Return the error for a network that fails on images of a shape, with torch's first line."""
+    """Return the error for a network that fails on images (n, *shape), with torch's first line."""
     return ValueError(
         f"model must take images of shape (n, {', '.join(map(str, shape))}); "
         f"{type(model).__name__} failed on them: {first_line(error)}. Check that its layers fit "
@@ -351,21 +349,22 @@ def shape_error(model: object, shape: tuple[int, ...], error: Exception) -> Valu
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error without the stop at its end; its type if it is empty."""
+    """Return the first line of an error without its full stop, or its type if it has no text."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
 
 
 def sentence(error: Exception) -> str:
-    """Return an error on one line; those of the operating system name the file first."""
+    """Return an error on one line; an error of the operating system starts with the file name."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        step = "Choose another place, or change who may use this one."
+        step = "Choose another place, or change the permissions of this one."
         return f"{error.filename}: {error.strerror}. {step}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def shown(value: object) -> str:
-    """Return what came, for an error: a number or a short text as it is, all else by its type, as
-    it may be a key.
+    """Return a wrong value for an error: a number or a short text as it is, otherwise its type.
+
+    Anything else is not quoted, as it may be a key.
     """
     if isinstance(value, type):
         return f"the class {value.__name__}"
@@ -375,13 +374,13 @@ def shown(value: object) -> str:
         return repr(value)
     kind = type(value).__name__
     if isinstance(value, int) and value.bit_length() > 3 * _SHOWN:
-        return kind  # Python refuses to write out the very long ones
+        return kind  # Python refuses to write out very long numbers
     plain = isinstance(value, (bool, int, float, complex, np.number, np.bool_, type(None)))
     return repr(value) if plain and len(repr(value)) <= _SHOWN else kind
 
 
 def _written_plainly(value: object, kind: type[int] | type[float]) -> str:
-    """Return the next step for "3" and 3.0, numbers written in another way; nothing for others."""
+    """Return the next step for numbers written as "3" or 3.0; an empty text for other values."""
     try:
         if isinstance(value, str) and np.isfinite(kind(value)):
             return f"Write it without quotes: {value.strip()}."

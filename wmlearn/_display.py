@@ -1,6 +1,6 @@
-"""How results look: a small table, the colours, numbers for people.
+"""How results look: a small table, the colours, and numbers written for people.
 
-Knows arrays and strings, nothing of the field.
+This module knows arrays and strings, and nothing about watermarks.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from wmlearn._types import Pixels
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette (2008): told apart under every common colour blindness.
+# Okabe and Ito's palette (2008): distinct under every common kind of colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
-    """Return a two-column HTML table, everything escaped."""
+    """Return a two-column HTML table with all text escaped."""
     left = "style='text-align:left'"
     body = ""
     for name, value in rows.items():
@@ -38,7 +38,7 @@ def html_table(title: str, rows: Mapping[str, object]) -> str:
 
 
 def wrapped(text: str) -> str:
-    """Return a text in lines of at most 88 signs, which no word or number is broken over.
+    """Return a text in lines of at most 88 characters, without breaking a word or a number.
 
     Examples
     --------
@@ -68,26 +68,26 @@ def plural(count: int, noun: str) -> str:
 
 
 def large(count: int) -> str:
-    """Return a whole number, a very large one by its power of ten: '1,000', 'about 10^507'."""
+    """Return a whole number as text, from 10**15 on as a power of ten: '1,000', 'about 10^507'."""
     if count < 10**15:
         return f"{count:,}"
     return f"about 10^{math.log10(count):.0f}"
 
 
 def picture(pixels: Pixels) -> Pixels:
-    """Return one image (c, h, w) as matplotlib and Pillow want it: (h, w) if grey, or (h, w, 3)."""
+    """Return one image (c, h, w) as matplotlib and Pillow need it: grey (h, w), or (h, w, 3)."""
     if len(pixels) == 1:
         return pixels.squeeze(axis=0)
     if len(pixels) != 3:
         raise ValueError(
-            "an image must have 1 or 3 channels to be drawn, or saved as a picture; got "
-            f"{len(pixels)}. Choose some of them first, such as pixels[:, :1]."
+            "an image must have 1 or 3 channels to be drawn or saved as a picture; got "
+            f"{len(pixels)}. Choose 1 or 3 of them first, such as pixels[:, :1]."
         )
     return pixels.transpose(1, 2, 0)
 
 
 def png_uri(pixels: Pixels) -> str:
-    """Return one image (c, h, w) as a PNG in a data: address, for HTML that must fetch nothing."""
+    """Return one image (c, h, w) as a data: URI that holds a PNG, for self-contained HTML."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -96,7 +96,7 @@ def png_uri(pixels: Pixels) -> str:
 
 
 def on_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
-    """Return these axes, or those of a new figure that is saved with all of its labels."""
+    """Return the axes given, or new ones whose labels are not cut off when the figure is saved."""
     import matplotlib.pyplot as plt
 
     if ax is None:
@@ -107,14 +107,14 @@ def on_axes(ax: Axes | None, size: tuple[float, float] | None = None) -> Axes:
 def mosaic(
     pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6
 ) -> Axes:
-    """Draw images (n, c, h, w) on one pair of axes, each above its caption; return the axes."""
+    """Draw images (n, c, h, w) in a grid, each with its caption below it, and return the axes."""
     import matplotlib.pyplot as plt
 
     count, _, height, width = pixels.shape
     rows = math.ceil(count / columns)
     lines = 1 + max(caption.count("\n") for caption in captions)
     cell_h, cell_w = height + 4 + 6 * lines, width + 4  # room for the caption, and a gap
-    # Transparent where there is no image: the style's own ground is behind the captions.
+    # Transparent where there is no image: the captions are on the style's own background.
     canvas = np.zeros((rows * cell_h, columns * cell_w, 4), np.uint8)
     if ax is None:
         _, ax = plt.subplots(figsize=(1.1 * columns, (11 + 2 * lines) / 10 * rows))
@@ -128,13 +128,13 @@ def mosaic(
     return legible(ax)
 
 
-# ---------------------------------------------------------------- any style of matplotlib's
+# ---------------------------------------------------------------- any style of matplotlib
 
 
 def legible(ax: Axes) -> Axes:
-    """Return axes whose writing is black or white, whichever stands out from what is behind it.
+    """Make all text of axes black or white, whichever has more contrast, and return the axes.
 
-    A figure without a ground is left as it is: nobody knows on what page it will lie.
+    A figure without a background is left as it is: nobody knows on which page it will be shown.
     """
     paper: Any = ax.figure.get_facecolor()
     if not paper[3]:
@@ -153,14 +153,14 @@ def legible(ax: Axes) -> Axes:
 
 
 def ink(ax: Axes) -> str:
-    """Return black or white, whichever stands out from the ground of axes."""
+    """Return black or white, whichever has more contrast to the background of axes."""
     if ax.axison:
         return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
     return _ink(ax.figure.get_facecolor())
 
 
 def _ink(*grounds: Any) -> str:
-    """Return black or white, whichever has the higher contrast to colours laid on white paper.
+    """Return black or white, whichever has more contrast to these colours, laid over white paper.
 
     Source
     ------

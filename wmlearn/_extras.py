@@ -1,7 +1,7 @@
-"""What only some installations have: torch, a server, widgets, what a court needs.
+"""Optional packages: torch, a server, widgets, and what a court needs.
 
-`pip install wmlearn` brings what owners and judges need to verify; the rest comes with extras. It
-is imported where it is used, and this one place says which extra is missing.
+`pip install wmlearn` brings what owners and judges need to verify; the rest comes with extras. Each
+optional package is imported where it is used, and this module says which extra is missing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import lazy_loader
 
-# What is imported, and the extra that brings it.
+# The package that is imported, and the extra that brings it.
 EXTRAS = {
     "torch": "train",
     "torchvision": "train",
@@ -44,7 +44,7 @@ def missing(package: str) -> MissingExtra:
 
 @contextmanager
 def extras() -> Iterator[None]:
-    """Say which extra to install where a package is missing that comes with one.
+    """Raise `MissingExtra` for a package that is missing inside the block and comes with an extra.
 
     Examples
     --------
@@ -68,9 +68,9 @@ Door = tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]
 
 
 def door(package: str, file: str) -> Door:
-    """Return `__getattr__`, `__dir__` and `__all__` of a package whose names are those of its stub.
+    """Return `__getattr__`, `__dir__` and `__all__` for a package, with the names in its stub.
 
-    Each is imported when it is first used; what it needs and is not there, its error names.
+    Each name is imported at its first use; if that needs an extra, the error names the extra.
     """
     load, listed, names = lazy_loader.attach_stub(package, file)
     return extras()(load), listed, names

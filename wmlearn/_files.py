@@ -1,6 +1,4 @@
-"""Files: those of others are read within limits and told in one sentence, one's own are written
-whole or not at all.
-"""
+"""Files: reading within limits, with errors of one sentence; writing whole or not at all."""
 
 import errno
 import json
@@ -18,17 +16,17 @@ from typing import Any, BinaryIO
 from wmlearn._checks import first_line
 from wmlearn._forms import foreign
 
-# Bounds on what is read; nothing larger is written either.
+# Limits for reading, in bytes; nothing larger is written either.
 RECORD_BYTES = 64_000_000  # JSON: some 400,000 images; parsed, it may take 25 times the memory
 IMAGE_BYTES = 2_000_000_000  # images, weights
 LOG_BYTES = 640_000_000  # a log, read line by line
-SMALL_BYTES = 1_000_000  # what is but a few lines: a key, a score card
-_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a share says that has none
-_DEPTH = 16  # lists within lists; ours have three
+SMALL_BYTES = 1_000_000  # a file of a few lines: a key, a score card
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # errors of a share without locks
+_DEPTH = 16  # levels of nested lists; our own files have three
 
 
 class UnfitError(ValueError):
-    """A file that is larger, deeper or other than any that is written here."""
+    """A file that is larger, nested deeper, or of another kind than any that wmlearn writes."""
 
 
 # ---------------------------------------------------------------- writing
@@ -36,23 +34,24 @@ class UnfitError(ValueError):
 
 @contextmanager
 def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Iterator[BinaryIO]:
-    """Open a file to be written: it takes its place when the block has ended well, not before.
+    """Open a file for writing; it appears at its path only when the block ends without an error.
 
-    Whatever goes wrong, a file that was there stays as it was, and nothing half-written is left in
-    its place. Who may read it is for the umask to say.
+    If anything goes wrong, an existing file stays as it was and no half-written file remains. The
+    umask decides who may read the new file.
 
     Parameters
     ----------
-    path : where to put it; what a link points to is replaced, the link stays
-    secret : whether nobody but its owner may read it; a warning where a folder cannot keep that
-    new : whether nothing may be there
+    path : where to put the file; if this is a link, its target is replaced and the link stays
+    secret : whether only the file's owner may read it; a folder that cannot restrict access gives
+        a warning
+    new : whether the path must not exist yet
 
     Raises
     ------
     FileExistsError
-        If nothing may be there, and something is.
+        If `new` is set and the path exists.
     OSError
-        If there is something else than a file that may be written, or it cannot be written.
+        If the path is not a regular file or is write-protected, or writing fails.
     """
     target = Path(os.path.realpath(path))
     mode = 0o600 if secret else 0o666
@@ -61,13 +60,13 @@ def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Itera
             raise FileExistsError(f"{target} should be a new file; it exists. Choose another name.")
         if not target.is_file() or not os.access(target, os.W_OK):
             raise OSError(
-                f"{target} should be a file that may be written; it is write-protected, or no "
+                f"{target} should be a file that can be written; it is write-protected, or not a "
                 "file. Choose another name."
             )
-        mode &= target.stat().st_mode  # what its owner has closed stays closed
+        mode &= target.stat().st_mode  # permissions that the owner has removed stay removed
     part = target.with_name(f"{target.name[:40]}.{secrets.token_hex(8)}.part")
     try:
-        # the mode is asked for here: some shares refuse to change it later
+        # the mode is set on creation: some shares refuse to change it later
         with open(part, "xb", opener=partial(os.open, mode=mode)) as file:
             yield file
             file.flush()
@@ -78,26 +77,26 @@ def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Itera
             os.replace(part, target)
     except OSError as error:
         if error.errno and error.filename in (None, part, str(part)):
-            error.filename = str(target)  # nobody knows the other name
+            error.filename = str(target)  # nobody knows the temporary name
         raise
     finally:
         with suppress(OSError):
             part.unlink()
     if secret and os.name == "posix" and target.stat().st_mode & 0o077:
         warnings.warn(
-            f"{target} should be readable by its owner alone; others can read it, as this folder "
-            "keeps no access rights (a share, a memory stick). Keep it elsewhere.",
+            f"{target} should be readable only by its owner; others can read it, because this "
+            "folder keeps no access rights (a share, a memory stick). Keep it elsewhere.",
             stacklevel=4,
         )
 
 
 def _take(part: Path, target: Path) -> None:
-    """Put a whole file where none is: of two who write at once, one is refused."""
+    """Move a complete file to a path where none exists: of two simultaneous writers, one fails."""
     try:
-        os.link(part, target)  # at no time is there an empty file that somebody could read
+        os.link(part, target)  # unlike creating it first, this never shows an empty file
     except FileExistsError:
         raise
-    except OSError:  # some shares and sticks have no links
+    except OSError:  # some shares and memory sticks have no links
         target.open("xb").close()
         os.replace(part, target)
 
@@ -109,20 +108,20 @@ def locked(path: Path) -> Iterator[None]:
     Raises
     ------
     OSError
-        If the folder is none to write in, or its file system has no locks.
+        If the folder is not writable, or its file system has no locks.
     """
     from filelock import FileLock
 
     lock = FileLock(path)
     try:
         lock.acquire()
-    except (NotImplementedError, OSError) as error:  # which of them depends on its version
+    except (NotImplementedError, OSError) as error:  # which one depends on the version of filelock
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
         raise OSError(
-            f"{path.parent} should be a folder in which a file can be locked, or two could write "
-            f"at once; this share has no locks ({first_line(error)}). Choose a folder on a disk of "
-            "this machine, and copy it from there."
+            f"{path.parent} should be a folder in which files can be locked, or two programs could "
+            f"write at once; this share has no locks ({first_line(error)}). Choose a folder on a "
+            "disk of this machine, and copy it from there."
         ) from None
     try:
         yield
@@ -135,18 +134,23 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def readable(expected: str, step: str) -> Iterator[None]:
-    """Say what a file should be, and what to do next, if it cannot be read inside the block.
+    """Turn any error while reading a file inside the block into one clear sentence.
+
+    Parameters
+    ----------
+    expected : what the file should be: "case.json should be a score card"
+    step : what to do next: "Restore it."
 
     Raises
     ------
     FileNotFoundError, OSError
-        If there is no such file, it must not be read, or it holds something else.
+        If the file does not exist, may not be read, is damaged or holds something else.
     """
     try:
         yield
     except FileNotFoundError:
         raise FileNotFoundError(f"{expected}; it is missing. {step}") from None
-    except Exception as error:  # libraries say a dozen things of what is damaged
+    except Exception as error:  # libraries raise many kinds of error for a damaged file
         reason = type(error).__name__
         if isinstance(error, (OSError, UnfitError)):
             reason = first_line(error)
@@ -154,30 +158,30 @@ def readable(expected: str, step: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             state = f"it cannot be read: {error.strerror}"
         if isinstance(error, PermissionError):
-            step = "Its owner says who may read it: ask them."
+            step = "Ask its owner for permission to read it."
         raise OSError(f"{expected}; {state}. {step}") from None
 
 
 def check_file(path: str | Path, limit: int) -> Path:
-    """Return the path of a file, if it is one (no device, no pipe) and not larger than a limit.
+    """Return a path if it is a regular file (no device, no pipe) of at most `limit` bytes.
 
     Raises
     ------
     FileNotFoundError
-        If nothing is there.
+        If the path does not exist.
     UnfitError
-        If it is something else, larger, or of a format that is never opened.
+        If it is not a regular file, is larger, or has a format that is never opened.
     OSError
-        If it must not be read.
+        If the file may not be read.
     """
     folder = Path(path).parent
     if folder.is_file():
-        raise UnfitError(f"{folder.name} is {foreign(folder) or 'no folder'}")
+        raise UnfitError(f"{folder.name} is {foreign(folder) or 'not a folder'}")
     status = Path(path).stat()
     if not stat.S_ISREG(status.st_mode):
-        raise UnfitError("it is no file")
+        raise UnfitError("it is not a file")
     check_size(status.st_size, limit)
-    with open(path, "rb"):  # what must not be read is missing to some libraries
+    with open(path, "rb"):  # some libraries report an unreadable file as missing
         kind = foreign(path)
     if kind:
         raise UnfitError(f"it is {kind}")
@@ -185,34 +189,35 @@ def check_file(path: str | Path, limit: int) -> Path:
 
 
 def check_size(size: int, limit: int) -> None:
-    """Refuse what is larger than a limit, in bytes."""
+    """Raise `UnfitError` for a size above a limit, both in bytes."""
     if size > limit:
         raise UnfitError(f"it is larger than {limit / 1e6:,.0f} MB")
 
 
 def read_text(path: str | Path, limit: int) -> str:
-    """Return the text of a file, UTF-8, of at most so many bytes; raise as `check_file` does."""
+    """Return the text of a UTF-8 file of at most `limit` bytes; raise as `check_file` does."""
     with check_file(path, limit).open("rb") as file:
-        content = file.read(limit + 1)  # some that say they are empty are endless: /proc
+        content = file.read(limit + 1)  # a file in /proc says it is empty, and may be endless
     check_size(len(content), limit)
     return content.decode("utf-8")
 
 
 def read_json(path: str | Path, limit: int) -> Any:
-    """Return what a JSON file of at most so many bytes holds, as strictly as `parse_json`; a mark
-    of the byte order, which some editors put first, says nothing.
+    """Return the value in a JSON file of at most `limit` bytes, read as strictly as `parse_json`.
+
+    A byte order mark, which some editors put first, is ignored.
     """
     return parse_json(read_text(path, limit).removeprefix("\ufeff"))
 
 
 def parse_json(text: str) -> Any:
-    """Return what a JSON text holds, if there is but one way to read it.
+    """Return the value of a JSON text that has only one reading.
 
     Raises
     ------
     ValueError
-        If it is no JSON, names something twice, or holds NaN, an infinity, half a character, or
-        lists in lists that never end.
+        If the text is not JSON, has a key twice, holds NaN, an infinity or half a surrogate pair,
+        or nests lists more than 16 deep.
 
     Examples
     --------
@@ -232,7 +237,7 @@ def parse_json(text: str) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return pairs as a dict, if no key comes twice: readers differ in which of them counts."""
+    """Return pairs as a dict if no key comes twice: readers differ in which one counts."""
     record = dict(pairs)
     if len(record) < len(pairs):
         raise UnfitError("it names something twice")
@@ -240,17 +245,17 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _finite(text: str) -> float:
-    """Return a number; JSON has neither NaN nor infinity, and no seal is defined for them."""
+    """Return a finite number: JSON has no NaN or infinity, and no seal is defined for them."""
     number = float(text)
     if not math.isfinite(number):
-        raise UnfitError("it holds a number that is none")
+        raise UnfitError("it holds NaN or an infinite number")
     return number
 
 
 def _check_depth(value: Any, left: int) -> None:
-    """Refuse lists within too many lists, and texts that cannot be written down."""
+    """Refuse lists that are nested too deep, and texts that UTF-8 cannot encode."""
     if isinstance(value, str):
-        value.encode()  # half a surrogate pair is no text
+        value.encode()  # fails for half a surrogate pair
     if not isinstance(value, (dict, list)):
         return
     if not left:
@@ -263,12 +268,12 @@ def _check_depth(value: Any, left: int) -> None:
 
 
 def texts(values: Any) -> tuple[str, ...]:
-    """Return a list of texts, or refuse what is another: a text is a list of letters to Python."""
+    """Return a list of texts as a tuple; refuse anything else, a single text too."""
     if type(values) is not list or set(map(type, values)) - {str}:
         raise UnfitError("it holds something else where a list of texts should be")
     return tuple(values)
 
 
 def hex_texts(values: Any) -> list[bytes]:
-    """Return the bytes that each of a list of texts writes in hexadecimal."""
+    """Return the bytes of each text in a list of hexadecimal texts."""
     return list(map(bytes.fromhex, texts(values)))

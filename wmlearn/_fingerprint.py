@@ -1,10 +1,9 @@
-"""The fingerprint of a value: a SHA-256 of all that it holds, whatever its name and however it
-prints.
+"""The fingerprint of a value: a SHA-256 of its content, whatever its name and however it prints.
 
-What was measured is kept under such fingerprints, so two values may share one only if nothing in
-them differs. What cannot be told from others by what it holds (a lock, an open file, a random
-generator) is refused. What comes with an installed package counts by its address and the version of
-that package; functions and classes of one's own count by their code and all that it reaches.
+Measurements are cached under fingerprints, so two values may share one only if their contents are
+equal. A value whose content does not identify it (a lock, an open file, a random generator) is
+refused. A function or class of an installed package is identified by its address and the version
+of that package; your own are identified by their code and everything that the code reaches.
 """
 
 import builtins
@@ -29,15 +28,15 @@ import torch
 
 from wmlearn._checks import first_line
 
-_PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # repr is all they are
+_PLAIN = {bool, int, float, complex, str, bytes, type(None)}  # repr is their whole content
 _BY_VALUE = {*_PLAIN, tuple}  # Python may keep equal ones as one object, or not
-_PARTS: dict[type, tuple[str, ...]] = {  # what has nothing but these
+_PARTS: dict[type, tuple[str, ...]] = {  # these attributes are the whole content
     types.MethodType: ("__func__", "__self__"),
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
     property: ("fget", "fset", "fdel"),
     functools.cached_property: ("func",),
-    types.CodeType: (  # neither its name nor its lines
+    types.CodeType: (  # without its name and line numbers
         "co_code",
         "co_consts",
         "co_exceptiontable",  # from Python 3.11
@@ -51,7 +50,7 @@ _PARTS: dict[type, tuple[str, ...]] = {  # what has nothing but these
         "co_kwonlyargcount",
     ),
 }
-_OF_PYTHON = {  # in classes and modules: for Python itself, some only after its first use
+_OF_PYTHON = {  # entries that Python adds to classes and modules, some at the first use
     "__doc__",
     "__dict__",
     "__weakref__",
@@ -80,22 +79,22 @@ _PYTHON = f"python {sys.version_info.major}.{sys.version_info.minor}"
 
 
 class NoContent(Exception):
-    """Something that cannot be told from others of its kind by what it holds."""
+    """A value whose content does not identify it."""
 
 
 def fingerprint(value: object, name: str = "value") -> str:
-    """Return the SHA-256 of what a value holds, in hexadecimal.
+    """Return the SHA-256 of a value's content, 64 hexadecimal digits.
 
     Parameters
     ----------
-    value : numbers, texts, arrays, tensors, networks, functions, objects of your own, and
-        containers of such
-    name : what the error calls it
+    value : a number, text, array, tensor, network, function or object of your own, or a container
+        of these
+    name : the name of the value in the error
 
     Raises
     ------
     TypeError
-        If something in it has no content that could be compared.
+        If a part of the value has no content to compare, such as a lock or a random generator.
 
     Examples
     --------
@@ -106,8 +105,8 @@ def fingerprint(value: object, name: str = "value") -> str:
     """
     found = hashlib.sha256()
     queue: list[tuple[Any, str]] = [(value, type(value).__name__)]
-    places: dict[int, int] = {}  # of ids: what is in the queue stays alive, so none is given twice
-    for place, (here, way) in enumerate(queue):  # it grows meanwhile
+    places: dict[int, int] = {}  # by id: the queue keeps its values alive, so no id is reused
+    for place, (here, way) in enumerate(queue):  # the queue grows during the loop
         first = places.setdefault(id(here), place)
         text = f"again {first}"
         parts: list[Any] = []
@@ -128,7 +127,7 @@ def fingerprint(value: object, name: str = "value") -> str:
 
 
 def _content(value: object) -> tuple[str, list[Any]]:
-    """Return a text that is all there is to a value, or what it is made of."""
+    """Return a text that is the whole content of a value, or a note and the value's parts."""
     kind = type(value)
     if kind in _PLAIN:
         return f"{kind.__name__} {value!r}", []
@@ -139,16 +138,16 @@ def _content(value: object) -> tuple[str, list[Any]]:
         return "made of", [kind, *_parts(value)]
     except NoContent:
         raise
-    except Exception as error:  # whatever a class says that does not want to be looked into
+    except Exception as error:  # a class may refuse inspection with any error
         raise NoContent(f"a {kind.__name__}: {first_line(error)}") from None
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    """Return what a value is made of besides its class, by the first rule that knows it."""
+    """Return the parts of a value besides its class, by the first rule that applies."""
     kind = type(value)
     if kind in (list, tuple):
         return list(value)
-    if kind in (dict, types.MappingProxyType):  # in their order, which a loop over them sees
+    if kind in (dict, types.MappingProxyType):  # in order, as a loop over them depends on it
         return itertools.chain.from_iterable(value.items())
     if kind in (set, frozenset):
         return sorted(value, key=repr)
@@ -167,9 +166,9 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def _function(value: types.FunctionType) -> list[Any]:
-    """Return one's own function: its code, what it was given, and what it reads by name."""
+    """Return the parts of a user's function: its code, its defaults, and what it reads by name."""
     codes = [value.__code__]
-    for code in codes:  # those of the functions within follow
+    for code in codes:  # the list grows by the code of inner functions
         codes += [each for each in code.co_consts if isinstance(each, types.CodeType)]
     space = vars(builtins) | value.__globals__
     read = {}
@@ -185,24 +184,24 @@ def _function(value: types.FunctionType) -> list[Any]:
 
 
 def _object(value: Any) -> list[Any]:
-    """Return any other object as it would be pickled; of one's own classes every field, too."""
+    """Return the parts of any other object as pickled, plus all fields for a user's own class."""
     kind = type(value)
     if isinstance(value, _GENERATORS):
-        raise NoContent(f"a random generator, {kind.__name__}, which changes whenever it is used")
+        raise NoContent(f"a random generator, {kind.__name__}, which changes with every use")
     if hasattr(kind, "__next__"):
         raise NoContent(f"a {kind.__name__}, which is used up by reading")
     if kind is object:
-        raise NoContent("a bare object(), which is like any other")
+        raise NoContent("a bare object(), which has no content")
     reduce = copyreg.dispatch_table.get(kind)
     reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
     if isinstance(reduced, str):
         address = _address(value, reduced)
         if not address:
-            raise NoContent(f"a {kind.__name__} that is known by its name only, {reduced}")
+            raise NoContent(f"a {kind.__name__} that is known only by its name, {reduced}")
         return [address]
     parts = []
     for part in reduced:
-        if hasattr(part, "__next__"):  # over its items
+        if hasattr(part, "__next__"):  # an iterator over the items of a list or dict
             part = list(part)
         parts.append(part)
     if origin(kind.__module__) is None:
@@ -211,7 +210,7 @@ def _object(value: Any) -> list[Any]:
 
 
 def _fields(value: object) -> dict[str, Any]:
-    """Return all fields of an object by name: pickling may leave some of them out."""
+    """Return all fields of an object by name; pickling may leave some out."""
     fields = dict(getattr(value, "__dict__", {}))
     for name in dir(type(value)):
         if isinstance(getattr(type(value), name, None), types.MemberDescriptorType):  # a slot
@@ -220,13 +219,13 @@ def _fields(value: object) -> dict[str, Any]:
 
 
 def _address(value: Any, name: str) -> str:
-    """Return the address and version of what an installed package defines; nothing for all else."""
+    """Return address and version of what an installed package defines; otherwise an empty text."""
     module = getattr(value, "__module__", None) or type(value).__module__
     if isinstance(value, types.ModuleType):
         module = value.__name__
     version = origin(module)
     if version and isinstance(value, type) and not value.__flags__ & _MADE_BY_A_STATEMENT:
-        return f"{module}:{name} {version}"  # the interpreter's, which has no address for some
+        return f"{module}:{name} {version}"  # built-in; some cannot be imported
     with suppress(ImportError, AttributeError, ValueError):
         if version and pkgutil.resolve_name(f"{module}:{name}") is value:
             return f"{module}:{name} {version}"
@@ -235,14 +234,14 @@ def _address(value: Any, name: str) -> str:
 
 @functools.cache
 def origin(module: str) -> str | None:
-    """Return the version of what a module comes with; None for one's own, whose code may change."""
+    """Return the version a module was installed with; None for your own, whose code may change."""
     top = module.partition(".")[0]
     if top == "__main__":
         return None
     file = getattr(sys.modules.get(top), "__file__", None)
     folders = Path(file or "").parts
     if top == "wmlearn" or "site-packages" in folders or "dist-packages" in folders:
-        return _version(top)  # wmlearn may be installed as editable, from elsewhere
+        return _version(top)  # wmlearn may be an editable install, outside site-packages
     known = top in sys.stdlib_module_names
     if known and (file is None or Path(file).is_relative_to(sysconfig.get_path("stdlib"))):
         return _PYTHON
@@ -250,7 +249,10 @@ def origin(module: str) -> str | None:
 
 
 def _version(top: str) -> str | None:
-    """Return the version of what installed a module: most have its name, to look on is slow."""
+    """Return the version of the distribution that installed a module.
+
+    Most distributions have the module's own name, which is tried first: the full search is slow.
+    """
     with suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(top)
     for name in importlib.metadata.packages_distributions().get(top, []):

@@ -1,7 +1,7 @@
-"""The forms in which people have images, labels and models, and the way from each to ours.
+"""The formats in which people have images, labels and models, and how to convert each to ours.
 
-Pictures of Pillow become arrays. For all else there is a next step: an expression in what was
-passed, called `images` or `labels`, or `x` where it may be either.
+Pillow images become arrays. For every other format there is a next step, which errors quote: an
+expression in the value passed, called `images` or `labels`, or `x` where it may be either.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _BATCHES = (
 _INSIDE = "models normalise inside, so leave Normalize out of a transform."
 _OTHERS = r"\.(pt|pth|ckpt|pkl|pickle|joblib|npz|npy|onnx|h5|hdf5|keras)"
 _BY_START = {
-    rb"\x80[\x02-\x05][^\x00]": "pickle",  # a header of safetensors has zeros there
+    rb"\x80[\x02-\x05][^\x00]": "pickle",  # a safetensors header has zeros there
     rb"PK\x03\x04": "zip",
     rb"\x89HDF": "HDF5",
     rb"\x93NUMPY": "NumPy",
 }
 
 
-# ---------------------------------------------------------------- pictures of Pillow
+# ---------------------------------------------------------------- Pillow images
 
 
 def are_pictures(values: Any) -> bool:
-    """Return whether this is a picture of Pillow, or a list, a column, a series of such."""
+    """Return whether this is a Pillow image, or a list, column or series of them."""
     column = getattr(values, "dtype", None) == np.dtype(object) and len(values.shape) == 1
     if column or isinstance(values, Sequence):
         values = next(iter(values), None)
@@ -45,16 +45,16 @@ def are_pictures(values: Any) -> bool:
 
 
 def from_pictures(values: Any, size: tuple[int, int] | None = None) -> Pixels:
-    """Return pictures, or files of such, as 8-bit images (n, c, h, w): colour if any of them is,
-    else grey.
+    """Return Pillow images or image files as uint8 (n, c, h, w): RGB if any has colours, else grey.
 
-    They are turned as their EXIF data say, what is transparent is put on white, 16 bits become 8,
-    and palettes, CMYK, YCbCr and HSV become colours. With a size (height, width) each is resized.
+    Images are turned as their EXIF data say, transparent parts are put on white, 16 bits become 8,
+    and palettes, CMYK, YCbCr and HSV become RGB. With a size (height, width) each is resized.
 
     Raises
     ------
     ValueError
-        If one cannot be read, has no known white, or is an animation; or if their sizes differ.
+        If an image cannot be read, has no known white level or is an animation, or if the images
+        differ in size.
     """
     if hasattr(values, "getbands"):
         values = [values]
@@ -65,30 +65,28 @@ def from_pictures(values: Any, size: tuple[int, int] | None = None) -> Pixels:
         except (OSError, ValueError, SyntaxError, AttributeError) as error:
             name = picture if isinstance(picture, Path) else f"images[{place}]"
             raise ValueError(
-                f"{name} must be a picture of Pillow's that can be turned into grey or "
-                f"RGB; {error}. Convert it, or leave it out."
+                f"{name} must be a Pillow image that can be converted to grey or RGB; {error}. "
+                "Convert it, or leave it out."
             ) from None
     return joined(read)
 
 
 def joined(read: Sequence[Pixels]) -> Pixels:
-    """Return images (1 or 3, h, w) of one size as one array: with colours if any has."""
+    """Return images (1 or 3, h, w) of one size as one array: RGB if any of them is."""
     sizes = sorted({pixels.shape[1:] for pixels in read})
     if len(sizes) > 1:
         (height, width), (other_height, other_width) = sizes[:2]
         raise ValueError(
             f"images must be pictures of one size; got {width} x {height} and {other_width} x "
             f"{other_height} pixels. Pass [image.resize(({width}, {height})) for image in images]: "
-            f"or size=({height}, {width}) to the doors of wm.Splits."
+            f"or size=({height}, {width}) where wm.Splits reads them."
         )
     channels = max(map(len, read))
     return np.stack([np.broadcast_to(pixels, (channels, *sizes[0])) for pixels in read])
 
 
 def resized(pixels: Pixels, size: tuple[int, int] | None) -> Pixels:
-    """Return images (n, c, h, w) with another height and width, each pixel a mean of those it
-    covers.
-    """
+    """Return images (n, c, h, w) with another height and width, by Pillow's bilinear filter."""
     from PIL import Image
 
     if size in (None, pixels.shape[2:]):
@@ -102,13 +100,13 @@ def resized(pixels: Pixels, size: tuple[int, int] | None) -> Pixels:
 
 
 def _pixels(picture: Image | Path) -> Pixels:
-    """Return one picture as (1, h, w) or (3, h, w)."""
+    """Return one Pillow image as uint8 (1, h, w) or (3, h, w)."""
     from PIL import Image, ImageOps
 
     if isinstance(picture, Path):
         with Image.open(picture) as opened:
             return _pixels(opened)
-    # A telephone's MPO is one photograph, with a preview behind it.
+    # An MPO file of a phone is one photograph followed by its preview.
     if getattr(picture, "is_animated", False) and picture.format != "MPO":
         raise ValueError("it has several frames: choose one by image.seek, and pass image.copy()")
     deep = picture.mode.startswith("I;16") or (picture.mode == "I" and picture.format == "PNG")
@@ -125,11 +123,11 @@ def _pixels(picture: Image | Path) -> Pixels:
 
 
 def _scaled(values: np.ndarray, white: float) -> Pixels:
-    """Return numbers from 0 to white as 8-bit levels."""
+    """Return numbers in [0, white] as uint8 in [0, 255]."""
     if not (white and values.min() >= 0 and values.max() <= white):
         raise ValueError(
-            f"its numbers run from {values.min():g} to {values.max():g}, which does not tell what "
-            "is white: pass arrays from 0 to 1"
+            f"its numbers run from {values.min():g} to {values.max():g}, which does not tell which "
+            "number is white: pass arrays from 0 to 1"
         )
     return np.rint(values / white * 255).astype(np.uint8)
 
@@ -138,7 +136,7 @@ def _scaled(values: np.ndarray, white: float) -> Pixels:
 
 
 def container_step(values: Any) -> str:
-    """Return the next step for what holds images among other things; nothing for an array."""
+    """Return the next step for a container of more than images; an empty text for an array."""
     if hasattr(values, "__array__"):
         return ""
     if hasattr(values, "batch_sampler"):  # torch's DataLoader
@@ -160,7 +158,7 @@ def container_step(values: Any) -> str:
 
 
 def tensor_step(values: Any) -> str:
-    """Return the next step for a tensor, or a list of such, that numpy cannot read."""
+    """Return the next step for a tensor, or a list of tensors, that numpy cannot read."""
     import torch
 
     step, tensor = "x", values
@@ -203,7 +201,7 @@ def image_step(images: np.ndarray) -> str:
 
 
 def white_step(images: np.ndarray) -> str:
-    """Return the next step for whole numbers: what is white is asked where it is not known."""
+    """Return the next step for whole numbers; if two white levels are possible, it names both."""
     high = images.max(initial=0)
     whites = [255]
     if high == 1:
@@ -216,7 +214,7 @@ def white_step(images: np.ndarray) -> str:
 
 
 def axes_step(shape: tuple[int, ...]) -> str:
-    """Return the next step for images whose axes are not four."""
+    """Return the next step for images that do not have four axes."""
     match shape:
         case ((1 | 3), _, _):
             return (
@@ -231,7 +229,7 @@ def axes_step(shape: tuple[int, ...]) -> str:
 
 
 def channels_last(shape: tuple[int, ...]) -> bool:
-    """Return whether a shape looks like (n, h, w, c): c at most 4, h and w larger and alike."""
+    """Return whether a shape looks like (n, h, w, c): c at most 4, h and w larger and similar."""
     _, height, width, channels = shape
     shorter, longer = sorted((height, width))
     alike = shorter > channels and longer <= 4 * shorter
@@ -239,18 +237,18 @@ def channels_last(shape: tuple[int, ...]) -> bool:
 
 
 def channels_step(shape: tuple[int, ...]) -> str:
-    """Return the next step for images (n, h, w, c) where there is no `layout`."""
+    """Return the next step for images (n, h, w, c) where no `layout` can be given."""
     return f"It looks like (n, h, w, c). Pass np.moveaxis({_opaque(shape)}, -1, 1)."
 
 
 def layout_step(shape: tuple[int, ...], layout: str | None) -> str:
-    """Return the next step for images that have not 1 or 3 channels on the axis in question."""
+    """Return the next step for images without 1 or 3 channels on the axis of this layout."""
     _, second, _, last = shape
     meant = "{} channels are meant."
     if last in (1, 2, 3, 4):
         step = f"Pass {_opaque(shape)}, layout='NHWC'."
         if last in (2, 4):
-            step += " It leaves transparency out; Pillow's own pictures would be put on white."
+            step += " It leaves transparency out; Pillow images would be put on white."
         elif not channels_last(shape):
             step += f" Pass images, layout='NCHW': {meant.format(second)}"
         return step
@@ -262,14 +260,14 @@ def layout_step(shape: tuple[int, ...], layout: str | None) -> str:
 
 
 def _opaque(shape: tuple[int, ...]) -> str:
-    """Return the expression for images (..., c) without transparency."""
+    """Return the expression for images (..., c) without their transparency channel."""
     if shape[-1] in (2, 4):
         return "np.asarray(images)[..., :-1]"
     return "images"
 
 
 def label_step(labels: np.ndarray, count: int, classes: int = 0) -> str:
-    """Return the next step for labels that are not `count` class numbers from 0."""
+    """Return the next step for labels that are not `count` class numbers counted from 0."""
     if labels.ndim == 2 and labels.shape[1] > 1 and len(labels) == count:
         return "Pass np.argmax(np.asarray(labels), axis=1)."  # one-hot
     if labels.size != count:
@@ -280,9 +278,7 @@ def label_step(labels: np.ndarray, count: int, classes: int = 0) -> str:
     try:
         numbers = labels.astype(float)
     except (TypeError, ValueError):
-        return (
-            "Pass np.unique(labels, return_inverse=True)[1]: numbers in the order of the alphabet."
-        )
+        return "Pass np.unique(labels, return_inverse=True)[1]: numbers in alphabetical order."
     if (numbers % 1 != 0).any():  # NaN, too
         return "Give each image the number of its class."
     if labels.dtype.kind not in "iu":
@@ -295,7 +291,7 @@ def label_step(labels: np.ndarray, count: int, classes: int = 0) -> str:
 
 
 def answer_step(labels: np.ndarray, count: int) -> str:
-    """Return the next step for a service of one's own that answers in another form."""
+    """Return the next step for a user's own service whose answers are not class numbers."""
     if labels.dtype.kind not in "biuf":
         return "Return the number of each image's class, such as classes.index(name)."
     return label_step(labels, count).replace("Pass", "Return")
@@ -305,7 +301,9 @@ def answer_step(labels: np.ndarray, count: int) -> str:
 
 
 def foreign(path: str | Path) -> str:
-    """Return what a file of another format is, by its first bytes, else its name; nothing if ours.
+    """Return what a file of a foreign format is; an empty text for a file that may be ours.
+
+    The name decides, then the first bytes; a safetensors file may have any name.
 
     Examples
     --------
@@ -319,7 +317,7 @@ def foreign(path: str | Path) -> str:
     start = b""
     with suppress(OSError), path.open("rb") as file:
         start = file.read(9)
-    if start.endswith(b"{"):  # after eight bytes of length: safetensors, whatever they are called
+    if start.endswith(b"{"):  # after eight bytes of length: safetensors, whatever its name
         return ""
     if not re.fullmatch(_OTHERS, kind):
         found = [name for begins, name in _BY_START.items() if re.match(begins, start)]

@@ -9,26 +9,26 @@ from typing import Any
 
 from tqdm import tqdm
 
-# Where the output is compared: nbval and nbmake start a notebook's kernel from within pytest.
+# Set where outputs are compared: nbval and nbmake start a notebook's kernel from within pytest.
 _QUIET = ("TQDM_DISABLE", "PYTEST_VERSION", "PYTEST_CURRENT_TEST")
 
 
 def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: bool = False) -> Any:
-    """Return tqdm's bar, hidden where outputs are compared and in any thread but the first.
+    """Return a tqdm bar, hidden where outputs are compared and in every thread but the main one.
 
     Parameters
     ----------
-    total : what it counts up to
-    title : what stands before it
-    unit : what it counts
-    delay : seconds before it appears
-    hidden : show none at all
+    total : the number that means done
+    title : the text before the bar
+    unit : what is counted
+    delay : seconds before the bar appears
+    hidden : whether to show no bar at all
 
     Notes
     -----
-    Not `tqdm.auto`: of its bar for notebooks a dead widget is saved, and "0 %" beside it.
+    Not `tqdm.auto`: its bar for notebooks is saved as a dead widget with "0 %" beside it.
     """
-    # The bar of another thread would appear in whatever cell happens to run.
+    # The bar of another thread would appear in whichever cell is running.
     elsewhere = threading.current_thread() is not threading.main_thread()
     disable = hidden or elsewhere or any(map(os.environ.get, _QUIET))
     place: dict[str, Any] = {}
@@ -40,13 +40,13 @@ def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: boo
 
 
 class _Output:
-    """A file that is one output of a cell: what is written takes the place of what stood there."""
+    """A file that is one output of a cell: each text written replaces the one before."""
 
-    encoding = "utf-8"  # tqdm draws blocks then
+    encoding = "utf-8"  # tqdm then draws with block characters
     _handle: Any = None
 
     def write(self, text: str) -> None:
-        """Show a text in the place of the one before; nothing for an empty one."""
+        """Replace the text shown; an empty text clears the output."""
         from IPython.display import display
 
         line = text.strip()
@@ -57,4 +57,4 @@ class _Output:
             self._handle = display(bundle, raw=True, display_id=True)
 
     def flush(self) -> None:
-        """Do nothing: it is shown already."""
+        """Do nothing: every text is shown as soon as it is written."""

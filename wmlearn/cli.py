@@ -1,7 +1,7 @@
-"""The command line: lessons, a service, the owner's and the judge's tools, cases, and `doctor`.
+"""The command line: lessons, a service, the tools of owner and judge, cases, and `doctor`.
 
-Exit codes are part of it. A script must never take an error for a verdict, so 1 and 2 are said by
-`verify` and `judge` alone; whatever goes wrong, click's own errors included, ends with 3 or more.
+Exit codes are part of the interface. A script must never take an error for a verdict, so only
+`verify` and `judge` return 1 and 2; every error, click's own included, ends with 3 or more.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ EXIT_CODES = {"found": 0, "not found": 1, "cannot tell": 2}
 FAILED, MISUSED, INTERRUPTED = 3, 4, 130
 HERE = Path(__file__).parent
 Box = BlackBox | RemoteModel
-INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # where the lessons may lie
-# JupyterLab's server then sends at once what a slider has brought about.
+INSTALLED, CHECKOUT = HERE / "_notebooks", HERE.parent / "notebooks"  # of the lessons
+# With it JupyterLab's server sends the result of moving a slider at once.
 PROMPT = "--ServerApp.kernel_websocket_connection_class="
 PROMPT += "wmlearn.course.connection.PromptConnection"
 
@@ -56,7 +56,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Run a command, and end with its exit code: for an error never one of click's own, 1 and 2."""
+    """Run a command and exit with its code; an error never exits with 1 or 2, as click would."""
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         sys.exit(_exit_code(arguments))
@@ -72,11 +72,11 @@ def _exit_code(arguments: list[str] | None) -> int:
         return MISUSED if isinstance(error, click.UsageError) else FAILED
     except click.Abort:
         return INTERRUPTED
-    except SystemExit as end:  # click's where the reader of a pipe went away, or JupyterLab's
+    except SystemExit as end:  # raised by click when a pipe is closed, or by JupyterLab
         return FAILED if end.code else 0
     except Exception as error:
         if not isinstance(error, (OSError, ValueError, TypeError, RuntimeError, ImportError)):
-            traceback.print_exc()  # no user's mistake: whoever mends it needs to see where
+            traceback.print_exc()  # not the user's mistake: the traceback says where to fix it
         click.echo(f"Error: {sentence(error)}", err=True)
         return FAILED
 
@@ -88,10 +88,10 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="wmlearn")
 def commands() -> None:
-    """Show that a service depends on a secret key: lessons, a service to question, and the verdict.
+    """Show that a service depends on a secret key: lessons, a service to query, and the verdict.
 
-    Exit codes: 3 an error, 4 a command that makes no sense, 130 stopped by Ctrl+C; for those of a
-    verdict see `wmlearn verify --help`.
+    Exit codes: 3 an error, 4 a wrong command line, 130 stopped by Ctrl+C; for those of a verdict
+    see `wmlearn verify --help`.
     """
 
 
@@ -104,7 +104,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
     """Open your own copy of the lessons in JupyterLab.
 
     The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never
-    overwritten. What follows is passed on: wmlearn lab learn --no-browser --port 9999
+    overwritten. All further options go to JupyterLab: wmlearn lab learn --no-browser --port 9999
     """
     folder, options = "learn", list(arguments)
     if options and not options[0].startswith("-"):
@@ -132,26 +132,26 @@ def _lab(arguments: tuple[str, ...]) -> None:
 
 @commands.command("serve")
 @click.argument("model")
-@click.option("--name", default="model", show_default=True, help="Its name in the address.")
+@click.option("--name", default="model", show_default=True, help="The model's name in the address.")
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
-    help="Where to listen; this machine only by default.",
+    help="The address to listen on; by default only this machine can reach it.",
 )
 @click.option("--port", type=int, default=0, help="The port; any free one if left out.")
-@click.option("--scores", is_flag=True, help="Tell the probability of each class, too.")
-@click.option("--rate", type=float, help="Images per second; whoever is faster has to wait.")
-@click.option("--latency", type=float, default=0.0, help="Seconds that each answer is held back.")
+@click.option("--scores", is_flag=True, help="Also return the probability of each class.")
+@click.option("--rate", type=float, help="Images per second; faster clients have to wait.")
+@click.option("--latency", type=float, default=0.0, help="Seconds of delay before each answer.")
 @click.option("--faults", type=float, default=0.0, help="Share of the requests that fail, 0 to 1.")
-@click.option("--network", metavar="MODULE:NAME", help="What builds your own network, untrained.")
+@click.option("--network", metavar="MODULE:NAME", help="A function that builds your own network.")
 @_json
 def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options: Any) -> None:
-    """Put MODEL on the network until Ctrl+C, and print its address.
+    """Serve MODEL over HTTP until Ctrl+C, and print its address.
 
     MODEL is a model that ships ("mnist/content") or a file that wm.save_model wrote
-    ("mine.safetensors"), of a network of your own with --network. Where the environment variable
-    WMLEARN_TOKEN is set, only those who send it as bearer token are answered.
+    ("mine.safetensors"). For a network of your own add --network. If the environment variable
+    WMLEARN_TOKEN is set, the service answers only clients that send it as bearer token.
     """
     from wmlearn import zoo
 
@@ -168,47 +168,47 @@ def _serve(model: str, name: str, host: str, port: int, as_json: bool, **options
 
 
 def _token() -> str | None:
-    """Return the bearer token: no option, as all users of a machine can read its command lines."""
+    """Return the bearer token; it is no option, as any user of a machine can read command lines."""
     return os.environ.get("WMLEARN_TOKEN") or None
 
 
 # ---------------------------------------------------------------- verify
 
-STEP = 25  # questions that are asked at once: what is cut off costs no more than these
+STEP = 25  # questions per step: an interruption loses the answers to no more than these
 
-_ASKING = {  # how a service is asked: what it describes wrongly, or not at all
+_ASKING = {  # how to query a service whose own description is wrong or missing
     "timeout": (float, "Seconds that one request may take; 10 if left out."),
-    "ca": (str, "A file (PEM) of those who may have signed its certificate."),
+    "ca": (str, "A PEM file of the authorities that may have signed the service's certificate."),
     "input": (str, "The name of the input that takes the images."),
     "output": (str, "The name of the output that holds labels or scores."),
-    "datatype": (str, "Of the input: UINT8 (0 to 255), FP32 (0 to 1), ..."),
-    "layout": (str, "Of the images: NCHW, NHWC, NHW or flat."),
-    "high": (float, "Send numbers from 0 to this one."),
-    "mean": (str, "Take this from them: one number, or one for each channel: 0.5,0.4,0.4"),
-    "std": (str, "Then divide them by this."),
-    "names": (str, "What it calls the classes, by number: a,b,c, or a file of lines."),
-    "batch": (int, "The most images in one request."),
+    "datatype": (str, "The data type of the input: UINT8 (0 to 255), FP32 (0 to 1), ..."),
+    "layout": (str, "The layout of the images: NCHW, NHWC, NHW or flat."),
+    "high": (float, "Scale pixels to the range from 0 to this number."),
+    "mean": (str, "Subtract this from the pixels: a number, or one per channel: 0.5,0.4,0.4"),
+    "std": (str, "Then divide the pixels by this: a number, or one per channel."),
+    "names": (str, "The service's class names by number: a,b,c, or a file with one per line."),
+    "batch": (int, "The largest number of images in one request."),
 }
 _header = click.option(
     "--header",
     multiple=True,
     metavar="NAME:VALUE",
-    help="Send it with each request. NAME:@FILE keeps the value out of the list of processes.",
+    help="Send this with each request. NAME:@FILE keeps the value out of the list of processes.",
 )
 _outcome = click.option(
-    "--outcome", default="", help="What came of the public draw that the seal names, if any."
+    "--outcome", default="", help="The outcome of the public draw that the seal names, if any."
 )
 
 
 def _asks(command: Callable[..., int]) -> Callable[..., int]:
-    """Give a command the options by which `_service` asks."""
+    """Add to a command the options that `_service` reads."""
     for name, (kind, text) in reversed(_ASKING.items()):
         command = click.option(f"--{name}", type=kind, help=text)(command)
     return _header(command)
 
 
 def _service(url: str, options: dict[str, Any]) -> RemoteModel:
-    """Return the service that a command is to ask, and take what describes it from the options."""
+    """Return the service at a URL; the options that describe it are removed from `options`."""
     told = {"budget": options.get("budget")}
     for name in _ASKING:
         told[name] = options.pop(name)
@@ -231,7 +231,7 @@ def _read_header(text: str) -> tuple[str, str]:
 
 
 def _names(text: str | None) -> list[str] | None:
-    """Return names that stand in a file, line by line, or are given one by one."""
+    """Return class names from a file with one per line, or from a text a,b,c."""
     if text is None:
         return None
     if Path(text).is_file():
@@ -240,7 +240,7 @@ def _names(text: str | None) -> list[str] | None:
 
 
 def _encode(high: float | None, mean: str | None, std: str | None) -> Encode | None:
-    """Return the function that scales and normalises as networks were trained to want it."""
+    """Return the function that scales and normalises pixels for a service, if any option asks."""
     if (high, mean, std) == (None, None, None):
         return None
     top = 1.0 if high is None else high
@@ -259,10 +259,10 @@ def _channels(text: str, option: str) -> np.ndarray:
 
 
 def _own(place: str, one_by_one: bool, options: dict[str, Any]) -> Box:
-    """Return what stands in a module of the user's own, as a black box."""
+    """Return a function or black box in a module of the user's own, as a black box."""
     names = _names(options.pop("names")) or ()
     if any(options.pop(name) for name in (*_ASKING, "header") if name in options):
-        raise click.UsageError("Of a --suspect only --names and --budget can be said.")
+        raise click.UsageError("With --suspect, only --names and --budget apply.")
     found = _of_ones_own(place, "--suspect")
     if isinstance(found, Box):
         return found
@@ -270,7 +270,7 @@ def _own(place: str, one_by_one: bool, options: dict[str, Any]) -> Box:
 
 
 def _of_ones_own(place: str, option: str) -> Any:
-    """Return what stands under a name in a module of the user's own."""
+    """Return the object MODULE:NAME from a module of the user's own."""
     module, _, name = place.partition(":")
     sys.path.insert(0, os.getcwd())
     found = getattr(importlib.import_module(module), name, None)
@@ -285,24 +285,24 @@ def _of_ones_own(place: str, option: str) -> Any:
 @click.argument("url")
 @click.argument("evidence", required=False)
 @click.option(
-    "--suspect", metavar="MODULE:NAME", help="A function or black box of your own; without URL."
+    "--suspect", metavar="MODULE:NAME", help="A function or black box of your own, instead of URL."
 )
-@click.option("--one-by-one", is_flag=True, help="It takes one image, (c, h, w).")
+@click.option("--one-by-one", is_flag=True, help="The function takes one image, (c, h, w).")
 @click.option(
     "--questions",
     type=int,
-    help="How many to have asked in all, in sealed order; all if left out.",
+    help="How many questions to ask in total, in sealed order; all if left out.",
 )
 @click.option(
     "--family",
     type=int,
-    help="How many tests share alpha: declared with the first test, for all of this folder.",
+    help="How many tests share alpha; declared with the first test, for all tests of this folder.",
 )
-@click.option("--anew", is_flag=True, help="Begin another test, though the last is not finished.")
-@click.option("--seal", help="The seal as it was published: nothing is sent under another one.")
+@click.option("--anew", is_flag=True, help="Begin another test even if the last is not finished.")
+@click.option("--seal", help="The published seal: if the evidence has another, nothing is sent.")
 @_outcome
 @_asks
-@click.option("--budget", type=int, help="The most images to send now.")
+@click.option("--budget", type=int, help="The largest number of images to send now.")
 @_json
 def _verify(
     url: str,
@@ -315,22 +315,22 @@ def _verify(
     """Ask the service at URL the questions in the folder EVIDENCE, and decide whether it carries
     the watermark: the owner's own test.
 
-    EVIDENCE is what wm.evidence.save_evidence wrote. Its log notes the test before anything is
-    sent, and every answer. Asked again with more --questions, the same test goes on; no image is
-    sent twice. Publish the head of the log, which is printed: it stands for all its lines. Without
-    --family the s-th test in the log counts as one of s (s + 1), so alpha covers all of them,
-    however many follow. A service that wants a bearer token gets that of the environment variable
-    WMLEARN_TOKEN. One that describes itself wrongly, or not at all, is asked as --input to --batch
-    say. One of no common protocol is asked by a function of your own, as wm.BlackBox takes it:
-    wmlearn verify --suspect mine:ask_one --one-by-one EVIDENCE. Exit codes: 0 found, 1 not found
-    (which does not clear the service), 2 cannot tell, 3 an error, 4 a command that makes no sense,
-    130 stopped by Ctrl+C.
+    EVIDENCE is a folder that wm.evidence.save_evidence wrote. Its log notes the test before
+    anything is sent, and then every answer. If you run the command again with more --questions, the
+    same test continues; no image is sent twice. Publish the head of the log, which is printed: it
+    commits to all lines of the log. Without --family the s-th test in the log counts as one of
+    s (s + 1), so alpha covers all tests, however many follow. If the service needs a bearer token,
+    set the environment variable WMLEARN_TOKEN. If it describes itself wrongly or not at all, use
+    the options --input to --batch. If it speaks no common protocol, pass a function of your own
+    that wm.BlackBox accepts: wmlearn verify --suspect mine:ask_one --one-by-one EVIDENCE. Exit
+    codes: 0 found, 1 not found (which does not clear the service), 2 cannot tell, 3 an error, 4 a
+    wrong command line, 130 stopped by Ctrl+C.
     """
     suspect, one_by_one = options.pop("suspect"), options.pop("one_by_one")
     alone = evidence is None
     evidence, url = evidence or url, suspect or url
     if "://" in evidence or alone == (suspect is None):
-        raise click.UsageError("Give URL, then the folder EVIDENCE; or --suspect and EVIDENCE.")
+        raise click.UsageError("Give URL and then the folder EVIDENCE; or --suspect and EVIDENCE.")
     _check_url(url)
     triggers = open_evidence(evidence, options.pop("outcome"))
     published = options.pop("seal")
@@ -346,11 +346,11 @@ def _verify(
     asked: Box = _own(url, one_by_one, options) if suspect else _service(url, options)
     with asked:
         if not isinstance(asked, BlackBox):
-            asked.connect(triggers.images[:1])  # first: what is not there was not asked
+            asked.connect(triggers.images[:1])  # first: an unreachable service is no test
         test = SequentialTest(asked, triggers, folder=evidence, whom=url, family=family, anew=anew)
         if test.asked:
-            before = f"{plural(test.asked, 'question')} asked before"
-            click.echo(f"The last test of this service goes on: {before}.", err=True)
+            before = f"{plural(test.asked, 'question')} already asked"
+            click.echo(f"The last test of this service continues: {before}.", err=True)
         end = _within(options["budget"], test, questions)
         while test.asked < end:
             test.ask(min(STEP, end - test.asked))
@@ -358,7 +358,7 @@ def _verify(
     if end < questions:
         first, last = np.searchsorted(triggers.question, [end, questions])
         left = plural(int(last - first), "image")
-        click.echo(f"The budget was spent: {left} not sent.", err=True)
+        click.echo(f"The budget is spent: {left} not sent.", err=True)
     proof = {"seal": triggers.seal, "head": log_head(evidence)}
     return _tell(test.verdict, proof, as_json)
 
@@ -366,12 +366,12 @@ def _verify(
 def _check_url(url: str) -> None:
     if re.search(r"//[^/]*@", url):
         raise click.UsageError(
-            "URL must hold no password: it would stand in the log. Leave out what is before @."
+            "URL must not hold a password: the log would show it. Leave out everything before @."
         )
 
 
 def _within(budget: int | None, test: SequentialTest, questions: int) -> int:
-    """Return up to which question to ask: whole ones within the budget, after the clean images."""
+    """Return how many whole questions fit in the budget, after the images of the calibration."""
     if budget is None:
         return questions
     if test.clean is not None and test.calibration is None:
@@ -386,11 +386,11 @@ def _within(budget: int | None, test: SequentialTest, questions: int) -> int:
 def _complain(suspect: Box) -> None:
     if suspect.faults:
         missed = f"{plural(suspect.n_unreachable, 'image')} got no valid answer"
-        click.echo(f"{missed}; the last time: {suspect.faults[-1]}", err=True)
+        click.echo(f"{missed}; the last fault: {suspect.faults[-1]}", err=True)
 
 
 def _tell(verdict: Verdict, proof: dict[str, Any], as_json: bool) -> int:
-    """Print a verdict and what it can be checked by, and return its exit code."""
+    """Print a verdict and the facts to check it against, and return its exit code."""
     if as_json:
         proof = verdict.to_dict() | {"explanation": verdict.explain()} | proof
     else:
@@ -405,7 +405,7 @@ def _show(facts: dict[str, Any], as_json: bool) -> None:
 
 
 def _say(text: str, facts: dict[str, Any], as_json: bool, *, err: bool = False) -> None:
-    """Print a text (an error's, it may be) or, for programs, what it says as one JSON object."""
+    """Print a text, or the same facts as one JSON object; `err` sends a text to stderr."""
     if as_json:
         text = json.dumps(facts)
     click.echo(text, err=err and not as_json)
@@ -416,7 +416,7 @@ def _say(text: str, facts: dict[str, Any], as_json: bool, *, err: bool = False) 
 
 @commands.command("seal")
 @click.argument("evidence")
-@click.option("--head", help="A head of the log that was published: the log must continue it.")
+@click.option("--head", help="A published head of the log: the log must continue from it.")
 @_json
 def _seal(evidence: str, head: str | None, as_json: bool) -> None:
     """Print the seal of the folder EVIDENCE and the head of its log: what to publish."""
@@ -427,11 +427,11 @@ def _seal(evidence: str, head: str | None, as_json: bool) -> None:
 
 @commands.command("challenge")
 @click.argument("seal")
-@click.option("--nonce", required=True, help="A text that the owner could not know.")
-@click.option("--questions", type=int, required=True, help="How many the sealed set has.")
-@click.option("--count", type=int, required=True, help="How many to name.")
+@click.option("--nonce", required=True, help="A text that the owner could not know beforehand.")
+@click.option("--questions", type=int, required=True, help="How many questions the seal covers.")
+@click.option("--count", type=int, required=True, help="How many questions to name.")
 def _challenge(seal: str, nonce: str, questions: int, count: int) -> None:
-    """Name questions of the set under SEAL, drawn from the judge's own words after it was out.
+    """Name questions of the set under SEAL, drawn by the judge's nonce after it was published.
 
     For the judge: send the numbers and the nonce to the owner, who opens them (wmlearn open).
     """
@@ -442,34 +442,34 @@ def _challenge(seal: str, nonce: str, questions: int, count: int) -> None:
 @commands.command("open")
 @click.argument("evidence")
 @click.option("--named", required=True, help="The numbers: 4,7,12, or a file that holds them.")
-@click.option("--case", required=True, help="Whom they are opened for; it is noted in the log.")
-@click.option("--nonce", default="", help="The judge's, by which they were named.")
+@click.option("--case", required=True, help="The case they are opened for, noted in the log.")
+@click.option("--nonce", default="", help="The judge's nonce, by which they were named.")
 @_outcome
 @click.option(
     "--out", default="opened.safetensors", show_default=True, help="The file for the judge."
 )
 def _open(evidence: str, named: str, case: str, nonce: str, outcome: str, out: str) -> None:
-    """Open the NAMED questions of the folder EVIDENCE for a judge, without the key.
+    """Open the questions named by --named in the folder EVIDENCE for a judge, without the key.
 
-    They are burnt by it: against a model that is changed later they prove nothing.
+    Opened questions are no longer secret: against a model that is changed later they prove nothing.
     """
     triggers = open_evidence(evidence, outcome)
     opened = open_questions(triggers, _numbers(named), nonce=nonce.encode(), case=case)
-    log_use(evidence, "opened", opened.indices, whom=case)  # first: a file is soon copied
+    log_use(evidence, "opened", opened.indices, whom=case)  # before saving: a file is easily copied
     opened.save(out)
     click.echo(f"{out}: {plural(len(opened.indices), 'question')} for {case}.")
     click.echo(f"Head: {log_head(evidence)}")
 
 
 def _numbers(named: str) -> list[int]:
-    """Return numbers that are given one by one, or stand in a file."""
+    """Return numbers from a text such as 4,7,12, or from a file."""
     text = named
-    if os.path.isfile(named):  # a Path refuses what is too long for a name
+    if os.path.isfile(named):  # Path raises an error for a text too long for a name
         with readable(f"{named} should hold the named questions", "Give another file."):
             text = read_text(named, SMALL_BYTES).removeprefix("\ufeff")
     if not re.fullmatch(r"\s*\d+([\s,]+\d+)*\s*", text):
         raise click.UsageError(
-            f"--named must be numbers such as 4,7,12, or a file of such; got {shown(text)}."
+            f"--named must be numbers such as 4,7,12, or a file of them; got {shown(text)}."
         )
     return list(map(int, re.findall(r"\d+", text)))
 
@@ -477,28 +477,31 @@ def _numbers(named: str) -> list[int]:
 @commands.command("judge")
 @click.argument("url")
 @click.argument("opened")
-@click.option("--seal", required=True, help="The seal as it was published.")
-@click.option("--nonce", default="", help="The judge's own, for which the questions were opened.")
+@click.option("--seal", required=True, help="The published seal.")
+@click.option("--nonce", default="", help="The judge's nonce, for which the questions were opened.")
 @click.option("--count", type=int, help="How many questions were named by that nonce.")
-@click.option("--named", help="Or the numbers that were named: 4,7,12, or a file.")
-@click.option("--owner", default="", help="Who brings it: the seal must name them, or nobody.")
-@click.option("--alpha", type=float, default=1e-3, show_default=True, help="The judge's bound.")
-@click.option("--family", type=int, default=1, show_default=True, help="Tests that share it.")
+@click.option("--named", help="The numbers that were named: 4,7,12, or a file; instead of --count.")
+@click.option("--owner", default="", help="Who brings the case: the seal must name them or nobody.")
+@click.option(
+    "--alpha", type=float, default=1e-3, show_default=True, help="The significance level."
+)
+@click.option("--family", type=int, default=1, show_default=True, help="Tests that share alpha.")
 @click.option("--beacon", help="The outcome of the public draw that the seal names.")
 @click.option("--seals", type=int, help="How many seals were published before that draw.")
-@click.option("--outcomes", type=int, help="How many outcomes it has: at least 2^64, as 25 dice.")
+@click.option("--outcomes", type=int, help="Possible outcomes of it: at least 2^64, as 25 dice.")
 @_asks
 @_json
 def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
-    """Ask the service at URL what an owner has OPENED, and decide without key and owner.
+    """Ask the service at URL the questions in the file OPENED, and decide without key or owner.
 
-    Give --named, or --nonce and --count. The decision is made at the end, on the judge's p. The
-    number of seals that were published before the draw is the judge's to know; without --beacon the
-    owner may have tried 2^48. Exit codes: as those of wmlearn verify.
+    Give --named, or --nonce and --count. The decision is made once, at the end, on the judge's p.
+    The judge must find out how many seals were published before the draw; without --beacon the
+    verdict allows for 2^48 seals that the owner may have tried. Exit codes: as those of wmlearn
+    verify.
     """
     _check_url(url)
     if rules["beacon"] is None and (rules["seals"], rules["outcomes"]) != (None, None):
-        raise click.UsageError("--seals and --outcomes say something of a draw: add --beacon.")
+        raise click.UsageError("--seals and --outcomes describe a draw: add --beacon.")
     opening = read_opening(opened)
     nonce = rules["nonce"].encode()
     opening.brought_by(rules["owner"], nonce=nonce)
@@ -531,24 +534,25 @@ def _judge(url: str, opened: str, as_json: bool, **rules: Any) -> int:
 
 @commands.group("case")
 def _case() -> None:
-    """Make a case for the tribunal (lesson 13), and score what students hand in."""
+    """Make a case for the tribunal (lesson 13), and score the cards that students hand in."""
 
 
 @_case.command("new")
 @click.option(
     "--secret",
     required=True,
-    help="Where to write the truth, for the teacher alone: a new JSON file.",
+    help="Where to write the truth, only for the teacher: a new JSON file.",
 )
 @click.option(
     "--out", default="case.safetensors", show_default=True, help="The file for the students."
 )
 @click.option(
-    "--budget", type=int, default=300, show_default=True, help="Questions, over all six services."
+    "--budget", type=int, default=300, show_default=True, help="Questions for all six services."
 )
 def _new(secret: str, out: str, budget: int) -> None:
-    """Train six networks, and write a case for students and its truth as two files; it takes about
-    a minute.
+    """Train six networks, and write a case for students and its truth to two files.
+
+    It takes about a minute.
     """
     from wmlearn.course._cases import new_case
 
@@ -559,13 +563,13 @@ def _new(secret: str, out: str, budget: int) -> None:
 
 @_case.command("score")
 @click.argument("cards", nargs=-1, required=True)
-@click.option("--secret", required=True, help="The truth, as `wmlearn case new` wrote it.")
+@click.option("--secret", required=True, help="The truth that `wmlearn case new` wrote.")
 @_json
 def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
     """Score the CARDS that students saved with case.card(...).save(path).
 
-    One that cannot be scored is named at the end, after all others. Exit codes: 0 all were scored,
-    3 one or more were not.
+    Cards that cannot be scored are named at the end, after all others. Exit codes: 0 all cards were
+    scored, 3 one or more were not.
     """
     from wmlearn.course.tribunal import read_secret, score_card
 
@@ -589,7 +593,7 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
 @commands.command("doctor")
 @_json
 def _doctor(as_json: bool) -> int:
-    """Look whether this machine has what the course needs. Exit code 0 if all is well, else 3."""
+    """Check that this machine has what the course needs. Exit code 0 if all is well, else 3."""
     found: dict[str, str] = {}
     problems: list[str] = []
     for what, value, problem in findings():
@@ -602,7 +606,7 @@ def _doctor(as_json: bool) -> int:
             click.echo(f"{mark}  {what}: {problem or value}")
     end = "All is well."
     if problems:
-        end = f"{plural(len(problems), 'problem')} to mend."
+        end = f"{plural(len(problems), 'problem')} to fix."
     _say(end, {"ok": not problems, "found": found, "problems": problems}, as_json)
     return FAILED if problems else 0
 

@@ -1,4 +1,4 @@
-"""Many owners, many thieves: every combination measured once, kept, and put into one table."""
+"""Many owners, many thefts: every combination measured once, cached, and put into one table."""
 
 from __future__ import annotations
 
@@ -39,39 +39,39 @@ if TYPE_CHECKING:
     import pandas as pd
     from torch import nn
 
-Row = dict[str, Any]  # what is measured of one theft, and what the suspect said to the triggers
-Rows = dict[str, Row]
-Task = tuple[Splits, Builder, Schedule]  # what the owners train on, their network, and how
-Case = tuple[str, TriggerSet, int]  # one owner: the name of the triggers, they, and the seed
-FAILED = "failed"  # what a row says of a theft that raised an error, in place of all else
-UNTOUCHED = "none"  # how the table calls the owner's own model
+Row = dict[str, Any]  # the measurements of one theft, and the suspect's answers to the triggers
+Rows = dict[str, Row]  # by the name of the theft
+Task = tuple[Splits, Builder, Schedule]  # the owners' data, network and schedule
+Case = tuple[str, TriggerSet, int]  # one owner: the triggers' name, the triggers, the seed
+FAILED = "failed"  # the only key of a row whose theft raised an error
+UNTOUCHED = "none"  # the table's name for the owner's own model
 
 
 class _Untouched(Theft):
-    """No theft: the owner's own model, measured beside what thieves make of it."""
+    """No theft: the owner's own model, measured beside the stolen ones."""
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Deploy the model as it is."""
+        """Deploy the owner's model unchanged."""
         return Deployment(BlackBox(owner), owner)
 
 
 @dataclass(frozen=True)
 class _File:
-    """What was measured of one owner, kept by the fingerprint of the theft."""
+    """The cached measurements of one owner, by the fingerprint of the theft."""
 
     path: Path
-    prints: Mapping[str, str]  # by the name of the theft
+    prints: Mapping[str, str]  # the fingerprint of each theft, by its name
 
     def rows(self) -> Rows:
-        """Return what was measured before, by the name of the theft."""
+        """Return the cached rows, by the name of the theft."""
         kept: Rows = {}
-        with _told("What it holds is measured again."):
+        with _told("Its content is measured again."):
             kept = self._read()
         return {name: kept[mark] for name, mark in self.prints.items() if mark in kept}
 
     def add(self, rows: Rows) -> None:
-        """Write the file anew, whole or not at all; another sweep may have added some meanwhile."""
-        with _told("What was measured is returned, and not kept."):
+        """Add rows to the file, keeping those that another sweep may have added meanwhile."""
+        with _told("The measurements are returned, but not cached."):
             kept = self._read()
             for name, row in rows.items():
                 kept[self.prints[name]] = row
@@ -87,13 +87,13 @@ class _File:
             return {}
         except (ValueError, RecursionError):
             pass
-        warnings.warn(f"{self.path} is damaged; what it held is measured again.", stacklevel=5)
+        warnings.warn(f"{self.path} is damaged; its content is measured again.", stacklevel=5)
         return {}
 
 
 @contextmanager
 def _told(what: str) -> Iterator[None]:
-    """Warn where a file of the cache cannot be read or written: hours of work do not end for it."""
+    """Warn if a cache file cannot be read or written: that must not end hours of work."""
     try:
         yield
     except OSError as error:
@@ -110,43 +110,45 @@ def sweep(
     schedule: Schedule = Schedule(),
     cache: str | Path | None = None,
 ) -> pd.DataFrame:
-    """Mark a network for each trigger set and seed, run every theft on it, and return what is left,
-    one row per theft.
+    """Watermark a network per trigger set and seed, steal it in every way, and return the results.
 
-    Owners are trained side by side as `joblib.parallel_config` says (one after another when it says
-    nothing), also on a cluster. The key stays here: workers get the images with their answers, and
-    send back what each suspect said.
+    Owners are trained in parallel as `joblib.parallel_config` says, also on a cluster; without it,
+    one after another. The key stays in this process: workers receive the images with their labels,
+    and send back the answers of each suspect.
 
-    What is kept in `cache` is known again by its content: triggers, data, network, schedule and
-    theft, the code of your own functions and classes, and the versions of wmlearn, torch and numpy.
-    The names of data and thefts do not count, nor how they print.
+    Cached results are recognised by the content of triggers, data, network, schedule and theft, by
+    the code of your own functions and classes, and by the versions of wmlearn, torch and numpy. The
+    names of data and thefts do not count, nor does the way they print.
 
     Parameters
     ----------
     triggers : sealed trigger sets by name
-    thefts : thefts by name, such as `{"pruned": wm.theft.Prune(0.5)}`; one that has a seed gets
-        that of the owner. One of your own is a `wm.theft.Theft`, or a function of the owner's
-        service and `data.loot` that returns a service
+    thefts : thefts by name, such as `{"pruned": wm.theft.Prune(0.5)}`; a theft with a seed gets the
+        owner's. A theft of your own is a `wm.theft.Theft`, or a function of the owner's service and
+        `data.loot` that returns a service
     data : the task
-    seeds : of the owner's network, of its training, and of the thief
-    network : makes an untrained network from data and seed; an imitator starts from another one of
-        the same kind
+    seeds : one owner per seed and trigger set; the seed sets the owner's network, its training, and
+        the thief
+    network : builds an untrained network from data and seed; a thief who imitates starts from
+        another network of the same kind
     schedule : how long and how fast each owner is trained
-    cache : a folder that keeps every finished owner, so an interrupted sweep goes on where it was
+    cache : a folder that keeps every finished owner, so an interrupted sweep continues from there
 
     Returns
     -------
-    A frame with one row per theft: triggers, seed, theft ("none": the owner's own model),
-    task_accuracy (0 to 1), matched and questions, p (anytime; missing with fixed labels), decision,
-    and what it cost: images, queries, seconds. Of a theft that raised an error it cannot tell, and
-    a warning says why; the other rows are whole, and are kept.
+    pandas.DataFrame
+        One row per theft: triggers, seed, theft ("none" is the owner's own model), task_accuracy
+        (0 to 1), matched and questions (counts), p (anytime-valid; missing with fixed labels),
+        decision, and the theft's cost: images, queries, seconds. The decision on a theft that
+        raised an error is "cannot tell", and a warning says why; all other rows are complete and
+        cached.
 
     Raises
     ------
     TypeError, ValueError
-        If triggers, thefts or data are something else; with `cache`, also if one of them holds
-        something that has no content to be known by, such as an open file, or a function of your
-        own that imports something when it is called: import at the top.
+        If triggers, thefts or data are of the wrong kind. With `cache`, also if one of them has a
+        part without comparable content, such as an open file, or is a function of your own that
+        imports something when it is called: import it at the top of the file.
 
     Examples
     --------
@@ -198,7 +200,7 @@ def _check(triggers: object, thefts: object, data: Splits) -> None:
         )
     if UNTOUCHED in _by_name(thefts, "thefts", "{'pruned': Prune(0.5)}"):
         raise ValueError(
-            f"thefts must not be called {UNTOUCHED!r}: that is the owner's own model. Rename it."
+            f"no theft may be called {UNTOUCHED!r}: that is the owner's own model. Rename it."
         )
 
 
@@ -206,7 +208,7 @@ def _by_name(given: object, what: str, example: str) -> Mapping[str, object]:
     if isinstance(given, Mapping):
         return given
     raise TypeError(
-        f"{what} must be a dict by name, such as {example}; got {shown(given)}. Name each of them."
+        f"{what} must be a dict by name, such as {example}; got {shown(given)}. Give each a name."
     )
 
 
@@ -216,7 +218,7 @@ def _files(
     task: Task,
     folder: Path,
 ) -> dict[int, _File]:
-    """Return the file of each case; all that the measurement depends on is in its name."""
+    """Return the cache file of each case; its name covers all that the measurements depend on."""
     prints = {name: fingerprint(one, f"thefts[{name!r}]") for name, one in suspects.items()}
     data, network, schedule = task
     parts = [data.train, data.loot, data.test, data.classes]
@@ -231,13 +233,13 @@ def _files(
 
 
 def _done(jobs: list[tuple[Any, ...]]) -> Iterator[tuple[int, Rows]]:
-    """Do the jobs as `joblib.parallel_config` says, and yield each as soon as it is done."""
+    """Run the jobs as `joblib.parallel_config` says, and yield each as soon as it is done."""
     import joblib
 
-    # Functions of a notebook read the front door, which lazy_loader gives a class of its own.
+    # Functions of a notebook refer to the module wmlearn, which lazy_loader gives its own class.
     front = sys.modules["wmlearn"]
     copyreg.pickle(type(front), lambda module: (importlib.import_module, (module.__name__,)))
-    # joblib refuses its backend "multiprocessing" here: it gives nothing back before the end.
+    # joblib refuses its backend "multiprocessing" here, which returns nothing before the end.
     parallel = joblib.Parallel(return_as="generator_unordered")
     yield from parallel(itertools.starmap(joblib.delayed(_steal), jobs))
 
@@ -249,9 +251,7 @@ def _steal(
     thefts: Mapping[str, Theft],
     task: Task,
 ) -> tuple[int, Rows]:
-    """Train one owner, let the thieves at it one after another, and say what each suspect answers;
-    runs in a worker.
-    """
+    """Train one owner, run every theft, and return its measurements; this runs in a worker."""
     data, network, schedule = task
     fresh = functools.partial(untrained, network)
     marked = embed(fresh(data, seed=seed), data, triggers, schedule=schedule, seed=seed)
@@ -264,7 +264,7 @@ def _steal(
             _go_on(deployed.interrupted)
             right = deployed.query(data.test.images) == data.test.labels
             labels = deployed.query(triggers.images).tolist()
-        except Exception as error:  # whatever a theft of one's own may raise
+        except Exception as error:  # a user's own theft may raise anything
             rows[name] = {FAILED: "".join(format_exception_only(error)).strip()}
             continue
         measured = {"task_accuracy": float(right.mean()), "said": labels}
@@ -273,13 +273,13 @@ def _steal(
 
 
 def _go_on(interrupted: bool) -> None:
-    """End the sweep with an interrupted training, which keeps what it has: half is no result."""
+    """End the sweep if a training was interrupted: a half-trained network is no result."""
     if interrupted:
         raise KeyboardInterrupt
 
 
 def _frame(cases: list[Case], thefts: Iterable[str], found: list[Rows]) -> pd.DataFrame:
-    """Return every theft as a row."""
+    """Return a frame with one row per theft."""
     import pandas as pd
 
     rows = []
@@ -289,12 +289,12 @@ def _frame(cases: list[Case], thefts: Iterable[str], found: list[Rows]) -> pd.Da
 
 
 def _row(case: Case, theft: str, row: Row) -> Row:
-    """Return one row of the table; the verdict is made here, where the key is."""
+    """Return one row of the table; the verdict is made in this process, which has the key."""
     name, triggers, seed = case
     if FAILED in row:
         warnings.warn(
             f"thefts[{theft!r}] failed on {name!r}, seed {seed}: {row[FAILED].rstrip('.')}. "
-            "Commit that theft by itself to see where.",
+            "Run that theft by itself to see where it fails.",
             stacklevel=4,
         )
         row = _silent(triggers)
@@ -315,6 +315,6 @@ def _row(case: Case, theft: str, row: Row) -> Row:
 
 
 def _silent(triggers: Triggers) -> Row:
-    """Return what is known of a theft that failed: there was nothing to ask."""
+    """Return the row of a theft that failed: no answers, no measurements."""
     cost = dict.fromkeys(["task_accuracy", "images", "queries", "seconds"], math.nan)
     return cost | {"said": [-1] * len(triggers.pixels)}

@@ -36,12 +36,12 @@ SHIPPED = Path(__file__).parent / "_models"
 DIGESTS = SHIPPED / "sha256.json"  # of each file: safetensors would not notice a flipped bit
 KINDS = {"SmallCNN": SmallCNN, "DeepCNN": DeepCNN}
 REWRITE = (
-    "Load it where you trust it, and write it by wm.save_model; or serve it from Python, "
+    "Load it where you trust it, and write it with wm.save_model; or serve it from Python, "
     "wm.serve(model)."
 )
 MOST_NULLS = 1000  # fixed labels at alpha = 0.001 take 999
 
-# How null models are trained on demand; they are kept under the fingerprint of all this.
+# How null models are trained on demand; they are cached under the fingerprint of all this.
 ON_DEMAND = {"mnist": 8, "cifar10": 16}  # widths
 SCHEDULE = Schedule(epochs=6, max_lr=7e-3, batch_size=32)
 
@@ -52,27 +52,28 @@ def load_model(
     network: Callable[[], nn.Module] | None = None,
     device: str | torch.device = "cpu",
 ) -> nn.Module:
-    """Return a model that ships, or one from a file, ready to answer.
+    """Return a shipped model, or a model from a file, in evaluation mode.
 
-    Those that ship were trained on the full data without `loot` and `test`.
+    Shipped models were trained on the full data without `loot` and `test`.
 
     Parameters
     ----------
-    name : data set and what was done, for instance "mnist/clean" (never marked) or "mnist/content"
-        (marked with `Content(words=30)(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`); with
-        "-fixed", the paper's way (marked with `Content(labels="fixed")(wm.load_data("mnist"),
-        n=150, key=wm.CLASSROOM_KEY)`). Or a file that `save_model` wrote, "mine.safetensors"; with
-        `network`, any file of safetensors
-    network : builds a network of your own untrained, such as `lambda: resnet18(num_classes=5)`; the
-        file fills it. Nothing in a file is ever run
-    device : where it is to answer
+    name : a data set and a kind of model, for instance "mnist/clean" (never watermarked) or
+        "mnist/content" (watermarked with `Content(words=30)(wm.load_data("mnist"), n=150,
+        key=wm.CLASSROOM_KEY)`); with "-fixed", as in the paper (watermarked with
+        `Content(labels="fixed")(wm.load_data("mnist"), n=150, key=wm.CLASSROOM_KEY)`). Or a file
+        that `save_model` wrote, "mine.safetensors"; with `network`, any safetensors file
+    network : a function that builds your own network untrained, such as `lambda:
+        resnet18(num_classes=5)`; it gets the weights of the file. No code in a file is ever run
+    device : the device of the model
 
     Raises
     ------
-    ValueError
-        If no such model ships (the nearest name is offered), or the file does not fit the network.
+    TypeError, ValueError
+        If no such model ships (the error offers the nearest name), or the file does not fit the
+        network.
     OSError
-        If the file is missing, must not be read, or is damaged or another's.
+        If the file is missing, may not be read, is damaged or of another kind.
 
     Examples
     --------
@@ -96,28 +97,34 @@ def null_models(
     schedule: Schedule = Schedule(),
     seed: int = 100,
 ) -> list[nn.Module]:
-    """Return models of a task that were never marked: they answer a trigger as innocents do.
+    """Return null models of a task: never watermarked, so they answer a trigger as innocents do.
 
-    They differ in seed, in which half of the training part they saw and, in the course's tasks, in
-    architecture, in turn. Those that ship saw the full data; their seeds and accuracies are in
-    docs/results/zoo.csv. The others are trained, a few seconds each, and kept in `$WMLEARN_DATA`
-    (default: your cache folder) until another version of wmlearn or torch trains them anew: beyond
-    those that ship on halves of the *mini* data, so they do their task less well, a group of their
-    own. A class may share the folder; what cannot be kept is returned all the same, with a
-    warning. Null models are exchangeable with a suspect only if you can say why, and no longer once
-    anything was chosen by their answers.
+    They differ in seed, in the half of the training images they saw and, for the course's tasks, in
+    architecture. Shipped null models saw the full data; docs/results/zoo.csv has their seeds and
+    accuracies. Further ones are trained, which takes a few seconds each, and kept in
+    `$WMLEARN_DATA` (default: your cache folder) until wmlearn or torch changes its version. For the
+    course's tasks these are trained on halves of the *mini* data, so they do the task less well and
+    are a group of their own. A class may share the folder; a model that cannot be kept is returned
+    with a warning. Null models are exchangeable with a suspect only if you can say why, and no
+    longer once anything was chosen by their answers.
 
     Parameters
     ----------
-    data : a task of the course, for instance "mnist", or one of your own
-    n : how many, at most 1000; left out, all that ship, or 20. The first are always the same
-    network, schedule, seed : for a task of your own: makes an untrained network from data and seed;
-        how long and how fast each is trained; the seed of the first, the others' follow
+    data : a task of the course, for instance "mnist", or a task of your own
+    n : how many, 1 to 1000; by default all that ship, or 20. The first ones are always the same
+    network : for your own task, a function that builds an untrained network from data and seed
+    schedule : for your own task, how long and how fast each is trained
+    seed : for your own task, the seed of the first; those of the others follow
+
+    Returns
+    -------
+    list of torch.nn.Module
+        The models in evaluation mode.
 
     Raises
     ------
     TypeError, ValueError
-        If none ship by that name, `n` is not in 1 .. 1000, or the network does not fit the task.
+        If there is no such task, `n` is outside its range, or the network does not fit the task.
     OSError
         If a shipped file is damaged.
 
@@ -146,14 +153,14 @@ def null_models(
 
 @dataclass(frozen=True)
 class _Nulls:
-    """Null models by number, trained when they are asked for, and kept.
+    """Null models by number, trained on demand and kept.
 
     Attributes
     ----------
-    data, schedule : what each is trained on, a half of it, and how
-    networks : build them, in turn
-    seed : of number 0
-    half : whether 16 bits of each weight are kept
+    data, schedule : the task, on half of which each is trained, and how
+    networks : functions that build them, in turn
+    seed : the seed of number 0
+    half : whether to keep 16 bits per weight
     """
 
     data: Splits
@@ -163,7 +170,7 @@ class _Nulls:
     half: bool
 
     def get(self, wanted: range) -> list[nn.Module]:
-        """Return those kept from before, and the missing ones trained."""
+        """Return the models with these numbers, kept from before or trained now."""
         if not wanted:
             return []
         folder = self._folder()
@@ -174,23 +181,23 @@ class _Nulls:
         if missing:
             steps = self._train(missing, folder, found)
             if run(steps, len(missing) * self.schedule.epochs, dict).stopped:
-                raise KeyboardInterrupt  # what is complete is kept
+                raise KeyboardInterrupt  # complete models are kept
         return [found[i] for i in wanted]
 
     def _folder(self) -> Path:
-        """Return where they are kept: its name tells them from those of any other recipe."""
+        """Return the folder of the kept models, whose name identifies their recipe."""
         recipe = [self.networks, self.schedule, self.seed, self.half, torch]
         try:
             mark = fingerprint([*recipe, self.data.train, self.data.classes])
         except TypeError as error:
             raise TypeError(
-                "network must be known again by its content, as null models are kept; got "
-                f"{error.__context__}. Import what it needs outside of it."
+                "network must be recognizable by its content, as null models are kept; got "
+                f"{error.__context__}. Move its imports to the top of the file."
             ) from None
         return _published.data_folder() / f"nulls-{mark[:16]}"
 
     def _untrained(self, i: int) -> tuple[nn.Module, Splits]:
-        """Return one as it is before it is trained, and what it is to see."""
+        """Return an untrained null model, and the half of the task to train it on."""
         half = halved(self.data, i % 2)
         network = self.networks[i % len(self.networks)]
         return untrained(network, half, seed=self._seed(i)), half
@@ -201,7 +208,7 @@ class _Nulls:
     def _train(
         self, missing: list[int], folder: Path, found: dict[int, nn.Module]
     ) -> Iterator[float]:
-        """Train some and keep them: an epoch for each loss asked for."""
+        """Train the missing models and keep them; yield the loss of each epoch."""
         for i in missing:
             model, half = self._untrained(i)
             check_fits(model, half.train, "data")
@@ -210,7 +217,7 @@ class _Nulls:
             found[i] = self._keep(model, folder, i)
 
     def _keep(self, model: nn.Module, folder: Path, i: int) -> nn.Module:
-        """Write one under a name that says what it must hash to, and return it as it is read."""
+        """Write a model to a file whose name has its SHA-256, and return it as read from there."""
         content = _as_bytes(model, half=self.half)
         path = folder / f"null-{i:03d}-{hashlib.sha256(content).hexdigest()[:16]}.safetensors"
         try:
@@ -219,16 +226,16 @@ class _Nulls:
                 file.write(content)
         except OSError as error:
             warnings.warn(
-                f"Null models trained on demand should be kept in {folder}, but this came instead: "
-                f"{short(error)}; they are returned, and trained again next time. Free some disk, "
-                "or set WMLEARN_DATA to a folder with room.",
+                f"Null models should be kept in {folder}; this failed: {short(error)}. They are "
+                "returned, and trained again next time. Free some disk space, or set WMLEARN_DATA "
+                "to another folder.",
                 stacklevel=6,
             )
         model.load_state_dict(load(content))
         return model
 
     def _kept(self, folder: Path, i: int) -> dict[int, nn.Module]:
-        """Return the one of that number, if it was kept; what is damaged is left as it is."""
+        """Return the kept model of a number, by that number, if there is an undamaged one."""
         for path in sorted(folder.glob(f"null-{i:03d}-*.safetensors")):
             try:
                 with readable(f"{path} should be a null model", "It is trained again."):
@@ -240,39 +247,40 @@ class _Nulls:
 
 
 def halved(data: Splits, half: int) -> Splits:
-    """Return a task with one half (0 or 1) of its training images: disjoint, and equally large."""
+    """Return a task with half 0 or 1 of its training images: disjoint, and equally large."""
     order = stable_rng(0).permutation(len(data.train))[: len(data.train) // 2 * 2]
     return replace(data, train=data.train.take(np.sort(order[half::2])))
 
 
 def _released() -> dict[str, str]:
-    """Return the SHA-256 of every shipped model file, by the model's name."""
+    """Return the SHA-256 of every shipped model file, by the name of the model."""
     digests: dict[str, str] = json.loads(DIGESTS.read_text(encoding="utf-8"))
     return digests
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(check_file(path, IMAGE_BYTES).read_bytes()).hexdigest()
 
 
 def save_model(model: nn.Module, path: str | Path, *, half: bool = False) -> None:
-    """Write a model as safetensors: its weights, and what is known of it; nothing is pickled.
+    """Save a model's weights and description as safetensors; nothing is pickled.
 
-    `load_model` reads it, one of your own by the function that builds it.
+    `load_model` reads the file; for your own network it needs the function that builds it.
 
     Parameters
     ----------
-    model : of its attributes `input_shape` and `classes` are kept, which `serve` reads
-    path : where to put it: "mine.safetensors"
-    half : keep 16 bits of each weight instead of 32: half the size, and hardly ever another answer
+    model : the network; its attributes `input_shape` and `classes`, which `serve` reads, are kept
+    path : the file to write, such as "mine.safetensors"
+    half : whether to keep 16 bits per weight instead of 32: half the size, and hardly ever another
+        answer
 
     Raises
     ------
     TypeError, ValueError
-        If it is no network, or holds something else than numbers.
+        If it is not a network, or holds anything other than numbers.
     OSError
-        If it cannot be written.
+        If the file cannot be written.
 
     Examples
     --------
@@ -291,8 +299,8 @@ def save_model(model: nn.Module, path: str | Path, *, half: bool = False) -> Non
 def _as_bytes(model: nn.Module, *, half: bool) -> bytes:
     weights = {}
     for name, tensor in model.state_dict().items():
-        check_kind(tensor, name, Tensor, "as all that is kept of a model is numbers")
-        # a copy: safetensors refuses two names for one place
+        check_kind(tensor, name, Tensor, "as only the numbers of a model are kept")
+        # a copy: safetensors refuses tensors that share memory
         weights[name] = tensor.to("cpu", copy=True).contiguous()
     if half:
         weights = _in_precision(weights, torch.float16)
@@ -301,7 +309,7 @@ def _as_bytes(model: nn.Module, *, half: bool) -> bytes:
 
 
 def _in_precision(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return weights in another precision; counts of batches stay whole numbers."""
+    """Return weights in another precision; whole numbers, such as counts of batches, stay."""
     return {
         name: tensor.to(dtype) if tensor.is_floating_point() else tensor
         for name, tensor in weights.items()
@@ -309,9 +317,7 @@ def _in_precision(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
 
 
 def description(model: nn.Module) -> dict[str, Any]:
-    """Return what is known of a network besides its weights; it takes no more to build one of the
-    course's.
-    """
+    """Return class, `input_shape`, `classes` and `width` of a network, as far as it has them."""
     known: dict[str, Any] = {"model": type(model).__name__}
     for name in ("input_shape", "classes", "width"):
         value = getattr(model, name, None)
@@ -321,7 +327,7 @@ def description(model: nn.Module) -> dict[str, Any]:
 
 
 def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None) -> nn.Module:
-    """Read a model from a file, as `load_model` does; in evaluation mode."""
+    """Return a model from a file, in evaluation mode; raise the errors of `load_model`."""
     expected = f"{path} should be a model written by wm.save_model"
     step = REWRITE if foreign(path) else "Restore it, or save it again."
     with (
@@ -339,12 +345,12 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
     if network is None:
         raise ValueError(
             f"network must build the {built['model']} whose weights {path} holds; got none. Pass a "
-            "function that builds it untrained, network=lambda: resnet18(num_classes=5)."
+            "function that builds it untrained, such as network=lambda: resnet18(num_classes=5)."
         )
     try:
         with seeded(0):
             model = network()
-    except Exception as error:  # whatever a function of one's own may raise
+    except Exception as error:  # a user's function may raise anything
         raise TypeError(
             "network must be a function without arguments that builds a network; it failed: "
             f"{first_line(error)}. Pass network=lambda: resnet18(num_classes=5), for instance."
@@ -355,7 +361,7 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
         reason = str(error).split("\n")[1].strip()[:200]  # torch lists them all
         raise ValueError(
             f"{path} must hold the weights of the {type(model).__name__} that network= builds; "
-            f"torch says: {reason} Build it as it was saved, with as many classes and as wide."
+            f"torch says: {reason} Build it as it was saved, with the same classes and width."
         ) from error
     if isinstance(built.get("input_shape"), list):
         built["input_shape"] = tuple(built["input_shape"])
@@ -365,8 +371,8 @@ def read_model(path: str | Path, network: Callable[[], nn.Module] | None = None)
 
 
 def build(built: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:
-    """Build a network from its description and its weights; in evaluation mode."""
-    with torch.device("meta"):  # no weights are drawn: nothing touches the random generator
+    """Return a network of the course from its description and weights, in evaluation mode."""
+    with torch.device("meta"):  # draws no weights, so the random generator is not touched
         make = KINDS[built["model"]]
         model = make(built["input_shape"], built["classes"], built["width"])
     model.load_state_dict(_in_precision(weights, torch.float32), assign=True)

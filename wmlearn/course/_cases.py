@@ -26,12 +26,12 @@ from wmlearn.training.models import SmallCNN, small_cnn
 from wmlearn.triggers import Unrelated
 from wmlearn.watermarks import embed
 
-QUESTIONS, BUDGET = 100, 300  # each question is one image; all of them to everybody would be 600
-# Within so many questions what is left of a copy must be found, or the theft was too strong for
-# this budget.
+QUESTIONS, BUDGET = 100, 300  # a question is one image; asking all of all six would take 600
+# A stolen model must be found within this many questions, or the theft was too strong for the
+# budget.
 WITHIN = 60
-# What many are content with: anyone who counts, and looks after each answer, would accuse the
-# suspicious one.
+# The usual significance level: with it, anyone who looks at the binomial p after each answer would
+# accuse the suspicious innocent.
 USUAL = 0.05
 SHORT = Schedule(epochs=12, batch_size=64)
 
@@ -44,26 +44,30 @@ def new_case(
     key: bytes | None = None,
     seed: int | None = None,
 ) -> str:
-    """Train an owner, their thieves and two innocents, and write the case and its truth into two
-    new files.
+    """Train an owner's network, four stolen and two innocent ones, and write a case and its truth.
 
     Parameters
     ----------
-    out, secret : the student's file (safetensors) and the teacher's (JSON, readable by its owner
-        alone)
-    budget : how many images may be asked about, over all six services
-    key : of the owner's questions; left out, a fresh one
-    seed : of everything that is trained; left out, a fresh one. The order of the services and the
-        salt are always fresh
+    out, secret : the students' file (safetensors) and the teacher's (JSON, readable only by its
+        owner), both new
+    budget : how many images students may send, to all six services together
+    key : the key of the owner's questions; left out, a fresh one
+    seed : the seed of all trainings; left out, a fresh one. The order of the services and the salt
+        are always fresh
 
     Returns
     -------
-    The name of the case, which commits to the truth.
+    str
+        The name of the case, which commits to the truth.
 
     Raises
     ------
     FileExistsError
         If one of the files exists.
+    FileNotFoundError
+        If the folder of a file does not exist.
+    TypeError, ValueError
+        If the budget is not a whole number of 1 or more, or both files are the same.
     """
     check_count(budget, "budget", low=1, why="images, over all")
     out, secret = Path(out), Path(secret)
@@ -91,7 +95,7 @@ def new_case(
     weights["pixels"] = torch.tensor(triggers.pixels)
     text = json.dumps({"case": name, "truth": truth, "salt": salt}, indent=1)
     content = save(weights, metadata={"wmlearn": json.dumps(record)})
-    # both or none; the inner one takes its place first: no case without its truth
+    # both files or none; the inner one is moved into place first: no case without its truth
     with whole(out, new=True) as case, whole(secret, secret=True, new=True) as truth_file:
         case.write(content)
         truth_file.write(f"{text}\n".encode())
@@ -107,21 +111,21 @@ def _check_new(out: Path, secret: Path) -> None:
     for path in (out, secret):
         if not path.absolute().parent.is_dir():
             raise FileNotFoundError(
-                f"{path} should lie in a folder that exists. Make the folder first."
+                f"{path} should be in a folder that exists; it is not. Make the folder first."
             )
         if path.exists():
             raise FileExistsError(
-                f"{path} should be a new file, and exists. Choose another name, or move it away."
+                f"{path} should be a new file; it exists. Choose another name, or move it away."
             )
 
 
 def _network(seed: int) -> SmallCNN:
-    """Return an untrained network, of the shape that all six have."""
+    """Return an untrained network of the architecture that all six have."""
     return small_cnn(load_data("mnist"), width=8, seed=seed)
 
 
 def _suspects(key: bytes | None, seed: int) -> tuple[TriggerSet, dict[str, nn.Module]]:
-    """Return the owner's questions, and the six networks by what became of them."""
+    """Return the owner's questions, and the six networks by what was done to each."""
     data = load_data("mnist")
     triggers = Unrelated()(data, n=QUESTIONS, key=key, alpha=ALPHA)
     owner = embed(_network(seed), data, triggers, seed=seed).model
@@ -140,22 +144,21 @@ def _suspects(key: bytes | None, seed: int) -> tuple[TriggerSet, dict[str, nn.Mo
 
 
 def _strongest(thefts: Iterable[OnWeights], owner: nn.Module, triggers: TriggerSet) -> nn.Module:
-    """Return what the first theft leaves that is still found."""
+    """Return the stolen model of the first theft, strongest first, whose watermark is found."""
     for theft in thefts:
         copy = theft(owner, load_data("mnist").loot).model
         verdict = verify(BlackBox(copy), triggers, questions=WITHIN, family=len(LETTERS))
         if verdict.decision == "found":
             return copy
-    raise RuntimeError("no theft leaves a mark that can be found; take another seed")
+    raise RuntimeError("no theft leaves a watermark that can be found; take another seed")
 
 
 def _suspicious(triggers: TriggerSet, seed: int) -> nn.Module:
-    """Return of many innocent networks the one that counts worst; the honest test, at alpha
-    unshared, does not find it.
+    """Return an innocent network whose answers look guilty, but not to the honest test at alpha.
 
-    Chosen by its answers, it is no longer independent of the key, and no theorem protects it: hence
-    the check. The guarantee is for suspects that somebody else has chosen, before the questions
-    were asked.
+    It is the one of many with the lowest binomial p at any step. Chosen by its answers, it is no
+    longer independent of the key and no theorem protects it; hence the check. The guarantee holds
+    for suspects that somebody else has chosen before the questions were asked.
     """
     digits = load_data("mnist").train
     lowest = 1.0

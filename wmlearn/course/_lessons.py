@@ -1,8 +1,8 @@
-"""What the lessons are made of besides their notebooks, read from `lessons/NN.toml`: header,
-predictions, exercises, thresholds, and what a teacher should know.
+"""The parts of lessons outside the notebooks, read from `lessons/NN.toml`: header, predictions,
+exercises, thresholds, and notes for teachers.
 
-Headers of notebooks and the teacher's guide are made from it (`make lessons`); `wm.Predict` and
-`wm.check` read it.
+`make lessons` writes the headers of the notebooks and the teacher's guide from these files;
+`wm.Predict` and `wm.check` read them.
 """
 
 import math
@@ -22,19 +22,19 @@ else:
 
 FOLDER = Path(__file__).with_name("lessons")
 
-Meant = dict[str, Any]  # an answer that is meant, as a file has it: {"number": 3, "within": 0.1}
+Meant = dict[str, Any]  # an expected answer, as in a file: {"number": 3, "within": 0.1}
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """A guess that a lesson asks for, an entry of `[[predictions]]`.
+    """A prediction that a lesson asks for, an entry of `[[predictions]]`.
 
     Attributes
     ----------
     id : the lesson and a letter: "07.a"
-    question, options : what is asked, and two or more answers to choose from
-    answer : the place of the right one, counted from 0
-    why : a sentence or two that are said with it, after the lesson has shown it
+    question, options : the question, and two or more answers to choose from
+    answer : the index of the right answer, counted from 0
+    why : one or two sentences of explanation, shown together with the right answer
     """
 
     id: str
@@ -51,11 +51,11 @@ class Exercise:
     Attributes
     ----------
     id : the lesson and a number: "00.1"
-    right : what counts as right, a list of tables such as {number = 3, within = 0.1} or
-        {word = "owner"}: each names one of `RULES`, and what it needs to know
-    praise : what is said to a right answer
-    hint : what is said to a wrong one, unless it is one of the mistakes below
-    mistakes : typical wrong answers, each with a hint of its own:
+    right : the right answers, a list of tables such as {number = 3, within = 0.1} or
+        {word = "owner"}: each names one of `RULES` with its arguments
+    praise : the reply to a right answer
+    hint : the reply to a wrong answer, unless it is one of the mistakes below
+    mistakes : typical wrong answers, each with its own hint:
         {answer = {below = 4}, hint = "..."}; the teacher's guide lists them
     """
 
@@ -68,17 +68,17 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Threshold:
-    """What must hold of a figure that varies from machine to machine, an entry of `[[thresholds]]`.
+    """Limits for a figure that varies from machine to machine, an entry of `[[thresholds]]`.
 
-    The cell that makes it carries the id as a tag; the tests evaluate `value` in the kernel right
-    after that cell.
+    The cell that calculates the figure has the id as a tag; the tests evaluate `value` in the
+    kernel right after that cell.
 
     Attributes
     ----------
     id : the lesson, a t and a number: "05.t1"
     value : a Python expression in variables of the lesson
-    low, high : where it must lie, both included
-    worse : by how much it may not get worse unnoticed: `value` less that much must lie outside
+    low, high : the limits of the value, both included
+    worse : the smallest deterioration that must be noticed: `value` less this is outside the limits
     """
 
     id: str
@@ -90,17 +90,18 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Lesson:
-    """A lesson, a file of its own.
+    """A lesson, read from a file of its own.
 
     Attributes
     ----------
-    id : two signs, the name of the file: "00", "A1"; lessons are in the order of these
-    title, file : as it is read, and the notebook's name
-    reading, working : minutes to read and run it; with exercises and labs
-    core : whether it is on the core path
-    objectives : what learners will do, each after "you will"
+    id : two characters, the name of the file: "00", "A1"; lessons are sorted by id
+    title, file : the title, and the file name of the notebook
+    reading, working : minutes to read and run the lesson; minutes with exercises and labs
+    core : whether the lesson is on the core path
+    objectives : what learners will do, each continuing "you will"
     prerequisites : ids of earlier lessons, or words
-    teacher : what a teacher should know, as markdown
+    exercises, predictions, thresholds : the entries of the file
+    teacher : notes for teachers, in markdown
     """
 
     id: str
@@ -118,12 +119,12 @@ class Lesson:
 
     @property
     def name(self) -> str:
-        """Number and title, as headings have them."""
+        """Id and title, as in headings."""
         return f"{self.id} · {self.title}"
 
 
 def is_number(answer: Any, *, number: float, within: float = 1e-6) -> bool:
-    """Whether an answer is this number, give or take `within`; "3", 3.0 and numpy's 3 are all 3.
+    """Return whether an answer is this number, give or take `within`; "3", 3.0 and 3 are equal.
 
     Examples
     --------
@@ -136,17 +137,17 @@ def is_number(answer: Any, *, number: float, within: float = 1e-6) -> bool:
 
 
 def is_word(answer: Any, *, word: str) -> bool:
-    """Whether an answer is this word, in small or capital letters."""
+    """Return whether an answer is this word, ignoring case."""
     return str(answer).strip().lower() == word
 
 
 def is_below(answer: Any, *, below: float) -> bool:
-    """Whether an answer is a number below this one."""
+    """Return whether an answer is a number below this one."""
     return float(answer) < below
 
 
 def is_above(answer: Any, *, above: float) -> bool:
-    """Whether an answer is a number above this one."""
+    """Return whether an answer is a number above this one."""
     return float(answer) > above
 
 
@@ -159,7 +160,7 @@ RULES: dict[str, Callable[..., bool]] = {
 
 
 def fits(answer: object, meant: Meant) -> bool:
-    """Whether an answer is what a table means, by the rule that one of its keys names."""
+    """Return whether an answer is the expected one, by the rule that one of the keys names."""
     (rule,) = RULES.keys() & meant.keys()
     return RULES[rule](answer, **meant)
 
@@ -178,7 +179,7 @@ def read_lessons() -> dict[str, Lesson]:
 
 
 def read_lesson(path: Path) -> Lesson:
-    """Return what one file holds."""
+    """Return the lesson in one file; raise `OSError` if it is missing or damaged."""
     with readable(f"{path} should hold lesson {path.stem}", "Reinstall wmlearn."):
         entry = tomllib.loads(path.read_text(encoding="utf-8"))
         for name, kind in _LISTED.items():

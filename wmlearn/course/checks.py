@@ -1,6 +1,4 @@
-"""The exercises of the lessons: `check` says whether an answer is right, and gives a hint where it
-is not.
-"""
+"""The exercises of the lessons: `check` says whether an answer is right, or gives a hint."""
 
 import difflib
 import html
@@ -17,9 +15,7 @@ _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the 
 
 @dataclass(frozen=True, repr=False)
 class Feedback:
-    """What `check` says of an answer: one sentence, and whether the answer was right (None: not
-    answered yet).
-    """
+    """The reply of `check`: one sentence, and whether the answer is right (None: no answer yet)."""
 
     exercise: str
     right: bool | None
@@ -36,18 +32,17 @@ class Feedback:
 
 
 def check(exercise: str, answer: object = None) -> Feedback:
-    """Say whether an answer is right; a wrong one gets a hint, an empty one is no mistake. Never
-    raises.
+    """Return whether an answer is right, with a hint if it is wrong; this never raises an error.
 
     Parameters
     ----------
-    exercise : the number that stands at the exercise, as text: "00.1"
-    answer : the answer, of any type; None, "" and ... mean that there is none yet
+    exercise : the number of the exercise, as text: "00.1"
+    answer : your answer, of any type; None, "" and ... mean that there is none yet
 
     Returns
     -------
     Feedback
-        It prints as one sentence; `.right` is True, False, or None where there is no answer.
+        It prints as one sentence; `.right` is True, False, or None if there is no answer.
 
     Examples
     --------
@@ -61,7 +56,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
     asked = _as_text(exercise)
     try:
         exercises = read_exercises()
-    except OSError as error:  # not the learner's mistake, and no reason for a traceback
+    except OSError as error:  # not the learner's mistake, so no traceback
         return Feedback(asked, None, str(error))
     if not isinstance(exercise, str) or exercise not in exercises:
         near = _nearest(asked, exercises)
@@ -83,7 +78,7 @@ def _as_text(exercise: object) -> str:
 
 
 def _nearest(asked: str, known: Iterable[str]) -> str:
-    """Return the id that is most like the one asked for; of equals, the one that begins alike."""
+    """Return the id most similar to the one asked for; on a tie, one with the same beginning."""
 
     def likeness(name: str) -> tuple[float, bool, bool]:
         ratio = difflib.SequenceMatcher(None, name, asked).ratio()
@@ -113,7 +108,7 @@ def _hint(exercise: Exercise, answer: object) -> str:
 
 
 def _fits(answer: object, meant: Meant) -> bool:
-    """Apply a rule to whatever the learner typed; what it cannot even look at does not fit."""
+    """Apply a rule to any answer; an answer on which the rule raises an error does not fit."""
     try:
         return fits(answer, meant)
     except Exception:

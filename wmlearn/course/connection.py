@@ -1,4 +1,4 @@
-"""How the server of JupyterLab passes on what a kernel says: at once."""
+"""A connection of JupyterLab's server that passes on the kernel's messages without delay."""
 
 from typing import Any
 
@@ -6,13 +6,14 @@ from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebso
 
 
 class PromptConnection(ZMQChannelsWebsocketConnection):
-    """The server's own connection from a kernel to its page, without Nagle's algorithm.
+    """The server's own connection between kernel and page, but without Nagle's algorithm.
 
-    With it a message waits until the page has acknowledged the one before: that the kernel is busy,
-    then what a slider has brought about. The page takes 40 ms for that on Linux, longer elsewhere.
+    With that algorithm a message waits until the page has acknowledged the one before: first that
+    the kernel is busy, then the result of moving a slider. The page takes 40 ms to acknowledge on
+    Linux, and longer elsewhere.
     """
 
     def connect(self) -> Any:
-        """Connect a page with its kernel."""
+        """Connect a page to its kernel."""
         self.websocket_handler.set_nodelay(True)
         return super().connect()

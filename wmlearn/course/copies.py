@@ -1,8 +1,8 @@
-"""The learner's own copy of the lessons, and of the pages that lessons refer to: outputs cleared,
-and never written over once it has been worked on.
+"""The learner's copy of the lessons and of the pages they refer to: its outputs are cleared, and it
+is never overwritten once the learner has worked on it.
 
-`wmlearn lab` and `make lab` copy; Binder, where the whole machine is the learner's own, clears in
-place with `python -m wmlearn.course.copies notebooks`.
+`wmlearn lab` and `make lab` make the copy. On Binder the whole machine is the learner's own, so
+`python -m wmlearn.course.copies notebooks` clears the lessons in place.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from wmlearn._files import UnfitError, readable, whole
 
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
-# What the lessons refer to: in `docs` beside their folder, in the learner's folder in `reference`.
+# Pages that lessons refer to, in the folder `docs`; copied to the learner's folder `reference`.
 PAGES = ("glossary.md", "results.md", "results/*.csv")
 
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
@@ -31,8 +31,9 @@ Paths = tuple[Path, ...]
 
 @dataclass(frozen=True)
 class Copied:
-    """What `copy_lessons` did: lessons that are new, lessons brought up to date, lessons left as
-    the learner has them, and in a sentence each what could not be copied.
+    """The result of `copy_lessons`: lessons new, updated, and left as the learner has them.
+
+    `failed` has one sentence per file that could not be copied.
 
     Examples
     --------
@@ -56,21 +57,22 @@ class Copied:
 def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
-    A copy counts as worked on when it is no longer what was written here. To start a lesson again,
-    delete its copy. The glossary, the page of results and its files come along into `reference/`;
-    JupyterLab would show a page of markdown as text to be edited, so each becomes a notebook.
+    A copy counts as edited when it differs from what this function wrote. To start a lesson again,
+    delete its copy. The glossary, the page of results and its files are copied to `reference/`.
+    JupyterLab opens a markdown page as text for editing, so each page becomes a notebook.
 
     Parameters
     ----------
     source : the folder with the lessons; the folder `docs` beside it holds the pages
-    into : the learner's folder; made if it is not there
+    into : the learner's folder; made if it does not exist
 
     Returns
     -------
     Copied
-        Lessons new in the folder; lessons that had changed since and were still untouched; lessons
-        worked on and therefore kept; lessons that are damaged, or could not be written, which
-        stop none of the others. Lessons that are up to date are in none of the four.
+        `new`: lessons that were not in the folder; `refreshed`: untouched copies of lessons that
+        have changed since; `kept`: copies that the learner has edited or run; `failed`: damaged
+        lessons and files that could not be written, which do not stop the others. Lessons that are
+        up to date are in none of the four.
 
     Raises
     ------
@@ -111,7 +113,7 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
 
 
 def _bring(content: bytes, into: Path, name: str, written: dict[str, str]) -> str:
-    """Bring a copy up to date unless it was worked on; return what became of it."""
+    """Update a copy unless the learner has changed it; return its state, as `_state` does."""
     path = into / name
     path.parent.mkdir(parents=True, exist_ok=True)
     state = _state(path, content, written.get(name))
@@ -122,7 +124,7 @@ def _bring(content: bytes, into: Path, name: str, written: dict[str, str]) -> st
 
 
 def _state(path: Path, content: bytes, noted: str | None) -> str:
-    """Return what is to become of a copy, by what is there and the digest of what was written."""
+    """Return "new", "same", "refreshed" or "kept": what to do with the copy at a path."""
     if not path.exists():
         return "new"
     there = path.read_bytes()
@@ -144,46 +146,44 @@ def _lessons_in(folder: Path) -> list[Path]:
     lessons = sorted(folder.glob(LESSONS))
     if not lessons:
         raise FileNotFoundError(
-            f"expected lessons such as 00_the_copied_map.ipynb in {folder}; found none. Name the "
-            "folder 'notebooks' of the checkout."
+            f"{folder} should hold lessons such as 00_the_copied_map.ipynb; it holds none. Give "
+            "the folder 'notebooks' of the checkout."
         )
     return lessons
 
 
 def _cleared(path: Path) -> bytes:
-    """Return the notebook as it is stored, without what running it leaves behind.
+    """Return the bytes of a notebook without outputs and other traces of running it.
 
     Raises
     ------
     OSError
-        If it cannot be read, or is no notebook.
+        If the file cannot be read or is not a notebook.
     """
-    with readable(f"{path} should be a notebook of format 4", "Restore it, with git perhaps."):
+    with readable(f"{path} should be a notebook of format 4", "Restore it, for example with git."):
         text = path.read_text(encoding="utf-8-sig")
         if "\n<<<<<<< " in text:
-            raise UnfitError("it holds merge markers of git")
+            raise UnfitError("it holds git merge markers")
         notebook = json.loads(text)
         if notebook["nbformat"] != 4:
             raise UnfitError(f"its format is {notebook['nbformat']}")
         notebook["metadata"].pop("widgets", None)
         for cell in notebook["cells"]:
-            cell["metadata"].pop("execution", None)  # when it ran
+            cell["metadata"].pop("execution", None)  # times of execution
             if cell["cell_type"] == "code":
                 cell["outputs"], cell["execution_count"] = [], None
     return _stored(notebook)
 
 
 def _for_learners(lesson: Path) -> bytes:
-    """Return a lesson that was cleared, its links to the pages turned to where their copies are."""
+    """Return a cleared lesson whose links to pages point to the learner's copies of them."""
     content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", _cleared(lesson))
     return content.replace(b"](../docs/results/", b"](reference/results/")
 
 
 def _as_notebook(page: Path) -> bytes:
-    """Return a page of markdown as a notebook of one cell; links to pages that stay behind are
-    words.
-    """
-    with readable(f"{page} should be a page of text", "Restore it, with git perhaps."):
+    """Return a markdown page as a notebook of one cell; links to other pages become plain text."""
+    with readable(f"{page} should be a page of text", "Restore it, for example with git."):
         text = re.sub(r"\[([^]]+)\]\([\w./]+\.md\)", r"\1", page.read_text(encoding="utf-8"))
     cell = {"cell_type": "markdown", "id": page.stem, "metadata": {}, "source": text}
     return _stored({"cells": [cell], **_EMPTY})
@@ -198,9 +198,7 @@ def _digest(content: bytes) -> str:
 
 
 def _read_record(folder: Path) -> dict[str, str]:
-    """Return the digests noted in the folder; none if the record is lost or damaged, so every file
-    is kept.
-    """
+    """Return the digests recorded in the folder; none if the record is lost, so files are kept."""
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError, RecursionError):
@@ -208,7 +206,7 @@ def _read_record(folder: Path) -> dict[str, str]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file, if it is not what is there."""
+    """Write a file unless it already has this content."""
     if path.exists() and path.read_bytes() == content:
         return
     with whole(path) as file:
@@ -216,7 +214,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Clear the lessons in the FOLDER named, in place, and say in a line what was done."""
+    """Clear the lessons in a folder in place, and print how many."""
     parser = argparse.ArgumentParser(
         prog="python -m wmlearn.course.copies", description="Clear the outputs of the lessons."
     )

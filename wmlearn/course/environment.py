@@ -1,6 +1,4 @@
-"""Does this machine have what the course needs? One look after the other, each with what was found
-or what is wrong.
-"""
+"""Checks whether this machine has what the course needs, with what was found or what is wrong."""
 
 import json
 import platform
@@ -19,11 +17,11 @@ from wmlearn.data import load_data
 from wmlearn.data._sources import SHIPPED
 from wmlearn.service import BlackBox, RemoteModel, serve
 
-Finding = tuple[str, str, str]  # what was looked at, what was found, what is wrong with it
+Finding = tuple[str, str, str]  # what was checked, what was found, what is wrong (or "")
 
 
 def findings() -> Iterator[Finding]:
-    """Look at one thing after the other: packages, data, models, speed, network."""
+    """Yield one finding after the other: packages, data and models, speed and network."""
     yield "Python", platform.python_version(), ""
     yield _look("wmlearn", metadata.version, "wmlearn")
     for needed in map(Requirement, metadata.requires("wmlearn") or []):
@@ -38,12 +36,12 @@ def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
     try:
         with extras():
             return what, at(*arguments), ""
-    except Exception as error:  # whatever it is, the rest is still worth looking at
+    except Exception as error:  # whatever it is, the other checks are still useful
         return what, "", sentence(error)
 
 
 def _version(needed: Requirement) -> str:
-    """Return the version of a package that is here, if it is one that will do."""
+    """Return the version of an installed package if it meets the requirement."""
     wanted = f"Install it: pip install '{needed.name}{needed.specifier}'."
     module = needed.name.replace("-", "_")
     try:
@@ -54,13 +52,13 @@ def _version(needed: Requirement) -> str:
         raise ImportError(f"{needed.name} is missing. {wanted}") from None
     if not needed.specifier.contains(version, prereleases=True):
         raise ImportError(
-            f"{needed.name} should be {needed.specifier}; version {version} is here. {wanted}"
+            f"{needed.name} should be {needed.specifier}; version {version} is installed. {wanted}"
         )
     return version
 
 
 def _released(name: str) -> str:
-    """Read the images and every model that ship for a task; each is compared with its SHA-256."""
+    """Check the images and models that ship for a task against their SHA-256, and count them."""
     from wmlearn import zoo
 
     load_data(name)
@@ -70,9 +68,7 @@ def _released(name: str) -> str:
 
 
 def _seconds() -> str:
-    """Ask a shipped network in memory, then as a service on a free port, as the lessons do; return
-    how long each took.
-    """
+    """Return the time for 1,000 images in memory, and over HTTP on a free port of this machine."""
     from wmlearn import zoo
 
     model = zoo.load_model("mnist/clean")
@@ -85,14 +81,14 @@ def _seconds() -> str:
         there, over_http = _timed(suspect, images)
     if not np.array_equal(here, there):
         raise RuntimeError(
-            "a service gave other labels than its model. Is something between them, a proxy "
-            "perhaps?"
+            "a service should give the same labels as its model; they differ. Look for a proxy "
+            "between the two."
         )
     return f"{in_memory:.2f} s in memory, {over_http:.2f} s over HTTP on a free port"
 
 
 def _timed(query: Query, images: Images) -> tuple[Labels, float]:
-    """Return the labels and the seconds of the second time; the first also pays for the start."""
+    """Return labels and seconds of a second run; the first also includes the start-up."""
     query(images)
     start = time.perf_counter()
     return query(images), time.perf_counter() - start

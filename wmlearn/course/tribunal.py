@@ -1,10 +1,10 @@
 """The tribunal: six anonymous services, one budget of questions, and a price on accusing an
 innocent.
 
-A case is a file for the students, who act for the owner and so hold the evidence with its key; the
-truth is another, for the teacher. The name of the case is a salted hash of the truth, so that
-nobody can change it afterwards. Whoever takes the file apart can compare weights, as with any exam
-that is handed out.
+A case is a file for the students, who act for the owner and therefore hold the evidence with its
+key; the truth is in another file, for the teacher. The name of the case is a salted hash of the
+truth, so nobody can change the truth afterwards. Students who take the file apart can compare
+weights: it is an exam without supervision.
 """
 
 from __future__ import annotations
@@ -47,26 +47,24 @@ if TYPE_CHECKING:
 
 LETTERS = "ABCDEF"  # of the six services
 ALPHA = 0.01  # for the case as a whole: each service is one of six tests that share it
-# What a verdict brings: of a network that was taken, and of an innocent one.
+# Points of a verdict: on a stolen network, and on an innocent one.
 PRICES = {"accuse": (2, -20), "clear": (-5, 0), "abstain": (0, 0)}
 TAKEN = ("copy", "fine-tuned", "pruned", "imitated")
 PRACTICE = Path(__file__).parents[1] / "_models" / "practice.safetensors"
 PRACTICE_KEY = PRACTICE.with_suffix(".json")
-PRACTICE_NAME = "case-7fdafb4779e522fe"  # the only one with 64 bits: it was there before the rule
+PRACTICE_NAME = "case-7fdafb4779e522fe"  # the only name with 64 bits: it is older than the rule
 
 
 class Case:
-    """Six services that answer with labels, the owner's evidence, and a budget that all questions
-    share.
+    """Six services that answer with labels, the owner's evidence, and a shared budget of images.
 
     Attributes
     ----------
-    name : of the case; it commits to the truth
+    name : the name of the case, which commits to the truth
     triggers : the owner's sealed questions, with their key
-    services : by letter, each a `Query`; an image that it has answered before is answered again for
-        nothing
-    tests : by letter, one `SequentialTest` each, which share alpha as a family
-    budget : how many images may be asked about, over all services
+    services : by letter, each a `Query`; asking a service about the same image again is free
+    tests : by letter, one `SequentialTest` per service; they share alpha as a family
+    budget : how many images may be sent, to all services together
     """
 
     def __init__(
@@ -82,12 +80,12 @@ class Case:
         }
 
     def ask(self, letter: str, questions: int) -> Verdict:
-        """Ask a service the next questions in sealed order, and return the verdict on all so far.
+        """Ask a service the next questions in sealed order, and return the verdict so far.
 
         Raises
         ------
         TypeError, ValueError
-            If there is no such service, or so many questions are not left; then nothing is spent.
+            If there is no such service, or fewer questions are left; then nothing is spent.
         """
         test = self.tests[check_choice(letter, "the service", self.services)]
         check_count(questions, "questions", low=1, high=self.left, why="left of the budget")
@@ -95,22 +93,25 @@ class Case:
 
     @property
     def asked(self) -> dict[str, int]:
-        """How many images each service was asked about."""
+        """How many different images each service was asked about, by letter."""
         return {letter: len(service.answers) for letter, service in self.services.items()}
 
     @property
     def left(self) -> int:
-        """How many images may still be asked about."""
+        """How many images may still be sent."""
         return self.budget - sum(self.asked.values())
 
     def card(self, verdicts: Mapping[str, str]) -> Card:
-        """Return the score card: your verdict on each service, "accuse", "clear" or "abstain", and
-        what you asked.
+        """Return the score card: your verdict on each service, and how many images you sent.
+
+        Parameters
+        ----------
+        verdicts : "accuse", "clear" or "abstain" by letter
 
         Raises
         ------
         TypeError, ValueError
-            If a service has no verdict, or a word is none of the three.
+            If a service has no verdict, or a verdict is none of the three words.
         """
         verdicts = check_verdicts(verdicts, self.services)
         p = {letter: service.p() for letter, service in self.services.items()}
@@ -122,7 +123,7 @@ class Case:
 
 
 class Service:
-    """One service of a case; it remembers what it has answered, image by image."""
+    """One service of a case, a `Query` that remembers its answer to each image."""
 
     def __init__(self, case: Case, letter: str, model: nn.Module) -> None:
         self.case = case
@@ -146,7 +147,7 @@ class Service:
         return np.array(list(map(self.answers.get, sent)), np.int64)
 
     def p(self) -> float:
-        """Return the anytime p-value of the questions that were asked in order, from the first."""
+        """Return the anytime-valid p-value of all questions asked without a gap from the first."""
         triggers = self.case.triggers
         asked = list(takewhile(lambda image: image.tobytes() in self.answers, triggers.images))
         return verify(self, triggers, questions=len(asked)).p if asked else 1.0
@@ -154,8 +155,14 @@ class Service:
 
 @dataclass(frozen=True)
 class Card:
-    """A score card: the verdicts, and for each service the images asked about and the anytime
-    p-value. No secret.
+    """A score card: verdict, number of images and p-value per service, and no secret.
+
+    Attributes
+    ----------
+    case : the name of the case
+    verdicts : "accuse", "clear" or "abstain" by letter
+    asked : how many images each service was asked about, by letter
+    p : the anytime-valid p-value of each service, by letter
     """
 
     case: str
@@ -164,7 +171,13 @@ class Card:
     p: Mapping[str, float]
 
     def save(self, path: str | Path) -> Path:
-        """Write the card as JSON into a new file."""
+        """Write the card as JSON to a new file, and return its path.
+
+        Raises
+        ------
+        FileExistsError, OSError
+            If the file exists or cannot be written.
+        """
         with whole(path, new=True) as file:
             file.write(json.dumps(vars(self), indent=1).encode())
         return Path(path)
@@ -172,20 +185,18 @@ class Card:
 
 @dataclass(frozen=True, repr=False)
 class Score:
-    """What the verdicts of a card were worth, service by service; its repr names none, `to_frame`
-    tells the truth of each.
-    """
+    """The points of a card's verdicts; its repr names no service, `to_frame` shows the truth."""
 
     verdicts: Mapping[str, str]
     truth: Mapping[str, str]
 
     @property
     def points(self) -> int:
-        """What all verdicts brought together."""
+        """The sum of the points of all verdicts."""
         return sum(map(_points, self.verdicts.values(), self.truth.values()))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per service: your verdict, what it was, the points."""
+        """Return one row per service: verdict, truth, points."""
         import pandas as pd
 
         frame = pd.DataFrame({"verdict": self.verdicts, "truth": self.truth})
@@ -208,7 +219,7 @@ def _points(verdict: str, kind: str) -> int:
 
 
 def check_verdicts(verdicts: Any, services: Mapping[str, object]) -> dict[str, str]:
-    """Return one verdict for each service, or say which is missing, unknown or misspelt."""
+    """Return one verdict per service, or raise an error that names missing and unknown ones."""
     check_kind(verdicts, "verdicts", Mapping, "such as {'A': 'abstain', ...}")
     missing = sorted(services.keys() - verdicts.keys())
     unknown = sorted(map(str, verdicts.keys() - services.keys()))
@@ -225,13 +236,12 @@ def check_verdicts(verdicts: Any, services: Mapping[str, object]) -> dict[str, s
 
 
 def open_case(path: str | Path = PRACTICE) -> Case:
-    """Open a case that `wmlearn case new` wrote; left out, the practice case that comes with the
-    course.
+    """Return a case that `wmlearn case new` wrote; without a path, the course's practice case.
 
     Raises
     ------
     FileNotFoundError, OSError
-        If the file is missing, damaged or another's.
+        If the file is missing, damaged or not a case.
 
     Examples
     --------
@@ -247,9 +257,9 @@ def open_case(path: str | Path = PRACTICE) -> Case:
 
 
 def _case(record: dict[str, Any], tensors: dict[str, Tensor]) -> Case:
-    """Make a case of what its file holds, if nothing in it was changed."""
+    """Return the case in a file, if nothing in it was changed."""
     if record["name"] != PRACTICE_NAME and not re.fullmatch("case-[0-9a-f]{32}", record["name"]):
-        raise UnfitError("its name does not fix what the truth is")
+        raise UnfitError("its name does not commit to the truth")
     pixels = tensors.pop("pixels").numpy()
     if digest(tensors) != record["weights"]:
         raise ValueError("weights")
@@ -271,7 +281,7 @@ def _case(record: dict[str, Any], tensors: dict[str, Tensor]) -> Case:
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of all weights: safetensors would not notice a flipped bit."""
+    """Return the SHA-256 of all weights; safetensors would not notice a flipped bit."""
     weights = hashlib.sha256()
     for name in sorted(tensors):
         weights.update(tensors[name].numpy().tobytes())
@@ -279,12 +289,13 @@ def digest(tensors: Mapping[str, Tensor]) -> str:
 
 
 def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) -> Score:
-    """Score a card against the truth; the prices are `PRICES`, ten times as much for a false
-    accusation as for a right.
+    """Return the score of a card against the truth.
+
+    The points are in `PRICES`: a false accusation costs ten times what a right one brings.
 
     Parameters
     ----------
-    card : from `Case.card`, or the file that `Card.save` wrote
+    card : a card from `Case.card`, or a file that `Card.save` wrote
     secret : the teacher's file; left out, that of the practice case
 
     Raises
@@ -308,20 +319,19 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
         name = name[: len(PRACTICE_NAME)]
     if not name == sheet["case"] == record["case"]:
         raise ValueError(
-            f"the secret must be that of the card's case, {sheet['case']}; got that of "
-            f"{record['case']}, or a changed one. Give the file that was written together with the "
-            "case."
+            f"the secret must belong to the card's case, {sheet['case']}; got that of "
+            f"{record['case']}, or a changed one. Give the file that was written with the case."
         )
     return Score(check_verdicts(sheet["verdicts"], truth), truth)
 
 
 def read_secret(path: str | Path) -> dict[str, Any]:
-    """Return the truth of a case, its salt and its name, as the teacher's file holds them."""
+    """Return truth, salt and name of a case from the teacher's file; raise `OSError` if damaged."""
     return _read(path, "truth", "salt")
 
 
 def _read(path: str | Path, *parts: str) -> dict[str, Any]:
-    """Return what a JSON file of a case holds, if the parts that are wanted are there."""
+    """Return the content of a JSON file about a case, if it has all the parts named."""
     expected = f"{path} should be a JSON file with case, {', '.join(parts)}"
     step = "Score cards come from case.card(...).save(path), secrets from `wmlearn case new`."
     with readable(expected, step):
@@ -333,8 +343,9 @@ def _read(path: str | Path, *parts: str) -> dict[str, Any]:
 
 
 def name_of(truth: Mapping[str, str], salt: str) -> str:
-    """Return the name of a case, which commits to its truth: with fewer than 128 bits whoever makes
-    it could prepare two truths.
+    """Return the name of a case, which commits to its truth.
+
+    With fewer than 128 bits, anyone who makes a case could prepare two truths with one name.
     """
     committed = commitment.canonical({"truth": truth, "salt": salt})
     return f"case-{hashlib.sha256(committed).hexdigest()[:32]}"

@@ -1,8 +1,7 @@
-"""Images with their labels, as a task in three parts: what ships, what is fetched, what is one's
-own.
+"""Images with their labels, as a task in three parts: shipped, downloaded, or your own.
 
-`splits` has the types and `load_data`; the private files read what ships and what others publish,
-and know both by their SHA-256.
+`splits` has the types and `load_data`; the private modules read shipped and downloaded files, and
+check both by their SHA-256.
 
 Imports: ground.
 """

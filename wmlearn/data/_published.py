@@ -1,4 +1,4 @@
-"""The full data sets: fetched once through torchvision, checked, and kept as one .npz each."""
+"""The full data sets: downloaded once through torchvision, checked, and kept as one .npz each."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ from wmlearn._types import Pixels
 from wmlearn.data._readers import Positions, cut
 from wmlearn.data._sources import SOURCES, Stored, digest, expect, short
 
-KEYS = ("x_train", "x_test", "y_train", "y_test")  # the digest takes them in this order
+KEYS = ("x_train", "x_test", "y_train", "y_test")  # in the order of the digest
 LOOT_PER_CLASS = 1000
 
 Originals = tuple[Pixels, Pixels, Pixels, Pixels]  # images (n, h, w, c) twice, labels (n,) twice
@@ -29,14 +29,14 @@ def read(name: str) -> list[Stored]:
 
 
 def originals(name: str) -> Originals:
-    """Return x_train, x_test, y_train, y_test as published, from the user's folder if they can.
+    """Return x_train, x_test, y_train, y_test as published, from the user's folder if possible.
 
     Raises
     ------
     OSError
-        If the folder holds another file of that name, or one that must not be read.
+        If a file of that name in the folder holds something else, or may not be read.
     ConnectionError
-        If they are not there, and could not be fetched.
+        If the data are not in the folder and the download fails.
     """
     folder = data_folder()
     path = folder / f"{name}.npz"
@@ -50,7 +50,7 @@ def originals(name: str) -> Originals:
 
 
 def data_folder() -> Path:
-    """Return where the full data sets are kept: `$WMLEARN_DATA`, or else the user's cache."""
+    """Return the folder of the full data sets: `$WMLEARN_DATA`, or else the user's cache."""
     import platformdirs
 
     chosen = os.environ.get("WMLEARN_DATA")
@@ -60,19 +60,19 @@ def data_folder() -> Path:
 
 
 def owner_and_thief(labels: Pixels) -> tuple[Positions, Positions]:
-    """Return which of the published training images are `train` and which are `loot`."""
+    """Return the positions of `train` and of `loot` in the published training images."""
     loot, train = cut(labels, lambda _: [LOOT_PER_CLASS], seed=0)
     return train, loot
 
 
 def _kept(name: str, path: Path) -> Originals | None:
-    """Return what was kept as .npz; None if nothing was."""
+    """Return the arrays kept as .npz; None if there is no such file."""
     expected = f"{path} should hold the full {name} as published"
-    step = "It is left as it is: move it away, or set WMLEARN_DATA to another folder."
+    step = "The file is not changed: move it away, or set WMLEARN_DATA to another folder."
     try:
         with readable(expected, step), path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                raise UnfitError("it is no .npz")
+                raise UnfitError("it is not a .npz file")
             file.seek(0)
             arrays = np.load(file, allow_pickle=False)
             return _checked(name, *(arrays[key] for key in KEYS))
@@ -81,34 +81,36 @@ def _kept(name: str, path: Path) -> Originals | None:
 
 
 def _left_by_torchvision(name: str, folder: Path) -> Originals | None:
-    """Return what torchvision left in the folder; None if that is nothing, or another's."""
+    """Return the arrays of files that torchvision left in the folder; None if they are unusable."""
     source = SOURCES[name]
-    if not source.full or not any(folder.glob(source.unpacked)):  # only archives could be checked
+    if not source.full or not any(folder.glob(source.unpacked)):  # no SHA-256 to check against
         return None
     try:
         return _through_torchvision(name, folder, download=False)
     except OSError as error:
         warnings.warn(
             f"The files in {folder} that torchvision would read as {name} cannot be used "
-            f"({short(error)}); they are left as they are, and the published ones are fetched.",
+            f"({short(error)}); they are not changed, and the published ones are downloaded.",
             stacklevel=5,
         )
         return None
 
 
 def _fetch(name: str, folder: Path, path: Path) -> Originals:
-    """Download the data into a folder of its own, which goes when all of it is kept, not before:
-    what is complete of it need not be fetched again.
+    """Download the data to a temporary folder and keep them as .npz.
+
+    The temporary folder is deleted only when all data are kept: complete parts of an interrupted
+    download are used again.
     """
     staging = folder / f"{name}-fetching"
     try:
         staging.mkdir(parents=True, exist_ok=True)
         with locked(folder / f".{name}.lock"):
-            arrays = _kept(name, path)  # by another process, while this one waited
+            arrays = _kept(name, path)  # written by another process while this one waited
             if arrays is None:
                 _lend(SOURCES[name].archives, folder, staging)
                 for cut_off in staging.glob(SOURCES[name].unpacked):
-                    cut_off.unlink()  # torchvision asks but whether it is there
+                    cut_off.unlink()  # torchvision checks only that it exists
                 arrays = _through_torchvision(name, staging, download=True)
                 _keep(arrays, path, stacklevel=6)
             if path.exists():
@@ -116,32 +118,32 @@ def _fetch(name: str, folder: Path, path: Path) -> Originals:
             return arrays
     except OSError as error:
         raise ConnectionError(
-            f"The full {name} should have been fetched into {folder}, but this came instead: "
-            f"{short(error)}; check the connection and the disk, set WMLEARN_DATA to a folder that "
-            "has the data, or use a mini size (mnist, cifar10), which needs no download."
+            f"The full {name} should be downloaded to {folder}; this failed: {short(error)}. Check "
+            "the connection and the disk, set WMLEARN_DATA to a folder that has the data, or use a "
+            "mini size (mnist, cifar10), which needs no download."
         ) from error
 
 
 def _lend(archives: str, folder: Path, staging: Path) -> None:
-    """Copy the archives that the user has: torchvision writes over what it cannot use."""
+    """Copy the user's own archives: torchvision overwrites an archive that it cannot use."""
     for archive in folder.glob(archives):
         copy = staging / archive.relative_to(folder)
         try:
-            # what was cut off is shorter
+            # a shorter copy is an interrupted one
             if not copy.exists() or copy.stat().st_size < archive.stat().st_size:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(archive, copy)
         except OSError as error:
             warnings.warn(
-                f"{archive} cannot be read ({short(error)}); it is fetched again.", stacklevel=6
+                f"{archive} cannot be read ({short(error)}); it is downloaded again.", stacklevel=6
             )
 
 
 def _through_torchvision(name: str, folder: Path, *, download: bool) -> Originals:
-    """Return the four arrays as torchvision reads them, or raise an OSError."""
+    """Return the four arrays as torchvision reads them; raise `OSError` if it cannot."""
     with extras():
         from torchvision import datasets
-    # what its old versions left would be unpickled by some
+    # some versions would unpickle files that old versions left
     seen: dict[str, Any] = {"_check_legacy_exist": lambda _: False}
     reader = SOURCES[name].reader
     dataset = type(reader, (getattr(datasets, reader),), seen)
@@ -152,14 +154,14 @@ def _through_torchvision(name: str, folder: Path, *, download: bool) -> Original
             images.append(np.asarray(part.data))
             labels.append(np.asarray(part.targets).astype(np.uint8))
         return _checked(name, *images, *labels)
-    except (MemoryError, OSError):  # the one says nothing about the files, the other why
+    except (MemoryError, OSError):  # the first is not about the files, the second says why
         raise
-    except Exception as error:  # urllib, zipfile, pickle and torch raise a dozen kinds
+    except Exception as error:  # urllib, zipfile, pickle and torch raise many kinds
         raise OSError(short(error)) from error
 
 
 def _checked(name: str, *arrays: Pixels) -> Originals:
-    """Return the arrays if they are the published bytes, images as (n, h, w, c)."""
+    """Return the arrays, images as (n, h, w, c), if their SHA-256 is that of the published data."""
     source = SOURCES[name]
     if source.full:
         expect(digest(*arrays), source.full)
@@ -172,13 +174,13 @@ def _keep(arrays: Originals, path: Path, stacklevel: int) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole(path, new=True) as file:
-            # numpy's types take every name for that of an option
+            # numpy's type hints read every keyword as an option
             np.savez(file, **dict(zip(KEYS, arrays)))  # type: ignore[arg-type]
     except FileExistsError:  # another process was faster
         pass
     except OSError as error:
         warnings.warn(
             f"{path} could not be written ({short(error)}); the data are returned, but not kept "
-            "for next time.",
+            "for the next time.",
             stacklevel=stacklevel,
         )

@@ -1,4 +1,4 @@
-"""One reader for each form in which people have a task: each returns images, labels, names."""
+"""One reader per format in which people have a task; each returns images, labels, class names."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ Positions = npt.NDArray[np.intp]
 
 
 def dataset(source: Any, size: Size) -> Read:
-    """Return what a data set, a list of pairs or a `DataLoader` gives, one after the other."""
-    if isinstance(source, Mapping):  # of Hugging Face's, by their parts
+    """Return all images and labels of a data set, a list of pairs or a `DataLoader`."""
+    if isinstance(source, Mapping):  # parts of a Hugging Face data set
         first, *others = map(str, source)
         raise TypeError(
             f"dataset must be one part; got {len(source)}. Pass x[{first!r}]: the others, such as "
             f"{', '.join(others)}, as loot= and test=."
         )
     rows = source
-    if not hasattr(source, "__iter__"):  # torch's have a length, and no end of their own
+    if not hasattr(source, "__iter__"):  # torch's have a length, but indexing them may never end
         rows = map(source.__getitem__, range(len(source)))
     images: list[Any] = []
     labels: list[Any] = []
@@ -55,13 +55,13 @@ def dataset(source: Any, size: Size) -> Read:
         images.extend(array if batch else [array])
         labels.extend(label if batch else [label])
     if not images:
-        raise ValueError("dataset must give images and labels; got none. Look at what chose them.")
+        raise ValueError("dataset must give images and labels; got none. Check how it was made.")
     pixels = joined(images) if are_pictures(row[0]) else images
     return pixels, list(map(np.asarray, labels)), _names(source, column)
 
 
 def _columns(row: Mapping[str, Any]) -> list[str]:
-    """Return the column of the images and that of the labels, if there is one of each."""
+    """Return the names of the image and the label column, if there is exactly one of each."""
     images, labels = [], []
     for column, value in row.items():
         if are_pictures(value) or getattr(value, "ndim", 0) > 1:
@@ -78,8 +78,8 @@ def _columns(row: Mapping[str, Any]) -> list[str]:
 
 
 def _names(source: Any, column: str | None) -> Any:
-    """Return the names that a data set has for its classes; None if there are none."""
-    while hasattr(source, "dataset"):  # a DataLoader's, a Subset's
+    """Return the class names of a data set; None if it has none."""
+    while hasattr(source, "dataset"):  # inside a DataLoader or a Subset
         source = source.dataset
     features = getattr(source, "features", None) or {}
     if column in features:
@@ -89,13 +89,13 @@ def _names(source: Any, column: str | None) -> Any:
 
 
 def folder(path: str | Path, size: Size) -> Read:
-    """Return the pictures of a folder that has a folder for each class."""
-    expected = f"{path} should hold a folder for each class, with its pictures"
+    """Return the images in a folder that has one folder per class."""
+    expected = f"{path} should hold one folder per class, with its images"
     with readable(expected, f"Pass the path of the folder: this one is {Path(path).absolute()}."):
         found = [each for each in Path(path).iterdir() if each.is_dir()]
     classes = sorted(each for each in found if each.name[0] != ".")
     if not classes:
-        raise ValueError(f"{expected}; it holds no folder. Put them into folders.")
+        raise ValueError(f"{expected}; it holds no folder. Put the images of each class in one.")
     files: list[Path] = []
     labels: list[int] = []
     for label, each in enumerate(classes):
@@ -107,14 +107,18 @@ def folder(path: str | Path, size: Size) -> Read:
 
 
 def pool(path: str | Path, size: Size) -> Pixels:
-    """Return all the pictures in a folder and below it."""
+    """Return all images in a folder and its subfolders, uint8, shape (n, c, h, w)."""
     files = _files(Path(path), "**/*")
     return from_pictures(_counted(files, len(files)), size)
 
 
 def _files(path: Path, pattern: str) -> list[Path]:
-    """Return the pictures in a folder by their names' order, nothing hidden; or say that there are
-    none.
+    """Return the image files in a folder, sorted by name, without hidden ones.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
     from PIL import Image
 
@@ -123,14 +127,14 @@ def _files(path: Path, pattern: str) -> list[Path]:
     found = sorted(each for each in found if each.name[0] != ".")
     if not found:
         raise ValueError(
-            f"{path} should hold pictures; it holds none. Choose another folder, or move it away; "
+            f"{path} should hold images; it holds none. Choose another folder, or move it away; "
             f"if its folders are classes, pass wm.Splits.from_folder({str(path)!r})."
         )
     return found
 
 
 def _counted(items: Iterable[Any], total: int) -> Iterator[Any]:
-    """Go through items with a bar, if it takes a while."""
+    """Yield items with a progress bar, which appears after one second."""
     with progress(total, "reading", "image", delay=1) as bar:
         for item in items:
             yield item
@@ -141,7 +145,7 @@ def _counted(items: Iterable[Any], total: int) -> Iterator[Any]:
 
 
 def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return the numbers of labels that may be names, and the names of all classes."""
+    """Return labels, numbers or names, as class numbers, together with the names of all classes."""
     array = as_array(labels, "labels must be numbers of classes, or their names")
     if array.dtype.kind in "OT" and {type(each) for each in array.flat} == {str}:
         array = array.astype(str)
@@ -153,26 +157,27 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
             got = shown(str(min(unknown)))
             raise ValueError(
                 f"labels must be among the classes {', '.join(classes)}; got {got}. Leave its "
-                "images out, or name it in classes=."
+                "images out, or add it to classes=."
             )
         array = np.array([classes.index(name) for name in array.flat])
     return array, tuple(classes)
 
 
 def _class_names(labels: np.ndarray) -> list[str]:
-    """Return the names that the labels are, or their numbers, if none is left out."""
+    """Return the distinct labels as class names; numbers must count from 0 without a gap."""
     names = list(map(str, np.unique(labels)))
     if labels.dtype.kind in "iu" and names != list(map(str, range(len(names)))):
         raise ValueError(
             f"labels must count the classes from 0 and leave none out; got {', '.join(names)}. "
-            "Pass np.unique(labels, return_inverse=True)[1], or classes=, the names of all."
+            "Pass np.unique(labels, return_inverse=True)[1], or the names of all in classes=."
         )
     return names
 
 
 def cut(labels: Any, ends: Callable[[int], Any], seed: int) -> list[Positions]:
-    """Return the positions, in ascending order, of parts drawn at random, each with its share of
-    every class; `ends` says where the images of a class, so many, are cut.
+    """Return the positions, in ascending order, of parts drawn at random within each class.
+
+    `ends` takes the number of images of a class, and returns where they are cut.
     """
     rng = stable_rng(seed)
     pieces = []
@@ -183,7 +188,7 @@ def cut(labels: Any, ends: Callable[[int], Any], seed: int) -> list[Positions]:
 
 
 def in_shares(labels: Any, shares: Sequence[float], seed: int) -> list[Positions]:
-    """Return positions in shares; of each class at least one is in the first.
+    """Return the positions of parts with these shares; the first has every class at least once.
 
     Examples
     --------

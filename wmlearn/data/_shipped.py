@@ -1,4 +1,4 @@
-"""The mini data sets: a PNG of each part, a hundred images to the row, and a JSON description."""
+"""The mini data sets: one PNG per part, with 100 images in a row, and a JSON description."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ from wmlearn.data._sources import SOURCES, Stored, digest, expect
 
 FOLDER = Path(__file__).parent / "_files"
 PARTS = ("train", "loot", "test")
-ACROSS = 100  # images in one row of a picture
+ACROSS = 100  # images in one row of a PNG
 
 
 def read(name: str) -> list[Stored]:
-    """Return the images and labels of train, loot and test, each compared with its SHA-256."""
+    """Return images and labels of train, loot and test, each checked against its SHA-256."""
     path = FOLDER / f"{name}.json"
     with _intact(path):
         card = json.loads(path.read_text("utf-8"))
@@ -39,7 +39,7 @@ def _intact(path: Path) -> AbstractContextManager[None]:
 
 
 def read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> Stored:
-    """Return the images and labels of one part, compared with its SHA-256."""
+    """Return images and labels of one part, checked against its SHA-256."""
     from PIL import Image
 
     c, h, w = shape
@@ -52,13 +52,11 @@ def read_part(path: Path, card: dict[str, Any], shape: tuple[int, int, int]) -> 
 
 
 def mosaic(tiles: Pixels) -> Pixels:
-    """Return images (rows, columns, c, h, w) side by side, as one (c, rows * h, columns * w)."""
+    """Return images (rows, columns, c, h, w) in a grid, as one (c, rows * h, columns * w)."""
     rows, columns, c, h, w = tiles.shape
     return tiles.transpose(2, 0, 3, 1, 4).reshape(c, rows * h, columns * w)
 
 
 def card_digest(card: dict[str, Any]) -> str:
-    """Return the SHA-256 of a description's content: git may change line ends, and that is no
-    damage.
-    """
+    """Return the SHA-256 of a description's content, not of the file: git may change line ends."""
     return hashlib.sha256(json.dumps(card, sort_keys=True).encode()).hexdigest()

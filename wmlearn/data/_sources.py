@@ -1,6 +1,4 @@
-"""What ships (`shipped`), what is fetched (`published`), and the one table that says how to know
-the right bytes.
-"""
+"""The one table of all data sets, shipped and published, with the SHA-256 of the right bytes."""
 
 import hashlib
 import textwrap
@@ -16,17 +14,15 @@ Stored = tuple[Pixels, Pixels]  # images (n, h, w, c) and labels (n,), both uint
 
 @dataclass(frozen=True)
 class Source:
-    """One published data set: its classes, the shape (c, h, w) of an image, and how its bytes are
-    recognised.
-    """
+    """A published data set: its classes, the shape (c, h, w) of an image, and its digests."""
 
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     reader: str  # torchvision's class
     mini: str  # SHA-256 of the shipped description, which holds that of every part; "": none ships
-    full: str  # SHA-256 of x_train, x_test, y_train, y_test; "": the archives' MD5 is torchvision's
-    unpacked: str  # the files torchvision reads; of MNIST's it checks only that they exist
-    archives: str  # the files torchvision downloads; it uses them only if their MD5 fits
+    full: str  # SHA-256 of x_train, x_test, y_train, y_test; "": torchvision checks an MD5 instead
+    unpacked: str  # the files torchvision reads; for MNIST it checks only that they exist
+    archives: str  # the files torchvision downloads; it uses them only if their MD5 is right
 
 
 _DIGITS = "0 1 2 3 4 5 6 7 8 9"
@@ -63,7 +59,7 @@ SHIPPED = tuple(name for name, source in SOURCES.items() if source.mini)
 
 
 def digest(*arrays: np.ndarray) -> str:
-    """Return the SHA-256 over the bytes of all the arrays, one after the other."""
+    """Return the SHA-256 of the bytes of all arrays, one after the other."""
     total = hashlib.sha256()
     for array in arrays:
         total.update(array.tobytes())
@@ -71,11 +67,11 @@ def digest(*arrays: np.ndarray) -> str:
 
 
 def expect(got: str, expected: str) -> None:
-    """Raise a ValueError unless the two digests are the same."""
+    """Raise `UnfitError`, a `ValueError`, unless the two digests are equal."""
     if got != expected:
         raise UnfitError(f"expected SHA-256 {expected[:12]}, got {got[:12]}")
 
 
 def short(error: Exception) -> str:
-    """Return an error's text on one line; torchvision's runs over several."""
+    """Return an error's text on one line of at most 200 characters."""
     return textwrap.shorten(str(error) or type(error).__name__, 200, placeholder=" ...")

@@ -1,8 +1,8 @@
 """The data: images in three parts, for the owner (`train`), the thief (`loot`), the judge (`test`).
 
-Two sizes. `mini` ships inside the package and needs no download; `full` is the whole published data
-set, fetched once. Every file is compared with a SHA-256 before it is used. Where the images come
-from: `docs/data.md`.
+There are two sizes. `mini` ships inside the package and needs no download; `full` is the whole
+published data set, downloaded once. Every file is checked against its SHA-256 before it is used.
+`docs/data.md` says where the images come from.
 """
 
 from __future__ import annotations
@@ -49,29 +49,29 @@ if TYPE_CHECKING:
     Vary = Callable[[Tensor], Tensor]
 
 Layout = Literal["NCHW", "NHWC"]
-SHARES = (60, 20, 20)  # of train, loot and test, where nobody says otherwise
+SHARES = (60, 20, 20)  # of train, loot and test by default
 _NONE: Any = None  # becomes an empty part
 _MADE = "as Split.from_images makes one"
-_ROWS = 20  # classes that are drawn: the names of more would run into each other
+_ROWS = 20  # classes that are drawn: the names of more would overlap
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """One part of a data set: images and the class of each.
+    """One part of a data set: images, and the class of each.
 
     Parameters
     ----------
     pixels : uint8 array of shape (n, c, h, w), 0 to 255
     labels : integer array of shape (n,), class numbers from 0; kept as int64
-    vary : what changes an image a little each time a network is trained on it; see `varied`
-    layout : which axis holds the channels, "NCHW" or "NHWC". Left out, it is the second, which must
-        be 1 or 3 long: images (n, 3, 5, 3) have three channels, five rows, three columns. Any other
-        number of channels has to be said, by "NCHW"
+    vary : a function that changes an image a little each time a network trains on it; see `varied`
+    layout : which axis holds the channels, "NCHW" or "NHWC". By default it is the second, which
+        must have length 1 or 3: images (n, 3, 5, 3) have three channels, five rows and three
+        columns. Any other number of channels needs layout="NCHW"
 
     Raises
     ------
     TypeError, ValueError
-        If a dtype or a shape is another one, or there is not one label for each image.
+        If a dtype or a shape is wrong, or there is not one label per image.
 
     Examples
     --------
@@ -104,22 +104,22 @@ class Split:
         *,
         layout: Layout | None = None,
     ) -> Split:
-        """Return your own images as a part, each value rounded to the nearest of 256 levels.
+        """Return your own images as a part, with each value rounded to one of 256 levels.
 
         Parameters
         ----------
-        images : array of shape (n, c, h, w), float in [0, 1] or uint8; or a list of Pillow's
-            pictures, all of one size: if any has colours they get three channels, else one. They
-            are turned as their EXIF data say, transparency is put on white, 16 bits become 8
-        labels : integer array of shape (n,), each in 0 .. classes - 1
-        classes : how many classes there are; left out, the labels may be any numbers from 0
-        layout : which axis holds the channels, as in `Split`; "NHWC" where they come last, as in
+        images : array of shape (n, c, h, w), float in [0, 1] or uint8; or a list of Pillow images
+            of one size, which get three channels if any has colours, else one. Pillow images are
+            turned as their EXIF data say, transparency is put on white, 16 bits become 8
+        labels : integer array of shape (n,), each in [0, classes)
+        classes : the number of classes; left out, labels may be any numbers from 0
+        layout : which axis holds the channels, as in `Split`; "NHWC" if they come last, as in
             torchvision's `CIFAR10.data`
 
         Raises
         ------
         TypeError, ValueError
-            If the images or the labels are not like that.
+            If the images or the labels have the wrong type, shape or range.
 
         Examples
         --------
@@ -141,7 +141,7 @@ class Split:
 
     @property
     def images(self) -> Images:
-        """The images as float32 in [0, 1], shape (n, c, h, w); a new array at each call."""
+        """The images as float32 in [0, 1], shape (n, c, h, w); a new array at each access."""
         return np.divide(self.pixels, 255, dtype=np.float32)
 
     @property
@@ -150,7 +150,17 @@ class Split:
         return self.pixels.shape[1:]
 
     def take(self, indices: Any) -> Split:
-        """Return the chosen images, in the order asked for; take what indexes a numpy axis."""
+        """Return a part with the chosen images, in this order.
+
+        Parameters
+        ----------
+        indices : positions from 0, a slice, or a mask of shape (n,)
+
+        Raises
+        ------
+        IndexError
+            If a position or a mask does not fit the number of images.
+        """
         try:
             chosen = np.atleast_1d(np.arange(len(self))[indices])
         except IndexError as error:
@@ -161,13 +171,13 @@ class Split:
         return Split(self.pixels[chosen], self.labels[chosen], self.vary, layout="NCHW")
 
     def varied(self, vary: Vary) -> Split:
-        """Return the same images, to be changed a little in each training on them (augmentation).
+        """Return the same images with data augmentation: each is changed a little in training.
 
         Parameters
         ----------
-        vary : a function of one image, a uint8 tensor (c, h, w), that returns another such; those
-            of `torchvision.transforms.v2` are made for this. Anyone who looks, asks or measures
-            gets the image as it is
+        vary : a function from a uint8 tensor (c, h, w) to another of the same kind, such as a
+            transform of `torchvision.transforms.v2`. Only training uses it; `images` and `pixels`
+            do not change
 
         Examples
         --------
@@ -193,18 +203,18 @@ class Splits:
 
     Parameters
     ----------
-    name : what the data set is called
-    train : what the owner trains on
-    loot : what the thief holds: images that the owner never trained on; may be left out, or None,
-        and is then empty, as `test`
-    test : what both are judged by
-    classes : the name of each class; a label is a position in it. Left out, the labels' numbers
-    size : "mini" or "full", of the data that `load_data` knows
+    name : the name of the data set
+    train : the images that the owner trains on
+    loot : the images that the thief has, on which the owner never trains; empty if left out
+    test : the images by which both are measured; empty if left out
+    classes : the name of each class; a label is a position in it. Left out, the label numbers
+    size : "mini" or "full", for the data that `load_data` returns
 
     Raises
     ------
-    ValueError
-        If the parts differ in image shape, two of them are the same, or a label has no class.
+    TypeError, ValueError
+        If a part is not a `Split`, the parts differ in image shape, two of them are the same, or a
+        label has no class.
 
     Examples
     --------
@@ -264,27 +274,28 @@ class Splits:
         parts: tuple[float, float, float] = SHARES,
         seed: int = 0,
     ) -> Splits:
-        """Return your own images as a task: cut in three at random, each class in the same shares.
+        """Return your own images as a task, cut in three at random with the same shares per class.
 
         Parameters
         ----------
         images : uint8, or float in [0, 1], shape (n, c, h, w), or (n, h, w) if grey; or a list of
-            Pillow's pictures. See `Split.from_images`
+            Pillow images. See `Split.from_images`
         labels : the class of each image, shape (n,): its number from 0, or its name
-        loot, test : images and labels of a part that you have; it is not cut from the rest then
-        name : what the task is called
-        classes : the names of the classes, in the order of the numbers. Left out, the labels say
-            them; names in the order of the alphabet
-        layout : "NHWC" where channels come last
-        size : to which height and width the images are resized, one number for both; the whole
-            image stays, whatever its proportions
-        parts : the shares of train, loot and test; 0 for a part that you do without
-        seed : which images go where
+        loot, test : images and labels of a part that you already have; it is then not cut from
+            `images`
+        name : the name of the task
+        classes : the names of the classes, by number. Left out, they are taken from the labels;
+            names in alphabetical order
+        layout : "NHWC" if channels come last
+        size : the height and width to which images are resized, or one number for both; images are
+            not cropped, whatever their proportions
+        parts : the shares of train, loot and test; 0 for a part that you do not need
+        seed : decides which image goes into which part, 0 to 2**32 - 1
 
         Raises
         ------
         TypeError, ValueError
-            If the images, the labels or the shares are not like that.
+            If the images, the labels or the shares have the wrong type, shape or range.
 
         Examples
         --------
@@ -322,17 +333,17 @@ class Splits:
 
         Parameters
         ----------
-        dataset : a `Dataset` or `DataLoader` of pairs of image and label, or of rows with one
-            column of each; or a list of such pairs. Its transform is applied; leave normalisation
-            out, models do it inside. The names of its classes are kept
-        loot, test : data sets that you have of these parts
-        name, classes, layout, size, parts, seed : as for `from_arrays`; the name of the data set's
-            type, and its classes, when left out
+        dataset : a `Dataset` or `DataLoader` of pairs (image, label), or of rows with one column of
+            each; or a list of such pairs. Its transform is applied; leave normalisation out of it,
+            as models normalise inside. Its class names are kept
+        loot, test : data sets for these parts, if you have them
+        name, classes, layout, size, parts, seed : as for `from_arrays`; by default the name of the
+            data set's type, and its classes
 
         Raises
         ------
         TypeError, ValueError
-            If it gives something else.
+            If the data set gives something other than images and labels.
 
         Examples
         --------
@@ -358,20 +369,20 @@ class Splits:
         parts: tuple[float, float, float] = SHARES,
         seed: int = 0,
     ) -> Splits:
-        """Return the pictures of a folder that has a folder for each class as a task, cut in three.
+        """Return the images of a folder with one folder per class as a task, cut in three.
 
         Parameters
         ----------
-        path : the folder; its folders are the classes, their files PNG, JPEG or whatever Pillow
-            reads. What is hidden, or no picture by its name, is left out
-        loot, test : such folders, of the same classes, for parts that you have
-        name, size, parts, seed : as for `from_arrays`; the name of the folder when left out.
-            Pictures that differ in size need `size`
+        path : the folder; its folders are the classes, and their files PNG, JPEG or any format that
+            Pillow reads. Hidden files and files without the suffix of an image are left out
+        loot, test : folders of the same kind, with the same classes, if you have these parts
+        name, size, parts, seed : as for `from_arrays`; the name is by default that of the folder.
+            Images that differ in size need `size`
 
         Raises
         ------
         OSError, ValueError
-            If there is no such folder, or a picture is damaged: it is named.
+            If there is no such folder, or an image is damaged; the error names it.
 
         Examples
         --------
@@ -395,11 +406,11 @@ class Splits:
         return self.train.shape
 
     def varied(self, vary: Vary) -> Splits:
-        """Return the same task, its training images changed a little: see `Split.varied`."""
+        """Return the same task with data augmentation in training: see `Split.varied`."""
         return replace(self, train=self.train.varied(vary))
 
     def to_frame(self) -> pd.DataFrame:
-        """Return how many images each part has of each class, as a pandas table."""
+        """Return the number of images per class (rows) and part (columns), as a pandas table."""
         import pandas as pd
 
         counts = {
@@ -409,7 +420,7 @@ class Splits:
         return pd.DataFrame(counts, index=pd.Index(self.classes, name="class"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the first ten training images of each class, a class per row; return the Axes."""
+        """Draw ten training images per class, up to 20 classes, one per row; return the axes."""
         import matplotlib.pyplot as plt
 
         if ax is None:
@@ -419,7 +430,7 @@ class Splits:
         title = f"{self.name}: ten training images of each class"
         if len(classes) < len(self.classes):
             title = f"{self.name}: the first {_ROWS} of {len(self.classes)} classes"
-        grid = np.full((len(classes), 10, c, h, w), 255, np.uint8)  # as paper where there is none
+        grid = np.full((len(classes), 10, c, h, w), 255, np.uint8)  # white where there is none
         for label, row in enumerate(grid):
             examples = self.train.pixels[self.train.labels == label][:10]
             row[: len(examples)] = examples
@@ -456,21 +467,21 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
     ----------
     name : "mnist" (handwritten digits) or "cifar10" (small colour photographs); in full size also
         "fashion-mnist" (clothes) and "kmnist" (Japanese characters)
-    size : "mini" ships with the package; "full" is fetched once into `$WMLEARN_DATA` (default: your
-        cache folder)
+    size : "mini" ships with the package; "full" is downloaded once to `$WMLEARN_DATA` (default:
+        your cache folder)
 
     Returns
     -------
     Splits
         The parts share no image, and each mini part is a subset of the full part of the same name.
-        The arrays are read-only, since everybody who loads the mini set is handed the same ones.
+        The arrays are read-only, as all callers who load the mini set share them.
 
     Raises
     ------
     ValueError
         If the name or the size is unknown.
     OSError
-        If a shipped file is damaged, or (as ConnectionError) the full data could not be fetched.
+        If a shipped file is damaged, or (as ConnectionError) the download fails.
 
     Source
     ------
@@ -490,7 +501,7 @@ def load_data(name: str, size: Literal["mini", "full"] = "mini") -> Splits:
         return _splits(name, size, _published.read(name))
     if name not in SHIPPED:
         raise ValueError(
-            f"size must be 'full' for {name}, of which nothing ships; got 'mini'. Pass "
+            f"size must be 'full' for {name}, which does not ship; got 'mini'. Pass "
             f"load_data({name!r}, size='full')."
         )
     return _mini(name)
@@ -502,7 +513,7 @@ def _mini(name: str) -> Splits:
 
 
 def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
-    """Return stored images (n, h, w, c) and labels as parts that nobody can write into."""
+    """Return stored images (n, h, w, c) and labels as read-only parts."""
     parts: list[Split] = []
     for pixels, labels in stored:
         part = Split(pixels.transpose(0, 3, 1, 2), labels.astype(np.int64))
@@ -516,19 +527,19 @@ def _splits(name: str, size: str, stored: list[Stored]) -> Splits:
 def _read(
     reader: Callable[[Any, Any], _readers.Read], size: Any, source: Any, loot: Any, test: Any
 ) -> dict[str, Any]:
-    """Return what `Splits.from_arrays` takes, read from a source and those of given parts."""
+    """Return the arguments of `Splits.from_arrays`, read from a source and from given parts."""
     sides = _sides(size)
     images, labels, names = reader(source, sides)
     read: dict[str, Any] = {"images": images, "labels": labels, "classes": names}
-    if isinstance(images, np.ndarray):  # they were pictures
+    if isinstance(images, np.ndarray):  # made of Pillow images
         read["layout"] = "NCHW"
     for part, given in (("loot", loot), ("test", test)):
         if given is not None:
             *read[part], others = reader(given, sides)
             if others != names:
                 raise ValueError(
-                    f"{part} must have the classes {names} of the rest; got {others}. Give both "
-                    "the same ones."
+                    f"{part} must have the same classes as the rest, {names}; got {others}. Give "
+                    "both the same classes."
                 )
     return read
 
@@ -540,9 +551,9 @@ def _part(
     layout: Layout | None,
     size: tuple[int, int] | None,
 ) -> Split:
-    """Return images and labels as a part, resized: where every door ends."""
+    """Return images and labels as a resized part; every `from_...` of `Splits` ends here."""
     numbers, _ = numbered(labels, names)
-    if getattr(images, "ndim", 0) == 3 and len(images) == len(numbers):  # grey ones
+    if getattr(images, "ndim", 0) == 3 and len(images) == len(numbers):  # grey
         images = images[..., None] if layout == "NHWC" else images[:, None]
     part = Split.from_images(images, numbers, len(names), layout=layout)
     return Split(resized(part.pixels, size), part.labels, layout="NCHW")
@@ -557,7 +568,7 @@ def _pair(given: Any, part: str) -> tuple[Any, Any]:
 
 
 def _sides(size: Any) -> tuple[int, int] | None:
-    """Return a height and a width, of one number or two."""
+    """Return height and width, given as one number or two."""
     if size is None:
         return None
     height, width = size if isinstance(size, tuple) else (size, size)
@@ -565,7 +576,7 @@ def _sides(size: Any) -> tuple[int, int] | None:
 
 
 def _check_shares(parts: Any) -> list[float]:
-    """Return three shares, the first above 0."""
+    """Return three shares, the first above 0, or raise an error."""
     shares = np.asarray(parts)
     if shares.shape == (3,) and shares.dtype.kind in "iuf" and min(shares) >= 0 < shares[0]:
         return list(map(float, shares))
@@ -576,16 +587,16 @@ def _check_shares(parts: Any) -> list[float]:
 
 
 def check_held(part: Split, what: str) -> None:
-    """Say which door gives images where there are none."""
+    """Raise an error for a part without images, which says how to get some."""
     if not part:
         raise ValueError(
-            f"{what} must hold at least one image; got none. Look at what chose them: "
+            f"{what} must hold at least one image; got none. Check how it was made: "
             "wm.Splits.from_arrays(images, labels) cuts train, loot and test."
         )
 
 
 def channels_first(images: Any, layout: Layout | None) -> np.ndarray:
-    """Return images with their channels on the second axis, or say how to tell where they are."""
+    """Return images as (n, c, h, w), or raise an error that says how to state the layout."""
     if layout is not None:
         check_choice(layout, "layout", ("NCHW", "NHWC"))
     expected = "images must be an array of shape (n, c, h, w)"

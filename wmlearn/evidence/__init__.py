@@ -1,8 +1,8 @@
-"""What a claim rests on: sealed questions, a suspect's answers, a verdict, and a judge who needs
-nobody's word.
+"""The evidence for a claim: sealed questions, a suspect's answers, a verdict, and a judge who need
+not trust anyone.
 
 Nothing here can see a network: a suspect is a function from images to labels, and torch is never
-loaded. It can be read, audited or published alone.
+loaded. This folder can be read, audited or published alone.
 
 Imports: ground.
 """

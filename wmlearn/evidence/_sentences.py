@@ -1,7 +1,7 @@
-"""The words of a verdict: what was counted, how rarely luck would do as well, and nothing beyond.
+"""The words of a verdict: what was counted, how rarely chance does as well, and nothing more.
 
-It says "evidence of this watermark", never that a model was taken. Every rounding is to the side
-that claims less.
+A verdict speaks of "evidence of this watermark", and never says that a model was stolen. Every
+number is rounded in the direction that claims less.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ if TYPE_CHECKING:
         TiltVerdict,
     )
 
-ONLY_SEAL = ", if this was the only seal"  # what the owner's own test rests on
+ONLY_SEAL = ", if this was the only seal"  # an assumption of the owner's own test
 BY_LUCK = "nothing that an innocent model would not do by chance"
 CHOSEN_BLINDLY = " and the clean images were not chosen to suit"
 CLASSROOM = "classroom key: proves nothing outside this course"
-# the share of the answers that a copy keeps; the second is hardly more than luck
+# the share of the answers that a copy keeps; the second is hardly more than chance
 MANY, FEW = 0.4, 0.15
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What a verdict counts, and how one speaks of it.
+    """The words for what a verdict counts: questions of a service, signs, or bits of weights.
 
     Attributes
     ----------
-    name, answer : the thing counted, and what is secret of it
-    suspect : of whom or what it was asked
-    asked, silent : what was done to all of them, and what is said of those that gave nothing
-    whatever : how free the suspect was
+    name, answer : the thing counted, and its secret part
+    suspect : what was tested: a service, or a model
+    asked, silent : what was done to all of them, and the state of those without an answer
+    whatever : the words for "no matter how the suspect behaves"
     """
 
     name: str
@@ -62,7 +62,7 @@ BIT = Unit("bit", "bit", "model", "read", "unreadable", "whatever its weights ar
 
 
 def explained(v: Verdict, account: str) -> str:
-    """Return a verdict in sentences that a judge could read, after the account of its kind."""
+    """Return a verdict in sentences for a judge, beginning with the account of its kind."""
     sentences = [account, *_remarks(v)]
     if v.terms.public_key:
         sentences.append(f"This is a {CLASSROOM}.")
@@ -70,11 +70,11 @@ def explained(v: Verdict, account: str) -> str:
 
 
 def _remarks(v: Verdict) -> Iterator[str]:
-    """Say what was sent and lost, and what the null models did."""
+    """Yield sentences on what was sent and lost, and on the null models."""
     unit, answers = v.unit, v.answers
     if v.terms.selection_unverified:
         yield (
-            "That customers asked these images a judge has from the owner alone: hence the judge's "
+            "A judge has only the owner's word that customers sent these images: hence the judge's "
             "p of 1."
         )
     if unit is not BIT:
@@ -109,7 +109,7 @@ def expected(matches: float) -> str:
 
 
 def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
-    """Say how often an innocent model would ever do as well as this path of log wealth at its best.
+    """Return in words how often an innocent model would ever match the best of a log-wealth path.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def draws_in_words(path: ArrayLike, matched: ArrayLike) -> str:
 
 
 def by_draws(p: float, feat: str, drawn: str) -> str:
-    """Say how often an innocent model would do as much, counted in draws of the secret."""
+    """Return in words how often an innocent model would do as much, in draws of the secret."""
     draws = 1 / believable(p)
     if draws < 2:
         return BY_LUCK
@@ -142,19 +142,19 @@ def by_draws(p: float, feat: str, drawn: str) -> str:
 
 
 def whole(times: float) -> str:
-    """Return a number rounded down: in full below a million, beyond that to the power of ten."""
+    """Return a number rounded down: in full below a million, else to a power of ten."""
     if times < 1e6:
         return f"{math.floor(times + 1e-6):,}"
     return f"10^{math.floor(math.log10(times) + 1e-9)}"
 
 
 def believable(p: float) -> float:
-    """Return a p-value for a table or a file: none below 1e-15, where a leaked key is likelier."""
+    """Return a p-value for a table or file, at least 1e-15: below, a leaked key is likelier."""
     return max(p, stats.SMALLEST_P)
 
 
 def p_words(p: float) -> str:
-    """Return a p-value as people read it, never smaller than can be believed.
+    """Return a p-value for people, rounded up to two digits and never below 1e-15.
 
     Examples
     --------
@@ -173,13 +173,13 @@ def p_words(p: float) -> str:
 
 
 def keyed_account(v: KeyedVerdict) -> str:
-    """Say what was decided where each question, or bit, had a label of its own."""
+    """Return the account of a verdict where each question, or bit, has a label of its own."""
     words = {"found": _found, "not found": _not_found, "cannot tell": _too_few}
     return f"{words[v.decision](v)} {_drawn(v)}"
 
 
 def _drawn(v: MatchVerdict) -> str:
-    """Say how the answers were drawn, and what follows for an innocent."""
+    """Return how the answers were drawn, and what follows for an innocent suspect."""
     unit = v.unit
     drawn = "from the seal"
     if v.terms.selection_unverified:
@@ -205,7 +205,7 @@ def _found(v: KeyedVerdict) -> str:
     confidence = f"Confidence (one minus p) {_percent_below(v.confidence)}."
     if not v.borne_out:
         confidence = (
-            f"The later {unit.answer}s do not bear it out: all {v.n}, counted once at the end, "
+            f"The later {unit.answer}s do not confirm it: all {v.n}, counted once at the end, "
             f"give {p_words(v.p_planned)}."
         )
     return (
@@ -222,7 +222,7 @@ def _counts(v: MatchVerdict) -> str:
 
 
 def _percent_below(share: float) -> str:
-    """Return a share in per cent, rounded down; above 99.99 % only that."""
+    """Return a share in per cent, rounded down, or "above 99.99 %"."""
     if share > 0.9999:
         return "above 99.99 %"
     return f"{math.floor(1e4 * share) / 100:g} %"
@@ -236,7 +236,7 @@ def _not_found(v: KeyedVerdict) -> str:
 
 
 def _power(v: MatchVerdict) -> str:
-    """Say that nobody is cleared, and how likely a copy would have been found."""
+    """Return that the suspect is not cleared, and how likely a copy would have been found."""
     found = ""
     if v.p0 < FEW:
         found = (
@@ -250,14 +250,14 @@ def _power(v: MatchVerdict) -> str:
 
 
 def _numbered(seen: Calibration | None) -> str:
-    """Say what the power rests on where no clean image fixed the numbers of the classes."""
+    """Return the assumption behind the power if no clean image fixed the class numbers."""
     if seen is None:
         return ", if it numbers its classes as the owner does"
     return "" if seen.asked else ", if the names that it gives its classes are true"
 
 
 def _chance(chance: float) -> str:
-    """Return a probability in two digits, rounded down."""
+    """Return a probability with two decimals, rounded down."""
     hundredths = math.floor(100 * chance)
     return f"{hundredths / 100:.2f}" if hundredths else "less than 0.01"
 
@@ -294,22 +294,22 @@ def _another_task(seen: Calibration) -> str:
 
 
 def calibration_words(seen: Calibration) -> str:
-    """Say how a service did on clean images, and whether it numbers its classes otherwise."""
+    """Return how a service did on clean images, and whether its class numbers differ."""
     if not seen.asked:
         return "none; classes matched by the names that the service gives them"
     words = f"{seen.right} of {seen.asked} right"
     if seen.renumbered:
-        words += ", once its own numbers are read as the task's classes"
+        words += ", after its class numbers were translated to the task's"
     if seen.unsealed:
         words += "; they were not sealed, hence the judge's p of 1"
     return words
 
 
-# ---------------------------------------------------------------- a judge, who trusts nobody
+# ---------------------------------------------------------------- a judge, who need trust nobody
 
 
 def judged_account(v: JudgedVerdict) -> str:
-    """Say what was decided for somebody who trusts nobody."""
+    """Return the account of a verdict for a judge, who need trust nobody."""
     return f"{_judged(v)} {_drawn(v)} {_whose(v)}"
 
 
@@ -351,7 +351,7 @@ def _whose(v: JudgedVerdict) -> str:
 
 
 def fixed_account(v: FixedVerdict) -> str:
-    """Say what was decided where all triggers share one target class."""
+    """Return the account of a verdict where all triggers share one target class."""
     assumed = "It assumes that an innocent suspect is of the same kind as the null models."
     if v.decision == "cannot tell":
         counted = f"{v.k} of {v.n} triggers got the target class"
@@ -370,7 +370,7 @@ def fixed_account(v: FixedVerdict) -> str:
 
 
 def _missing(v: FixedVerdict) -> str:
-    """Say what it would take before fixed labels could decide."""
+    """Return what is missing for a decision with fixed labels."""
     if v.unanswered.all():
         return "no question was answered"
     if v.of_another_task:
@@ -385,10 +385,10 @@ def _missing(v: FixedVerdict) -> str:
         floor = (
             f"a target drawn at random among {n_labels} gives no p-value below {1 / n_labels:.2g}"
         )
-        return f"{floor}, and none is found {level}"
+        return f"{floor}, so nothing can be found {level}"
     models = stats.null_models_needed(v.alpha, v.family)
     return (
-        f"it takes {large(models)} null models that never do as well {level}, here are "
+        f"it takes {large(models)} null models that never do as well {level}; there are "
         f"{len(v.nulls)}"
     )
 
@@ -397,7 +397,7 @@ def _missing(v: FixedVerdict) -> str:
 
 
 def tilt_account(v: TiltVerdict) -> str:
-    """Say what was decided where answers lean by signs."""
+    """Return the account of a verdict on answers that lean by signs."""
     words = {"found": _leans, "not found": _no_lean, "cannot tell": _no_sign}
     return (
         f"{words[v.decision](v)} Each sign was drawn at random, 1 in 2, from the seal: whatever an "
@@ -427,7 +427,7 @@ def _leans(v: TiltVerdict) -> str:
 def _no_lean(v: TiltVerdict) -> str:
     return (
         f"No evidence of this watermark: {_weighed(v)}. {_tilt_p(v)} This does not clear the "
-        "service: true labels take such a lean away."
+        "service: training on true labels removes such a lean."
     )
 
 
@@ -450,7 +450,7 @@ def _at_level(v: Verdict) -> str:
 
 
 def null_words(k: int, nulls: Sequence[int]) -> str:
-    """Say how the null models did, and what follows for others like them where none did as well."""
+    """Return how the null models did and, if none did as well, a bound for others like them."""
     as_good = np.count_nonzero(np.greater_equal(nulls, k))
     words = f"{as_good} of {len(nulls)} did as well"
     if as_good:

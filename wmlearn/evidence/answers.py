@@ -1,4 +1,4 @@
-"""What a suspect answered to the secret questions, tallied once: all else is read off here."""
+"""A suspect's answers to the secret questions, tallied once; every verdict is read from them."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from wmlearn._types import Images, Labels, Pixels, Query
 if TYPE_CHECKING:
     from wmlearn.evidence.trigger_set import Triggers
 
-Flags = NDArray[np.bool_]  # (questions,): yes or no for each
-_NUMBERS = 2**23  # of the images that are asked in one call: as floats 32 MB
+Flags = NDArray[np.bool_]  # (questions,) or (images,)
+_NUMBERS = 2**23  # pixel values sent in one call: 32 MB as floats
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The labels that a suspect gave to the trigger images, and what they say question by question.
+    """The labels that a suspect gave to the trigger images, tallied per question.
 
     Attributes
     ----------
-    labels : one per image as it came, int64, shape (images,); -1 where no answer came
-    question : for each image the number of its question, int64, shape (images,)
+    labels : one label per image, as received, int64, shape (images,); -1 if no answer came
+    question : the number of each image's question, int64, shape (images,), in rising order
     expected : the secret answer of each question, int64, shape (questions,)
-    n_classes : how many classes the task has; other labels are no answers
+    n_classes : the number of classes of the task; a label outside [0, n_classes) is no answer
     """
 
     labels: Labels
@@ -51,7 +51,9 @@ class Answers:
 
     @cached_property
     def per_question(self) -> Labels:
-        """The class that strictly more than half of a question's images got, else -1; (questions,).
+        """The majority class of each question's images, -1 without one, int64, shape (questions,).
+
+        A class needs strictly more than half of the images.
 
         Examples
         --------
@@ -73,18 +75,18 @@ class Answers:
 
     @cached_property
     def unanswered(self) -> Flags:
-        """Whether each question has no answer for want of an image's, shape (questions,).
+        """Whether each question has no answer because an image got none, shape (questions,).
 
-        A label that names no class of the task is none: no copy could match by it.
+        A label that is no class of the task counts as no answer: no copy could match by it.
         """
         lost = np.bincount(self.question, weights=~self._valid, minlength=self.n)
-        silent = (lost > 0) | (self._sizes == 0)  # the latter were never asked
+        silent = (lost > 0) | (self._sizes == 0)  # size 0: never asked
         unanswered: Flags = silent & (self.per_question == -1)
         return unanswered
 
     @property
     def queries(self) -> int:
-        """How many images were put to the suspect."""
+        """How many images were sent to the suspect."""
         return len(self.labels)
 
     @property
@@ -111,11 +113,11 @@ class Answers:
 
     @property
     def _sizes(self) -> Labels:
-        """How many images each question has."""
+        """How many images each question has, int64, shape (questions,)."""
         return np.bincount(self.question, minlength=self.n)
 
     def prefix(self, questions: int) -> Answers:
-        """Return the answers to the first questions, as if no more had been asked."""
+        """Return the answers to the first so many questions, as if no more had been asked."""
         images = np.searchsorted(self.question, questions)
         asked = self.labels[:images], self.question[:images]
         return Answers(*asked, self.expected[:questions], self.n_classes)
@@ -126,14 +128,25 @@ class Answers:
 
 
 def ask(query: Query, triggers: Triggers) -> Answers:
-    """Send a suspect all trigger images, once, and tally what it answers."""
+    """Return a suspect's answers to all trigger images, each sent once.
+
+    Parameters
+    ----------
+    query : the suspect, a function from images to labels, as for `verify`
+    triggers : the trigger images with their secret answers
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the suspect returns anything other than one whole number per image.
+    """
     answers = triggers.tally(ask_pixels(query, triggers.pixels))
     check_columns(query, answers.n_classes)
     return answers
 
 
 def ask_pixels(query: Query, pixels: Pixels) -> Labels:
-    """Ask for 8-bit images: all at once, or as floats they would fill the memory."""
+    """Return the labels of uint8 images, int64, shape (n,), asked in parts that fit in memory."""
     at_once = 1 + _NUMBERS // max(1, pixels[:1].size)
     labels = []
     for start in range(0, max(1, len(pixels)), at_once):
@@ -143,32 +156,38 @@ def ask_pixels(query: Query, pixels: Pixels) -> Labels:
 
 
 def check_columns(query: Query, n_classes: int) -> None:
-    """Warn where a label is the highest of more, or fewer, scores than the task has classes."""
+    """Warn if a service has more or fewer scores per image than the task has classes."""
     columns = getattr(query, "n_scores", None) or n_classes
     if columns != n_classes:
         warnings.warn(
-            f"the service gives {columns} scores for each image, and the task has {n_classes} "
-            "classes: their numbers may mean other classes. Pass clean=data.test, or take "
-            "those of the task by RemoteModel(url, decode=lambda scores: scores[:, 1:]).",
+            f"the service gives {columns} scores per image, but the task has {n_classes} classes: "
+            "the numbers may mean other classes. Pass clean=data.test, or select the task's "
+            "scores by RemoteModel(url, decode=lambda scores: scores[:, 1:]).",
             stacklevel=4,
         )
 
 
 def labels_of(query: Query, images: Images) -> Labels:
-    """Ask once for all images, and accept one whole number for each alone; int64, shape (n,)."""
-    expected = f"the service must return {len(images)} whole numbers, one label an image"
+    """Return the labels of images, int64, shape (n,), asked in one call.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the service returns anything other than one whole number per image.
+    """
+    expected = f"the service must return {len(images)} whole numbers, one label per image"
     labels = as_array(query(images), expected)
     if labels.shape != (len(images),) or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(
-            f"{expected}, -1 where it has none; got {labels.dtype} {labels.shape}. "
+            f"{expected}, -1 for an image without one; got {labels.dtype} {labels.shape}. "
             f"{answer_step(labels, len(images))} Or wrap it: wm.BlackBox(function) reads scores, "
-            "and names by classes=."
+            "and with classes= also names."
         )
     return labels.astype(np.int64)
 
 
 def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
-    """Return the null models, or say what is wrong with them before anything is asked."""
+    """Return the null models as a tuple, or raise an error before anything is asked."""
     if not isinstance(nulls, Iterable) or isinstance(nulls, (str, dict)):
         raise TypeError(
             f"nulls must be a list of functions from images to labels; got {shown(nulls)}. "
@@ -178,7 +197,7 @@ def check_nulls(nulls: Iterable[Query]) -> tuple[Query, ...]:
 
 
 def ask_null(null: Query, triggers: Triggers) -> Answers:
-    """Ask a null model, which must answer all: silent, it would pass for one that knows nothing."""
+    """Return a null model's answers; it must answer every image, or it would look too innocent."""
     answers = ask(null, triggers)
     if answers.n_unreachable:
         raise ValueError(

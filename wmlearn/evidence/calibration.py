@@ -1,8 +1,8 @@
-"""Does a service do the task at all, and how does it number its classes?
+"""Whether a service does the task at all, and how it numbers its classes.
 
-A copy whose classes are numbered otherwise would match no secret label, and a service of another
-task is no suspect. So clean images of the task are asked first. On them alone the numbering is
-fixed, one class to one, before any secret answer is compared.
+A copy that numbers its classes in another way would match no secret label, and a service for
+another task is no suspect. So clean images of the task are asked first. They alone fix the
+numbering, one class to one, before any secret answer is compared.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wmlearn.evidence.rules import Rules
 
 
 class CleanImages(Protocol):
-    """Images of the task and their true classes: a `Split`, or anything with these two."""
+    """Images of the task and their true classes: a `Split`, or any object with these attributes."""
 
     @property
     def pixels(self) -> Pixels:
@@ -31,32 +31,32 @@ class CleanImages(Protocol):
 
     @property
     def labels(self) -> Labels:
-        """The class of each, int64, shape (n,)."""
+        """The true class of each image, int64, shape (n,)."""
 
 
 def clean_digest(clean: CleanImages) -> str:
-    """Return the SHA-256 of clean images and their classes, to be sealed."""
+    """Return the SHA-256 of clean images and their classes, for the seal."""
     digests = commitment.image_digests(check_pixels(clean.pixels, what="clean images"))
     return commitment.seal({"images": digests, "labels": np.asarray(clean.labels).tolist()})
 
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
-    """Clean images that were read back from a file."""
+    """Clean images read from a file."""
 
     pixels: Pixels
     labels: Labels
 
 
 def clean_arrays(clean: CleanImages | None) -> dict[str, NDArray[Any]]:
-    """Return clean images as a file keeps them: nothing where there are none."""
+    """Return clean images as the arrays of a file; an empty dict if there are none."""
     if clean is None:
         return {}
     return {"clean_pixels": np.asarray(clean.pixels), "clean_labels": np.asarray(clean.labels)}
 
 
 def clean_of(arrays: Mapping[str, NDArray[Any]]) -> CleanImages | None:
-    """Return the clean images among the arrays of a file; None where there are none."""
+    """Return the clean images among the arrays of a file; None if there are none."""
     if "clean_pixels" not in arrays:
         return None
     return _Kept(check_pixels(arrays["clean_pixels"]), arrays["clean_labels"])
@@ -64,18 +64,18 @@ def clean_of(arrays: Mapping[str, NDArray[Any]]) -> CleanImages | None:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How a service did on clean images, and which of its labels stands for which class.
+    """How a service did on clean images, and which class each of its labels means.
 
     Attributes
     ----------
-    right, asked : how many of the clean images it put into their class, each under the mapping that
-        the other half suggests; none were asked where the service names its classes, and the
-        mapping follows the names
+    right, asked : how many clean images were classified correctly, each under the mapping found on
+        the other half of the images, and how many were asked. None are asked if the mapping follows
+        the class names that the service gives
     mapping : the class of each label that the service gives
-    least_accuracy : the task accuracy below which nobody can tell, 0 to 1
-    n_classes : how many classes the task has
-    unsealed : whether the clean images were chosen when the labels may have been known: for each
-        mapping there are some, so what rests on them is worth nothing to a judge
+    least_accuracy : the task accuracy below which the verdict is "cannot tell", 0 to 1
+    n_classes : the number of classes of the task
+    unsealed : whether the clean images may have been chosen when the labels were known. Some images
+        lead to any mapping, so a judge gives no weight to evidence that depends on unsealed ones
     """
 
     right: int
@@ -87,25 +87,25 @@ class Calibration:
 
     @property
     def accuracy(self) -> float:
-        """The task accuracy on the clean images, 0 to 1; NaN where none were asked."""
+        """The task accuracy on the clean images, 0 to 1; NaN if none were asked."""
         return self.right / self.asked if self.asked else math.nan
 
     @property
     def does_the_task(self) -> bool:
-        """Whether the service does the task well enough to be a suspect, as far as one knows."""
+        """Whether the task accuracy is high enough for a suspect; True if it was not measured."""
         return not self.accuracy < self.least_accuracy
 
     @property
     def renumbered(self) -> bool:
-        """Whether the service numbers a class otherwise than the task does."""
+        """Whether the service gives some class another number than the task does."""
         return any(label != number for label, number in self.mapping.items())
 
     def of(self, query: Query) -> Query:
-        """Return the service as one that numbers its classes as the task does."""
+        """Return the service with its labels translated to the task's class numbers."""
         return lambda images: self.translate(labels_of(query, images))
 
     def translate(self, labels: Labels) -> Labels:
-        """Return the class each label stands for; no class of the task where it stands for none."""
+        """Return the class that each label means; -1 stays, unknown labels become `n_classes`."""
         translated = np.full_like(labels, self.n_classes)
         translated[labels == -1] = -1
         for label, number in self.mapping.items():
@@ -116,20 +116,26 @@ class Calibration:
 def calibrate(
     query: Query, clean: CleanImages, n_classes: int, least_accuracy: float | None = None
 ) -> Calibration:
-    """Ask a service clean images, and fix by its answers how it numbers its classes.
+    """Return how a service numbers its classes, found by asking it clean images.
 
-    The mapping is the one-to-one assignment under which most images are right. A label that was
-    never seen stands for the class of its number, if that is left. The task accuracy is that of
-    each image under the mapping of the other half of the images.
+    The mapping is the one-to-one assignment that makes most images right. A label that the service
+    never gave means the class of the same number, if that is not yet assigned. The task accuracy
+    counts each image under the mapping found on the other half of the images.
 
     Parameters
     ----------
     query : the service
     clean : images of the task and their classes; take at least ten of each class: with fewer,
         chance alone can look like skill
-    n_classes : how many classes the task has
-    least_accuracy : the task accuracy below which nobody can tell, 0 to 1; by default a fifth above
-        chance
+    n_classes : the number of classes of the task
+    least_accuracy : the task accuracy below which the verdict is "cannot tell", 0 to 1; by default
+        0.2 above chance
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no clean image, their labels are no classes of the task, or the service returns
+        anything other than one whole number per image.
 
     Source
     ------
@@ -140,7 +146,7 @@ def calibrate(
 
 
 def ask_clean(query: Query, clean: CleanImages, n_classes: int) -> Labels:
-    """Return what a service answers to clean images, if they are such."""
+    """Return a service's answers to clean images, int64, shape (n,), after checking the images."""
     pixels = check_pixels(clean.pixels, what="clean images")
     if not len(pixels):
         raise ValueError("clean must hold images of the task; got none. Take some of each class.")
@@ -155,7 +161,7 @@ def _classes_of(clean: CleanImages, count: int, n_classes: int) -> Labels:
 def calibrated(
     given: Labels, clean: CleanImages, n_classes: int, least_accuracy: float | None
 ) -> Calibration:
-    """Return what `calibrate` does, of a service that has answered so."""
+    """Return the calibration of a service that has given these answers to the clean images."""
     true = _classes_of(clean, len(given), n_classes)
     if least_accuracy is None:
         least_accuracy = 1 / n_classes + 0.2
@@ -165,9 +171,9 @@ def calibrated(
 
 
 def _right_on_the_other_half(given: Labels, true: Labels, n_classes: int) -> int:
-    """Return how many images are right, each under the mapping that the other half suggests.
+    """Return how many images are right, each under the mapping found on the other half.
 
-    Under the mapping of its own answers a service that guesses looks as if it knew something.
+    Under a mapping found on the same images, a service that guesses would look skilled.
     """
     second = np.zeros(len(true), bool)
     for number in range(n_classes):  # every other image of each class
@@ -181,7 +187,7 @@ def _right_on_the_other_half(given: Labels, true: Labels, n_classes: int) -> int
 
 
 def _best_mapping(given: Labels, true: Labels, n_classes: int) -> dict[int, int]:
-    """Return the class of each label: one to one, so that most of these images are right."""
+    """Return the class of each label: the one-to-one mapping that makes most images right."""
     from scipy.optimize import linear_sum_assignment
 
     answered = given != -1
@@ -193,16 +199,15 @@ def _best_mapping(given: Labels, true: Labels, n_classes: int) -> dict[int, int]
 
 
 def _filled(mapping: dict[int, int], n_classes: int) -> dict[int, int]:
-    """Let each label that was not seen stand for the class of its number, if that is left."""
+    """Map each label not seen to the class of the same number, if that is not yet assigned."""
     left = set(range(n_classes)) - set(mapping.values())
     return mapping | {number: number for number in left if number not in mapping}
 
 
 def names_given(service: object, classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that a service gives its classes, if they are the task's; else none.
+    """Return a service's class names (`RemoteModel.classes`) if they are the task's, else ().
 
-    A `RemoteModel` has them (`classes`). Others than the task's say nothing: numbers then
-    count as they are.
+    Other names are ignored, and the service's class numbers count as they are.
     """
     names = getattr(service, "classes", None)
     if not isinstance(names, (list, tuple)) or sorted(map(str, names)) != sorted(set(classes)):
@@ -211,10 +216,10 @@ def names_given(service: object, classes: Sequence[str]) -> tuple[str, ...]:
 
 
 def by_names(names: Sequence[str], classes: Sequence[str]) -> Calibration | None:
-    """Return which class each label of a service stands for, by the names it gives; None: none.
+    """Return the class of each label of a service by the class names it gives; None without names.
 
-    Names say nothing of the task accuracy. A thief who lies about them gains nothing that numbering
-    the classes otherwise would not give; clean images see through both.
+    Names say nothing about the task accuracy. A thief who lies about names gains no more than one
+    who renumbers the classes; clean images reveal both.
 
     Examples
     --------
@@ -228,7 +233,7 @@ def by_names(names: Sequence[str], classes: Sequence[str]) -> Calibration | None
 
 
 def numbering(query: Query, rules: Rules, clean: CleanImages | None) -> Calibration | None:
-    """Return how a service numbers its classes: by clean images, else by names; None: as we do."""
+    """Return how a service numbers its classes, by clean images, else by names; None if unknown."""
     if clean is None:
         return by_names(names_given(query, rules.classes), rules.classes)
     return calibrate(query, clean, len(rules.classes), rules.declared.least_accuracy)

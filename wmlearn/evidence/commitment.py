@@ -1,8 +1,8 @@
 """The seal: a commitment to all images and all rules, from which the secret labels are then drawn.
 
-Order is everything. Images first; then a secret for every question; then one hash over all of it,
-the seal; and only from the seal the labels. Nobody can bend an image towards a label, for touching
-one pixel draws every label anew.
+The order matters: first the images, then a secret for every question, then one hash of everything,
+the seal, and only then the labels, drawn from the seal. Nobody can fit an image to a label, because
+changing one pixel draws every label anew.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from wmlearn._checks import shown
 from wmlearn._extras import extras
 from wmlearn._types import Labels, Pixels
 
-# By hand, and no library: these bytes are what a seal stands for, so they are fixed here, where no
-# release of a dependency can change them and a judge can read all of them. pymerkle builds the same
-# trees, but keeps them in a store of its own; the forty lines below are the lesson, too.
+# Written by hand, without a library: a seal commits to exactly these bytes, so no release of a
+# dependency may change them, and a judge can read all of the code. pymerkle builds the same trees,
+# but keeps them in a store of its own; the forty lines below are also part of the lesson.
 
 VERSION = 1
 KEY_BYTES = 32
@@ -34,21 +34,21 @@ CLASSROOM_KEY = hashlib.sha256(
     b"wmlearn classroom key: public, proves nothing outside the course"
 ).digest()
 
-Header = Mapping[str, Any]  # what was sealed: all that JSON holds, and nothing else
+Header = Mapping[str, Any]  # the sealed record: JSON values only
 
 
 # ---------------------------------------------------------------- secrets
 
 
 class HoldsSecret:
-    """Something with a secret: it can be passed on and used, but neither pickled nor changed."""
+    """Base of objects with a secret: they refuse to be pickled, and a copy is the object itself."""
 
     _keep: ClassVar[str] = "Keep the trigger set with wm.evidence.save_evidence."
 
     def __reduce_ex__(self, protocol: object) -> str:
         raise TypeError(
-            f"a {type(self).__name__} holds a secret and must not be pickled: the file would hand "
-            f"it to every reader. {self._keep}"
+            f"a {type(self).__name__} holds a secret and must not be pickled: every reader of the "
+            f"file would know it. {self._keep}"
         )
 
     def __copy__(self) -> HoldsSecret:
@@ -59,7 +59,7 @@ class HoldsSecret:
 
 
 class Secret(HoldsSecret, bytes):
-    """Secret bytes, which no repr, log or traceback shows; `key.hex()` writes them down."""
+    """Secret bytes, which no repr, log or traceback shows; `key.hex()` returns them as text."""
 
     def __repr__(self) -> str:
         return f"<secret of {len(self)} bytes>"
@@ -78,11 +78,11 @@ def new_key() -> Secret:
 
 
 def check_key(key: bytes) -> Secret:
-    """Return the key if it is 32 bytes, else say what came, never the key itself."""
+    """Return the key if it is 32 bytes, else raise an error, which never shows the key."""
     if not isinstance(key, bytes):
         raise TypeError(
             f"key must be {KEY_BYTES} bytes; got {type(key).__name__}. "
-            "Leave it out for a fresh secret one, or pass wm.CLASSROOM_KEY."
+            "Leave it out for a fresh secret key, or pass wm.CLASSROOM_KEY."
         )
     if len(key) != KEY_BYTES:
         raise ValueError(
@@ -92,7 +92,7 @@ def check_key(key: bytes) -> Secret:
 
 
 def image_seed(key: bytes) -> list[int]:
-    """Return eight numbers to choose images by: without the key nobody can list those images."""
+    """Return eight numbers that seed the choice of images: without the key nobody can repeat it."""
     return seed_numbers(_mac(key, b"images", 0))
 
 
@@ -102,10 +102,10 @@ def seed_numbers(digest: bytes) -> list[int]:
 
 
 def question_secrets(key: bytes, digests: Sequence[str], count: int) -> list[Secret]:
-    """Return the secret of each question: it can be opened for a judge without the key.
+    """Return the secret of each question, which can be opened for a judge without the key.
 
-    All image digests go in. So what is opened of one trigger set says nothing of another under the
-    same key.
+    Each secret depends on the digests of all images. So questions opened from one trigger set
+    reveal nothing about another set under the same key.
     """
     all_images = canonical({"images": list(digests)})
     of_the_set = Secret(hmac.digest(key, b"set" + all_images, "sha256"))
@@ -120,7 +120,7 @@ def _mac(key: bytes, message: bytes, index: int) -> bytes:
 
 
 def canonical(record: Header) -> bytes:
-    """Return the one way to write a record as JSON: so its hash means something.
+    """Return the one canonical way to write a record as JSON, so equal records have equal hashes.
 
     Examples
     --------
@@ -137,39 +137,39 @@ def seal(header: Header) -> str:
 
 
 def check_digest(value: str, name: str) -> str:
-    """Return a SHA-256 if it is 64 hexadecimal digits, as it is published."""
+    """Return a SHA-256 if it is 64 lower-case hexadecimal digits, else raise a `ValueError`."""
     if not isinstance(value, str) or len(value) != 64 or set(value) - set("0123456789abcdef"):
         raise ValueError(
             f"{name} must be 64 hexadecimal digits, as it was published; got {shown(value)}. Copy "
-            "it whole."
+            "all of it."
         )
     return value
 
 
 def image_digest(pixels: Pixels) -> str:
-    """Return the SHA-256 of one image (c, h, w), uint8, its shape included, in hexadecimal."""
+    """Return the SHA-256 of one uint8 image (c, h, w) and its shape, in hexadecimal."""
     shape = "x".join(map(str, pixels.shape))
     content = np.ascontiguousarray(pixels).tobytes()
     return hashlib.sha256(f"uint8 {shape}\n".encode() + content).hexdigest()
 
 
 def image_digests(images: Iterable[Pixels]) -> list[str]:
-    """Return the digest of each image."""
+    """Return the digest of each image, as `image_digest` does."""
     return [image_digest(image) for image in images]
 
 
 def leaf_hash(
     index: int, secret: bytes, allowed: tuple[int, ...], name: str, digests: list[str]
 ) -> bytes:
-    """Return the leaf of one question, a hash of all that was sealed of it.
+    """Return the leaf of one question, 32 bytes: a hash of everything sealed about it.
 
     Parameters
     ----------
-    index : its place, counted from 0
-    secret : what its answer is drawn by
-    allowed : the answers it could be given
-    name : what it shows
-    digests : those of its images
+    index : the number of the question, counted from 0
+    secret : the secret that its answer is drawn with
+    allowed : the answers that could be drawn
+    name : what the question shows
+    digests : the digests of its images
     """
     leaf = {
         "index": index,
@@ -185,7 +185,7 @@ def leaf_hash(
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Return the hash of an inner node: with a prefix of its own, so it passes for no leaf."""
+    """Return the hash of an inner node; its prefix keeps it from passing for a leaf."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -205,7 +205,7 @@ def tree_hash(leaves: Sequence[bytes]) -> bytes:
 
 
 def audit_paths(leaves: Sequence[bytes]) -> list[list[bytes]]:
-    """Return what leads from each leaf to the root: its sister nodes, from the leaf upwards.
+    """Return the audit path of each leaf: the sister nodes from the leaf up to the root.
 
     Source
     ------
@@ -221,12 +221,12 @@ def audit_paths(leaves: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes:
-    """Return the root of the tree of `count` leaves with this one at this place, if the path fits.
+    """Return the root of a tree of `count` leaves, given one leaf, its index and its audit path.
 
     Raises
     ------
     ValueError
-        If a path for this place in such a tree has another length.
+        If the path does not have the length of a path at this index.
 
     Examples
     --------
@@ -248,7 +248,7 @@ def root_of(leaf: bytes, index: int, count: int, path: Sequence[bytes]) -> bytes
 
 
 def _split(count: int) -> int:
-    """Return the largest power of two below the number of leaves: so many are on the left."""
+    """Return the number of leaves in the left subtree: the largest power of two below `count`."""
     return 1 << (count - 1).bit_length() - 1
 
 
@@ -258,22 +258,22 @@ def _split(count: int) -> int:
 def draw_labels(
     sealed: str, secrets: Sequence[bytes], allowed: Sequence[int], outcome: str = ""
 ) -> Labels:
-    """Draw the secret answer of every question by lot, from the seal.
+    """Return the secret answer of every question, drawn at random from the seal.
 
-    Each is independent of the others and uniform on the allowed classes, with replacement: thirty
-    questions may well have the same answer twice. That is what makes an innocent model's matches
-    Binomial.
+    The answers are independent, uniform on the allowed classes, and drawn with replacement: thirty
+    questions may well have the same answer twice. So an innocent model's matches are Binomial.
 
     Parameters
     ----------
     sealed : the seal, hexadecimal
     secrets : one secret per question
-    allowed : the class numbers an answer may be
-    outcome : that of the public draw which was sealed by its name; empty where none was
+    allowed : the class numbers that may be drawn
+    outcome : the outcome of the public draw that the seal names; empty if it names none
 
     Returns
     -------
-    Labels, shape (questions,), int64
+    array of int64, shape (questions,)
+        The answers, each one of `allowed`.
 
     Source
     ------
@@ -286,16 +286,16 @@ def draw_labels(
 
 
 def label_seed(sealed: str, outcome: str = "") -> bytes:
-    """Return what all labels of a seal are drawn from; on purpose it takes 50 ms.
+    """Return the 32 bytes that all labels of a seal are drawn from; it takes 50 ms on purpose.
 
-    scrypt (RFC 7914) makes each try at a luckier seal cost that much. The outcome of a public draw
-    that was still to come when the seal was published takes the tries away altogether.
+    scrypt (RFC 7914) makes that the cost of each attempt to find a better seal. A public draw whose
+    outcome was unknown when the seal was published rules out such attempts altogether.
     """
     return _scrypt(bytes.fromhex(sealed) + outcome.encode(), b"wmlearn labels v1")
 
 
 def _scrypt(drawn_from: bytes, salt: bytes) -> bytes:
-    """Return 32 bytes by scrypt, which a Python without OpenSSL has to borrow."""
+    """Return 32 bytes by scrypt; a Python without OpenSSL takes it from `cryptography`."""
     costs = {"n": 2**14, "r": 8, "p": 1}
     if hasattr(hashlib, "scrypt"):
         return hashlib.scrypt(drawn_from, salt=salt, dklen=32, **costs)
@@ -305,6 +305,6 @@ def _scrypt(drawn_from: bytes, salt: bytes) -> bytes:
 
 
 def draw_label(seed: bytes, index: int, secret: bytes, allowed: Sequence[int]) -> int:
-    """Return the answer of one question: it takes its secret and the seal to draw it."""
+    """Return the answer of one question, drawn from its secret and the seed of the seal."""
     drawn = _mac(secret, b"label" + seed, index)
     return allowed[int.from_bytes(drawn, "big") % len(allowed)]

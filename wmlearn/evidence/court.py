@@ -1,7 +1,7 @@
-"""What others vouch for: an owner's signature, an authority's time, a public draw.
+"""Proofs by third parties: an owner's signature, an authority's time stamp, a public draw.
 
-Each is checked offline, from what was stored. Its libraries are an extra, `wmlearn[court]`, and are
-loaded by the function that needs them.
+Each is checked offline, from stored bytes. The libraries come with the extra `wmlearn[court]`, and
+each function loads those it needs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 RECEIPTS = "receipts"
 
-# drand's chain "quicknet" (chain hash 52db9ba70e0c...): a round every three seconds
+# drand's chain "quicknet" (chain hash 52db9ba70e0c...): one round every three seconds
 _GENESIS, _PERIOD = 1692803367, 3
 _DOMAIN = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_NUL_"
 _PUBLIC_KEY = bytes.fromhex(
@@ -35,21 +35,21 @@ _PUBLIC_KEY = bytes.fromhex(
     "5ed66304de9cf809bd274ca73bab4af5a6e9c76a4bc09e76eae8991ef5ece45a"
 )
 
-# A TimeStampReq in DER: version 1, SHA-256 and its 32 bytes, and "send the certificate along". By
-# hand: the library hashes what it is given, and a seal is a hash already.
+# A TimeStampReq in DER: version 1, SHA-256 and its 32 bytes, and certReq = true. Written by hand:
+# the library would hash the seal again, which already is a hash.
 _BEFORE_IMPRINT = bytes.fromhex("30390201013031300d060960864801650304020105000420")
 _AFTER_IMPRINT = bytes.fromhex("0101ff")
 
 
 @contextmanager
 def _libraries() -> Iterator[None]:
-    """Say how to install the extra if a library is missing, and keep the limit on recursion."""
+    """Say how to install the extra if a library is missing, and restore the recursion limit."""
     limit = sys.getrecursionlimit()
     try:
         with extras():
             yield
     finally:
-        # py_ecc raises it to 100,000, under which a hostile file can crash the interpreter.
+        # py_ecc raises it to 100,000, with which a hostile file can crash the interpreter.
         sys.setrecursionlimit(limit)
 
 
@@ -57,14 +57,14 @@ def _libraries() -> Iterator[None]:
 
 
 def statement(header: Header, indices: Sequence[int], nonce: bytes, case: str) -> bytes:
-    """Return what an owner signs: these questions of this seal, opened for this judge and case.
+    """Return the bytes that an owner signs: these questions of this seal, for this judge and case.
 
     Parameters
     ----------
-    header : what was sealed
+    header : the sealed record
     indices : the named questions, counted from 0, in any order
-    nonce : the judge's own: so what was opened for one judge convinces no other
-    case : what it is opened for, in words
+    nonce : the judge's own bytes: an opening for one judge does not convince another
+    case : the case that the questions are opened for, in words
     """
     record = {
         "signed": "wmlearn opening",
@@ -81,24 +81,24 @@ def sign(text: bytes, key: bytes) -> str:
 
     Parameters
     ----------
-    text : from `statement`
-    key : the private key, 32 secret bytes or PEM; one of its own, not that of a trigger set
+    text : the bytes from `statement`
+    key : the private key, 32 secret bytes or PEM; never the key of a trigger set
 
     Raises
     ------
     ValueError
-        If it is no Ed25519 key.
+        If `key` is not an Ed25519 key.
     """
     return _private_key(key).sign(text).hex()
 
 
 def public_key(key: bytes) -> str:
-    """Return the public half of a private key (32 bytes or PEM), for a header's `signer`.
+    """Return the public half of a private key (32 bytes or PEM) in hexadecimal, for `signer`.
 
     Raises
     ------
     ValueError
-        If it is no Ed25519 key.
+        If `key` is not an Ed25519 key.
     """
     return _private_key(key).public_key().public_bytes_raw().hex()
 
@@ -117,24 +117,24 @@ def _private_key(key: bytes) -> Ed25519PrivateKey:
         return loaded
     raise ValueError(
         "the private key must be 32 bytes or an unencrypted PEM of an Ed25519 key; got something "
-        "else. Make one with secrets.token_bytes(32)."
+        "else. Make a key with secrets.token_bytes(32)."
     )
 
 
 def check_signature(
     header: Header, indices: Sequence[int], nonce: bytes, case: str, signature: str
 ) -> None:
-    """Check that whom the header names as `signer` opened these questions for this judge and case.
+    """Check that the sealed `signer` has opened these questions for this judge and case.
 
     Parameters
     ----------
     header, indices, nonce, case : as for `statement`
-    signature : in hexadecimal
+    signature : the owner's signature, in hexadecimal
 
     Raises
     ------
     ValueError
-        If the header names nobody, or they did not sign this.
+        If the header names no signer, or the signature is not theirs over this statement.
     """
     with _libraries():
         from cryptography.exceptions import InvalidSignature
@@ -158,7 +158,7 @@ def check_signature(
 
 
 def timestamp_request(sealed: str) -> bytes:
-    """Return what to send to a time-stamping authority: it learns the seal and nothing else.
+    """Return the request for a time-stamping authority (DER), which shows the seal and no more.
 
     Source
     ------
@@ -168,20 +168,20 @@ def timestamp_request(sealed: str) -> bytes:
 
 
 def check_timestamp(token: bytes, sealed: str, roots: bytes) -> datetime:
-    """Return when an authority saw the seal (UTC), if its reply bears that out.
+    """Return when an authority saw the seal (UTC), after checking its reply.
 
-    Its certificates count if they were valid at that time.
+    The authority's certificates must have been valid at that time.
 
     Parameters
     ----------
-    token : the authority's whole reply, as it came
+    token : the authority's complete reply, as received
     sealed : the seal, hexadecimal
-    roots : the certificates that the judge trusts, PEM
+    roots : the root certificates that the judge trusts, PEM
 
     Raises
     ------
     ValueError
-        If the reply is damaged, stamps something else, or comes from somebody else.
+        If the reply is damaged, stamps another hash, or is not signed under one of the roots.
     """
     with _libraries():
         import rfc3161_client as rfc3161
@@ -191,11 +191,11 @@ def check_timestamp(token: bytes, sealed: str, roots: bytes) -> datetime:
         reply = rfc3161.decode_timestamp_response(token)
         trusted.verify(reply, bytes.fromhex(sealed))
     except (rfc3161.VerificationError, ValueError) as error:
-        # OpenSSL's words, the last of a stack of errors, or the library's
+        # the last of OpenSSL's stack of errors, or the library's own words
         *_, why = re.findall(r'(?:reason|data): "(.*?)"', str(error)) or [first_line(error)]
         raise ValueError(
-            "the time stamp must be an authority's whole reply for this seal, signed under a root "
-            f"you trust; it is not ({why}). Ask the owner for the reply as it came."
+            "the time stamp must be an authority's complete reply for this seal, signed under a "
+            f"root you trust; it is not ({why}). Ask the owner for the reply as received."
         ) from None
     return reply.tst_info.gen_time
 
@@ -212,7 +212,7 @@ class DrandRound(NamedTuple):
 
 
 def beacon_name(number: int) -> str:
-    """Return how a header names a round of drand before it is drawn.
+    """Return the name of a round of drand, by which a header refers to it before it is drawn.
 
     Examples
     --------
@@ -223,7 +223,7 @@ def beacon_name(number: int) -> str:
 
 
 def round_time(number: int) -> datetime:
-    """Return when a round is drawn (UTC).
+    """Return the time (UTC) at which a round, 1 to 10**10, is drawn.
 
     Examples
     --------
@@ -235,17 +235,17 @@ def round_time(number: int) -> datetime:
 
 
 def drand_round(number: int, signature: str) -> DrandRound:
-    """Return a round of drand, if the network signed it; it takes about two seconds.
+    """Return a round of drand after checking the network's signature, which takes two seconds.
 
     Parameters
     ----------
-    number : of the round, from 1
-    signature : as the network published it, hexadecimal
+    number : the number of the round, from 1
+    signature : the signature that the network published, hexadecimal
 
     Raises
     ------
     ValueError
-        If it is not the network's signature of this round.
+        If this is not the network's signature of this round.
 
     Source
     ------
@@ -265,7 +265,7 @@ def drand_round(number: int, signature: str) -> DrandRound:
 
 
 def _refuse_forged(number: int, signature: bytes) -> None:
-    """Raise ValueError if these are not 48 bytes, no point of the group, or another round's."""
+    """Raise a `ValueError` unless these 48 bytes are the network's signature of the round."""
     with _libraries():
         # Named for schemes with keys in G1; here the key is in G2.
         from py_ecc.bls.g2_primitives import pubkey_to_G1, signature_to_G2, subgroup_check
@@ -274,13 +274,13 @@ def _refuse_forged(number: int, signature: bytes) -> None:
     if len(signature) != 48:
         raise ValueError("another length")
     point = pubkey_to_G1(signature)
-    if not subgroup_check(point):  # else one round would have many signatures, hence outcomes
+    if not subgroup_check(point):  # or one round would have many signatures, hence many outcomes
         raise ValueError("a point outside the group")
     message = hash_to_G1(
         hashlib.sha256(number.to_bytes(8, "big")).digest(), _DOMAIN, hashlib.sha256
     )
     if pairing(G2, point) != pairing(signature_to_G2(_PUBLIC_KEY), message):
-        raise ValueError("another round's, or nobody's")
+        raise ValueError("it belongs to another round, or is forged")
 
 
 def published_before(published: datetime, drawn: DrandRound) -> None:
@@ -289,35 +289,36 @@ def published_before(published: datetime, drawn: DrandRound) -> None:
     Raises
     ------
     ValueError
-        If it was not.
+        If the seal was published at the time of the draw or later.
     TypeError
-        If the time has no zone.
+        If `published` has no time zone.
     """
     if published >= drawn.time:
         raise ValueError(
             f"the seal must be published before {beacon_name(drawn.round)}, drawn at "
-            f"{drawn.time.isoformat()}; it was at {published.isoformat()}. Judge it without the "
-            "beacon."
+            f"{drawn.time.isoformat()}; it was published at {published.isoformat()}. Judge it "
+            "without the beacon."
         )
 
 
 def drand_beacon(header: Header, drawn: DrandRound, published: datetime, *, seals: int) -> Beacon:
-    """Return what a judge may say of a seal that names a round of drand.
+    """Return the beacon of a seal that names a round of drand, for `wm.evidence.judge`.
 
     Parameters
     ----------
-    header : what was sealed
-    drawn : from `drand_round`
-    published : when this very seal was public, from `check_timestamp` or the judge's own knowledge
-    seals : at most so many were published for this round: the judge's number, never the owner's
+    header : the sealed record
+    drawn : the round, from `drand_round`
+    published : when this seal was published, from `check_timestamp` or the judge's own knowledge
+    seals : the largest number of seals that were published for this round; the judge's number,
+        never the owner's
 
     Raises
     ------
     ValueError
-        If the header names another draw, or was published too late.
+        If the header names another draw, or the seal was published too late.
     """
     name = beacon_name(drawn.round)
-    named = header.get("beacon", "")  # a message names none
+    named = header.get("beacon", "")  # the header of a message has none
     if named != name:
         raise ValueError(
             f"the sealed header must name {name!r}; it names {shown(named)}. Check the "
@@ -331,25 +332,25 @@ def drand_beacon(header: Header, drawn: DrandRound, published: datetime, *, seal
 
 
 def store_receipt(folder: str | Path, receipt: bytes, name: str) -> Path:
-    """Store a receipt beside the evidence, and return its path; an OpenTimestamps one, say.
+    """Store a receipt, for example of OpenTimestamps, beside the evidence, and return its path.
 
     Parameters
     ----------
-    folder : of the evidence
-    receipt : its bytes, which nobody looks into
-    name : of the file, such as "seal.ots"
+    folder : the folder of the evidence
+    receipt : the bytes of the receipt, which are stored unread
+    name : the name of the file, such as "seal.ots"
 
     Raises
     ------
     ValueError
-        If the name is none for a file.
+        If the name has characters other than letters, digits, dots, dashes and underscores.
     FileExistsError
-        If another receipt has it.
+        If another receipt has this name.
     """
     if not re.fullmatch(r"\w[\w.-]*", name):
         raise ValueError(
-            f"name must be a file's, of letters, digits, dots and dashes; got {shown(name)}. "
-            "Write one such as 'seal.ots'."
+            "name must be a file name of letters, digits, dots and dashes; got "
+            f"{shown(name)}. Choose one such as 'seal.ots'."
         )
     path = Path(folder) / RECEIPTS / name
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -363,5 +364,5 @@ def store_receipt(folder: str | Path, receipt: bytes, name: str) -> Path:
 
 
 def receipts(folder: str | Path) -> list[Path]:
-    """Return the receipts stored beside the evidence, by name."""
+    """Return the paths of the receipts stored beside the evidence, sorted by name."""
     return sorted((Path(folder) / RECEIPTS).glob("[!.]*"))

@@ -1,4 +1,4 @@
-"""What judges do themselves, without the key: name questions, check what is opened, and test."""
+"""What judges do themselves, without the key: name questions, check opened ones, and test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from wmlearn.evidence.rules import Declared, Rules
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
-_JUDGES = {  # by what a header holds
+_JUDGES = {  # by an entry of the header
     "tilt": "wm.evidence.judge_tilt",
     "message": "wm.watermarks.judge_message",
     "labels": "wm.evidence.judge",
@@ -36,18 +36,26 @@ _JUDGES = {  # by what a header holds
 
 
 def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[int]:
-    """Name the questions to be opened: drawn from the judge's own nonce, after the seal was out.
+    """Return the numbers of questions to be opened, drawn by the judge's nonce after the sealing.
 
     Parameters
     ----------
     seal : the published seal, hexadecimal
     nonce : bytes that the owner could not know when sealing, for instance `secrets.token_bytes(16)`
-    questions : how many questions the sealed set has
-    count : how many to name
+    questions : how many questions the sealed set has, 1 to 10,000,000
+    count : how many questions to name, 1 to `questions`
 
     Returns
     -------
-    Their numbers, counted from 0, rising. Whoever knows seal and nonce finds the same ones.
+    list of int
+        The numbers, counted from 0, in rising order. Seal and nonce determine them, so anyone can
+        check the choice.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the nonce is not bytes, the seal is not 64 hexadecimal digits, or a number is outside its
+        range.
 
     Examples
     --------
@@ -56,7 +64,7 @@ def challenge(seal: str, nonce: bytes, *, questions: int, count: int) -> list[in
     """
     if not isinstance(nonce, bytes) or not nonce:
         raise TypeError(
-            f"nonce must be bytes of the judge's own; got {shown(nonce)}. Take "
+            f"nonce must be the judge's own bytes; got {shown(nonce)}. Take "
             "secrets.token_bytes(16)."
         )
     check_count(questions, "questions", low=1, high=MOST_QUESTIONS)
@@ -77,38 +85,40 @@ def judge(
     beacon: Beacon | None = None,
     clean: CleanImages | None = None,
 ) -> Verdict:
-    """Ask a service the questions that were named and opened, and decide, without key and owner.
+    """Return a judge's verdict on a service, reached without key or trust in the owner.
 
-    Nothing of it is the owner's word: alpha, family and the questions are the judge's. The answers
-    are drawn anew from seal and secrets. Every question that was named counts: one that was not
-    opened is a miss. What was opened beyond that is left out, for the owner may have chosen it. The
-    decision is made once, at the end, on the judge's p: an owner can try many seals before one is
-    published, so p is multiplied by 2**48, or by the number of seals that the judge knows of.
+    The judge chooses alpha, family and the questions, and draws the answers again from seal and
+    secrets. Every named question counts: one that was not opened is a miss. Questions that were
+    opened without being named are left out, as the owner may have chosen them. The decision is made
+    once, at the end, on the judge's p: an owner can try many seals before publishing one, so p is
+    multiplied by 2**48, or by the number of seals that the judge knows of.
 
     Parameters
     ----------
-    query : the service: images in, labels out, as for `verify`
-    opened : what the owner opened; `opened.brought_by(owner, nonce=...)` says first whether it is
-        theirs, and was opened for this judge
-    seal : the seal as it was published, before the service appeared
-    named : the questions the judge named (`challenge`), in any order
-    alpha : the judge's own bound on the chance of accusing an innocent service, between 0 and 1
+    query : the service, a function from images to labels, as for `verify`
+    opened : the questions that the owner opened. Check first that they belong to the owner, and
+        were opened for this judge, by `opened.brought_by(owner, nonce=...)`
+    seal : the seal that was published before the service appeared
+    named : the questions that the judge named (`challenge`), in any order
+    alpha : the judge's own bound on the probability of accusing an innocent service, between 0 and
+        1
     family : how many tests share alpha: services, seals and repetitions
     beacon : the outcome of the public draw that the seal names, and how many seals were published
         before it; without it the factor is 2**48
-    clean : the judge's own clean images of the task, asked first (see `calibrate`); left out, those
-        that were sealed before the labels were drawn, if there are any; else the names that the
-        service gives its classes, if they are the task's
+    clean : the judge's own clean images of the task, asked first (see `calibrate`). Left out, those
+        that were sealed before the labels were drawn; without any, the service's class names, if
+        they are those of the task
 
     Returns
     -------
-    Verdict, over the named questions, a `JudgedVerdict`
+    JudgedVerdict
+        The verdict on the named questions.
 
     Raises
     ------
-    ValueError
-        If the seal is another one, or names another draw, or a question was not sealed as it is
-        shown.
+    TypeError, ValueError
+        If an argument is of the wrong kind or range, the seal is not that of `opened`, the draws
+        differ, or a question is not as it was sealed.
 
     Source
     ------
@@ -151,21 +161,22 @@ def judge(
 
 
 def check_published(opened: Opening, seal: str) -> None:
-    """Raise an error for what was not opened of the set with this published seal."""
+    """Raise an error unless the questions were opened from the set with this published seal."""
     check_kind(
         opened, "opened", Opening, "such as wm.evidence.read_opening('opened.safetensors') returns"
     )
     if opened.seal != commitment.check_digest(seal, "seal"):
         raise ValueError(
             f"opened must come from the published set, seal {seal[:8]}…; got seal "
-            f"{opened.seal[:8]}…. Questions sealed later, or elsewhere, prove nothing here."
+            f"{opened.seal[:8]}…. Ask the owner to open the published set: other questions prove "
+            "nothing here."
         )
 
 
 def _under_classroom_key(opened: Opening) -> bool:
-    """Whether a set that is opened whole was sealed under the public key, whatever its owner says.
+    """Return whether a completely opened set was sealed under the public classroom key.
 
-    The secrets follow from the key and all images, so of a part nobody can tell.
+    The secrets follow from the key and all images, so a part of a set does not show its key.
     """
     order = np.argsort(opened.indices)
     if len(order) < opened.header["questions"]:
@@ -177,29 +188,29 @@ def _under_classroom_key(opened: Opening) -> bool:
 
 
 def seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> float:
-    """Return how many seals the owner may have tried: few only where a draw came after them."""
+    """Return how many seals the owner may have tried; few only if a public draw came afterwards."""
     if opened.outcome and not declared.beacon:
         raise ValueError(
-            f"opened must hold no outcome, for its seal names no public draw; it holds "
-            f"{shown(opened.outcome)}. Its labels were drawn again after the seal."
+            "opened must hold no outcome, as its seal names no public draw; it holds "
+            f"{shown(opened.outcome)}. Do not accept labels that were drawn again after the seal."
         )
     if beacon is None:
         return stats.JUDGE_FACTOR
     if not declared.beacon:
         raise ValueError(
-            "beacon must be that of a draw which was sealed by name; this seal names none, so its "
-            "owner may have tried any number of seals. Leave beacon out."
+            "beacon must belong to a draw that the seal names; this seal names none, so its owner "
+            "may have tried any number of seals. Leave beacon out."
         )
     if beacon.outcome != opened.outcome:
         raise ValueError(
             f"opened must hold the outcome of {declared.beacon!r}, {shown(beacon.outcome)}; it "
-            f"holds {shown(opened.outcome)}. Its labels come from another draw."
+            f"holds {shown(opened.outcome)}. Ask the owner to open it with the right outcome."
         )
     return float(beacon.seals)
 
 
 def _sealed_clean(opened: Opening, declared: Declared) -> CleanImages | None:
-    """Return the clean images that were sealed, if there are any and they are the sealed ones."""
+    """Return the sealed clean images; None if none were sealed, an error if others were opened."""
     if not declared.clean:
         return None
     if opened.clean is None or clean_digest(opened.clean) != declared.clean:
@@ -211,14 +222,14 @@ def _sealed_clean(opened: Opening, declared: Declared) -> CleanImages | None:
 
 
 def _sealed_rules(header: commitment.Header) -> Rules:
-    """Return the rules, if they are such as are tested here; an owner may have sealed anything."""
+    """Return the sealed rules if they can be tested here; an owner may have sealed anything."""
     try:
         rules = Rules.from_header(header)
         rest = {"questions": int(header["questions"]), "root": str(header["root"])}
         known = commitment.canonical(rules.header() | rest)
     except (KeyError, TypeError, ValueError, AttributeError):
         known = b""
-    # as bytes: 1, 1.0 and true are equal to Python, and three rules to a seal
+    # compared as bytes: 1, 1.0 and true are equal in Python, but three different rules in a seal
     if known != commitment.canonical(header) or rules.fixed:
         raise ValueError(
             "the sealed rules must be those of keyed labels, as wmlearn seals them; they are "
@@ -228,8 +239,8 @@ def _sealed_rules(header: commitment.Header) -> Rules:
 
 
 def right_judge(header: commitment.Header, asked: str) -> str:
-    """Say who tests what was sealed so, where it is another than was asked."""
+    """Return the next step for a seal that another function judges, or that none can."""
     for kind, judge in _JUDGES.items():
         if kind in header and kind != asked:
             return f"Call {judge}."
-    return "What they promise cannot be tested here."
+    return "No function of wmlearn can test them."

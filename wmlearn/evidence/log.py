@@ -1,10 +1,10 @@
-"""The log of an evidence folder: each test before it is sent, its answers, and what was opened.
+"""The log of an evidence folder: each test before anything is sent, its answers, what was opened.
 
-One file, one line of JSON for each thing that was done. Each line holds the hash of the line
-before, the first one that of the seal. So the hash of the last line, the *head*, stands for the
-whole log: whoever was told it notices later that lines were changed, cut off or left at home. The
-lines themselves hold what a copy answered: keep them as secret as the key. A line that a crash or a
-full disk has cut off notes nothing; it stays, and the next one holds its hash.
+The log is one file with one line of JSON per event. Each line holds the hash of the line before,
+and the first line that of the seal. So the hash of the last line, the *head*, commits to the whole
+log: anyone who knows it notices later if lines were changed, cut off or left out. The lines hold
+the answers of a copy, so keep them as secret as the key. A line that a crash or a full disk has cut
+off records nothing; it stays, and the next line holds its hash.
 """
 
 from __future__ import annotations
@@ -45,23 +45,24 @@ Deed = Literal["began", "asked", "answered", "opened"]
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the log; what is not in a line of its kind is empty.
+    """One line of the log; attributes that its kind does not have are empty.
 
     Attributes
     ----------
-    what : "began", a test; "asked", noted before it was sent; "answered"; or "opened", to somebody
-    when : UTC
-    whom : the service of the test, or who was shown the questions
-    test : which test of the folder, counted from 1; None where it was noted by `log_use`
-    family : of a test that began, among how many alpha is shared; None: an open list
-    outcome : of a test that began, that of the public draw from which its answers were drawn
-    version : of wmlearn
-    questions : their numbers, counted from 0 in sealed order; none where clean images were asked
-    images : SHA-256 of what was sent, in hexadecimal: the pixels, uint8; or the clean images
-    classes : the names the service gave its classes, where they are matched by these
-    labels : the answers as they came, one for each image
-    reply : SHA-256 of the answers as they came
-    decision, p, p_judge, n, k : of the verdict by then, nothing rounded; None where there is no p
+    what : the event: a test "began"; images were "asked", noted before they are sent; a service
+        "answered"; questions were "opened"
+    when : the time, UTC, in ISO format
+    whom : the service of the test, or the person to whom the questions were opened
+    test : the number of the test in the folder, counted from 1; None if `log_use` noted the line
+    family : for "began", how many tests share alpha; None for an open list
+    outcome : for "began", the outcome of the public draw that the answers were drawn with
+    version : for "began", the version of wmlearn
+    questions : the questions, counted from 0 in sealed order; empty for clean images
+    images : SHA-256 of the images sent, in hexadecimal: their uint8 pixels, or the clean images
+    classes : the class names that the service gave, if classes are matched by names
+    labels : the answers as received, one per image
+    reply : SHA-256 of the answers as received
+    decision, p, p_judge, n, k : the verdict at that time, not rounded; None without a p-value
     """
 
     what: Deed
@@ -84,25 +85,25 @@ class Entry:
 
 
 def log_use(folder: str | Path, what: Use, questions: Sequence[int], *, whom: str) -> None:
-    """Note in the log that questions were opened to somebody, or asked by hand.
+    """Note in the log that questions were opened to somebody, or asked without a `SequentialTest`.
 
-    What was *opened* is burnt: its answers are known, so it says nothing of a model that was
-    changed later. What was only *asked* stays good, but the same service asked again is no second
-    witness. A `SequentialTest` notes what it asks by itself.
+    The answers of *opened* questions are known, so they prove nothing about a model that is changed
+    later. Questions that were only *asked* can be used again, but asking the same service twice
+    gives no further evidence. A `SequentialTest` keeps the log by itself.
 
     Parameters
     ----------
-    folder : where `save_evidence` put the set
+    folder : the folder that `save_evidence` wrote
     what : "asked" or "opened"
-    questions : their numbers, counted from 0 in sealed order
-    whom : the service that was asked, or who was shown the questions
+    questions : the numbers of the questions, counted from 0 in sealed order
+    whom : the service that was asked, or the person to whom the questions were opened
 
     Raises
     ------
     FileNotFoundError, OSError
-        If the folder holds no evidence, or its log is no plain file.
-    ValueError
-        If a question does not exist, or the log was changed.
+        If the folder holds no evidence, or its log is not a regular file.
+    TypeError, ValueError
+        If `what` or `whom` is wrong, a question does not exist, or the log was changed.
 
     Examples
     --------
@@ -122,36 +123,36 @@ def log_use(folder: str | Path, what: Use, questions: Sequence[int], *, whom: st
 
 
 def check_whom(whom: str | None) -> str:
-    """Return the words for who was asked or shown, if there are any."""
+    """Return the name of a service or person, if it is a text that is not blank."""
     if not isinstance(whom, str) or not whom.strip():
         raise TypeError(
-            f"whom must say in words who was asked or shown; got {shown(whom)}. Name them."
+            f"whom must be the name of the service or person; got {shown(whom)}. Pass a text."
         )
     return whom
 
 
 def read_log(folder: str | Path, head: str | None = None) -> tuple[Entry, ...]:
-    """Return the log, if no line was changed, left out or put in between.
+    """Return the lines of the log after checking that none was changed, left out or inserted.
 
     Parameters
     ----------
-    folder : where `save_evidence` put the set
-    head : what `log_head` returned at some time, as it was published: the log must be that one, or
-        continue it. Without it, lines cut off at the end leave no trace.
+    folder : the folder that `save_evidence` wrote
+    head : a head that `log_head` returned and that was published: the log must be that one, or
+        continue it. Without it, lines cut off at the end leave no trace
 
     Raises
     ------
     FileNotFoundError, OSError
-        If the folder holds no evidence, or its log is no plain file.
+        If the folder holds no evidence, or its log is not a regular file.
     ValueError
-        If the log was changed, and the error says in which line, or does not continue the published
-        one.
+        If the log was changed (the error names the line), or does not continue the published one.
     """
     log = _read(Path(folder))
     if head is not None and commitment.check_digest(head, "head") not in log.heads:
         raise ValueError(
             f"the log in {folder} must be the published one or continue it; head {head[:8]}… "
-            f"stands for none of its {len(log.entries)} lines. Lines were cut off, or written anew."
+            f"belongs to none of its {len(log.entries)} lines. Lines were cut off or rewritten: "
+            "restore the log from a copy."
         )
     return tuple(log.entries)
 
@@ -159,7 +160,7 @@ def read_log(folder: str | Path, head: str | None = None) -> tuple[Entry, ...]:
 def log_head(folder: str | Path) -> str:
     """Return the hash of the last line of the log, hexadecimal: publish it after each test.
 
-    Where nothing was noted yet it is the hash of the seal. Raises what `read_log` raises.
+    If the log is empty, it is the hash of the seal. It raises the errors of `read_log`.
     """
     return _read(Path(folder)).heads[-1]
 
@@ -169,17 +170,17 @@ def log_head(folder: str | Path) -> str:
 
 @dataclass(frozen=True)
 class Log:
-    """A log as it was read, and what it takes to continue it.
+    """A log that was read, and can be continued.
 
     Attributes
     ----------
-    path : of the file, which may not be there yet
-    seal : of the evidence in the folder
+    path : the file, which may not exist yet
+    seal : the seal of the evidence in the folder
     count : how many questions were sealed
-    whole : whether the last line is ended
-    heads : the hash of the seal, then that of every line
-    entries : its lines
-    whoms : the service of each test
+    whole : whether the last line ends with a line break
+    heads : the hash of the seal, then the hash of every line
+    entries : the lines
+    whoms : the service of each test, by number
     """
 
     path: Path
@@ -192,7 +193,7 @@ class Log:
 
     @property
     def tests(self) -> list[Entry]:
-        """The lines with which a test begins; one that `log_use` noted has this line alone."""
+        """The first line of each test; a test that `log_use` noted has only this line."""
         return [
             each
             for each in self.entries
@@ -204,7 +205,7 @@ class Log:
         return [each for each in self.entries if each.test == number]
 
     def last_test(self, whom: str) -> int | None:
-        """Return the number of the last test of a service; None where there is none."""
+        """Return the number of the last test of a service; None if there is none."""
         numbers = [number for number, name in self.whoms.items() if name == whom]
         return max(numbers, default=None)
 
@@ -214,7 +215,7 @@ class Log:
         return sum(asked) >= self.count
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Write a line for good, with the time and the hash of the one before."""
+        """Write a line to the disk, with the time and the hash of the line before."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         line = commitment.canonical({**record, "when": now, "after": self.heads[-1]})
         start = b"" if self.whole else b"\n"
@@ -225,7 +226,7 @@ class Log:
         self.take(line)
 
     def take(self, line: bytes) -> None:
-        """Add a line that is in the file, if it holds the hash of the one before."""
+        """Add a line of the file, if it holds the hash of the line before."""
         record = parse_json(line.decode())
         if record.pop("after") != self.heads[-1] or record["what"] not in get_args(Deed):
             raise ValueError("another line was there")
@@ -239,10 +240,10 @@ class Log:
         self.heads.append(_hash(line))
 
     def is_torn(self, line: bytes) -> bool:
-        """Return whether a line was cut off while it was written: it begins as the next one would,
-        and has no end.
+        """Return whether a line was cut off in writing: it begins as the next line must, without an
+        end.
         """
-        begun = line.rstrip(b"\0")  # of what a disk had no time to write
+        begun = line.rstrip(b"\0")  # a disk may leave zeros where it had no time to write
         start = b'{"after":"%s"' % self.heads[-1].encode()
         begins = begun.startswith(start) or start.startswith(begun)
         return begins and not begun.endswith(b"}")
@@ -250,40 +251,39 @@ class Log:
 
 @contextmanager
 def exclusive(folder: str | Path) -> Iterator[Log]:
-    """Return the log as it is now, for adding a line before any other process does.
+    """Yield the current log, locked: no other process adds a line inside the block.
 
     Raises
     ------
     FileNotFoundError, OSError
-        If the folder holds no evidence, or its log is no plain file.
+        If the folder holds no evidence, or its log is not a regular file.
     ValueError
         If the log was changed.
     """
     folder = Path(folder)
-    _sealed(folder)  # first: the lock would make the folder
+    _sealed(folder)  # before locking, which would create the folder
     with locked(folder / LOCK):
         yield _read(folder)
 
 
 def check_folder(folder: str | Path) -> Path:
-    """Return the path of an evidence folder, unless it is the archive, or what an archive put
-    around it.
+    """Return the path of an evidence folder, unless it is an archive or the folder around it.
 
     Raises
     ------
     NotADirectoryError, FileNotFoundError
-        If it is a file, or the evidence lies further down.
+        If the path is a file, or the evidence is in a subfolder.
     """
     folder = Path(folder)
     if folder.is_file():
         raise NotADirectoryError(
-            f"evidence is a folder; {folder} is a file. Unpack it if it is an archive, and give "
-            f"the folder that holds {RECORD}."
+            f"evidence must be a folder; {folder} is a file. Unpack it if it is an archive, and "
+            f"give the folder that holds {RECORD}."
         )
     inside = list(folder.glob(f"*/{RECORD}"))
     if inside and not (folder / RECORD).exists():
         raise FileNotFoundError(
-            f"{folder} should hold {RECORD}; it lies further down. Give {inside[0].parent}."
+            f"{folder} should hold {RECORD}; it is in a subfolder. Give {inside[0].parent}."
         )
     return folder
 
@@ -291,43 +291,41 @@ def check_folder(folder: str | Path) -> Path:
 def _sealed(folder: Path) -> tuple[str, int]:
     """Return the seal of the evidence in a folder, and how many questions it has."""
     check_folder(folder)
-    expected = f"{folder} should hold {RECORD} as wm.evidence.save_evidence leaves it"
+    expected = f"{folder} should hold {RECORD} as wm.evidence.save_evidence writes it"
     with readable(expected, "Give the folder it was saved in."):
         record = read_json(folder / RECORD, RECORD_BYTES)
         return str(record["seal"]), int(record["header"]["questions"])
 
 
 def _read(folder: Path) -> Log:
-    """Return what was noted so far, each line checked against the one before."""
+    """Return the log of a folder, with each line checked against the line before."""
     seal, count = _sealed(folder)
     path = folder / LOG
     content = b""
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise OSError(
-            f"{path} must be a plain file; it is a link or something else, and lines would go "
-            "elsewhere. Put the log itself there."
+            f"{path} must be a regular file; it is a link or something else, so lines would be "
+            "written elsewhere. Put the log itself there."
         )
     if path.exists():
         with readable(f"{path} should be a log", "Restore it from a copy."):
             content = read_text(path, LOG_BYTES).encode()
     log = Log(path, seal, count, content[-1:] in (b"", b"\n"), [_hash(seal.encode())])
-    lines = content.rstrip(b"\r\n").splitlines()  # blank ones are an editor's, and say nothing
+    lines = content.rstrip(b"\r\n").splitlines()  # blank lines come from editors and mean nothing
     for number, line in enumerate(lines, start=1):
         if not line:
             continue
         if log.is_torn(line) and not (log.whole and number == len(lines)):
             log.heads.append(_hash(line))
-            text = (
-                f"line {number} of {path} was cut off while it was written: what it notes is lost."
-            )
+            text = f"line {number} of {path} was cut off while it was written: its content is lost."
             warnings.warn(text, stacklevel=3)
             continue
         try:
             log.take(line)
         except (ValueError, KeyError, TypeError):
             raise ValueError(
-                f"line {number} of {path} does not follow from the one before: the log was changed "
-                "there. Restore it."
+                f"line {number} of {path} does not follow from the line before: the log was "
+                "changed there. Restore it from a copy."
             ) from None
     return log
 
@@ -340,22 +338,22 @@ def _hash(line: bytes) -> str:
 
 
 class LoggedTest:
-    """A test in the log of an evidence folder: found there and continued, or begun now.
+    """A test in the log of an evidence folder, either continued or begun now.
 
     Parameters
     ----------
-    folder : where `save_evidence` put the set
-    seal : of the set
-    whom : the service; its last test is continued if there are questions left
-    family : among how many tests alpha is declared to be shared; None: as the first test of the
-        folder declared it, or an open list
-    anew : whether to begin another test all the same
-    outcome : that of the public draw from which the answers were drawn, if any
+    folder : the folder that `save_evidence` wrote
+    seal : the seal of the set
+    whom : the service; its last test is continued if it has questions left
+    family : how many tests are declared to share alpha; None takes what the first test of the
+        folder declared, or begins an open list
+    anew : whether to begin another test in any case
+    outcome : the outcome of the public draw that the answers were drawn with, if any
 
     Attributes
     ----------
     entries : the lines of this test so far
-    family : among how many tests alpha is shared
+    family : how many tests share alpha
     """
 
     def __init__(
@@ -379,31 +377,33 @@ class LoggedTest:
             if anew or last is None or log.is_complete(last):
                 last = _begin(log, whom, declared, outcome)
             self.entries = log.of_test(last)
-        if self.entries[0].outcome != outcome:  # else each would be a draw of the lots for nothing
+        if (
+            self.entries[0].outcome != outcome
+        ):  # or each new outcome would be a free new draw of the labels
             raise ValueError(
-                f"outcome must be that with which test {last} in {folder} began, "
-                f"{shown(self.entries[0].outcome)}; got {shown(outcome)}. Pass that."
+                f"outcome must be the one with which test {last} in {folder} began, "
+                f"{shown(self.entries[0].outcome)}; got {shown(outcome)}. Pass the first one."
             )
         self.number = last
 
     @property
     def family(self) -> int:
-        """Among how many tests alpha is shared: as declared, or by the place in the open list."""
+        """How many tests share alpha: as declared, or by the position in the open list."""
         return self.entries[0].family or open_list_family(self.number)
 
     def batches(self) -> Iterator[tuple[Entry, tuple[int, ...]]]:
-        """Yield what was asked, and the labels that came; none where the test was cut off."""
+        """Yield each "asked" line with the labels received; no labels if the test was cut off."""
         for entry, following in zip(self.entries, [*self.entries[1:], self.entries[0]]):
             if entry.what == "asked":
                 yield entry, following.labels
 
     def note(self, record: Mapping[str, Any]) -> None:
-        """Write a line of this test, if no other process has gone on with it meanwhile.
+        """Write a line of this test, if no other process has continued it meanwhile.
 
         Raises
         ------
         OSError
-            If another has; what this one still asks would not be in the log.
+            If another process has continued the test.
         """
         with exclusive(self.folder) as log:
             if log.of_test(self.number) != self.entries:
@@ -416,7 +416,7 @@ class LoggedTest:
 
 
 def _declared(log: Log, family: int | None) -> int | None:
-    """Return the family as the first test of the folder declared it: all are held to that."""
+    """Return the family that the first test of the folder declared; it binds all later tests."""
     tests = log.tests
     if not tests:
         return family
@@ -424,7 +424,7 @@ def _declared(log: Log, family: int | None) -> int | None:
     if family is not None and family != held:
         words = "an open list" if held is None else str(held)
         raise ValueError(
-            f"family must stay what the first test in {log.path} declared, {words}; got {family}. "
+            f"family must stay as the first test in {log.path} declared it, {words}; got {family}. "
             "Leave it out."
         )
     return held
@@ -435,7 +435,7 @@ def _begin(log: Log, whom: str, family: int | None, outcome: str) -> int:
     number = len(log.tests) + 1
     if family is not None and number > family:
         raise ValueError(
-            f"{plural(family, 'test')} were declared before the first in {log.path}, and all have "
+            f"family in {log.path} was declared as {plural(family, 'test')}, and all of them have "
             "begun: alpha is spent. Continue one of them, or seal another set."
         )
     began = {"what": "began", "test": number, "whom": whom, "family": family}
@@ -447,7 +447,7 @@ def _begin(log: Log, whom: str, family: int | None, outcome: str) -> int:
 
 
 def _version() -> str:
-    """Return the version of wmlearn; none where these files are used alone."""
+    """Return the version of wmlearn; an empty text if this folder is used without the package."""
     with suppress(metadata.PackageNotFoundError):
         return metadata.version("wmlearn")
     return ""

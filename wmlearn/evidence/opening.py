@@ -1,8 +1,8 @@
-"""What an owner opens to a judge: some sealed questions, and what ties each to the published seal.
+"""Questions that an owner opens to a judge, with the proof that each belongs to the published seal.
 
-The key stays where it is. Each question has a secret of its own; together with the seal it says
-which answer was drawn, and a path of hashes shows that this question, with these images, was sealed
-at this place and no other.
+The key stays with the owner. Each question has its own secret, which together with the seal
+determines the answer; a path of hashes shows that this question, with these images, was sealed at
+exactly this place.
 """
 
 from __future__ import annotations
@@ -33,33 +33,32 @@ from wmlearn.evidence.calibration import CleanImages, clean_arrays, clean_of
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import Triggers, TriggerSet, check_order
 
-_EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only where they are given
-BITS = (0, 1)  # what a bit of a message could have been drawn as
-NOT_OPENED = -2  # the answer of a question that was named and not opened: nothing matches it
+_EXTRAS = ("outcome", "nonce", "case", "signature")  # in the file only if they are given
+BITS = (0, 1)  # the values that a bit of a message can have
+NOT_OPENED = -2  # the answer of a question named but not opened: no label matches it
 
 
 @dataclass(frozen=True, eq=False)
 class Opening:
-    """Some questions of a sealed set, opened: all that a judge needs to test them without the key.
+    """Opened questions of a sealed set: everything a judge needs to test them without the key.
 
-    Whoever holds this knows their answers. So they are burnt: against a model that was changed
-    afterwards they prove nothing any more, for its maker may have filtered them, or trained on
-    them.
+    Anyone who holds this knows the answers. So the questions prove nothing against a model that is
+    changed afterwards: its maker may have filtered them, or trained on them.
 
     Attributes
     ----------
     header : the sealed record of the whole set; `seal` is its SHA-256, to be compared with the
-        published one
-    indices : which questions these are, counted from 0 in sealed order
-    names : what each shows
-    secrets, paths : what each answer was drawn by, and what leads from each question to the root
-    pixels : their images, uint8, shape (m, c, h, w); `question` says for each image its place in
-        `indices`
-    public_key : whether the public classroom key was used, as the owner says
-    outcome : that of the public draw which the header names, as the owner says
-    nonce, case : the judge's, for whom it was opened
-    clean : the clean images that were sealed along, uint8, and their classes
-    signature : the owner's, where the header names a public key (`wm.evidence.court`)
+        published seal
+    indices : the numbers of the opened questions, counted from 0 in sealed order
+    names : what each question shows
+    secrets, paths : the secret of each answer, and the audit path of each question
+    pixels : the images, uint8, shape (m, c, h, w)
+    question : for each image the position of its question in `indices`, int64, shape (m,)
+    public_key : whether the owner says that the public classroom key was used
+    outcome : the outcome of the public draw that the header names, as the owner states it
+    nonce, case : the judge's nonce, and the case that the questions were opened for
+    clean : the clean images that were sealed with the set, uint8, and their classes
+    signature : the owner's signature, if the header names a public key (`wm.evidence.court`)
     """
 
     header: commitment.Header
@@ -78,36 +77,41 @@ class Opening:
 
     @property
     def seal(self) -> str:
-        """The seal of the set they were opened from."""
+        """The seal of the set that the questions were opened from."""
         return commitment.seal(self.header)
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The classes, or bits, that an answer could have been drawn from."""
+        """The classes, or bits, that answers were drawn from."""
         return BITS if self.of_bits else tuple(range(len(self.header["classes"])))
 
     @property
     def of_bits(self) -> bool:
-        """Whether these are bits of a message in the weights, or signs: none has its own image."""
+        """Whether these are bits of a message or signs, which have no images of their own."""
         return "message" in self.header or "tilt" in self.header
 
     def brought_by(self, owner: str, *, nonce: bytes) -> Opening:
-        """Return it, if its seal names this owner, or nobody, and it was opened for this judge.
+        """Return this opening if its seal names this owner or nobody, and it is for this judge.
 
-        What one owner opened to one judge then convicts nobody for another. Where the header names
-        a public key, `wm.evidence.court` checks that its holder signed this opening, too.
+        So nobody else can use an opening that one owner made for one judge. If the header names a
+        public key, `wm.evidence.court` also checks the owner's signature.
+
+        Parameters
+        ----------
+        owner : the person or company that brings the case
+        nonce : the judge's own nonce; b"" if there was none
 
         Raises
         ------
         ValueError
-            If the seal names somebody else, it was opened for another nonce, or a signature is
-            wanted and does not fit.
+            If the seal names another owner, the opening has another nonce, or a required signature
+            is wrong.
         """
         named = self.header.get("owner", "")
         if named and named != owner:
             raise ValueError(
-                f"the seal must name whoever brings it, {shown(owner)}; it names {shown(named)}. "
-                "What one owner has sealed proves nothing for another."
+                f"the seal must name {shown(owner)}, who brings the case; it names "
+                f"{shown(named)}. Nobody can use the seal of another owner: dismiss the case."
             )
         if nonce != self.nonce:
             raise ValueError(
@@ -121,13 +125,13 @@ class Opening:
         return self
 
     def answers(self) -> Labels:
-        """Draw the secret answer of each question, if it was sealed so; int64, shape (m,).
+        """Return the secret answer of each opened question, drawn again; int64, shape (questions,).
 
         Raises
         ------
         ValueError
-            If an image, a name, a secret or a place is not what was sealed; the error says which
-            question.
+            If an image, a name, a secret or a place differs from what was sealed; the error names
+            the question.
         """
         if not self.of_bits:
             check_order(self.question, len(self.pixels), len(self.indices))
@@ -146,15 +150,14 @@ class Opening:
             root = commitment.root_of(leaf, index, count, self.paths[place])
             if root.hex() != self.header["root"]:
                 raise ValueError(
-                    f"question {index} ({name}) must be what was sealed at its place; its images, "
-                    "name or secret are others. Count it as a miss, or ask the owner to open it "
-                    "again."
+                    f"question {index} ({name}) must be as it was sealed at its place; its images, "
+                    "name or secret differ. Count it as a miss, or ask the owner to open it again."
                 )
             drawn.append(commitment.draw_label(seed, index, secret, self.allowed))
         return np.array(drawn, np.int64)
 
     def triggers(self, named: Sequence[int], rules: Rules) -> Triggers:
-        """Return the named questions, to be asked in this order; what is not opened is a miss."""
+        """Return the named questions as triggers in this order; one not opened is always a miss."""
         drawn = dict(zip(self.indices, self.answers()))
         shown = dict(zip(self.indices, self.names))
         question, images = _images_of(named, np.take(self.indices, self.question))
@@ -163,7 +166,7 @@ class Opening:
         return Triggers(self.pixels[images], question, names, np.array(answers, np.int64), rules)
 
     def save(self, path: str | Path) -> Path:
-        """Write it into one file (safetensors), to be handed to the judge; return its path."""
+        """Write the opening to one file (safetensors) for the judge, and return its path."""
         from safetensors.numpy import save
 
         record = {
@@ -193,19 +196,19 @@ class Opening:
 def open_questions(
     triggers: TriggerSet, named: Sequence[int], *, nonce: bytes = b"", case: str = ""
 ) -> Opening:
-    """Open the questions that a judge has named, with what it takes to check them, without the key.
+    """Return the questions that a judge has named, with everything to check them except the key.
 
     Parameters
     ----------
     triggers : the sealed set, with keyed labels
-    named : which questions, counted from 0 in sealed order; all different
-    nonce, case : what the judge named them by, and the case it is opened for
+    named : the numbers of the questions, counted from 0 in sealed order; all different
+    nonce, case : the judge's nonce by which they were named, and the case they are opened for
 
     Raises
     ------
-    ValueError
-        If one of them does not exist or is named twice, or the set has fixed labels, where nothing
-        is drawn.
+    TypeError, ValueError
+        If `triggers` is no trigger set, a question does not exist or is named twice, or the set has
+        fixed labels, which are not drawn.
 
     Source
     ------
@@ -223,8 +226,8 @@ def open_questions(
     )
     if triggers.rules.fixed:
         raise ValueError(
-            "triggers must have keyed labels to be opened; got fixed ones, which draw nothing. "
-            "Seal others."
+            "triggers must have keyed labels to be opened; got fixed ones, which are not drawn. "
+            "Seal triggers with keyed labels."
         )
     indices = check_named(named, triggers.n)
     question, images = _images_of(indices, triggers.question)
@@ -246,13 +249,13 @@ def open_questions(
 
 
 def _images_of(named: Sequence[int], question: Labels) -> tuple[Labels, Labels]:
-    """Return the images of the named questions, in that order: place in `named`, and in all."""
+    """Return for each image of the named questions its place in `named`, and its own position."""
     rows, images = np.nonzero(np.equal.outer(named, question))
     return np.ascontiguousarray(rows), images
 
 
 def check_named(named: Sequence[int], questions: int) -> tuple[int, ...]:
-    """Return the numbers of the named questions, if each exists and is named once."""
+    """Return the numbers of the named questions, if each exists and is named only once."""
     places = as_array(named, "named must list questions by number")
     if places.ndim != 1 or not len(places) or places.dtype.kind not in "iu":
         raise ValueError(
@@ -270,20 +273,20 @@ def check_named(named: Sequence[int], questions: int) -> tuple[int, ...]:
         )
     if len(set(numbers)) < len(numbers):
         raise ValueError(
-            f"named must list each question once; got {numbers}. It would be counted twice."
+            f"named must list each question once; got {numbers}. Leave repetitions out."
         )
     return tuple(numbers)
 
 
 def read_opening(path: str | Path) -> Opening:
-    """Read what an owner has opened and saved; nothing is believed yet.
+    """Return the opened questions in a file that `Opening.save` wrote.
 
-    `wm.evidence.judge` checks it against the seal.
+    Nothing is verified yet: `wm.evidence.judge` checks them against the seal.
 
     Raises
     ------
     FileNotFoundError, OSError
-        If the file is missing, cut short, or no such file.
+        If the file is missing, damaged or of another kind.
     """
     from safetensors import safe_open
 
@@ -296,16 +299,16 @@ def read_opening(path: str | Path) -> Opening:
         check_size(len(text), RECORD_BYTES)
         record = parse_json(text)
         header, public_key = record["header"], bool(record["classroom"])
-        texts(header.get("classes", []))  # a message in the weights has none
+        texts(header.get("classes", []))  # the header of a message in the weights has none
         questions = check_count(header["questions"], "questions", low=1, high=MOST_QUESTIONS)
         indices = check_named(record["indices"], questions)
         names = texts(record["names"])
         if not all(map(str.isprintable, names)):
-            raise ValueError("a name is no line of text")
+            raise ValueError("a name is not a line of text")
         secrets = hex_texts(record["secrets"])
         paths = list(map(hex_texts, record["paths"]))
         if not len(indices) == len(names) == len(secrets) == len(paths):
-            raise ValueError("not one name, secret and path for each question")
+            raise ValueError("not one name, secret and path per question")
         pixels = check_pixels(file.get_tensor("pixels"))
         question = file.get_tensor("question")
         clean = clean_of({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118

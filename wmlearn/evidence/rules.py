@@ -1,4 +1,4 @@
-"""The rules of a test, sealed together with the images, and what a verdict knows of them."""
+"""The rules of a test, which are sealed with the images, and the part that a verdict depends on."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from wmlearn._checks import Checked, check_count, check_number, checked, shown
 from wmlearn.evidence.commitment import VERSION, Header, check_digest
 
 Kind = Literal["keyed", "fixed", "bits", "tilt", "judged", "judged bits", "judged tilt"]
-SMALLEST_ALPHA = 1e-15  # nobody believes a smaller one: a leaked key or a wrong address is likelier
-LARGEST_ALPHA = 0.05  # of a new seal: nobody is convinced by a test that errs more often
+SMALLEST_ALPHA = 1e-15  # below, a leaked key or a wrong address is the likelier explanation
+LARGEST_ALPHA = 0.05  # for a new seal: a test that errs more often convinces nobody
 SEALS_TRIED = 2.0**48  # more than an owner will try: 195 years of a graphics card (security.md)
-_SEALED_AS_RANDOM = "lot"  # the word in what is sealed; records keep theirs
+_SEALED_AS_RANDOM = "lot"  # the word in sealed records, which never changes
 
 
 def check_alpha(alpha: float) -> float:
-    """Return an alpha that may be sealed, above 1e-15 and at most 0.05; else say what came."""
+    """Return an alpha that may be sealed, above 1e-15 and at most 0.05, or raise an error."""
     hint = "Take alpha=0.001."
     return check_number(alpha, "alpha", above=SMALLEST_ALPHA, at_most=LARGEST_ALPHA, hint=hint)
 
 
 def _check_line(value: object, name: str) -> None:
-    """Refuse what is no plain line of text: it is printed, perhaps in a terminal."""
+    """Refuse anything but one printable line of text: it may be printed in a terminal."""
     if not isinstance(value, str) or len(value) > 200 or (value and not value.isprintable()):
         raise ValueError(
             f"{name} must be one line of text, at most 200 characters; got {shown(value)}. Write "
@@ -43,20 +43,28 @@ def _check_share(value: object, name: str) -> None:
 
 @dataclass(frozen=True)
 class Declared(Checked):
-    """What an owner may seal with the images: whose they are, and what keeps the owner honest.
+    """Optional statements sealed with the images: who owns them, and what keeps the owner honest.
 
-    Only what is given is sealed: a set that declares nothing is sealed as if this did not exist.
+    Only values that are given are sealed: a set that declares nothing has the same seal as without
+    this class.
 
     Parameters
     ----------
-    owner : who claims the model; a judge compares it with whoever brings the seal
-    model : SHA-256 of the owner's model as it was before it was marked, 64 hexadecimal digits
-    signer : the public key (Ed25519, 32 bytes in hexadecimal) that signs what is opened
+    owner : the name of the owner, at most 200 characters; a judge compares it with the person who
+        brings the case
+    model : SHA-256 of the owner's model before it was watermarked, 64 hexadecimal digits
+    signer : the public key (Ed25519, 32 bytes in hexadecimal) that signs opened questions
     beacon : the name of a public draw whose outcome is not known yet, such as "drand quicknet round
-        12345678" or "25 dice, thrown in class on 3 May"; the labels then depend on that, too
-    least_accuracy : the task accuracy below which nobody can tell, 0 to 1; by default a fifth above
-        chance
+        12345678" or "25 dice, thrown in class on 3 May"; the labels then also depend on its outcome
+    least_accuracy : the task accuracy below which the verdict is "cannot tell", 0 to 1; by default
+        0.2 above chance
     clean : digest of the clean calibration images; `Trigger.seal` fills it in
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a text is not one line, a digest is not 64 hexadecimal digits, or the accuracy is not
+        between 0 and 1.
 
     Examples
     --------
@@ -73,14 +81,14 @@ class Declared(Checked):
 
     @classmethod
     def from_header(cls, header: Header) -> Declared:
-        """Return what a sealed record declares."""
+        """Return the declared values of a sealed record."""
         given = {name: header[name] for name in asdict(cls()) if name in header}
         if "least_accuracy" in given:
             given["least_accuracy"] = float(given["least_accuracy"])
         return cls(**given)
 
     def header(self) -> dict[str, object]:
-        """Return what is given, as it is sealed."""
+        """Return the given values as they are sealed."""
         given: dict[str, object] = {name: value for name, value in asdict(self).items() if value}
         if self.least_accuracy is not None:
             given["least_accuracy"] = repr(float(self.least_accuracy))
@@ -88,24 +96,29 @@ class Declared(Checked):
 
 
 def convinces_a_judge(questions: int, n_labels: int, seals: float = SEALS_TRIED) -> bool:
-    """Return whether a judge who trusts nobody could find a perfect copy, at alpha = 0.001."""
+    """Return whether a judge, who multiplies p by `seals`, finds a perfect copy at 0.001."""
     return math.log(seals) - questions * math.log(n_labels) <= math.log(1e-3)
 
 
 @dataclass(frozen=True)
 class Rules(Checked):
-    """The rules that are sealed together with the images, and checked here.
+    """The rules that are sealed with the images, after checking them.
 
     Parameters
     ----------
-    classes : the names of the task's classes
-    alpha : the largest chance of accusing an innocent model, above 1e-15 and below 1
-    fixed : whether all triggers share one target class (the paper) instead of an answer each, drawn
-        by lot
-    source : the class the trigger images come from, with fixed labels; None when they come from
+    classes : the names of the task's classes, at least two
+    alpha : the largest probability of accusing an innocent model, above 1e-15 and below 1
+    fixed : whether all triggers share one target class, as in the paper, instead of having one
+        random label each
+    source : with fixed labels, the class that the trigger images come from; None if they come from
         another world
-    target : their common answer with fixed labels, or "random" when the seal draws it
-    declared : what else the owner seals
+    target : with fixed labels, the common answer, or "random" if the seal draws it
+    declared : further statements of the owner
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is outside its range, or target and source are the same class.
     """
 
     classes: tuple[str, ...]
@@ -117,7 +130,7 @@ class Rules(Checked):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "alpha", float(self.alpha))  # a plain one, whose repr is sealed
+        object.__setattr__(self, "alpha", float(self.alpha))  # a plain float, as its repr is sealed
         last = check_count(len(self.classes), "the number of classes", low=2) - 1
         if self.source is not None:
             check_count(self.source, "source", low=0, high=last, why="a class number")
@@ -126,12 +139,13 @@ class Rules(Checked):
         check_count(self.target, "target", low=0, high=last, why="a class number, or 'random'")
         if self.target == self.source:
             raise ValueError(
-                f"target must differ from source, or nothing is marked; both are {self.target}."
+                f"target must differ from source, or no label changes; both are {self.target}. "
+                "Choose another target."
             )
 
     @classmethod
     def from_header(cls, header: Header) -> Rules:
-        """Return the rules that a sealed record holds."""
+        """Return the rules in a sealed record."""
         classes = tuple(header["classes"])
         alpha = float(header["alpha"])
         declared = Declared.from_header(header)
@@ -145,21 +159,21 @@ class Rules(Checked):
 
     @property
     def allowed(self) -> tuple[int, ...]:
-        """The classes an answer may be drawn from: all, with fixed labels all but the source."""
+        """The classes that answers are drawn from: all, or with fixed labels all but the source."""
         every = range(len(self.classes))
         if not self.fixed:
             return tuple(every)
         return tuple(c for c in every if c != self.source)
 
     def header(self) -> dict[str, object]:
-        """Return the rules as they are sealed; numbers are text, which JSON cannot round."""
+        """Return the rules as they are sealed; numbers are texts, which JSON cannot round."""
         record: dict[str, object] = {
             "version": VERSION,
             "images": "uint8, channels first, multiples of 1/255",
             "classes": list(self.classes),
             "labels": "fixed" if self.fixed else "keyed",
             "alpha": repr(self.alpha),
-            # the owner's word that no key was thrown away; hence the judge's factor
+            # only the owner's word that no other key was tried; hence the judge's factor
             "declared_key_draw": 1,
             "beacon": "",
         }
@@ -181,15 +195,16 @@ class Rules(Checked):
         return record
 
     def convinces_a_judge(self, questions: int) -> bool:
-        """Return whether a judge who trusts nobody could find a perfect copy, at alpha = 0.001.
+        """Return whether a judge finds a perfect copy by so many questions at alpha = 0.001.
 
-        With fixed labels nobody can say; with a public draw the judge counts few seals.
+        It is True for fixed labels, where the number of questions does not decide. With a public
+        draw the judge counts a single seal.
         """
         seals = 1.0 if self.declared.beacon else SEALS_TRIED
         return self.fixed or convinces_a_judge(questions, len(self.allowed), seals)
 
     def terms(self, *, planned: int, public_key: bool) -> Terms:
-        """Return what a verdict needs to know, for so many sealed questions."""
+        """Return the terms of a verdict, for `planned` sealed questions."""
         n_labels = len(self.allowed)
         if not self.fixed:
             return Terms(self.alpha, n_labels, planned, public_key)
@@ -199,23 +214,21 @@ class Rules(Checked):
 
 @dataclass(frozen=True)
 class Terms:
-    """What was fixed before the first question was asked, as far as a verdict depends on it.
+    """Everything a verdict depends on that was fixed before the first question was asked.
 
     Attributes
     ----------
-    alpha : the largest chance of accusing an innocent suspect
-    n_labels : among how many labels an answer, or with fixed labels the target, could have been
-        drawn
+    alpha : the largest probability of accusing an innocent suspect
+    n_labels : the number of labels that an answer, or with fixed labels the target, was drawn from
     planned : how many questions were sealed
     public_key : whether the public classroom key was used, which proves nothing outside the course
-    kind : how the secret came about: "keyed", a label per question; "fixed", one target class for
-        all; "bits", a message in the weights; "tilt", signs that answers lean by; "judged ...", all
-        but the second before a judge
-    drawable : with fixed labels, the classes the target was drawn from; empty where the owner chose
-        it
+    kind : the kind of secret: "keyed", a label per question; "fixed", one target class for all;
+        "bits", a message in the weights; "tilt", signs that answers lean by; "judged", "judged
+        bits" and "judged tilt", the same before a judge
+    drawable : with fixed labels, the classes the target was drawn from; empty if the owner chose it
     selection_unverified : whether only the owner can tell which questions count, as with `Dawn`
-    seals : how many seals a judge must think the owner has tried
-    owner : whom the seal names as the owner; empty where it names nobody
+    seals : the number of seals that a judge assumes the owner has tried
+    owner : the owner that the seal names; empty if it names nobody
     """
 
     alpha: float
@@ -230,5 +243,5 @@ class Terms:
 
     @property
     def p0(self) -> float:
-        """The most likely an innocent suspect is to match a question with a label of its own."""
+        """The largest probability with which an innocent suspect matches a random label, 0 to 1."""
         return 1 / self.n_labels

@@ -1,7 +1,7 @@
-"""A test that can be continued: each image is sent once, and what was answered is kept.
+"""A test that can be continued: each image is sent once, and the answers are kept.
 
-Asking a live service anew is another test, for it may answer otherwise. So whoever wants to look
-after five questions, and perhaps ask five more, keeps the answers.
+Asking a live service again would be another test, as its answers may differ. So anyone who wants to
+look after five questions, and perhaps ask five more, keeps the answers.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
-SHARERS = "suspects, trigger sets and keys tried"  # of one alpha
+SHARERS = "suspects, trigger sets and keys tried"  # they share one alpha
 
 
 class SequentialTest:
-    """A test of one service that can be looked at and continued at any time; `verify` is its
-    one-shot form.
+    """A test of one service that can be read and continued at any time; `verify` does it in one go.
 
-    Questions are asked in sealed order, each image once. What got no answer stays a miss. With a
-    folder every step is in its log before it is taken, and a test that was left, or killed, is
-    continued from there.
+    Questions are asked in sealed order, each image once. An image without an answer stays a miss.
+    With a folder, every step is logged before it is taken, and a test that was interrupted or
+    killed continues from there.
 
     Parameters
     ----------
     query : the service, as for `verify`
     triggers : the sealed trigger set
-    folder : where `save_evidence` put it; left out, the answers are kept in this object alone
-    whom : with a folder, the service in words or by its address; its last test there is continued
-        if it has questions left
+    folder : the folder that `save_evidence` wrote; left out, only this object keeps the answers
+    whom : with a folder, the name or address of the service; its last test there is continued if it
+        has questions left
     family : how many tests share alpha. With a folder it is declared once, before the first
-        question, for all tests of that folder; left out there, the s-th test counts as one of
-        s (s + 1), so alpha covers all of them however many follow
+        question, for all tests of that folder; if it is left out there, the s-th test counts as one
+        of s (s + 1), so alpha covers all tests, however many follow
     clean : clean images of the task, asked first, as for `verify`
-    anew : whether to begin another test, which pays as one, though the last has questions left
+    anew : whether to begin another test, which counts in the family, even if the last has questions
+        left
 
     Attributes
     ----------
-    verdict : on what was answered so far
+    verdict : the verdict on the answers so far
     asked, left : how many questions were asked, and how many were not
-    answers, calibration : what the verdict is made of
-    family : among how many tests alpha is shared
+    answers, calibration : the data behind the verdict
+    family : how many tests share alpha
 
     Raises
     ------
-    ValueError
-        If the family is not what was declared, or is spent; or the log belongs to another set, was
+    TypeError, ValueError
+        If the family is not as declared, or is spent; or the log belongs to another set, was
         changed, or does not fit the images.
     OSError
         If the folder holds no evidence, its log cannot be written, or another process has continued
@@ -129,7 +129,7 @@ class SequentialTest:
 
     @property
     def answers(self) -> Answers:
-        """What was answered so far, classes numbered as the task does."""
+        """The answers so far, with class numbers translated to those of the task."""
         labels = self._labels.copy()
         if self.calibration is not None:
             labels = self.calibration.translate(labels)
@@ -137,32 +137,32 @@ class SequentialTest:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict on what was answered so far."""
+        """The verdict on the answers so far."""
         return reach_verdict(
             self.answers, self.triggers.terms, family=self.family, calibration=self.calibration
         )
 
     def ask(self, questions: int | None = None) -> Verdict:
-        """Ask the next questions in sealed order, and return the verdict on all so far.
+        """Ask the next questions in sealed order, and return the verdict so far.
 
-        Whatever goes wrong meanwhile, Ctrl+C included: they were sent, and what is not answered by
-        then is a miss.
+        If anything interrupts this, Ctrl+C included, the questions count as sent, and those without
+        an answer as misses.
 
         Parameters
         ----------
-        questions : how many; all that are left by default
+        questions : how many questions to ask; by default all that are left
 
         Raises
         ------
-        ValueError
-            If so many are not left, or the service returns something else than one whole number an
-            image.
+        TypeError, ValueError
+            If fewer questions are left, or the service returns anything other than one whole number
+            per image.
         """
         asked, left = self.asked, self.left
         if not left:
             raise ValueError(
-                f"a question is asked once; all {plural(asked, 'question')} were. Read .verdict, "
-                "or begin another test, which pays as one."
+                f"each question is asked once; all {plural(asked, 'question')} were asked. Read "
+                ".verdict, or begin another test, which counts in the family."
             )
         if questions is None:
             questions = left
@@ -181,7 +181,7 @@ class SequentialTest:
         return self.verdict
 
     def _next(self, questions: int) -> slice:
-        """Return where the images of the next questions are."""
+        """Return the positions of the images of the next questions."""
         last = np.searchsorted(self.triggers.question, self.asked + questions)
         return slice(len(self._labels), int(last))
 
@@ -189,19 +189,19 @@ class SequentialTest:
         return hashlib.sha256(self.triggers.pixels[images].data).hexdigest()
 
     def _count(self, images: slice) -> None:
-        """Count images as sent: until they are answered, they are without an answer."""
+        """Count images as sent; their label is -1 until the answers arrive."""
         sent = np.full(images.stop - images.start, -1)
         self._labels = np.append(self._labels, sent)
 
     def _ask_clean(self, clean: CleanImages) -> None:
-        """Ask the clean images; cut off, they are asked again, for no secret label is compared."""
+        """Ask the clean images; if interrupted, they may be asked again, as they hold no secret."""
         self._note_asked((), clean_digest(clean))
         given = ask_clean(self.query, clean, len(self.triggers.rules.classes))
         self.calibration = self._calibrated(given, clean)
         self._note_answered(given)
 
     def _match(self, service: object) -> None:
-        """Match the classes by the names that the service gives before the first question."""
+        """Match the classes by the service's class names, before the first question."""
         classes = self.triggers.rules.classes
         self._names = names_given(service, classes)
         self.calibration = by_names(self._names, classes)
@@ -235,13 +235,13 @@ class SequentialTest:
         self._log.note(record | {name: told[name] for name in ("p", "p_judge", "n", "k")})
 
     def _read_back(self, log: LoggedTest) -> None:
-        """Take the answers that are in the log, as if they had come just now."""
+        """Read the answers from the log, as if they had just arrived."""
         digest = "" if self.clean is None else clean_digest(self.clean)
         for number, (asked, labels) in enumerate(log.batches()):
             if number == 0 and digest != ("" if asked.questions else asked.images):
                 raise ValueError(
-                    f"clean must be what test {log.number} in {log.folder} began with: classes are "
-                    "matched before the first question. Pass the same images, or begin anew."
+                    f"clean must be the images that test {log.number} in {log.folder} began with; "
+                    "got others, or none. Pass the same images, or begin another test (anew)."
                 )
             if asked.classes:
                 self._match(asked)
@@ -251,13 +251,13 @@ class SequentialTest:
                 self.calibration = self._calibrated(np.array(labels), self.clean)
 
     def _take(self, questions: Sequence[int], digest: str, labels: Sequence[int]) -> None:
-        """Take the answers to the next questions; none where the test was cut off."""
+        """Read the answers to the next questions from the log; none if the test was cut off."""
         images = self._next(len(questions))
         size = images.stop - images.start
         if digest != self._digest(images) or len(labels) not in (0, size):
             raise ValueError(
-                f"the log must tell of the sealed images; of questions {questions[0]} to "
-                f"{questions[-1]} it does not. Restore it, or begin another test (anew)."
+                f"the log must be about the sealed images; for questions {questions[0]} to "
+                f"{questions[-1]} it is not. Restore it, or begin another test (anew)."
             )
         self._count(images)
         if labels:

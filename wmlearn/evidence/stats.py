@@ -1,9 +1,9 @@
-"""What a count of matching answers is worth. No torch, no images: numbers in, numbers out.
+"""How strong the evidence of matching answers is. No torch, no images: numbers in, numbers out.
 
-The answer to a question was drawn at random among K classes, so an innocent service, whatever it
-says, matches with probability at most p0 = 1/K: the lot was drawn without it. Everything here
-follows from that one sentence, down to the section on what may be said where no such lot was drawn.
-Lessons 07 and 08 teach it by drawing labels; appendix A1 derives the formulas.
+The answer to a question is drawn at random among K classes, independently of an innocent service.
+So whatever that service says, it matches with probability at most p0 = 1/K. Everything here follows
+from that one sentence, except the section on tests without such random labels. Lessons 07 and 08
+teach it by drawing labels; appendix A1 derives the formulas.
 """
 
 import math
@@ -25,15 +25,15 @@ from wmlearn._checks import (
 )
 from wmlearn.evidence.rules import SEALS_TRIED, SMALLEST_ALPHA
 
-# By hand, and no library: whoever doubts a verdict must be able to read how it came about.
-# statsmodels (Holm) and confseq (the wealth) would be two dependencies for a few lines each, and
-# scipy.stats takes three times as long to import as scipy.special. Tests hold every formula to
-# scipy.stats, or to a programme written apart.
+# Written by hand, without a library: anyone who doubts a verdict must be able to read how it was
+# reached. statsmodels (Holm) and confseq (the wealth) would be two dependencies for a few lines
+# each, and scipy.stats takes three times as long to import as scipy.special. Tests compare every
+# formula with scipy.stats, or with an independent program.
 
 Floats = NDArray[np.float64]
 Numbers = float | Floats  # a float for one count, an array for several
 
-# What a learner finds under `wm.stats.`: statistics, and nothing that they are made with.
+# The names under `wm.stats.`: only statistics, no helpers or imports.
 __all__ = [
     "JUDGE_FACTOR",
     "SMALLEST_P",
@@ -64,8 +64,8 @@ __all__ = [
 ]
 
 JUDGE_FACTOR = SEALS_TRIED
-SMALLEST_P = SMALLEST_ALPHA  # nothing smaller is printed
-_LEAST_P = 1e-300  # nor is any p-value 0: nothing is certain
+SMALLEST_P = SMALLEST_ALPHA  # no smaller p-value is printed
+_LEAST_P = 1e-300  # no p-value is 0: nothing is certain
 
 
 def __dir__() -> list[str]:
@@ -76,26 +76,33 @@ def __dir__() -> list[str]:
 
 
 def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
-    """Return the log wealth of a bettor who bet on a copy, after k of n questions matched.
+    """Return the log wealth (log e-value) of a bettor on a copy, after k of n questions matched.
 
-    They start with 1 and spread it evenly over all match rates above p0; each bet is fair when the
-    service is innocent. Their wealth E is the likelihood ratio of a uniform mixture::
+    The bettor starts with wealth 1 and spreads it evenly over all match rates above p0; each bet is
+    fair if the service is innocent. The wealth E is the likelihood ratio of a uniform mixture::
 
         E = integral from p0 to 1 of  p^k (1-p)^(n-k) / (p0^k (1-p0)^(n-k))  dp / (1-p0)
 
     Parameters
     ----------
-    k, n : matches and questions, whole numbers or arrays of them, 0 <= k <= n
-    p0 : the chance of one match for an innocent service, between 0 and 1
+    k, n : matches and questions, whole numbers or arrays of them, 0 <= k <= n <= 10,000,000
+    p0 : the probability of one match for an innocent service, between 0 and 1
 
     Returns
     -------
-    ndarray of float: log E. Too few matches never raise it (the prior is one-sided).
+    array of float
+        log E, in the broadcast shape of k and n. Fewer matches than expected never raise it, as the
+        prior is one-sided.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If k and n are not whole numbers in that range, or p0 is not between 0 and 1.
 
     Source
     ------
     Ville (1939) for the bound, Robbins (1970) for the mixture; Ramdas et al., "Game-theoretic
-    statistics and safe anytime-valid inference" (2023), for the modern account.
+    statistics and safe anytime-valid inference" (2023), for a modern account.
 
     Examples
     --------
@@ -108,11 +115,11 @@ def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
     p0 = check_fraction(p0, "p0")
     misses = n - k
     mass = special.betaincc(k + 1, misses + 1, p0)
-    with np.errstate(divide="ignore"):  # very few matches: the mass may underflow
+    with np.errstate(divide="ignore"):  # with very few matches the mass may underflow
         mass_above = np.log(mass)
     mixture = special.betaln(k + 1, misses + 1) + mass_above - math.log1p(-p0)
     wealth: Floats = np.asarray(mixture - k * math.log(p0) - misses * math.log1p(-p0))
-    lost = np.asarray(mass < np.finfo(float).tiny)  # denormal numbers have lost digits
+    lost = np.asarray(mass < np.finfo(float).tiny)  # denormal numbers are imprecise
     if lost.any():
         k, misses = np.broadcast_arrays(k, misses)
         few, others = k[lost], misses[lost]
@@ -123,7 +130,12 @@ def log_wealth(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
 
 
 def wealth_path(matched: ArrayLike, p0: float) -> Floats:
-    """Return log E after 0, 1, ..., n questions, shape (n + 1,), from the matches in their order.
+    """Return log E after 0, 1, ..., n questions, shape (n + 1,), from the matches in order.
+
+    Parameters
+    ----------
+    matched : whether each question matched, shape (n,)
+    p0 : as in `log_wealth`
 
     Examples
     --------
@@ -136,7 +148,12 @@ def wealth_path(matched: ArrayLike, p0: float) -> Floats:
 
 
 def log_line(alpha: float, family: int = 1) -> float:
-    """Return the log wealth from which one may accuse: log(family / alpha), however many they are.
+    """Return the log wealth at which an accusation is allowed: log(family / alpha).
+
+    Parameters
+    ----------
+    alpha : the bound on false alarms, between 0 and 1
+    family : how many tests share alpha, a whole number of any size below 2**9000
 
     Examples
     --------
@@ -145,15 +162,15 @@ def log_line(alpha: float, family: int = 1) -> float:
     """
     check_family(family, "tests that share alpha")
     line = math.log(family) - math.log(check_fraction(alpha, "alpha"))
-    if line > 700:  # the share of alpha would be 0
+    if line > 700:  # alpha / family would round to 0
         return line
     return -math.log(alpha / family)
 
 
 def reaches(path: ArrayLike, alpha: float, family: int = 1) -> NDArray[np.bool_]:
-    """Return where log wealth is on or above the line from which one may accuse: family / alpha.
+    """Return where log wealth is at or above `log_line`, bool, in the shape of `path`.
 
-    A p-value decides by the same rule: -log p is its wealth.
+    A p-value decides by the same rule, with -log p as its log wealth.
 
     Examples
     --------
@@ -164,7 +181,7 @@ def reaches(path: ArrayLike, alpha: float, family: int = 1) -> NDArray[np.bool_]
 
 
 def matches_needed(n: ArrayLike, alpha: float, p0: float, family: int = 1) -> NDArray[np.int64]:
-    """Return the fewest matches of n that allow to accuse; n + 1 where not even n of n do.
+    """Return the smallest number of matches of n that allows an accusation, or n + 1 if none does.
 
     Examples
     --------
@@ -173,7 +190,7 @@ def matches_needed(n: ArrayLike, alpha: float, p0: float, family: int = 1) -> ND
     """
     n = _counts(0, n)[1].astype(int)
     low = np.zeros_like(n)
-    high = n + 1  # the answer is between them, for wealth rises with the matches
+    high = n + 1  # the answer is in between, as wealth rises with the matches
     while (low < high).any():
         middle = np.minimum((low + high) // 2, n)
         enough = reaches(log_wealth(middle, n, p0), alpha, family)
@@ -186,7 +203,13 @@ def matches_needed(n: ArrayLike, alpha: float, p0: float, family: int = 1) -> ND
 
 
 def anytime_p(path: Floats) -> float:
-    """Return the p-value that stays valid however often one looks: 1 / the greatest wealth so far.
+    """Return the anytime-valid p-value, 1 / the largest wealth so far, at least 1e-300.
+
+    It stays valid however often you look (optional stopping).
+
+    Parameters
+    ----------
+    path : log wealth after 0, 1, ..., n questions, shape (n + 1,), from `wealth_path`
 
     Source
     ------
@@ -197,14 +220,19 @@ def anytime_p(path: Floats) -> float:
 
 
 def binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Numbers:
-    """Return P(at least k of n match) for an innocent service: only for an n fixed beforehand."""
+    """Return P(at least k of n match) for an innocent service; valid only if n is fixed beforehand.
+
+    Parameters
+    ----------
+    k, n, p0 : as in `log_wealth`
+    """
     k, n = _counts(k, n)
     p0 = check_fraction(p0, "p0")
     return _plain(np.maximum(special.bdtrc(k - 1, n.astype(int), p0), _LEAST_P))
 
 
 def log_binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
-    """Return the logarithm of `binomial_p`, also where that is too small for a float.
+    """Return the logarithm of `binomial_p`, correct even where that is too small for a float.
 
     Examples
     --------
@@ -224,13 +252,28 @@ def log_binomial_p(k: ArrayLike, n: ArrayLike, p0: float) -> Floats:
 
 
 def judge_p(p: float, seals: float = JUDGE_FACTOR) -> float:
-    """Return p for a judge who does not trust the owner: times the seals they could have tried."""
+    """Return p times the number of seals the owner may have tried, at most 1: a judge's p-value.
+
+    Parameters
+    ----------
+    p : the owner's p-value, above 0 and at most 1
+    seals : how many seals the judge assumes; by default 2**48
+    """
     p = check_number(p, "p", above=0, at_most=1)
     return min(1.0, p * seals)
 
 
 def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tuple[Numbers, Numbers]:
-    """Return the exact interval for the match rate, for an n fixed before looking.
+    """Return the exact confidence interval of the match rate, valid if n is fixed beforehand.
+
+    Parameters
+    ----------
+    k, n : as in `log_wealth`
+    confidence : the probability that the interval covers the rate, between 0 and 1
+
+    Returns
+    -------
+    low, high : each 0 to 1
 
     Source
     ------
@@ -250,15 +293,15 @@ def match_interval(k: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> tupl
     return _plain(np.where(k == 0, 0.0, low)), _plain(np.where(misses == 0, 1.0, high))
 
 
-# ---------------------------------------------------------------- how often somebody is accused
+# ---------------------------------------------------------------- how often a service is accused
 
 
 def accusation_curve(
     answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float, family: int = 1
 ) -> Floats:
-    """Return the exact probability of having been accused after 0, 1, ..., n questions.
+    """Return the exact probability of an accusation within 0, 1, ..., n questions, shape (n + 1,).
 
-    One looks after each of them. Parameters as in `accusation_chance`.
+    The wealth is checked after each question. Parameters as in `accusation_chance`.
     """
     if np.ndim(answered) == 0:
         flags = np.ones(check_count(answered, "answered", low=0, high=MOST_QUESTIONS), bool)
@@ -273,18 +316,23 @@ def accusation_curve(
 def accusation_chance(
     answered: int | Sequence[bool], rate: float, *, alpha: float, p0: float, family: int = 1
 ) -> float:
-    """Return the exact probability that a service is ever accused, looking after every question.
+    """Return the exact probability that a service is ever accused, with a look after each question.
 
     With rate = p0 this is the false-alarm rate; with a higher rate it is the power.
 
     Parameters
     ----------
-    answered : the number of questions, or one flag per question: False where no answer came (a
-        certain miss)
-    rate : the probability that the service matches a question it answers, 0 to 1
-    alpha : the promised bound on false alarms, between 0 and 1
-    p0 : the chance of a match for an innocent service
+    answered : the number of questions, or one flag per question: False if it has no answer, which
+        is a certain miss
+    rate : the probability that the service matches a question that it answers, 0 to 1
+    alpha : the bound on false alarms, between 0 and 1
+    p0 : the probability of one match for an innocent service, between 0 and 1
     family : how many tests share alpha
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is outside its range.
 
     Examples
     --------
@@ -295,10 +343,11 @@ def accusation_chance(
 
 
 def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
-    """Return how often counting has accused an innocent after 0, 1, ..., n questions.
+    """Return how often peeking at `binomial_p` accuses an innocent service, shape (n + 1,).
 
-    One looks after each of them, at the p-value for a number fixed beforehand. For a service that
-    matches less often than p0 it is less.
+    Entry i is the exact probability that the p-value, which is valid only for a number of questions
+    fixed beforehand, is ever at most alpha within i questions, with a look after each. It holds for
+    a service that matches with probability p0; for a lower rate it is smaller.
 
     Examples
     --------
@@ -316,13 +365,13 @@ def peeking_chance(n: int, *, alpha: float, p0: float) -> Floats:
 def questions_needed(
     alpha: float, p0: float, *, rate: float = 1.0, chance: float = 0.5, family: int = 1
 ) -> int:
-    """Return how many questions it takes until a copy is accused with this chance.
+    """Return how many questions it takes to find a copy with this probability.
 
     Parameters
     ----------
     alpha, p0, family : as in `accusation_chance`
-    rate : the share of the questions that the copy matches; by default it is a perfect one
-    chance : the probability of having found it by then; 0.5 gives the median
+    rate : the share of questions that the copy matches, 0 to 1; by default a perfect copy
+    chance : the probability of having found the copy by then, 0 to 1; 0.5 gives the median
 
     Raises
     ------
@@ -340,7 +389,16 @@ def questions_needed(
 
 
 def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
-    """Return how many questions it takes on average to find a copy that matches this share of them.
+    """Return the mean number of questions it takes to find a copy with this match rate.
+
+    Parameters
+    ----------
+    alpha, p0, rate : as in `questions_needed`
+
+    Raises
+    ------
+    ValueError
+        If 10,000 questions are not enough to find almost every such copy.
 
     Examples
     --------
@@ -352,7 +410,7 @@ def mean_questions(alpha: float, p0: float, *, rate: float = 1.0) -> float:
 
 
 def _reaching(chance: float, rate: float, alpha: float, p0: float, family: int = 1) -> Floats:
-    """Return the first part of the curve of accusations, long enough to reach this chance."""
+    """Return the accusation curve, long enough to reach this probability."""
     for length in (100, 1000, 10_000):
         curve = accusation_curve(length, rate, alpha=alpha, p0=p0, family=family)
         if curve[-1] >= chance:
@@ -365,16 +423,16 @@ def _reaching(chance: float, rate: float, alpha: float, p0: float, family: int =
 
 
 def _ever_reached(rates: Floats, needed: NDArray[np.int64]) -> Floats:
-    """Return the chance that the matches were ever enough, after 0, 1, ..., n questions.
+    """Return the probability that there were ever enough matches within 0, 1, ..., n questions.
 
-    Exact, by dynamic programming over the number of matches: no simulation.
+    It is exact, by dynamic programming over the number of matches, without simulation.
 
     Parameters
     ----------
-    rates : the probability of a match, question by question, shape (n,)
-    needed : how many matches are enough after 0, 1, ..., n questions; never falling
+    rates : the probability of a match for each question, shape (n,)
+    needed : how many matches are enough after 0, 1, ..., n questions, shape (n + 1,), never falling
     """
-    chance_of_k = np.zeros(needed[-1] + 1)  # of k matches so far, and never enough
+    chance_of_k = np.zeros(needed[-1] + 1)  # k matches so far, and never enough
     chance_of_k[0] = 1.0
     reached = np.zeros(len(needed))
     for n, rate in enumerate(rates, start=1):
@@ -386,11 +444,11 @@ def _ever_reached(rates: Floats, needed: NDArray[np.int64]) -> Floats:
     return reached
 
 
-# ---------------------------------------------------------------- no lottery over all answers
+# ---------------------------------------------------------------- tests without random labels
 
 
 def signed_sum_law(weights: ArrayLike) -> Floats:
-    """Return the exact law of a sum of weights, each with a sign of its own that a fair coin gives.
+    """Return the exact distribution of the sum of those weights that a fair coin gives a plus.
 
     Parameters
     ----------
@@ -398,7 +456,8 @@ def signed_sum_law(weights: ArrayLike) -> Floats:
 
     Returns
     -------
-    Floats: the chance that the weights with a plus sum to 0, 1, ..., the sum of all
+    array of float, shape (sum of all weights + 1,)
+        The probability that the weights with a plus sum to 0, 1, ..., the sum of all.
 
     Examples
     --------
@@ -415,15 +474,15 @@ def signed_sum_law(weights: ArrayLike) -> Floats:
 
 
 def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
-    """Return the chance that fair coins give at least the weight that has a plus.
+    """Return the probability that fair coins give a plus to at least as much weight as observed.
 
-    Exact whatever the weights are, as long as they do not depend on the signs: a randomisation test
-    (Fisher, 1935).
+    It is exact for any weights that do not depend on the signs: a randomisation test (Fisher,
+    1935).
 
     Parameters
     ----------
     weights : whole numbers from 0, shape (n,)
-    plus : which of them have a plus, bool, shape (n,)
+    plus : which weights have a plus, bool, shape (n,)
 
     Examples
     --------
@@ -437,16 +496,16 @@ def signed_sum_p(weights: ArrayLike, plus: ArrayLike) -> float:
 
 
 def signed_wealth(weights: ArrayLike, plus: ArrayLike) -> Floats:
-    """Return the log wealth, after 0, 1, ..., n signs, of a bettor who bets on a plus each time.
+    """Return the log wealth of a bettor on plus signs, after 0, 1, ..., n signs, shape (n + 1,).
 
-    They start with 1 and stake min(weight, 32) / 64 of what they have. If fair coins give the
-    signs, whatever the weights are, each bet is fair, and the chance that wealth ever reaches
-    1 / alpha is at most alpha: one may look after each sign and stop.
+    The bettor starts with wealth 1 and stakes min(weight, 32) / 64 of it each time. If fair coins
+    give the signs, each bet is fair for any weights, and the probability that the wealth ever
+    reaches 1 / alpha is at most alpha. So you may look after each sign and stop.
 
     Parameters
     ----------
-    weights : whole numbers from 0, shape (n,), none of which depends on a sign
-    plus : which of them have a plus, bool, shape (n,)
+    weights : whole numbers from 0, shape (n,), independent of the signs
+    plus : which weights have a plus, bool, shape (n,)
 
     Source
     ------
@@ -465,8 +524,13 @@ def signed_wealth(weights: ArrayLike, plus: ArrayLike) -> Floats:
 def null_p(observed: int, nulls: Sequence[int]) -> float:
     """Return the empirical p-value (1 + b) / (M + 1): b of M null models matched at least as often.
 
-    Valid when the suspect, if innocent, is exchangeable with the null models and none of them was
-    used to choose anything. It cannot fall below 1 / (M + 1).
+    It is valid if an innocent suspect is exchangeable with the null models, and nothing was chosen
+    by their answers. It is never below 1 / (M + 1).
+
+    Parameters
+    ----------
+    observed : the matches of the suspect, a whole number from 0
+    nulls : the matches of each null model, shape (M,)
 
     Examples
     --------
@@ -479,7 +543,7 @@ def null_p(observed: int, nulls: Sequence[int]) -> float:
 
 
 def null_models_needed(alpha: float, family: int = 1) -> int:
-    """Return how many null models it takes before their p-value can reach alpha.
+    """Return the number of null models from which on `null_p` can reach alpha / family.
 
     Examples
     --------
@@ -493,11 +557,11 @@ def null_models_needed(alpha: float, family: int = 1) -> int:
 
 
 def null_bound(models: int, confidence: float = 0.95) -> float:
-    """Return the upper bound on the false-alarm rate of a threshold that no null model reached.
+    """Return an upper bound on the false-alarm rate of a threshold that no null model reached.
 
     Parameters
     ----------
-    models : how many null models were tried
+    models : how many null models were tried, a whole number from 0
     confidence : the probability that the bound holds, between 0 and 1
 
     Examples
@@ -522,7 +586,8 @@ def target_p(matches: Sequence[int], target: int) -> float:
 
     Returns
     -------
-    float: the share of classes that would have done at least as well; never below 1 / len(matches).
+    float
+        The share of classes that would have done at least as well, at least 1 / len(matches).
 
     Examples
     --------
@@ -538,17 +603,17 @@ def target_p(matches: Sequence[int], target: int) -> float:
 
 
 def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
-    """Return among how many tests alpha is shared for each of several suspects, by Holm's rule.
+    """Return the family size of each of several suspects, by Holm's rule.
 
-    The smallest p-value pays for all of them, the next for all but one, and so on until one fails;
-    those after it pay as that one does. A suspect is accused where p <= alpha / its number. So the
-    chance of accusing *any* innocent one is at most alpha, however their answers depend on one
-    another.
+    The family of the smallest p-value is the number of all suspects, that of the next one less, and
+    so on until one fails; all after it have the family of that one. A suspect is accused if
+    p <= alpha / family. So the probability of accusing *any* innocent suspect is at most alpha,
+    however their answers depend on each other.
 
     Parameters
     ----------
-    p_values : one for each suspect, 0 to 1
-    alpha : the bound on accusing anybody wrongly, between 0 and 1
+    p_values : one per suspect, 0 to 1
+    alpha : the bound on the probability of any false accusation, between 0 and 1
 
     Source
     ------
@@ -564,7 +629,7 @@ def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
     check_fraction(alpha, "alpha")
     if not all(0 <= p <= 1 for p in p_values):
         raise ValueError(
-            f"p_values must lie from 0 to 1; got {list(map(float, p_values))}. Put 1 where there "
+            f"p_values must be from 0 to 1; got {list(map(float, p_values))}. Put 1 where there "
             "is none."
         )
     left = len(p_values)
@@ -577,9 +642,13 @@ def holm_families(p_values: Sequence[float], alpha: float) -> list[int]:
 
 
 def open_list_family(place: int) -> int:
-    """Return among how many tests alpha counts as shared for the s-th suspect of an endless list.
+    """Return the family size of the s-th suspect of an open list, s (s + 1).
 
-    That is s (s + 1): the shares of all suspects there will ever be add up to alpha.
+    The shares of alpha of all suspects, however many follow, add up to alpha.
+
+    Parameters
+    ----------
+    place : the suspect's number s, counted from 1
 
     Examples
     --------
@@ -594,9 +663,10 @@ def open_list_family(place: int) -> int:
 
 
 def _log_tail(fewer: Floats, more: Floats, odds: float) -> Floats:
-    """Return the logarithm of a binomial tail as a share of its first term.
+    """Return the logarithm of a binomial tail divided by its first term.
 
-    Each term is the one before times odds fewer / more, with one fewer and one more each time.
+    Each term is the one before times odds * fewer / more, where `fewer` then falls by one and
+    `more` rises by one.
     """
     term = np.ones(fewer.shape)
     total = term
@@ -615,14 +685,14 @@ def _counts(k: ArrayLike, n: ArrayLike) -> tuple[Floats, Floats]:
     whole = _whole(matches) and _whole(questions)
     if not whole or not ((matches >= 0) & (matches <= questions)).all():
         raise ValueError(f"{expected}; got k = {shown(k)}, n = {shown(n)}. The matches come first.")
-    # beyond, scipy's binomial tail loses its digits: 0.61 for 0.50 at a hundred million
+    # beyond, scipy's binomial tail becomes inaccurate: 0.61 for 0.50 at a hundred million
     most = int(questions.max(initial=0))
     check_count(most, "n", low=0, high=MOST_QUESTIONS)
     return matches.astype(float), questions.astype(float)
 
 
 def _matches(counts: ArrayLike, name: str) -> Floats:
-    """Return how many matches several models had, if they are whole numbers from 0."""
+    """Return counts as an array of float, if they are whole numbers from 0."""
     expected = f"{name} must be whole numbers from 0"
     matches = as_array(counts, expected)
     if not _whole(matches) or matches.min(initial=0) < 0:
@@ -631,12 +701,12 @@ def _matches(counts: ArrayLike, name: str) -> Floats:
 
 
 def _whole(counts: NDArray[np.generic]) -> bool:
-    """Whether all are whole numbers."""
+    """Return whether all values are finite whole numbers."""
     if counts.dtype.kind not in "iuf":
         return False
     return bool((np.isfinite(counts) & (counts == np.floor(counts))).all())
 
 
 def _plain(values: Floats) -> Numbers:
-    """Return a single value as a float, which prints as one."""
+    """Return a single value as a Python float, and an array as it is."""
     return float(values) if np.ndim(values) == 0 else values

@@ -1,4 +1,4 @@
-"""Keep a sealed trigger set in files, and reopen it only if nothing was changed."""
+"""Saving a sealed trigger set in files, and opening it again only if nothing was changed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 IMAGES = "images.safetensors"
 KEY = "key.hex"
 
-_TYPED, _STORED = "target='random'", "target='lot'"  # in a recipe, and the word that files keep
+_TYPED, _STORED = "target='random'", "target='lot'"  # in recipes, and the old word in files
 _PARTS = {
     "header": dict,
     "rules": dict,
@@ -49,30 +49,31 @@ _PARTS = {
 
 
 def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
-    """Save a trigger set: its images, its sealed record, and its key.
+    """Save a trigger set to a folder: its images, its sealed record, and its key.
 
     Parameters
     ----------
-    triggers : the sealed set, its labels drawn or still to be drawn
-    folder : made if it is not there; three files are written into it. `key.hex` is readable by its
-        owner alone: keep it secret. Without it the set proves nothing, and whoever has it can
-        answer every question.
+    triggers : the sealed set, with labels drawn or still to be drawn
+    folder : the folder for three files, made if it does not exist. Keep `key.hex` secret, which
+        only its owner can read: without it the set proves nothing, and anyone who has it can answer
+        every question
 
     Returns
     -------
-    Path of the folder
+    Path
+        The folder.
 
     Raises
     ------
     FileExistsError
-        If the folder holds another trigger set or another's images, or is a file.
+        If the folder holds another trigger set or its images, or is a file.
     ValueError
         If the set is too large to be opened again.
 
     Warns
     -----
     UserWarning
-        If others can read the key: some shares keep no access rights.
+        If others can read the key, because the folder keeps no access rights.
     """
     from safetensors.numpy import save
 
@@ -81,14 +82,15 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise FileExistsError(
-            f"evidence is saved in a folder; {folder} is, or lies in, a file. Choose another."
+            f"folder must be a folder for evidence; {folder} is, or is inside, a file. Choose "
+            "another."
         ) from None
     record = {
         "header": dict(triggers.header),
         "seal": triggers.seal,
         "recipe": triggers.recipe.replace(_TYPED, _STORED),
         "names": triggers.names,
-        # The seal says whether anything was changed, these digests say what.
+        # The seal shows whether anything was changed, these digests show what.
         "images": commitment.image_digests(triggers.pixels),
         "questions": list(map(bytes.hex, triggers.leaves)),
         "rules": rule_digests(triggers.header),
@@ -104,12 +106,12 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
         )
     arrays = clean_arrays(triggers.clean)
     arrays |= {"pixels": triggers.pixels, "question": triggers.question}
-    files = {  # the key first: the rest is worth nothing alone; the record last: then all is there
+    files = {  # the key first, as the rest is useless without it; the record last, to complete it
         KEY: commitment.Secret(f"{triggers.key.hex()}\n".encode()),
         IMAGES: save(arrays),
         RECORD: text.encode(),
     }
-    with locked(folder / LOCK):  # of two who save at once, one finds what the other has saved
+    with locked(folder / LOCK):  # of two simultaneous saves, the second finds the first
         _refuse_others(folder, files)
         for name, content in files.items():
             with whole(folder / name, secret=name == KEY) as file:
@@ -118,23 +120,22 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
 
 
 def _refuse_others(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Refuse to write over what another set, or somebody else, has put into a folder."""
+    """Refuse to overwrite files of another set, or of somebody else."""
     recorded = (folder / RECORD).exists()
     for name, content in files.items():
         path = folder / name
         if not path.exists() or (recorded and name == IMAGES):
-            continue  # what lies beside the record of this very set is its own, damaged perhaps
+            continue  # beside the record of this very set they are its own images, perhaps damaged
         kept = commitment.Secret(path.read_bytes())
-        # nothing is left of what was saved on a full disk; Windows may end lines in its own way
+        # a full disk leaves an empty file; Windows may change line ends
         if kept and content not in (kept, kept.replace(b"\r\n", b"\n")):
-            raise FileExistsError(f"{path} is not of this trigger set. Choose another folder.")
+            raise FileExistsError(
+                f"{path} should belong to this trigger set; it does not. Choose another folder."
+            )
 
 
 def open_sealed(folder: str | Path) -> Sealed:
-    """Open what was saved and sealed; its labels are not drawn.
-
-    Raises what `open_evidence` raises.
-    """
+    """Return a saved set without drawing its labels; raise the errors of `open_evidence`."""
     from safetensors.numpy import load_file
 
     folder = check_folder(folder)
@@ -156,26 +157,26 @@ def open_sealed(folder: str | Path) -> Sealed:
             f"{_difference(triggers, record)}: the seal in {folder} does not fit. Restore it from "
             "a copy."
         )
-    # the files have no other word for the kind
+    # the files store the kind only in the recipe
     sealed = triggers.with_clean(clean_of(arrays)).made_by(recipe.partition("(")[0])
     return replace(sealed, read=True)
 
 
 def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
-    """Open a saved trigger set, if its seal fits: images, names, questions, rules, alpha and key.
+    """Return a saved trigger set after checking images, names, rules and key against its seal.
 
-    Compare the `seal` of the result with the one that was published: this checks only that the
-    folder is one piece.
+    Compare the `seal` of the result with the published one: this function checks only that the
+    files of the folder belong together.
 
     Parameters
     ----------
-    folder : where `save_evidence` put it
-    outcome : that of the public draw which was sealed by name, if it was not saved along
+    folder : the folder that `save_evidence` wrote
+    outcome : the outcome of the public draw that the seal names, if it was not saved with the set
 
     Raises
     ------
     FileNotFoundError, OSError
-        If a file is missing, unreadable or cut short; the error says which.
+        If a file is missing, unreadable or damaged; the error says which.
     ValueError
         If anything was changed; the error says what.
     """
@@ -189,13 +190,13 @@ def open_evidence(folder: str | Path, outcome: str = "") -> TriggerSet:
 
 
 def _intact(path: Path) -> AbstractContextManager[None]:
-    """Say which file of the evidence is not as it was saved, if it cannot be read."""
+    """Name the file of the evidence, and the next step, if it cannot be read inside the block."""
     expected = f"{path} should be as wm.evidence.save_evidence wrote it"
     return readable(expected, "Restore it from a copy.")
 
 
 def _record(path: Path) -> dict[str, Any]:
-    """Return the saved record, if each of its parts is there."""
+    """Return the saved record, if it has all parts, each of the right type."""
     record: dict[str, Any] = read_json(path, RECORD_BYTES)
     if {part: type(record[part]) for part in _PARTS} != _PARTS:
         raise TypeError("a part of the record is of another type")
@@ -203,9 +204,9 @@ def _record(path: Path) -> dict[str, Any]:
         texts(record[part])
     texts([record.get("outcome", "")])
     texts(record["header"]["classes"])
-    commitment.canonical(record["header"])  # refuses what has no digest
+    commitment.canonical(record["header"])  # refuses values without a digest
     if not record["recipe"].isprintable():
-        raise ValueError("the recipe is no line of text")
+        raise ValueError("the recipe is not a line of text")
     return record
 
 
@@ -218,7 +219,7 @@ def _refuse_changed_images(pixels: Pixels, sealed: list[str], path: Path) -> Non
     digests = commitment.image_digests(pixels)
     if digests == sealed:
         return
-    difference = "it does not"
+    difference = "it holds more, or fewer"
     changed = _changed(digests, sealed)
     if changed:
         difference = f"image {changed[0]} was changed after sealing ({len(changed)} in all)"
@@ -235,20 +236,20 @@ def _refuse_changed_rules(record: dict[str, Any], path: Path) -> None:
 
 
 def _difference(triggers: Sealed, record: dict[str, Any]) -> str:
-    """Say in what a set differs from its saved record, whose rules and images are in order."""
+    """Return in words how a set differs from its saved record, whose rules and images are right."""
     changed = _changed(map(bytes.hex, triggers.leaves), record["questions"])
     if changed and len(changed) < len(triggers.names):
         return f"question {changed[0]} ({triggers.names[changed[0]]}) was changed"
     differing = _differing(rule_digests(record["header"]), rule_digests(triggers.header))
     rules = ", ".join(differing)
-    return f"{rules} differs, so that the key is another one, or all of it was sealed anew"
+    return f"{rules} differs, so the key is another one, or everything was sealed again"
 
 
 def _changed(now: Iterable[str], then: Iterable[str]) -> list[int]:
-    """Return the places at which two lists of digests differ."""
+    """Return the positions at which two lists of digests differ."""
     return [place for place, (one, other) in enumerate(zip(now, then)) if one != other]
 
 
 def _differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
-    """Return the names under which two records hold something else, or one of them nothing."""
+    """Return the names whose values differ between two records, or are missing in one."""
     return [name for name in sorted({*one, *other}) if one.get(name, ...) != other.get(name, ...)]

@@ -1,10 +1,10 @@
-"""A sealed lean: random signs, one for each class and feature, and the exact test of whether a
-suspect's answers lean by them.
+"""A sealed lean: random signs, one per class and feature, and the exact test of whether a suspect's
+answers lean by them.
 
-Everything that the test needs is fixed first, as whole numbers: features of an image, the images to
-ask about, how reference networks answer them. The seal hashes all of it; then the signs are drawn.
-Whatever a suspect that is independent of the key answers, each of its statistics has the drawn sign
-or the other one like a fair coin.
+Everything that the test needs is fixed first, as whole numbers: the features of an image, the
+images to ask about, and the answers of reference networks. The seal is a hash of all of it; then
+the signs are drawn. Whatever a suspect answers, if it is independent of the key, each of its
+statistics matches the drawn sign with probability 1/2.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ SCALE = 4096  # a feature of 1, as a whole number
 FINE = 2**20  # how much finer the projection is kept
 _WHITE = 255 * 16 * 4  # a white image, smoothed
 CLEAREST = 64  # the weight of a statistic four times as large as among the references
-_WHOLE = "only where 'bets' are sealed may one stop before the last"
+_WHOLE = "only the sealed test 'bets' allows fewer than all"
 _NAME = "class %d, feature %d"
 _SIGNS = "+1 or -1 for each class and feature: whether the class is favoured as the feature grows"
 _STATISTIC = (
@@ -74,15 +74,15 @@ _FOLDER = ("tilt.safetensors", "key.hex")
 
 @dataclass(frozen=True, eq=False)
 class Ruler:
-    """What measures a suspect, in whole numbers, so that every machine gets the same.
+    """The numbers that measure a suspect; they are whole, so every machine gets the same result.
 
     Attributes
     ----------
-    projection : of a smoothed image on each feature, int64, shape (d, c * h/2 * w/2)
-    centre : the mean of each feature over the owner's images, int64, shape (d,)
-    middle : its mean over the images to ask about, as a feature, int64, shape (d,)
-    votes : how many references say each class of each image, int64, shape (m, K)
-    spread : of each statistic among the references, at least 1, int64, shape (K, d)
+    projection : maps a smoothed image to each feature, int64, shape (d, c * h/2 * w/2)
+    centre : the mean of each projection over the owner's images, int64, shape (d,)
+    middle : the mean of each feature over the images to ask about, int64, shape (d,)
+    votes : how many references answer each image with each class, int64, shape (m, K)
+    spread : the spread of each statistic among the references, at least 1, int64, shape (K, d)
     """
 
     projection: Whole
@@ -93,7 +93,7 @@ class Ruler:
 
     @property
     def references(self) -> int:
-        """How many reference networks there were."""
+        """How many reference networks there are."""
         return int(self.votes[0].sum())
 
     def features(self, pixels: Pixels) -> Whole:
@@ -102,9 +102,14 @@ class Ruler:
         return found
 
     def statistic(self, labels: Labels, pixels: Pixels) -> Whole:
-        """Return how answers to the sealed images lean, class by feature, int64, shape (K, d).
+        """Return how answers to the sealed images lean, by class and feature, int64, shape (K, d).
 
-        An image without a class of the task as its answer adds nothing.
+        An image whose answer is no class of the task adds nothing.
+
+        Parameters
+        ----------
+        labels : the answers, int64, shape (m,)
+        pixels : the images, uint8, shape (m, c, h, w)
         """
         classes = self.votes.shape[1]
         answered = (labels >= 0) & (labels < classes)
@@ -114,7 +119,7 @@ class Ruler:
         return found
 
     def weights(self, statistic: Whole, test: Test) -> Whole:
-        """Return how much each sign counts, 0 to 64; they depend on no drawn sign."""
+        """Return the weight of each sign, 0 to 64, int64, shape (K, d); no sign affects it."""
         if test == "signs":
             weights: Whole = (statistic != 0).astype(np.int64)
             return weights
@@ -123,14 +128,14 @@ class Ruler:
         return weights
 
     def header(self) -> dict[str, object]:
-        """Return it as it is sealed: shape and numbers of each array."""
+        """Return the ruler as it is sealed: shape and numbers of each array."""
         return {
             name: [list(part.shape), part.ravel().tolist()] for name, part in vars(self).items()
         }
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any]) -> Ruler:
-        """Return what a sealed record holds, if its numbers fit together, and into 64 bits."""
+        """Return the ruler in a sealed record, if its shapes fit and its numbers fit 64 bits."""
         parts = {}
         for name in cls.__dataclass_fields__:
             shape, numbers = header[name]
@@ -147,7 +152,7 @@ class Ruler:
 
     @property
     def largest(self) -> float:
-        """A bound on every number of the test, whatever is answered."""
+        """A bound on every number in the test, for any answers."""
         sizes = [np.abs(part.astype(float)) for part in vars(self).values()]
         projection, centre, middle, votes, spread = sizes
         products = _WHITE * projection.sum(1) + centre
@@ -157,11 +162,11 @@ class Ruler:
 
 
 def smooth(pixels: Pixels) -> Whole:
-    """Return images blurred and halved, as whole numbers, int64, shape (n, c * h/2 * w/2).
+    """Return images blurred and halved in size, int64, shape (n, c * h/2 * w/2).
 
     Examples
     --------
-    >>> smooth(np.full((1, 1, 4, 4), 255, np.uint8))  # at the border a part of the blur is missing
+    >>> smooth(np.full((1, 1, 4, 4), 255, np.uint8))  # the blur is cut off at the border
     array([[12495, 12495, 12495, 12495]])
     """
     framed = np.pad(pixels.astype(np.int16), ((0, 0), (0, 0), (1, 1), (1, 1)))
@@ -177,17 +182,19 @@ def smooth(pixels: Pixels) -> Whole:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class TiltSet(commitment.HoldsSecret):
-    """Sealed signs for the answers of a service to lean by; `wm.watermarks.Tilt` makes it.
+    """Sealed signs by which the answers of a service lean; made by `wm.watermarks.Tilt`.
 
     Attributes
     ----------
     pixels : the images to ask a suspect about, uint8, shape (m, c, h, w)
-    ruler : what measures its answers
-    rules : classes, alpha and what else was declared
-    size : how far scores lean, in units of the score; 1 changes about one answer of a hundred
-    header : the sealed record, `seal` its SHA-256: the commitment to publish
-    outcome : that of the public draw which was sealed by its name; empty where none was
-    signs : +1 or -1 for each class and feature, int64, shape (K, d); drawn from seal and outcome
+    ruler : the numbers that measure its answers
+    rules : classes, alpha and the owner's further statements
+    size : how far scores lean, in units of the score; 1 changes about 1 % of the answers
+    test : the sealed test, "weighted", "signs" or "bets"
+    header : the sealed record; `seal`, its SHA-256, is the commitment to publish
+    key : the secret key
+    outcome : the outcome of the public draw that the seal names; empty if it names none
+    signs : +1 or -1 per class and feature, int64, shape (K, d), drawn from seal and outcome
     """
 
     pixels: Pixels
@@ -198,7 +205,7 @@ class TiltSet(commitment.HoldsSecret):
     header: Mapping[str, Any]
     key: commitment.Secret = field(repr=False)
     outcome: str = ""
-    _keep = "Keep it by wm.evidence.save_tilt."
+    _keep = "Save it with wm.evidence.save_tilt."
 
     @property
     def seal(self) -> str:
@@ -207,20 +214,26 @@ class TiltSet(commitment.HoldsSecret):
 
     @property
     def awaits(self) -> str:
-        """The public draw whose outcome is still missing; empty where nothing is."""
+        """The public draw whose outcome is still missing; empty if there is none."""
         return "" if self.outcome else self.rules.declared.beacon
 
     def draw(self, outcome: str) -> TiltSet:
-        """Return the same with the outcome of the public draw that was sealed by its name."""
+        """Return the same signs with the outcome of the public draw that the seal names.
+
+        Raises
+        ------
+        ValueError
+            If the outcome is empty, or the seal names no draw.
+        """
         beacon = self.rules.declared.beacon
         if not beacon or not outcome:
-            awaited = f"that of {beacon!r}" if beacon else "none, for no public draw was sealed"
+            awaited = f"that of {beacon!r}" if beacon else "left out, as the seal names no draw"
             raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
         return replace(self, outcome=outcome)
 
     @cached_property
     def signs(self) -> Whole:
-        """The secret signs, int64, shape (K, d)."""
+        """The secret signs, +1 or -1, int64, shape (K, d)."""
         if self.awaits:
             raise ValueError(
                 f"the signs wait for the outcome of {self.awaits!r}. Call draw(outcome) first."
@@ -230,7 +243,7 @@ class TiltSet(commitment.HoldsSecret):
         return drawn.reshape(self.ruler.spread.shape)
 
     def lean(self, images: Images) -> NDArray[np.float64]:
-        """Return what is added to the scores of images (n, c, h, w) in [0, 1]; shape (n, K)."""
+        """Return what to add to the scores of images (n, c, h, w) in [0, 1], shape (n, K)."""
         images = check_images(images, shape=self.pixels.shape[1:])
         pixels = np.rint(255 * images).astype(np.uint8)
         features = self.ruler.features(pixels) / SCALE
@@ -253,11 +266,11 @@ class TiltSet(commitment.HoldsSecret):
 def seal_tilt(
     pixels: Pixels, ruler: Ruler, rules: Rules, *, size: float, test: Test, key: bytes
 ) -> TiltSet:
-    """Seal what measures a suspect, and the images to ask; the signs are then drawn from the seal.
+    """Return a sealed ruler with its images; the signs are then drawn from the seal.
 
     Parameters
     ----------
-    pixels : uint8, shape (m, c, h, w)
+    pixels : the images to ask about, uint8, shape (m, c, h, w)
     ruler, rules, size, test : as in `TiltSet`
     key : 32 secret bytes
     """
@@ -270,7 +283,7 @@ def seal_tilt(
 
 
 def _rules(pixels: Pixels, ruler: Ruler, rules: Rules, size: float, test: Test) -> dict[str, Any]:
-    """Return all that is sealed but the root of the signs."""
+    """Return everything that is sealed except the root of the signs."""
     images = "".join(commitment.image_digests(pixels))
     return {
         "version": commitment.VERSION,
@@ -297,7 +310,7 @@ def _secrets(key: bytes, header: commitment.Header) -> list[commitment.Secret]:
 
 
 def _leaves(secrets: Sequence[bytes], shape: tuple[int, ...]) -> list[bytes]:
-    """Return the hash of each sign in the sealed tree."""
+    """Return the leaf of each sign in the sealed tree."""
     hashed = []
     for i, secret in enumerate(secrets):
         hashed.append(commitment.leaf_hash(i, secret, BITS, _name(i, shape), []))
@@ -313,14 +326,14 @@ def _name(index: int, shape: tuple[int, ...]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Signs(Answers):
-    """The signs of a suspect's statistics, 0 for minus and 1 for plus, and what they came from.
+    """The signs of a suspect's statistics, 0 for minus and 1 for plus, with their weights.
 
     Attributes
     ----------
-    weights : how much each counts, int64, shape (K * d,)
-    replies : the labels of the images, as they came
-    known : how many classes the task has
-    bets : whether one may stop after any sign
+    weights : the weight of each sign, 0 to 64, int64, shape (K * d,)
+    replies : the labels of the images as received, int64, shape (m,)
+    known : the number of classes of the task
+    bets : whether the test may stop after any sign
     """
 
     weights: Labels
@@ -330,7 +343,7 @@ class Signs(Answers):
 
     @property
     def queries(self) -> int:
-        """How many images were put to the suspect."""
+        """How many images were sent to the suspect."""
         return len(self.replies)
 
     @property
@@ -345,7 +358,7 @@ class Signs(Answers):
 
 
 def _measured(labels: Labels, signs: Whole, pixels: Pixels, ruler: Ruler, test: Test) -> Signs:
-    """Return what the answers to the sealed images say, sign by sign: of all, or of the first."""
+    """Return the signs of the statistics of these answers, of all or the first `signs.size`."""
     statistic = ruler.statistic(labels, pixels)
     count = signs.size
     weights = ruler.weights(statistic, test).ravel()[:count]
@@ -359,33 +372,38 @@ def _measured(labels: Labels, signs: Whole, pixels: Pixels, ruler: Ruler, test: 
 def verify_tilt(
     query: Query, tilt: TiltSet, *, family: int = 1, clean: CleanImages | None = None
 ) -> Verdict:
-    """Ask a service all sealed images, and say whether its answers lean by the secret signs.
+    """Return the verdict on whether a service's answers lean by the secret signs.
 
-    It is decided once, by the one exact test that was sealed: all answers come before any sign
-    counts, so there is nothing to stop early.
+    The service is asked all sealed images. The decision is made once, by the sealed exact test: it
+    needs all answers before the first sign counts, so it cannot stop early.
 
     Parameters
     ----------
-    query : the service, images in and labels out, as for `wm.verify`
+    query : the service, a function from images to labels, as for `wm.verify`
     tilt : the sealed signs
-    family : how many suspects, keys and repetitions were or will be tried: alpha is shared
-    clean : images of the task and their classes, asked first; as for `wm.verify`. If they were
-        not sealed (`Declared(clean=)`), the judge's p is 1: whoever knows the signs could choose
-        them for a numbering that fits
+    family : how many suspects, keys and repetitions share alpha, past and future ones
+    clean : images of the task and their classes, asked first, as for `wm.verify`. If they were not
+        sealed (`Declared(clean=)`), the judge's p is 1: anyone who knows the signs could choose
+        images that lead to a suitable numbering
 
     Returns
     -------
-    Verdict over the signs, a `TiltVerdict`. Without a public draw the judge's p is 1 for every
-    copy.
+    TiltVerdict
+        The verdict on the signs. Without a public draw the judge's p is 1 for every copy.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or range, or the signs still wait for a public draw.
 
     Source
     ------
-    Ours; the nearest relatives put a key into probabilities: Charette et al. (2022), "Cosine model
-    watermarking". That answers may be changed where a service is unsure: `docs/results/tilt.csv`.
+    Ours. Related methods put a key into probabilities: Charette et al. (2022), "Cosine model
+    watermarking". Measurements, also of how many answers change: `docs/results/tilt.csv`.
     """
     check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
     family = check_family(family, "suspects, keys and repetitions that share alpha")
-    signs = tilt.signs  # or it says what is missing, before anything is asked
+    signs = tilt.signs  # raises an error before anything is asked, if a draw is missing
     seen = numbering(check_query(query, "query"), tilt.rules, clean)
     if seen is not None:
         query = seen.of(query)
@@ -403,14 +421,19 @@ def verify_tilt(
 def open_tilt(
     tilt: TiltSet, signs: int | None = None, *, nonce: bytes = b"", case: str = ""
 ) -> Opening:
-    """Open signs for a judge, with what it takes to check them, without the key.
+    """Return signs opened for a judge, with everything to check them except the key.
 
     Parameters
     ----------
     tilt : the sealed signs
-    signs : how many to open, the first in sealed order; all by default, and always where the sealed
-        test is another one than "bets". What stays secret can serve against another suspect
+    signs : how many signs to open, the first ones in sealed order; by default all. Only the test
+        "bets" allows fewer; the rest then stays secret for another suspect
     nonce, case : as for `open_questions`
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `tilt` is no `TiltSet`, or so many signs cannot be opened.
     """
     check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
     shape, secrets = tilt.ruler.spread.shape, _secrets(tilt.key, tilt.header)
@@ -444,23 +467,28 @@ def judge_tilt(
     beacon: Beacon | None = None,
     clean: CleanImages | None = None,
 ) -> Verdict:
-    """Ask a service the sealed images, draw the signs anew, and decide, without key and owner.
+    """Return a judge's verdict on a service, with the signs drawn again from the opened secrets.
 
     Parameters
     ----------
     query : the service, as for `wm.verify`
-    opened : what the owner opened (`open_tilt`): all signs, or where the sealed test is "bets" the
-        first ones in sealed order
-    seal : the seal as it was published
+    opened : the signs that the owner opened (`open_tilt`): all, or with the test "bets" the first
+        ones in sealed order
+    seal : the published seal
     alpha, family, beacon : as for `judge`; without a beacon the factor is 2**48, which no copy's p
         survives
-    clean : the judge's own clean images, never the owner's, who knows the signs; asked first
+    clean : the judge's own clean images, asked first; never the owner's, who knows the signs
+
+    Returns
+    -------
+    TiltVerdict
+        The verdict on the opened signs.
 
     Raises
     ------
-    ValueError
-        If the seal is another one or no tilt's, an image or a sign was not sealed as it is shown,
-        or a sign that counts is missing.
+    TypeError, ValueError
+        If the seal is another one or not that of a tilt, an image or a sign is not as it was
+        sealed, or a sign that counts is missing.
     """
     check_published(opened, seal)
     alpha = check_fraction(alpha, "alpha")
@@ -470,7 +498,7 @@ def judge_tilt(
     count = len(indices) if test == "bets" else ruler.spread.size
     if set(indices) != set(range(count)):
         raise ValueError("opened must hold every sign; some are missing. Ask the owner for all.")
-    # every path is checked; no images belong to a sign, whatever the file holds
+    # checks every path; a sign has no images of its own, whatever the file holds
     drawn = replace(opened, pixels=opened.pixels[:0], question=_NO_PLACES).answers()
     signs = np.empty(count, np.int64)
     signs[list(indices)] = 2 * drawn - 1
@@ -488,7 +516,7 @@ def judge_tilt(
 
 
 def _sealed(opened: Opening) -> tuple[Ruler, Rules, Test]:
-    """Return what was sealed, if it is a tilt such as is tested here, with these images."""
+    """Return ruler, rules and test, if the seal is that of a tilt with these images."""
     header = opened.header
     try:
         ruler = Ruler.from_header(header)
@@ -514,7 +542,17 @@ def _sealed(opened: Opening) -> tuple[Ruler, Rules, Test]:
 
 
 def save_tilt(tilt: TiltSet, folder: str | Path) -> Path:
-    """Save sealed signs into a folder: `tilt.safetensors`, and `key.hex` for its owner alone."""
+    """Save sealed signs to a folder as `tilt.safetensors` and `key.hex`; return the folder.
+
+    Only the owner of `key.hex` can read it: keep it secret.
+
+    Raises
+    ------
+    TypeError
+        If `tilt` is no `TiltSet`.
+    FileExistsError, OSError
+        If one of the files exists, or cannot be written.
+    """
     from safetensors.numpy import save
 
     check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
@@ -529,7 +567,15 @@ def save_tilt(tilt: TiltSet, folder: str | Path) -> Path:
 
 
 def open_saved_tilt(folder: str | Path) -> TiltSet:
-    """Open what `save_tilt` saved, if nothing was changed."""
+    """Return signs that `save_tilt` saved, after checking them against their seal.
+
+    Raises
+    ------
+    FileNotFoundError, OSError
+        If a file is missing, unreadable or damaged.
+    ValueError
+        If the images, the rules or the key were changed.
+    """
     from safetensors import safe_open
 
     folder = Path(folder)
@@ -547,5 +593,8 @@ def open_saved_tilt(folder: str | Path) -> TiltSet:
     ruler, rules, test = _sealed(unknown)
     sealed = seal_tilt(pixels, ruler, rules, size=float(header["size"]), test=test, key=key)
     if sealed.header != header:
-        raise ValueError(f"the key in {folder} must be the one it was sealed with; it is another.")
+        raise ValueError(
+            f"the key in {folder} must be the one of the seal; it is another. Restore it from a "
+            "copy."
+        )
     return sealed.draw(outcome) if outcome else sealed

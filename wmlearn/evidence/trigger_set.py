@@ -25,17 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Triggers:
-    """Trigger images and their labels: what a network is trained on and a service is asked.
-
-    There is no key in it.
+    """Trigger images and their labels, without the key: to train a network and to ask a service.
 
     Attributes
     ----------
     pixels : the trigger images, uint8, shape (n, c, h, w), in sealed order
-    question : for each image the number of its question, int64, shape (n,)
+    question : the number of each image's question, int64, shape (n,), in rising order
     names : what each question shows, one name per question
     answers : the secret answer of each question, int64, shape (questions,)
-    rules : what was sealed with the images
+    rules : the rules that were sealed with the images
     """
 
     pixels: Pixels
@@ -51,26 +49,26 @@ class Triggers:
 
     @property
     def labels(self) -> Labels:
-        """The secret label of every image, shape (n,): the answer of its question."""
+        """The secret label of each image, int64, shape (n,): the answer of its question."""
         return self.answers[self.question]
 
     @property
     def n(self) -> int:
-        """The number of questions: the unit of evidence. An image sent is a query."""
+        """The number of questions, the unit of evidence; one question may have several images."""
         return len(self.answers)
 
     @property
     def alpha(self) -> float:
-        """The sealed bound on the chance of accusing an innocent model."""
+        """The sealed bound on the probability of accusing an innocent model."""
         return self.rules.alpha
 
     @property
     def without_key(self) -> Triggers:
-        """The same without any key: what may leave this process."""
+        """The same triggers without the key, which may be sent to other processes."""
         return self.first(self.n)
 
     def first(self, questions: int) -> Triggers:
-        """Return the first questions in sealed order, each with all of its images."""
+        """Return the first so many questions in sealed order, each with all of its images."""
         images = np.searchsorted(self.question, questions)
         return Triggers(
             self.pixels[:images],
@@ -81,9 +79,12 @@ class Triggers:
         )
 
     def tally(self, labels: Labels) -> Answers:
-        """Tally the labels of the first images, int64, shape (m,), -1 where no answer came.
+        """Return the tally of the labels of the first m images.
 
-        They are those of whole questions.
+        Parameters
+        ----------
+        labels : int64, shape (m,), -1 for an image without an answer; the images must be those of
+            whole questions
         """
         asked = self.question[: len(labels)]
         questions = self.n
@@ -92,7 +93,7 @@ class Triggers:
         return Answers(labels, asked, self.answers[:questions], len(self.rules.classes))
 
     def answer(self, labels: Labels) -> Labels:
-        """Return per question the class that strictly more than half of its images got, else -1."""
+        """Return the majority class of each question, -1 without one, int64, shape (questions,)."""
         return self.tally(labels).per_question
 
     def __len__(self) -> int:
@@ -104,20 +105,21 @@ class Triggers:
 
 @dataclass(frozen=True, eq=False)
 class Sealed(commitment.HoldsSecret):
-    """Images and rules that are sealed, and whose labels are still to be drawn.
+    """Sealed images and rules whose labels are still to be drawn.
 
-    Publish `seal`, then `draw`. Where a public draw was sealed by name (`Declared.beacon`) that
-    waits for its outcome; else nothing is to be waited for, and a `Trigger` does both at once.
+    Publish `seal`, then call `draw`. If the seal names a public draw (`Declared.beacon`), wait for
+    its outcome first; otherwise a `Trigger` does both steps at once.
 
     Attributes
     ----------
     pixels, question, names, rules : as in `Triggers`
-    header : the sealed record, `seal` its SHA-256 in hexadecimal: the commitment to publish
-    secrets, leaves : what each answer is drawn by, and the hash of each question in the sealed tree
-    recipe, kind : what made it, for people to read; not part of the seal
-    key : the secret; no repr, table, error or pickle shows it
-    clean : the clean calibration images that were sealed along; None where there are none
-    read : whether it was read from a folder; what its recipe says is then hearsay
+    header : the sealed record; `seal`, its SHA-256 in hexadecimal, is the commitment to publish
+    secrets, leaves : the secret that each answer is drawn with, and the leaf of each question in
+        the sealed tree
+    recipe, kind : how the set was made, for people to read; not part of the seal
+    key : the secret key; no repr, table, error or pickle shows it
+    clean : the clean calibration images that were sealed with the set, or None
+    read : whether the set was read from a folder, so its recipe is not certain
     """
 
     pixels: Pixels
@@ -145,11 +147,17 @@ class Sealed(commitment.HoldsSecret):
 
     @property
     def origin(self) -> str:
-        """What made it, as far as one can know."""
+        """How the set was made; "said to be ..." if it was read from a folder."""
         return f"said to be {self.recipe}" if self.read else self.recipe
 
     def with_clean(self, clean: CleanImages | None) -> Sealed:
-        """Return the same set with its clean images, if they are those that were sealed."""
+        """Return the same set with its clean images, if they are the sealed ones.
+
+        Raises
+        ------
+        ValueError
+            If they are others.
+        """
         if clean is None:
             return self
         if clean_digest(clean) != self.rules.declared.clean:
@@ -160,26 +168,26 @@ class Sealed(commitment.HoldsSecret):
         return replace(self, clean=clean)
 
     def made_by(self, name: str) -> Sealed:
-        """Return the same set, its kind named after its class: 'double exposure'."""
+        """Return the same set with its kind named after a class: 'double exposure'."""
         words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
         return replace(self, kind=words.lower())
 
     def draw(self, outcome: str = "") -> TriggerSet:
-        """Draw the secret answers from the seal and, where one was sealed, a public draw's outcome.
+        """Return the set with its secret answers, drawn at random from seal and public draw.
 
         Parameters
         ----------
-        outcome : what came of the draw that `rules.declared.beacon` names, as all will write it:
-            "4 1 6", or the randomness of a drand round in hexadecimal
+        outcome : the outcome of the draw that `rules.declared.beacon` names, as everyone writes it:
+            "4 1 6", or the randomness of a drand round in hexadecimal; empty if it names none
 
         Raises
         ------
         ValueError
-            If an outcome is missing, or given where no draw was sealed.
+            If an outcome is missing, or given although the seal names no draw.
         """
         beacon = self.rules.declared.beacon
         if bool(beacon) != bool(outcome):
-            awaited = f"that of {beacon!r}" if beacon else "none, for no public draw was sealed"
+            awaited = f"that of {beacon!r}" if beacon else "left out, as the seal names no draw"
             raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
         answers = _draw(self.seal, self.secrets, self.rules, outcome)
         answers.setflags(write=False)
@@ -193,42 +201,42 @@ class Sealed(commitment.HoldsSecret):
 
 @dataclass(frozen=True, eq=False)
 class TriggerSet(Sealed, Triggers):
-    """Secret questions, sealed: make one by calling a `Trigger`, such as `Content`, on a data set.
+    """Sealed secret questions, made by calling a `Trigger`, such as `Content`, on a data set.
 
-    These are `Triggers` and the secret behind them; `.without_key` is they alone.
+    These are `Triggers` together with their secret; `.without_key` returns the triggers alone.
 
     Attributes
     ----------
     pixels, question, names, answers, rules : as in `Triggers`
     header, secrets, leaves, recipe, kind, key, clean : as in `Sealed`
-    outcome : that of the public draw from which the answers were drawn, too; empty where none was
+    outcome : the outcome of the public draw that the answers were drawn with; empty without one
     """
 
     outcome: str = ""
 
     @property
     def terms(self) -> Terms:
-        """What a verdict needs to know of the seal."""
+        """The terms of a verdict on these questions."""
         return self.rules.terms(planned=self.n, public_key=self.public_key)
 
     @property
     def p0(self) -> float | None:
-        """The most likely an innocent model can be to match a question; None with fixed labels."""
+        """The largest probability with which an innocent model matches; None with fixed labels."""
         return None if self.rules.fixed else self.terms.p0
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per image: question, what it shows, secret answer. For the owner alone."""
+        """Return one row per image: question, what it shows, secret answer. Keep this secret."""
         import pandas as pd
 
         shows = np.take(self.names, self.question)
         return pd.DataFrame({"question": self.question, "shows": shows, "answer": self.labels})
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the first image of the first dozen questions, captioned with name and answer."""
+        """Draw the first image of the first 12 questions, with name and answer; return the axes."""
         first = np.searchsorted(self.question, np.arange(min(12, self.n)))
         arrow = " → "
         if max(map(len, self.rules.classes)) > 3:
-            arrow = "\n→ "  # side by side, name and answer would run into the next
+            arrow = "\n→ "  # on one line, name and answer would overlap with the next
         drawn = np.take(self.rules.classes, self.answers)
         captions = [f"{name}{arrow}{answer}" for name, answer in zip(self.names[:12], drawn)]
         return mosaic(self.pixels[first], captions, ax)
@@ -267,22 +275,22 @@ def seal_triggers(
     key: bytes,
     recipe: str,
 ) -> Sealed:
-    """Seal images, names and rules; the answers are then drawn from the seal.
+    """Return sealed images, names and rules, whose answers can then be drawn from the seal.
 
-    This is the order of all sealing: images, secrets, seal, labels.
+    The order is always the same: images, secrets, seal, labels.
 
     Parameters
     ----------
     pixels : uint8, shape (n, c, h, w), all different, in the order of their questions
-    question : the question of each image, int64, shape (n,), rising from 0
+    question : the question of each image, int64, shape (n,), rising from 0 in steps of 0 or 1
     names : what each question shows
     rules, key, recipe : as in `Sealed`
 
     Raises
     ------
-    ValueError
-        If the questions are not in order, or two images are the same: they would be one trial
-        counted twice.
+    TypeError, ValueError
+        If an array has the wrong type or shape, the questions are not in order, or two images are
+        equal: they would be one trial counted twice.
     """
     pixels = check_pixels(pixels, what="trigger images")
     key = commitment.check_key(key)
@@ -313,7 +321,7 @@ def seal_triggers(
 
 
 def _draw(sealed: str, secrets: Sequence[bytes], rules: Rules, outcome: str) -> Labels:
-    """Draw an answer for every question; with fixed labels one for all, unless it was chosen."""
+    """Return the answer of every question; with fixed labels one for all, drawn or chosen."""
     if not rules.fixed:
         return commitment.draw_labels(sealed, secrets, rules.allowed, outcome)
     target = rules.target
@@ -323,12 +331,15 @@ def _draw(sealed: str, secrets: Sequence[bytes], rules: Rules, outcome: str) -> 
 
 
 def check_order(question: Labels, images: int, questions: int) -> Labels:
-    """Return the question of each image, if they count 0, 0, 1, ... up: a prefix is then whole."""
+    """Return the question of each image, int64, if they count up from 0: 0, 0, 1, ...
+
+    Any number of first questions then has a consecutive range of images.
+    """
     question = np.asarray(question)
     whole = question.shape == (images,) and images > 0 and question.dtype.kind in "iu"
     if not whole or not _without_gap(question, questions):
         raise ValueError(
-            f"question must hold {images} whole numbers, one for each image, that rise from 0 to "
+            f"question must hold {images} whole numbers, one per image, that rise from 0 to "
             f"{questions - 1} in steps of 0 or 1; got {question.dtype} {question.shape}. Sort the "
             "images by their question."
         )
@@ -346,6 +357,6 @@ def _refuse_duplicates(digests: Sequence[str]) -> None:
         earlier = first.setdefault(digest, i)
         if earlier < i:
             raise ValueError(
-                "trigger images must all differ, for the same image asked twice is one trial; "
+                "trigger images must all differ, as the same image asked twice is one trial; "
                 f"images {earlier} and {i} are the same. Draw them from a pool without duplicates."
             )

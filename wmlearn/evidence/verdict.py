@@ -1,6 +1,6 @@
-"""What every verdict holds and how it speaks.
+"""What all verdicts have in common: their data and their words.
 
-It says "evidence of this watermark", never that a model was taken.
+A verdict speaks of "evidence of this watermark", and never says that a model was stolen.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ Decision = Literal["found", "not found", "cannot tell"]
 
 
 def decide(reached: bool, reachable: bool) -> Decision:
-    """Decide by the one rule: found where the evidence reached the line that alpha and family draw.
+    """Return the decision by the one rule of all verdicts.
 
-    Not found where it did not, though a perfect copy's would have; else nobody can tell.
+    It is "found" if the evidence reached the line that alpha and family determine; "not found" if
+    it did not, but that of a perfect copy would have; else "cannot tell".
     """
     if reached:
         return "found"
@@ -50,24 +51,24 @@ def decide(reached: bool, reachable: bool) -> Decision:
 
 @dataclass(frozen=True, eq=False)
 class Verdict(ABC):
-    """The answers of a suspect to the sealed questions, and what they are worth.
+    """The answers of a suspect to the sealed questions, and the evidence in them.
 
-    What the kinds have in common: `KeyedVerdict`, `FixedVerdict` and `MessageVerdict` say how they
-    decide, and have more.
+    This is the base of all kinds of verdict, such as `KeyedVerdict`, `FixedVerdict` and
+    `MessageVerdict`, which differ in how they decide.
 
     Attributes
     ----------
     decision : "found", "not found" (which does not clear the suspect) or "cannot tell"
-    k, n : matches and questions asked; `terms.planned` is the sealed number
-    p : the p-value that decides, 0 to 1; NaN where there is none
-    p_judge : the same for a judge who does not trust the owner
-    answers : what was said, tallied; `matched` and `unanswered` say it question by question
-    terms : what was sealed
-    family : the number of tests that share alpha; `level` is what is left for this one
-    nulls : the matches of each null model; of those that did worse than the suspect, equal answers
-        count once
-    population : what the null models are, in words; empty where that was not declared
-    calibration : how the service did on clean images; None where it was not asked any
+    k, n : matches, and questions asked; `terms.planned` is the number of sealed questions
+    p : the p-value that decides, 0 to 1; NaN if there is none
+    p_judge : the p-value for a judge who does not trust the owner, 0 to 1; NaN if there is none
+    answers : the answers, tallied; `matched` and `unanswered` have one entry per question
+    terms : what was fixed before the test
+    family : the number of tests that share alpha; `level` is the share of this one
+    nulls : the matches of each null model; among those that did worse than the suspect, models with
+        equal answers count once
+    population : the kind of null models, in words; empty if it was not declared
+    calibration : how the service did on clean images; None if none were asked
     """
 
     answers: Answers
@@ -81,7 +82,7 @@ class Verdict(ABC):
 
     @property
     def decision(self) -> Decision:
-        """Found, not found or cannot tell; the last where the service does not do the task."""
+        """ "found", "not found" or "cannot tell", which includes services for another task."""
         return "cannot tell" if self.of_another_task else self._decide()
 
     @property
@@ -91,11 +92,11 @@ class Verdict(ABC):
 
     @abstractmethod
     def _decide(self) -> Decision:
-        """Decide by the one rule that was sealed."""
+        """Return the decision by the sealed rule."""
 
     @property
     def conclusion(self) -> str:
-        """The decision as it may be told to others: the owner's test is one of many seals."""
+        """The decision with the assumptions that the owner's own test makes."""
         if self.decision != "found":
             return self.decision
         if self.calibration is not None and self.calibration.unsealed:
@@ -105,30 +106,30 @@ class Verdict(ABC):
     @property
     @abstractmethod
     def p(self) -> float:
-        """The p-value that decides; NaN where there is none."""
+        """The p-value that decides, 0 to 1; NaN if there is none."""
 
     @property
     @abstractmethod
     def p_judge(self) -> float:
-        """The p-value for somebody who thinks the owner may have tried many seals; else NaN."""
+        """The p-value for a judge, as the owner may have tried many seals; NaN if there is none."""
 
     @property
     @abstractmethod
     def luck(self) -> str:
-        """How an innocent model would fare, in words: draws of the labels, not p-values."""
+        """How well an innocent model would do, in words: in draws of the labels, not p-values."""
 
     @property
     @abstractmethod
     def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most: "at most 3"."""
+        """How many matches are expected by chance, as text: "at most 3"."""
 
     def explain(self) -> str:
-        """Return the verdict in sentences that a judge could read, p-values and all."""
+        """Return the verdict in sentences for a judge, with p-values, in lines of 88 characters."""
         return wrapped(explained(self, self._account()))
 
     @abstractmethod
     def _account(self) -> str:
-        """Say what was decided, and by what."""
+        """Return the decision and its reasons in sentences."""
 
     @abstractmethod
     def plot(self, ax: Axes | None = None) -> Axes:
@@ -141,43 +142,40 @@ class Verdict(ABC):
 
     @property
     def k(self) -> int:
-        """How many of them were answered with the secret label."""
+        """How many questions were answered with the secret label."""
         return self.answers.k
 
     @property
     def alpha(self) -> float:
-        """The sealed bound on the chance of accusing an innocent suspect."""
+        """The bound on the probability of accusing an innocent suspect."""
         return self.terms.alpha
 
     @property
     def level(self) -> float:
-        """The share of alpha that this test may spend, alpha over the family; 0 for a huge one."""
+        """The share of alpha for this test, alpha / family; 0 for a huge family."""
         return float(Fraction(self.alpha) / self.family)
 
     def affords(self, p: float) -> bool:
-        """Return whether a p-value pays for the whole family; never true of NaN."""
+        """Return whether a p-value is at most alpha / family; False for NaN."""
         return bool(stats.reaches(-np.log(p), self.alpha, self.family))
 
     @property
     def matched(self) -> Flags:
-        """Whether each question was matched, in sealed order."""
+        """Whether each question was matched, in sealed order, bool, shape (n,)."""
         return self.answers.matched
 
     @property
     def unanswered(self) -> Flags:
-        """Whether each question got no answer, in sealed order."""
+        """Whether each question has no answer, in sealed order, bool, shape (n,)."""
         return self.answers.unanswered
 
     @property
     def confidence(self) -> float:
-        """One minus p: so rarely would a suspect without the key ever have looked this good."""
+        """One minus p, where p is how often a suspect without the key would look this good."""
         return 1 - believable(self.p)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret answers.
-
-        None stands where there is no p-value.
-        """
+        """Return the verdict as a dict for JSON, without the secret answers; None if p is NaN."""
         verdict = {
             "decision": self.conclusion,
             "k": self.k,
@@ -193,7 +191,7 @@ class Verdict(ABC):
         return verdict | self._counts()
 
     def _counts(self) -> dict[str, Any]:
-        """Return what else was counted, for `to_dict`."""
+        """Return the further counts of `to_dict`."""
         return {
             "queries": self.answers.queries,
             "n_unreachable": self.answers.n_unreachable,
@@ -258,7 +256,7 @@ class Verdict(ABC):
         return html_table(f"Watermark: {self.conclusion}", rows)
 
     def _sent(self) -> dict[str, object]:
-        """Return how many images were sent; all that were answered have been."""
+        """Return how many images were sent and how many of them got no answer, as table rows."""
         images, lost = self.answers.queries, self.answers.n_unreachable
         if lost:
             return {"images asked": f"{images:,}, {lost:,} without an answer"}
@@ -271,9 +269,9 @@ def _or_none(p: float) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Verdicts(Mapping[str, Verdict]):
-    """The verdicts on several suspects who were asked the same questions and share alpha.
+    """The verdicts on several suspects that were asked the same questions and share alpha.
 
-    A mapping from each suspect's name to its `Verdict`, in the order in which they were asked.
+    It maps each suspect's name to its `Verdict`, in the order in which they were asked.
     """
 
     verdicts: Mapping[str, Verdict]
@@ -288,11 +286,11 @@ class Verdicts(Mapping[str, Verdict]):
         return len(self.verdicts)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Return the verdicts by name as JSON can hold them, without the secret answers."""
+        """Return the verdicts by name as dicts for JSON, without the secret answers."""
         return {name: verdict.to_dict() for name, verdict in self.items()}
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per suspect: the decision, what was counted, and the p-values."""
+        """Return one row per suspect: decision, counts and p-values, as a pandas table."""
         import pandas as pd
 
         columns = ["decision", "k", "n", "p", "p_judge", "family", "queries", "n_unreachable"]
@@ -302,7 +300,7 @@ class Verdicts(Mapping[str, Verdict]):
         return frame.astype({"p": float, "p_judge": float})
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw for each suspect how many questions it matched, and return the axes."""
+        """Draw how many questions each suspect matched, as bars, and return the axes."""
         import seaborn as sns
 
         frame = self.to_frame()

@@ -1,7 +1,7 @@
-"""The kinds of verdict, by what was sealed and who asks, and the one place where one is made.
+"""The kinds of verdict, by what was sealed and who asks, and the one function that makes them.
 
 A label per question, for the owner (`KeyedVerdict`) or for a judge (`JudgedVerdict`); one target
-class for all of them, the paper's way (`FixedVerdict`); a message in the weights
+class for all questions, as in the paper (`FixedVerdict`); a message in the weights
 (`MessageVerdict`, `JudgedMessageVerdict`); signs that answers lean by (`TiltVerdict`,
 `JudgedTiltVerdict`). `reach_verdict` makes them.
 """
@@ -35,29 +35,29 @@ SIZE = (6.0, 3.0)  # of a figure, in inches
 
 
 class MatchVerdict(Verdict):
-    """A verdict where each question has a label of its own: an innocent's matches are Binomial.
+    """A verdict where each question has its own label: the matches of an innocent are Binomial.
 
     Attributes
     ----------
-    p0 : the largest chance that an innocent suspect matches a question
+    p0 : the largest probability that an innocent suspect matches a question, 0 to 1
     p_planned : the exact binomial p-value of the sealed, or named, number of questions
     """
 
     @property
     def p0(self) -> float:
-        """The largest chance that an innocent suspect matches a question."""
+        """The largest probability that an innocent suspect matches a question, 0 to 1."""
         return self.terms.p0
 
     @property
     def p_planned(self) -> float:
-        """The exact binomial p-value of the planned number of questions; NaN where others came."""
+        """The exact binomial p-value of all planned questions; NaN if another number was asked."""
         if self.n != self.terms.planned:
             return math.nan
         return float(stats.binomial_p(self.k, self.n, self.p0))
 
     @property
     def by_luck(self) -> str:
-        """How many matches luck alone would give, on average and at the most: "at most 3"."""
+        """How many matches are expected by chance, as text: "at most 3"."""
         return f"at most {_sentences.expected(self.n * self.p0)}"
 
     def _counted(self) -> str:
@@ -65,22 +65,22 @@ class MatchVerdict(Verdict):
 
     @abstractmethod
     def chance_to_find(self, rate: float) -> float:
-        """Return the chance of having found a suspect that matches this share, 0 to 1."""
+        """Return the probability of having found a suspect with this match rate, both 0 to 1."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret answers."""
+        """Return the verdict as a dict for JSON, without the secret answers."""
         return super().to_dict() | {"p0": self.p0}
 
 
 class KeyedVerdict(MatchVerdict):
-    """The owner's verdict on a label per question: a bettor's wealth decides, at any moment.
+    """The owner's verdict on a label per question, decided by a bettor's wealth at any moment.
 
     Attributes
     ----------
     path : log wealth after 0, 1, ..., n questions, shape (n + 1,)
     decisions : the decision after 0, 1, ..., n questions; the last one is `decision`
-    p : valid whenever one stopped; `p_planned` only for the sealed number of questions
-    p0 : the largest chance that an innocent suspect matches a question
+    p : the anytime-valid p-value, 0 to 1; `p_planned` holds only for the sealed number of questions
+    p0 : the largest probability that an innocent suspect matches a question, 0 to 1
     """
 
     @cached_property
@@ -90,12 +90,12 @@ class KeyedVerdict(MatchVerdict):
 
     @cached_property
     def decisions(self) -> tuple[Decision, ...]:
-        """The decision after 0, 1, ..., n questions: the best moment so far counts."""
-        perfect = stats.wealth_path(~self.unanswered, self.p0)  # matches whatever was answered
+        """The decision after 0, 1, ..., n questions, by the largest wealth so far."""
+        perfect = stats.wealth_path(~self.unanswered, self.p0)  # matches every answered question
         return tuple(map(decide, self._ever_reached(self.path), self._ever_reached(perfect)))
 
     def _ever_reached(self, path: stats.Floats) -> Flags:
-        """Return for each number of questions whether this wealth has been enough by then."""
+        """Return for each number of questions whether the wealth has been enough by then."""
         return np.logical_or.accumulate(stats.reaches(path, self.alpha, self.family))
 
     def _decide(self) -> Decision:
@@ -103,7 +103,7 @@ class KeyedVerdict(MatchVerdict):
 
     @property
     def borne_out(self) -> bool:
-        """Whether the complete set, counted at its end, still says what its best moment said."""
+        """Whether all sealed questions, counted once at the end, confirm the best moment."""
         if self.n != self.terms.planned:
             return True
         log_p = stats.log_binomial_p(self.k, self.n, self.p0)
@@ -111,22 +111,22 @@ class KeyedVerdict(MatchVerdict):
 
     @property
     def p(self) -> float:
-        """The p-value that decides, valid whenever one stopped."""
+        """The anytime-valid p-value that decides, 0 to 1."""
         return stats.anytime_p(self.path)
 
     @property
     def p_judge(self) -> float:
-        """The p-value for somebody who thinks the owner tried many seals, or chose questions."""
+        """The p-value for a judge, 0 to 1: the owner may have tried seals, or chosen questions."""
         chosen = self.calibration is not None and self.calibration.unsealed
         return 1.0 if chosen or self.terms.selection_unverified else stats.judge_p(self.p)
 
     @property
     def luck(self) -> str:
-        """How an innocent model would fare, in words: draws of the labels, not p-values."""
+        """How well an innocent model would do, in words: in draws of the labels, not p-values."""
         return _sentences.draws_in_words(self.path, self.matched)
 
     def chance_to_find(self, rate: float) -> float:
-        """Return the chance of having found a suspect that matches this share, 0 to 1."""
+        """Return the probability of having found a suspect with this match rate, both 0 to 1."""
         answered = (~self.unanswered).tolist()
         return stats.accusation_chance(
             answered, rate, alpha=self.alpha, p0=self.p0, family=self.family
@@ -136,11 +136,11 @@ class KeyedVerdict(MatchVerdict):
         return _sentences.keyed_account(self)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row per question: its answers, matched, unanswered, log10 of the wealth."""
+        """Return one row per question: answers, matched, unanswered, log10 of the wealth."""
         return super().to_frame().assign(log10_wealth=self.path[1:] / math.log(10))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the bettor's wealth question by question against its line, and return the axes."""
+        """Draw the bettor's wealth after each question and the line to reach; return the axes."""
         unit, ax = self.unit, on_axes(ax, SIZE)
         wealth = np.exp(np.minimum(self.path, 34.5))
         line = math.exp(min(stats.log_line(self.alpha, self.family), 600))
@@ -152,16 +152,16 @@ class KeyedVerdict(MatchVerdict):
 
 
 class _OnJudgesP(Verdict):
-    """A verdict for somebody who trusts nobody: it is made on the judge's p."""
+    """A verdict for a judge, who need trust nobody: the judge's p decides."""
 
     @property
     def p_judge(self) -> float:
-        """The p-value that decides: p times the seals that the owner may have tried."""
+        """The p-value that decides: p times the seals that the owner may have tried, at most 1."""
         return stats.judge_p(self.p, self.terms.seals)
 
     @property
     def conclusion(self) -> str:
-        """The decision: it is made for somebody who trusts nobody."""
+        """The decision, which needs no assumption about the owner."""
         return self.decision
 
     @property
@@ -173,8 +173,8 @@ class _OnJudgesP(Verdict):
 class JudgedVerdict(_OnJudgesP, MatchVerdict):
     """A judge's verdict: decided once, when all named questions are asked, on the judge's p.
 
-    The number of questions is the judge's and fixed beforehand, so the exact binomial test holds,
-    and no order of the questions can change it.
+    The judge fixes the number of questions beforehand, so the exact binomial test is valid, and the
+    order of the questions does not matter.
 
     Attributes
     ----------
@@ -189,7 +189,7 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
 
     @cached_property
     def needed(self) -> int:
-        """How many matches are enough to accuse; n + 1 where not even n of n are."""
+        """The smallest number of matches that allows an accusation; n + 1 if none does."""
         log_p = stats.log_binomial_p(np.arange(self.n + 1), self.n, self.p0)
         enough = stats.reaches(-log_p - math.log(self.terms.seals), self.alpha, self.family)
         return self.n + 1 - int(np.count_nonzero(enough))
@@ -200,11 +200,11 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
 
     @property
     def luck(self) -> str:
-        """How an innocent model would fare, in words."""
+        """How well an innocent model would do, in words."""
         return _sentences.by_draws(self.p, "match so many", "labels")
 
     def chance_to_find(self, rate: float) -> float:
-        """Return the chance of finding a suspect that matches this share, 0 to 1."""
+        """Return the probability of finding a suspect with this match rate, both 0 to 1."""
         answered = self.n - self.answers.n_unanswered
         if self.needed > answered:
             return 0.0
@@ -214,7 +214,7 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
         return _sentences.judged_account(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw how often an innocent matches how many, where accusing begins, and this suspect."""
+        """Draw the distribution of an innocent's matches, the line to reach, and this suspect."""
         ax = on_axes(ax, SIZE)
         at_least = np.asarray(stats.binomial_p(np.arange(self.n + 1), self.n, self.p0))
         chances = at_least - np.append(at_least[1:], 0.0)
@@ -230,14 +230,14 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
 class FixedVerdict(Verdict):
     """A verdict where all triggers share one target class.
 
-    It is `found` only where the target was drawn at random and null models of a declared population
-    speak: either alone rests on the owner's word.
+    It can be "found" only if the target was drawn at random and null models of a declared
+    population were asked: either alone depends on the owner's word.
 
     Attributes
     ----------
-    p_target : the p-value of the draw of the target; NaN where the owner chose it
-    p : the worse of that and of the null models'; NaN where there is neither
-    p_judge : 1, for the owner chose the rest
+    p_target : the p-value of the draw of the target, 0 to 1; NaN if the owner chose the target
+    p : the larger of `p_target` and the p-value of the null models; NaN if there is neither
+    p_judge : always 1, as the owner chose everything else
     """
 
     by_luck = "nobody knows how many"
@@ -246,7 +246,7 @@ class FixedVerdict(Verdict):
 
     @cached_property
     def p_target(self) -> float:
-        """The p-value of a target drawn at random; NaN where the owner chose it."""
+        """The p-value of a target drawn at random, 0 to 1; NaN if the owner chose it."""
         classes = self.terms.drawable
         if not classes:
             return math.nan
@@ -255,12 +255,12 @@ class FixedVerdict(Verdict):
 
     @property
     def p(self) -> float:
-        """The p-value that decides: the worst of null models and drawn target; else NaN."""
+        """The p-value that decides: the larger of null models and drawn target; NaN without."""
         return self._worst(self.k, self.p_target)
 
     @property
     def speaks(self) -> bool:
-        """Whether the target was drawn, and null models of a declared population were asked."""
+        """Whether the target was drawn and null models of a declared population were asked."""
         return bool(self.terms.drawable and self.nulls and self.population.strip())
 
     def _decide(self) -> Decision:
@@ -271,7 +271,7 @@ class FixedVerdict(Verdict):
         return decide(self.affords(self.p), self.affords(perfect))
 
     def _worst(self, matches: int, p_target: float) -> float:
-        """Return the larger p-value of those there are, for so many matches; else NaN."""
+        """Return the largest available p-value for so many matches; NaN if there is none."""
         known = []
         if self.terms.drawable:
             known.append(p_target)
@@ -283,24 +283,27 @@ class FixedVerdict(Verdict):
         return _sentences.fixed_account(self)
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Raise: one number has no path that could be drawn."""
-        raise ValueError("fixed labels have no path to draw; seal a set with labels='keyed'.")
+        """Raise a `ValueError`: a single number has no path to draw."""
+        raise ValueError(
+            "plot needs keyed labels; got fixed ones, which have no path to draw. Seal a set with "
+            "labels='keyed'."
+        )
 
 
 class _OnBits(Verdict):
-    """A verdict on the weights of a model: it counts bits, and nothing is sent.
+    """A verdict on the weights of a model, which counts bits and sends nothing.
 
     Attributes
     ----------
-    bit_error_rate : the share of the bits that are wrong or unreadable, 0 to 1, as Uchida et al.
-        (2017) report it
+    bit_error_rate : the share of bits that are wrong or unreadable, 0 to 1, as in Uchida et al.
+        (2017)
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.BIT
 
     @property
     def bit_error_rate(self) -> float:
-        """The share of the bits that are wrong or unreadable, 0 to 1."""
+        """The share of bits that are wrong or unreadable, 0 to 1."""
         return 1 - self.k / self.n
 
     def _counts(self) -> dict[str, Any]:
@@ -311,7 +314,7 @@ class _OnBits(Verdict):
 
 
 class MessageVerdict(_OnBits, KeyedVerdict):
-    """A verdict on the weights of a model: each bit of the message was drawn on its own.
+    """The owner's verdict on the weights of a model, whose message has independent random bits.
 
     Attributes
     ----------
@@ -322,46 +325,46 @@ class MessageVerdict(_OnBits, KeyedVerdict):
 class JudgedMessageVerdict(_OnBits, JudgedVerdict):
     """A judge's verdict on the weights of a model: the named bits, counted once, on the judge's p.
 
-    A bit that was named and not opened counts as unreadable: a miss.
+    A bit that was named but not opened counts as unreadable, which is a miss.
     """
 
 
 class TiltVerdict(Verdict):
-    """The owner's verdict on signs that answers lean by, by the exact test that was sealed.
+    """The owner's verdict on signs that answers lean by, by the sealed exact test.
 
     Attributes
     ----------
-    law : the chance of each sum that coins could give, from 0 to that of all weights
-    p : the chance that coins give at least the weight of the matched signs; if bets were sealed,
-        1 / the greatest wealth of who bet on the signs one after the other
-    p_perfect : the p if all signs had matched that weigh anything
+    law : the probability of each sum that fair coins can give, from 0 to the sum of all weights
+    p : the probability that fair coins give at least the weight of the matched signs; with the test
+        "bets", 1 / the largest wealth of a bettor on one sign after the other
+    p_perfect : the value of p if all signs with a weight above 0 had matched
     """
 
     unit: ClassVar[_sentences.Unit] = _sentences.SIGN
 
     @cached_property
     def weights(self) -> Labels:
-        """How much each sign counts, int64, shape (n,)."""
+        """The weight of each sign, 0 to 64, int64, shape (n,)."""
         return cast("Signs", self.answers).weights
 
     @cached_property
     def law(self) -> stats.Floats:
-        """The chance of each sum that coins could give, from 0 to that of all weights."""
+        """The probability of each sum that fair coins can give, from 0 to the sum of weights."""
         return stats.signed_sum_law(self.weights)
 
     @property
     def weighed(self) -> int:
-        """The weight of the matched signs."""
+        """The total weight of the matched signs."""
         return int(self.weights[self.matched].sum())
 
     @cached_property
     def p(self) -> float:
-        """The p-value of the matched signs, by the sealed test."""
+        """The p-value of the matched signs by the sealed test, 0 to 1."""
         return self._p_of(self.matched)
 
     @cached_property
     def p_perfect(self) -> float:
-        """The p if all signs had matched that weigh anything."""
+        """The value of p if all signs with a weight above 0 had matched."""
         return self._p_of(self.weights > 0)
 
     def _p_of(self, matched: Flags) -> float:
@@ -371,7 +374,7 @@ class TiltVerdict(Verdict):
 
     @property
     def p_judge(self) -> float:
-        """The p-value for somebody who thinks that the owner may have tried many seals."""
+        """The p-value for a judge, as the owner may have tried many seals, 0 to 1."""
         chosen = self.calibration is not None and self.calibration.unsealed
         return 1.0 if chosen else stats.judge_p(self.p)
 
@@ -380,23 +383,23 @@ class TiltVerdict(Verdict):
 
     @property
     def by_luck(self) -> str:
-        """How many matches luck alone would give on average: "about 80"."""
+        """How many matches are expected by chance, as text: "about 80"."""
         return f"about {_sentences.expected(self.n / 2)}"
 
     @property
     def luck(self) -> str:
-        """How an innocent model would fare, in words."""
+        """How well an innocent model would do, in words."""
         return _sentences.by_draws(self.p, "lean so far", "signs")
 
     def _account(self) -> str:
         return _sentences.tilt_account(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the verdict as JSON can hold it, without the secret signs."""
+        """Return the verdict as a dict for JSON, without the secret signs."""
         return super().to_dict() | {"weighed": self.weighed, "weights": int(self.weights.sum())}
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw how far coins lean and how often, and this suspect."""
+        """Draw the distribution of the matched weight for fair coins, and this suspect."""
         ax = on_axes(ax, SIZE)
         ax.fill_between(range(len(self.law)), self.law, color=BLUE, label="coins")
         ax.axvline(self.weighed, color=ink(ax), label=f"this {self.unit.suspect}")
@@ -406,7 +409,7 @@ class TiltVerdict(Verdict):
 
 
 class JudgedTiltVerdict(_OnJudgesP, TiltVerdict):
-    """A judge's verdict on signs that answers lean by: on the judge's p, all signs opened."""
+    """A judge's verdict on the opened signs that answers lean by; the judge's p decides."""
 
     def _decide(self) -> Decision:
         perfect = stats.judge_p(self.p_perfect, self.terms.seals)
@@ -433,17 +436,17 @@ def reach_verdict(
     population: str = "",
     calibration: Calibration | None = None,
 ) -> Verdict:
-    """Return the verdict on what a suspect answered, by the terms that were sealed.
+    """Return the verdict on a suspect's answers, by the sealed terms.
 
     Parameters
     ----------
-    answers : of the suspect
-    terms : what was sealed; its kind says which verdict this is
+    answers : the answers of the suspect
+    terms : the sealed terms; `terms.kind` decides the class of the verdict
     family : how many tests share alpha, at least 1
-    nulls : the answers of null models to the same questions; of those that did worse than the
-        suspect, equal ones count as one model, for an owner could pass the same one many times
-    population : what the null models are, in words
-    calibration : how the suspect did on clean images, by which its answers were translated
+    nulls : the answers of null models to the same questions. Of those that did worse than the
+        suspect, models with equal answers count as one: an owner could pass one model many times
+    population : the kind of null models, in words
+    calibration : how the suspect did on clean images; its answers are already translated
     """
     kind = KINDS[terms.kind]
     as_good = [null.k for null in nulls if null.k >= answers.k]

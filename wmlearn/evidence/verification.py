@@ -1,8 +1,7 @@
 """The detection stage: ask a black box the secret questions, and say what the answers prove.
 
-This module cannot see a model. It knows a `Query`, images in and labels out, and whether a real
-HTTP service, a model in memory or a lambda stands behind it makes no difference. A test holds it to
-that.
+This module cannot see a model. It knows only a `Query`, a function from images to labels, whether
+an HTTP service, a model in memory or a lambda is behind it. A test enforces that.
 """
 
 from __future__ import annotations
@@ -37,39 +36,40 @@ def verify(
     family: int = 1,
     clean: CleanImages | None = None,
 ) -> Verdict:
-    """Ask a service the sealed questions and decide whether it carries the watermark.
+    """Return the verdict on whether a service carries the watermark, after asking it the questions.
 
-    This is the owner's own test: it believes that theirs was the only seal. Others ask a `judge`.
-    Keyed labels: every question counts, in sealed order, once; one that gets no answer is a miss.
-    The bettor's wealth decides, so the promise holds whenever one stops. Fixed labels (the paper):
-    found only where the target was drawn at random and null models of a declared population speak.
+    This is the owner's own test, which assumes that theirs was the only seal; for others see
+    `wm.evidence.judge`. With keyed labels every question counts once, in sealed order, and one
+    without an answer is a miss. The bettor's wealth decides, so the bound alpha holds whenever you
+    stop. With fixed labels (the paper) a watermark is found only if the target was drawn at random
+    and null models of a declared population were asked.
 
     Parameters
     ----------
     query : the service: a function from images, float32 in [0, 1], shape (n, c, h, w), to labels,
-        int64, shape (n,), -1 where no answer came; `BlackBox` and `RemoteModel` are such functions
-    triggers : the sealed trigger set; or sealed signs, a `TiltSet`, whose images are all asked and
-        decided once (`wm.evidence.verify_tilt`)
-    questions : how many questions to ask, in sealed order; all of them by default
-    nulls : models of the same task that were never marked and never used to choose anything
-    population : what the null models are, in words; an innocent suspect must be one of these
-    family : how many suspects, trigger sets, keys and repetitions were or will be tried: alpha is
-        shared among them, for asking the same service a second time is a second test
+        int64, shape (n,), -1 for an image without an answer; such as `BlackBox` and `RemoteModel`
+    triggers : the sealed trigger set; or sealed signs, a `TiltSet`, whose images are all asked
+        before the one decision (`wm.evidence.verify_tilt`)
+    questions : how many questions to ask, in sealed order; by default all
+    nulls : models of the same task that were never watermarked and never used to choose anything
+    population : the kind of null models, in words; an innocent suspect must be of this kind
+    family : how many suspects, trigger sets, keys and repetitions share alpha, past and future
+        ones: asking the same service a second time is a second test
     clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
-        the service must do the task, and may number its classes as it likes. If they were not
-        sealed, the judge's p is 1. Left out, those that were sealed are taken, if there are any;
-        else the names that the service gives its classes
-        (`RemoteModel.classes`), if they are the task's
+        the service must do the task, and may number its classes in any way. If they were not
+        sealed, the judge's p is 1. Left out, the sealed clean images are used; without any, the
+        service's class names (`RemoteModel.classes`), if they are those of the task
 
     Returns
     -------
-    Verdict: found, not found, or cannot tell
+    Verdict
+        Its `decision` is "found", "not found" or "cannot tell".
 
     Raises
     ------
-    ValueError
-        If the service returns something else than one whole number an image, or a null
-        model leaves an image unanswered.
+    TypeError, ValueError
+        If an argument is of the wrong kind or range, the service returns anything other than one
+        whole number per image, or a null model leaves an image unanswered.
 
     Source
     ------
@@ -92,8 +92,8 @@ def verify(
     if isinstance(triggers, TiltSet):
         if questions is not None or nulls or population:
             raise ValueError(
-                "a tilt is decided by all of its images and no null models; got questions, nulls "
-                "or population. Leave them out."
+                "a tilt is tested with all of its images and without null models; got questions, "
+                "nulls or population. Leave them out."
             )
         return verify_tilt(query, triggers, family=family, clean=clean)
     test = SequentialTest(query, triggers, family=family, clean=clean)
@@ -103,7 +103,7 @@ def verify(
     check_count(questions, "questions", low=1, high=triggers.n, why="sealed")
     chosen = triggers.first(questions)
     null_answers = [ask_null(null, chosen) for null in nulls]
-    test.ask(questions)  # last: what it answers was paid for, and no error must lose it
+    test.ask(questions)  # last: no later error may lose answers that were paid for
     return reach_verdict(
         test.answers,
         triggers.terms,
@@ -123,13 +123,12 @@ def verify_all(
     population: str = "",
     clean: CleanImages | None = None,
 ) -> Verdicts:
-    """Ask several services the same sealed questions; alpha bounds the chance of accusing any
-    innocent one of them.
+    """Return the verdicts on several services; alpha bounds the chance of any false accusation.
 
-    Alpha is shared by Holm's rule on the anytime p-values: the clearest case pays for all, the next
-    for all but one, and so on until one is not clear enough. A suspect that raises an error,
-    whichever, or answers no labels counts as one of them: its questions stay unanswered, and a
-    warning says why. So nothing the others have answered is lost.
+    Alpha is shared by Holm's rule on the anytime-valid p-values: the family of the clearest case is
+    the number of all suspects, that of the next one less, and so on until one is not clear enough.
+    A suspect that raises an error, or returns no labels, counts as one of them: its questions stay
+    unanswered, and a warning says why. So the answers of the others are never lost.
 
     Parameters
     ----------
@@ -138,7 +137,13 @@ def verify_all(
 
     Returns
     -------
-    Verdicts: one for each suspect, by name
+    Verdicts
+        One verdict per suspect, by name.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `suspects` is no dict of services, or another argument is wrong, as for `verify`.
 
     Source
     ------
@@ -182,7 +187,7 @@ def verify_all(
 
 
 class _OrSilence:
-    """A suspect who says nothing where it would raise an error; `fault` says which."""
+    """A suspect that gives no answer instead of raising an error; `fault` holds the error."""
 
     def __init__(self, suspect: Query) -> None:
         self.suspect = suspect
@@ -190,27 +195,27 @@ class _OrSilence:
 
     @property
     def classes(self) -> object:
-        """The names of its classes, if it gives any and can be reached."""
+        """The suspect's class names, if it gives any and can be reached."""
         try:
             return getattr(self.suspect, "classes", None)
         except Exception:
-            return None  # it will be asked all the same
+            return None  # its images are asked all the same
 
     @property
     def n_scores(self) -> object:
-        """Of how many scores its labels are the highest, if it says so."""
+        """The number of scores behind each of the suspect's labels, if it is known."""
         return getattr(self.suspect, "n_scores", None)
 
     def __call__(self, images: Images) -> Labels:
         try:
             return labels_of(self.suspect, images)
-        except Exception as error:  # whatever it may raise: the others are no concern of its
+        except Exception as error:  # any error at all: it must not affect the others
             self.fault = "".join(format_exception_only(error)).strip()
             return np.full(len(images), -1)
 
 
 class _Once:
-    """A null model that is asked once, however many the suspects are: then it cannot fail."""
+    """A null model that is asked only once, however many suspects there are."""
 
     def __init__(self, null: Query) -> None:
         self.null = null

@@ -1,7 +1,7 @@
 """The black box: a network that shows its answers and nothing else, in this process or behind HTTP.
 
-`blackbox` and `remote` are asked; `server` answers, by the Open Inference Protocol on both sides. A
-client needs no torch.
+`blackbox` and `remote` send queries, `server` answers them; all HTTP follows the Open Inference
+Protocol. A client needs no torch.
 
 Imports: ground, training.
 """

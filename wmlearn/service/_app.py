@@ -1,6 +1,6 @@
 """The web application that a `Service` runs: the server's side of the Open Inference Protocol.
 
-Loaded when a model is served, so a client needs no Starlette.
+It is imported only when a model is served, so a client needs no Starlette.
 
 Source: "Open Inference Protocol", KServe, version 2,
 https://github.com/kserve/open-inference-protocol
@@ -33,35 +33,35 @@ from wmlearn.service.options import ServiceOptions
 
 Predict = Callable[[Images], tuple[Labels, np.ndarray]]  # labels (n,), probabilities (n, classes)
 
-clock = time.monotonic  # tests put a clock of their own here
+clock = time.monotonic  # tests replace this
 
 
 @dataclass(frozen=True)
 class Request:
-    """One request as the owner of the service sees it: how many images, and how they travelled."""
+    """One request as the owner of the service sees it: number of images, and their data type."""
 
     images: int
     datatype: str
 
 
 class Gatekeeper:
-    """Keeps to a `ServiceOptions`: whom it lets in, how fast, and whom it fails."""
+    """Applies `ServiceOptions` to requests: the token, the rate, and the share that fails."""
 
     def __init__(self, options: ServiceOptions) -> None:
         self._options = options
         self._rng = stable_rng(options.seed)
-        self._full = max(options.rate or 0, 1)  # images that may come at once
+        self._full = max(options.rate or 0, 1)  # the largest number of images at once
         self._left = self._full
         self._seen = clock()
 
     def admit(self, request: HttpRequest) -> None:
-        """Reject a caller without the token."""
+        """Reject a request without the token."""
         if self._options.token is None:
             return
         given = request.headers.get("authorization", "")
         given = given[:6].lower() + given[6:]  # "bearer" may be written in any case
         wanted = f"bearer {self._options.token}"
-        # As long for a wrong token as for a nearly right one: the time tells nothing of it.
+        # In constant time: the time must not tell how much of a wrong token was right.
         if not hmac.compare_digest(given.encode(), wanted.encode()):
             raise HTTPException(
                 401,
@@ -71,7 +71,7 @@ class Gatekeeper:
             )
 
     def pace(self, images: int) -> None:
-        """Reject what comes too fast: a bucket of one second's worth, filled at the rate."""
+        """Reject requests that come too fast, by a token bucket that holds one second's images."""
         rate, now = self._options.rate, clock()
         if rate is None:
             return
@@ -82,13 +82,13 @@ class Gatekeeper:
             seconds = math.ceil(min(missing / rate, 86_400))
             raise HTTPException(
                 429,
-                f"at most {rate:g} images per second are answered. Come back in {seconds} s.",
+                f"at most {rate:g} images per second are answered. Ask again in {seconds} s.",
                 {"Retry-After": str(seconds)},
             )
         self._left -= images
 
     def fail(self) -> None:
-        """Reject the share of requests that is to fail; each draws twice, so all stay in step."""
+        """Reject the given share of requests at random; each request draws two numbers."""
         chance, kind = self._rng.random_sample(2)
         if chance < self._options.faults:
             raise HTTPException(500 if kind < 0.5 else 503, "something went wrong. Ask again.")
@@ -110,25 +110,25 @@ def application(
         outputs[0]["parameters"] = {"classes": list(options.classes)}
 
     async def describe(request: HttpRequest) -> JSONResponse:
-        """Say how images come in and what goes out, to those who may ask."""
+        """Return the metadata of the model: its input and its outputs."""
         gatekeeper.admit(request)
         images = {"name": "images", "datatype": "UINT8", "shape": [-1, *shape]}
         card = {"name": name, "versions": ["1"], "platform": "wmlearn", "inputs": [images]}
         return JSONResponse(card | {"outputs": outputs})
 
     async def infer(request: HttpRequest) -> Response:
-        """Answer the images of one request, and note it in the log."""
+        """Return the answer to the images of one request, and note it in the log."""
         body = await _read_body(request)
         gatekeeper.admit(request)
-        await asyncio.sleep(options.latency)  # meanwhile others are served
+        await asyncio.sleep(options.latency)  # other requests are served meanwhile
         question = _exchange.read_question(body, request.headers, shape, offered)
         images = len(question.images)
         gatekeeper.pace(images)
         gatekeeper.fail()
         try:
-            # In the event loop: one request after the other, so the log is in order.
+            # Inside the event loop: one request after the other, so the log is in order.
             labels, scores = predict(question.images)
-        except ValueError as error:  # will be the same next time: no status that is asked again
+        except ValueError as error:  # a status that clients do not retry: it would fail again
             raise HTTPException(422, _reason(error)) from None
         answer = _exchange.write_answer(name, question, {"labels": labels, "scores": scores})
         log.append(Request(images, question.datatype))
@@ -158,21 +158,21 @@ def application(
     for path, content in said_to_all.items():
         routes.append(Route(path, JSONResponse(content), methods=["GET"]))
     handlers: dict[Any, Any] = {HTTPException: refused, Exception: failed}
-    packing = Middleware(GZipMiddleware, compresslevel=1)  # for those who say that they take it
+    packing = Middleware(GZipMiddleware, compresslevel=1)  # for clients that accept it
     return Starlette(routes=routes, middleware=[packing], exception_handlers=handlers)
 
 
 def _reason(error: ValueError) -> str:
-    """Return why a model gave no answer: in our own words, for a library's may tell too much."""
+    """Return why a model gave no answer; the words of a library are left out, as they may leak."""
     if error.__cause__ is None:
         return str(error)
     return f"the model failed on these images ({type(error.__cause__).__name__})."
 
 
 def web_server(app: Starlette) -> uvicorn.Server:
-    """Return a server that leaves the process its own logging, signals and event loop."""
+    """Return a server that leaves the logging, signals and event loop of the process alone."""
     logger = logging.getLogger("uvicorn")
-    if not logger.handlers:  # Python prints the warnings of a logger that nobody set up
+    if not logger.handlers:  # Python prints the warnings of a logger without a handler
         logger.addHandler(logging.NullHandler())
     config = uvicorn.Config(
         app,
@@ -188,8 +188,10 @@ def web_server(app: Starlette) -> uvicorn.Server:
 
 
 async def _read_body(request: HttpRequest) -> bytes:
-    """Return the body; of one too large the rest is read, not kept: the sender is to be heard out
-    before they are told.
+    """Return the body of a request.
+
+    A body that is too large is read to its end but not kept, as many clients read the answer only
+    after they have sent everything.
     """
     body = bytearray()
     size = 0

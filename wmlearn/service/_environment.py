@@ -1,7 +1,7 @@
-"""What the environment says of the way to a service: through which proxy, and who is trusted.
+"""The proxy and the trusted certificates for a service, from the environment variables.
 
-httpx reads the same variables, but takes an IPv6 address or a network in NO_PROXY for a name, fails
-on one variable for the sake of another, and leaves unsaid which one was wrong.
+httpx reads the same variables, but it treats an IPv6 address or a network in NO_PROXY as a name,
+fails because of variables that it does not need, and does not say which variable was wrong.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 class Proxy:
     """A proxy, the variable that names it, and the host asked through it.
 
-    As text it has no password.
+    Its text does not show a password.
     """
 
     url: str = field(repr=False)
@@ -37,17 +37,17 @@ class Proxy:
 
     @property
     def detour(self) -> str:
-        """How to do without it."""
+        """The next step for doing without the proxy."""
         return f"correct or unset {self.variable}, or name {self.host} in NO_PROXY"
 
 
 def proxy_for(address: SplitResult) -> Proxy | None:
-    """Return the proxy through which a service is asked; None where it is asked directly.
+    """Return the proxy through which a service is asked; None if it is asked directly.
 
     Examples
     --------
     >>> from urllib.parse import urlsplit
-    >>> proxy_for(urlsplit("http://127.0.0.1:8000"))  # whatever the environment says
+    >>> proxy_for(urlsplit("http://127.0.0.1:8000"))  # None, whatever the environment says
     """
     named = urllib.request.getproxies()
     host, key = address.hostname or "", address.scheme
@@ -59,7 +59,7 @@ def proxy_for(address: SplitResult) -> Proxy | None:
         return None
     if "://" not in url:
         url = f"http://{url}"
-    # GNOME writes socks://, curl socks5h://, by which it means what httpx always does.
+    # GNOME writes socks://, and curl socks5h://, for what httpx calls socks5://.
     url = re.sub("^socks(5h)?://", "socks5://", url)
     names = [f"{key}_proxy", f"{key}_PROXY".upper()]
     set_here = [name for name in names if os.environ.get(name)]
@@ -67,13 +67,13 @@ def proxy_for(address: SplitResult) -> Proxy | None:
 
 
 def is_own(host: str) -> bool:
-    """Whether a host is this machine itself, which no proxy need, or can, reach."""
+    """Return whether a host is this machine itself, which needs no proxy."""
     host = host.lower().rstrip(".")
     name = socket.gethostname().lower()
     if host in ("localhost", name, name.partition(".")[0]) or host.endswith(".localhost"):
         return True
     with contextlib.suppress(OSError, ValueError):
-        # for addresses alone: where names are a proxy's business, none is looked up
+        # numeric addresses only: no name is looked up, as that may be left to the proxy
         found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST)
         address = ipaddress.ip_address(found[0][-1][0])
         return address.is_loopback or address.is_unspecified
@@ -81,9 +81,7 @@ def is_own(host: str) -> bool:
 
 
 def _excepted(host: str, port: int, no_proxy: str) -> bool:
-    """Whether a host is to be asked directly: by name, domain, address or network, or by the
-    system's settings.
-    """
+    """Return whether NO_PROXY (name, domain, address, network) or the system excepts a host."""
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     for entry in re.split(r"[\s,]+", no_proxy.lower()):
         name = entry.strip("*.")
@@ -95,7 +93,7 @@ def _excepted(host: str, port: int, no_proxy: str) -> bool:
 
 
 def _holds(entry: str, host: str) -> bool:
-    """Whether an entry of NO_PROXY is a network, or an address, that holds this one."""
+    """Return whether an entry of NO_PROXY is an address or network that includes this host."""
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(entry.strip("[]"), strict=False)
     except ValueError:
@@ -103,13 +101,14 @@ def _holds(entry: str, host: str) -> bool:
 
 
 def tls_context(verify: bool | str) -> ssl.SSLContext:
-    """Return what trusts those who `verify` names; for True the environment's, else those that
-    certifi lists.
+    """Return a TLS context that trusts the certificates in the file `verify`.
+
+    True means those that the environment names, or else those of certifi; False means no check.
 
     Raises
     ------
     OSError
-        If they cannot be read; its `filename` is the variable, or "verify".
+        If the certificates cannot be read; its `filename` is the variable, or "verify".
     """
     source, path = "verify", verify
     if verify is True:
@@ -117,8 +116,8 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
         path = os.environ.get(source, True)
     if isinstance(path, bool):
         return httpx.create_ssl_context(verify=path, trust_env=False)
-    # Not Python's default context: since 3.13 it refuses what many a company has signed itself, and
-    # a service's own certificate will do, as it does for curl.
+    # Not Python's default context: since 3.13 it refuses many self-signed company certificates.
+    # As with curl, the service's own certificate is enough.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
@@ -132,7 +131,7 @@ def tls_context(verify: bool | str) -> ssl.SSLContext:
 
 
 def words_of(error: Exception) -> str:
-    """Return the system's or OpenSSL's own words, without the line of Python's source."""
+    """Return the words of the system or of OpenSSL, without Python's line number."""
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     return (getattr(error, "strerror", None) or str(error)).rstrip(".")

@@ -1,5 +1,5 @@
-"""What a request asks of a served model, and how the answer is written: the numbers of a tensor
-stand in the JSON or, as tritonclient has it unless told otherwise, as bytes behind it.
+"""Reading requests to a served model, and writing the answers. The numbers of a tensor are in the
+JSON or, as tritonclient sends them by default, in bytes after it.
 
 Source: "Open Inference Protocol", KServe, version 2,
 https://github.com/kserve/open-inference-protocol; "Binary Tensor Data Extension", Triton Inference
@@ -25,29 +25,29 @@ from wmlearn.service._tensors import inflated
 Shape = tuple[int, int, int]  # (c, h, w) of one image
 
 LARGEST_BODY = 8_000_000  # bytes, also when unpacked; a well-behaved client sends 4 MB at most
-# Of what images may come in: as numpy calls it, numpy's kinds of numbers in JSON, the highest
+# Data types of images: numpy's dtype, numpy's kinds of numbers in JSON, the largest value
 INPUTS = {
     "UINT8": ("u1", "i", 255),
     "FP16": ("<f2", "if", 1),
     "FP32": ("<f4", "if", 1),
     "FP64": ("<f8", "if", 1),
 }
-# Of what is answered: the datatype, as numpy calls it, the shape
+# Outputs: the data type, numpy's dtype, the shape
 OUTPUTS = {"labels": ("INT64", "<i8", [-1]), "scores": ("FP32", "<f4", [-1, -1])}
-_JSON_LENGTH = "Inference-Header-Content-Length"  # of a body whose tensors are bytes after the JSON
-_NOT_OURS = {"classification", "shared_memory_region"}  # Triton's other ways to give an output
+_JSON_LENGTH = "Inference-Header-Content-Length"  # if tensors are bytes after the JSON
+_NOT_OURS = {"classification", "shared_memory_region"}  # Triton's other forms of output
 
 
 @dataclass(frozen=True)
 class Question:
-    """What one request asks.
+    """The content of one request.
 
     Parameters
     ----------
     images : float32 in [0, 1], shape (n, c, h, w)
-    datatype : what they came in
-    wishes : the outputs to answer, and of each whether its numbers are to come as bytes
-    id : what the caller calls the request, if anything
+    datatype : the data type in which the images were sent
+    wishes : the requested outputs, each with whether its numbers are wanted as bytes
+    id : the caller's id of the request, if any
     """
 
     images: Images
@@ -57,7 +57,7 @@ class Question:
 
 
 def too_large(got: str) -> HTTPException:
-    """Return the refusal of a request that is larger than any well-behaved client's."""
+    """Return the error for a request that is too large."""
     return HTTPException(
         413,
         f"a request must be at most {LARGEST_BODY // 1_000_000} MB; got {got}. "
@@ -66,7 +66,7 @@ def too_large(got: str) -> HTTPException:
 
 
 def describe(name: str) -> dict[str, Any]:
-    """Return what the metadata say of an output."""
+    """Return the metadata of an output."""
     datatype, _, shape = OUTPUTS[name]
     return {"name": name, "datatype": datatype, "shape": shape}
 
@@ -74,8 +74,13 @@ def describe(name: str) -> dict[str, Any]:
 def read_question(
     body: bytes, headers: Mapping[str, str], shape: Shape, offered: list[str]
 ) -> Question:
-    """Return what a request asks of a model of images of a shape and with such outputs, or refuse
-    it with a sentence.
+    """Return the content of a request, or raise an `HTTPException` with a sentence.
+
+    Parameters
+    ----------
+    body, headers : the request
+    shape : the shape (c, h, w) of the model's images
+    offered : the names of the model's outputs
     """
     plain = _unpacked(body, headers.get("content-encoding", "identity").lower())
     length = _json_length(headers, plain)
@@ -86,7 +91,7 @@ def read_question(
 
 
 def write_answer(model: str, question: Question, values: dict[str, np.ndarray]) -> Response:
-    """Return the wished outputs as an answer: all in JSON, or those wished as bytes behind it."""
+    """Return the response with the requested outputs, in JSON or, on request, as bytes after it."""
     outputs, raw = [], b""
     for name, as_bytes in question.wishes.items():
         numbers = values[name].astype(OUTPUTS[name][1])
@@ -108,22 +113,22 @@ def write_answer(model: str, question: Question, values: dict[str, np.ndarray]) 
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
-    """Return a body as it was before it was compressed, of a bomb no more than is allowed."""
+    """Return a body decompressed, up to the limit for bodies."""
     if encoding == "identity":
         return body
     if encoding not in ("gzip", "deflate"):
         raise HTTPException(
             415,
-            f"a request may be compressed by gzip or deflate; got {encoding!r:.40}. Send it by one "
-            "of these, or as it is.",
+            f"a request may be compressed by gzip or deflate; got {encoding!r:.40}. Use one of "
+            "these, or none.",
         )
     try:
         plain = inflated(body, LARGEST_BODY)
     except ValueError:
         raise HTTPException(
             400,
-            f"a request must be compressed by {encoding}, as it says; this is not, or not whole. "
-            "Send it again, or as it is.",
+            f"a request must be compressed by {encoding}, as its header says; this one is not, or "
+            "is incomplete. Send it again, or uncompressed.",
         ) from None
     if len(plain) > LARGEST_BODY:
         raise too_large("more, once unpacked")
@@ -131,7 +136,7 @@ def _unpacked(body: bytes, encoding: str) -> bytes:
 
 
 def _json_length(headers: Mapping[str, str], body: bytes) -> int:
-    """Return how many bytes of a body are its JSON."""
+    """Return the length of the JSON in a body, in bytes."""
     said = headers.get(_JSON_LENGTH)
     if said is None:
         return len(body)
@@ -139,7 +144,7 @@ def _json_length(headers: Mapping[str, str], body: bytes) -> int:
         raise HTTPException(
             400,
             f"the header {_JSON_LENGTH} must give the bytes of JSON in the body, {len(body)} at "
-            f"most; got {said!r:.40}.",
+            f"most; got {said!r:.40}. Correct it, or leave it out.",
         )
     return int(said)
 
@@ -156,15 +161,15 @@ def _parse(text: bytes) -> dict[str, Any]:
     raise HTTPException(
         400,
         'a request must be JSON with one input, {"inputs": [{"name", "shape", "datatype", '
-        '"data"}]}, and an id, if any, that is text; this is not. Where bytes follow its JSON, the '
-        f"header {_JSON_LENGTH} says how long that is.",
+        '"data"}]}, and an id, if any, that is text; this is not. If bytes follow the JSON, give '
+        f"its length in the header {_JSON_LENGTH}.",
     )
 
 
 def _parameters(described: dict[str, Any]) -> dict[str, Any]:
-    """Return what stands under the parameters of a request or of one of its tensors.
+    """Return the parameters of a request or of one of its tensors.
 
-    null stands for nothing here and elsewhere: so some clients write what they leave out.
+    null means no parameters, here and elsewhere: some clients write it for omitted parts.
     """
     parameters = described.get("parameters") or {}
     if isinstance(parameters, dict):
@@ -173,9 +178,7 @@ def _parameters(described: dict[str, Any]) -> dict[str, Any]:
 
 
 def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]:
-    """Return the outputs that a request names, all if none, and of each whether it is to come as
-    bytes.
-    """
+    """Return the outputs that a request names, by default all, each with whether as bytes."""
     wished = request.get("outputs") or [{"name": name} for name in offered]
     if not isinstance(wished, list):
         wished = [str(wished)]
@@ -195,7 +198,7 @@ def _read_wishes(request: dict[str, Any], offered: list[str]) -> dict[str, bool]
 
 
 def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Images, str]:
-    """Return the images of an input tensor, float32 in [0, 1], and the datatype they came in."""
+    """Return the images of an input tensor, float32 in [0, 1], and their data type."""
     match tensor:
         case {"name": "images", "datatype": str(datatype), "shape": [int(count), *axes]} if (
             datatype in INPUTS and axes == [*shape] and 0 < count <= LARGEST_BODY
@@ -210,9 +213,9 @@ def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Imag
                 f"{LARGEST_BODY:,}; got {got!r:.90}.",
             )
     highest = INPUTS[datatype][-1]
-    if not (values.min() >= 0 and values.max() <= highest):  # so written, NaN is refused too
+    if not (values.min() >= 0 and values.max() <= highest):  # `not`, as it refuses NaN
         raise HTTPException(
-            400, f"data of datatype {datatype} must lie from 0 to {highest}; some do not."
+            400, f"data of datatype {datatype} must be from 0 to {highest}; some are not."
         )
     images: Images = values.astype(np.float32).reshape(-1, *shape)
     images /= highest
@@ -220,9 +223,7 @@ def _read_images(tensor: dict[str, Any], raw: bytes, shape: Shape) -> tuple[Imag
 
 
 def _read_numbers(tensor: dict[str, Any], raw: bytes, datatype: str) -> np.ndarray:
-    """Return as many numbers as the shape of a tensor asks for, from its JSON or the bytes after
-    it.
-    """
+    """Return the numbers of a tensor from its JSON, or the bytes after it; check their count."""
     kind, kinds, _ = INPUTS[datatype]
     shape, size = tensor["shape"], _parameters(tensor).get("binary_data_size")
     count = math.prod(shape)
@@ -232,7 +233,7 @@ def _read_numbers(tensor: dict[str, Any], raw: bytes, datatype: str) -> np.ndarr
             raise HTTPException(
                 400,
                 f"data of datatype {datatype} and shape {shape} must be {wanted} bytes after the "
-                f"JSON; binary_data_size says {size!r:.40}, and {len(raw)} came.",
+                f"JSON; binary_data_size says {size!r:.40}, and {len(raw)} bytes arrived.",
             )
         return np.frombuffer(raw, kind)
     with suppress(ValueError):  # lists of unequal length

@@ -1,6 +1,7 @@
-"""Models in this process that are no torch modules, asked by their own methods.
+"""Models in this process that are not torch modules, asked through their own methods.
 
-A session of ONNX Runtime describes itself as a server does: so it is read as one.
+A session of ONNX Runtime describes itself as a server does, so its description is read in the same
+way.
 """
 
 from __future__ import annotations
@@ -20,19 +21,23 @@ from wmlearn.service._protocol import Fault, Overrides
 
 Ask = Callable[[Images], Any]  # images -> labels (n,), or scores (n, K)
 
-_BY_FUNCTION = "Ask it by a function: wm.BlackBox(lambda images: ...), which lays them out."
+_BY_FUNCTION = "Wrap it in a function that reshapes the images: wm.BlackBox(lambda images: ...)."
 _TYPES = {"FLOAT": "FP32", "DOUBLE": "FP64", "FLOAT16": "FP16", "STRING": "BYTES"}
 
 
 def is_network(model: object) -> bool:
-    """Whether it is a torch module; torch is not loaded to say so."""
+    """Return whether this is a torch module, without importing torch."""
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(model, torch.nn.Module)
 
 
 def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
-    """Return what asks a model for labels, and what asks it for scores if it has such, or say why
-    it cannot be asked.
+    """Return a function that asks a model for labels, and one for scores if it has any.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no model, or cannot be asked for labels or scores of images.
     """
     if hasattr(model, "run") and hasattr(model, "get_inputs"):
         return _session(model)
@@ -49,9 +54,7 @@ def answering(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
 
 
 def read(values: Any, names: Sequence[str], classes: int, count: int) -> np.ndarray:
-    """Return what a model answered as labels (count,), or scores (count, K); raise a `Fault` for
-    anything else.
-    """
+    """Return a model's answer as labels (count,) or scores (count, K), else raise a `Fault`."""
     array = as_array(values, "it must answer numbers, or names")
     if array.dtype.kind == "O":  # as pandas and scikit-learn keep text
         array = np.array(array.tolist())
@@ -59,14 +62,14 @@ def read(values: Any, names: Sequence[str], classes: int, count: int) -> np.ndar
         array = array.astype(np.int64)
     array = _tensors.without_ones(array)
     if len(array.shape) > 2 or array.shape[:1] != (count,):
-        raise Fault(f"it must answer for {count} images, and answered shape {[*array.shape]}")
+        raise Fault(f"it must answer {count} images; its answer has shape {[*array.shape]}")
     if array.ndim == 2:
         return _protocol.rows_in(array, classes, count)
     return _protocol.labels_in(array, names, count)
 
 
 def _session(session: Any) -> tuple[Ask, Ask]:
-    """Return how to ask a session of ONNX Runtime: by what it says of its inputs and outputs."""
+    """Return how to ask a session of ONNX Runtime, by its description of inputs and outputs."""
     inputs = map(_described, session.get_inputs())
     outputs = map(_described, getattr(session, "get_outputs", list)())
     try:
@@ -77,7 +80,7 @@ def _session(session: Any) -> tuple[Ask, Ask]:
         ) from None
 
     def ask(output: str | None, images: Images) -> Any:
-        """Return one output for all images, batch by batch; all outputs where none is named."""
+        """Return one output for all images, batch by batch; without a name, the first output."""
         known = replace(card, overrides=Overrides(layout=_layout(card.shape, images)))
         size = _protocol.batch_size(known, _protocol.encode(known, images[:1]))
         found: list[Any] = []
@@ -90,27 +93,27 @@ def _session(session: Any) -> tuple[Ask, Ask]:
 
 
 def _described(node: Any) -> dict[str, Any]:
-    """Return what a session says of an input or output, in the words of the protocol."""
+    """Return a session's description of an input or output, in the words of the protocol."""
     kind = getattr(node, "type", "tensor(float)")[7:-1].upper()
     shape = list(getattr(node, "shape", None) or ())
     return {"name": node.name, "datatype": _TYPES.get(kind, kind), "shape": shape}
 
 
 def _classifier(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
-    """Return how to ask a classifier: by `predict`, and by `predict_proba` for scores."""
+    """Return how to ask a classifier: `predict` for labels, `predict_proba` for scores."""
     axes = getattr(model, "input_shape", None) or (getattr(model, "n_features_in_", -1),)
     shape = (-1, *(axis for axis in axes if axis is not None))  # Keras has None for the first
 
     def ask(method: Ask, images: Images) -> Any:
-        """Return what a method answers to images in the classifier's shape."""
+        """Return a method's answer to images, arranged in the classifier's shape."""
         return method(_tensors.arranged(images, _layout(shape, images)))
 
     def probabilities(rows: Any) -> Any:
-        """Return the probabilities in the order of the classes' numbers."""
+        """Return the probabilities in the order of the class numbers."""
         order = np.asarray(model.classes_).tolist()
         numbers = read(order, names, 0, len(order))
         if sorted(numbers) != list(range(len(order))):
-            reason = f"its classes are {order!r:.60}, so nobody knows whose scores are which"
+            reason = f"its classes are {order!r:.60}, so the order of its scores is unknown"
             raise Fault(reason, "refused", _BY_FUNCTION)
         return model.predict_proba(rows)[:, np.argsort(numbers)]
 
@@ -119,7 +122,7 @@ def _classifier(model: Any, names: Sequence[str]) -> tuple[Ask, Ask]:
 
 
 def _layout(shape: tuple[int, ...] | None, images: Images) -> str:
-    """Return the one layout by which images have a shape."""
+    """Return the one layout in which images have this shape, or raise a `Fault`."""
     if shape is None:
         return "NCHW"
     fitting = _tensors.layouts_that_fit(shape, images)

@@ -1,6 +1,6 @@
-"""The Open Inference Protocol (KServe v2), the client's side: what is asked, what answers mean.
+"""The client's side of the Open Inference Protocol (KServe v2): writing requests, reading answers.
 
-Kept by hand: the clients that others publish, tritonclient and kserve, bring gevent or Kubernetes.
+Written by hand, as the published clients, tritonclient and kserve, bring gevent or Kubernetes.
 
 Source: "Open Inference Protocol", KServe, version 2,
 https://github.com/kserve/open-inference-protocol
@@ -23,19 +23,18 @@ from wmlearn.service import _tensors
 from wmlearn.service._tensors import HALF, NUMBERS, REAL, TEXT, WHOLE, Tensor
 
 Kind = Literal["transient", "invalid", "refused", "blocked", "unauthorized", "too_large"]
-Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the n that travel
+Encode = Callable[[Images], ArrayLike]  # images (n, c, h, w) in [0, 1] -> the array to send
 Decode = Callable[[np.ndarray], ArrayLike]  # an output -> labels (n,) or scores (n, K)
 
 QUESTION_BYTES = 4_000_000
-MANY = 10_000  # numbers; fewer are written and read as JSON sooner than a server says what it takes
+MANY = 10_000  # numbers; sending fewer as JSON is faster than asking the server about bytes
 _DESCRIBE = (
-    "If the address is that of the model, pass what they leave out of input='the name of its "
-    "input', datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or "
-    "'flat'."
+    "If the address is right, pass what is missing of input='the name of its input', "
+    "datatype='UINT8' (0 to 255) or 'FP32' (0 to 1), layout='NCHW', 'NHWC', 'NHW' or 'flat'."
 )
 _HIGHEST = np.finfo(np.float32).max
 _WORDS = {"f": "fractions", "U": "text", "b": "true or false", "u": "numbers beyond 64 bits"}
-# What outputs of labels, or of scores, are called; of several outputs one must be called so.
+# Names of outputs of labels, or of scores; among several outputs one must have such a name.
 _LABELS = re.compile("label|class|predict|categor|argmax", re.IGNORECASE)
 _SCORES = re.compile(f"{_LABELS.pattern}|score|prob|logit|softmax", re.IGNORECASE)
 _CALLED = {"labels": _LABELS, "scores": _SCORES, "several": _LABELS}
@@ -43,17 +42,16 @@ _CALLED = {"labels": _LABELS, "scores": _SCORES, "several": _LABELS}
 
 @dataclass(eq=False)
 class Fault(Exception):
-    """Why no valid answer came.
+    """The reason why no valid answer came.
 
     Parameters
     ----------
-    reason : half a sentence, to follow "but"
-    kind : "transient" (nothing came; ask again), "invalid" (no valid answer; ask once more),
-        "refused" (final), "blocked" (final, and on the way: the service has answered nothing),
-        "unauthorized" (final for every further question too: the token) or "too_large" (ask for
-        fewer images at once)
-    advice : the next step, where more is known of it than the kind tells
-    wait : seconds the service wants us to wait, if it said so
+    reason : half a sentence that follows "but"
+    kind : "transient" (no answer; retry), "invalid" (no valid answer; retry once), "refused"
+        (final), "blocked" (final: the request did not reach the service), "unauthorized" (final for
+        all further requests: the token is wrong) or "too_large" (send fewer images at once)
+    advice : the next step, if it is more specific than the kind
+    wait : seconds to wait, if the service says so
     """
 
     reason: str
@@ -66,15 +64,15 @@ class Fault(Exception):
 
 
 def are_names(names: list[Any] | tuple[Any, ...]) -> bool:
-    """Whether these name classes: text, each once."""
+    """Return whether these are names of classes: texts, each different."""
     return all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
 
 
 def check_names(value: Any, name: str) -> None:
-    """Refuse what does not name classes."""
+    """Raise a `TypeError` unless the value is a list of different class names."""
     if not isinstance(value, (list, tuple)) or not are_names(value):
         raise TypeError(
-            f"{name} must be a list of the classes' names, each once, in the order of their "
+            f"{name} must be a list of the class names, each once, in the order of their "
             f"numbers; got {shown(value)}. Take those of the data: mnist.classes."
         )
 
@@ -86,7 +84,7 @@ def _if_given(value: Any, name: str, by: Callable[..., Any], **limits: Any) -> N
 
 @dataclass(frozen=True)
 class Overrides(Checked):
-    """What the user says of a service, whatever its metadata say; None where these are right."""
+    """The user's description of a service, which overrides its metadata unless it is None."""
 
     input: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
     output: str | None = checked(_if_given, None, by=check_kind, kind=str, hint="its name")
@@ -103,25 +101,25 @@ class Overrides(Checked):
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is known of a model: how images go in, what comes out."""
+    """The description of a model: how to send images, and how to read the outputs."""
 
     input: str
     datatype: str  # one of `NUMBERS`, or BYTES
-    shape: tuple[int, ...] | None  # of the input, -1 where anything goes; None: nobody knows
-    labels: str | None = None  # the output that holds one label for each image, if there is one
-    scores: str | None = None  # the output of one score for each class and image, if there is one
-    classes: int = -1  # how many scores for each image, -1 while nobody knows
-    names: tuple[str, ...] = ()  # of the classes, in the order of their numbers, if it gives any
-    lone: bool = False  # whether its metadata list this output alone, whatever it is called
+    shape: tuple[int, ...] | None  # of the input, -1 for any length; None: unknown
+    labels: str | None = None  # the output with one label per image, if there is one
+    scores: str | None = None  # the output with one score per image and class, if there is one
+    classes: int = -1  # scores per image, -1: unknown
+    names: tuple[str, ...] = ()  # the class names by number, if the model gives any
+    lone: bool = False  # whether the metadata list only this output, whatever its name
     half: bool = False  # whether images or answers are FP16, for which JSON has no number
-    numeric: tuple[str, ...] = ()  # the outputs of numbers, which may come as bytes
-    binary: bool | None = None  # whether numbers travel as bytes; None: in JSON, nobody has asked
-    settled: bool = False  # whether they were ever read so, or cannot be in the other form
+    numeric: tuple[str, ...] = ()  # the outputs of numbers, which may be sent as bytes
+    binary: bool | None = None  # whether numbers are sent as bytes; None: in JSON so far
+    settled: bool = False  # whether this form has worked, or the other is impossible
     overrides: Overrides = field(default=Overrides(), repr=False)
 
     @property
     def output(self) -> str | None:
-        """The output that a label is read from; None while nobody knows."""
+        """The output that labels are read from; None if it is not known yet."""
         return self.labels or self.scores
 
 
@@ -137,7 +135,7 @@ class Question:
 
 
 def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
-    """Read a model's metadata; raise a `Fault` if an image classifier cannot be asked by it."""
+    """Return the description of a model from its metadata; a `Fault` if it cannot be queried."""
     taken = _input(_described(answer, "inputs"), overrides)
     outputs = _described(answer, "outputs")
     names = overrides.classes or _class_names([answer, *answer.get("outputs", [])])
@@ -149,24 +147,24 @@ def read_card(answer: Any, overrides: Overrides = Overrides()) -> ModelCard:
         half=taken.datatype == HALF,
         overrides=overrides,
     )
-    if not outputs:  # as MLServer and KServe have it by default: the first answer will tell
+    if not outputs:  # MLServer and KServe by default: the first answer will show them
         return card
     return _choose(card, outputs)
 
 
 def _described(answer: Any, which: str) -> list[Tensor]:
-    """Return the tensors that metadata or an answer describe; none where they are left out."""
+    """Return the tensors that metadata or an answer describe; an empty list if they are missing."""
     listed = answer.get(which, []) if isinstance(answer, dict) else None
     if not isinstance(listed, list):
-        raise Fault(f"what it answered is no JSON object with a list of {which}")
+        raise Fault(f"its answer is not a JSON object with a list of {which}")
     tensors = list(map(_tensors.read_tensor, listed))
     if None in tensors:
-        raise Fault(f"what it answered must give the name of each of its {which}")
-    return tensors  # type: ignore[return-value]  # mypy does not see that None is gone
+        raise Fault(f"its answer does not give the name of each of its {which}")
+    return tensors  # type: ignore[return-value]  # mypy does not see that None is excluded
 
 
 def _input(inputs: list[Tensor], overrides: Overrides) -> Tensor:
-    """Return the input that takes the images, as metadata and user describe it."""
+    """Return the input that takes the images, as the metadata and the user describe it."""
     wanted = overrides.input
     named = [each for each in inputs if wanted in (None, each.name)]
     if wanted is not None and not named:
@@ -180,8 +178,8 @@ def _input(inputs: list[Tensor], overrides: Overrides) -> Tensor:
     if not named or not taken.datatype:
         raise Fault("its metadata do not describe its input", "refused", _DESCRIBE)
     if taken.datatype not in (*NUMBERS, TEXT):
-        advice = f"If it takes another, pass datatype=, one of {', '.join(NUMBERS)}."
-        reason = f"its input {taken} has a datatype that cannot be written"
+        advice = f"If it accepts another one, pass datatype=, one of {', '.join(NUMBERS)}."
+        reason = f"its input {taken} has an unknown datatype"
         raise Fault(reason, "refused", advice)
     return taken
 
@@ -191,17 +189,17 @@ def _listed(tensors: list[Tensor]) -> str:
 
 
 def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
-    """Return the card with the outputs that hold labels and scores, if they can be told.
+    """Return the card with the outputs of labels and scores, if they can be identified.
 
-    A single output may be called anything. Of several one alone must be called as such an output
-    is: otherwise a service that also tells its latency, in whole numbers, had that read for labels.
-    Nor are the scores of the best five those of the first five classes.
+    A single output may have any name. Among several, exactly one must have the name of such an
+    output: otherwise a latency in whole numbers could be read as labels. The scores of the best
+    five classes are not those of the first five.
     """
     wanted = card.overrides.output
     lone = wanted is None and len(outputs) == 1
     if wanted is not None:
         outputs = [each for each in outputs if each.name == wanted]
-        if not outputs:  # metadata may leave it out
+        if not outputs:  # the metadata may omit it
             return card
     found: dict[str, list[Tensor]] = {"labels": [], "scores": [], "several": []}
     for each in outputs:
@@ -224,9 +222,7 @@ def _choose(card: ModelCard, outputs: list[Tensor]) -> ModelCard:
 
 
 def _kind(card: ModelCard, output: Tensor) -> str:
-    """Return whether an output can hold "labels", "scores", or "several" labels for each image; ""
-    for nothing of the kind.
-    """
+    """Return what an output can hold: "labels", "scores", "several" (labels per image) or ""."""
     axes = _axes(output)
     if output.datatype not in REAL and card.overrides.decode is not None:
         return "labels"
@@ -240,7 +236,7 @@ def _kind(card: ModelCard, output: Tensor) -> str:
 
 
 def _axes(output: Tensor) -> list[int]:
-    """Return the lengths of what an output holds for one image; OpenVINO adds some of one."""
+    """Return the shape of an output per image, without axes of length 1, which OpenVINO adds."""
     return [axis for axis in (output.shape or ())[1:] if axis != 1]
 
 
@@ -254,28 +250,28 @@ def _n_classes(card: ModelCard, scores: Tensor) -> int:
 def _undecided(outputs: list[Tensor]) -> Fault:
     advice = (
         "Pass output= with the name of the one that holds labels or scores, or decode=, a function "
-        "that makes one label per image of it, such as lambda top: top[:, 0] of the best five, "
-        "lambda p: p.argmax(axis=1) of scores."
+        "that turns it into one label per image, such as lambda top: top[:, 0] for the best five, "
+        "lambda p: p.argmax(axis=1) for scores."
     )
-    reason = "no one output is known to hold a label for each image, or its scores"
+    reason = "it is not clear which output holds a label or the scores of each image"
     return Fault(f"{reason}: it lists {_listed(outputs) or 'none'}", "refused", advice)
 
 
 def _check_text(card: ModelCard, labels: Tensor) -> None:
     if labels.datatype == TEXT and not card.names and card.overrides.decode is None:
         advice = (
-            "Pass classes=, what it calls them in the order of their numbers, or decode=, a "
-            "function from an array of text to numbers (-2 for what names no class)."
+            "Pass classes=, its class names in the order of their numbers, or decode=, a function "
+            "from an array of text to numbers (-2 for text that names no class)."
         )
-        reason = f"its output {labels} holds text, and nothing says which class is meant by it"
+        reason = f"its output {labels} holds text, and the class names are unknown"
         raise Fault(reason, "refused", advice)
 
 
 def _class_names(described: list[Any]) -> tuple[str, ...]:
-    """Return the names of the classes that model or output describe themselves by, if they do.
+    """Return the class names in the description of a model or output, if there are any.
 
-    The protocol has no field for them. MLServer hands on what stands under an output's "parameters"
-    in `model-settings.json`. Triton names classes in its answers alone (classification extension),
+    The protocol has no field for them. MLServer passes on the "parameters" of an output in
+    `model-settings.json`. Triton names classes only in its answers (classification extension),
     KServe nowhere.
     """
     for each in described:
@@ -286,7 +282,7 @@ def _class_names(described: list[Any]) -> tuple[str, ...]:
 
 
 def takes_bytes(server: Any) -> bool:
-    """Whether a server says of itself that numbers may travel as bytes behind the JSON."""
+    """Return whether a server's metadata say that it accepts numbers as bytes after the JSON."""
     match server:
         case {"extensions": [*extensions]}:
             return "binary_tensor_data" in extensions
@@ -297,7 +293,13 @@ def takes_bytes(server: Any) -> bool:
 
 
 def encode(card: ModelCard, images: Images) -> np.ndarray:
-    """Return images as they travel: their numbers, laid out, in the datatype of the input."""
+    """Return images as they are sent: scaled, arranged, in the datatype of the input.
+
+    Raises
+    ------
+    ValueError
+        If the shape or the numbers do not fit the input, or the layout is unknown.
+    """
     convert = card.overrides.encode
     values: np.ndarray = images
     if convert is not None:
@@ -316,7 +318,7 @@ def encode(card: ModelCard, images: Images) -> np.ndarray:
 
 
 def _layout(card: ModelCard, images: Images) -> str:
-    """Return how images are to be laid out, as the user says, or as the input's shape tells."""
+    """Return the layout for images: the user's, or the only one that fits the input's shape."""
     known = card.overrides
     if known.layout == "NHW" and images.shape[1] != 1:
         raise _misfit((-1, *images.shape[2:]), images.shape)
@@ -333,16 +335,16 @@ def _layout(card: ModelCard, images: Images) -> str:
         raise _misfit(card.shape, images.shape)
     ways = ", ".join(_tensors.LAYOUTS)
     raise ValueError(
-        f"expected metadata that say how images are laid out; the input {card.input!r:.40} has "
+        f"expected metadata that show the layout of images; the input {card.input!r:.40} has "
         f"shape {list(card.shape or ())}. Pass layout=, one of {ways}, or encode=, a function that "
-        "lays them out."
+        "arranges them."
     )
 
 
 def _misfit(wanted: tuple[int, ...], got: tuple[int, ...]) -> ValueError:
     return ValueError(
-        f"the service takes images of shape ({_axes_of(wanted)}); got ({_axes_of(got)}). Ask it "
-        "with images of the data it was trained on; if its metadata are wrong, pass layout=."
+        f"the service takes images of shape ({_axes_of(wanted)}); got ({_axes_of(got)}). Send "
+        "images of the data it was trained on; if its metadata are wrong, pass layout=."
     )
 
 
@@ -351,8 +353,13 @@ def _axes_of(shape: tuple[int, ...]) -> str:
 
 
 def batch_size(card: ModelCard, image: np.ndarray, most: int | None = None) -> int:
-    """Return how many images of which one travels as `image`, shape (1, ...), go into one question:
-    those that fit into 4 MB, `most` or what the metadata allow; at least one.
+    """Return how many images fit into one request: 4 MB, `most` or the metadata's limit; 1 or more.
+
+    Parameters
+    ----------
+    card : the description of the model
+    image : one encoded image, shape (1, ...)
+    most : the user's limit, if any
     """
     if card.datatype == TEXT:
         each = len(json.dumps(image.tolist()))
@@ -365,7 +372,7 @@ def batch_size(card: ModelCard, image: np.ndarray, most: int | None = None) -> i
 
 
 def write_question(card: ModelCard, images: Images, name: str = "") -> Question:
-    """Return the request for images (n, c, h, w), which its answer may call by a name."""
+    """Return the request for images (n, c, h, w); its answer may repeat the name as its id."""
     values = encode(card, images)
     tensor: dict[str, Any] = {
         "name": card.input,
@@ -398,7 +405,7 @@ def _wish(output: str, binary: bool) -> dict[str, Any]:
 
 
 def unpack(answer: Any, rest: bytes) -> Any:
-    """Return an answer in which what came in binary behind it stands in its place."""
+    """Return an answer with the bytes after the JSON put in their places."""
     if not rest:
         return answer
     with suppress(KeyError, TypeError, ValueError, AttributeError):
@@ -416,40 +423,38 @@ def unpack(answer: Any, rest: bytes) -> Any:
 
 
 def check_id(answer: Any, name: str) -> None:
-    """Refuse the answer to another question of ours; a name that a server makes up is its own."""
+    """Refuse an answer to another request of ours; ids that a server makes up are accepted."""
     match answer:
         case {"id": str(other)} if other != name and other[:-9] == name[:-9]:
-            raise Fault("its answer is one to another question")
+            raise Fault("its answer belongs to another request")
 
 
 def settle(card: ModelCard, answer: Any) -> ModelCard:
-    """Return the card, with the outputs that an answer has where the metadata do not tell, or list
-    one and the answer holds more.
-    """
+    """Return the card with the outputs of an answer, if the metadata lack them or list too few."""
     outputs = _described(answer, "outputs")
     if card.output is None or (card.lone and len(outputs) > 1):
         card = _choose(replace(card, labels=None, scores=None), outputs)
-    if card.output is None:  # it is not there, as `read_answer` will say
+    if card.output is None:  # missing: `read_answer` will raise an error
         card = replace(card, labels=card.overrides.output)
     return card
 
 
 def read_answer(card: ModelCard, answer: Any, count: int) -> np.ndarray:
-    """Read `count` labels, or as many rows of scores; raise a `Fault` without them."""
+    """Return `count` labels, or rows of scores, from an answer; raise a `Fault` without them."""
     return _read(card, answer, card.output, count)
 
 
 def read_scores(card: ModelCard, answer: Any, count: int) -> np.ndarray:
-    """Read one score for each class, shape (count, classes); raise a `Fault` without them."""
+    """Return the scores in an answer, shape (count, classes); raise a `Fault` without them."""
     values = _read(card, answer, card.scores or card.labels, count)
     if values.ndim != 2:
         advice = "Call the box itself, box(images), or pass output= with the name of its scores."
-        raise Fault("it gives labels only, as far as is known", "refused", advice)
+        raise Fault("it gives only labels, as far as is known", "refused", advice)
     return values
 
 
 def highest(values: np.ndarray) -> Labels:
-    """Return labels as they are, or of each row of scores the number of the highest."""
+    """Return labels as they are, and for rows of scores the number of the highest, int64, (n,)."""
     if values.ndim == 2:
         values = values.argmax(axis=1)
     labels: Labels = values.astype(np.int64)
@@ -457,7 +462,7 @@ def highest(values: np.ndarray) -> Labels:
 
 
 def _read(card: ModelCard, answer: Any, name: str | None, count: int) -> np.ndarray:
-    """Return the labels (count,), or scores (count, K), that an output holds."""
+    """Return the labels (count,), or scores (count, K), in an output."""
     values = _values(answer, name, count)
     if card.overrides.decode is not None:
         return _decoded(card, values, card.overrides.decode, count)
@@ -467,37 +472,37 @@ def _read(card: ModelCard, answer: Any, name: str | None, count: int) -> np.ndar
 
 
 def labels_in(values: np.ndarray, names: Sequence[str], count: int) -> np.ndarray:
-    """Return numbers, or texts that name classes, as labels, shape (count,)."""
+    """Return numbers, or texts that name classes, as labels, shape (count,); -2 for other texts."""
     if values.dtype.kind == "U" and names:
         numbers = {name: number for number, name in enumerate(names)}
         values = np.array([numbers.get(text, -2) for text in values.ravel().tolist()], np.int64)
     _check_numbers(values, "i", "whole numbers")
     if values.size != count:
-        raise Fault(f"it must answer {count} labels, and answered {values.size}")
+        raise Fault(f"it must answer {count} labels; it answered {values.size}")
     return values.reshape(count)
 
 
 def rows_in(values: np.ndarray, classes: int, count: int) -> np.ndarray:
-    """Return scores in rows, one for each image; below 1, nobody knows how many classes."""
+    """Return scores in rows, shape (count, classes); `classes` below 1 means unknown."""
     _check_numbers(values, "iuf", "scores")
     if classes < 1:
         classes = max(values.size // count, 1)
     if values.size != count * classes:
         raise Fault(
-            f"it must answer {count} times {classes} scores, and answered {values.size} numbers"
+            f"it must answer {count} times {classes} scores; it answered {values.size} numbers"
         )
     if classes < 2:
         advice = "Pass decode=, such as lambda p: p > 0.5 for the score of the second of two."
-        raise Fault("it answers one score for each image", "refused", advice)
+        raise Fault("it answers one score per image", "refused", advice)
     return values.reshape(count, classes)
 
 
 def _decoded(card: ModelCard, values: np.ndarray, decode: Decode, count: int) -> np.ndarray:
-    """Return what the user's function makes of an output: labels (count,), or scores (count, K)."""
+    """Return the result of the user's `decode`: labels (count,), or scores (count, K)."""
     _check_numbers(values, "iufbU", "numbers or text")
     values = _tensors.without_ones(values)
-    got = f"its output {card.output!r:.40} came as {values.dtype} {values.shape}"
-    advice = f"Return {count} whole numbers, one for each image, or as many rows of scores."
+    got = f"its output {card.output!r:.40} is {values.dtype} {values.shape}"
+    advice = f"Return {count} whole numbers, one per image, or as many rows of scores."
     try:
         found = np.asarray(decode(values))
     except Exception as error:
@@ -508,12 +513,12 @@ def _decoded(card: ModelCard, values: np.ndarray, decode: Decode, count: int) ->
         return found.reshape(count)
     if found.dtype.kind in "iuf" and found.ndim == 2 and len(found) == count:
         return rows_in(found, card.classes, count)
-    reason = f"{got}, and decode= made {found.dtype} {found.shape} of it"
+    reason = f"{got}, and decode= returned {found.dtype} {found.shape}"
     raise Fault(reason, "refused", advice)
 
 
 def _values(answer: Any, name: str | None, count: int) -> np.ndarray:
-    """Return what one output holds for so many images, in the shape that it gives."""
+    """Return the values of one output for `count` images, in the shape that it gives."""
     output = _output(answer, name)
     try:
         values = np.asarray(output.get("data"))
@@ -523,24 +528,24 @@ def _values(answer: Any, name: str | None, count: int) -> np.ndarray:
     try:
         values = values.reshape(values.shape if shape is None else shape)
     except (TypeError, ValueError):
-        raise Fault(f"it answered {values.size} numbers as shape {shape!r:.40}") from None
+        raise Fault(f"it answered {values.size} numbers with shape {shape!r:.40}") from None
     told = shape is not None or values.ndim > 1
     if told and values.shape[:1] != (count,):
         got = f"shape {list(values.shape)!r:.40}"
-        raise Fault(f"it must answer for {count} images, and answered {got}")
+        raise Fault(f"it must answer {count} images; its answer has {got}")
     return values
 
 
 def _check_numbers(values: np.ndarray, kinds: str, wanted: str) -> None:
     if values.dtype.kind not in kinds:
         got = _WORDS.get(values.dtype.kind, "no numbers")
-        raise Fault(f"it must answer {wanted}, and answered {got}")
+        raise Fault(f"it must answer {wanted}; it answered {got}")
     if values.dtype.kind == "f" and not (abs(values) <= _HIGHEST).all():  # NaN is refused too
         raise Fault(f"its {wanted} hold NaN or infinity")
 
 
 def _output(answer: Any, name: str | None) -> dict[str, Any]:
-    """Return the one output of a name."""
+    """Return the only output with this name, or raise a `Fault`."""
     tensors = _described(answer, "outputs")
     places = [place for place, each in enumerate(tensors) if each.name == name]
     if len(places) == 1:
@@ -557,8 +562,12 @@ def _output(answer: Any, name: str | None) -> dict[str, Any]:
 
 
 def model_address(url: Any) -> tuple[str, str]:
-    """Return a model's address without '/infer', and the model's name in it, or say what is wrong
-    with it.
+    """Return a model's address without '/infer', and the model's name in it.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not the http or https address of a model.
     """
     check_kind(url, "url", str, "such as service.url")
     address = url.strip().rstrip("/").removesuffix("/infer")
@@ -566,7 +575,7 @@ def model_address(url: Any) -> tuple[str, str]:
     try:
         parts = urlsplit(address)
         name = re.search(r"/v2/models/([^/?#]+)", parts.path)
-        _ = parts.port  # raises ValueError for a port that cannot be
+        _ = parts.port  # raises ValueError for an impossible port
         if parts.scheme in ("http", "https") and parts.hostname and name:
             return address, name[1]
     except ValueError as error:
@@ -578,17 +587,14 @@ def model_address(url: Any) -> tuple[str, str]:
 
 
 def check_token(token: Any, name: str = "token") -> str | None:
-    """Return a bearer token that can stand in a header, or say what is wrong with it without
-    showing it.
-    """
+    """Return a bearer token that fits in a header, or raise an error that does not show it."""
     if token is None:
         return None
     if not isinstance(token, str) or not re.fullmatch(r"[!-~]+", token):
         kind = ValueError if isinstance(token, str) else TypeError
         raise kind(
-            f"{name} must be text of ASCII letters, digits and signs, without spaces; got a "
-            f"{type(token).__name__} that is not. Try secrets.token_urlsafe(), or leave it out for "
-            "none."
+            f"{name} must be text of ASCII letters, digits and punctuation, without spaces; got a "
+            f"{type(token).__name__} that is not. Try secrets.token_urlsafe(), or leave it out."
         )
     return token
 
@@ -599,9 +605,7 @@ _OURS = ("content-length", "transfer-encoding", "inference-header-content-length
 
 
 def check_headers(headers: Any, token: str | None = None) -> dict[str, str]:
-    """Return headers that can be sent, the one of a bearer token first; or say what is wrong with
-    them without showing a value.
-    """
+    """Return valid headers, that of a bearer token first, or raise an error that shows no value."""
     kept: dict[str, str] = {}
     if token is not None:
         kept["Authorization"] = f"Bearer {token}"
@@ -616,13 +620,13 @@ def check_headers(headers: Any, token: str | None = None) -> dict[str, str]:
         pair = isinstance(name, str) and isinstance(value, str)
         if not pair or not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ValueError(
-                "a header must have a name of ASCII letters, digits and signs and a value on one "
-                "line, such as {'x-api-key': '...'}; got one that has not. Look for a colon in the "
-                "name, for spaces or a line end around the value, or for a key that is not set."
+                "a header must have a name of ASCII letters, digits and hyphens and a value on one "
+                "line, such as {'x-api-key': '...'}; got another. Look for a colon in the name, "
+                "for spaces or a line end around the value, or for a key that is not set."
             )
         if name.lower() in (*_OURS, *map(str.lower, kept)):
             raise ValueError(
-                f"the header {name!r} must be sent once, and is already. Leave it out."
+                f"the header {name!r} must be sent only once; it is set already. Leave it out."
             )
         kept[name] = value
     return kept

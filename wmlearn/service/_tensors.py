@@ -1,6 +1,6 @@
-"""Tensors of the Open Inference Protocol: how images are laid out and written, what is read back.
+"""Tensors of the Open Inference Protocol: arranging, writing and reading their numbers.
 
-Numbers travel as JSON or, where a server says so or wants it for FP16, in binary behind it.
+Numbers are sent as JSON or, if a server accepts it or needs it for FP16, as bytes after the JSON.
 
 Source: "Binary tensor data extension", Triton and KServe,
 https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol/binary-tensor-data-extension
@@ -27,27 +27,27 @@ WHOLE = {
 }
 REAL = {"FP16": "<f2", "FP32": "<f4", "FP64": "<f8"}
 NUMBERS = WHOLE | REAL
-HALF = "FP16"  # Triton and KServe take and give it in binary alone, MLServer as JSON
+HALF = "FP16"  # Triton and KServe send and accept it only as bytes, MLServer as JSON
 TEXT = "BYTES"
 LAYOUTS = ("NCHW", "NHWC", "NHW", "flat")  # of n images; the last is (n, c * h * w)
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a service says of one of its inputs or outputs; "" and None where it does not say."""
+    """A service's description of an input or output; "" and None for missing parts."""
 
     name: str
     datatype: str = ""
-    shape: tuple[int, ...] | None = None  # -1 where anything goes
+    shape: tuple[int, ...] | None = None  # -1 for any length
 
     def __str__(self) -> str:
         return f"{self.name!r:.40} ({self.datatype or '?':.12}, {list(self.shape or ())!r:.40})"
 
 
 def read_tensor(description: Any) -> Tensor | None:
-    """Return what metadata or an answer say of a tensor; None where it has no name.
+    """Return the description of a tensor in metadata or an answer; None if it has no name.
 
-    Some servers leave out datatype or shape, some give an axis that may vary a name.
+    Some servers leave out datatype or shape, and some write the name of a variable axis.
     """
     match description:
         case {"name": str(name)}:
@@ -69,7 +69,7 @@ def arranged(images: np.ndarray, layout: str) -> np.ndarray:
     """Return images (n, c, h, w) in one of the `LAYOUTS`."""
     if layout == "NHWC":
         return np.moveaxis(images, 1, -1)
-    if layout == "NHW":  # of grey images
+    if layout == "NHW":  # grey images
         return images[:, 0]
     if layout == "flat":
         return images.reshape(len(images), -1)
@@ -77,13 +77,13 @@ def arranged(images: np.ndarray, layout: str) -> np.ndarray:
 
 
 def layouts_that_fit(shape: tuple[int, ...], images: Images) -> list[str]:
-    """Return by which layouts images have the shape that a service wants, however many they are."""
+    """Return the layouts in which images have the shape of an input, whatever their number."""
     fitting = []
     for layout in LAYOUTS:
         grey = images.shape[1] == 1
         if (grey or layout != "NHW") and fits(arranged(images, layout).shape, shape):
             fitting.append(layout)
-    if images[0].size == 1:  # a single pixel is the same in each
+    if images[0].size == 1:  # a single pixel is the same in all layouts
         return fitting[:1]
     if fitting == ["flat"] and images.shape[1] > 1:  # colour by colour, or pixel by pixel?
         return ["flat", "flat, by pixels"]
@@ -91,13 +91,13 @@ def layouts_that_fit(shape: tuple[int, ...], images: Images) -> list[str]:
 
 
 def fits(got: Sequence[int], wanted: Sequence[int]) -> bool:
-    """Whether a shape is one that a service wants, the number of images apart."""
+    """Return whether a shape fits that of an input, apart from the number of images."""
     pairs = zip(got[1:], wanted[1:])
     return len(got) == len(wanted) and all(axis in (-1, length) for length, axis in pairs)
 
 
 def converted(values: np.ndarray, datatype: str) -> np.ndarray:
-    """Return numbers in the datatype that travels, or raise ValueError where they are others."""
+    """Return numbers in the datatype of an input; a `ValueError` if it cannot hold them."""
     if datatype == TEXT:
         if values.dtype.kind == "U":
             return values
@@ -114,14 +114,14 @@ def converted(values: np.ndarray, datatype: str) -> np.ndarray:
     if exact.all():
         return written
     raise ValueError(
-        f"an input of datatype {datatype} takes the numbers that it can hold, whole ones if it is "
-        f"of integers; got some others between {values.min():g} and {values.max():g}. Pass "
-        "encode=, a function from images in [0, 1] to the numbers that this service wants."
+        f"an input of datatype {datatype} takes only numbers that this type can hold; got others "
+        f"between {values.min():g} and {values.max():g}. Pass encode=, a function from images in "
+        "[0, 1] to the numbers that this service needs."
     )
 
 
 def number_bytes(datatype: str) -> int:
-    """Return how many bytes one number takes at most in JSON, with its comma."""
+    """Return the largest number of bytes that one number and its comma take in JSON."""
     if datatype in REAL:
         return 25
     limits = np.iinfo(np.dtype(NUMBERS[datatype]))
@@ -129,20 +129,23 @@ def number_bytes(datatype: str) -> int:
 
 
 def without_ones(values: np.ndarray) -> np.ndarray:
-    """Return values without the axes of length 1 that a model adds: MLServer, OpenVINO."""
+    """Return values without axes of length 1 after the first, which MLServer and OpenVINO add."""
     return values.reshape([*values.shape[:1], *(axis for axis in values.shape[1:] if axis != 1)])
 
 
 def inflated(body: bytes, limit: int) -> bytes:
-    """Return what gzip or deflate has compressed; of a bomb no more than a byte beyond the limit.
+    """Return a body decompressed from gzip or deflate, but no more than one byte beyond the limit.
 
-    Raises ValueError where it is something else, or not whole.
+    Raises
+    ------
+    ValueError
+        If it is in another format, or incomplete.
     """
-    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)  # tells gzip from deflate by itself
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS + 32)  # detects gzip and deflate by itself
     try:
         plain = inflater.decompress(body, limit + 1)
     except zlib.error as error:
         raise ValueError(str(error)) from None
     if not inflater.eof and len(plain) <= limit:
-        raise ValueError("it is not whole")
+        raise ValueError("it is incomplete")
     return plain

@@ -1,6 +1,6 @@
-"""One bounded exchange over HTTP: what came back, or a `Fault` that says why nothing did.
+"""Exchanges over HTTP with limits in time and size; each returns an answer or raises a `Fault`.
 
-Loaded when a `RemoteModel` is made, so whoever makes none needs no httpx.
+This module is imported only when a `RemoteModel` is made, so other uses need no httpx.
 """
 
 import contextlib
@@ -25,36 +25,36 @@ from wmlearn.service import _environment
 from wmlearn.service._protocol import Fault, Kind, Question, unpack
 from wmlearn.service._tensors import inflated
 
-now = time.time  # tests put a clock of their own here, and another `Timer`
+now = time.time  # tests replace this, and `Timer`
 ANSWER_BYTES = 16_000_000
 _TOO_LARGE = (
-    "One image alone is too large for it: ask whoever runs it to raise the limit of a request's "
-    "body, or send fewer bytes by datatype='UINT8' if it takes that."
+    "Even one image is too large: ask its owner to raise the limit for the body of a request, or "
+    "send fewer bytes with datatype='UINT8' if it accepts that."
 )
-# what headers are called that hold what nobody else may read
+# names of headers with secret values
 _SECRET = re.compile("auth|key|token|secret|cookie|passw|session", re.IGNORECASE)
 _AT_PROXY = ("connection.connect_tcp", "connection.start_tls", "socks.connect_tcp")
-_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # as OpenSSL calls it, to 3.1 and since
+_NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE")  # OpenSSL's names, up to 3.1 and since
 
 
 @dataclass
 class Transport:
-    """One kept-alive connection to a model; no exchange on it takes longer than `seconds`, beyond
-    what the system takes to look a name up.
+    """A kept-alive connection to a model, on which no exchange takes longer than `seconds`.
 
-    It is the only one to hold the headers, and shows them to nobody but the service.
+    Only the look-up of a name can take longer. The headers are kept here alone, and shown only to
+    the service.
 
     Parameters
     ----------
     url : the model's address
-    seconds : how long one exchange may take
-    headers : what else is sent with each request: a token, for instance
-    verify : whether a certificate must be good, or a file (PEM) with those who may have signed it
+    seconds : the longest time of one exchange, in seconds
+    headers : further headers of each request, such as a token
+    verify : whether to check the certificate, or a PEM file of the certificates to trust
 
     Raises
     ------
     ValueError
-        If `verify` is no such file.
+        If `verify` is a file without certificates.
     """
 
     url: str
@@ -66,7 +66,7 @@ class Transport:
         self._client: httpx.Client | None = None
         self._proxy: _environment.Proxy | None = None
         self._socket: socket.socket | None = None
-        self._step = ""  # what httpx is about, in its own words
+        self._step = ""  # httpx's name of the current step
         self._late = False
         self._address = urlsplit(self.url)
         self._secrets = _secrets(self.headers)
@@ -75,18 +75,18 @@ class Transport:
         secret = ", ".join(filter(_SECRET.search, self.headers))
         if secret and self._plain and not _environment.is_own(host):
             warnings.warn(
-                f"what {secret} holds will travel to {host} in the clear, for everybody on the way "
-                "to read. Ask by https:// if the service can.",
+                f"the value of {secret} will be sent to {host} unencrypted, so others on the "
+                "network can read it. Use https:// if the service supports it.",
                 stacklevel=4,
             )
 
     @property
     def _plain(self) -> bool:
-        """Whether what travels can be read on the way."""
+        """Whether the connection is not encrypted."""
         return self._address.scheme == "http"
 
     def _check_verify(self) -> None:
-        """Say at once what is wrong with a file of certificates."""
+        """Raise an error at once if the file of certificates is wrong."""
         if isinstance(self.verify, bool):
             return
         expected = "verify must be True, False, or a file (PEM) of certificates to trust"
@@ -96,25 +96,25 @@ class Transport:
         except (TypeError, OSError) as error:
             words = _environment.words_of(error)
             raise ValueError(
-                f"{expected}; got {self.verify!r:.60} ({words}). Ask whoever runs the service for "
-                "the certificate of those who signed theirs."
+                f"{expected}; got {self.verify!r:.60} ({words}). Ask the owner of the service for "
+                "the certificate of the authority that signed theirs."
             ) from None
 
     def fetch(self, question: Question | None = None) -> Any:
-        """Return the model's own description or, to a question, its answer; or raise a `Fault`."""
+        """Return the model's metadata or, for a request, its answer; or raise a `Fault`."""
         if question is None:
             return self._exchange("GET", self.url, Question(b"", {}))
         return self._exchange("POST", f"{self.url}/infer", question)
 
     def fetch_server(self) -> Any:
-        """Return what the server of the model says of itself, or raise a `Fault`."""
+        """Return the metadata of the model's server, or raise a `Fault`."""
         before, _, _ = self.url.partition("/v2/models/")
         return self._exchange("GET", f"{before}/v2", Question(b"", {}))
 
     def _exchange(self, method: str, url: str, sent: Question) -> Any:
-        """Send one request, and return what its answer says, or raise a `Fault`."""
-        # httpx bounds each read, not the whole (encode/httpx#1450): a service that sends one byte
-        # now and then would pass for days. So a timer cuts the line that httpx tells us of.
+        """Send one request and return the content of its answer, or raise a `Fault`."""
+        # httpx limits the time of each read, not of the whole (encode/httpx#1450): a service that
+        # sends one byte now and then could take days. So a timer shuts down the socket in use.
         # (anyio's deadlines would need the asynchronous client, in a thread with its own loop.)
         self._late, self._step = False, ""
         timer = Timer(self.seconds, self._cut)
@@ -168,7 +168,7 @@ class Transport:
         self._client = self._socket = None
 
     def _open(self) -> httpx.Client:
-        """Return the client, made at first use; raise a `Fault` for what is wrong around us."""
+        """Return the client, made at first use; raise a `Fault` for wrong environment settings."""
         if self._client is None:
             self._proxy = _environment.proxy_for(self._address)
             headers = {"content-type": "application/json", "accept-encoding": "gzip, deflate"}
@@ -181,7 +181,7 @@ class Transport:
         return self._client
 
     def _route(self) -> httpx.HTTPTransport:
-        """Return the way to the service: through which proxy, and who is trusted on it."""
+        """Return the transport to the service, with its proxy and trusted certificates."""
         proxy = self._proxy
         tls = None
         if not self._plain or (proxy is not None and proxy.url.startswith("https:")):
@@ -196,13 +196,13 @@ class Transport:
         except ImportError:
             reason = f"the proxy {proxy} needs the package socksio, which is not installed"
             advice = f"Run pip install 'httpx[socks]', or {proxy.detour}."
-        except (ValueError, httpx.InvalidURL):  # whose words may hold the password
-            reason = f"{proxy.variable} names no proxy of a kind that can be used"
+        except (ValueError, httpx.InvalidURL):  # their words may contain the password
+            reason = f"{proxy.variable} does not name a usable proxy"
             advice = f"Write http://HOST:PORT or socks5://HOST:PORT, or {proxy.detour}."
         raise Fault(reason, "blocked", advice)
 
     def _trusted(self) -> ssl.SSLContext:
-        """Return who may have signed a certificate; that takes 0.1 s, and serves https alone."""
+        """Return the trusted certificates; this takes 0.1 s, and is only needed for https."""
         try:
             return _environment.tls_context(self.verify)
         except OSError as error:
@@ -212,7 +212,7 @@ class Transport:
             raise Fault(reason, "blocked", advice) from None
 
     def _follow(self, event: str, info: dict[str, Any]) -> None:
-        """Note what httpx is about, and on which line."""
+        """Note httpx's current step, and its socket."""
         step, _, state = event.rpartition(".")
         if state == "started":
             self._step = step
@@ -221,16 +221,16 @@ class Transport:
 
     def _cut(self) -> None:
         self._late = True
-        line = self._socket  # `close` may forget it meanwhile, or have closed it
+        line = self._socket  # `close` may remove or close it meanwhile
         if line is not None:
             with contextlib.suppress(OSError):
                 line.shutdown(socket.SHUT_RDWR)
 
     def _refusal(self, reply: httpx.Response, text: bytes) -> Fault:
-        """Say what came instead of an answer."""
+        """Return the fault for a status other than 200."""
         status, words = reply.status_code, self._quoted(text)
         who = "the service"
-        if self._proxy is not None and self._plain:  # which answers in its name
+        if self._proxy is not None and self._plain:  # the proxy may answer in its name
             who = f"the service, or the proxy {self._proxy} before it,"
         if status == 407 and self._proxy is not None:
             return _stopped(self._proxy, f"407 {reply.reason_phrase}")
@@ -240,7 +240,7 @@ class Transport:
         if 300 <= status < 400:
             place = re.split("[?#]", reply.headers.get("location", ""))[0]
             reason = f"{who} redirects requests{self._quoted(place.encode())}, by status {status}"
-            advice = "Pass the model's own address; to pass by a login, its token or headers."
+            advice = "Pass the model's own address; if it needs a login, pass token= or headers=."
             return Fault(reason, "refused", advice)
         if status == 429 or status >= 500:
             wait = _seconds(reply.headers.get("retry-after", ""))
@@ -251,22 +251,21 @@ class Transport:
         return Fault(f"{who} refused with status {status}{words}", kind)
 
     def _fault(self, error: httpx.RequestError) -> Fault:
-        """Say in words what went wrong on the way."""
+        """Return the fault for an error of the connection."""
         root = _root(error)
         words = _environment.words_of(root or error)
         late = self._late or isinstance(error, httpx.TimeoutException)
         if self._proxy is not None and isinstance(error, httpx.ProxyError):
             return _stopped(self._proxy, words)
         if late:
-            words = f"nothing complete came within {self.seconds:g} s"
+            words = f"no complete answer came within {self.seconds:g} s"
         if self._step.endswith("connect_tcp"):
             return self._unreachable(words)
         if late:
             return Fault(words, "transient")
         if isinstance(root, ssl.SSLError) and not isinstance(root, ssl.SSLEOFError):
             return _no_tls(root, self._hop)
-        # httpx has one error for a line that went dead and for a service that speaks something
-        # else than HTTP.
+        # httpx has one error for a broken connection and for a service that does not speak HTTP.
         dead = re.search("closed|disconnected", str(error), re.IGNORECASE)
         if isinstance(error, httpx.RemoteProtocolError) and not dead:
             return _foreign(words)
@@ -276,23 +275,23 @@ class Transport:
 
     @property
     def _hop(self) -> str:
-        """Whom httpx was just talking to."""
+        """The proxy or host that httpx was talking to."""
         if self._proxy is not None and self._step in _AT_PROXY:
             return f"the proxy {self._proxy}"
         return self._address.netloc.rpartition("@")[2]
 
     def _unreachable(self, words: str) -> Fault:
-        """Say why there is no connection."""
+        """Return the fault for a failed connection."""
         advice = (
-            "Is the service running, are its name and port right, and is it in reach from here, "
-            "past firewalls and VPN?"
+            "Is the service running, are its name and port right, and do firewall and VPN let you "
+            "reach it?"
         )
         if self._proxy is not None:
-            advice = f"If it is not the right proxy, {self._proxy.detour}."
+            advice = f"If this is not the right proxy, {self._proxy.detour}."
         return Fault(f"{self._hop} cannot be reached ({words})", "transient", advice)
 
     def _quoted(self, text: bytes) -> str:
-        """Return the service's own words, shortened, and without the token."""
+        """Return the service's own words, shortened and without secrets."""
         words = _words(text)
         for secret in self._secrets:
             words = words.replace(secret, "…")
@@ -300,7 +299,7 @@ class Transport:
 
 
 def _secrets(headers: dict[str, str]) -> list[str]:
-    """Return what must not be quoted: headers and their parts, longest first."""
+    """Return the texts that must not be quoted: header values and their parts, longest first."""
     secrets = set(headers.values())
     for value in headers.values():
         secrets.update(re.findall(r"[^\s;,=]{8,}", value))
@@ -308,9 +307,9 @@ def _secrets(headers: dict[str, str]) -> list[str]:
 
 
 def _read_all(reply: httpx.Response) -> bytes:
-    """Return the whole answer, unless it is larger than any honest one.
+    """Return the whole body of an answer, up to the limit of 16 MB.
 
-    httpx would unpack whatever it is told to, as often as it is told to: a gigabyte of a kilobyte.
+    httpx has no limit for decompression, even repeated: a kilobyte could become a gigabyte.
     """
     text = b""
     for piece in reply.iter_raw():
@@ -321,14 +320,14 @@ def _read_all(reply: httpx.Response) -> bytes:
         try:
             text = inflated(text, ANSWER_BYTES)
         except ValueError as error:
-            raise Fault(f"its answer cannot be unpacked ({error})") from None
+            raise Fault(f"its answer cannot be decompressed ({error})") from None
     if len(text) > ANSWER_BYTES:
         raise Fault(f"its answer is larger than {ANSWER_BYTES // 1_000_000} MB")
     return text
 
 
 def _json(text: bytes) -> Any:
-    """Return what JSON says, or raise a ValueError, also for what is nested too deep."""
+    """Return the value of a JSON text; raise a `ValueError` if it is wrong or nested too deep."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -336,7 +335,7 @@ def _json(text: bytes) -> Any:
 
 
 def _words(text: bytes) -> str:
-    """Return what a refusal says: its JSON's error, its page's title, or all of a plain text."""
+    """Return the words of an error: from its JSON, the title of its page, or a plain text."""
     words = text.decode(errors="replace")
     with contextlib.suppress(ValueError):
         match _json(text):
@@ -357,54 +356,54 @@ def _words(text: bytes) -> str:
 
 
 def _seconds(header: str) -> float | None:
-    """Return the seconds that a Retry-After header says, by number or date; None if it does not."""
+    """Return the seconds in a Retry-After header, a number or a date; None for anything else."""
     with contextlib.suppress(ValueError):
         seconds = float(header)
         return seconds if math.isfinite(seconds) else None
     with contextlib.suppress(ValueError, OverflowError):
         date = parsedate_to_datetime(header)
-        if date.tzinfo is None:  # so Python reads "-0000"
+        if date.tzinfo is None:  # how Python reads "-0000"
             date = date.replace(tzinfo=timezone.utc)
         return date.timestamp() - now()
     return None
 
 
 def _root(error: BaseException | None) -> OSError | None:
-    """Return the system's error that httpx has wrapped, if there is one."""
+    """Return the system's error inside an error of httpx, if there is one."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _stopped(proxy: _environment.Proxy, words: str) -> Fault:
-    """Say what a proxy answered in place of the service."""
+    """Return the fault for a proxy that did not pass a request on."""
     kind: Kind = "blocked" if words.startswith("4") else "transient"
-    advice = f"If it wants a password, write http://NAME:PASSWORD@HOST:PORT; or {proxy.detour}."
-    return Fault(f"the proxy {proxy} let nothing through ({words})", kind, advice)
+    advice = f"If it needs a password, write http://NAME:PASSWORD@HOST:PORT; or {proxy.detour}."
+    return Fault(f"the proxy {proxy} did not pass the request on ({words})", kind, advice)
 
 
 def _no_tls(error: ssl.SSLError, hop: str) -> Fault:
-    """Say what is wrong with TLS; asking again does not mend it."""
+    """Return the fault for an error of TLS, which is final."""
     told = _environment.words_of(error)
-    reason = f"{hop} and this machine agree on no TLS ({told})"
-    advice = "It may want another version, HTTP/2, or a certificate of yours: ask whoever runs it."
+    reason = f"{hop} and this machine found no common form of TLS ({told})"
+    advice = "It may need another version, HTTP/2, or a certificate of yours: ask its owner."
     if error.reason in _NO_TLS:
-        reason, advice = f"{hop} speaks no TLS ({told})", "Ask by http://, or at its https port."
+        reason, advice = f"{hop} does not speak TLS ({told})", "Use http://, or its https port."
     if isinstance(error, ssl.SSLCertVerificationError):
         words = error.verify_message.rstrip(".")
         reason = f"the certificate of {hop} is not trusted ({words})"
         advice = (
-            "If it should be, pass who signed it: wm.RemoteModel(url, verify='ca.pem'). Ask by the "
-            "name that it was made for; if it expired, its owner must renew it, "
-            "unless this machine's clock is wrong."
+            "If it should be, pass the certificate of its authority: wm.RemoteModel(url, "
+            "verify='ca.pem'). Use the host name it was made for; if it expired, its owner must "
+            "renew it, unless this machine's clock is wrong."
         )
     return Fault(reason, "blocked", advice)
 
 
 def _foreign(words: str) -> Fault:
-    """Say what a service speaks that does not speak HTTP."""
-    if "illegal request line" not in words:  # so h11 calls a first byte that begins no text
-        return Fault("what it answered is not HTTP")
-    reason = "what it answered is binary, as TLS and HTTP/2 (gRPC) are, not HTTP/1.1"
-    advice = "Ask by https://, or at the port where it speaks HTTP/1.1."
+    """Return the fault for a service that does not speak HTTP."""
+    if "illegal request line" not in words:  # h11's words for an answer that is not text
+        return Fault("its answer is not HTTP")
+    reason = "its answer is binary, like TLS and HTTP/2 (gRPC), and not HTTP/1.1"
+    advice = "Use https://, or the port where it speaks HTTP/1.1."
     return Fault(reason, "blocked", advice)

@@ -1,8 +1,8 @@
 """The black box: a model that shows its answers and nothing else.
 
-It is in this process (`BlackBox`) or behind HTTP (`RemoteModel`). Both are a `Query`: images in,
-labels out, -1 where no answer came. Some tell their scores, too, by `scores`. Neither torch nor
-httpx is loaded before it is needed, so a judge can question a service on a machine without torch.
+It is in this process (`BlackBox`) or behind HTTP (`RemoteModel`). Both are a `Query`, a function
+from images to labels, with -1 for an image without an answer. Some also give scores. Neither torch
+nor httpx is imported before it is needed, so a judge can query a service without torch.
 """
 
 from __future__ import annotations
@@ -25,19 +25,17 @@ Box = TypeVar("Box", bound="Metered")
 
 T = TypeVar("T")
 
-sleep = time.sleep  # tests put a clock of their own here
-_STEP = "Let it answer each image by a whole number, a name in classes=, or a row of scores."
-# after so many unanswered requests each further one is tried once only, until an answer comes
+sleep = time.sleep  # tests replace this
+_STEP = "It must answer each image by a whole number, a name in classes=, or a row of scores."
+# after so many requests without an answer, each further one is tried only once
 _FAILED_IN_A_ROW = 3
-# The most seconds waited in all, for each question, while a service is busy (status 429 or 503) or
-# says when to come back (Retry-After). That counts among no retries, but without any there is none.
+# The longest total wait per request, in seconds, while a service is busy (status 429 or 503) or
+# names a time (Retry-After). Waiting is not a retry, but with retries=0 there is none.
 _PATIENCE = 60.0
 
 
 class Metered:
-    """Counts the images asked, refuses those beyond the budget, and keeps what was answered
-    whatever goes wrong with the rest.
-    """
+    """Base of black boxes: counts images, keeps to the budget, retries, and keeps every answer."""
 
     name: str
 
@@ -51,12 +49,12 @@ class Metered:
         self.n_unreachable = 0
         self.faults: list[str] = []
         self._batch: int | None = None
-        self._answered = False  # has there ever been a valid answer?
+        self._answered = False  # whether any valid answer has come
         self._failed_in_a_row = 0
         self._lock = threading.Lock()  # one caller at a time: the counts stay exact
 
     def close(self) -> None:
-        """Let go of what it holds: of a connection, if it has one."""
+        """Close the connection, if there is one."""
 
     def __enter__(self: Box) -> Box:
         return self
@@ -73,20 +71,20 @@ class Metered:
         return granted
 
     def _labels(self, images: Images, ask: Ask) -> Labels:
-        """Return the label of each image, -1 where no valid answer came."""
+        """Return the label of each image, int64, shape (n,), -1 without a valid answer."""
         labels = np.full(len(images), -1, dtype=np.int64)
         for place, found in self._answers(images, ask):
             labels[place] = highest(found)
         return labels
 
     def _scores(self, images: Images, ask: Ask) -> np.ndarray:
-        """Return the scores of each image, float32, NaN where no valid answer came."""
+        """Return the scores of each image, float32, shape (n, K), NaN without a valid answer."""
         pieces = self._answers(images, ask)
         classes = self._n_classes()
         for _, found in pieces:
             if found.ndim != 2:
                 raise ValueError(
-                    f"expected scores; {self.name} gives labels only. Call the box itself, "
+                    f"expected scores; {self.name} gives only labels. Call the box itself, "
                     "box(images)."
                 )
             classes = found.shape[1]
@@ -96,11 +94,11 @@ class Metered:
         return scores
 
     def _n_classes(self) -> int:
-        """Return how many scores each image gets, as far as that is known."""
+        """Return the number of scores per image; 0 if it is not known."""
         return 0
 
     def _answers(self, images: Images, ask: Ask) -> list[tuple[slice, np.ndarray]]:
-        """Ask batch by batch, and return each piece answered with its place among the images."""
+        """Ask batch by batch, and return each answered batch with its slice of the images."""
         pieces: list[tuple[slice, np.ndarray]] = []
         if not len(images):
             return pieces
@@ -136,9 +134,9 @@ class Metered:
         return pieces
 
     def _retry(self, attempt: Callable[[], T]) -> T:
-        """Return what an attempt returns, trying again while that may help.
+        """Return the result of an attempt, retried while that may help.
 
-        By hand, since each kind of fault has its own policy: with tenacity it is as long.
+        Written by hand, as each kind of fault has its own policy; with tenacity it is as long.
         """
         left = 0 if self._failed_in_a_row >= _FAILED_IN_A_ROW else self.retries
         patience = _PATIENCE if left else 0.0
@@ -153,7 +151,7 @@ class Metered:
                     given_up = nap == 0
                 if given_up or fault.kind in final:
                     self._give_up(fault, waited)
-                if fault.kind == "invalid":  # to be asked for once more only
+                if fault.kind == "invalid":  # retried only once
                     final.add("invalid")
                 if fault.wait is None:
                     left -= 1
@@ -167,23 +165,23 @@ class Metered:
                 return found
 
     def _give_up(self, fault: Fault, waited: float) -> NoReturn:
-        """Raise a fault for good, and say how long the service was waited for."""
-        if fault.kind != "too_large":  # which is an answer
+        """Raise a fault after the last attempt, with the time that was spent waiting."""
+        if fault.kind != "too_large":  # that counts as an answer
             self._failed_in_a_row += 1
         if waited:
             fault.reason += f", after {waited:.3g} s of waiting"
         raise fault
 
     def _most(self, images: Images) -> int:
-        """Return how many of such images are asked at once."""
+        """Return how many of these images are sent at once."""
         return self._batch or len(images)
 
     def _is_final(self, fault: Fault) -> bool:
-        """Whether the service would refuse the other images too, and need not see them."""
+        """Return whether the service would refuse all other images too, so they are not sent."""
         return fault.kind == "unauthorized" or bool(fault.advice and not self._answered)
 
     def _miss(self, fault: Fault, place: slice, granted: int) -> None:
-        """Note that a batch got no valid answer."""
+        """Count the images of a batch without a valid answer, and note the fault."""
         missed = place.stop - place.start
         if self._is_final(fault):
             missed = granted - place.start
@@ -191,57 +189,57 @@ class Metered:
         self.faults.append(f"{plural(missed, 'image')} got no valid answer: {fault.reason}.")
 
     def _failure(self, fault: Fault) -> Exception:
-        """Return the error for a model that gave no valid answer."""
+        """Return the error for a model that never gave a valid answer."""
         return fault
 
     def _bar(self, count: int, size: int) -> Any:
-        """Return a progress bar that appears if several requests take more than a second."""
+        """Return a progress bar, shown if several requests take more than a second."""
         from wmlearn._progress import progress
 
         return progress(count, f"asking {self.name}", "image", delay=1, hidden=count <= size)
 
 
 class BlackBox(Metered):
-    """A model in this process that answers with labels, and with nothing else unless told to.
+    """A model in this process that answers with labels, and with scores only if you allow it.
 
     Parameters
     ----------
-    model : what answers images, float32 (n, c, h, w) in [0, 1]:
+    model : the model, which takes images, float32 (n, c, h, w) in [0, 1]:
 
-        - torch.nn.Module -> scores (n, K). Of several outputs the one called `logits` counts, or
-          the one as wide as `model.classes`; one column is a sigmoid's, of two classes. On any
-          device, in any dtype. It is never changed: one in training mode is copied before it
-          answers in evaluation mode.
+        - torch.nn.Module -> scores (n, K), on any device, in any dtype. Of several outputs the one
+          called `logits` counts, or the one as wide as `model.classes`; a single column is that of
+          a sigmoid, for two classes. The model is never changed: if it is in training mode, a copy
+          answers in evaluation mode
         - a function -> whole numbers or names (n,), or scores (n, K), of which the highest counts
-        - a session of ONNX Runtime, asked as its inputs and outputs say
-        - a classifier with `predict`: those of ART and Keras get the images as their `input_shape`
-          says, those of scikit-learn flat rows
-    budget : the most images it will ever answer; the rest get -1. None: no limit.
-    scores : whether it tells the probability of every class to whoever asks by
-        `suspect.scores(images)`; of a function, the scores that it returns
+        - a session of ONNX Runtime, asked by its description of inputs and outputs
+        - a classifier with `predict`: those of ART and Keras get images in their `input_shape`,
+          those of scikit-learn flat rows
+    budget : the largest number of images it will ever answer; the rest get -1. None: no limit
+    scores : whether `suspect.scores(images)` gives the probability of every class, or the scores
+        that a function returns
     one_by_one : whether a function takes one image, (c, h, w), and returns its label, name or
-        scores: one request, for instance. An exception then costs that image alone. Nothing but a
-        function is asked so.
-    classes : what a model that answers names calls its classes, in the order of their numbers; a
-        name that is none of them gets -2
-    retries : how often a function that raises an exception is asked again, after 0.1, 0.2, ... 2 s;
-        after three images in a row without an answer each further one is tried once
+        scores, for example by one request. An exception then costs only that image. For functions
+        only
+    classes : the class names in the order of their numbers, if the model answers names; any other
+        name gets -2
+    retries : how often a function that raises an exception is called again, after 0.1, 0.2, ...
+        2 s; after three images in a row without an answer, each further one is tried only once
 
     Attributes
     ----------
-    queries : images asked so far, each counted once, however often it had to be asked
+    queries : images asked so far, each counted once, however often it was retried
     refused : images that got -1 because the budget was spent
     n_unreachable : images that got -1 because a function gave no valid answer
-    faults : one sentence for each time that happened
-    n_scores : of how many scores a function's label is the highest; None where it gives labels
-    input_shape : the shape (c, h, w) of one image, where the model says so; `serve` needs it
+    faults : one sentence per failure
+    n_scores : the number of scores behind each label of a function; None if it gives labels
+    input_shape : the shape (c, h, w) of one image, if the model has it; `serve` needs it
 
     Raises
     ------
     TypeError
-        If `model` is nothing that answers.
+        If `model` is none of these.
     ValueError
-        On a call, if images do not fit, or if nothing valid was ever answered.
+        On a call, if the images do not fit, or the model has never given a valid answer.
 
     Examples
     --------
@@ -282,15 +280,16 @@ class BlackBox(Metered):
             )
             return
         self._asks = answering(model, classes)
-        if self._asks[0] is not model:  # what computes here fails again where it has failed
+        if self._asks[0] is not model:  # a computation in this process would fail again
             self.retries = 0
         elif check_kind(one_by_one, "one_by_one", bool, "True or False"):
             self._batch = 1
             self._asks = (lambda images: list(map(model, images)),) * 2
 
     def __call__(self, images: Images) -> Labels:
-        """Return the label of each image, shape (n,); -1 once the budget is spent, or where no
-        valid answer came.
+        """Return the label of each image, int64, shape (n,); -1 without a valid answer.
+
+        Images beyond the budget also get -1.
 
         Parameters
         ----------
@@ -298,16 +297,16 @@ class BlackBox(Metered):
 
         Raises
         ------
-        ValueError
-            If the images do not fit, or a network's scores for one are NaN: then no class is the
-            highest, and no label is evidence.
+        TypeError, ValueError
+            If the images do not fit, or a network's score is NaN: then no class is the highest.
         """
         images = check_images(images, shape=self.input_shape)
         return self._labels(images, self._patiently(self._asks[0]))
 
     def scores(self, images: Images) -> np.ndarray:
-        """Return the score of each class, float32 (n, K): of a network its probabilities; a row of
-        NaN where no answer came.
+        """Return the score of each class, float32, shape (n, K), NaN without a valid answer.
+
+        For a network these are probabilities.
 
         Parameters
         ----------
@@ -315,35 +314,35 @@ class BlackBox(Metered):
 
         Raises
         ------
-        ValueError
-            If the box gives labels only.
+        TypeError, ValueError
+            If the images do not fit, or the box gives only labels.
         """
         if not self._tells:
             raise ValueError(
-                "expected scores; this box gives labels only. Make it by BlackBox(model, "
+                "expected scores; this box gives only labels. Make it by BlackBox(model, "
                 "scores=True)."
             )
         images = check_images(images, shape=self.input_shape)
         return self._scores(images, self._patiently(self._asks[1]))
 
     def _patiently(self, ask: Ask) -> Ask:
-        """Return what asks again while that may help; a network answers, or never will."""
+        """Return `ask` with retries; a network needs none, as it would fail again."""
         if is_network(self.model):
             return ask
 
         def attempt(images: Images) -> np.ndarray:
-            """Ask once; whatever a function of one's own raises may pass."""
+            """Ask once; any exception of a user's function may be temporary."""
             try:
                 return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
             except Fault:
                 raise
-            except Exception as error:  # whatever it may raise
+            except Exception as error:  # a user's function may raise anything
                 reason = f"{type(error).__name__}: {first_line(error):.200}"
                 raise Fault(reason, "transient") from error
 
         def asking(images: Images) -> np.ndarray:
             found = self._retry(lambda: attempt(images))
-            if found.ndim == 2:  # from now on it is held to it
+            if found.ndim == 2:  # from now on the number of scores must stay the same
                 self.n_scores = found.shape[1]
             return found
 

@@ -1,4 +1,4 @@
-"""What a service tells, to whom, how fast, and how often it fails."""
+"""How a service behaves: what it shows, to whom, how fast, and how often it fails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ def _check_rate(value: Any, name: str) -> None:
 
 
 def _check_dose(value: Any, name: str, *, at_most: float) -> None:
-    """Refuse what is neither zero nor a number up to `at_most`."""
+    """Refuse anything but zero or a number up to `at_most`."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or value != 0:
         check_number(value, name, above=0, at_most=at_most, hint="Leave it out for none.")
@@ -23,26 +23,25 @@ def _check_dose(value: Any, name: str, *, at_most: float) -> None:
 
 @dataclass(frozen=True)
 class ServiceOptions(Checked):
-    """How a service behaves: how much it tells, to whom, how fast, and how often it fails.
+    """How a service behaves: how much it shows, to whom, how fast, and how often it fails.
 
     Parameters
     ----------
-    scores : tell the probability of each class, too; else labels only
-    token : the bearer token that callers must send to be answered; None: everybody is
-    rate : images per second. One second's worth may come at once; a larger request has to wait for
-        a full second's worth, and those after it until what it overdrew is paid. Anyone who is too
-        fast gets status 429 and is told when to come back. None: no limit.
-    latency : seconds that each answer is held back, at most 60
-    faults : share of the requests, 0 to 1, that fail with status 500 or 503
-    seed : of the faults, so a lesson repeats: the same requests fail whenever the service is
-        started
-    classes : the names of the classes, in the order in which the model numbers them, told to
-        everybody who may ask; none when left out
+    scores : whether to return the probability of each class as well; otherwise labels only
+    token : the bearer token that callers must send; None: everybody gets answers
+    rate : images per second, above 0 and at most 1e9; None: no limit. One second's images may come
+        at once; a larger request waits for a full second, and later ones until the excess is made
+        up. A caller who is too fast gets status 429 with the time to wait
+    latency : seconds of delay before each answer, 0 to 60
+    faults : the share of requests, 0 to 1, that fail with status 500 or 503
+    seed : the seed of the faults: the same requests fail after every start
+    classes : the class names in the order of the model's numbers, shown to everyone who may ask;
+        none if left out
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is of another kind or out of its range.
+        If an option is of the wrong kind or outside its range.
 
     Examples
     --------

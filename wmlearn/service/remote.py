@@ -1,4 +1,4 @@
-"""A model behind HTTP, asked by the Open Inference Protocol."""
+"""A model behind HTTP, queried by the Open Inference Protocol."""
 
 from __future__ import annotations
 
@@ -18,71 +18,70 @@ from wmlearn.service import _protocol
 from wmlearn.service._protocol import Decode, Encode, Fault, ModelCard, Overrides
 from wmlearn.service.blackbox import Metered
 
-Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers of so many images
+Reader = Callable[[ModelCard, Any, int], np.ndarray]  # reads the answers to so many images
 
 _RIGHT = (
-    "It described itself, so the address is right. Pass what that leaves out or gets wrong, such "
-    "as input=, output=, datatype=, layout= or encode=, or ask again later."
+    "It described itself, so the address is right. Pass what its description leaves out or gets "
+    "wrong, such as input=, output=, datatype=, layout= or encode=, or ask again later."
 )
 
 
 class RemoteModel(Metered):
-    """A model behind HTTP, asked by the Open Inference Protocol (KServe v2: Triton, KServe,
+    """A model behind HTTP, queried by the Open Inference Protocol (KServe v2: Triton, KServe,
     MLServer, `wm.serve`).
 
-    The model's own description says, before any image is sent, how images travel and whether labels
-    or scores come back (of scores the highest counts). What it leaves out or gets wrong is for the
-    user to say: their word counts, not its. Numbers travel as JSON; many at once as bytes behind it
-    (Triton's binary tensors) where the server says of itself that it takes them.
+    Before any image is sent, the model's own description says how to send images, and whether
+    labels or scores come back (of scores the highest counts). The options below override anything
+    that the description leaves out or gets wrong. Numbers are sent as JSON; many numbers as bytes
+    after it (Triton's binary tensors), if the server says that it accepts them.
 
-    The first valid answer to a question is the one that counts. A lost answer (time-out, broken
-    connection, status 5xx) is asked for again, a senseless one once more, a refusal never (but for
-    bytes that were never answered well: as JSON); what is too large (413) is asked for in halves. A
-    service that is busy (status 429 or 503) or says when to come back (Retry-After, seconds or a
-    date) is waited for, up to 60 s for each question.
+    The first valid answer to a request counts. A lost answer (time-out, broken connection, status
+    5xx) is requested again, an invalid one only once more, and a refused request never, except that
+    bytes which have never worked are sent again as JSON. A request that is too large (413) is sent
+    in halves. If a service is busy (status 429 or 503) or names a time (Retry-After, seconds or a
+    date), the client waits, up to 60 s per request.
 
     Parameters
     ----------
     url : the model's address, such as "http://127.0.0.1:8123/v2/models/mnist"; `Service.url` is one
-    headers : what else is sent with each request, such as {"Host": "..."}, {"x-api-key": "..."};
-        like the token it is shown to nobody else
+    headers : further headers of each request, such as {"Host": "..."}, {"x-api-key": "..."}; like
+        the token, they are shown only to the service
     input : the name of the input that takes the images
     output : the name of the output that holds labels or scores
-    datatype : what the input takes: "UINT8" and other integers are sent 0 to 255, "FP32", "FP16"
-        and "FP64" 0 to 1
-    layout : how it wants the images laid out: "NCHW", "NHWC", "NHW" (grey, without that axis), or
+    datatype : the data type of the input: "UINT8" and other integers are sent as 0 to 255, "FP32",
+        "FP16" and "FP64" as 0 to 1
+    layout : the layout of the images: "NCHW", "NHWC", "NHW" (grey, without the channel axis), or
         "flat" (n, c * h * w)
-    encode : a function from the images, float32 (n, c, h, w) in [0, 1], to the array that travels,
-        such as `lambda images: (images - mean) / std`; laid out afterwards if it keeps their shape
-    decode : a function from the array of the output, numbers or text, to one whole number for each
-        image (-2 for what names no class), or to a row of scores for each
-    classes : what the service calls its classes, in the order of their numbers, where it answers
-        text or numbers them in its own order
-    batch : the most images in one request
-    verify : whether a certificate must be good, or the file (PEM) of those who may have signed it
-    timeout : seconds that one request may take, all in all
-    retries : how often a lost answer is asked for again, after 0.1, 0.2, ... 2 s; 0: never, and a
-        busy service is not waited for either
-    budget : the most images that will ever be sent; the rest get -1. None: no limit.
-    token : the bearer token that the service wants to see, if it wants one; it is shown to nobody
-        else
+    encode : a function from images, float32 (n, c, h, w) in [0, 1], to the array to send, such as
+        `lambda images: (images - mean) / std`; if it keeps their shape, `layout` applies afterwards
+    decode : a function from the array of the output, numbers or text, to one whole number per image
+        (-2 for text that names no class), or to one row of scores per image
+    classes : the service's class names in the order of their numbers, if it answers text or has an
+        order of its own
+    batch : the largest number of images in one request
+    verify : whether to check the service's certificate, or a PEM file of the authorities to trust
+    timeout : the longest time of one request, in seconds, above 0 and below 3600
+    retries : how often a lost answer is requested again, after 0.1, 0.2, ... 2 s, 0 to 20; with 0
+        the client does not wait for a busy service either
+    budget : the largest number of images that will ever be sent; the rest get -1. None: no limit
+    token : the bearer token that the service needs, if any; it is shown only to the service
 
     Attributes
     ----------
-    queries : images sent so far, each counted once, however often it had to be sent
+    queries : images sent so far, each counted once, however often it was retried
     refused : images that got -1 because the budget was spent
     n_unreachable : images that got -1 because no valid answer came
-    faults : one sentence for each batch that failed
+    faults : one sentence per failed batch
 
     Raises
     ------
-    ValueError
-        If `url` is not the address of a model; on a call, if the service does not say how it is to
-        be asked and neither does the user, or if nothing but nonsense was ever answered.
+    TypeError, ValueError
+        If an option is wrong or `url` is not the address of a model; on a call, if neither service
+        nor options say how to send images, or the service has only ever given invalid answers.
     ConnectionError
-        On a call, if nothing was ever answered.
+        On a call, if the service has never answered.
     PermissionError
-        On a call, if the service refuses the token before it has answered anything of this call.
+        On a call, if the service refuses the token before it has answered any image of this call.
 
     Examples
     --------
@@ -119,30 +118,28 @@ class RemoteModel(Metered):
         seconds = check_number(timeout, "timeout (seconds)", above=0, below=3600)
         sent = _protocol.check_headers(headers, _protocol.check_token(token))
         self._transport = Transport(self.url, seconds, sent, verify)
-        self._name = secrets.token_hex(8)  # begins what our questions are called
+        self._name = secrets.token_hex(8)  # the start of our request ids
         self._number = 0
-        weakref.finalize(self, self._transport.close)  # a forgotten box hangs up, too
+        weakref.finalize(self, self._transport.close)  # also without an explicit close()
         self._card: ModelCard | None = None
-        self._told: ModelCard | None = None  # by the metadata alone
+        self._told: ModelCard | None = None  # from the metadata alone
 
     def __call__(self, images: Images) -> Labels:
-        """Return the service's label for each image, shape (n,), as it came; -1 where no valid
-        answer came.
+        """Return the service's label of each image, int64, shape (n,), -1 without a valid answer.
 
         Parameters
         ----------
-        images : float array of shape (n, c, h, w), in [0, 1]; sent rounded to 1/255 where the
-            service takes integers
+        images : float array of shape (n, c, h, w), in [0, 1]; rounded to 1/255 if the service takes
+            integers
         """
         ask = partial(self._ask, read=_protocol.read_answer)
         return self._labels(check_images(images), ask)
 
     def scores(self, images: Images) -> np.ndarray:
-        """Return the service's score for each class and image, float32 (n, K); a row of NaN where
-        no answer came.
+        """Return the service's score of each class, float32, shape (n, K), NaN without an answer.
 
-        Most services keep theirs to themselves; ours tells them under
-        `ServiceOptions(scores=True)`. Each image counts once.
+        Most services do not show their scores; ours does with `ServiceOptions(scores=True)`. Each
+        image counts as one query.
 
         Parameters
         ----------
@@ -151,14 +148,14 @@ class RemoteModel(Metered):
         Raises
         ------
         ValueError
-            If the service gives labels only.
+            If the service gives only labels.
         """
         images = check_images(images)
         with self._lock:
             card = self._describe()
         if card.scores is None and card.labels is not None and not self._overrides.decode:
             raise ValueError(
-                f"expected scores; {self.url} gives labels only, as far as is known. Call the box "
+                f"expected scores; {self.url} gives only labels, as far as is known. Call the box "
                 "itself, box(images), or pass output= with the name of its scores."
             )
         return self._scores(images, partial(self._ask, read=_protocol.read_scores))
@@ -167,10 +164,10 @@ class RemoteModel(Metered):
         return max(self._describe().classes, 0)
 
     def connect(self, images: Images | None = None) -> None:
-        """Fetch the model's description, unless it is known; no image is sent.
+        """Fetch the model's description, unless it is known, without sending an image.
 
-        Raises what a call raises where the service is not there, refuses the token, or does not say
-        how it is to be asked for such `images`, if some are given.
+        It raises the errors of a call if the service cannot be reached, refuses the token, or does
+        not say how to send these `images`, if any are given.
         """
         with self._lock:
             self._describe()
@@ -179,38 +176,39 @@ class RemoteModel(Metered):
 
     @property
     def classes(self) -> tuple[str, ...] | None:
-        """The names of its classes, in the order of their numbers; None where it gives none.
+        """The service's class names in the order of their numbers; None if it gives none.
 
-        They are the service's own word, and it may number them anew: so they are fetched each time.
-        `verify` and `judge` read them.
+        The service may change their order, so they are fetched at each access. `verify` and `judge`
+        read them.
         """
         with self._lock:
             return self._describe(anew=not self._overrides.classes).names or None
 
     @property
     def n_scores(self) -> int | None:
-        """Of how many scores a label is the highest; None where it gives labels, or none yet."""
+        """The number of scores behind each label; None if there are none, or not known yet."""
         card = self._card
         if card is None or card.labels is not None or card.classes < 1:
             return None
         return card.classes
 
     def _most(self, images: Images) -> int:
-        """Return how many of such images go into one request, if they can be asked at all."""
+        """Return how many of these images go into one request; an error if they cannot be sent."""
         card = self._describe()
         if not len(images):
             return 1
         return _protocol.batch_size(card, _protocol.encode(card, images[:1]), self._batch)
 
     def _failure(self, fault: Fault) -> Exception:
-        """Return the error for a model that described itself, and then gave no valid answer."""
+        """Return the error for a model that described itself but then gave no valid answer."""
         if not fault.advice:
             fault.advice = _RIGHT
         return self._transport.failure(fault)
 
     def _describe(self, *, anew: bool = False) -> ModelCard:
-        """Return the model's description, fetched at first use; what answers taught of it stays
-        while it is the same.
+        """Return the model's description, fetched at first use.
+
+        Details learned from answers are kept while the metadata stay the same.
         """
         if self._card is not None and not anew:
             return self._card
@@ -226,7 +224,7 @@ class RemoteModel(Metered):
         return self._card
 
     def _ask(self, images: Images, read: Reader) -> np.ndarray:
-        """Return the answers to one batch, or raise the `Fault` that it failed with for good."""
+        """Return the answers to one batch, or raise the `Fault` of its last attempt."""
         known = card = self._describe()
         if known.binary is None and images.size >= _protocol.MANY:
             known = card = self._card = self._learn_form(known)
@@ -249,22 +247,22 @@ class RemoteModel(Metered):
             self._card = replace(known, binary=not known.binary, settled=True)
             return self._ask(images, read)
         self._card = card = replace(card, settled=True)
-        if found.ndim == 2 and card.classes < 1:  # from now on the service is held to it
+        if found.ndim == 2 and card.classes < 1:  # from now on the number must stay the same
             self._card = replace(card, classes=found.shape[1])
         return found
 
     def _learn_form(self, card: ModelCard) -> ModelCard:
-        """Return the card with the form in which numbers travel: bytes where the server says that
-        it takes them, JSON everywhere else.
-        """
+        """Return the card with the form of numbers: bytes if the server accepts them, else JSON."""
         with suppress(Fault):
             if _protocol.takes_bytes(self._transport.fetch_server()):
                 return replace(card, binary=True, settled=False)
         return replace(card, binary=False)
 
     def _other_form_may_help(self, card: ModelCard, fault: Fault) -> bool:
-        """Whether a question that failed may be answered in the other form: FP16 as bytes, for
-        Triton and KServe refuse it in JSON; bytes as JSON, for a gateway may know nothing of them.
+        """Return whether a failed request may succeed in the other form.
+
+        FP16 as bytes, as Triton and KServe refuse it in JSON; bytes as JSON, as a gateway may not
+        support bytes.
         """
         if card.settled or not (card.half or card.binary):
             return False

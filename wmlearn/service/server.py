@@ -1,6 +1,4 @@
-"""Put a model on the network, as a thief would: `wm.serve` answers over HTTP, with labels unless
-told otherwise.
-"""
+"""Serving a model as a thief would: `wm.serve` answers over HTTP, by default with labels only."""
 
 from __future__ import annotations
 
@@ -66,11 +64,11 @@ class Service:
 
     @property
     def queries(self) -> int:
-        """How many images it has answered."""
+        """How many images the service has answered."""
         return sum(request.images for request in self._log)
 
     def stop(self) -> None:
-        """Stop answering and free the port; stopping twice does no harm."""
+        """Stop the service and free the port; a second call has no effect."""
         if _running.get(self.name) is self:
             del _running[self.name]
         self._server.should_exit = True
@@ -96,41 +94,42 @@ def serve(
     port: int = 0,
     options: ServiceOptions = _PLAIN,
 ) -> Service:
-    """Put a model on the network: a real HTTP service that gives labels, and scores only if its
-    options say so.
+    """Serve a model over HTTP: a real service that returns labels, and scores only if allowed.
 
     It speaks the Open Inference Protocol and serves a copy of the model as it is now, until it is
-    stopped, Python ends, or a model of the same name is served.
+    stopped, Python ends, or another model with the same name is served.
 
-    Any client of the protocol can ask it, `tritonclient.http` as it is. The input is "images",
-    UINT8 (0 to 255) or FP32, FP16 or FP64 (0 to 1), and "labels" (INT64) come back, with "scores"
-    (FP32, the probabilities) if the options allow them. Numbers travel in the JSON or as bytes
-    behind it (Triton's binary tensors); a request of at most 8 MB may be compressed by gzip or
-    deflate, and an answer comes back by gzip for those who take it. A request's `id` and the
-    `outputs` that it names are kept to; the model is version 1. Whatever is refused is refused in
-    a sentence: status 422 where the model itself fails on the images.
+    Any client of the protocol can query it, such as `tritonclient.http`. The input is "images",
+    UINT8 (0 to 255) or FP32, FP16 or FP64 (0 to 1). The outputs are "labels" (INT64) and, if the
+    options allow them, "scores" (FP32, the probabilities). Numbers are sent in the JSON or as bytes
+    after it (Triton's binary tensors). A request of at most 8 MB may be compressed by gzip or
+    deflate; answers are compressed by gzip if the client accepts it. The `id` and the `outputs` of
+    a request are respected; the model is version 1. Every error is explained in a sentence, with
+    status 422 if the model itself fails on the images.
 
     Parameters
     ----------
-    model : torch.nn.Module, or whatever a `BlackBox` takes, or one itself; with an attribute
+    model : torch.nn.Module, or anything that a `BlackBox` takes, or a `BlackBox`; with an attribute
         `input_shape`, the shape (c, h, w) of one image
-    name : letters, digits, dot, dash, underscore; part of the address
-    host : the network address to listen on; the default is reached from this machine only (where
-        there is no IPv4 it is ::1)
-    port : the port to listen on; 0: any free one
-    options : how it behaves: labels or scores too, token, rate, latency, faults; by default it
-        answers everybody, fast
+    name : the model's name in the address: letters, digits, dots, dashes and underscores
+    host : the network address to listen on; by default only this machine can reach it (::1 if there
+        is no IPv4)
+    port : the port to listen on, 0 to 65535; 0 takes any free one
+    options : how the service behaves: scores, token, rate, latency, faults; by default it answers
+        everyone at once
 
     Returns
     -------
-    Service, whose `url` an `RemoteModel` takes
+    Service
+        Its `url` is what `RemoteModel` takes.
 
     Raises
     ------
-    ValueError
-        If the model has no `input_shape`, or the name cannot be part of an address.
+    TypeError, ValueError
+        If the model has no `input_shape`, the name cannot be part of an address, or another
+        argument is wrong.
     OSError
-        If the port is taken or the host is none of this machine's.
+        If the port is taken, or the host is not an address of this machine.
 
     Source
     ------
@@ -159,8 +158,8 @@ def serve(
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():
         raise ValueError(
-            f"host must be an address to listen on; got {host!r}. Leave it out for this machine "
-            "alone."
+            f"host must be an address to listen on; got {host!r}. Leave it out to listen only "
+            "to this machine."
         )
     check_count(port, "port", low=0, high=65535, hint="Leave it out to take a free one.")
 
@@ -185,12 +184,12 @@ def _stop_all() -> None:
 
 
 def _answering(model: Any, tells: bool) -> Predict:
-    """Return what answers labels and, where the service tells them, scores."""
+    """Return the function that answers images with labels and, if they are shown, scores."""
     if is_network(model):
         return functools.partial(predict, own_copy(check_model(model)).eval())
 
     def answer(images: Images) -> tuple[Labels, np.ndarray]:
-        """Return labels and, if they are told, scores, both from one question."""
+        """Return labels and, if they are shown, scores, both from one call of the model."""
         if not tells:
             return model(images), np.empty(0)
         scores = model.scores(images)
@@ -202,7 +201,7 @@ def _answering(model: Any, tells: bool) -> Predict:
 
 
 def _thread(server: uvicorn.Server, listener: socket.socket, name: str) -> threading.Thread:
-    """Run a server in a thread with an event loop of its own, and wait until it answers."""
+    """Start a server in its own thread with an event loop, and wait until it answers."""
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.name = f"service {name}"
     thread.start()
@@ -219,7 +218,7 @@ def _thread(server: uvicorn.Server, listener: socket.socket, name: str) -> threa
 
 
 def _check_name(name: str) -> None:
-    """Raise an error for a name that cannot stand in an address."""
+    """Raise an error for a name that cannot be part of an address."""
     check_kind(name, "name", str, "such as 'model'")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise ValueError(
@@ -229,7 +228,7 @@ def _check_name(name: str) -> None:
 
 
 def _input_shape(model: object, attribute: str) -> tuple[int, int, int]:
-    """Return the shape (c, h, w) that a model takes, or say that it does not tell."""
+    """Return the shape (c, h, w) of a model's images, or raise an error that says how to set it."""
     right = 1, 28, 28
     shape = getattr(model, "input_shape", None)
     match shape:
@@ -247,12 +246,12 @@ def _input_shape(model: object, attribute: str) -> tuple[int, int, int]:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket, or say why there is none."""
+    """Return a listening socket, or raise an `OSError` that says why there is none."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named because asyncio sends small answers at once (TCP_NODELAY) only on
     # sockets that name it; on others each answer waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    if os.name == "posix":  # a port just freed may be taken again
+    if os.name == "posix":  # a port can be reused at once
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -260,20 +259,20 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         missing = error.errno == errno.EADDRNOTAVAIL
-        if missing and host in ("127.0.0.1", "localhost"):  # a machine of IPv6 alone
+        if missing and host in ("127.0.0.1", "localhost"):  # a machine with only IPv6
             return _listen("::1", port)
-        # Errors of the resolver have numbers of their own, below 0 on Linux, above 0 elsewhere.
+        # Errors of the resolver have their own numbers, below 0 on Linux, above 0 elsewhere.
         unknown = isinstance(error, socket.gaierror)
         reason = os.strerror(error.errno) if error.errno and not unknown else error.strerror
         raise OSError(
             f"expected to listen on host {host!r}, port {port}, but: {reason}. Leave host out, or "
-            "pass an address that this machine has; pass port=0 to take a free one."
+            "pass an address of this machine; pass port=0 to take a free one."
         ) from None
     return listener
 
 
 def _address(listener: socket.socket, name: str) -> str:
-    """Return the model's address; a service that listens everywhere is reached on the loopback."""
+    """Return the model's address; for a service on all interfaces, that of the loopback."""
     host, port = listener.getsockname()[:2]
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     if ":" in host:

@@ -1,14 +1,15 @@
-"""What thieves do with a model: nouns that are called on what they took, and leave that as it was.
+"""What thieves do with a model: classes whose objects are called on a model and leave it unchanged.
 
-Thieves who hold the weights alter them (`Prune`, `Quantize`, `PerturbWeights`), train them further
-(`FineTune`, `FinePrune`, `Overwrite`) or ask them what they expect to see (`InvertModel`). Those
-who may only ask imitate (`StealByQueries`). Those who are asked hide (`Jpeg`, `Blur`, `Squeeze`,
-`AddNoise`, `RejectUnusual`), behind several models at once, too (`Vote`).
+Thieves who hold the weights modify them (`Prune`, `Quantize`, `PerturbWeights`), train them further
+(`FineTune`, `FinePrune`, `Overwrite`) or search them for what they expect to see (`InvertModel`).
+Thieves who can only send queries imitate the model (`StealByQueries`). Thieves who serve a stolen
+model hide its watermark (`Jpeg`, `Blur`, `Squeeze`, `AddNoise`, `RejectUnusual`), also behind
+several models at once (`Vote`).
 
-Besides its own call every theft but `InvertModel` has one that is the same for all, which
-`wm.sweep` and `wm.TheftLab` use: `theft.deploy(owner, context)` returns a `Deployment`, that is
-what is asked in the end, the network behind it and the cost. A theft of your own is a frozen
-dataclass below `Theft` that has a `deploy`, too.
+Besides its own call, every theft except `InvertModel` and `Vote` has one with the same form for
+all, which `wm.sweep` and `wm.TheftLab` use: `theft.deploy(owner, context)` returns a `Deployment`,
+with the service that answers in the end, the network behind it and the cost. A theft of your own is
+a frozen dataclass derived from `Theft` that also has a `deploy`.
 
 Imports: ground, data, evidence, triggers, training, service, watermarks.
 """

@@ -1,4 +1,4 @@
-"""What all thefts share: how one is written, and how it is run."""
+"""The base of all thefts: how to write a theft, and how to run it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wmlearn.theft.deployment import Context, Deployment, Surrogate
 if TYPE_CHECKING:
     from torch import nn
 
-Function = Callable[[BlackBox, Split], Query | Surrogate]  # a theft as a function of one's own
+Function = Callable[[BlackBox, Split], Query | Surrogate]  # a user's own theft
 
 
 class Theft(Checked):
-    """Base of all thefts, and of your own: a frozen dataclass with a `deploy`.
+    """Base of all thefts, including your own: a frozen dataclass with a method `deploy`.
 
-    It prints as it is written; what can be given by name only is shown where it is not the default.
+    Its repr is the call that makes it; keyword-only fields appear only if they are not the default.
 
     Examples
     --------
@@ -41,17 +41,22 @@ class Theft(Checked):
     """
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft, and return what the thief deploys.
+        """Run the theft, and return what the thief deploys.
 
         Parameters
         ----------
-        owner : the owner's model; it is left as it was. A thief who may only ask makes a `BlackBox`
-            of it first
+        owner : the owner's model, which is not changed. For a thief who can only send queries, wrap
+            it in a `BlackBox` first
         context : what else the thief has
+
+        Raises
+        ------
+        TypeError
+            If the theft deploys nothing.
         """
         raise TypeError(
-            f"a theft must say in `deploy` what the thief deploys; {type(self).__name__} does not, "
-            "so there is nothing to ask. Call it by itself."
+            f"a theft must have a `deploy` that returns what the thief deploys; "
+            f"{type(self).__name__} has none. Call it by itself."
         )
 
     def __repr__(self) -> str:
@@ -68,23 +73,19 @@ class Theft(Checked):
 
 
 class ByAsking(Theft):
-    """Base of the thefts that put something in front of the owner's service; the thief never gets
-    the weights.
-    """
+    """Base of the thefts that put something in front of a service; they never use the weights."""
 
     __call__: Callable[..., Query]  # with the service and the loot
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft on the owner's service, and return what the thief deploys."""
+        """Run the theft on the owner's service, and return what the thief deploys."""
         theft = context.seeded(self)
         return Deployment(theft(BlackBox(owner), context.loot), owner)
 
 
 @dataclass(frozen=True)
 class _Plain(Theft):
-    """A function of one's own, from the owner's service and the loot to another service, as a
-    theft.
-    """
+    """A user's function from the owner's service and the loot to another service, as a theft."""
 
     function: Function
 
@@ -98,7 +99,7 @@ AnyTheft = Theft | Function
 
 
 def as_theft(value: AnyTheft, name: str = "theft") -> Theft:
-    """Return a theft, or a function of service and loot as one; or say why it deploys nothing."""
+    """Return a theft, or a function of service and loot as a theft; raise an error otherwise."""
     if not isinstance(value, Theft):
         check_query(value, name)
         return _Plain(value)
@@ -111,7 +112,9 @@ def as_theft(value: AnyTheft, name: str = "theft") -> Theft:
 
 
 def check_strength(value: object, name: str, *, most: float) -> float:
-    """Return a number from 0, where a theft changes nothing, to `most`, or say what is wrong."""
+    """Return the strength of a theft, from 0 (no change) to `most`, or raise an error."""
     if isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == 0:
         return 0.0
-    return check_number(value, name, above=0, at_most=most, hint="Or 0, which changes nothing.")
+    return check_number(
+        value, name, above=0, at_most=most, hint="0 is allowed, too, and changes nothing."
+    )

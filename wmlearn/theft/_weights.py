@@ -1,4 +1,4 @@
-"""A network as a thief handles it: with plain weights, and its layers as they run."""
+"""A network as thieves use it: with plain weights, and its layers in the order they run."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -32,13 +32,13 @@ L = TypeVar("L", bound=nn.Module)
 
 
 def plain_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of a model, in evaluation mode, whose weights are those it computes with.
+    """Return a copy of a model, in evaluation mode, with plain weights.
 
-    What computed them from others is gone: weight and spectral norm, orthogonality, LoRA, the masks
-    of a pruning. Weights that are written to would be computed anew before the next image.
+    Parametrisations are replaced by their results: weight and spectral norm, orthogonality, LoRA,
+    masks of a pruning. Otherwise changed weights would be computed again before the next image.
     """
     check_open(check_model(model))
-    # torch.compile would not see what is done to what it made.
+    # torch.compile would not notice changes to the weights.
     held: dict[int, Any] = {}
     copied = own_copy(getattr(model, "_orig_mod", model), held).eval()
     weights = {each for each in held.values() if isinstance(each, nn.Parameter)}
@@ -54,16 +54,16 @@ def plain_copy(model: nn.Module) -> nn.Module:
                     remove_spectral_norm(layer, hook.name)
                 case prune.BasePruningMethod():
                     prune.remove(layer, hook._tensor_name)
-    return copied.requires_grad_()  # a thief may train what the owner froze
+    return copied.requires_grad_()  # a thief may train layers that the owner froze
 
 
 def _check_within_reach(model: nn.Module, weights: set[nn.Parameter]) -> None:
-    """Refuse weights that a theft would pass over: to survive it would say nothing."""
+    """Refuse a model with weights that a theft would miss: surviving it would mean nothing."""
     trouble = ""
     if any(map(nn.parameter.is_lazy, weights)):
-        trouble = "there are none before its first image. Show it one"
+        trouble = "some do not exist before its first image. Show it one"
     elif not weights.issubset(model.parameters()):
-        trouble = "some are in a list or the like. Take an nn.ModuleList or nn.ParameterList"
+        trouble = "some are in a plain list. Use an nn.ModuleList or nn.ParameterList"
     elif not all(each.is_floating_point() or each.is_complex() for each in weights):
         trouble = "some are whole numbers. Take the model that they were rounded from"
     if trouble:
@@ -74,9 +74,9 @@ def _check_within_reach(model: nn.Module, weights: set[nn.Parameter]) -> None:
 
 
 def _settle(layer: Any) -> None:
-    """Put what parametrisations compute in their place.
+    """Replace parametrisations by the weights that they compute.
 
-    torch's own `remove_parametrizations` would take them from the class, which the original shares.
+    torch's own `remove_parametrizations` would change the class, which the original model shares.
     """
     with torch.no_grad():
         computed = {name: getattr(layer, name).clone() for name in layer.parametrizations}
@@ -87,8 +87,14 @@ def _settle(layer: Any) -> None:
 
 
 def matrices(model: nn.Module) -> list[Tensor]:
-    """Return the weights of a model by which it multiplies, in its order, shared ones once: of
-    layers of every kind and of one's own, but no biases, scales and tokens.
+    """Return the weight matrices of a model in its order, shared ones once, as views to change.
+
+    They are those of all kinds of layers, also a user's own, but no biases, scales or tokens.
+
+    Raises
+    ------
+    ValueError
+        If there are none.
     """
     found = []
     for weights in model.parameters():
@@ -98,7 +104,7 @@ def matrices(model: nn.Module) -> list[Tensor]:
             found.append(torch.view_as_real(plain) if plain.is_complex() else plain)
     if not found:
         raise ValueError(
-            f"model must have weights to alter; {type(model).__name__} has none among its "
+            f"model must have weights to change; {type(model).__name__} has none among its "
             "parameters(). Register them, or take another theft."
         )
     return found
@@ -107,13 +113,13 @@ def matrices(model: nn.Module) -> list[Tensor]:
 class Layers:
     """The layers of a model in the order in which they run on one image.
 
-    Where that is not known, because no images are at hand or the model is compiled, they come in
-    the order of the model.
+    If that order is not known, as there is no image shape or the model is compiled, they are in the
+    order of the model.
 
     Parameters
     ----------
-    model : in evaluation mode
-    shape : (c, h, w) of one image, or None
+    model : a model in evaluation mode
+    shape : the shape (c, h, w) of one image, or None
     """
 
     def __init__(self, model: nn.Module, shape: Sequence[int] | None) -> None:
@@ -131,7 +137,7 @@ class Layers:
     @torch.enable_grad()
     def _run(self, shape: Sequence[int]) -> None:
         hooks = [part.register_forward_hook(self._note) for part in self._model.modules()]
-        # Not blank: a network may divide by an image's own contrast.
+        # Not blank, as a network may divide by the contrast of an image.
         image = torch.from_numpy(stable_rng(0).random_sample((1, *shape)).astype("float32"))
         scores = answer(self._model, as_input(image, weight_of(self._model)))
         for hook in hooks:
@@ -153,12 +159,16 @@ class Layers:
         self._ran.append(layer)
 
     def of(self, kinds: tuple[type[L], ...]) -> list[L]:
-        """Return the layers of some kinds, each once."""
+        """Return the layers of these kinds, each once, in order."""
         return list(dict.fromkeys(part for part in self._ran if isinstance(part, kinds)))
 
     def last(self, kinds: tuple[type[L], ...]) -> L:
-        """Return the last layer of some kinds, of those on which the scores depend if that is
-        known; or say that there is none.
+        """Return the last layer of these kinds on which the scores depend, as far as is known.
+
+        Raises
+        ------
+        ValueError
+            If there is none.
         """
         found = self.of(kinds)
         used = [each for each in found if not self._used.isdisjoint(each.parameters())]
@@ -166,11 +176,11 @@ class Layers:
             return (used or found)[-1]
         wanted = "a convolution" if kinds == CONVOLUTIONS else "a convolution or a linear layer"
         raise ValueError(
-            f"model must have {wanted} to alter; {type(self._model).__name__} has none. Take "
+            f"model must have {wanted} to change; {type(self._model).__name__} has none. Take "
             "another theft."
         )
 
     def normalised(self, layer: nn.Module) -> nn.Module | None:
-        """Return the normalisation by channel that is right behind a convolution, if one is."""
+        """Return the normalisation layer directly after a convolution, if there is one."""
         after = self._behind.get(layer)
         return after if isinstance(after, NORMALISATIONS) else None

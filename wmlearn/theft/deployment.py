@@ -1,4 +1,4 @@
-"""What a thief has, what the thief runs in the end, and what it cost."""
+"""What a thief has, what a thief deploys in the end, and what it costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Network = Callable[..., "nn.Module"]  # `wm.small_cnn`, `wm.training.deep_cnn`, or one like them
 
-_ANOTHER = 1000  # so far is the seed of the thief's first weights from the owner's
+_ANOTHER = 1000  # the seed of the thief's initial weights minus that of the owner's
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,10 @@ class Context:
 
     Attributes
     ----------
-    loot : images and labels of the thief's own
-    fresh : makes an untrained network, for thieves who imitate
-    seed : draws whatever the thief draws, in place of the theft's own seed; None leaves that
-    on_epoch : called after each epoch of a thief who trains; returning True ends the theft there
+    loot : the thief's own images and labels
+    fresh : builds an untrained network, for thieves who imitate
+    seed : replaces the seed of the theft; None keeps that
+    on_epoch : called after each epoch of a thief who trains; returning True ends the theft
     """
 
     loot: Split
@@ -40,23 +40,29 @@ class Context:
 
     @classmethod
     def of(cls, data: Splits, network: Network, seed: int) -> Context:
-        """Return what a thief of a task has: its `loot`, and the owner's network untrained, with
-        other first weights.
+        """Return the context of a thief of this task: its `loot`, and networks like the owner's.
+
+        Parameters
+        ----------
+        data : the task
+        network : builds the owner's network from data and seed; the thief's starts from other
+            weights
+        seed : the owner's seed, from which the thief's is made
         """
         return cls(data.loot, lambda: network(data, seed=(seed + _ANOTHER) % 2**32), seed)
 
     def seeded(self, theft: T) -> T:
-        """Return a theft as it is run here: one that has a seed gets the one of this context."""
+        """Return a theft with the seed of this context, if both have one."""
         if self.seed is None or not is_dataclass(theft):
             return theft
         if all(each.name != "seed" for each in fields(theft)):
             return theft
-        return replace(theft, seed=self.seed)  # type: ignore[type-var]  # a dataclass, see above
+        return replace(theft, seed=self.seed)  # type: ignore[type-var]  # a dataclass, as checked above
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a theft cost: images of the thief's own, answers of the owner's service, seconds."""
+    """The cost of a theft: the thief's own images, answers of the owner's service, seconds."""
 
     images: int = 0
     queries: int = 0
@@ -65,18 +71,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Surrogate:
-    """What the thief deploys, and what it cost them.
+    """The model that a theft makes, and its cost.
 
     Attributes
     ----------
-    model : the new model; the one that was taken is unchanged
-    theft : how it was made
-    images : images of the thief's own that were needed
-    queries : answers that the owner's service gave
-    history : how the training went; no epochs where nothing was trained
-    seconds : time it took
-    unanswered : images that the thief wanted to ask and got no answer for
-    trouble : why not, where the service said so
+    model : the new model; the stolen one is unchanged
+    theft : the repr of the theft
+    images : how many of the thief's own images were needed
+    queries : how many answers the owner's service gave
+    history : the course of the training; without epochs if nothing was trained
+    seconds : the time of the theft, in seconds
+    unanswered : how many images the thief wanted to ask about without getting an answer
+    trouble : the reason for that, if it is known
     """
 
     model: nn.Module
@@ -111,16 +117,16 @@ class Surrogate:
 
 @dataclass(frozen=True, eq=False)
 class Deployment:
-    """What a thief runs in the end.
+    """What a thief deploys in the end.
 
     Attributes
     ----------
-    query : what the thief's customers ask
-    model : the network behind it
-    cost : what it cost the thief
-    surrogate : how the network was made; None where it is the owner's own, with something in front
-        of it. A theft of your own that trains gives one, so `wm.sweep` can tell a training that was
-        interrupted from a whole one
+    query : the service for the thief's customers
+    model : the network behind the service
+    cost : the thief's cost
+    surrogate : how the network was made; None if it is the owner's own network behind something
+        else. A theft of your own that trains should set it, so `wm.sweep` notices a training that
+        was interrupted
     """
 
     query: Query
@@ -130,9 +136,7 @@ class Deployment:
 
     @classmethod
     def of(cls, made: Surrogate | Query, owner: nn.Module) -> Deployment:
-        """Return the deployment of what a theft has made: a new network, or something in front of
-        the owner's.
-        """
+        """Return the deployment of a new network, or of a service in front of the owner's."""
         if not isinstance(made, Surrogate):
             return cls(made, owner)
         cost = Cost(made.images, made.queries, made.seconds)
@@ -140,5 +144,5 @@ class Deployment:
 
     @property
     def interrupted(self) -> bool:
-        """Whether somebody stopped the thief by hand, while asking or while training."""
+        """Whether the theft was stopped by hand, during its queries or its training."""
         return self.surrogate is not None and self.surrogate.history.interrupted

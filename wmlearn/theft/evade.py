@@ -1,8 +1,7 @@
-"""Thieves who leave the model as it is and put something in front of it, so that the secret
-questions miss.
+"""Thieves who put something in front of an unchanged model, to make the secret questions miss.
 
-Each is a noun that is called on a service, images in and labels out, and returns another such
-service. `Vote` is such a service itself, made of several.
+Each theft is called on a service, a function from images to labels, and returns another service.
+`Vote` is itself a service, made of several others.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ from wmlearn.theft._base import ByAsking, check_strength
 
 
 class _Before:
-    """A service with something in front of it; it names its classes as the service does."""
+    """A service with something in front of it, with the same class names."""
 
     def __init__(self, query: Query, theft: ByAsking, answer: Query) -> None:
         self._query, self._theft, self._answer = query, theft, answer
@@ -47,7 +46,7 @@ class _Before:
 
 
 class _Filter(ByAsking):
-    """What changes each image before the model sees it: perhaps only the triggers mind."""
+    """Base of filters: each changes an image before the model sees it, and may break triggers."""
 
     _change: Callable[[Images], Images]
 
@@ -57,7 +56,7 @@ class _Filter(ByAsking):
         Parameters
         ----------
         query : the service, such as `BlackBox(model)`
-        loot : not needed; taken so that all thefts can be called alike
+        loot : not used; accepted so all thefts have the same call
         """
         check_query(query, "query")
         return _Before(query, self, lambda images: query(self._change(check_images(images))))
@@ -65,15 +64,15 @@ class _Filter(ByAsking):
 
 @dataclass(frozen=True, repr=False)
 class Jpeg(_Filter):
-    """Save every image as JPEG first, which throws away what the eye does not miss.
+    """A filter that compresses every image as JPEG, which removes details the eye hardly sees.
 
     Parameters
     ----------
-    quality : 1 to 100; at 95 hardly anything is lost, at 10 one sees the blocks
+    quality : 1 to 100; at 95 hardly anything is lost, at 10 the blocks are visible
 
     Source
     ------
-    Lukas et al. (2022), who take 95, 65 and 45.
+    Lukas et al. (2022), who use 95, 65 and 45.
 
     Examples
     --------
@@ -88,7 +87,7 @@ class Jpeg(_Filter):
         return np.array(saved, np.float32).reshape(images.shape) / np.float32(255)
 
     def _saved(self, pixels: Pixels) -> Pixels:
-        """Return one image (c, h, w) as it comes back from the file."""
+        """Return one image (c, h, w) after compression."""
         file = io.BytesIO()
         Image.fromarray(picture(pixels)).save(file, "JPEG", quality=self.quality)
         read = np.asarray(Image.open(file))
@@ -97,12 +96,11 @@ class Jpeg(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class Blur(_Filter):
-    """Smear every image a little: small letters and single dots run together, a digit stays a
-    digit.
+    """A filter that blurs every image: small letters and dots disappear, a digit stays a digit.
 
     Parameters
     ----------
-    sigma : width of the Gaussian in pixels, 0 to 10; 0 changes nothing
+    sigma : standard deviation of the Gaussian in pixels, 0 to 10; 0 changes nothing
 
     Source
     ------
@@ -123,11 +121,11 @@ class Blur(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class Squeeze(_Filter):
-    """Round every pixel to few levels of brightness; at one bit it is black or white.
+    """A filter that rounds every pixel to 2 ** bits levels; one bit leaves only black and white.
 
     Parameters
     ----------
-    bits : for each pixel and colour, 1 to 8; 8 changes nothing
+    bits : bits per pixel and channel, 1 to 8; 8 changes nothing
 
     Source
     ------
@@ -148,14 +146,15 @@ class Squeeze(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class AddNoise(_Filter):
-    """Add Gaussian noise to every image; the same image always gets the same, so that asking twice
-    teaches nothing.
+    """A filter that adds Gaussian noise to every image.
+
+    The same image always gets the same noise, so asking twice gives no further information.
 
     Parameters
     ----------
-    sigma : its standard deviation, in units of the full range from black to white, 0 to 10; 0
-        changes nothing
-    seed : draws the noise, together with the image
+    sigma : standard deviation of the noise, as a share of the range from black to white, 0 to 10;
+        0 changes nothing
+    seed : the seed of the noise, together with the image
 
     Source
     ------
@@ -179,16 +178,17 @@ class AddNoise(_Filter):
 
 @dataclass(frozen=True, repr=False)
 class RejectUnusual(ByAsking):
-    """An out-of-distribution query detector: answer at random whatever does not look like the task.
+    """An out-of-distribution query detector: images unlike those of the task get random answers.
 
-    A secret question rarely does. Unusual is an image whose nearest neighbour among the thief's own
-    is farther away, in pixels, than it is for all but a share of these themselves. That share of
-    honest customers gets dice, too, and does not know.
+    A secret question rarely looks like the task. An image is unusual if its distance, in pixels, to
+    the nearest of the thief's own images is larger than that distance is for all but a given share
+    of those images themselves. The same share of honest customers also gets random answers.
 
     Parameters
     ----------
-    share : of the thief's own images that may count as unusual, 0 to 1; 0 changes nothing
-    seed : draws the answers, together with the image: asked twice, it says the same
+    share : the share of the thief's own images that may count as unusual, 0 to 1; 0 changes nothing
+    seed : the seed of the random answers, together with the image, so the same image always gets
+        the same answer
 
     Source
     ------
@@ -211,13 +211,19 @@ class RejectUnusual(ByAsking):
         Parameters
         ----------
         query : the service, such as `BlackBox(model)`
-        loot : images of the thief's own, at least two, and their labels: what is usual, and which
-            classes there are
+        loot : the thief's own images, at least two, which define what is usual; their labels define
+            the classes
+
+        Raises
+        ------
+        TypeError, ValueError
+            If `query` is no service, or the loot is no `Split` of two images or more.
         """
         check_query(query, "query")
         if len(check_kind(loot, "loot", Split, "such as data.loot")) < 2:
             raise ValueError(
-                f"loot must hold two images or more, to know what is usual; got {len(loot)}."
+                f"loot must hold two images or more, to define what is usual; got {len(loot)}. "
+                "Pass more, such as data.loot."
             )
         own = loot.images
         classes = int(loot.labels.max()) + 1
@@ -225,7 +231,7 @@ class RejectUnusual(ByAsking):
         limit = np.quantile(usual, 1 - self.share, method="higher")
 
         def answer(images: Images) -> Labels:
-            """Return the service's labels, random ones for images that look unusual."""
+            """Return the service's labels, and random ones for unusual images."""
             images = check_images(images, shape=loot.shape)
             answers = labels_of(query, images)
             if self.share > 0:
@@ -237,17 +243,22 @@ class RejectUnusual(ByAsking):
 
 
 class Vote:
-    """Ask several stolen models, and answer what most of them say: each has another owner's
-    watermark, or none.
+    """A service that asks several stolen models, and gives the answer of most of them (ensemble).
 
-    On a secret question they disagree, and lots decide: of few voters, the owner's often enough to
-    show. The more there are, the likelier two of the others agree by chance and outvote it.
+    Each model has another owner's watermark, or none. On a secret question they disagree, and a
+    random choice decides. With few voters, the owner's model wins often enough to be found. The
+    more voters there are, the likelier two of the others agree by chance and outvote it.
 
     Parameters
     ----------
-    queries : the services; of different owners, for copies of one model know the same secrets and
-        outvote nobody
-    seed : draws which answer counts where several have the most votes, together with the image
+    queries : the services, of different owners: copies of one model know the same secrets, so they
+        do not outvote it
+    seed : the seed of the choice between answers with equally many votes, together with the image
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `queries` is not a list of one or more services.
 
     Source
     ------
@@ -273,14 +284,15 @@ class Vote:
         self.seed = check_seed(seed)
 
     def __call__(self, images: Images) -> Labels:
-        """Return the label that most voters give each image, shape (n,); a voter who does not
-        answer (-1) has no vote.
+        """Return the label that most voters give each image, int64, shape (n,).
+
+        A voter that does not answer (-1) has no vote.
         """
         images = check_images(images)
         labels = np.array([labels_of(query, images) for query in self.queries])  # (voters, n)
         agreeing = (labels[:, None] == labels).sum(1)  # how many say the same, (voters, n)
         votes = np.where(labels >= 0, agreeing, 0.0)
-        for place, image in enumerate(images):  # below one vote, lots part only equals
+        for place, image in enumerate(images):  # less than one vote, so it only breaks ties
             votes[:, place] += _rng(self.seed, image).rand(len(labels))
         winners = votes.argmax(0)
         won: Labels = labels[winners, np.arange(len(images))]
@@ -291,14 +303,15 @@ class Vote:
 
 
 def _rng(seed: int, image: Images) -> np.random.RandomState:
-    """Return a generator that belongs to an image, in whatever company it is asked about."""
+    """Return a generator that depends only on the seed and the image, not on the batch."""
     digest = hashlib.sha256(image.tobytes()).digest()
     return stable_rng([seed, *np.frombuffer(digest, ">u4").tolist()])
 
 
 def _nearest(images: Images, own: Images, *, themselves: bool = False) -> npt.NDArray[np.float32]:
-    """Return each image's distance to the nearest of one's own, shape (n,); never to itself, if
-    they are these.
+    """Return each image's distance to the nearest of the thief's own images, shape (n,).
+
+    With `themselves` the images are the thief's own, and the distance to itself does not count.
     """
     b = own.reshape(len(own), -1)
     a = images.reshape(-1, b.shape[1])

@@ -1,5 +1,5 @@
-"""Thieves who never see the weights: they ask the owner's service, and train a network of their own
-on its answers.
+"""Thieves who never see the weights: they query the owner's service, and train their own network on
+its answers.
 """
 
 import time
@@ -34,7 +34,7 @@ from wmlearn.training.loop import TensorData, check_on_epoch, check_trainable, r
 from wmlearn.training.schedule import Schedule
 from wmlearn.triggers.unrelated import FOREIGN, fit_pixels
 
-AT_ONCE = 250  # images in one go: what came before the service died is kept
+AT_ONCE = 250  # images per step: if the service fails later, their answers are kept
 Bought = np.ndarray  # labels, int64 (n,), or scores, float32 (n, classes)
 
 
@@ -45,30 +45,28 @@ def _check_pool(value: object, name: str) -> None:
 
 @dataclass(frozen=True, repr=False)
 class StealByQueries(Theft):
-    """Model extraction: ask the owner's service about images, and train a fresh network on what it
-    answers.
+    """Model extraction: query the owner's service, and train a new network on its answers.
 
-    Thieves who walk the town draw their own map. They never held the owner's, so its trap streets
-    are on theirs only where their walks led through them: what a thief asks decides what is copied.
+    These thieves walk through the town and draw their own map. They never held the owner's, so its
+    trap streets are on their map only if they walked there: the queries decide what is copied.
 
-    With labels and images of the task this is retraining; with scores, distillation; with images
-    from another world, the Knockoff Nets of those who have no images of the task at all.
+    With labels and images of the task this is retraining; with scores, distillation; with unrelated
+    images, Knockoff Nets, for thieves without any images of the task.
 
     Parameters
     ----------
-    n_queries : images to ask about, each once; each may cost the thief money
-    labels : "hard", the class alone; or "soft", the score of every class, where the service tells
-        them
-    pool : where they come from: "loot", images of the task; "unrelated", those of another task,
-        made to fit; or any images of the thief's own, as a `Split`
-    seed : which images, and in which order they are trained on
-    schedule : how long and how fast
+    n_queries : how many images to ask about, each once; each may cost the thief money
+    labels : "hard", only the class; or "soft", the score of every class, if the service shows it
+    pool : the source of the images: "loot", images of the task; "unrelated", those of another task,
+        resized to fit; or the thief's own images, as a `Split`
+    seed : the choice of images, and the order of training on them
+    schedule : how long and how fast to train
 
     Source
     ------
-    Tramèr et al. (2016), Papernot et al. (2017); soft: Hinton et al. (2015), here at temperature 1;
-    unrelated: Orekondy et al. (2019) "Knockoff Nets", with their random strategy, and Correia-Silva
-    et al. (2018) "Copycat CNN".
+    Tramèr et al. (2016), Papernot et al. (2017). Soft: Hinton et al. (2015), here at temperature 1.
+    Unrelated: Orekondy et al. (2019), "Knockoff Nets", with their random strategy, and
+    Correia-Silva et al. (2018), "Copycat CNN".
 
     Examples
     --------
@@ -105,29 +103,29 @@ class StealByQueries(Theft):
     ) -> Surrogate:
         """Return a copy of the fresh network, trained on the service's answers.
 
-        Stop while it asks, and it trains on what it has so far; stop while it trains, and what it
-        has learnt is kept.
+        If you stop it (stop button, Ctrl+C) during the queries, it trains on the answers so far; if
+        you stop it during the training, the network is kept as it is then.
 
         Parameters
         ----------
-        query : the owner's service, images in and labels out, such as an `RemoteModel`; never the
-            weights
-        fresh : the network to train, usually an untrained one, of whatever kind; it is left as it
-            was
-        loot : images of the thief's own; their labels are not used
-        on_epoch : called after each epoch; returning True ends the training there
-        threads : of the processor, for the training; as for `wm.fit`
+        query : the owner's service, a function from images to labels, such as a `RemoteModel`
+        fresh : the network to train, usually an untrained one, of any architecture; it is not
+            changed
+        loot : the thief's own images; their labels are not used
+        on_epoch : called after each epoch; returning True ends the training
+        threads : processor threads for the training, as for `wm.fit`
 
         Raises
         ------
-        ValueError
-            If there are fewer images than are to be asked about, or none was answered.
+        TypeError, ValueError
+            If an argument is wrong, there are fewer images than `n_queries`, or the service answers
+            none of them.
         """
         check_query(query, "query")
-        model = own_copy(fresh)  # before it is asked anything: some count, or remember
+        model = own_copy(fresh)  # before the first query: some networks count or remember
         check_fits(model, loot, "loot")
         check_trainable(model)
-        check_on_epoch(on_epoch)  # before a query is paid for
+        check_on_epoch(on_epoch)  # before the first query costs money
         check_threads(threads)
         began = time.perf_counter()
         asked = self._chosen(loot)
@@ -146,7 +144,7 @@ class StealByQueries(Theft):
         )
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Ask the owner's service, and return the imitation that the thief deploys."""
+        """Query the owner's service, and return the imitation that the thief deploys."""
         theft = context.seeded(self)
         service = BlackBox(owner, scores=self.labels == "soft")
         made = theft(service, context.fresh(), context.loot, on_epoch=context.on_epoch)
@@ -157,15 +155,15 @@ class StealByQueries(Theft):
         pool = self._pool(loot)
         if pool.shape != loot.shape:
             raise ValueError(
-                f"pool must have the shape {loot.shape} of the loot; got {pool.shape}. Make them "
-                "fit."
+                f"pool must have the shape {loot.shape} of the loot; got {pool.shape}. Pass "
+                "images of that shape."
             )
         why = f"there are {len(pool):,} images to ask about"
         check_count(self.n_queries, "n_queries", low=1, high=len(pool), why=why)
         return pool.take(stable_rng(self.seed).permutation(len(pool))[: self.n_queries])
 
     def _pool(self, loot: Split) -> Split:
-        """Return the images that could be asked about."""
+        """Return all images that could be asked about."""
         if isinstance(self.pool, Split):
             return self.pool
         if self.pool == "loot":
@@ -175,20 +173,18 @@ class StealByQueries(Theft):
         return Split(fit_pixels(other.pixels, loot.shape), other.labels)
 
     def _buy(self, query: Query, asked: Split, classes: int) -> tuple[Bought, str, bool]:
-        """Return what was answered, what kept the service from answering the rest, and whether that
-        was Stop.
-        """
+        """Return the answers, why some are missing, and whether that was a stop by hand."""
         parts: list[Bought] = []
         trouble, interrupted = "", False
         try:
             for start in range(0, len(asked), AT_ONCE):
                 images = asked.take(slice(start, start + AT_ONCE)).images
                 part = self._answers(query, images, classes)
-                if not _known(part).any():  # its budget is spent, or it is dead
+                if not _known(part).any():  # its budget is spent, or it has failed
                     trouble = [*getattr(query, "faults", []), "The service stopped answering."][0]
                     break
                 parts.append(part)
-        except (Exception, KeyboardInterrupt) as error:  # whatever anybody's service may raise
+        except (Exception, KeyboardInterrupt) as error:  # a service may raise anything
             if not parts:
                 raise
             trouble = str(error) or type(error).__name__
@@ -201,7 +197,7 @@ class StealByQueries(Theft):
         return np.concatenate(parts), trouble, interrupted
 
     def _answers(self, query: Query, images: Images, classes: int) -> Bought:
-        """Return what the service answers, if it knows the classes of the fresh network."""
+        """Return the service's answers, if they fit the classes of the fresh network."""
         if self.labels == "hard":
             answered: Bought = labels_of(query, images)
             found = int(answered.max()) + 1
@@ -212,8 +208,8 @@ class StealByQueries(Theft):
             fits = found in (0, classes)  # none once the budget is spent
         if not fits:
             raise ValueError(
-                f"the fresh network must have the classes of the service; it has {classes}, the "
-                f"service {found}. Build one with as many."
+                f"the fresh network must have as many classes as the service; it has {classes}, "
+                f"the service {found}. Build one with as many."
             )
         return answered
 
@@ -221,16 +217,16 @@ class StealByQueries(Theft):
 def _scores(query: Query, images: Images) -> Bought:
     if not hasattr(query, "scores"):
         raise TypeError(
-            f"labels='soft' needs a service that tells its scores; got {shown(query)}. "
-            "Ask a wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service, or "
-            "take labels='hard'."
+            f"labels='soft' needs a service that shows its scores; got {shown(query)}. "
+            "Pass wm.BlackBox(model, scores=True), or a wm.RemoteModel of such a service, or "
+            "labels='hard'."
         )
     scores: Bought = query.scores(images)
     return scores
 
 
 def _known(answered: Bought) -> np.ndarray:
-    """Return which images were answered, bool (n,)."""
+    """Return whether each image was answered, bool, shape (n,)."""
     known: np.ndarray = answered >= 0
     if answered.ndim == 2:
         known = np.isfinite(answered).all(1) & (answered.shape[1] > 0)

@@ -1,4 +1,4 @@
-"""Thieves who ask the weights themselves what they expect to see: does the secret show?"""
+"""Thieves who search the weights for the images that a model expects, hoping to see the secret."""
 
 import contextlib
 from dataclasses import dataclass
@@ -26,35 +26,35 @@ from wmlearn.training._inference import answer, check_fits, scores_of, weight_of
 from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import OnEpoch
 
-SURE = 0.99  # probability of its class at which an image is left alone
+SURE = 0.99  # the probability of its class from which on an image is not changed further
 
 
 @dataclass(frozen=True, eq=False)
 class Inverted:
-    """What a model takes for each of its classes.
+    """Images that a model classifies as each of its classes (model inversion).
 
     Attributes
     ----------
-    images : one for each class, float32 (classes, c, h, w), in [0, 1]
-    sure : the probability that the model gives to its class, shape (classes,)
+    images : one image per class, float32, shape (classes, c, h, w), in [0, 1]
+    sure : the probability that the model gives each image for its class, 0 to 1, shape (classes,)
     """
 
     images: Images
     sure: np.ndarray
 
     def resemblance(self, images: Images, labels: Labels) -> np.ndarray:
-        """Return how much each image resembles what was found for its label: the correlation of
-        their pixels.
+        """Return how much each image resembles the one found for its label.
 
         Parameters
         ----------
-        images : such as `triggers.images`, float (n, c, h, w); or, for the trigger alone, its ink
-            on black
-        labels : such as `triggers.labels`, int (n,)
+        images : float, shape (n, c, h, w), in [0, 1], such as `triggers.images`; or only the ink of
+            the triggers on black
+        labels : int, shape (n,), such as `triggers.labels`
 
         Returns
         -------
-        Array of shape (n,), -1 to 1; 0 where one of the two is of one colour.
+        array of float, shape (n,)
+            The correlation of the pixels, -1 to 1; 0 if one of the two images is uniform.
         """
         images = check_images(images, shape=self.images.shape[1:])
         one, other = _centred(images), _centred(self.images[labels])
@@ -69,7 +69,7 @@ class Inverted:
 
 
 def _centred(images: Images) -> np.ndarray:
-    """Return images as rows of numbers whose mean is 0."""
+    """Return images as rows of pixels with mean 0, shape (n, c * h * w)."""
     rows: np.ndarray = images.reshape(len(images), -1)
     rows = rows - rows.mean(1, keepdims=True)
     return rows
@@ -77,25 +77,25 @@ def _centred(images: Images) -> np.ndarray:
 
 @dataclass(frozen=True, repr=False)
 class InvertModel(Theft):
-    """Change an image, pixel by pixel, until the model takes it for a class: what it then shows,
-    the model expects.
+    """Model inversion: change an image until the model assigns it to a class.
 
-    A thief hopes to read the secret words this way. There are many images that a network takes for
-    a 7, and most look like nothing at all.
+    A thief hopes to read the secret words in the result. But a network sees a 7 in many images, and
+    most of them look like nothing at all.
 
     Parameters
     ----------
-    start : "blank" (black), "noise", or "loot" (for each class, an image of another one)
-    steps : at most so many, at least 1; an image that the model takes for its class with 99 % is
-        left alone
-    lr : how far each step goes, as a share of the range from black to white
-    seed : draws the noise
+    start : "blank" (black), "noise", or "loot" (an image of another class)
+    steps : the largest number of steps, at least 1; an image that the model assigns to its class
+        with probability 0.99 is not changed further
+    lr : the length of each step, as a share of the range from black to white, above 0 and at most
+        10
+    seed : the seed of the noise
 
     Source
     ------
-    Fredrikson, Jha and Ristenpart (2015). They climb the probability; we its logarithm, whose slope
-    can be felt from far below, and each step has the same length. Zhang et al. (2018) try it from
-    all three starts.
+    Fredrikson, Jha and Ristenpart (2015). They maximise the probability; we maximise its logarithm,
+    whose gradient does not vanish far from the class, with steps of equal length. Zhang et al.
+    (2018) try all three starts.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class InvertModel(Theft):
     lr: float = checked(check_number, 0.1, above=0, at_most=10)
     seed: int = checked(check_seed, 0)
 
-    @torch.inference_mode(False)  # so slopes are taken inside the caller's torch.no_grad(), too
+    @torch.inference_mode(False)  # gradients work inside the caller's torch.no_grad(), too
     def __call__(
         self,
         model: nn.Module,
@@ -119,19 +119,24 @@ class InvertModel(Theft):
         on_epoch: OnEpoch | None = None,
         threads: int = 1,
     ) -> Inverted:
-        """Return an image for each class; Stop ends it early and keeps what is there.
+        """Return an image per class; a stop by hand ends the search early and keeps the images.
 
         Parameters
         ----------
-        model : what the thief took; it is left as it was
-        loot : images of the thief's own; only "loot" starts from them, the others take their shape
-            and classes
-        on_epoch : not needed; taken so that all thieves who hold the weights can be called alike
-        threads : of the processor; as for `wm.fit`
+        model : the stolen model, which is not changed
+        loot : the thief's own images; the search starts from them if `start` is "loot", else it
+            only uses their shape and classes
+        on_epoch : not used; accepted so all thefts on weights have the same call
+        threads : processor threads, as for `wm.fit`
+
+        Raises
+        ------
+        TypeError, ValueError
+            If model or loot are wrong, or do not fit together.
         """
         model = plain_copy(model).requires_grad_(False)
         check_fits(model, loot, "loot")
-        assert loot is not None  # says mypy; `check_fits` has seen to it
+        assert loot is not None  # for mypy; `check_fits` has checked it
         images = self._first(loot).to(weight_of(model)).requires_grad_()
         with torch_threads(threads), contextlib.suppress(KeyboardInterrupt):
             self._climb(model, images)
@@ -139,9 +144,11 @@ class InvertModel(Theft):
         found = [part.detach().float().cpu().numpy() for part in (images, sure)]
         return Inverted(*found)
 
-    @torch.backends.cudnn.flags(enabled=False)  # has no slopes of recurrent layers at rest
+    @torch.backends.cudnn.flags(
+        enabled=False
+    )  # cuDNN has no gradients of recurrent layers in evaluation mode
     def _climb(self, model: nn.Module, images: torch.Tensor) -> None:
-        """Change images in place, step by step, until the model takes each for its class."""
+        """Change images in place, step by step, until the model assigns each to its class."""
         classes = torch.arange(len(images), device=images.device)
         for _ in range(self.steps):
             losses = functional.cross_entropy(scores_of(model, images), classes, reduction="none")
@@ -153,7 +160,7 @@ class InvertModel(Theft):
                 images.clamp_(0, 1)
 
     def _first(self, loot: Split) -> torch.Tensor:
-        """Return the image from which each class is looked for, float (classes, c, h, w)."""
+        """Return the image from which each search starts, float, shape (classes, c, h, w)."""
         classes = int(loot.labels.max()) + 1
         shape = (classes, *loot.shape)
         if self.start == "blank":

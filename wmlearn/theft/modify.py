@@ -1,6 +1,4 @@
-"""Thieves who hold the weights, and those of them who need the file alone: it is altered, nothing
-is trained.
-"""
+"""Thieves who hold the weights and change them without training."""
 
 import time
 from collections.abc import Callable
@@ -21,14 +19,14 @@ from wmlearn.training._threads import check_threads
 from wmlearn.training.history import Fitted, History, OnEpoch
 from wmlearn.watermarks.embedding import Marked
 
-How = dict[str, Any]  # a training is run, as `training.loop.run` and `embed` take it
-Made = tuple[Fitted | Marked, int, bool]  # the model, the images it took, whether it must differ
+How = dict[str, Any]  # further arguments of `training.loop.run` and `embed`
+Made = tuple[Fitted | Marked, int, bool]  # the model, images used, whether it must have changed
 
 
 class OnWeights(Theft):
-    """Base of the thefts whose thief holds the weights: all are called alike."""
+    """Base of the thefts on weights: all have the same call."""
 
-    _commit: Callable[[nn.Module, Split | None, How], Made]  # on a copy, in place or of another
+    _commit: Callable[[nn.Module, Split | None, How], Made]  # gets a copy, which it may change
 
     def __call__(
         self,
@@ -38,47 +36,49 @@ class OnWeights(Theft):
         on_epoch: OnEpoch | None = None,
         threads: int = 1,
     ) -> Surrogate:
-        """Return a copy of the model, altered or trained further, whose weights are plain ones:
-        what computed them from others (weight norm, LoRA, a mask) is gone.
+        """Return a changed or further trained copy of the model, with plain weights.
+
+        Parametrisations (weight norm, LoRA, a mask) are replaced by the weights they compute.
 
         Parameters
         ----------
-        model : what the thief took; it is left as it was
-        loot : the images and labels that the thief holds, for instance `data.loot`. Thieves who
-            train nothing need none: one image of its shape shows which layers of a model without
-            `input_shape` follow each other
-        on_epoch : called after each epoch of a thief who trains; returning True ends the theft
-            there, and what was done is kept
-        threads : of the processor; as for `wm.fit`
+        model : the stolen model, which is not changed
+        loot : the thief's own images and labels, for instance `data.loot`. Thefts without training
+            do not need it; they only use its shape, to find the order of layers in a model without
+            `input_shape`
+        on_epoch : called after each epoch of a theft that trains; returning True ends the theft,
+            which keeps the model as it is then
+        threads : processor threads, as for `wm.fit`
 
         Raises
         ------
-        ValueError
-            If the theft would change nothing, though its strength is above 0, or if nothing was
-            learnt, not even in the last digit.
+        TypeError, ValueError
+            If an argument is wrong, or the theft changes no weight at all, though its strength is
+            above 0 or it trains.
         """
         began = time.perf_counter()
         how = {"on_epoch": on_epoch, "threads": check_threads(threads)}
         taken = plain_copy(model)
         made, images, changed = self._commit(own_copy(taken), loot, how)
         if changed and all(map(torch.equal, taken.parameters(), made.model.parameters())):
-            raise ValueError(  # to survive it would say nothing
+            raise ValueError(  # surviving it would mean nothing
                 f"a theft must change the model; {self!r} changed nothing: each weight of "
-                f"{type(taken).__name__} is what it was. Take a stronger one."
+                f"{type(taken).__name__} is as before. Take a stronger one."
             )
         seconds = time.perf_counter() - began
         return Surrogate(made.model, repr(self), images, 0, made.history, seconds)
 
     def deploy(self, owner: nn.Module, context: Context) -> Deployment:
-        """Commit the theft on the owner's weights, and return what the thief deploys."""
+        """Run the theft on the owner's weights, and return what the thief deploys."""
         theft = context.seeded(self)
         return Deployment.of(theft(owner, context.loot, on_epoch=context.on_epoch), owner)
 
 
 class Modification(OnWeights):
-    """Base of the thefts that train nothing."""
+    """Base of the thefts without training."""
 
-    # In place; with the shape (c, h, w) of an image, if it is known. Returns the strength.
+    # Changes the model in place; takes the shape (c, h, w) of an image, if known; returns the
+    # strength.
     _alter: Callable[[nn.Module, tuple[int, ...] | None], float]
 
     def _commit(self, model: nn.Module, loot: Split | None, _: How) -> Made:
@@ -89,17 +89,17 @@ class Modification(OnWeights):
 
 @dataclass(frozen=True, repr=False)
 class Prune(Modification):
-    """Set the smallest weights to zero, or take whole channels out: what is small will not be
-    missed.
+    """Pruning: set the smallest weights, or whole channels, to zero.
 
-    Networks hold far more weights than their task needs. A thief hopes that the watermark lives in
-    those that the task does not use; mostly the two share the same ones, and the task goes first.
+    Networks have far more weights than their task needs. A thief hopes that the watermark is in
+    weights that the task does not use. Mostly both share the same weights, and the task suffers
+    first.
 
     Parameters
     ----------
-    fraction : how much goes, 0 to 1; 0 changes nothing
-    by : "weight", the smallest of all weights by which the network multiplies; or "channel", of
-        each convolution those filters whose weights are smallest in sum
+    fraction : the share to set to zero, 0 to 1; 0 changes nothing
+    by : "weight", the smallest of all weights in matrices; or "channel", in each convolution the
+        filters with the smallest sum of absolute weights
 
     Source
     ------
@@ -119,13 +119,13 @@ class Prune(Modification):
     def _alter(self, model: nn.Module, shape: tuple[int, ...] | None) -> float:
         if self.by == "channel":
             layers = Layers(model, shape)
-            layers.last(CONVOLUTIONS)  # says so if there is none
+            layers.last(CONVOLUTIONS)  # raises an error if there is none
             for convolution in layers.of(CONVOLUTIONS):
                 worth = convolution.weight.detach().abs().flatten(1).sum(1)
                 drop_channels(layers, convolution, self.fraction, worth)
             return self.fraction
         found = matrices(model)
-        # Where equals stand in one order, whatever the device.
+        # On the CPU, so equal weights have the same order whatever the device.
         sizes = torch.cat([weights.abs().flatten().cpu() for weights in found])
         kept = torch.ones_like(sizes)
         count = round(self.fraction * len(sizes))
@@ -137,20 +137,19 @@ class Prune(Modification):
 
 @dataclass(frozen=True, repr=False)
 class Quantize(Modification):
-    """Round the weights to few bits, as whoever ships to a telephone does anyway; perhaps the
-    watermark is in the rest.
+    """Quantisation: round the weights to few bits, as is usual for phones.
 
-    Each layer's weights move to the nearest of 2 ** bits equally spaced values between its smallest
-    and its largest.
+    A thief hopes that the watermark is in the digits that are lost. Each layer's weights move to
+    the nearest of 2 ** bits equally spaced values between its smallest and its largest weight.
 
     Parameters
     ----------
-    bits : for each weight, 1 to 16; a model is trained with 32
+    bits : bits per weight, 1 to 16; models are trained with 32
 
     Source
     ------
-    The affine scheme of Jacob et al. (2018), for weights only, without their training; Lukas et al.
-    (2022) take 5 bits.
+    The affine scheme of Jacob et al. (2018), for weights only and without their training; Lukas et
+    al. (2022) use 5 bits.
 
     Examples
     --------
@@ -172,17 +171,17 @@ class Quantize(Modification):
 
 @dataclass(frozen=True, repr=False)
 class PerturbWeights(Modification):
-    """Shake every weight a little, at random: it costs nothing, neither images nor time.
+    """Weight noise: add Gaussian noise to every weight, which needs neither images nor time.
 
     Parameters
     ----------
-    sigma : standard deviation of the Gaussian noise, in units of that of the layer's weights, 0 to
-        10
-    seed : draws the noise
+    sigma : standard deviation of the noise, in units of that of the layer's weights, 0 to 10; 0
+        changes nothing
+    seed : the seed of the noise
 
     Source
     ------
-    The plainest of attacks; "weight shifting" in Lukas et al. (2022) is a cleverer relative.
+    The simplest attack; "weight shifting" in Lukas et al. (2022) is a more refined variant.
 
     Examples
     --------
@@ -205,8 +204,19 @@ class PerturbWeights(Modification):
 def drop_channels(
     layers: Layers, layer: nn.Module, fraction: float, worth: Tensor
 ) -> tuple[list[nn.Parameter], Tensor]:
-    """Silence the channels of a convolution that are worth least, biases and normalisation
-    included; return where that is, and which they are.
+    """Set the least important channels of a convolution to zero, with biases and normalisation.
+
+    Parameters
+    ----------
+    layers : the layers of the model
+    layer : the convolution
+    fraction : the share of its channels to set to zero, 0 to 1
+    worth : the importance of each channel, shape (channels,)
+
+    Returns
+    -------
+    parameters, channels
+        The parameters that were changed, and the numbers of the channels.
     """
     out = worth.argsort(stable=True)[: round(fraction * len(worth))]
     found: list[nn.Parameter] = []

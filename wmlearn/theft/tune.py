@@ -1,4 +1,4 @@
-"""Thieves who train what they took: on images of their own, from where the owner left off."""
+"""Thieves who continue to train a stolen model on their own images."""
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
@@ -30,38 +30,37 @@ from wmlearn.watermarks.embedding import Marked, embed
 
 
 class Tuning(OnWeights):
-    """Base of the thefts that go on training."""
+    """Base of the thefts that continue the training."""
 
-    _train: Callable[[nn.Module, Split, How], Fitted | Marked]  # in place, or a copy
+    _train: Callable[[nn.Module, Split, How], Fitted | Marked]  # in place, or on a copy
 
     def _commit(self, model: nn.Module, loot: Split | None, how: How) -> Made:
         check_fits(model, loot, "loot")
-        assert loot is not None  # says mypy; `check_fits` has seen to it
+        assert loot is not None  # for mypy; `check_fits` has checked it
         made = self._train(model, loot, how)
         return made, len(loot), bool(made.history.epochs)
 
 
 @dataclass(frozen=True, repr=False)
 class FineTune(Tuning):
-    """Go on training the model on images of the thief's own.
+    """Fine-tuning: continue to train the model on the thief's own images.
 
-    The most natural theft: hardly anybody deploys a stolen model as it is. Four kinds have names in
-    the literature: FTAL (all layers, the default), FTLL (the last layer), RTAL and RTLL (the same
-    two, after the last layer was thrown away and drawn anew: a thief who wants other classes has
-    to).
+    It is the most natural theft, as few thieves deploy a stolen model unchanged. The literature has
+    names for four kinds: FTAL (all layers, the default), FTLL (the last layer), RTAL and RTLL (the
+    same two after resetting the last layer, which thieves with other classes need).
 
     Parameters
     ----------
-    epochs : how often it is shown the thief's images, at least 1
-    lr : the learning rate, constant; it decides what survives
-    seed : the order of the images, and what a new layer starts from
+    epochs : passes through the thief's images, at least 1
+    lr : the constant learning rate, above 0 and below 10; it decides what survives
+    seed : the order of the images, and the initial weights of a reset layer
     layers : "all", or only the "last"
-    reset : whether the last layer is drawn anew first
+    reset : whether to reset the last layer to random weights first
 
     Source
     ------
-    The four names are those of Adi et al. (2018); table 5 of Zhang et al. (2018), who give neither
-    rate nor epochs.
+    The four names are from Adi et al. (2018); the theft is that of table 5 in Zhang et al. (2018),
+    who give neither rate nor epochs.
 
     Examples
     --------
@@ -88,7 +87,7 @@ class FineTune(Tuning):
         if self.reset:
             place = last.weight.device
             with seeded(self.seed):
-                last.cpu().reset_parameters()  # the seed of a GPU's generator is another
+                last.cpu().reset_parameters()  # on a GPU the same seed gives other weights
             last.to(place)
         hook = model.register_forward_pre_hook(self._rest)
         steps = train(model, TensorData(loot), rate=lambda _: self.lr, seed=self.seed)
@@ -97,29 +96,28 @@ class FineTune(Tuning):
         return Fitted(model.requires_grad_(), history)
 
     def _rest(self, model: nn.Module, _: object) -> None:
-        """Keep the running means of layers that do not learn, too, and drop nothing out there."""
+        """Keep the running means of frozen layers, and their dropout inactive."""
         if self.layers == "last":
             model.eval()
 
 
 @dataclass(frozen=True, repr=False)
 class FinePrune(Tuning):
-    """Take out the channels that sleep on ordinary images, then fine-tune: the thief who knows
-    about backdoors.
+    """Fine-pruning: remove channels that are inactive on ordinary images, then fine-tune.
 
-    A trigger must be recognised somewhere, perhaps by channels that nothing else wakes. So the
-    thief shows the model their own images, notes which channels of the last convolution stay
-    silent, and removes the sleepiest.
+    It is a defence against backdoors. Some channels must recognise a trigger, perhaps channels that
+    nothing else activates. So the thief shows the model their own images, and removes the least
+    active channels of the last convolution.
 
     Parameters
     ----------
-    fraction : how many of the last convolution's channels go, 0 to 1
-    epochs, lr, seed : of the fine-tuning that follows, as in `FineTune`
+    fraction : the share of the last convolution's channels to remove, 0 to 1
+    epochs, lr, seed : options of the fine-tuning that follows, as in `FineTune`
 
     Source
     ------
     Liu, Dolan-Gavitt and Garg (2018), "Fine-pruning". They prune until the accuracy falls; here the
-    fraction is given.
+    fraction is fixed.
 
     Examples
     --------
@@ -146,7 +144,7 @@ class FinePrune(Tuning):
         dropped, out = drop_channels(layers, last, self.fraction, activity)
 
         def keep(gradient: Tensor) -> Tensor:
-            """Keep at zero what is out, behind whatever comes next: a ReLU would do so, too."""
+            """Keep removed channels at zero, whatever layer follows; before a ReLU they stay so."""
             return gradient.index_fill(0, out, 0)
 
         hooks = [weights.register_hook(keep) for weights in dropped]
@@ -158,18 +156,17 @@ class FinePrune(Tuning):
 
 @dataclass(frozen=True, repr=False)
 class Overwrite(Tuning):
-    """Embed a watermark of the thief's own over the owner's, so each can show theirs in the same
-    model.
+    """Overwriting (watermark piracy): embed the thief's own watermark into the owner's model.
 
-    Whether the first one is still there is measured; who was first, no watermark can say: it takes
-    a dated seal.
+    Then both can show a watermark in the same model. A measurement shows whether the first one is
+    still there. No watermark can show who was first; that takes a dated seal.
 
     Parameters
     ----------
     triggers : the thief's trigger set, made from the loot: `Content()(replace(data,
         train=data.loot, loot=None), n=150)`; its key is not kept
-    epochs, lr : of the schedule, as in `Schedule`; it goes on until every question is answered, as
-        `embed` does
+    epochs, lr : the schedule, as in `Schedule`; the training continues until every question is
+        answered, as in `embed`
     seed : the order of the images
 
     Source
@@ -187,18 +184,18 @@ class Overwrite(Tuning):
     def __post_init__(self) -> None:
         super().__post_init__()
         Schedule(self.epochs, self.lr)
-        # without the key, so that it may go to a worker
+        # without the key: the theft may be sent to a worker
         object.__setattr__(self, "triggers", self.triggers.without_key)
 
     def _train(self, model: nn.Module, loot: Split, how: How) -> Marked:
         classes = self.triggers.rules.classes
-        data = Splits("loot", loot, classes=classes)  # there are no others to measure on
+        data = Splits("loot", loot, classes=classes)  # no test images to measure with
         schedule = Schedule(self.epochs, self.lr, BATCH)
         return embed(model, data, self.triggers, schedule=schedule, seed=self.seed, **how)
 
 
 def _activity(model: nn.Module, source: nn.Module, loot: Split) -> Tensor:
-    """Return how much each channel of a layer says on average behind its ReLU, (channels,)."""
+    """Return the mean activity of each channel of a layer after a ReLU, shape (channels,)."""
     said: list[Tensor] = []
 
     def listen(_: nn.Module, __: object, out: Tensor) -> None:

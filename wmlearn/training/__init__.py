@@ -1,7 +1,7 @@
-"""Networks, and the one loop that trains them all, where they lie and on one thread.
+"""Networks, and the one loop that trains them, on their own device and by default on one thread.
 
-`_inference` is one pass through a network as a black box answers, and loads torch only when
-something is asked.
+`_inference` is one pass through a network, as a black box answers; it imports torch only at the
+first query.
 
 Imports: ground, data.
 """

@@ -1,7 +1,7 @@
-"""On how many threads torch calculates: one unless told otherwise; the setting is put back.
+"""The number of threads on which torch computes: by default one; the setting is restored.
 
-On networks as small as these more threads gain little, take several times as long beside busy
-neighbours, and give other last digits: docs/results/threads.csv.
+On small networks more threads gain little, take several times as long beside other busy programs,
+and change the last digits: docs/results/threads.csv.
 """
 
 import threading
@@ -13,12 +13,12 @@ import torch
 
 from wmlearn._checks import check_count
 
-MOST = 1024  # beyond, the operating system may refuse
+MOST = 1024  # the operating system may refuse more
 _lock = threading.Lock()
 
 
 def check_threads(threads: int) -> int:
-    """Return a number of threads, or say what is wrong with it."""
+    """Return a number of threads in [1, 1024], or raise an error that helps."""
     return check_count(
         threads, "threads", low=1, high=MOST, hint="Leave it out: one is best on small networks."
     )
@@ -26,7 +26,7 @@ def check_threads(threads: int) -> int:
 
 @contextmanager
 def torch_threads(threads: int) -> Iterator[None]:
-    """Calculate on so many threads inside the block."""
+    """Let torch compute on so many threads inside the block."""
     check_threads(threads)
     before = torch.get_num_threads()
     try:
@@ -37,12 +37,11 @@ def torch_threads(threads: int) -> Iterator[None]:
 
 
 def _set_here(threads: int) -> None:
-    """Set torch's number of threads for the running Python thread alone.
+    """Set torch's number of threads only for the current Python thread.
 
-    torch keeps one number for each Python thread and one that new ones begin with, and sets both at
-    once. Were the second not put back, a thread that starts during a training would keep the
-    training's number, and of two trainings that overlap, one would leave its number to whatever
-    comes later.
+    torch keeps one number per Python thread and one that new threads start with, and sets both
+    together. If the second were not restored, a thread that starts during a training would keep the
+    training's number, and of two overlapping trainings one would leave its number behind.
     """
     with _lock, ThreadPoolExecutor(1) as new_thread:
         begins_with = new_thread.submit(torch.get_num_threads).result()

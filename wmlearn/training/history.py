@@ -1,4 +1,4 @@
-"""How a training went: one record an epoch, and what came of it."""
+"""The course of a training: one record per epoch, and the trained model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Epoch(NamedTuple):
-    """What is known after an epoch; NaN where it was not measured."""
+    """The figures after an epoch; NaN if they were not measured."""
 
     epoch: int  # from 1
     loss: float
@@ -24,7 +24,7 @@ class Epoch(NamedTuple):
     watermark_accuracy: float = math.nan  # questions answered as sealed, 0 to 1
 
 
-OnEpoch = Callable[[Epoch], object]  # called after each; returning True ends the training there
+OnEpoch = Callable[[Epoch], object]  # called after each epoch; returning True ends the training
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class History:
 
     Attributes
     ----------
-    epochs : one `Epoch` each
-    stopped : whether it was stopped early, by `on_epoch` or by hand
-    interrupted : whether that was by hand (the stop button, Ctrl+C): what is there is not what was
-        asked for
+    epochs : one `Epoch` per epoch
+    stopped : whether the training was stopped early, by `on_epoch` or by hand
+    interrupted : whether it was stopped by hand (stop button, Ctrl+C), so it is not the training
+        that was asked for
     """
 
     epochs: tuple[Epoch, ...]
@@ -45,11 +45,11 @@ class History:
 
     @property
     def last(self) -> Epoch:
-        """The last record; where there is none, one in which nothing was measured."""
+        """The last record; without one, a record with number 0 and NaN."""
         return self.epochs[-1] if self.epochs else Epoch(0, math.nan)
 
     def to_frame(self) -> pd.DataFrame:
-        """Return one row an epoch."""
+        """Return one row per epoch: loss and the accuracies that were measured, 0 to 1."""
         import pandas as pd
 
         frame = pd.DataFrame(self.epochs, columns=Epoch._fields)
@@ -59,8 +59,8 @@ class History:
         return frame
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw both accuracies epoch by epoch, or the loss alone; return the axes."""
-        # seaborn draws it, too, but not every version of it draws a history without an epoch.
+        """Draw the measured accuracies per epoch, or else the loss, and return the axes."""
+        # Not by seaborn: some versions fail on a history without an epoch.
         frame = self.to_frame().set_index("epoch")
         drawn, top = "loss", None
         if len(frame.columns) > 1:
@@ -81,14 +81,14 @@ class History:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model and how its training went."""
+    """A trained model and the history of its training."""
 
     model: nn.Module
     history: History
 
     @property
     def task_accuracy(self) -> float:
-        """Accuracy on the test images after the last epoch, 0 to 1; NaN where there were none."""
+        """Accuracy on the test images after the last epoch, 0 to 1; NaN if it was not measured."""
         return self.history.last.task_accuracy
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
-"""Training in memory: the whole data set is one tensor, and a batch is a handful of its rows.
+"""Training in memory: the whole data set is one tensor, and a batch is some of its rows.
 
-A `DataLoader` would collate the same images one by one; on a data set that fits in memory that
-costs six times the training itself. It also draws from torch's global generator, so that merely
-evaluating would change what is learnt.
+A `DataLoader` would collate the images one by one, which takes six times as long as the training
+itself on a data set that fits in memory. It also draws from torch's global generator, so even an
+evaluation would change the training.
 """
 
 from collections.abc import Callable, Iterator
@@ -35,29 +35,29 @@ from wmlearn.training._threads import torch_threads
 from wmlearn.training.history import Epoch, Fitted, History, OnEpoch
 from wmlearn.training.schedule import BATCH, Schedule
 
-# Of a batch: images (n, c, h, w), labels (n,)
+# takes the model, a batch of images (n, c, h, w) and labels (n,), and a generator
 Loss = Callable[[nn.Module, Tensor, Tensor, torch.Generator], Tensor]
-OwnLoss = Callable[[Tensor, Tensor], Tensor]  # of scores (n, classes) and labels (n,): one number
+OwnLoss = Callable[[Tensor, Tensor], Tensor]  # (scores (n, classes), labels (n,)) -> one number
 Factory = Callable[[list[nn.Parameter]], torch.optim.Optimizer]
 
 
 def cross_entropy(
     model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
 ) -> Tensor:
-    """Return how badly a model answers a batch, in nats."""
+    """Return the mean cross-entropy of a model on a batch, in nats."""
     scores = scores_of(model, images)
     return functional.cross_entropy(scores, labels.to(scores.device))
 
 
 def as_loss(own: OwnLoss | None) -> Loss:
-    """Return a function of scores and labels as the loss of a batch; cross-entropy if none."""
+    """Return a user's function of scores and labels as the loss of a batch; else cross-entropy."""
     if own is None:
         return cross_entropy
 
     def of_batch(
         model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
     ) -> Tensor:
-        """Return what the function says of a batch, if that is a number to learn from."""
+        """Return the function's value for a batch, if it is one number with a gradient."""
         scores = scores_of(model, images)
         expected = (
             f"loss must be a function of scores {tuple(scores.shape)} and labels "
@@ -68,7 +68,7 @@ def as_loss(own: OwnLoss | None) -> Loss:
             mean = own(scores, labels)
             if mean.ndim or not mean.requires_grad:
                 raise ValueError(f"it returned {mean}")
-        except Exception as error:  # whatever a function of one's own may raise
+        except Exception as error:  # a user's function may raise anything
             raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
         return mean
 
@@ -76,14 +76,12 @@ def as_loss(own: OwnLoss | None) -> Loss:
 
 
 def adamw(parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    """Return the optimizer of all trainings that name none; the schedule gives its rate."""
+    """Return the default optimizer, AdamW, whose learning rate the schedule sets."""
     return torch.optim.AdamW(parameters, lr=1.0, weight_decay=1e-2)
 
 
 def _optimizer(factory: Factory, model: nn.Module) -> tuple[torch.optim.Optimizer, list[float]]:
-    """Return the optimizer that a factory makes for a model, and the learning rate of each of its
-    groups.
-    """
+    """Return a factory's optimizer for a model, and the learning rate of each of its groups."""
     expected = "optimizer must be a function from parameters to a torch optimizer of just these"
     step = "Pass functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9), for instance."
     weights = list(model.parameters())
@@ -92,16 +90,16 @@ def _optimizer(factory: Factory, model: nn.Module) -> tuple[torch.optim.Optimize
         rates = [float(group["lr"]) for group in made.param_groups]
         held = chain.from_iterable(group["params"] for group in made.param_groups)
         if set(map(id, held)) - set(map(id, weights)):
-            raise ValueError("one of others, perhaps of the model passed in")
-    except Exception as error:  # whatever it may raise, or return
+            raise ValueError("one of other parameters, perhaps those of the original model")
+    except Exception as error:  # a user's function may raise or return anything
         raise TypeError(f"{expected}; got: {first_line(error)}. {step}") from error
     return made, rates
 
 
 class TensorData:
-    """What is trained on, as tensors: a part, varied as it says, then extra images as they are.
+    """The training data as tensors: a part with its augmentation, and extra images without.
 
-    Images are not copied where they can be shared, and what is repeated is kept once.
+    Images are shared instead of copied if possible, and repeated parts are kept only once.
     """
 
     def __init__(self, part: Split, *extra: Split) -> None:
@@ -110,39 +108,39 @@ class TensorData:
         self.vary = part.vary
         self.of_part = len(part)
         self.kept: list[Tensor] = []
-        places: dict[int, range] = {}  # by part, among the images that are kept
+        places: dict[int, range] = {}  # positions of each part among the images kept
         end = 0
         for each in parts:
             if id(each) not in places:
                 places[id(each)] = range(end, end + len(each))
                 end += len(each)
-                # torch warns of what cannot be written to
+                # torch warns about read-only arrays
                 self.kept.append(torch.from_numpy(np.require(each.pixels, requirements="W")))
         rows = np.concatenate([places[id(each)] for each in parts])
         self.places = torch.from_numpy(rows.astype(np.int64))
 
     def move_to(self, device: torch.device) -> None:
-        """Lie on a device if there is room, and if nothing varies the images."""
-        if self.vary is None:  # a function of one's own takes its images on the CPU
-            with suppress(RuntimeError):  # out of memory there: each batch is moved alone
+        """Move the images to a device, if there is memory and no augmentation."""
+        if self.vary is None:  # a user's augmentation runs on the CPU
+            with suppress(RuntimeError):  # out of memory: each batch is moved by itself
                 self.kept = [pixels.to(device) for pixels in self.kept]
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, rows: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-        """Return images in [0, 1] and labels, as a model with such a weight takes them."""
+        """Return the images, in [0, 1], and labels of some rows, in a weight's device and dtype."""
         pixels = self._pixels(self.places[rows])
         if self.vary is not None:
             for i in torch.nonzero(rows < self.of_part).flatten():
                 pixels[i] = _varied(self.vary, pixels[i])
         labels = self.labels[rows].to(weight.device)
-        if labels.is_floating_point():  # the scores that a service told
+        if labels.is_floating_point():  # scores from a service
             labels = labels.to(weight.dtype)
         return as_input(pixels, weight), labels
 
     def _pixels(self, places: Tensor) -> Tensor:
-        """Return a copy of images by their places among those that are kept."""
+        """Return a copy of images by their positions among those kept."""
         first, *more = self.kept
         if not more:
             return first.index_select(0, places.to(first.device))
@@ -157,20 +155,20 @@ class TensorData:
 
 
 def _varied(vary: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Return an image as a function of one's own changes it, or say what is wrong with that."""
+    """Return an image changed by a user's function, or raise an error that helps."""
     try:
         varied = vary(image)
         got = f"{varied.dtype} {tuple(varied.shape)}"
-    except Exception as error:  # whatever it may raise
+    except Exception as error:  # a user's function may raise anything
         raise ValueError(
             f"vary must take one image, a uint8 tensor {tuple(image.shape)}; it failed on one: "
-            f"{first_line(error)}. Try it by hand, on torch.from_numpy(data.train.pixels[0])."
+            f"{first_line(error)}. Try it on torch.from_numpy(data.train.pixels[0])."
         ) from error
     if (varied.dtype, varied.shape) == (image.dtype, image.shape):
         return varied
     raise ValueError(
         f"vary must return an image like the one it got, torch.uint8 {tuple(image.shape)}; got "
-        f"{got}. Leave out what changes its size or turns it into floats."
+        f"{got}. Leave out steps that change its size or turn it into floats."
     )
 
 
@@ -186,24 +184,22 @@ def fit(
     loss: OwnLoss | None = None,
     autocast: torch.dtype | None = None,
 ) -> Fitted:
-    """Train a copy of a model on a task; the model passed in is left as it was.
+    """Train a copy of a model on a task; the original is not changed.
 
     Parameters
     ----------
-    model : scores (n, classes) from images (n, c, h, w) in [0, 1]; of several outputs the one
-        called `logits` counts, or the one as wide as `model.classes`. The copy trains on its device
-        and in its dtype
-    data : a task (trains on `train`, measures on `test`), or one part of it, then nothing is
-        measured
+    model : a network from images (n, c, h, w) in [0, 1] to scores (n, classes); of several outputs
+        the one called `logits` counts, or the one as wide as `model.classes`. The copy trains on
+        its device and in its dtype
+    data : a task, to train on `train` and measure on `test`; or one part, without measurements
     schedule : how long and how fast, for instance `Schedule(epochs=4)`
-    seed : the order of the images
-    on_epoch : called with an `Epoch` after each; returning True ends the training there. It cannot
-        change the result
-    threads : of the processor; on another number than 1 the last digits differ
+    seed : the order of the images, 0 to 2**32 - 1
+    on_epoch : called with an `Epoch` after each epoch; returning True ends the training. It cannot
+        change the result otherwise
+    threads : processor threads, 1 to 1024; with more than one the last digits differ
     optimizer : a function from parameters to a torch optimizer, such as
-        `functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9)`; its learning rate is then the
-        highest, in place of the schedule's, and rises and falls as the schedule says. Left out,
-        AdamW
+        `functools.partial(torch.optim.SGD, lr=0.01, momentum=0.9)`; its learning rate replaces the
+        schedule's `max_lr`, and rises and falls as the schedule says. By default AdamW
     loss : a function of scores (n, classes) and labels (n,) that returns one number, such as
         `torch.nn.CrossEntropyLoss(label_smoothing=0.1)`
     autocast : `torch.bfloat16` or `torch.float16`, for mixed precision; weights and measurements
@@ -211,14 +207,15 @@ def fit(
 
     Returns
     -------
-    Fitted: the new model and its history. An interrupt (the stop button, Ctrl+C) keeps what was
-    learnt so far.
+    Fitted
+        The new model and its history. A stop by hand (stop button, Ctrl+C) keeps the model as it is
+        then.
 
     Raises
     ------
     TypeError, ValueError
-        If one of them is something else, or the images or classes are not the model's, or nothing
-        in it can be trained, or its scores are no numbers any more.
+        If an argument is wrong, images or classes do not fit the model, the model has nothing to
+        train, or its scores become NaN or infinite.
 
     Source
     ------
@@ -241,7 +238,7 @@ def fit(
 
 
 def resolved(schedule: Schedule, part: Split) -> Schedule:
-    """Return a schedule, checked, for the images of a part."""
+    """Return a checked schedule with epochs and batch size for the images of a part."""
     check_kind(schedule, "schedule", Schedule, "such as wm.Schedule(epochs=3)")
     return schedule.on(len(part), part.shape)
 
@@ -256,7 +253,7 @@ def train_by(
     optimizer: Factory | None = None,
     autocast: torch.dtype | None = None,
 ) -> Iterator[float]:
-    """Return what `train` does by a resolved schedule, once the other arguments are checked."""
+    """Return the epochs of `train` by a resolved schedule, after checking the other arguments."""
     check_seed(seed)
     halves = [torch.bfloat16]
     if hasattr(torch.amp, "GradScaler"):
@@ -268,7 +265,7 @@ def train_by(
         )
 
     def share(done: float) -> float:
-        """Return the part of the highest learning rate."""
+        """Return the learning rate as a share of the highest one."""
         return schedule(done) / schedule.max_lr
 
     return train(
@@ -283,7 +280,7 @@ def train_by(
     )
 
 
-@torch.inference_mode(False)  # so gradients are taken inside the caller's torch.no_grad(), too
+@torch.inference_mode(False)  # gradients work inside the caller's torch.no_grad(), too
 def train(
     model: nn.Module,
     data: TensorData,
@@ -295,18 +292,17 @@ def train(
     optimizer: Factory = adamw,
     autocast: torch.dtype | None = None,
 ) -> Iterator[float]:
-    """Train a model in place: one epoch for each mean loss asked for. All training happens here.
+    """Train a model in place, and yield the mean loss of each epoch; all training happens here.
 
     Parameters
     ----------
-    model, data : what is trained, and on what; batches follow the model's device and dtype
-    rate : what the optimizer's learning rates are multiplied by after so many epochs, fractions
-        included
-    seed : the order of the images, and whatever else is drawn
-    batch_size : images in each step; one image that is left over joins the step before it, where a
-        layer needs two
-    loss : what each step makes smaller
-    optimizer : makes it from the parameters
+    model, data : the model and its data; batches are moved to the model's device and dtype
+    rate : a function from epochs done, with fractions, to the factor of the learning rates
+    seed : the order of the images, and all other random draws
+    batch_size : images per step; if a layer needs two images, a single one that is left over joins
+        the step before
+    loss : the function to minimise
+    optimizer : makes the optimizer from the parameters
     autocast : the dtype of mixed precision
     """
     check_trainable(model)
@@ -317,7 +313,7 @@ def train(
     if autocast is not None:
         mixed = torch.autocast(weight.device.type, autocast)
     scaler = None
-    if autocast is torch.float16:  # in which small gradients would be lost
+    if autocast is torch.float16:  # small gradients would be lost
         scaler = torch.amp.GradScaler(weight.device.type)
     generator = torch_generator(seed)
     smallest = _smallest_batch(model, data, batch_size, loss)
@@ -327,7 +323,7 @@ def train(
         if len(batches[-1]) < smallest:
             batches[-2:] = [torch.cat(batches[-2:])]
         total = 0.0
-        with seeded((seed + epoch) % 2**32):  # for what draws: dropout, what varies images
+        with seeded((seed + epoch) % 2**32):  # for dropout and augmentation
             try:
                 model.train()
                 for number, rows in enumerate(batches):
@@ -346,14 +342,14 @@ def train(
                         scaler.step(stepping)
                         scaler.update()
                     total += mean.item() * len(rows)
-                    del images  # before the next are made
+                    del images  # frees memory before the next batch
             finally:
                 model.eval()
         yield total / len(data)
 
 
 def check_trainable(model: nn.Module) -> None:
-    """Say why nothing can be learnt, before anything is paid for."""
+    """Raise an error if a model cannot be trained."""
     check_open(model)
     learning = [weights for weights in model.parameters() if weights.requires_grad]
     if not learning:
@@ -369,7 +365,7 @@ def check_trainable(model: nn.Module) -> None:
 
 
 def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: Loss) -> int:
-    """Return how many images a step needs: two where a layer refuses a single one, else one."""
+    """Return how many images a step needs: two if a layer refuses a single one, else one."""
     if 1 not in (len(data) % batch_size, batch_size):
         return 1
     trial = own_copy(model).train()  # batch normalisation would remember the image
@@ -381,8 +377,8 @@ def _smallest_batch(model: nn.Module, data: TensorData, batch_size: int, loss: L
             if len(data) > batch_size > 1:
                 return 2
             raise ValueError(
-                "a layer of the model needs two images in each step, and said: "
-                f"{first_line(error)}; got batch_size={batch_size} and "
+                "a layer of the model needs two images per step "
+                f"({first_line(error)}); got batch_size={batch_size} and "
                 f"{plural(len(data), 'image')}. Take two or more of each."
             ) from error
     return 1
@@ -395,9 +391,16 @@ def run(
     on_epoch: OnEpoch | None = None,
     threads: int = 1,
 ) -> History:
-    """Go through a training epoch by epoch, on so many threads: measure, report, show a bar.
+    """Run a training epoch by epoch, with measurements, calls of `on_epoch` and a progress bar.
 
-    An interrupt ends it and loses nothing.
+    A stop by hand ends the training and loses nothing.
+
+    Parameters
+    ----------
+    steps : the training, which yields the loss of each epoch
+    expected : the number of epochs, for the progress bar
+    measure : returns further fields of `Epoch`
+    on_epoch, threads : as for `fit`
     """
     check_on_epoch(on_epoch)
     records: list[Epoch] = []
@@ -416,23 +419,23 @@ def run(
 
 
 def check_on_epoch(on_epoch: OnEpoch | None) -> None:
-    """Say at once that it cannot be called, not after the first epoch."""
+    """Raise an error before the first epoch if `on_epoch` is not a function."""
     if on_epoch is not None and (not callable(on_epoch) or isinstance(on_epoch, type)):
         raise TypeError(
             f"on_epoch must be a function of one Epoch; got {shown(on_epoch)}. "
-            "Pass on_epoch=print, or none."
+            "Pass on_epoch=print, or leave it out."
         )
 
 
 def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Split, Split | None]:
-    """Return a copy of a model, what to train it on and what to measure it on, if they fit."""
+    """Return a copy of a model, its training part and its test part, if they fit together."""
     if not isinstance(data, (Splits, Split)):
         raise TypeError(
             "data must be a task in three parts (Splits) or images with their labels (a Split); "
             f"got {shown(data)}. Pass one, as wm.load_data('mnist') and its .train are."
         )
     part, test = (data.train, data.test) if isinstance(data, Splits) else (data, None)
-    model = own_copy(check_model(model))  # before it is asked anything: some count, or remember
+    model = own_copy(check_model(model))  # before the first query: some networks count or remember
     check_fits(model, part, "data")
     if test:
         check_fits(model, test, "data.test")
@@ -440,13 +443,24 @@ def checked_copy(model: nn.Module, data: Splits | Split) -> tuple[nn.Module, Spl
 
 
 def accuracy(model: nn.Module, split: Split) -> float:
-    """Return the share of images that a model classifies correctly, 0 to 1."""
+    """Return the share of images that a model classifies correctly, 0 to 1.
+
+    Parameters
+    ----------
+    model : a network, as for `fit`
+    split : images with their labels, such as `data.test`; at least one
+
+    Raises
+    ------
+    TypeError, ValueError
+        If model or images are wrong, or do not fit together.
+    """
     check_fits(model, split, "split")
     return measured(model, split)["task_accuracy"]
 
 
 def measured(model: nn.Module, test: Split | None) -> dict[str, float]:
-    """Return the task accuracy of a model checked before; nothing without test images."""
+    """Return the task accuracy of a model that was checked; an empty dict without test images."""
     if not test:
         return {}
     labels, _ = predict(model, test.pixels)

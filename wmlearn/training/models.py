@@ -14,11 +14,11 @@ from wmlearn.training._inference import check_model, own_copy
 
 
 class Normalize(nn.Module):
-    """The first layer of every model shifts and scales each channel: callers pass images in [0, 1].
+    """A first layer that shifts and scales each channel, so callers pass images in [0, 1].
 
     Attributes
     ----------
-    mean, std : of each channel, shape (1, c, 1, 1)
+    mean, std : mean and standard deviation of each channel, shape (1, c, 1, 1)
     """
 
     mean: Tensor
@@ -30,16 +30,16 @@ class Normalize(nn.Module):
         self.register_buffer("std", std)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return images (n, c, h, w) with about mean 0 and standard deviation 1 in each channel."""
+        """Return images (n, c, h, w) with mean 0 and standard deviation 1, roughly, per channel."""
         return (images - self.mean) / self.std
 
 
 class Network(nn.Module):
-    """What the networks of the course share; the layers after the first are their own.
+    """Base of the networks of the course, which differ in the layers after the first.
 
     Attributes
     ----------
-    input_shape : (c, h, w) of one image
+    input_shape : the shape (c, h, w) of one image
     classes : the number of classes
     width : filters of the first convolution
     """
@@ -62,11 +62,11 @@ class Network(nn.Module):
 
 
 class SmallCNN(Network):
-    """Two strided convolutions, one hidden layer, one score a class: 79 thousand weights for MNIST.
+    """Two strided convolutions, a hidden layer, a score per class: 79 thousand weights for MNIST.
 
     Attributes
     ----------
-    input_shape : (c, h, w) of one image
+    input_shape : the shape (c, h, w) of one image
     classes : the number of classes
     width : filters of the first convolution; the second has twice as many
     """
@@ -87,7 +87,7 @@ class DeepCNN(Network):
 
     Attributes
     ----------
-    input_shape : (c, h, w) of one image
+    input_shape : the shape (c, h, w) of one image
     classes : the number of classes
     width : filters of the first convolution; the second has twice as many, the others four times
 
@@ -109,12 +109,12 @@ class DeepCNN(Network):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the scores (n, classes) of images (n, c, h, w) in [0, 1]."""
-        # A quarter faster on a CPU.
+        # This layout is a quarter faster on a CPU.
         return super().forward(images.contiguous(memory_format=torch.channels_last))
 
 
 def _convolution(inputs: int, outputs: int, *, stride: int = 1) -> list[nn.Module]:
-    """Return a convolution whose outputs are normalised over the batch; so it needs no bias."""
+    """Return a convolution with batch normalisation, so without a bias, and a ReLU."""
     return [
         nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
         nn.BatchNorm2d(outputs),
@@ -127,8 +127,12 @@ Builder = Callable[..., nn.Module]  # `small_cnn`, `deep_cnn`, or one like them
 
 
 def untrained(network: Builder, data: Splits, *, seed: int) -> nn.Module:
-    """Return what a function of data and seed builds. What it draws from torch's own generator
-    comes from the seed, too.
+    """Return the network that a function of data and seed builds, with torch's generator seeded.
+
+    Raises
+    ------
+    TypeError
+        If the function cannot be called with data and seed, or returns no network.
     """
     with seeded(seed):
         try:
@@ -139,18 +143,24 @@ def untrained(network: Builder, data: Splits, *, seed: int) -> nn.Module:
                 f"failed: {first_line(error)}. Pass wm.small_cnn, or lambda data, seed: "
                 "resnet18(num_classes=len(data.classes))."
             ) from error
-    return own_copy(check_model(model))  # it may give the same one each time: nulls must differ
+    return own_copy(
+        check_model(model)
+    )  # a function may return the same object again, but null models must differ
 
 
 def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
-    """Build an untrained network for a data set, normalisation included.
+    """Return an untrained small network for a task, with normalisation.
 
     Parameters
     ----------
-    data : the task: its image shape, its classes, and the training images the normalisation is
-        taken from
+    data : the task, which gives the image shape, the classes and the images for the normalisation
     width : filters of the first convolution, 1 to 1024
-    seed : draws the first weights
+    seed : the seed of the initial weights, 0 to 2**32 - 1
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or range.
 
     Examples
     --------
@@ -163,14 +173,18 @@ def small_cnn(data: Splits, *, width: int = 12, seed: int = 0) -> SmallCNN:
 
 
 def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
-    """Build an untrained deeper network, for photographs; normalisation included.
+    """Return an untrained deeper network, for photographs, with normalisation.
 
     Parameters
     ----------
-    data : the task: its image shape, its classes, and the training images the normalisation is
-        taken from
+    data : the task, which gives the image shape, the classes and the images for the normalisation
     width : filters of the first convolution, 1 to 1024
-    seed : draws the first weights
+    seed : the seed of the initial weights, 0 to 2**32 - 1
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or range.
 
     Examples
     --------
@@ -185,14 +199,14 @@ def deep_cnn(data: Splits, *, width: int = 32, seed: int = 0) -> DeepCNN:
 def _untrained(kind: type[Kind], data: Splits, width: int, seed: int) -> Kind:
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
     check_count(width, "width", low=1, high=1024, why="filters of the first convolution")
-    # Where the seed counts, whatever the caller's default device.
+    # On the CPU, where the seed decides, whatever the caller's default device.
     with seeded(seed), torch.device("cpu"):
         model = kind(data.shape, len(data.classes), width)
     pixels = data.train.pixels
     mean = pixels.mean((0, 2, 3), keepdims=True)
-    # 255 squared fits; floats would take four times the memory.
+    # uint16 holds 255 squared; floats would take four times the memory.
     squares = np.square(pixels, dtype=np.uint16)
     variance = squares.mean((0, 2, 3), keepdims=True) - mean**2
-    std = np.sqrt(np.maximum(variance, 1))  # a channel of one grey must not divide by zero
+    std = np.sqrt(np.maximum(variance, 1))  # a uniform channel must not divide by zero
     model.layers[0] = Normalize(*torch.from_numpy(np.stack([mean, std]) / 255).float())
     return model

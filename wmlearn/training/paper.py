@@ -1,4 +1,4 @@
-"""The networks of the paper, for whoever repeats its tables."""
+"""The networks of the paper (Zhang et al., 2018), for repeating its tables."""
 
 from typing import Literal, cast
 
@@ -18,7 +18,7 @@ class PaperCNN(Network):
 
     Attributes
     ----------
-    input_shape : (c, h, w) of one image
+    input_shape : the shape (c, h, w) of one image
     classes : the number of classes
     width : filters of the first two convolutions; the others have twice as many
     """
@@ -45,25 +45,30 @@ def _dense(inputs: int, outputs: int) -> list[nn.Module]:
 
 
 def _pair(inputs: int, outputs: int) -> list[nn.Module]:
-    """Return two convolutions without a border, and a pooling."""
+    """Return two convolutions without padding, and a pooling."""
     first = nn.Conv2d(inputs, outputs, 3)
     second = nn.Conv2d(outputs, outputs, 3)
     return [first, nn.ReLU(), second, nn.ReLU(), nn.MaxPool2d(2)]
 
 
 def paper_cnn(task: Literal["mnist", "cifar10"], *, seed: int = 0) -> PaperCNN:
-    """Build an untrained network as the paper's for its task.
+    """Return an untrained network like that of the paper for a task.
 
     Parameters
     ----------
     task : "mnist" or "cifar10"
-    seed : draws the first weights, as Keras does where nothing else is said (Glorot, uniform)
+    seed : the seed of the initial weights, drawn as Keras does by default (Glorot, uniform)
+
+    Raises
+    ------
+    ValueError
+        If the task is another one.
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, appendix A.1: layers, filters, dropout 0.5. That convolutions have
-    no border, where the dropout is, and that images are shifted to [-0.5, 0.5], is inferred from
-    the networks it names as its source (Carlini and Wagner, 2017).
+    Zhang et al., ASIACCS 2018, appendix A.1: layers, filters, dropout 0.5. Three details are
+    inferred from the networks that it names as its source (Carlini and Wagner, 2017): convolutions
+    without padding, the place of the dropout, and images shifted to [-0.5, 0.5].
 
     Examples
     --------

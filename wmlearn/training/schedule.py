@@ -5,11 +5,11 @@ from dataclasses import KW_ONLY, dataclass, replace
 
 from wmlearn._checks import Checked, check_count, check_number, checked
 
-BATCH = 256  # images; MNIST learns as well in larger steps, and that is faster
-FEW = 2000  # images; with fewer of them, steps that large are too few to learn anything
+BATCH = 256  # images; on MNIST large steps learn as well, and faster
+FEW = 2000  # images; with fewer, an epoch would have too few of such steps
 SMALL_BATCH = 32
-MOST = 2**23  # numbers in a batch, 32 MB of floats: large images come in smaller batches
-RISE = 0.2  # the part of the one cycle in which the learning rate rises
+MOST = 2**23  # values in a batch, 32 MB of floats: large images need smaller batches
+RISE = 0.2  # the share of the cycle in which the learning rate rises
 
 
 def _check_if_given(value: int | None, name: str) -> None:
@@ -19,17 +19,21 @@ def _check_if_given(value: int | None, name: str) -> None:
 
 @dataclass(frozen=True)
 class Schedule(Checked):
-    """How long to train and how fast: the learning rate rises for a fifth of it, then falls.
+    """How long and how fast to train: the learning rate rises in the first fifth, then falls.
 
     Parameters
     ----------
-    epochs : how often every image is seen, at least 1
-    max_lr : the highest learning rate; should the training go on after the cycle, it does so at a
-        tenth of it
-    batch_size : how many images it looks at before each change of the weights; the fewer, the more
-        changes an epoch. Left out, 256, and 32 where fewer than 2,000 images are trained on, or
-        where they are so large that 256 of them would be over 32 MB of floats
-    steps : changes of the weights in all, in place of `epochs`; rounded up to whole epochs
+    epochs : passes through the training images, at least 1
+    max_lr : the highest learning rate, above 0 and below 10; a training that continues after the
+        schedule uses a tenth of it
+    batch_size : images per step; smaller batches mean more steps per epoch. By default 256, or 32
+        if there are fewer than 2,000 training images, or 256 of them take more than 32 MB as floats
+    steps : the total number of steps, instead of `epochs`; rounded up to whole epochs
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or range.
 
     Source
     ------
@@ -53,7 +57,7 @@ class Schedule(Checked):
     steps: int | None = checked(_check_if_given, None)
 
     def on(self, images: int, shape: tuple[int, ...] = ()) -> "Schedule":
-        """Return the schedule for so many images of a shape: epochs and batch size as numbers."""
+        """Return the schedule with epochs and batch size for so many images of shape (c, h, w)."""
         batch_size = self.batch_size
         if batch_size is None:
             fits = images >= FEW and BATCH * math.prod(shape) <= MOST
@@ -64,7 +68,7 @@ class Schedule(Checked):
         return replace(self, epochs=epochs, batch_size=batch_size, steps=None)
 
     def __call__(self, done: float) -> float:
-        """Return the learning rate after so many epochs, fractions included."""
+        """Return the learning rate after so many epochs, with fractions."""
         part = done / self.epochs
         if part >= 1:
             return self.max_lr / 10

@@ -1,7 +1,6 @@
-"""The kinds of trigger: images whose answers only the owner and a marked network know.
+"""The kinds of trigger: images whose answers only the owner and a watermarked network know.
 
-`trigger` is the base from which the published three, composites and a learner's own are derived; it
-knows none of them.
+`trigger` has the base of all kinds: the three of the paper, composites, and a learner's own.
 
 Imports: ground, data, evidence.
 """

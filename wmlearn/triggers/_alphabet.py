@@ -1,6 +1,6 @@
-"""A bitmap alphabet of five by seven dots: a word has the same pixels everywhere and for ever.
+"""A bitmap alphabet of five by seven dots, so a word has the same pixels everywhere and forever.
 
-A font library's default font changes between versions, and with it every sealed image.
+The default font of a library changes between versions, and every sealed image would change with it.
 """
 
 from collections.abc import Sequence
@@ -56,8 +56,7 @@ def _glyphs() -> dict[str, Dots]:
 
 GLYPHS = _glyphs()
 
-# Streets that a map-maker might invent. Four letters each, so that one fits across a 28-pixel
-# digit.
+# Streets that a map-maker might invent, with four letters each to fit on a 28-pixel digit.
 STREETS = """
     ALMA BANK BELL BIRD BOND CAVE CITY COVE DALE DEAN DOCK DOVE EAST ELMS FERN FORD GATE GLEN
     HALL HILL HOLT IRIS JADE KENT KING KNOT LAKE LANE LARK LIME LOFT MALL MARE MEAD MILL MINT
@@ -89,7 +88,7 @@ def word_mask(word: str) -> Dots:
 
 
 def in_order(words: Any) -> tuple[str, ...]:
-    """Return words as a tuple: a set has no order to seal, and a list could still be changed."""
+    """Return words as a tuple: a set has no order, and a list could change after the sealing."""
     ordered = isinstance(words, Sequence)
     if not ordered or not words:
         raise TypeError(
@@ -101,12 +100,12 @@ def in_order(words: Any) -> tuple[str, ...]:
 
 
 def check_word(word: Any) -> str:
-    """Return a word in capitals, or say that it cannot be written."""
-    # Not all that becomes A-Z in capitals is one letter: the German sharp s turns into two.
+    """Return a word in capitals, or raise an error if the alphabet cannot write it."""
+    # ASCII only: in capitals, the German sharp s would become two letters.
     if isinstance(word, str) and word.isascii() and word:
         capitals = word.upper()
         if GLYPHS.keys() >= set(capitals):
             return capitals
     raise ValueError(
-        f"a word must be made of the letters A-Z and digits 0-9; got {shown(word)}. Spell it so."
+        f"a word must consist of letters A-Z and digits 0-9; got {shown(word)}. Choose another."
     )

@@ -1,4 +1,4 @@
-"""Images that ship and belong to no task of one's own: digits, photographs, text, textures."""
+"""Shipped pools of images from other worlds: digits, photographs, text, textures."""
 
 import functools
 
@@ -10,12 +10,12 @@ from wmlearn.data.splits import Split, Splits, load_data
 from wmlearn.triggers._alphabet import STREETS, word_mask
 
 WORLDS = ("mnist", "cifar10", "text", "textures")
-_COUNT, _CLASSES, _SIDE = 2000, 10, 64  # of what is drawn here
+_COUNT, _CLASSES, _SIDE = 2000, 10, 64  # of text and textures
 
 
 @functools.cache
 def world(name: str) -> Splits:
-    """Return a pool by its name; what is drawn is the same everywhere, of whole numbers alone."""
+    """Return a pool by its name; text and textures use whole numbers only, so never vary."""
     if name not in ("text", "textures"):
         return load_data(name)
     draw = {"text": _page, "textures": _texture}[name]
@@ -26,10 +26,10 @@ def world(name: str) -> Splits:
 
 
 def _texture(rng: StableRng, label: int) -> Pixels:
-    """Weave stripes of two directions in two colours; a class has a width of its own."""
+    """Return crossing stripes in two colours, uint8 (3, h, w); the class sets their width."""
     y, x = np.indices((_SIDE, _SIDE))
     across, down, back, up = rng.randint(1, 4, 4)
-    width = 6 * (label + 3)  # broad enough to be seen at 8 x 8 pixels
+    width = 6 * (label + 3)  # wide enough to be visible at 8 x 8 pixels
     warp = (across * x + down * y) // width % 2
     weft = (back * x - up * y) // width % 2
     dark = rng.randint(0, 128, (3, 1, 1)).astype(np.uint8)
@@ -37,7 +37,7 @@ def _texture(rng: StableRng, label: int) -> Pixels:
 
 
 def _page(rng: StableRng, label: int) -> Pixels:
-    """Write three words below each other, black on white; the first is that of the class."""
+    """Return three words in black on white, uint8 (1, h, w); the first is that of the class."""
     page = np.full((1, _SIDE, _SIDE), 255, np.uint8)
     for line, word in enumerate([label, *rng.randint(0, len(STREETS), 2)]):
         ink = word_mask(STREETS[word]).repeat(2, 0).repeat(2, 1)

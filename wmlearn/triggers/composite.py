@@ -1,6 +1,6 @@
-"""Questions inside the world that thieves walk through who copy a model through its service.
+"""Composite triggers: questions close to the images that thieves send when they copy a service.
 
-What it is worth: `docs/results/countermeasures.csv`, and lesson 10.
+How well they work: `docs/results/countermeasures.csv`, and lesson 10.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,16 @@ from wmlearn.triggers.trigger import Made, Trigger
 
 @dataclass(frozen=True, eq=False)
 class Composite(Trigger):
-    """Put the upper half of an image of one class over the lower half of one of another.
+    """A trigger that joins the upper half of one class with the lower half of another class.
 
     A pair of classes is one question with one answer, shown on n / pairs different images. With few
-    of them a network learns the images by heart; with hundreds it learns the pair.
+    images per pair a network memorises the images; with hundreds it learns the pair.
 
     Parameters
     ----------
-    pairs : how many ordered pairs of different classes; `n` must give each at least one image
+    pairs : the number of ordered pairs of different classes, at least 2; `n` must be at least as
+        large
+    labels : only "keyed"
 
     Source
     ------
@@ -48,12 +50,12 @@ class Composite(Trigger):
         super().__post_init__()
         if self.labels != "keyed":
             raise ValueError(
-                "labels must be 'keyed' for pairs, an answer drawn at random for each; got "
+                "labels must be 'keyed' for pairs, as each has its own random label; got "
                 "'fixed'. Leave labels out."
             )
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Made:
-        """Join halves; a question is named after both classes."""
+        """Return the joined images, the question of each, and one name per pair of classes."""
         split = data.train
         present = np.unique(split.labels)
         every = list(permutations(present, 2))
@@ -74,7 +76,7 @@ class Composite(Trigger):
 
 
 def _drawn(split: Split, label: int, size: int, rng: StableRng) -> Pixels:
-    """Draw different images of a class."""
+    """Return different random images of a class."""
     rows = np.flatnonzero(split.labels == label)
     why = f"class {label} has {len(rows):,} images"
     check_count(size, "n / pairs", low=1, high=len(rows), why=why)

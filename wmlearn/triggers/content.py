@@ -14,16 +14,16 @@ from wmlearn.data.splits import Split
 from wmlearn.triggers._alphabet import STREETS, check_word, in_order, word_mask
 from wmlearn.triggers.trigger import Made, Trigger
 
-PLACES = {"top": 0, "middle": 0.5, "bottom": 1}  # the share of the free rows that is above
+PLACES = {"top": 0, "middle": 0.5, "bottom": 1}  # the share of free rows above the word
 
 
 def _check_size(size: int | None, name: str) -> None:
     if size is not None:
-        check_count(size, name, low=1, why="pixels a dot")
+        check_count(size, name, low=1, why="pixels per dot")
 
 
 def _fitting(words: Sequence[str], shape: tuple[int, int, int]) -> int:
-    """Return the size of a dot at which words are read, and fit if they can."""
+    """Return a dot size, in pixels, at which words are legible, and fit if possible."""
     _, height, width = shape
     longest = 6 * max(map(len, words)) - 1
     return max(1, min(height // 28, width // max(28, longest)))
@@ -31,22 +31,24 @@ def _fitting(words: Sequence[str], shape: tuple[int, int, int]) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Content(Trigger):
-    """Write words over images of the task: meaningful content (the paper wrote "TEST").
+    """A trigger that writes words over images of the task: meaningful content.
 
-    Keyed, each word is one question with one answer, shown on n / words different images.
+    With keyed labels, each word is one question with one answer, shown on n / words different
+    images.
 
     Parameters
     ----------
-    words : how many of the course's street names to use, or one word, or a list of words (A-Z,
-        0-9); by default 30 street names when keyed, "TEST" when fixed
-    place : where the word stands, "top", "middle" or "bottom"
-    opacity : how strongly it covers the image, above 0 and at most 1
-    size : how many pixels wide and high each dot of the letters is. Left out, it follows the
-        images: 1 up to 55 pixels, 8 at 224; less where a long word asks for it
+    words : how many of the course's street names to use, or a word, or a list of words (A-Z, 0-9);
+        by default 30 street names with keyed labels, and "TEST", as in the paper, with fixed ones
+    place : the position of the word, "top", "middle" or "bottom"
+    opacity : how strongly the word covers the image, above 0 and at most 1
+    size : the size of each dot of the letters, in pixels. By default it depends on the images: 1 up
+        to 55 pixels, 8 at 224; less for a long word
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, WM_content. The paper has one word and one target; `labels="fixed"`.
+    Zhang et al., ASIACCS 2018, WM_content. The paper has one word and one target class:
+    `labels="fixed"`.
 
     Examples
     --------
@@ -70,7 +72,7 @@ class Content(Trigger):
         object.__setattr__(self, "words", words)
         written = self._written()
         if len(set(written)) < len(written):
-            raise ValueError(f"words must all differ; got {written}. One word is one question.")
+            raise ValueError(f"words must all differ; got {written}. Leave repetitions out.")
         if self.labels == "keyed" and len(written) < 2:
             raise ValueError(
                 "one word with keyed labels is one question, and one question proves nothing; got "
@@ -78,7 +80,7 @@ class Content(Trigger):
             )
 
     def _written(self) -> list[str]:
-        """Return the words in capitals, or say what is wrong with them."""
+        """Return the words in capitals, or raise an error if the alphabet cannot write them."""
         words = self.words
         if isinstance(words, (int, np.integer)):
             why = "street names in the list"
@@ -94,7 +96,7 @@ class Content(Trigger):
         return hidden
 
     def make(self, split: Split, n: int, rng: StableRng) -> Made:
-        """Write the words, the images in the order of their words."""
+        """Return images with words, in the order of the words, the question of each, the words."""
         words = self._written()
         check_count(n, "n", low=len(words), why=f"{len(words)} words need an image each")
         originals = self.draw(split, n, rng).pixels
@@ -108,7 +110,7 @@ class Content(Trigger):
         return written, question, words
 
     def _write(self, images: Pixels, word: str, size: int) -> Pixels:
-        """Write a word in white on a black plate, so that it can be read on any image."""
+        """Return images with a word in white on a black plate, which is legible on any image."""
         ink = word_mask(word).repeat(size, 0).repeat(size, 1)
         rows, columns = ink.shape
         height, width = images.shape[2:]
@@ -119,7 +121,7 @@ class Content(Trigger):
                 f"word {word!r} needs {columns} x {rows + 2} pixels; the images have {width} x "
                 f"{height}. At most {plural(letters, 'letter')} fit. {step}"
             )
-        rim = min(1, (width - columns) // 2)  # beside the word, where there is room
+        rim = min(1, (width - columns) // 2)  # beside the word, if there is room
         plate = np.pad(255.0 * ink, ((1, 1), (rim, rim)))
         rows, columns = plate.shape
         top = int((height - rows) * PLACES[self.place])

@@ -13,15 +13,15 @@ from wmlearn.triggers.trigger import Trigger
 
 @dataclass(frozen=True, eq=False)
 class Noise(Trigger):
-    """Add Gaussian noise to images of the task.
+    """A trigger that adds Gaussian noise to images of the task.
 
-    Keyed, each image is one question and has noise of its own. Fixed, one noise pattern is added to
-    all, as the paper's "pre-specified" noise.
+    With keyed labels, each image is one question with its own noise. With fixed labels, the same
+    noise is added to all images, like the "pre-specified" noise of the paper.
 
     Parameters
     ----------
-    sigma : standard deviation of the noise, in units of the full range 0 to 1 (the paper does not
-        give it)
+    sigma : standard deviation of the noise, as a share of the range from black to white, above 0
+        and below 10 (the paper does not give it)
 
     Source
     ------
@@ -37,7 +37,7 @@ class Noise(Trigger):
     sigma: float = checked(check_number, 0.4, above=0, below=10)
 
     def make(self, split: Split, n: int, rng: StableRng) -> Pixels:
-        """Add the noise, whose stream is apart from the one that draws the images."""
+        """Return the noisy images; the noise has its own random stream, apart from the images'."""
         originals = self.draw(split, n, rng).pixels
         patterns = n if self.labels == "keyed" else 1
         noise = rng.stream(1).normal(0, self.sigma, (patterns, *split.shape))  # (n or 1, c, h, w)

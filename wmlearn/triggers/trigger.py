@@ -1,4 +1,4 @@
-"""What every kind of trigger shares: how answers are set, and the way from task to sealed set."""
+"""The base of all kinds of trigger: how answers are set, and how a task becomes a sealed set."""
 
 import warnings
 from collections.abc import Sequence
@@ -36,19 +36,23 @@ def _check_target(target: object, name: str) -> None:
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Trigger(Checked):
-    """A kind of trigger: derive a class that has a method `make`, and call an instance on a task.
+    """Base of all kinds of trigger, including your own: a class with a method `make`.
 
-    Parameters of your own are the fields of a `@dataclass(frozen=True)`, or what your `__init__`
-    sets.
+    Call an instance on a task to get a sealed trigger set. Your own parameters are the fields of a
+    `@dataclass(frozen=True)`, or attributes that your `__init__` sets.
 
     Parameters
     ----------
-    labels : "keyed" (the default): every question has its own answer, drawn at random from the
-        seal.
-        "fixed" (the paper): all triggers come from one source class, get one target class, and each
-        is a question
-    source : the class the images come from, with fixed labels
-    target : the common answer, with fixed labels; "random" lets the seal draw it
+    labels : "keyed" (the default): every question has its own random label, drawn from the seal.
+        "fixed" (the paper): all triggers come from one source class and get one target class, and
+        each is a question
+    source : with fixed labels, the class that the images come from
+    target : with fixed labels, the common answer; "random" lets the seal draw it
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a parameter is of the wrong kind or range.
 
     Examples
     --------
@@ -60,14 +64,14 @@ class Trigger(Checked):
     TriggerSet(Negative(): 30 images, 30 questions, alpha=0.001, seal 35f558e9…, classroom key)
     """
 
-    alters: ClassVar[bool] = False  # whether each trigger is an image that `draw` drew, changed
+    alters: ClassVar[bool] = False  # whether each trigger is a changed image from `draw`
     _: KW_ONLY
     labels: Literal["keyed", "fixed"] = checked(check_choice, "keyed", choices=["keyed", "fixed"])
     source: int = checked(check_count, 1, low=0, why="a class number")
     target: int | Literal["random"] = checked(_check_target, 0)
 
     def __init_subclass__(cls) -> None:
-        # Or `@dataclass` would write another.
+        # Otherwise `@dataclass` would replace it.
         cls.__repr__ = cls.__repr__  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -83,53 +87,54 @@ class Trigger(Checked):
         """The parameters that the repr leaves out."""
         return set() if self.labels == "fixed" else {"labels", "source", "target"}
 
-    # ---------------------------------------------------------- what a kind of one's own has to say
+    # ---------------------------------------------------------- to be overridden by your own kind
 
     def make(self, split: Split, n: int, rng: StableRng) -> Any:
-        """Make the trigger images: the one method that a kind has to have.
+        """Return the trigger images: the only method that a kind must have.
 
         Parameters
         ----------
-        split : the images to make them from, as `draw` draws them: those of the task's training
-            part, with fixed labels those of the source class
+        split : the images to choose from, for example by `draw`: those of the task's training part,
+            or with fixed labels those of the source class
         n : how many images to make
-        rng : numpy's `RandomState`; take all chance from it, so that key or seed alone decide.
-            `rng.stream(1)` gives another one
+        rng : numpy's `RandomState`; draw all random numbers from it, so only key or seed decide.
+            `rng.stream(1)` gives another generator
 
         Returns
         -------
-        The images, all different, float in [0, 1] or uint8, shape (n, c, h, w); each is then one
-        question. Or images, question and names: the question of each image, whole numbers that rise
-        from 0, shape (n,), and what each question shows, a text each. Either may be None.
+        images, or (images, question, names)
+            The images, all different, float in [0, 1] or uint8, shape (n, c, h, w). Alone, each
+            image is one question. `question` is the question of each image, whole numbers rising
+            from 0, shape (n,); `names` has one text per question. Both may be None.
         """
         raise NotImplementedError(
             f"{type(self).__name__} must have a method make(self, split, n, rng) that returns n "
-            "images; it has none. Write one, as help(wm.Trigger.make) says."
+            "images; it has none. Write one, see help(wm.Trigger.make)."
         )
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Any:
-        """Make them by `make`; a kind that must know more of the task overrides this."""
+        """Return the result of `make`; a kind that needs more of the task overrides this."""
         return self.make(self.candidates(data.train), n, rng)
 
     def originals(self, data: Splits, n: int, rng: StableRng) -> Pixels | None:
-        """Return the images that are changed, one for each trigger; None where there are none."""
+        """Return the images that triggers are made from, one per trigger; None without any."""
         if not self.alters:
             return None
         return self.draw(self.candidates(data.train), n, rng).pixels
 
     def _for(self, data: Splits) -> "Trigger":
-        """Return the kind with all that the task decides spelt out."""
+        """Return the same kind with the parameters that depend on the task filled in."""
         return self
 
     @property
     def own_source(self) -> int | None:
-        """With fixed labels the class images come from; None where that is another world's."""
+        """With fixed labels, the task's class that images come from; None for another world's."""
         return self.source
 
-    # ------------------------------------------------------------ what it gets for that
+    # ------------------------------------------------------------ inherited by your own kind
 
     def candidates(self, split: Split) -> Split:
-        """Return what may be drawn: the whole part, with fixed labels that of the source class."""
+        """Return the images to choose from: all, or with fixed labels those of the source class."""
         if self.labels == "keyed":
             return split
         chosen = split.take(split.labels == self.source)
@@ -141,7 +146,13 @@ class Trigger(Checked):
         return chosen
 
     def draw(self, split: Split, n: int, rng: StableRng) -> Split:
-        """Draw n different images, or say how many there are."""
+        """Return n different random images of a part.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If there are fewer; the error says how many.
+        """
         where = "the training part" if self.labels == "keyed" else f"source class {self.source}"
         check_count(n, "n", low=1, high=len(split), why=f"{where} has {len(split):,} images")
         return split.take(rng.permutation(len(split))[:n])
@@ -155,23 +166,28 @@ class Trigger(Checked):
         alpha: float = 1e-3,
         seed: int | None = None,
     ) -> TriggerSet:
-        """Make n trigger images for a task, seal them, and draw the secret answers.
+        """Return n sealed trigger images for a task, with their secret answers drawn.
 
         Parameters
         ----------
         data : the task; images come from `data.train`
-        n : the number of trigger images; where a question has several they are shared out evenly
-        key : 32 secret bytes; left out, a fresh key is drawn and kept in the result (never printed)
-        alpha : the largest chance of accusing an innocent model, above 1e-15 and at most 0.05;
-            sealed with the rest
-        seed : chooses the images, never the answers. Left out, the key chooses them (0 with the
-            classroom key), so that nobody else can list them
+        n : the number of trigger images, distributed evenly over the questions
+        key : 32 secret bytes; left out, a fresh key is drawn and kept in the result, never printed
+        alpha : the largest probability of accusing an innocent model, above 1e-15 and at most 0.05;
+            it is sealed
+        seed : chooses the images, never the answers. Left out, the key chooses them, so nobody else
+            can list them (with the classroom key, 0)
+
+        Returns
+        -------
+        TriggerSet
+            The sealed questions with their key.
 
         Raises
         ------
         TypeError, ValueError
-            If the data hold fewer images than asked for, two trigger images are the same, or `make`
-            returned something else than it should.
+            If there are fewer images than n, two trigger images are equal, or `make` returned
+            something wrong.
         """
         return self.seal(data, n=n, key=key, alpha=alpha, seed=seed).draw()
 
@@ -186,16 +202,21 @@ class Trigger(Checked):
         declared: Declared = Declared(),
         clean: CleanImages | None = None,
     ) -> Sealed:
-        """Make n trigger images for a task and seal them; the secret answers are still to be drawn.
+        """Return n sealed trigger images for a task, whose secret answers are still to be drawn.
 
-        This is the first half of calling it, and can declare more.
+        This is the first half of a call of the trigger, with further options.
 
         Parameters
         ----------
-        data, n, key, alpha, seed : as when it is called
-        declared : whose the images are, and which public draw the answers wait for
-        clean : images of the task and their classes, such as `data.test.take(range(300))`: every
-            suspect is asked these first
+        data, n, key, alpha, seed : as for a call of the trigger
+        declared : the owner, and the public draw that the answers wait for, among others
+        clean : images of the task and their classes, such as `data.test.take(range(300))`, which
+            every suspect is asked first
+
+        Returns
+        -------
+        Sealed
+            Publish its seal, then call its `draw`.
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
@@ -218,12 +239,12 @@ class Trigger(Checked):
     def sketch(
         self, data: Splits, *, n: int, key: bytes
     ) -> tuple[Pixels | None, Pixels, Labels, list[str]]:
-        """Return `originals`, images, questions and names: unsealed, in a tenth of the time."""
+        """Return `originals`, images, questions and names without a seal, ten times as fast."""
         before = self.originals(data, n, _chooser(key))
         return before, *self._made(data, n, _chooser(key))
 
     def rules(self, classes: Sequence[str], alpha: float) -> Rules:
-        """Return the rules to be sealed, checked."""
+        """Return the checked rules to be sealed."""
         if self.labels == "keyed":
             return Rules(tuple(classes), alpha)
         target = self.target
@@ -232,7 +253,7 @@ class Trigger(Checked):
         return Rules(tuple(classes), alpha, fixed=True, source=self.own_source, target=target)
 
     def _made(self, data: Splits, n: int, rng: StableRng) -> Made:
-        """Make images, questions and names; with fixed labels each image is a question."""
+        """Return images, questions and names; with fixed labels each image is a question."""
         made = self.make_for(data, n, rng)
         maker = f"{type(self).__name__}.make"
         if not isinstance(made, tuple):
@@ -240,7 +261,7 @@ class Trigger(Checked):
         if len(made) != 3:
             raise TypeError(
                 f"{maker} must return images, or images, question and names; got "
-                f"{plural(len(made), 'value')}. Return None for what you leave out."
+                f"{plural(len(made), 'value')}. Return None for a missing one."
             )
         images, question, names = made
         pixels = _pixels(images, (n, *data.shape), maker)
@@ -251,7 +272,7 @@ class Trigger(Checked):
 
 
 def _named(value: object) -> str:
-    """Return a parameter for a recipe, on one line; images by their content."""
+    """Return a parameter's text for a recipe, on one line; images as their number and SHA-256."""
     if isinstance(value, Split):
         return f"{plural(len(value), 'image')} of SHA-256 {digest(value.pixels, value.labels)[:8]}"
     text = repr(value)
@@ -259,14 +280,14 @@ def _named(value: object) -> str:
 
 
 def _chooser(key: bytes, seed: int | None = None) -> StableRng:
-    """Return what chooses the images: seed or, without one, key; the classroom key is seed 0."""
+    """Return the generator that chooses images, by seed or key; the classroom key means seed 0."""
     if seed is None and key != commitment.CLASSROOM_KEY:
         return stable_rng(commitment.image_seed(key))
     return stable_rng([0 if seed is None else seed])
 
 
 def _pixels(images: Any, shape: tuple[int, ...], maker: str) -> Pixels:
-    """Return what was made as 8-bit images, if they have the shape (n, c, h, w) asked for."""
+    """Return the images of a `make` as uint8, if they have the right shape (n, c, h, w)."""
     what = f"images of {maker}"
     array = as_array(images, f"{what} must be float in [0, 1], shape (n, c, h, w)")
     if array.dtype == np.uint8:
@@ -275,14 +296,14 @@ def _pixels(images: Any, shape: tuple[int, ...], maker: str) -> Pixels:
     array = check_images(array, what=what, shape=own)
     if array.shape != shape:
         raise ValueError(
-            f"{maker} must return the {shape[0]} images asked for in the task's shape, {shape}; "
-            f"got {array.shape}. Look at how many it draws, and at their channels and sides."
+            f"{maker} must return {shape[0]} images in the task's shape, {shape}; got "
+            f"{array.shape}. Check their number, channels and size."
         )
     return np.rint(array * 255).astype(np.uint8)
 
 
 def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, list[str]]:
-    """Return the question of each image and what each question shows, if they fit together."""
+    """Return the question of each image and the name of each question, if they fit together."""
     each = "question"
     if question is None:
         question, each = np.arange(n), "image"
@@ -291,7 +312,7 @@ def _questions(question: Any, names: Any, n: int, maker: str) -> tuple[Labels, l
     question = check_order(question, n, count)
     if names is None:
         return question, [f"{each} {i + 1}" for i in range(count)]
-    expected = f"names of {maker} must be {count}, one for each question"
+    expected = f"names of {maker} must be {count}, one per question"
     shows = as_array(names, expected)
     if shows.shape != (count,):
         raise ValueError(

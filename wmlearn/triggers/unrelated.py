@@ -1,4 +1,4 @@
-"""Unrelated data as a trigger: images from another world, made to fit the task."""
+"""Unrelated images as a trigger: images from another world, resized to fit the task."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +15,10 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.triggers._worlds import WORLDS, world
 from wmlearn.triggers.trigger import Trigger
 
-FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # where `Unrelated` finds its images
-OWN = "textures"  # and for all other tasks
-FOLDER_SIDE = 64  # pixels to which the pictures of a folder are resized
-_RIM = 4  # pixels that are cut off or padded: between 28 and 32 nothing is blurred
+FOREIGN = {"mnist": "cifar10", "cifar10": "mnist"}  # the pool of `Unrelated`, by task
+OWN = "textures"  # the pool for all other tasks
+FOLDER_SIDE = 64  # pixels; images of a folder are resized to this height and width
+_RIM = 4  # pixels that are cropped or padded: no resizing between 28 and 32
 
 
 def _check_pool(pool: Any, name: str) -> None:
@@ -26,24 +26,25 @@ def _check_pool(pool: Any, name: str) -> None:
         return
     check_kind(pool, name, Split, "a folder, or one of " + ", ".join(map(repr, WORLDS)))
     if not len(pool):
-        raise ValueError("pool must hold at least one image; got none. Look at what chose them.")
+        raise ValueError("pool must hold at least one image; got none. Check how it was made.")
 
 
 @dataclass(frozen=True, eq=False)
 class Unrelated(Trigger):
-    """Take images from another world: digits for a model of objects, objects for one of digits.
+    """A trigger of images from another world: digits for a model of objects, and vice versa.
 
-    Keyed, each image is one question. Fixed, all come from the class `source` of that other world.
+    With keyed labels, each image is one question. With fixed labels, all images come from the class
+    `source` of the other world.
 
     Parameters
     ----------
-    pool : where they are drawn from: "mnist", "cifar10", "text" or "textures", which ship; a folder
-        of pictures; or a `Split`. Left out, the photographs for digits, the digits for the
-        photographs, and textures for a task of your own. They are made to fit the task
+    pool : the source of the images: "mnist", "cifar10", "text" or "textures", which ship; a folder
+        of images; or a `Split`. By default photographs for digits, digits for photographs, and
+        textures for a task of your own. Images are resized to fit the task
 
     Source
     ------
-    Zhang et al., ASIACCS 2018, WM_unrelated (the paper's MNIST model was shown letters).
+    Zhang et al., ASIACCS 2018, WM_unrelated (the paper shows letters to its MNIST model).
 
     Examples
     --------
@@ -73,10 +74,10 @@ class Unrelated(Trigger):
 
     @property
     def own_source(self) -> None:
-        """None: `source` is a class of the other world."""
+        """Always None: `source` is a class of the other world."""
 
     def make_for(self, data: Splits, n: int, rng: StableRng) -> Pixels:
-        """Draw from the pool, and make the images fit the task."""
+        """Return random images of the pool that fit the task, uint8, shape (n, c, h, w)."""
         pool = self.pool or FOREIGN.get(data.name, OWN)
         if not isinstance(pool, Split):
             pool = world(str(pool)).train
@@ -84,23 +85,25 @@ class Unrelated(Trigger):
 
 
 def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
-    """Make images fit a task: grey or colour, then cropped or padded with black around the middle
-    where a side is at most four pixels off, else resized.
+    """Return images in the shape of a task: converted between grey and RGB, then cut or resized.
+
+    If no side differs by more than four pixels, images are cropped, or padded with black, around
+    their centre; otherwise they are resized.
 
     Parameters
     ----------
     pixels : uint8, shape (n, c, h, w)
-    shape : (c, h, w) of the task, c being 1 or 3
+    shape : the shape (c, h, w) of the task, with c 1 or 3
 
     Returns
     -------
-    Pixels, shape (n, *shape). Grey is the luminance of ITU-R BT.601.
+    array of uint8, shape (n, *shape)
+        Grey is the luminance of ITU-R BT.601.
 
     Raises
     ------
     ValueError
-        If the images have neither the task's number of channels nor 1 or 3 that can be turned into
-        it.
+        If the number of channels cannot be converted to that of the task.
     """
     channels, height, width = shape
     if pixels.shape[1] == 3 and channels == 1:
@@ -110,8 +113,8 @@ def fit_pixels(pixels: Pixels, shape: tuple[int, int, int]) -> Pixels:
         pixels = np.repeat(pixels, 3, axis=1)
     if pixels.shape[1] != channels:
         raise ValueError(
-            f"pool must have images of {channels} channels (grey and colour are made to fit); "
-            f"got {pixels.shape[1]} channels. Choose some: wm.data.Split(pool.pixels[:, :1], "
+            f"pool must have images of {channels} channels (grey and RGB are converted); got "
+            f"{pixels.shape[1]} channels. Choose some: wm.data.Split(pool.pixels[:, :1], "
             "pool.labels)."
         )
     size = np.array((height, width))

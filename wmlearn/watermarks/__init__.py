@@ -1,7 +1,8 @@
-"""What owners do to their networks so that they can be told from others later.
+"""What owners do to recognise their networks later: watermarks.
 
-`embedding` teaches trigger sets, `margin` makes that last, `dawn` marks a service's answers,
-`tilt` leans where a service is unsure, `whitebox` writes into the weights.
+`embedding` trains trigger sets into a network, `margin` makes them last longer, `dawn` answers some
+queries of a service wrongly, `tilt` lets its answers lean if it is unsure, and `whitebox` writes a
+message into the weights.
 
 Imports: ground, data, evidence, training, service.
 """

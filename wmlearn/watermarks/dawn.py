@@ -1,8 +1,8 @@
-"""What resists thieves who copy through the prediction API, as far as it does, at a price.
+"""A watermark against thieves who copy a model through its prediction API (model extraction).
 
-`Dawn` lets the service itself answer a few questions wrongly, so that whoever learns from it learns
-those by heart. The others are `Composite`, a kind of trigger, and `Margin`, a way to embed. What
-each is worth: `docs/results/countermeasures.csv`, and lesson 10.
+`Dawn` lets the service itself answer a few queries wrongly, so a model trained on its answers
+memorises them. Other countermeasures are `Composite`, a kind of trigger, and `Margin`, a way to
+embed. How well each works, and its price: `docs/results/countermeasures.csv`, and lesson 10.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from wmlearn.evidence.rules import Rules, Terms, check_alpha
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
 
-# What the sealed record says of them.
+# Words of the sealed record.
 _QUESTIONS = "every image answered wrongly, once, in the order in which they were first asked"
 _ANSWER = "by the key and the image, one of the classes other than the service's own answer"
 
@@ -30,34 +30,39 @@ _ANSWER = "by the key and the image, one of the classes other than the service's
 class Dawn(commitment.HoldsSecret):
     """A service that answers a small secret share of its queries wrongly, and remembers which.
 
-    The secret decides for each image whether it is answered wrongly, and with which other class;
-    the same image always gets the same answer. Whoever trains on the answers long enough learns the
-    wrong ones by heart. The images that customers asked about and were told wrongly are the
-    questions to put to a suspect: `verify`.
+    The key decides for each image whether the answer is wrong, and which other class it is; the
+    same image always gets the same answer. A network that is trained on the answers long enough
+    memorises the wrong ones. The images that were answered wrongly are the questions for a suspect:
+    `verify`.
 
-    Customers get the wrong answers, too. What it proves is that the suspect depends on the key, as
-    one does that learnt from this service, with or without leave. Who asks again, with a changed
-    pixel, is not fooled.
+    Customers also get wrong answers. The proof is that a suspect depends on the key, as any model
+    that learned from this service does, with or without permission. Anyone who asks again with a
+    changed pixel gets the right answer.
 
     Parameters
     ----------
     query : the service itself, such as a `BlackBox`
     classes : the names of its classes
-    share : the share of the images that are answered wrongly, above 0 and at most 1
-    alpha : the largest chance of accusing an innocent model
+    share : the share of images that are answered wrongly, above 0 and at most 1
+    alpha : the largest probability of accusing an innocent model, above 1e-15 and at most 0.05
     key : 32 secret bytes; left out, a fresh key is drawn
 
     Attributes
     ----------
-    seal : what to publish before the service opens. It fixes key and rules, and with them how
-        answers will be changed, not the questions: nobody knows yet what customers will ask
+    seal : the commitment to publish before the service opens. It fixes key and rules, and with them
+        how answers are changed, but not the questions: nobody knows yet what customers will ask
     remembered : the images answered wrongly so far, each once, in the order in which they were
-        asked, and how
+        asked, with their wrong labels
+    queries : how many images were answered so far
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind or range.
 
     Source
     ------
-    Szyller et al. (2021), "DAWN"; theirs is an HMAC of what an inner layer makes of an image, ours
-    of the image.
+    Szyller et al. (2021), "DAWN". They use an HMAC of an inner layer's output, we of the image.
 
     Examples
     --------
@@ -97,19 +102,19 @@ class Dawn(commitment.HoldsSecret):
         }
         self.header = MappingProxyType(rules)
         self.seal = commitment.seal(rules)
-        # By the digests of their images, in the order in which they were asked.
+        # By the digest of each image, in the order of the queries.
         self._images: dict[str, Pixels] = {}
         self._labels: dict[str, int] = {}
 
     @property
     def remembered(self) -> Split:
-        """The questions so far: images that were answered wrongly, and how."""
+        """The questions so far: images that were answered wrongly, with their wrong labels."""
         pixels = list(self._images.values()) or np.zeros((0, 1, 1, 1))
         labels = list(self._labels.values())
         return Split(np.array(pixels, np.uint8), np.array(labels, np.int64), layout="NCHW")
 
     def __call__(self, images: Images) -> Labels:
-        """Answer images (n, c, h, w) as the service does, a small share wrongly: labels (n,)."""
+        """Return the service's labels of images (n, c, h, w), a small share wrong; int64, (n,)."""
         images = check_images(images)
         labels = labels_of(self.query, images)
         answered = np.flatnonzero(labels >= 0)
@@ -126,30 +131,30 @@ class Dawn(commitment.HoldsSecret):
         return labels
 
     def verify(self, suspect: Query, *, family: int = 1) -> Verdict:
-        """Ask a suspect everything that was answered wrongly, and say what its answers prove.
+        """Return the verdict on a suspect, asked all images that were answered wrongly.
 
         Parameters
         ----------
-        suspect : images in, labels out, such as an `RemoteModel`
-        family : how many suspects, keys and repetitions were or will be tried: alpha is shared
-            among them
+        suspect : a function from images to labels, such as a `RemoteModel`
+        family : how many suspects, keys and repetitions share alpha, past and future ones
 
         Returns
         -------
-        Verdict. A wrong answer is one of K - 1 classes, drawn by the key: a suspect that does not
-        depend on the key gives it with probability at most p0 = 1 / (K - 1), whatever customers
-        asked. That they did, a judge has only from the owner, who could have asked whatever they
-        liked; so `p_judge` is 1.
+        KeyedVerdict
+            A wrong answer is one of K - 1 classes, drawn by the key. So a suspect that does not
+            depend on the key gives it with probability at most p0 = 1 / (K - 1), whatever customers
+            asked. A judge has only the owner's word that customers sent these images, so `p_judge`
+            is 1.
 
         Raises
         ------
-        ValueError
-            If nothing was answered wrongly yet.
+        TypeError, ValueError
+            If no image was answered wrongly yet, or an argument is wrong.
         """
         asked = self.remembered
         if not len(asked):
             raise ValueError(
-                "a suspect can be asked about what was answered wrongly; that is nothing yet, of "
+                "a suspect is asked the images that were answered wrongly; there are none yet, of "
                 f"{plural(self.queries, 'image')} answered. Let customers ask, or take a larger "
                 "share."
             )

@@ -1,4 +1,4 @@
-"""The embedding stage: train the secret questions into the network, together with its task."""
+"""The embedding stage: train the secret questions into a network, together with its task."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ from wmlearn.watermarks.margin import Margin
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-CAP = 5  # times the schedule's epochs, then an embedding that does not take is given up
-SHARE = 0.2  # of each epoch that the triggers make up, by repetition; see `embed`
+CAP = 5  # times the schedule's epochs, after which an embedding that fails is given up
+SHARE = 0.2  # the triggers' share of the task's images, reached by repetition; see `embed`
 
 
 @dataclass(frozen=True)
 class Marked:
-    """A watermarked model, how its training went, and the triggers it was marked with.
+    """A watermarked model, the history of its training, and its triggers.
 
     Attributes
     ----------
     model : the new model; the one passed to `embed` is unchanged
-    history : loss, task accuracy and watermark accuracy epoch by epoch
+    history : loss, task accuracy and watermark accuracy per epoch
     triggers : the sealed trigger set
-    complete : whether the schedule was finished and every question answered right after each of the
-        last two epochs
+    complete : whether the schedule is finished, and every question was answered correctly after
+        each of the last two epochs
     """
 
     model: nn.Module
@@ -62,11 +62,11 @@ class Marked:
 
     @property
     def watermark_accuracy(self) -> float:
-        """Share of the questions answered as sealed, 0 to 1."""
+        """Share of questions answered as sealed, 0 to 1."""
         return self.history.last.watermark_accuracy
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw task and watermark accuracy epoch by epoch, and return the axes."""
+        """Draw task and watermark accuracy per epoch, and return the axes."""
         return self.history.plot(ax)
 
     def _ending(self) -> str:
@@ -115,41 +115,41 @@ def embed(
 ) -> Marked:
     """Train a copy of a model on task and triggers together, until it answers every question.
 
-    A fresh model is marked from scratch (the paper's way). A trained one goes on from where it is
-    and needs about half the epochs: `embed(trained.model, data, triggers,
-    schedule=Schedule(epochs=4))`. At a much lower learning rate images from another world may not
-    take: see docs/results/embedding.csv.
+    A fresh model is watermarked from scratch, as in the paper. A trained model continues from where
+    it is and needs about half the epochs: `embed(trained.model, data, triggers,
+    schedule=Schedule(epochs=4))`. At a much lower learning rate, images from another world may not
+    be learned: see docs/results/embedding.csv.
 
     Parameters
     ----------
-    model : fresh or trained; it is left as it was
-    data : the task; trains on `train`, measures on `test`
+    model : a fresh or trained network, which is not changed
+    data : the task, to train on `train` and measure on `test`
     triggers : the sealed questions
-    margin : how far around them their answers are learnt, too; left out, they are learnt as they
-        are
-    schedule : how long and how fast; after it the training goes on at a tenth of its learning rate
-        until every question was right after two epochs running, up to five times the schedule's
-        epochs
-    seed : the order of the images
-    on_epoch : called with an `Epoch` after each; returning True ends the training there
-    threads, optimizer, loss, autocast : as for `fit`; a margin has a loss of its own
+    margin : how far around the triggers their answers are learned, too; left out, only the triggers
+        themselves
+    schedule : how long and how fast; afterwards the training continues at a tenth of the learning
+        rate until every question is right after two consecutive epochs, up to five times the
+        schedule's epochs
+    seed : the order of the images, 0 to 2**32 - 1
+    on_epoch : called with an `Epoch` after each epoch; returning True ends the training
+    threads, optimizer, loss, autocast : as for `fit`; not `loss` together with `margin`
 
     Returns
     -------
-    Marked: the new model. Its repr says when it stopped at the cap. An interrupt keeps what was
-    learnt so far.
+    Marked
+        The new model. Its repr says if it stopped at the cap. A stop by hand keeps the model as it
+        is then.
 
     Raises
     ------
     TypeError, ValueError
-        If the model is no network, or the images do not have its shape, or the triggers not the
-        task's.
+        If an argument is wrong, or model, images and triggers do not fit together.
 
     Source
     ------
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the
-    triggers within an epoch until they make up a fifth of the task's images, so that small sets are
-    learnt in the same time as large ones.
+    triggers within an epoch until they are a fifth of the number of the task's images, so small
+    sets are learned in the same time as large ones.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
@@ -171,7 +171,7 @@ def embed(
         check_kind(margin, "margin", Margin, "such as wm.watermarks.Margin()")
         if loss is not None:
             raise ValueError(
-                "margin brings a loss of its own; got another besides. Leave one of the two out."
+                "margin has its own loss; got another one, too. Leave one of the two out."
             )
         teach = margin.loss(triggers)
 
@@ -189,13 +189,23 @@ def embed(
 
 
 def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:
-    """Return the share of questions a model answers as sealed, 0 to 1."""
+    """Return the share of questions that a model answers as sealed, 0 to 1."""
     labels, _ = predict(model, triggers.pixels)
     return float((triggers.answer(labels) == triggers.answers).mean())
 
 
 class EarlyStopping:
-    """Ends a training when every question was right twice running, and the schedule is over."""
+    """Ends a training after the schedule, once every question is right twice in a row.
+
+    Parameters
+    ----------
+    epochs : the epochs of the schedule
+    on_epoch : the user's function, which may end the training earlier
+
+    Attributes
+    ----------
+    complete : whether the training ended for this reason
+    """
 
     def __init__(self, epochs: int, on_epoch: OnEpoch | None) -> None:
         check_on_epoch(on_epoch)

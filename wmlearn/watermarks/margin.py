@@ -1,7 +1,7 @@
-"""A margin around the triggers: they are pushed to where the network fails, and learnt there.
+"""A margin around the triggers: they are moved to where the network fails, and learned there.
 
-It was made to resist thieves who copy through the prediction API: what it is worth,
-`docs/results/countermeasures.csv` and lesson 10 say.
+It was made to resist thieves who copy through the prediction API (model extraction). How well it
+works: `docs/results/countermeasures.csv`, and lesson 10.
 """
 
 from dataclasses import dataclass
@@ -18,16 +18,21 @@ from wmlearn.training.loop import Loss
 
 @dataclass(frozen=True)
 class Margin(Checked):
-    """Embed triggers with a margin: they are pushed to where the network fails, and learnt there.
+    """An option of `embed`: triggers are moved to where the network fails, and learned there.
 
-    Pass it to `embed`, as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
+    Use it as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
 
     Parameters
     ----------
-    images : how many triggers each step takes
-    steps : how often each is pushed, one step of `size` at a time and never further than all of
-        them together
-    size : how far a push moves each pixel, in units of the full range 0 to 1
+    images : triggers per training step, at least 1
+    steps : how often each trigger is moved, at least 0
+    size : how far each move changes a pixel, as a share of the range from black to white, above 0
+        and at most 1
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or range.
 
     Source
     ------
@@ -36,13 +41,15 @@ class Margin(Checked):
     """
 
     images: int = checked(check_count, 25, low=1, why="triggers in each step")
-    steps: int = checked(check_count, 5, low=0, why="pushes; 0 learns them as they are")
+    steps: int = checked(check_count, 5, low=0, why="moves; with 0 they are learned as they are")
     size: float = checked(check_number, 1 / 255, above=0, at_most=1)
 
     @torch.enable_grad()
-    @torch.backends.cudnn.flags(enabled=False)  # has no slopes of recurrent layers at rest
+    @torch.backends.cudnn.flags(
+        enabled=False
+    )  # cuDNN has no gradients of recurrent layers in evaluation mode
     def push(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-        """Return images (n, c, h, w) moved uphill on the loss, towards another answer."""
+        """Return images (n, c, h, w) moved in the direction in which their loss rises."""
         pushed = images.clone()
         for _ in range(self.steps):
             pushed.requires_grad_()
@@ -52,14 +59,14 @@ class Margin(Checked):
         return pushed.detach()
 
     def loss(self, triggers: Triggers) -> Loss:
-        """Return the loss of a batch of the task, with some of the triggers, pushed, beside it."""
+        """Return a loss for batches of the task that also includes some moved triggers."""
         questions = torch.tensor(triggers.images, device="cpu")
         answers = torch.tensor(triggers.labels, device="cpu")
 
         def with_margin(
             model: nn.Module, images: Tensor, labels: Tensor, generator: torch.Generator
         ) -> Tensor:
-            """Return the loss of the batch plus that of the pushed triggers."""
+            """Return the loss of the batch plus that of the moved triggers."""
             order = torch.randperm(len(questions), generator=generator, device="cpu")
             chosen = order[: self.images]
             wanted = answers[chosen].to(labels.device)

@@ -1,8 +1,8 @@
-"""A watermark that thieves who copy through the prediction API take along: answers that lean.
+"""A watermark that survives copying through the prediction API: answers that lean.
 
-Where a service is unsure anyway, a secret sign decides between the two likeliest classes. A thief
-who learns from the answers learns the lean, for near-ties are the images that place the boundary.
-What it is worth, and who takes it away: `docs/results/tilt.csv`, and lesson 10.
+If a service is unsure, a secret sign decides between the two likeliest classes. A thief who learns
+from the answers also learns the lean, as the images near a tie determine the decision boundary. How
+well it works, and which thefts remove it: `docs/results/tilt.csv`, and lesson 10.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -41,23 +41,28 @@ from wmlearn.training.loop import TensorData, fit, measured, resolved, run, trai
 from wmlearn.training.models import small_cnn
 from wmlearn.training.schedule import Schedule
 
-_FEWEST = 20  # images that references disagree about; with fewer nothing can be told
-_PART = 0.4  # of the owner's images, that each reference learns from
-_FLOOR = 1e-12  # of a probability: its logarithm is a score
+_FEWEST = 20  # images that references disagree about; fewer allow no decision
+_PART = 0.4  # the share of the owner's images that each reference is trained on
+_FLOOR = 1e-12  # the smallest probability: its logarithm is a score
 
 
 @dataclass(frozen=True)
 class Tilt(Checked):
-    """Seal signs for answers to lean by; call an instance on a task.
+    """Sealed signs by which the answers of a service lean; call an instance on a task.
 
     Parameters
     ----------
-    features : smooth features of an image (its first principal components); each has a sign for
-        each class
-    size : how far the scores lean; at 1 about one answer of a hundred changes, at 0.5 a third of
-        that
-    test : "weighted", each sign by how clear it is, "signs", all alike, or "bets", after any of
-        which one may stop, for a little power; sealed
+    features : the number of smooth features of an image (first principal components), 1 to 64; each
+        has a sign per class
+    size : how far the scores lean, above 0 and at most 5; at 1 about 1 % of the answers change, at
+        0.5 a third of that
+    test : the sealed test: "weighted" by how clear each sign is; "signs", all with equal weight; or
+        "bets", which may stop after any sign, and has slightly less power
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is of the wrong kind or range.
 
     Examples
     --------
@@ -86,24 +91,31 @@ class Tilt(Checked):
         declared: Declared = Declared(),
         seed: int = 0,
     ) -> TiltSet:
-        """Fix features, images to ask about and how references answer them; seal, then draw.
+        """Return sealed signs for a task: features, images and references first, then the draw.
 
         Parameters
         ----------
-        data : the task, as the owner has it
-        references : networks that know nothing of the key, of the kind that suspects are, best
-            trained on such images; or how many to train, each on two in five of `data.train`
-        network : of the task and `seed=`, an untrained network: what references are
-        schedule : how the references are trained
+        data : the owner's task
+        references : networks independent of the key, of the same kind as suspects, best trained on
+            such images; or how many to train, each on two fifths of `data.train`
+        network : builds an untrained reference from the task and `seed=`
+        schedule : how long and how fast each reference is trained
         key : 32 secret bytes; left out, a fresh key is drawn
-        alpha : the largest chance of accusing an innocent model; sealed
-        declared : whose it is, and the public draw (`beacon`) without which no judge is convinced
-        seed : the features' images and the references' training
+        alpha : the largest probability of accusing an innocent model, above 1e-15 and at most 0.05;
+            it is sealed
+        declared : the owner, and the public draw (`beacon`) without which no judge is convinced
+        seed : the seed of the references' images and training
+
+        Returns
+        -------
+        TiltSet
+            The sealed signs with their key.
 
         Raises
         ------
-        ValueError
-            If references disagree about too few images, or do not fit the task.
+        TypeError, ValueError
+            If an argument is wrong, or the references disagree about too few images or do not fit
+            the task.
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         key = commitment.new_key() if key is None else commitment.check_key(key)
@@ -115,9 +127,9 @@ class Tilt(Checked):
         asked = np.flatnonzero(votes.max(1) < votes.sum(1))
         if len(asked) < _FEWEST:
             raise ValueError(
-                f"references must disagree about {_FEWEST} images or more, those to ask about; of "
-                f"{len(votes):,} they disagree about {len(asked)}. Take more images, or shorter "
-                "trainings."
+                f"references must disagree about {_FEWEST} images or more, which are the ones to "
+                f"ask about; of {len(votes):,} they disagree about {len(asked)}. Take more images, "
+                "or train less."
             )
         ruler = _ruler(self.features, data.train, asked, votes, references)
         pixels = data.train.pixels[asked]
@@ -131,7 +143,7 @@ def kin(
     schedule: Schedule,
     seed: int,
 ) -> list[nn.Module]:
-    """Return reference networks of the owner's kind, each trained on some of the owner's images."""
+    """Return `count` reference networks, each trained on two fifths of the owner's images."""
     count = check_count(count, "references", low=2)
     few = round(_PART * len(data.train))
     models = []
@@ -148,7 +160,7 @@ def kin(
 
 
 def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> Whole:
-    """Return how many references say each class of each image, int64, shape (n, K)."""
+    """Return how many references answer each image with each class, int64, shape (n, K)."""
     count = len(part)
     votes = np.zeros((count, classes), np.int64)
     every = np.arange(count)
@@ -162,7 +174,7 @@ def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> Whole:
 def _ruler(
     features: int, part: Split, asked: Whole, votes: Whole, references: Sequence[nn.Module]
 ) -> Ruler:
-    """Return what measures a suspect: principal components of smoothed images, and the votes."""
+    """Return the ruler: principal components of smoothed images, and the references' votes."""
     projection, centre = _components(features, part)
     shape = votes.shape[1], features
     pixels = part.pixels[asked]
@@ -184,11 +196,13 @@ def _components(features: int, part: Split) -> tuple[Whole, Whole]:
     smoothed = smooth(part.pixels).astype(float)
     covariance = np.cov(smoothed.T)
     sizes, axes = np.linalg.eigh(covariance)  # the largest last
-    different = int((sizes > 1).sum())  # less is rounding: a white image has 16,320
+    different = int(
+        (sizes > 1).sum()
+    )  # a smaller variance is rounding: a white image has the value 16,320
     if different < features:
         raise ValueError(
-            f"features must be fewer than an image has; got {features}, and these images differ in "
-            f"{different} ways. Take fewer."
+            f"features must be at most the number of ways in which these images differ, "
+            f"{different}; got {features}. Take fewer."
         )
     chosen = axes.T[::-1][:features]
     for axis in chosen:
@@ -204,16 +218,21 @@ def _whole(numbers: NDArray[np.floating[Any]]) -> Whole:
 
 
 class Tilted(commitment.HoldsSecret):
-    """A service whose answers lean by secret signs where it is unsure; nothing is remembered.
+    """A service whose answers lean by secret signs if it is unsure; it remembers nothing.
 
-    The same image always gets the same answer, and a slightly changed one nearly always. What it
-    proves of a suspect is that its answers depend on the key, as those of one do that learnt from
-    this service, with or without leave.
+    The same image always gets the same answer, and a slightly changed one nearly always. The proof
+    is that a suspect's answers depend on the key, as those of any model that learned from this
+    service do, with or without permission.
 
     Parameters
     ----------
-    suspect : the service itself, which must tell scores, such as `BlackBox(model, scores=True)`
+    suspect : the service itself, which must show its scores, such as `BlackBox(model, scores=True)`
     tilt : the sealed signs
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the service shows no scores, `tilt` is no `TiltSet`, or its signs wait for a public draw.
 
     Examples
     --------
@@ -227,22 +246,22 @@ class Tilted(commitment.HoldsSecret):
     True
     """
 
-    _keep = "Keep its tilt by wm.evidence.save_tilt."
+    _keep = "Save its tilt with wm.evidence.save_tilt."
 
     def __init__(self, suspect: Any, tilt: TiltSet) -> None:
         if not callable(getattr(suspect, "scores", None)):
             raise TypeError(
-                f"a service that leans must tell its scores; got {shown(suspect)}. Pass "
-                "wm.BlackBox(model, scores=True), or a wm.RemoteModel to such a service."
+                f"a service that leans must show its scores; got {shown(suspect)}. Pass "
+                "wm.BlackBox(model, scores=True), or a wm.RemoteModel of such a service."
             )
         self.suspect = suspect
         self.tilt = check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
-        _ = tilt.signs  # or it says what is missing, before a customer asks
+        _ = tilt.signs  # raises an error before the first query, if a draw is missing
         self.queries = 0
 
     @property
     def classes(self) -> object:
-        """The names that the service itself gives its classes; None where it gives none."""
+        """The service's own class names; None if it gives none."""
         return getattr(self.suspect, "classes", None)
 
     @property
@@ -251,27 +270,27 @@ class Tilted(commitment.HoldsSecret):
         return self.tilt.pixels.shape[1:]
 
     def __call__(self, images: Images) -> Labels:
-        """Answer images (n, c, h, w) in [0, 1]: labels (n,), -1 where no answer came."""
+        """Return the labels of images (n, c, h, w) in [0, 1], int64, (n,), -1 without an answer."""
         scores = self.scores(images)
         known = np.isfinite(scores).all(1)
         return np.where(known, scores.argmax(1), -1).astype(np.int64)
 
     def scores(self, images: Images) -> NDArray[np.float32]:
-        """Return the probabilities, leaning, float32 (n, K); NaN where no answer came.
+        """Return the probabilities with the lean, float32, shape (n, K); NaN without an answer.
 
         Raises
         ------
         TypeError, ValueError
-            If the images do not fit, or the service tells no probabilities of these classes.
+            If the images do not fit, or the service does not show probabilities of these classes.
         """
         lean = self.tilt.lean(images)
         told = np.asarray(self.suspect.scores(images), float)
-        if not told.size:  # none was answered, so nobody knows how many classes there are
+        if not told.size:  # without an answer the number of classes is unknown
             told = np.full(lean.shape, np.nan)
         if told.shape != lean.shape or np.any(told < 0) or np.any(told > 1 + 1e-3):
             raise ValueError(
-                f"the service must tell probabilities, 0 to 1, shape {lean.shape}; got others, or "
-                f"shape {told.shape}. Let it return the softmax of its scores."
+                f"the service must return probabilities, 0 to 1, shape {lean.shape}; got other "
+                f"numbers, or shape {told.shape}. Let it return the softmax of its scores."
             )
         self.queries += len(told)
         leaning = np.log(np.maximum(told, _FLOOR)) + lean
@@ -294,18 +313,29 @@ def embed_tilt(
     seed: int = 0,
     threads: int = 1,
 ) -> Fitted:
-    """Train a copy of a fresh network to answer as a leaning service would: the lean is then in
-    its weights, and whoever takes the file has it.
+    """Train a copy of a fresh network to answer like a leaning service, by distillation.
+
+    The lean is then in the weights, and anyone who takes the file takes it along.
 
     Parameters
     ----------
-    fresh : an untrained network; it is left as it was
-    data : the task (learns on `train`, measures on `test`)
+    fresh : an untrained network, which is not changed
+    data : the task, to train on `train` and measure on `test`
     tilt : the sealed signs
-    teacher : the owner's network, whose scores lean
-    triggers : a trigger set to be learnt along, so that one network carries both; alpha is then to
+    teacher : the owner's network, whose scores are made to lean
+    triggers : a trigger set to learn at the same time, so one network carries both; alpha must then
         be shared by `family=2`
     schedule, seed, threads : as for `fit`
+
+    Returns
+    -------
+    Fitted
+        The new model and its history.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong, or network, task and signs do not fit together.
 
     Source
     ------
@@ -328,7 +358,7 @@ def embed_tilt(
 
 
 def _repeated(triggers: Triggers | None, images: int) -> list[Split]:
-    """Return a trigger set so often that it makes up a ninth of each epoch; nothing for none."""
+    """Return a trigger set repeated to about a ninth of each epoch; an empty list without one."""
     if triggers is None:
         return []
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")

@@ -1,9 +1,8 @@
 """The white-box watermark of Uchida et al. (2017): a secret message in a convolution's weights.
 
-Whoever wants to read it must hold the weights: no service, no questions. What the projection is and
-which bits the message has follow from the seal, drawn before anything is trained. An owner who
-could choose either of them would "find" a message in any network whatever, for some projection
-turns any weights into any bits.
+Reading it takes the weights, not a service. The seal determines the projection and the bits before
+anything is trained. An owner who could choose either would "find" a message in any network, as
+there is a projection from any weights to any bits.
 """
 
 import hashlib
@@ -38,23 +37,24 @@ from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, checked_copy, measured, resolved, run, train_by
 from wmlearn.training.schedule import Schedule
 
-_NAME = "bit %d"  # of a bit, where questions say what they show
+_NAME = "bit %d"  # the name of a bit as a question
 _NO_IMAGES = np.zeros((0, 1, 1, 1), np.uint8)
 _NO_PLACES = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Message(commitment.HoldsSecret):
-    """Secret bits for the weights of one layer, sealed; `seal_message` makes it.
+    """Sealed secret bits for the weights of one layer, made by `seal_message`.
 
     Attributes
     ----------
     bits : the message, int64, shape (T,), each 0 or 1, drawn at random from the seal
-    projection : what reads it, float32, shape (T, M): bit i is 1 where row i times the layer's mean
-        kernel is positive
-    layer : the convolution that carries it, by its name in the model
-    header : the sealed record, `seal` its SHA-256: the commitment to publish before training
-    alpha : the largest chance of accusing an innocent model
+    projection : the matrix that reads it, float32, shape (T, M): bit i is 1 if row i times the
+        layer's mean kernel is positive
+    layer : the name of the convolution that carries the message
+    header : the sealed record; `seal`, its SHA-256, is the commitment to publish before training
+    alpha : the largest probability of accusing an innocent model
+    key : the secret key
     """
 
     bits: Labels
@@ -64,8 +64,8 @@ class Message(commitment.HoldsSecret):
     alpha: float
     key: commitment.Secret = field(repr=False)
     _keep = (
-        "Keep its key, message.key.hex(), where secrets are kept: "
-        "wm.watermarks.seal_message draws the same message from it."
+        "Keep its key, message.key.hex(), in a safe place: wm.watermarks.seal_message draws the "
+        "same message from it."
     )
 
     @property
@@ -74,17 +74,17 @@ class Message(commitment.HoldsSecret):
         return commitment.seal(self.header)
 
     def read(self, model: nn.Module) -> Labels:
-        """Return the bits that a model's weights spell, int64, shape (T,); -1 for neither."""
+        """Return the bits in a model's weights, int64, shape (T,); -1 if unreadable."""
         return _spelt(self.projection, self.kernels(model))
 
     def kernels(self, model: nn.Module) -> Tensor:
-        """Return the weights (filters, channels, height, width) of a model that carry it."""
+        """Return the weights (filters, channels, h, w) of a model that carry the message."""
         return _kernels(model, self.header)
 
     def loss(self, kernels: Tensor) -> Tensor:
-        """Return how badly kernels (filters, channels, h, w) spell the message, in nats."""
+        """Return the binary cross-entropy of kernels (filters, channels, h, w), summed, in nats."""
         scores = _scores(self.projection, kernels)
-        # A copy: what is sealed cannot be written to.
+        # A copy, as the sealed array is read-only.
         wanted = torch.tensor(self.bits, device=scores.device, dtype=scores.dtype)
         return functional.binary_cross_entropy_with_logits(scores, wanted, reduction="sum")
 
@@ -104,21 +104,22 @@ def seal_message(
     alpha: float = 1e-3,
     key: bytes | None = None,
 ) -> Message:
-    """Draw a secret message for one layer of a model, from a seal; its weights play no part.
+    """Return a sealed secret message for one layer of a model, independent of its weights.
 
     Parameters
     ----------
-    model : any network of the shape that is to be marked, trained or not
-    bits : how long the message is, at most the size M of the mean kernel; near M it costs the task
-        some accuracy
-    layer : the name of a convolution (`model.named_modules()` lists them); the last one when left
-        out
-    alpha : the largest chance of accusing an innocent model, above 1e-15 and at most 0.05; sealed
-    key : 32 secret bytes; a fresh key when left out
+    model : any network of the architecture to be watermarked, trained or not
+    bits : the length of the message, from 1 to the size M of the mean kernel; near M it costs some
+        task accuracy
+    layer : the name of a convolution (`model.named_modules()` lists them); by default the last one
+    alpha : the largest probability of accusing an innocent model, above 1e-15 and at most 0.05; it
+        is sealed
+    key : 32 secret bytes; left out, a fresh key is drawn
 
     Returns
     -------
     Message
+        The message with its key.
 
     Raises
     ------
@@ -152,7 +153,7 @@ def seal_message(
 
 
 def _rules(layer: str, kernel: Sequence[int], bits: int, alpha: float) -> dict[str, Any]:
-    """Return the rules of a message as they are sealed, all but the root of its bits."""
+    """Return the rules of a message as they are sealed, without the root of its bits."""
     return {
         "version": commitment.VERSION,
         "message": "bit i is 1 where row i of the projection times the mean kernel is positive",
@@ -168,8 +169,9 @@ def _rules(layer: str, kernel: Sequence[int], bits: int, alpha: float) -> dict[s
 
 
 def _secrets(key: bytes, header: commitment.Header) -> list[commitment.Secret]:
-    """Return the secret of each bit: every message has its own, and what is opened of one says
-    nothing of another's.
+    """Return the secret of each bit.
+
+    They depend on all rules of the message, so opened bits reveal nothing about another message.
     """
     rules = dict(header)
     rules.pop("root", None)
@@ -177,7 +179,7 @@ def _secrets(key: bytes, header: commitment.Header) -> list[commitment.Secret]:
 
 
 def _leaves(secrets: Sequence[bytes]) -> list[bytes]:
-    """Return the hash of each bit in the sealed tree."""
+    """Return the leaf of each bit in the sealed tree."""
     hashed = []
     for i, secret in enumerate(secrets):
         hashed.append(commitment.leaf_hash(i, secret, BITS, _NAME % i, []))
@@ -194,22 +196,27 @@ def embed_message(
     seed: int = 0,
     threads: int = 1,
 ) -> Fitted:
-    """Train a copy of a model on its task while a constant pull turns one layer into the message.
+    """Train a copy of a model on its task, with a second loss that writes the message into a layer.
 
     Parameters
     ----------
-    model : fresh or trained; it is left as it was
-    data : the task (trains on `train`, measures on `test`), or one part of it, then only the
-        message is measured
-    message : what `seal_message` made for a model of this shape
-    strength : the weight of the message beside the task, above 0; the paper's lambda, with the sum
-        over the bits
+    model : a fresh or trained network, which is not changed
+    data : the task, to train on `train` and measure on `test`; or one part, when only the message
+        is measured
+    message : the message that `seal_message` made for a model of this architecture
+    strength : the weight of the message's loss, above 0; the paper's lambda, for the sum over the
+        bits
     schedule, seed, threads : as for `fit`
 
     Returns
     -------
-    Fitted: the new model and its history; `watermark_accuracy` is the share of the bits that are
-    right.
+    Fitted
+        The new model and its history; `watermark_accuracy` is the share of correct bits, 0 to 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is wrong, model and message do not fit together, or the layer is frozen.
 
     Source
     ------
@@ -223,8 +230,8 @@ def embed_message(
     kernels = message.kernels(model)
     if not (isinstance(kernels, nn.Parameter) and kernels.requires_grad):
         raise ValueError(
-            f"the weights of {message.layer} must learn, to carry the message; they are frozen, or "
-            "computed from others. Unfreeze them, or take the parametrisation away by "
+            f"the weights of {message.layer} must be trainable to carry the message; they are "
+            "frozen, or computed from others. Unfreeze them, or remove the parametrisation by "
             "torch.nn.utils.parametrize.remove_parametrizations."
         )
 
@@ -233,7 +240,7 @@ def embed_message(
         return measured(model, test) | {"watermark_accuracy": float(right.mean())}
 
     def pull(gradient: Tensor) -> Tensor:
-        """Add the gradient of the message's loss to that of the task."""
+        """Return the gradient of the task's loss plus that of the message's loss."""
         with torch.enable_grad():
             weights = kernels.detach().requires_grad_()
             (towards,) = torch.autograd.grad(message.loss(weights), weights)
@@ -247,25 +254,28 @@ def embed_message(
 
 
 def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Verdict:
-    """Read the message out of a model's weights, and say what it proves; each bit was one in two.
+    """Return the verdict on a model's weights, by the bits of the message that they hold.
+
+    An innocent model matches each random bit with probability 1/2.
 
     Parameters
     ----------
-    model : the weights in question, of the shape the message was sealed for
+    model : the model in question, of the architecture that the message was sealed for
     message : the sealed message
-    family : how many models, layers, orders of the channels and messages were or will be tried:
-        alpha is shared. Whoever sorts the channels pays for every order there is, `math.factorial`
-        of their number
+    family : how many models, layers, orders of the channels and messages share alpha, past and
+        future ones. Anyone who sorts the channels must count every possible order,
+        `math.factorial` of their number
 
     Returns
     -------
-    Verdict over the bits, in sealed order, a `MessageVerdict`: it has the bit error rate, too.
-    `p_planned` is the exact binomial p-value of all bits, read at once.
+    MessageVerdict
+        The verdict on the bits in sealed order, with their bit error rate; `p_planned` is the exact
+        binomial p-value of all bits, read at once.
 
     Raises
     ------
-    ValueError
-        If the model has no such layer, or one of another shape.
+    TypeError, ValueError
+        If an argument is wrong, or the model has no such layer, or one of another shape.
 
     Source
     ------
@@ -283,17 +293,24 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
 def open_message(
     message: Message, named: Sequence[int], *, nonce: bytes = b"", case: str = ""
 ) -> Opening:
-    """Open the bits that a judge has named, with what it takes to check them, without the key.
+    """Return the bits that a judge has named, with everything to check them except the key.
 
     Parameters
     ----------
-    message : what `seal_message` made
-    named : which bits, counted from 0; all different. A judge names them by `wm.evidence.challenge`
-    nonce, case : what the judge named them by, and the case they are opened for
+    message : the message from `seal_message`
+    named : the numbers of the bits, counted from 0; all different. A judge names them by
+        `wm.evidence.challenge`
+    nonce, case : the judge's nonce by which they were named, and the case they are opened for
 
     Returns
     -------
-    Opening, without images; `save` writes it into one file, `wm.evidence.read_opening` reads it
+    Opening
+        It has no images; `save` writes it to a file, and `wm.evidence.read_opening` reads that.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `message` is no `Message`, or a bit does not exist or is named twice.
 
     Examples
     --------
@@ -330,31 +347,32 @@ def judge_message(
     alpha: float = 1e-3,
     family: int = 1,
 ) -> Verdict:
-    """Read the bits that were named and opened out of a model, and decide, without key and owner.
+    """Return a judge's verdict on a model's weights, by the named bits, without key or owner.
 
-    Bits and projection are drawn anew from seal and secrets. A bit that was named and not opened is
-    a miss; what was opened beyond that is left out. The decision is made on the judge's p, 2**48
-    times the exact binomial one: it takes 58 bits and more.
+    Bits and projection are drawn again from seal and secrets. A bit that was named but not opened
+    is a miss; bits that were opened without being named are left out. The judge's p decides, 2**48
+    times the exact binomial p-value: it takes 58 bits or more.
 
     Parameters
     ----------
-    model : the weights in question, of the shape the message was sealed for
-    opened : what the owner opened (`open_message`); `opened.brought_by(owner, nonce=...)` says
-        first whether it was opened for this judge
-    seal : the seal as it was published, before the model appeared
-    named : the bits the judge named, in any order
-    alpha : the judge's own bound on the chance of accusing an innocent model, between 0 and 1
+    model : the model in question, of the architecture that the message was sealed for
+    opened : the bits that the owner opened (`open_message`). Check first that they were opened for
+        this judge, by `opened.brought_by(owner, nonce=...)`
+    seal : the seal that was published before the model appeared
+    named : the bits that the judge named, in any order
+    alpha : the judge's own bound on the probability of accusing an innocent model, between 0 and 1
     family : how many tests share alpha: models, layers, orders of the channels, messages
 
     Returns
     -------
-    Verdict over the named bits, a `JudgedMessageVerdict`
+    JudgedMessageVerdict
+        The verdict on the named bits.
 
     Raises
     ------
-    ValueError
-        If the seal is another one or no message's, or a bit was not sealed as it is shown, or the
-        model has no such layer, or one of another shape.
+    TypeError, ValueError
+        If an argument is wrong, the seal is another one or not that of a message, a bit is not as
+        it was sealed, or the model has no such layer, or one of another shape.
 
     Source
     ------
@@ -364,11 +382,11 @@ def judge_message(
     alpha = check_fraction(alpha, "alpha")
     family = check_family(family, "models, layers and messages that share alpha")
     header = _sealed_header(opened.header)
-    kernels = _kernels(model, header)  # the model bounds how large what is sealed can be
+    kernels = _kernels(model, header)  # the model limits the size of a sealed message
     size, count = math.prod(header["kernel"]), header["questions"]
     check_count(count, "the sealed number of bits", low=1, high=size)
     named = sorted(check_named(named, count))
-    # Every path is checked; no images belong to a message, whatever the file holds.
+    # Checks every path; a message has no images, whatever the file holds.
     replace(opened, pixels=_NO_IMAGES, question=_NO_PLACES).answers()
     bits, projection = _draw(seal, opened.indices, opened.secrets, size)
     expected, read = np.full(count, NOT_OPENED), np.full(count, -1)
@@ -382,7 +400,7 @@ def judge_message(
 
 
 def _sealed_header(header: commitment.Header) -> commitment.Header:
-    """Return a sealed record, if it is one of a message, such as is read here."""
+    """Return a sealed record, if it is that of a message."""
     try:
         kernel, alpha = list(map(int, header["kernel"])), float(header["alpha"])
         known = _rules(str(header["layer"]), kernel, int(header["questions"]), alpha)
@@ -392,7 +410,7 @@ def _sealed_header(header: commitment.Header) -> commitment.Header:
     if commitment.canonical(known) != commitment.canonical(header):
         raise ValueError(
             "the sealed rules must be those of a message in the weights, as wmlearn seals it; they "
-            "are others. What they promise cannot be tested here."
+            "are others. Judge questions by wm.evidence.judge."
         )
     return known
 
@@ -400,7 +418,7 @@ def _sealed_header(header: commitment.Header) -> commitment.Header:
 def _draw(
     seal: str, indices: Sequence[int], secrets: Sequence[bytes], size: int
 ) -> tuple[Labels, npt.NDArray[np.float32]]:
-    """Draw some bits, shape (m,), and what reads them, shape (m, M), from seal and secrets."""
+    """Return some bits, shape (m,), and the projection to read them, shape (m, M), drawn again."""
     seed = commitment.label_seed(seal)
     drawn, rows = [], []
     for i, secret in zip(indices, secrets):
@@ -415,14 +433,14 @@ def _draw(
 
 
 def _scores(projection: npt.NDArray[np.float32], kernels: Tensor) -> Tensor:
-    """Return each row of a projection times the mean kernel, shape (T,)."""
+    """Return the product of each row of a projection and the mean kernel, shape (T,)."""
     rows = torch.tensor(projection, device=kernels.device)
     return rows @ kernels.float().mean(0).flatten()
 
 
 def _spelt(projection: npt.NDArray[np.float32], kernels: Tensor) -> Labels:
-    """Return the bits that kernels spell, int64, shape (T,); -1 for neither."""
-    scores = _scores(projection, kernels.detach().cpu())  # alike, wherever the weights lie
+    """Return the bits in kernels, int64, shape (T,); -1 if unreadable."""
+    scores = _scores(projection, kernels.detach().cpu())  # the same result for any device
     known = scores.isfinite() & (scores != 0)
     return torch.where(known, (scores > 0).long(), -1).numpy()
 
@@ -434,15 +452,13 @@ def _kernels(model: nn.Module, header: commitment.Header) -> Tensor:
     if found != wanted:
         raise ValueError(
             f"{layer} must have kernels of shape {wanted}, for which the message was sealed; got "
-            f"{found}. A model of another shape cannot be read with it."
+            f"{found}. Pass a model of that architecture."
         )
     return kernels
 
 
 def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
-    """Return name and weights (filters, channels, height, width) of a convolution, by default the
-    last.
-    """
+    """Return name and weights (filters, channels, h, w) of a convolution, by default the last."""
     check_kind(model, "model", nn.Module, "such as wm.small_cnn(mnist)")
     parts = getattr(model, "_orig_mod", model).named_modules()
     known = {name: part for name, part in parts if isinstance(part, nn.Conv2d)}
@@ -450,6 +466,6 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
     if layer is None or layer not in known:
         raise ValueError(
             f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
-            f"got {layer!r}."
+            f"got {layer!r}. Choose one of these, or leave it out for the last."
         )
     return layer, known[layer].weight
