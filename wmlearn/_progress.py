@@ -12,7 +12,7 @@ from tqdm import tqdm
 _TESTED = ("PYTEST_VERSION", "PYTEST_CURRENT_TEST")
 
 
-def tested() -> bool:
+def compared() -> bool:
     """Whether pytest runs this, or has started this kernel: nbval and nbmake compare outputs."""
     return any(map(os.environ.get, _TESTED))
 
@@ -34,7 +34,7 @@ def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: boo
     """
     # The bar of another thread would appear in whatever cell happens to run.
     elsewhere = threading.current_thread() is not threading.main_thread()
-    disable = hidden or elsewhere or bool(os.environ.get("TQDM_DISABLE")) or tested()
+    disable = hidden or elsewhere or bool(os.environ.get("TQDM_DISABLE")) or compared()
     place: dict[str, Any] = {}
     if "ipykernel.kernelapp" in sys.modules:
         place = {"file": _Output(), "position": 0}  # each bar is an output of its own

@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
 def learner(folder, monkeypatch):
     """Work in an empty folder as a learner does, in a kernel that no test has started."""
     for module in ("checks", "journal"):
-        monkeypatch.setattr(f"wmlearn.course.{module}.tested", lambda: False)
+        monkeypatch.setattr(f"wmlearn.course.{module}.compared", lambda: False)
     return folder
 
 

@@ -21,13 +21,24 @@ def test_it_tells_what_is_done_and_what_is_next(page):
     expect(table.locator("tr", has_text="→ next")).to_contain_text("00 · The copied map")
 
 
-@pytest.mark.parametrize("place", [".jp-OutputArea-output td", ".jp-MarkdownCell td"])
-def test_a_link_opens_the_lesson_beside_it(page, place):
-    page.locator(f"{place} a", has_text="05 · ").click()
-    opened = "() => window.jupyterapp.shell.currentWidget?.context?.path"
-    page.wait_for_function(f"({opened})() === 'my course/05_the_embedding_stage.ipynb'")
-    page.evaluate("() => window.jupyterapp.commands.execute('application:close')")
-    page.wait_for_function(f"({opened})() === 'my course/start.ipynb'")
+OPEN = "window.jupyterapp.shell.currentWidget?.context?.path"
+# Not closed again: JupyterLab asks first where a kernel is still starting.
+GO_BACK = """() => { const shell = window.jupyterapp.shell;
+    shell.activateById([...shell.widgets('main')][0].id); }"""
+
+
+@pytest.mark.parametrize(
+    ("place", "lesson"),
+    [
+        (".jp-OutputArea-output", "05_the_embedding_stage"),
+        (".jp-MarkdownCell", "03_unrelated_data"),
+    ],
+)
+def test_a_link_opens_the_lesson_beside_it(page, place, lesson):
+    page.locator(f"{place} td a", has_text=f"{lesson[:2]} · ").click()
+    page.wait_for_function(f"() => {OPEN} === 'my course/{lesson}.ipynb'", timeout=60_000)
+    page.evaluate(GO_BACK)
+    page.wait_for_function(f"() => {OPEN} === 'my course/start.ipynb'")
 
 
 def test_nothing_went_wrong_unseen(notebook):

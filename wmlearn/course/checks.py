@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
-from wmlearn._progress import tested
+from wmlearn._progress import compared
 from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
 from wmlearn.course.journal import SOLVED
 
@@ -76,7 +76,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(exercise, None, _NOT_YET)
     found = exercises[exercise]
     if _is_right(found, answer):
-        problem = "" if tested() else SOLVED.keep(exercise, True)
+        problem = "" if compared() else SOLVED.keep(exercise, True)
         return Feedback(exercise, True, f"Right: {found.praise} {problem}".rstrip())
     return Feedback(exercise, False, f"Not yet: {_hint(found, answer)}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wmlearn._checks import sentence
 from wmlearn._files import SMALL_BYTES, UnfitError, locked, read_json, readable, whole
-from wmlearn._progress import tested
+from wmlearn._progress import compared
 from wmlearn.course._lessons import Lesson, read_lessons
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def progress() -> Progress:
     import pandas as pd
 
     solved, guesses, problem = {}, {}, ""
-    if not tested():
+    if not compared():
         solved, guesses = SOLVED.kept(), GUESSES.kept()
         problem = SOLVED.problem() or GUESSES.problem()
     rows = []
