@@ -1,7 +1,7 @@
 """What there is to do with this checkout. `make lab` and its sisters call this file; on Windows:
 `py tasks.py lab`.
 
-    lab        open the lessons in JupyterLab: your own copy of them, in learn/
+    lab        open the map of the lessons in JupyterLab: your own copy of them, in learn/
     test       check style and types, run every test, execute every lesson once
     test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
@@ -121,7 +121,7 @@ def set_up(extras: str) -> Path:
 
 
 def lab(arguments: list[str]) -> int:
-    """Open JupyterLab on the learner's copy of lesson 00; it never overwrites a copy that was
+    """Open JupyterLab on the learner's copy of the front page; it never overwrites a copy that was
     worked on.
     """
     return stay(set_up("lab"), "-m", "wmlearn.cli", "lab", "learn", *arguments)

@@ -581,6 +581,7 @@ def test_lab_names_a_damaged_lesson_and_opens_the_others(run, tmp_path, monkeypa
     assert [path.name for path in (tmp_path / "learn").glob("*.ipynb")] == [
         "00_the_copied_map.ipynb"
     ]
+    assert jupyterlab[0][0] == str(tmp_path / "learn" / "00_the_copied_map.ipynb")
 
 
 # ---------------------------------------------------------------- serve
@@ -811,12 +812,13 @@ def jupyterlab(monkeypatch):
     return opened
 
 
-def test_lab_copies_and_opens_lesson_00(run, jupyterlab, tmp_path, monkeypatch):
+def test_lab_copies_the_lessons_and_opens_the_front_page(run, jupyterlab, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = run("lab")
     assert (code, err) == (0, "")
     assert out.startswith("Your lessons are in learn: ")
-    assert jupyterlab == [[str(Path("learn", "00_the_copied_map.ipynb")), cli.PROMPT]]
+    assert jupyterlab == [[str(Path("learn", "start.ipynb")), cli.PROMPT]]
+    assert Path("learn", "start.ipynb").exists()
     assert Path("learn", "00_the_copied_map.ipynb").exists()
 
 
@@ -835,9 +837,9 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 0, raising=False)  # a container
     for place in ([], ["there"]):
         assert run("lab", *place, "--no-browser", "--port", 9999)[0] == 0
-        lesson = str(Path(*(place or ["learn"]), "00_the_copied_map.ipynb"))
+        page = str(Path(*(place or ["learn"]), "start.ipynb"))
         assert jupyterlab.pop() == [
-            lesson,
+            page,
             cli.PROMPT,
             "--allow-root",
             "--no-browser",
@@ -874,7 +876,7 @@ def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
     inside = [
         Path(name).name for name in wheel.namelist() if name.startswith("wmlearn/_notebooks/")
     ]
-    assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/??_*.ipynb"))
+    assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/*.ipynb"))
     docs = {name for name in wheel.namelist() if name.startswith("wmlearn/docs/")}
     tables = {f"wmlearn/docs/results/{path.name}" for path in root.glob("docs/results/*.csv")}
     assert docs == tables | {"wmlearn/docs/glossary.md", "wmlearn/docs/results.md"}
@@ -906,9 +908,10 @@ def test_lab_works_from_the_wheel(wheel, tmp_path):
         "lab", cwd=tmp_path / "work", env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     )
     assert done.returncode == 0, done.stderr
-    lesson = Path("learn", "00_the_copied_map.ipynb")
-    assert f"opened {lesson} with {tmp_path / 'site' / 'wmlearn' / '__init__.py'}" in done.stdout
-    assert (tmp_path / "work" / lesson).exists()
+    page = Path("learn", "start.ipynb")
+    assert f"opened {page} with {tmp_path / 'site' / 'wmlearn' / '__init__.py'}" in done.stdout
+    assert (tmp_path / "work" / page).exists()
+    assert (tmp_path / "work" / "learn" / "00_the_copied_map.ipynb").exists()
     references = tmp_path / "work" / "learn" / "reference"
     assert (references / "glossary.ipynb").exists()
     assert (references / "results" / "power.csv").exists()

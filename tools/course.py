@@ -1,6 +1,6 @@
-"""Make header cells, links, README's table and the lessons' part of the teacher's guide from the
-lessons' files (`wmlearn/course/lessons/NN.toml`), and the page of results from the files in
-`docs/results`.
+"""Make header cells, links, the map of the course, README's table and the lessons' part of the
+teacher's guide from the lessons' files (`wmlearn/course/lessons/NN.toml`), and the page of results
+from the files in `docs/results`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-HEADER, SETUP = "wm-header", "wm-setup"  # the tags, and the ids, of the two cells made here
+# The tags, and the ids, of the cells made here; the map is on the front page alone.
+HEADER, SETUP, MAP = "wm-header", "wm-setup", "wm-map"
 
 # Made notebooks, with such links, when they are copied for the learner (`wmlearn.course.copies`).
 REFERENCE = (
@@ -67,6 +68,20 @@ if "google.colab" in sys.modules:
     wanted = {wanted}
     # --no-deps: what Colab brings along stays as it is.
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=True)"""  # noqa: E501 - a cell
+
+
+# The front page, a notebook without a file among the lessons': it has no lesson.
+START = Lesson(
+    id="start",
+    title="Start here",
+    file="start.ipynb",
+    reading=0,
+    working=0,
+    core=False,
+    objectives=(),
+    prerequisites=(),
+    exercises=(),
+)
 
 
 class LessonError(Exception):
@@ -114,24 +129,48 @@ def needs_of_lessons(project: dict[str, Any]) -> list[str]:
 
 def header(course: Course, lesson: Lesson) -> str:
     """Return the first cell: title, both times, objectives, prerequisites, badges, where to go
-    next.
+    next; of the front page where to begin.
     """
+    if lesson is START:
+        first = course.lessons[0]
+        return (
+            f"# {START.title}\n\nClick on a lesson to open it. Each leads to the next, and back to "
+            f"this page. New here? {link(first)} takes {first.working} minutes, with exercises."
+        )
     titles = {other.id: link(other) for other in course.lessons}
     before = ", ".join(titles.get(item, item) for item in lesson.prerequisites) or "nothing"
-    path = "core path" if lesson.core else "extra"
+    path = "core path" if lesson.core else "side door"
+    objectives = "\n".join(f"- {objective}" for objective in lesson.objectives)
     return "\n\n".join(
-        part
-        for part in (
+        [
             f"# {lesson.name}",
             f"{lesson.reading} minutes to read, {lesson.working} with exercises and labs · {path} "
             f"· before this: {before}",
-            "In this lesson you will\n\n"
-            + "\n".join(f"- {objective}" for objective in lesson.objectives),
+            f"In this lesson you will\n\n{objectives}",
             badges(course, lesson),
             neighbours(course, lesson),
             REFERENCE,
-        )
-        if part
+        ]
+    )
+
+
+def course_map(course: Course) -> str:
+    """Return the map: how long the core path is, a row per lesson, and this page elsewhere."""
+    core = [lesson for lesson in course.lessons if lesson.core]
+    hours = round(sum(lesson.working for lesson in core) / 60)
+    rows = ["| Lesson | To read | With exercises |", "| :-- | --: | --: |"]
+    for lesson in course.lessons:
+        door = "" if lesson.core else "↳ side door "
+        minutes = f"{lesson.reading} min | {lesson.working} min"
+        rows.append(f"| {door}{link(lesson)} | {minutes} |")
+    return "\n\n".join(
+        [
+            f"The core path has {len(core)} lessons: about {hours} hours with exercises. A side "
+            "door opens from the core lesson above it, and may be left out.",
+            "\n".join(rows),
+            REFERENCE,
+            badges(course, START),
+        ]
     )
 
 
@@ -156,16 +195,17 @@ def badges(course: Course, lesson: Lesson) -> str:
 
 
 def neighbours(course: Course, lesson: Lesson) -> str:
-    """Return the links along the core path, and to the extra lessons that branch off here."""
+    """Return the links along the core path, to the side doors that open here, and to the map."""
     place = course.lessons.index(lesson)
     before = [other for other in course.lessons[:place] if other.core]
     rest = course.lessons[place + 1 :]
     after = [other for other in rest if other.core]
-    doors = itertools.takewhile(lambda other: not other.core, rest)
+    doors = [link(other) for other in itertools.takewhile(lambda other: not other.core, rest)]
+    onward = "next" if lesson.core else "back to the core path"
     links = [f"← {link(other)}" for other in before[-1:]]
-    links += [f"next: {link(other)} →" for other in after[:1]]
-    links += [f"side door: {link(other)}" for other in doors if lesson.core]
-    return " | ".join(links)
+    links += [f"{onward}: {link(other)} →" for other in after[:1]]
+    links += [f"side door{'s' * (len(doors) > 1)}: {', '.join(doors)}"] if doors else []
+    return " | ".join([*links, f"[map of the course]({START.file})"])
 
 
 def link(lesson: Lesson) -> str:
@@ -195,20 +235,33 @@ def package_name(requirement: str) -> str:
 
 
 def write_header(nb: NotebookNode, course: Course, lesson: Lesson) -> None:
-    """Put the two made cells at the head of the notebook, in place of older ones."""
-    own = [cell for cell in nb.cells if not {HEADER, SETUP} & set(cell.metadata.get("tags", []))]
+    """Put the two made cells at the head of the notebook, in place of older ones; fill the map."""
+    own = [cell for cell in nb.cells if not {HEADER, SETUP} & tags(cell)]
     title = new_markdown_cell(header(course, lesson), metadata={"tags": [HEADER]})
     setup = new_code_cell(
         colab_setup(course), metadata={"tags": [SETUP], "jupyter": {"source_hidden": True}}
     )
+    for cell in own:
+        if MAP in tags(cell):
+            cell.source = course_map(course)
     nb.cells = [title, setup, *own]
+
+
+def made_sources(nb: NotebookNode) -> list[str]:
+    """Return the sources of the cells that are made here: they are the first two, and the map."""
+    return [cell.source for cell in nb.cells[:2] + [x for x in nb.cells if MAP in tags(x)]]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    """Return the tags of a cell."""
+    return set(cell.metadata.get("tags", []))
 
 
 def with_table(text: str, course: Course) -> str:
     """Return the text with the table of lessons in its place."""
     rows = [
         f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.reading} / {lesson.working} | "
-        f"{'core' if lesson.core else 'extra'} "
+        f"{'core' if lesson.core else 'side door'} "
         f"| {'; '.join(lesson.objectives)} |"
         for lesson in course.lessons
     ]

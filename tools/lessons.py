@@ -1,13 +1,13 @@
 """Write the lessons' headers, run the lessons, and save them in one normal form.
 
 `make lessons` calls this. So that each fact is kept in one place only, the header of a lesson
-(title, minutes, objectives, badges, links) is made from `wmlearn/course/lessons/NN.toml`, the
-repository's address from `pyproject.toml`, and each table of figures from its file (`tables.py`).
-README's table, the lessons' part of the teacher's guide and the page of results (`docs/results.md`)
-are made in the same way.
+(title, minutes, objectives, badges, links) and the map on the front page are made from
+`wmlearn/course/lessons/NN.toml`, the repository's address from `pyproject.toml`, and each table of
+figures from its file (`tables.py`). README's table, the lessons' part of the teacher's guide and
+the page of results (`docs/results.md`) are made in the same way.
 
     python tools/lessons.py              write, run and normalise every lesson, and the pages
-    python tools/lessons.py --only 00    one lesson
+    python tools/lessons.py --only 00    one lesson; `--only start` is the front page
     python tools/lessons.py --check      run nothing: report what is out of date, and exit with 1
 """
 
@@ -28,11 +28,15 @@ import nbformat
 import tables
 from course import (
     HEADER,
+    MAP,
     SETUP,
+    START,
     Course,
     Lesson,
     LessonError,
+    made_sources,
     read_course,
+    tags,
     with_guide,
     with_results,
     with_table,
@@ -61,18 +65,19 @@ ABSOLUTE_PATH = re.compile(
 # -------------------------------------------------------------------------------- run and normalise
 
 
-def execute(nb: NotebookNode, folder: Path) -> None:
+def execute(nb: NotebookNode) -> None:
     """Run the notebook top to bottom, in place; an error stays in the outputs, where `defects`
     finds it.
     """
-    with tempfile.TemporaryDirectory() as empty:  # no IPython start-up files must leak in
+    # Neither IPython's start-up files nor what an author has solved must leak in.
+    with tempfile.TemporaryDirectory() as empty:
         env = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
         env |= {"TQDM_DISABLE": "1", "IPYTHONDIR": empty}
         client = NotebookClient(
             nb,
             timeout=SECONDS_PER_CELL,
             kernel_name="python3",
-            resources={"metadata": {"path": str(folder)}},
+            resources={"metadata": {"path": empty}},
             store_widget_state=False,
             record_timing=False,
             extra_arguments=["--IPKernelApp.log_level=ERROR"],
@@ -98,8 +103,7 @@ def normalise(nb: NotebookNode, root: Path) -> None:
     nb.nbformat, nb.nbformat_minor = 4, 5
     count = 0
     for place, cell in enumerate(nb.cells):
-        tags = set(cell.metadata.get("tags", []))
-        cell.id = next(iter({HEADER, SETUP} & tags), f"cell-{place:02d}")
+        cell.id = next(iter({HEADER, SETUP, MAP} & tags(cell)), f"cell-{place:02d}")
         cell.metadata = NotebookNode(
             {key: cell.metadata[key] for key in KEPT_CELL_METADATA if key in cell.metadata}
         )
@@ -219,7 +223,7 @@ def build(course: Course, lesson: Lesson) -> bool:
     write_header(nb, course, lesson)
     tables.write_tables(nb, course.root)
     try:
-        execute(nb, path.parent)
+        execute(nb)
     except (CellTimeoutError, DeadKernelError) as stopped:
         reason = str(stopped).strip().splitlines()[0]
         raise LessonError(f"{lesson.file} did not run to its end: {reason}") from None
@@ -241,11 +245,11 @@ def check(course: Course, lesson: Lesson) -> list[str]:
     found = defects(nb, lesson.file)
     wanted = copy.deepcopy(nb)
     write_header(wanted, course, lesson)
-    if [cell.source for cell in nb.cells[:2]] != [cell.source for cell in wanted.cells[:2]]:
-        return [
-            *found,
-            f"{lesson.file}: the header is not what {lesson.id}.toml says; run `make lessons`.",
-        ]
+    if made_sources(nb) != made_sources(wanted):
+        made = "map is not what the lessons' files say"
+        if lesson is not START:
+            made = f"header is not what {lesson.id}.toml says"
+        return [*found, f"{lesson.file}: the {made}; run `make lessons`."]
     tables.write_tables(wanted, course.root)
     if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
         found.append(f"{lesson.file}: a table is not what docs/results holds; run `make lessons`.")
@@ -261,7 +265,7 @@ def check_list(course: Course) -> list[str]:
     """Return one sentence for each notebook that no lesson's file names, and for each page whose
     generated part is out of date.
     """
-    listed = {lesson.file for lesson in course.lessons}
+    listed = {lesson.file for lesson in notebooks(course)}
     present = sorted(path.name for path in (course.root / "notebooks").glob("*.ipynb"))
     found = [
         f"{name} is in notebooks/ but no file of wmlearn/course/lessons/ names it."
@@ -293,12 +297,17 @@ def write_if_changed(path: Path, text: str) -> bool:
     return True
 
 
+def notebooks(course: Course) -> tuple[Lesson, ...]:
+    """Return the lessons and the front page."""
+    return (*course.lessons, START)
+
+
 def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
-    """Return all lessons, or the one asked for."""
-    found = tuple(lesson for lesson in course.lessons if only in (None, lesson.id))
+    """Return all lessons and the front page, or the one asked for."""
+    found = tuple(lesson for lesson in notebooks(course) if only in (None, lesson.id))
     if only is not None and not found:
         raise LessonError(
-            f"There is no lesson {only!r}; there are {', '.join(x.id for x in course.lessons)}."
+            f"There is no lesson {only!r}; there are {', '.join(x.id for x in notebooks(course))}."
         )
     return found
 
@@ -322,7 +331,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument(
         "--check", action="store_true", help="run nothing: list what is not as it should be"
     )
-    parser.add_argument("--only", metavar="ID", help="one lesson, by its id")
+    parser.add_argument("--only", metavar="ID", help="one lesson, by its id, or start")
     options = parser.parse_args(arguments)
     try:
         course = read_course(root)
@@ -331,7 +340,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             found = [
                 sentence for lesson in lessons for sentence in check(course, lesson)
             ] + check_list(course)
-            print("\n".join(found) or f"{len(lessons)} lessons are as they should be.")
+            print("\n".join(found) or f"{len(lessons)} notebooks are as they should be.")
             return int(bool(found))
         run(course, lessons)
     except LessonError as problem:

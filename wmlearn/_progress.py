@@ -9,8 +9,12 @@ from typing import Any
 
 from tqdm import tqdm
 
-# Set where outputs are compared: nbval and nbmake start a notebook's kernel from within pytest.
-_QUIET = ("TQDM_DISABLE", "PYTEST_VERSION", "PYTEST_CURRENT_TEST")
+_TESTED = ("PYTEST_VERSION", "PYTEST_CURRENT_TEST")
+
+
+def compared() -> bool:
+    """Whether pytest runs this, or has started this kernel: nbval and nbmake compare outputs."""
+    return any(map(os.environ.get, _TESTED))
 
 
 def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: bool = False) -> Any:
@@ -30,7 +34,7 @@ def progress(total: int, title: str, unit: str, *, delay: float = 0, hidden: boo
     """
     # The bar of another thread would appear in whichever cell is running.
     elsewhere = threading.current_thread() is not threading.main_thread()
-    disable = hidden or elsewhere or any(map(os.environ.get, _QUIET))
+    disable = hidden or elsewhere or bool(os.environ.get("TQDM_DISABLE")) or compared()
     place: dict[str, Any] = {}
     if "ipykernel.kernelapp" in sys.modules:
         place = {"file": _Output(), "position": 0}  # each bar is an output of its own

@@ -25,7 +25,7 @@ from wmlearn._checks import check_count, sentence, shown
 from wmlearn._display import plural
 from wmlearn._extras import extras
 from wmlearn._files import SMALL_BYTES, read_text, readable
-from wmlearn.course.copies import LESSONS, copy_lessons
+from wmlearn.course.copies import copy_lessons, lessons_in
 from wmlearn.course.environment import findings
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.commitment import check_digest
@@ -101,7 +101,7 @@ def commands() -> None:
 @commands.command("lab", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
 def _lab(arguments: tuple[str, ...]) -> None:
-    """Open your own copy of the lessons in JupyterLab.
+    """Open your own copy of the lessons in JupyterLab, on the map of the course.
 
     The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never
     overwritten. All further options go to JupyterLab: wmlearn lab learn --no-browser --port 9999
@@ -124,7 +124,7 @@ def _lab(arguments: tuple[str, ...]) -> None:
             0, "--allow-root"
         )  # without it JupyterLab refuses; containers are often root
     options.insert(0, PROMPT)
-    open_lab([str(min(Path(folder).glob(LESSONS))), *options])
+    open_lab([str(lessons_in(Path(folder))[0]), *options])
 
 
 # ---------------------------------------------------------------- serve

@@ -11,7 +11,7 @@ import sys
 import nbformat
 import pytest
 
-from wmlearn.course.copies import Copied, clear_outputs, copy_lessons, main
+from wmlearn.course.copies import Copied, clear_outputs, copy_lessons, lessons_in, main
 
 KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -136,9 +136,10 @@ def test_every_link_of_the_real_lessons_copies_leads_somewhere(root, into):
                     links += 1
     assert links > 3 * len(copied.new)
     for path in copied.new:
-        head = nbformat.read(path, as_version=4).cells[0].source
-        assert "](reference/glossary.ipynb)" in head
-        assert "](reference/results.ipynb)" in head
+        cells = nbformat.read(path, as_version=4).cells
+        made = "".join(cell.source for cell in cells if cell.id in ("wm-header", "wm-map"))
+        assert "](reference/glossary.ipynb)" in made
+        assert "](reference/results.ipynb)" in made
     assert "teaching" not in "".join(path.name for path in into.rglob("*"))
     tables = sum(path.stat().st_size for path in into.rglob("*.csv"))
     assert 0 < tables < 500_000
@@ -302,6 +303,21 @@ def test_clear_outputs_in_place(source):
     assert notebook.cells[1].outputs == []
     assert notebook.cells[1].execution_count is None
     assert not list(source.glob("*.part"))
+
+
+def test_the_front_page_comes_first_and_is_the_learners_own(source, into):
+    (source / "start.ipynb").write_text(lesson("the map"), encoding="utf-8")
+    assert copy_lessons(source, into).new[0] == into / "start.ipynb"
+    assert lessons_in(into)[0] == into / "start.ipynb"
+    (into / "start.ipynb").write_text(lesson("the map"), encoding="utf-8")  # run, and saved
+    (source / "start.ipynb").write_text(lesson("another map"), encoding="utf-8")
+    assert copy_lessons(source, into).kept == (into / "start.ipynb",)
+    main([str(source)])
+    assert nbformat.read(source / "start.ipynb", as_version=4).cells[1].outputs == []
+
+
+def test_without_a_front_page_the_first_lesson_comes_first(source):
+    assert [path.name[:2] for path in lessons_in(source)] == ["00", "10", "A1"]
 
 
 def test_the_command_line_says_what_it_did(source, capsys):

@@ -59,7 +59,9 @@ SOURCES = [
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """Return a project of two lessons, as an author would leave them: never run, no header."""
+    """Return a project of two lessons and a front page, as an author would leave them: never run,
+    no header.
+    """
     for folder in ("notebooks", "tests/course", "docs/results", "benchmarks", FILES):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
@@ -78,6 +80,8 @@ def project(tmp_path) -> Path:
         new_notebook(cells=[new_markdown_cell("Look."), *map(new_code_cell, SOURCES)]),
     )
     write(tmp_path, "01", new_notebook(cells=[new_code_cell("2 + 2")]))
+    map_cell = new_markdown_cell("Old.", metadata={"tags": ["wm-map"]})
+    write(tmp_path, "start", new_notebook(cells=[new_code_cell("'first'"), map_cell]))
     return tmp_path
 
 
@@ -94,7 +98,7 @@ def made(project: Path, monkeypatch=None) -> Path:
     anything.
     """
     if monkeypatch:
-        monkeypatch.setattr(tool, "execute", lambda nb, folder: None)
+        monkeypatch.setattr(tool, "execute", lambda nb: None)
     assert tool.main([], project) == 0
     return project
 
@@ -166,13 +170,13 @@ def test_the_header_says_what_the_list_says(project, monkeypatch):
     minutes = "7 minutes to read, 12 with exercises and labs"
     assert f"{minutes} · core path · before this: nothing" in first
     assert "- see this\n- do that" in first
-    assert "side door: [01 · Title 01](01.ipynb)" in first
+    assert "side door: [01 · Title 01](01.ipynb) | [map of the course](start.ipynb)" in first
     assert "→" not in first
     assert "[the glossary](../docs/glossary.md)" in first
     assert "](../docs/results.md)" in first
     assert "teaching" not in first
     assert "← " not in first
-    assert "extra · before this: [00 · Title 00](00.ipynb), some Python" in second
+    assert "side door · before this: [00 · Title 00](00.ipynb), some Python" in second
     assert "← [00 · Title 00](00.ipynb)" in second
     assert "[![Open in Binder](https://mybinder.org/badge_logo.svg)]" in first
     assert (
@@ -194,13 +198,46 @@ def test_the_way_on_follows_the_core_path_and_extras_are_side_doors(project, mon
     ways = [course.neighbours(lessons, lesson) for lesson in lessons.lessons]
     names = [f"[{n} · Title {n}]({n}.ipynb)" for n in ("00", "01", "02", "03", "04")]
     first, second, third, fourth, fifth = names
+    to_map = "[map of the course](start.ipynb)"
     assert ways == [
-        f"next: {fourth} → | side door: {second} | side door: {third}",
-        f"← {first} | next: {fourth} →",
-        f"← {first} | next: {fourth} →",
-        f"← {first} | side door: {fifth}",
-        f"← {fourth}",
+        f"next: {fourth} → | side doors: {second}, {third} | {to_map}",
+        f"← {first} | back to the core path: {fourth} → | side door: {third} | {to_map}",
+        f"← {first} | back to the core path: {fourth} → | {to_map}",
+        f"← {first} | side door: {fifth} | {to_map}",
+        f"← {fourth} | {to_map}",
     ]
+
+
+def test_the_front_page_leads_to_every_lesson(project, monkeypatch):
+    made(project, monkeypatch)
+    first, setup, _, course_map = read(project, "start").cells
+    assert "[00 · Title 00](00.ipynb) takes 12 minutes" in first.source
+    assert setup.source == setup_cell(project)
+    assert "1 lessons: about 0 hours" in course_map.source
+    assert "| [00 · Title 00](00.ipynb) | 7 min | 12 min |" in course_map.source
+    assert "| ↳ side door [01 · Title 01](01.ipynb) | 7 min | 12 min |" in course_map.source
+    here = "someone/fork/main?urlpath=lab/tree/notebooks/start.ipynb"
+    assert f"https://mybinder.org/v2/gh/{here}" in course_map.source
+    assert course_map.id == "wm-map"
+
+
+def test_check_finds_an_old_map(project, monkeypatch, capsys):
+    made(project, monkeypatch)
+    nb = read(project, "start")
+    nb.cells[3].source = nb.cells[3].source.replace("7 min", "8 min")
+    write(project, "start", nb)
+    assert checked(project, capsys) == [
+        "start.ipynb: the map is not what the lessons' files say; run `make lessons`."
+    ]
+
+
+def test_what_an_author_has_solved_is_not_on_the_front_page(project):
+    """Notebooks run in an empty folder, not among an author's own files."""
+    cell = new_code_cell("import os\nos.listdir()")
+    write(project, "start", new_notebook(cells=[cell]))
+    (project / "notebooks" / ".solved.json").write_text("{}")
+    assert tool.main(["--only", "start"], project) == 0
+    assert ".solved.json" not in read(project, "start").cells[2].outputs[0].data["text/plain"]
 
 
 def test_the_made_cells_have_tags_and_stable_ids(project, monkeypatch):
@@ -308,7 +345,7 @@ def test_check_finds_an_edited_header(project, monkeypatch, capsys, change):
 
 
 def test_a_table_is_written_from_its_file_and_an_old_one_found(project, monkeypatch, capsys):
-    monkeypatch.setattr(tool, "execute", lambda nb, folder: None)
+    monkeypatch.setattr(tool, "execute", lambda nb: None)
     monkeypatch.setattr(tool.tables, "TABLES", {"wm-lean": lambda root: "| 1 |"})
     nb = read(project)
     nb.cells.append(new_markdown_cell("| 0 |", metadata={"tags": ["wm-lean"]}))
@@ -467,7 +504,7 @@ def test_bad_files_get_one_sentence(project, capsys, file, old, new, sentence):
 
 def test_an_unknown_lesson_is_answered_with_the_list(project, capsys):
     assert tool.main(["--only", "07"], project) == 1
-    assert capsys.readouterr().err == "There is no lesson '07'; there are 00, 01.\n"
+    assert capsys.readouterr().err == "There is no lesson '07'; there are 00, 01, start.\n"
 
 
 def test_jupytext_takes_a_lesson_apart_and_puts_it_together_again(project, monkeypatch):

@@ -64,7 +64,7 @@ def test_the_list_of_lessons_and_readmes_table_are_up_to_date():
     assert tool.check_list(COURSE) == []
 
 
-@each_lesson
+@pytest.mark.parametrize("lesson", [*LESSONS, tool.START], ids=lambda lesson: lesson.id)
 def test_a_lesson_is_as_make_lessons_leaves_it(lesson):
     assert tool.check(COURSE, lesson) == []
 
@@ -99,6 +99,20 @@ def test_a_lesson_gives_its_outputs_again_offline_and_in_time(lesson, tmp_path, 
     assert (outcome.cells, outcome.passed, outcome.skipped) == (cells, cells, 0), outcome.output
     assert outcome.seconds < SECONDS * slowness * BESIDE_OTHERS
     assert (outcome.megabytes or 0) < MEGABYTES
+
+
+def test_the_front_page_gives_its_output_again_offline_whatever_was_solved(tmp_path):
+    """Its words and links were kept as on the first day, so whoever has solved something may run
+    the tests.
+    """
+    (tmp_path / ".solved.json").write_text('{"00.1": true}', encoding="utf-8")
+    (tmp_path / ".guesses.json").write_text("damaged", encoding="utf-8")
+    nb = read(tool.START)
+    outcome = run_strict(nb, tmp_path)
+    cells = sum(cell.cell_type == "code" for cell in nb.cells)
+    assert (outcome.cells, outcome.passed, outcome.skipped) == (cells, cells, 0), outcome.output
+    (text,) = checked_texts(nb)
+    assert text.startswith(f"Next: {LESSONS[0].name}. 0 of ")
 
 
 @each_lesson

@@ -120,6 +120,30 @@ def test_a_file_is_named_after_its_lesson_everywhere(texts):
             assert f"{found}.ipynb" in files, (name, found)
 
 
+def test_the_headers_lead_along_the_core_path_and_every_side_door_leads_back():
+    heads = {
+        lesson.file: text_of(ROOT / "notebooks" / lesson.file).partition("\n\n#")[0]
+        for lesson in LESSONS.values()
+    }
+    core = [lesson.file for lesson in LESSONS.values() if lesson.core]
+    found = [re.search(r"next: \[.*?\]\((\S+)\) →", heads[file]) for file in core]
+    assert [each and each[1] for each in found] == [*core[1:], None]
+    assert all("](start.ipynb)" in head for head in heads.values())
+    last = ""
+    for lesson in LESSONS.values():
+        ways = {file for _, file in LINK.findall(heads[lesson.file].rpartition("\n\n")[0])}
+        if lesson.core:
+            last = lesson.file
+        else:
+            assert last in ways
+            assert lesson.file in heads[last].partition("side door")[2]
+
+
+def test_no_lesson_on_the_core_path_needs_a_side_door():
+    doors = {lesson.id for lesson in LESSONS.values() if not lesson.core}
+    assert not [each.id for each in LESSONS.values() if each.core and doors & {*each.prerequisites}]
+
+
 @pytest.mark.parametrize(
     ("rule", "text"),
     [

@@ -70,7 +70,7 @@ def sources(lesson: str) -> list[str]:
 
 
 WORKS = entries(BIB.read_text(encoding="utf-8"))
-LESSONS = {path.name: prose(path) for path in sorted((ROOT / "notebooks").glob("*.ipynb"))}
+LESSONS = {path.name: prose(path) for path in sorted((ROOT / "notebooks").glob("??_*.ipynb"))}
 DOCS = {
     path.relative_to(ROOT).as_posix(): prose(path) for path in sorted((ROOT / "docs").rglob("*.md"))
 }

@@ -1,9 +1,9 @@
 """What the lessons need besides the method: exercises and their hints, copies for the learner, the
 tribunal.
 
-`checks` checks answers, `connection` passes the kernel's messages to the page without delay,
-`copies` clears lessons, `environment` checks the machine, `tribunal` and `_cases` make and score
-the final exam.
+`checks` checks answers, `journal` keeps what is done and says what is next, `connection` passes the
+kernel's messages to the page without delay, `copies` clears lessons, `environment` checks the
+machine, `tribunal` and `_cases` make and score the final exam.
 
 Imports: ground, data, evidence, triggers, training, service, watermarks, theft, zoo.
 """

@@ -1,11 +1,14 @@
 from .checks import Feedback, check
+from .journal import Progress, progress
 from .tribunal import Card, Case, open_case, score_card
 
 __all__ = [
     "Card",
     "Case",
     "Feedback",
+    "Progress",
     "check",
     "open_case",
+    "progress",
     "score_card",
 ]

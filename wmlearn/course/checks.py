@@ -7,7 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
+from wmlearn._progress import compared
 from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
+from wmlearn.course.journal import SOLVED
 
 _NUMBER = "give a number, such as 2.8, without a unit, a word or a per cent sign."
 _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
@@ -33,6 +35,9 @@ class Feedback:
 
 def check(exercise: str, answer: object = None) -> Feedback:
     """Return whether an answer is right, with a hint if it is wrong; this never raises an error.
+
+    A right answer is noted in this folder, for `wm.course.progress()`; where outputs are compared
+    (pytest, nbval), nothing is.
 
     Parameters
     ----------
@@ -66,7 +71,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(exercise, None, _NOT_YET)
     found = exercises[exercise]
     if _is_right(found, answer):
-        return Feedback(exercise, True, f"Right: {found.praise}")
+        problem = "" if compared() else SOLVED.keep(exercise, True)
+        return Feedback(exercise, True, f"Right: {found.praise} {problem}".rstrip())
     return Feedback(exercise, False, f"Not yet: {_hint(found, answer)}")
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from wmlearn._checks import sentence
 from wmlearn._files import UnfitError, readable, whole
 
+START = "start.ipynb"  # the front page: the map of the course, and what is done
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
 # Pages that lessons refer to, in the folder `docs`; copied to the learner's folder `reference`.
@@ -86,7 +87,7 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     written = _read_record(into)
     copies: dict[str, list[Path]] = {"new": [], "same": [], "kept": [], "refreshed": []}
     failed = []
-    for original in _lessons_in(source):
+    for original in lessons_in(source):
         try:
             state = _bring(_for_learners(original), into, original.name, written)
             copies[state].append(into / original.name)
@@ -142,14 +143,15 @@ def clear_outputs(path: Path | str) -> None:
     _write(path, _cleared(path))
 
 
-def _lessons_in(folder: Path) -> list[Path]:
+def lessons_in(folder: Path) -> list[Path]:
+    """Return the notebooks of the course in a folder: the front page, and the lessons in order."""
     lessons = sorted(folder.glob(LESSONS))
     if not lessons:
         raise FileNotFoundError(
             f"{folder} should hold lessons such as 00_the_copied_map.ipynb; it holds none. Give "
             "the folder 'notebooks' of the checkout."
         )
-    return lessons
+    return [*folder.glob(START), *lessons]
 
 
 def _cleared(path: Path) -> bytes:
@@ -221,7 +223,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("folder", type=Path)
     folder = parser.parse_args(arguments).folder
     try:
-        lessons = _lessons_in(folder)
+        lessons = lessons_in(folder)
     except FileNotFoundError as error:
         sys.exit(str(error))
     failed = []

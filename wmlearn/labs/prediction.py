@@ -1,20 +1,14 @@
 """`Predict`: commit to a guess, then look. Those who have guessed remember the answer better."""
 
 import html
-import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
-from wmlearn._checks import check_count, sentence, shown
+from wmlearn._checks import check_count, shown
 from wmlearn._extras import extras
-from wmlearn._files import UnfitError, locked, read_json, readable, whole
 from wmlearn.course._lessons import read_predictions
+from wmlearn.course.journal import GUESSES
 from wmlearn.labs._kit.views import guarded, show, view
-
-GUESSES = Path(".guesses.json")  # in the learner's folder: what was locked in, by its question
-_MOST = 100_000  # bytes
-_unwritten: dict[Path, dict[str, str]] = {}  # by folder: guesses that its file would not take
 
 
 class Predict:
@@ -79,7 +73,7 @@ class Predict:
             answer = check_count(answer, "answer", low=0, high=len(self.options) - 1)
         self.answer = answer
         self.why = why
-        kept = _kept().get(self.id)
+        kept = GUESSES.kept().get(self.id)
         self.guess: int | None = self.options.index(kept) if kept in self.options else None
         self._build()
 
@@ -132,7 +126,7 @@ class Predict:
             self.feedback.value = _paragraph("Choose an answer first: a guess costs nothing.")
             return
         self.guess = self.choice.value
-        self._show_locked(_keep(self.id, self.options[self.guess]))
+        self._show_locked(GUESSES.keep(self.id, self.options[self.guess]))
 
     def _show_locked(self, problem: str) -> None:
         """Show the guess, and what hindered keeping it; never the answer."""
@@ -189,38 +183,6 @@ class Comparison:
 
     def _ipython_display_(self) -> None:
         show(self._repr_mimebundle_())
-
-
-def _kept() -> dict[str, str]:
-    """Return the guesses that were locked in in this folder, as far as they can be read."""
-    unwritten = _unwritten.get(Path.cwd(), {})
-    try:
-        return _read_guesses() | unwritten
-    except OSError:
-        return unwritten
-
-
-def _keep(question: str, guess: str) -> str:
-    """Keep a guess in this folder; where that fails, in this kernel, and return why."""
-    unwritten = _unwritten.setdefault(Path.cwd(), {})
-    unwritten[question] = guess
-    try:
-        with locked(GUESSES.with_suffix(".lock")):
-            kept = _read_guesses() if GUESSES.exists() else {}
-            with whole(GUESSES) as file:
-                file.write(json.dumps(kept | unwritten, indent=1).encode())
-    except OSError as error:
-        return f"It will be forgotten when the kernel stops: {sentence(error)}"
-    unwritten.clear()
-    return ""
-
-
-def _read_guesses() -> dict[str, str]:
-    with readable(f"{GUESSES} should hold the guesses that were locked in", "Delete it."):
-        guesses = read_json(GUESSES, _MOST)
-        if not isinstance(guesses, dict):
-            raise UnfitError("it holds something else")
-        return guesses
 
 
 def _check_options(options: Sequence[str]) -> tuple[str, ...]:
