@@ -592,7 +592,7 @@ def test_the_twin_is_a_small_white_picture_the_same_every_time(lab):
     drawn = base64.b64decode(bundle["image/png"])
     assert len(drawn) <= 80_000
     picture = Image.open(io.BytesIO(drawn)).convert("RGB")
-    assert picture.size == (2 * 654, 2 * 260)
+    assert picture.size == (2 * 560, 2 * 260)
     assert picture.getpixel((2, 60)) == (255, 255, 255)
     assert bundle[WIDGET_VIEW]["model_id"] == lab.widget.model_id
     assert not isinstance(lab, ipywidgets.Widget)

@@ -103,16 +103,17 @@ class EmbeddingLab(Lab):
         self.stop = self._background.stop
         self._make_inputs(plan, model)
         self._lay_out(
-            [self.triggers, self.number],
-            [self.words, self.epochs],
-            self.start,
-            "note",
-            [self.run, self.stop, "bar"],
-            "progress",
-            "status",
-            "chart",
-            "cost",
-            "sentence",
+            left=[
+                [self.triggers, self.number],
+                [self.words, self.epochs],
+                self.start,
+                "note",
+                [self.run, self.stop, "bar"],
+                "progress",
+                "status",
+                "sentence",
+            ],
+            right=["chart", "cost"],
         )
         self._background.locked = self._controls()
         self._show()
@@ -128,7 +129,6 @@ class EmbeddingLab(Lab):
             MOST_TRIGGERS,
             description="triggers",
             readout=False,
-            layout={"width": "490px"},
             # else the page rounds a typed number to the slider's step, and sends it back
             continuous_update=False,
         )

@@ -144,19 +144,19 @@ class TriggerStudio(Lab):
     def _arrange(self) -> None:
         self._screen["sheet"].layout = HIDDEN
         self._lay_out(
-            "sheet",
-            self.kind,
-            [self.words, self.place, self.size],
-            [self.opacity],
-            [self.sigma],
-            [self.labels],
-            [self.source, self.foreign, self.target],
-            [self.number, self.ask],
-            "status",
-            "pictures",
-            "chart",
-            "sentences",
-            "line",
+            left=[
+                self.kind,
+                [self.words, self.place, self.size],
+                [self.opacity],
+                [self.sigma],
+                self.labels,
+                [self.source, self.foreign, self.target],
+                [self.number, self.ask],
+                "status",
+                "sentences",
+                "line",
+            ],
+            right=["sheet", "pictures", "chart"],
         )
         for control in self._controls():
             self._follow(control, self._change)
@@ -326,9 +326,7 @@ def _menu(name: str, options: Sequence[Any], value: object) -> widgets.Dropdown:
 
 
 def _slider(name: str, value: float, most: float) -> widgets.FloatSlider:
-    slider = widgets.FloatSlider(value, max=most, step=0.05, description=name)
-    slider.layout.width = "490px"
-    return slider
+    return widgets.FloatSlider(value, max=most, step=0.05, description=name)
 
 
 def _words(written: str) -> int | str | list[str] | None:

@@ -254,8 +254,8 @@ def bars_svg(seen: Preview) -> str:
     chart.rows({0: "0%", 0.5: "50%", 1: "100%"})
     chart.text(0, 14, "what innocent models answer")
     even = chart.up(1 / len(classes))
-    chart.path("wm-line", f"M{LEFT} {even:.1f}H{chart.right}M430 10h28")
-    chart.text(464, 14, "all classes alike")
+    chart.path("wm-line", f"M{LEFT} {even:.1f}H{chart.right}M400 10h28")
+    chart.text(434, 14, "all classes alike")
     for number, (name, share) in enumerate(zip(classes, seen.shares)):
         left, middle, right = map(chart.across, (number + 0.2, number + 0.5, number + 0.8))
         top = chart.up(share)

@@ -133,8 +133,8 @@ class Tradeoff:
         otherwise = "not found" if self.levels else "cannot tell"
         _square(chart, RIGHT + 25, y, 5, filled=True)
         chart.text(RIGHT + 43, y + 4, "found")
-        _square(chart, RIGHT + 105, y, 5, filled=False)
-        chart.text(RIGHT + 123, y + 4, otherwise)
+        _square(chart, RIGHT + 100, y, 5, filled=False)
+        chart.text(RIGHT + 118, y + 4, otherwise)
 
     def caption(self) -> str:
         """Return the drawing as a sentence, for those who do not see it."""

@@ -113,17 +113,15 @@ class TheftLab(Lab):
         import ipywidgets as widgets
 
         self.theft = widgets.Dropdown(options=list(self.tradeoffs), description="theft")
-        self.strength = widgets.SelectionSlider(
-            options=["none"], description="strength", layout={"width": "640px"}
-        )
+        self.strength = widgets.SelectionSlider(options=["none"], description="strength")
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._buttons = widgets.HBox([self.run, self.stop])
         self._screen["verdict"].layout.min_height = "92px"  # no jump
-        self._screen["cost"].layout.min_height = "76px"
+        self._screen["cost"].layout.min_height = "110px"
+        inputs = [self.theft, "description", [self.strength], [self._buttons, "bar"], "progress"]
         self._lay_out(
-            *(self.theft, "description", self.strength, [self._buttons, "bar"], "progress"),
-            *("status", "verdict", "chart", "cost", "last_run", "alone"),
+            left=[*inputs, "status", "verdict", "cost", "alone"], right=["chart", "last_run"]
         )
         self._say(alone=small(_ALONE))
         self._choose()

@@ -45,8 +45,8 @@ def wealth_svg(
     chart = _empty(len(wealth) - 1, title)
     _accuse(chart, sealed)
     if alpha != sealed:
-        words = f"only exploring: from {amount(-math.log(alpha))} upwards"
-        chart.level("wm-explored", -math.log10(alpha), words, key=398)
+        words = f"exploring: from {amount(-math.log(alpha))} upwards"
+        chart.level("wm-explored", -math.log10(alpha), words, key=345)
     chart.now(n)
     for css, line in lines.items():
         chart.path(css, _steps(chart, line[: n + 1]))
@@ -67,7 +67,7 @@ def wealth_svg(
 def suspects_svg(replays: Sequence[Replay]) -> str:
     """Draw the wealth of several suspects side by side, all their questions asked."""
     last = replays[0].n
-    chart = _empty(last, "the bettor's wealth", right=420)
+    chart = _empty(last, "the bettor's wealth", right=390)
     _accuse(chart, replays[0].triggers.alpha)
     ends = []
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
@@ -78,7 +78,7 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
     return chart.svg("The bettor's wealth when every question has been asked.")
 
 
-def _empty(questions: int, title: str, right: int = 642) -> Chart:
+def _empty(questions: int, title: str, right: int = 548) -> Chart:
     """Return a chart of powers of ten, down to the wealth with no match: 1 / (questions + 1)."""
     lowest = -math.ceil(math.log10(questions + 2))
     chart = Chart((0, questions), (lowest, CAP), right)
@@ -90,7 +90,7 @@ def _empty(questions: int, title: str, right: int = 642) -> Chart:
 
 def _accuse(chart: Chart, alpha: float) -> None:
     words = f"accuse from {amount(-math.log(alpha))} upwards"
-    chart.level("wm-line", -math.log10(alpha), words, key=166)
+    chart.level("wm-line", -math.log10(alpha), words, key=150)
 
 
 def _steps(chart: Chart, line: Floats) -> str:

@@ -11,7 +11,7 @@ from wmlearn._display import png_uri
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.replay import Replay
 
-PAGE = 30  # questions shown at a time
+PAGE = 15  # questions shown at a time
 _ACROSS = 10  # pictures side by side in the sheet
 
 

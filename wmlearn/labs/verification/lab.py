@@ -117,7 +117,6 @@ class VerificationLab(Lab):
             first.n,
             description="questions asked",
             readout=False,
-            layout={"width": "490px"},
         )
         self.number = number_box("or type", 0, 0, first.n, BESIDE)
         self.kind = widgets.Dropdown(
@@ -130,31 +129,27 @@ class VerificationLab(Lab):
             options=[(decimal(alpha), alpha) for alpha in sorted(alphas, reverse=True)],
             value=first.triggers.alpha,
             description="line at alpha =",
-            layout={"width": "400px"},
         )
-        # Not an Accordion: its heading cannot be reached with the keyboard.
-        self.more = widgets.ToggleButton(False, description="more ▸", layout={"width": "90px"})
         if not self._compared:
             self._screen["cards"].layout.display = "none"
-        inside = [self.kind, self.alpha, self._screen["note"]]
-        self._drawer = widgets.VBox(inside, layout={"display": "none"})
+        note, bought = self._screen["note"], self._screen["bought"]
+        self.more = self._drawer(self.kind, bought, self.alpha, note)
         self._lay_out(
-            self.suspect,
-            [self.slider, self.number],
-            "sentence",
-            "chart",
-            "cards",
-            "grid",
-            "bought",
-            self.more,
-            self._drawer,
-            "status",
+            left=[
+                [self.more, self.kind],
+                "bought",
+                self.suspect,
+                [self.slider, self.number],
+                "sentence",
+                "status",
+            ],
+            right=[[self.alpha], "note", "chart"],
+            below=["cards", "grid"],
         )
         widgets.link((self.slider, "value"), (self.number, "value"))
         for control in (self.slider, self.suspect, self.alpha):
             self._follow(control, self._render)
         self._follow(self.kind, self._choose_kind)
-        self._follow(self.more, self._open)
 
     # ------------------------------------------------------------ what the inputs do
 
@@ -171,10 +166,6 @@ class VerificationLab(Lab):
         finally:
             self._settling = False
         self._render()
-
-    def _open(self, _: object) -> None:
-        self.more.description = "less ▾" if self.more.value else "more ▸"
-        self._drawer.layout.display = None if self.more.value else "none"
 
     def _render(self, _: object = None) -> None:
         """Show the suspect after as many questions as the slider says."""
