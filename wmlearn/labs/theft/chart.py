@@ -1,4 +1,4 @@
-"""What a thief pays and removes, over all strengths: a drawing, and sentences."""
+"""What a thief pays and removes, at every strength: a drawing, and sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from functools import cached_property
 from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
-from wmlearn.labs._kit.accuracy_chart import RIGHT, TOP, share_chart
-from wmlearn.labs._kit.svg import LEFT, Chart, Layers
+from wmlearn.labs._kit.accuracy_chart import RIGHT, SHARES, TOP, share_chart
+from wmlearn.labs._kit.svg import BOTTOM, Chart, Layers
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
-_MARGIN = 8  # pixels at both ends of the axis, where a square must not be cut
+PAID = (20, 10, 5)  # points of accuracy: the corner that the thief wants is shaded up to these
+_TEXT = RIGHT + 42  # pixels; where the words of the legend begin
 _LEFT = {
     "found": "the evidence is still there",
     "not found": "there is not enough evidence left to accuse",
@@ -69,7 +70,7 @@ class Tradeoff:
 
     @cached_property
     def levels(self) -> dict[str, tuple[float, str]]:
-        """How many matches are always enough to accuse, and how many luck gives: by CSS class, a
+        """How many matches are always enough to accuse, and how many chance gives: by CSS class, a
         share and words.
         """
         verdict = self.points[0].verdict
@@ -86,7 +87,9 @@ class Tradeoff:
     # ------------------------------------------------------------ drawn
 
     def svg(self) -> str:
-        """Draw both curves, the line of accusation, and where the slider stands."""
+        """Draw what is left at every strength, the corner that the thief wants, and where they are
+        now.
+        """
         return self._chart().svg(self.caption())
 
     def layers(self) -> Layers:
@@ -94,47 +97,66 @@ class Tradeoff:
         return self._chart().layers(self.caption())
 
     def _chart(self) -> Chart:
-        last = len(self.thief.values)
-        margin = _MARGIN * last / (RIGHT - LEFT - 2 * _MARGIN)
-        chart = share_chart(-margin, last + margin)
-        step = -(-last // 6)  # words only below the last place, and few others not too near it
-        labelled = [*range(0, last - step + 1, step), last]
-        chart.columns({place: self.thief.labels[place] for place in labelled})
-        chart.frame("what is left: task accuracy, and secrets matched", self.thief.strength)
+        chart = share_chart(0, 1)
+        chart.columns(SHARES)
+        chart.frame(f"{self._unit}s matched", "task accuracy")
+        if "wm-line" in self.levels:
+            self._shade(chart)
         for css, (share, _) in self.levels.items():
             chart.level(css, share)
-        chart.now(self.place)
-        task = {place: self.points[place].task_accuracy for place in self.known}
-        matched = {place: self.points[place].matched for place in self.known}
-        chart.line("wm-task wm-thin", task.items())
-        chart.line("wm-mark wm-thin", matched.items())
-        for place, point in sorted(self.points.items()):
-            half = 7.5 if place == self.place else 4.5
-            found = point.verdict.decision == "found"
-            _square(chart, chart.across(place), chart.up(point.matched), half, found)
-            chart.dot("wm-task wm-apart", place, point.task_accuracy, half - 1.5)
         self._legend(chart)
+        known = [self.points[place] for place in self.known]
+        chart.line("wm-mark wm-thin", [(point.task_accuracy, point.matched) for point in known])
+        for point in self.points.values():
+            _mark(chart, point, 4.5)
+        chart.behind = len(chart.parts)
+        self._here(chart)
         return chart
 
+    def _shade(self, chart: Chart) -> None:
+        """Shade the corner where the watermark is gone and the accuracy kept: the more, the less
+        is paid.
+        """
+        owner, enough = self.points[0].task_accuracy, self.levels["wm-line"][0]
+        for points in PAID:
+            left = chart.across(owner - points / 100)
+            corner = f"M{left:.1f} {chart.up(enough):.1f}H{RIGHT}V{BOTTOM}H{left:.1f}z"
+            chart.path("wm-corner", corner)
+
     def _legend(self, chart: Chart) -> None:
-        """Write what is what right of the plot, with the numbers at the chosen strength."""
-        verdict = self.points[0].verdict
-        rows = {"wm-task": "task accuracy", "wm-mark": f"{verdict.unit.name}s matched"}
-        if self.point is not None:
-            rows["wm-task"] += f" {percent(self.point.task_accuracy)}"
-            rows["wm-mark"] += f" {self.point.verdict.k} of {verdict.n}"
-        rows |= {css: words for css, (_, words) in self.levels.items()}
-        y = TOP + 14
-        for css, words in rows.items():
+        """Write what is what right of the plot, below the numbers at the chosen strength."""
+        y = TOP + 62
+        for css, (_, words) in self.levels.items():
             chart.path(f"{css} wm-sample", f"M{RIGHT + 12} {y}h26")
-            chart.text(RIGHT + 43, y + 4, words)
-            y += 26
+            chart.text(_TEXT, y + 4, words)
+            y += 24
         # with fixed labels the number alone decides nothing
         otherwise = "not found" if self.levels else "cannot tell"
         _square(chart, RIGHT + 25, y, 5, filled=True)
-        chart.text(RIGHT + 43, y + 4, "found")
-        _square(chart, RIGHT + 100, y, 5, filled=False)
-        chart.text(RIGHT + 118, y + 4, otherwise)
+        chart.text(_TEXT, y + 4, "found")
+        _square(chart, _TEXT + 56, y, 5, filled=False)
+        chart.text(_TEXT + 68, y + 4, otherwise)
+        if "wm-line" in self.levels:
+            y += 24
+            chart.path("wm-corner", f"M{RIGHT + 12} {y - 8}h26v16h-26z")
+            chart.text(_TEXT, y + 4, "where the thief wants to be,")
+            paid = ", ".join(map(str, PAID))
+            chart.text(_TEXT, y + 20, f"{paid} points paid at most")
+
+    def _here(self, chart: Chart) -> None:
+        """Draw the chosen strength, and write its numbers."""
+        point, x = self.point, RIGHT + 12
+        chart.text(x, TOP + 4, f"{self.thief.strength} {self.strength}", css="wm-value")
+        if point is None:
+            chart.text(x, TOP + 21, "not measured yet")
+            return
+        _mark(chart, point, 7.5)
+        chart.text(x, TOP + 21, f"task accuracy {percent(point.task_accuracy)}")
+        chart.text(x, TOP + 38, f"{self._unit}s matched {point.verdict.k} of {point.verdict.n}")
+
+    @property
+    def _unit(self) -> str:
+        return self.points[0].verdict.unit.name
 
     def caption(self) -> str:
         """Return the drawing as a sentence, for those who do not see it."""
@@ -154,6 +176,12 @@ class Tradeoff:
             )
             described.append(f"the matches from {start.verdict.k} to {end.verdict.k}")
         return "; ".join(described) + "."
+
+
+def _mark(chart: Chart, point: Point, half: float) -> None:
+    """Draw what is left of a model: a square, filled where there is evidence."""
+    x, y = chart.across(point.task_accuracy), chart.up(point.matched)
+    _square(chart, x, y, half, point.verdict.decision == "found")
 
 
 def _square(chart: Chart, x: float, y: float, half: float, filled: bool) -> None:
@@ -186,9 +214,8 @@ def account(point: Point, owner: Point, tests: int) -> tuple[str, str]:
     )
     own = plural(point.images, "image")
     cost = f"It cost the thief {own} of their own, {point.queries:,} answers of the owner's service"
-    if point.seconds is None:
+    if point.filters:
         return described, f"{cost}; every image goes through it first."
-    cost += f", {point.seconds:.2g} seconds"
     if point.made is not None and point.made.history.stopped:
         cost += f", stopped after {plural(len(point.made.history.epochs), 'epoch')}"
     return described, f"{cost}."

@@ -1,35 +1,25 @@
-"""`TheftLab`: let a thief at the owner's model, and see together what that removes and what it
-costs.
-"""
+"""`TheftLab`: choose a theft, and see together what it removes and what it costs."""
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wmlearn._checks import check_choice, shown
-from wmlearn._display import percent, plural
+from wmlearn._display import plural
 from wmlearn.data.splits import Splits, check_held
-from wmlearn.labs._kit.accuracy_chart import accuracy_svg
-from wmlearn.labs._kit.background import Background, Stage
+from wmlearn.labs._kit.background import Background
 from wmlearn.labs._kit.lab import Lab
-from wmlearn.labs._kit.views import guarded, small
-from wmlearn.labs._kit.words import outcome_html, verdict_box
+from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
-from wmlearn.labs.theft.chart import Tradeoff, account
+from wmlearn.labs.theft.chart import Tradeoff
+from wmlearn.labs.theft.frame import Seen, frame, progress
 from wmlearn.labs.theft.thieves import Thief, catalogue
 
 if TYPE_CHECKING:
     from torch import nn
-
-_ALONE = (
-    "Everything here is made from this one owner's model, and each verdict is given as if there "
-    "were no other suspect: that you try many strengths puts no innocent at risk. Whoever asks "
-    "several suspects shares alpha among them, by wm.verify_all."
-)
 
 
 class TheftLab(Lab):
@@ -96,7 +86,7 @@ class TheftLab(Lab):
             name: Tradeoff(thief, {0: self._owner})
             for name, thief in _wanted(thefts, catalogue(data, seed)).items()
         }
-        self._all = self._left
+        self._all, self._tests = self._left, self._bench.tests
         # held while something is shown: points come from a thread of their own
         self._turn = threading.RLock()
         self._settling = False
@@ -117,13 +107,11 @@ class TheftLab(Lab):
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._buttons = widgets.HBox([self.run, self.stop])
-        self._screen["verdict"].layout.min_height = "92px"  # no jump
-        self._screen["cost"].layout.min_height = "110px"
+        self._screen["cost"].layout.min_height = "110px"  # no jump
         inputs = [self.theft, "description", [self.strength], [self._buttons, "bar"], "progress"]
         self._lay_out(
             left=[*inputs, "status", "verdict", "cost", "alone"], right=["chart", "last_run"]
         )
-        self._say(alone=small(_ALONE))
         self._choose()
         self._follow(self.theft, self._choose)
         self._follow(self.strength, self._move)
@@ -144,7 +132,6 @@ class TheftLab(Lab):
                 self.strength.description = thief.strength
             self._settling = False
             self._buttons.layout.display = None if thief.epochs else "none"
-            self._say(description=small(thief.description))
             self._show()
 
     def _move(self, _: object) -> None:
@@ -219,57 +206,10 @@ class TheftLab(Lab):
         have got.
         """
         with self._turn:
-            bar, progress = self._stage().html()
-            self._say(bar=bar, progress=progress)
+            seen = Seen(self._chosen, self._background.busy, self._left, self._all, self._tests)
+            self._say(**progress(seen))
             if of in (None, self._chosen):
-                self._say(chart=self._chosen.layers(), verdict=self._judged())
-                self._say(cost=self._paid(), last_run=self._last_run())
-
-    def _stage(self) -> Stage:
-        if self._chosen.attempt:
-            return self._chosen.attempt.stage
-        if self._chosen.thief.epochs:
-            return Stage("choose a strength, then press Run")
-        done = self._all - self._left
-        words = f"{done} of {self._all} strengths of all these thefts worked out"
-        return Stage(words if self._left else "all worked out", done, self._all)
-
-    def _judged(self) -> str:
-        """Return the verdict, or why there is none yet."""
-        chosen, point, attempt = self._chosen, self.point, self._chosen.attempt
-        if point is not None:
-            name = f"{chosen.thief.name}, {chosen.strength}"
-            if point.stopped:
-                name += ", stopped early"
-            return outcome_html(point.verdict, name)
-        if chosen.fault:
-            return verdict_box("? cannot be done here", chosen.fault)
-        waits = "It is being worked out."
-        if chosen.thief.epochs:
-            waits = "Press Run: this thief has to train."
-        if self._background.busy and attempt and attempt.place == chosen.place:
-            waits = "They are at work: what they make is asked all questions at the end."
-        return verdict_box("? no verdict yet", waits)
-
-    def _paid(self) -> str:
-        """Return what the thief has paid, and what can be typed to do the same."""
-        point, words, code = self.point, small(""), ""
-        if point is not None:
-            words = small(*account(point, self._owner, self._bench.tests))
-            if point is not self._owner:
-                code = html.escape(f"wm.theft.{point.theft}")
-        return f"{words}<p class='wm-code'>{code}&nbsp;</p>"
-
-    def _last_run(self) -> str:
-        """Draw the last run of this thief, epoch by epoch."""
-        attempt = self._chosen.attempt
-        if attempt is None or not attempt.curves():
-            return ""
-        thief, lines = attempt.thief, attempt.curves()
-        title = f"The last run, {thief.strength} {thief.labels[attempt.place]}"
-        ends = ", ".join(f"{name} {percent(line[-1])}" for name, line in lines.items())
-        caption = f"{title}: {ends}; {attempt.stage.words}."
-        return small(f"{title}:") + accuracy_svg(lines, thief.epochs, caption)
+                self._say(**frame(seen))
 
     @property
     def point(self) -> Point | None:

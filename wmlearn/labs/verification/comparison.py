@@ -87,7 +87,7 @@ def cards(seen: Comparison, n: int) -> str:
 def _card(css: str, name: str, role: str, sentences: Sequence[str]) -> str:
     line = f"<path class='{css}' d='M0 7H34'/>{MARKERS[css].format(x=17, y=7)}"
     swatch = f"<svg class='wm-chart' aria-hidden='true' width='34' height='14'>{line}</svg>"
-    heading = f"<p>{swatch} <b>{name}</b></p><p class='wm-small'><i>{role}</i></p>"
+    heading = f"<p>{swatch} <b>{name}</b> <i class='wm-small'>{role}</i></p>"
     body = small(*sentences).replace("p &lt;= ", "p\u00a0&lt;=\u00a0")
     return f"<section class='wm-card {css}'>{heading}{body}</section>"
 
@@ -102,7 +102,7 @@ def _counting(seen: Comparison, n: int) -> list[str]:
         f"{seen.replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} "
         "was fixed beforehand.",
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
-        f"Who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to "
+        f"Anyone who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to "
         f"{percent(chance, 2)} of draws of the labels, not in {100 * alpha:g} %.",
     ]
 

@@ -3,13 +3,14 @@ grow.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from wmlearn._display import plural
 from wmlearn._types import Query
 from wmlearn.evidence.answers import check_nulls
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
-from wmlearn.labs._kit.lab import BESIDE, Lab, number_box
+from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, number_box
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.words import verdict_html
@@ -21,6 +22,36 @@ from wmlearn.labs.verification.inputs import Asked, Suspects, check_asked
 from wmlearn.labs.verification.words import caption, decimal, each_judged_alone, line_note
 
 ALPHAS = (0.05, 0.01, 0.001, 1e-4, 1e-6)
+
+
+class Seen(NamedTuple):
+    """What is looked at: a suspect after n questions, a line at alpha, what it is compared with,
+    and the CSS class of its pictures.
+    """
+
+    replay: Replay
+    n: int
+    alpha: float
+    compared: Comparison | None
+    scope: str
+
+
+def frame(seen: Seen) -> Frame:
+    """Return what the lab shows then, place by place."""
+    replay, n, alpha, compared, scope = seen
+    lines, described, cards = {"wm-curve": replay.verdict.path}, caption(replay, n), ""
+    if compared is not None:
+        lines = compared.beside | lines
+        described += comparison.caption(compared, n)
+        cards = comparison.cards(compared, n)
+    sealed = replay.triggers.alpha
+    return {
+        "sentence": verdict_html(replay, n),
+        "chart": wealth_svg(lines, n, sealed=sealed, alpha=alpha, caption=described),
+        "cards": cards,
+        "grid": question_grid(replay, n, scope),
+        "note": small(line_note(replay, n, alpha)),
+    }
 
 
 class VerificationLab(Lab):
@@ -42,8 +73,8 @@ class VerificationLab(Lab):
     Attributes
     ----------
     slider, suspect : the inputs: how many questions are asked, and of whom
-    more, kind, alpha : what opens the drawer, and what lies in it: the trigger type, and the line
-        to explore
+    more, kind, alpha : the button that shows more, and what it shows: the trigger type, and the
+        line to explore
     verdict : the verdict on the suspect that is shown, on all sealed questions
     state : what the controls hold and what the screen shows, to be read
     widget : the whole lab, as a widget
@@ -173,20 +204,8 @@ class VerificationLab(Lab):
             return
         self._send_pictures()
         replay, n, alpha = self._replay, self.slider.value, self.alpha.value
-        lines, described = {"wm-curve": replay.verdict.path}, caption(replay, n)
-        seen = self._compared.get(replay)
-        if seen is not None:
-            lines = seen.beside | lines
-            described += comparison.caption(seen, n)
-            self._say(cards=comparison.cards(seen, n))
-        sealed = replay.triggers.alpha
-        self._say(
-            sentence=verdict_html(replay, n),
-            chart=wealth_svg(lines, n, sealed=sealed, alpha=alpha, caption=described),
-            grid=question_grid(replay, n, self._scope),
-            note=small(line_note(replay, n, alpha)),
-            status="",
-        )
+        seen = Seen(replay, n, alpha, self._compared.get(replay), self._scope)
+        self._say(**frame(seen), status="")
 
     def _send_pictures(self) -> None:
         """Send the pictures of a trigger type, the first time it is shown."""
