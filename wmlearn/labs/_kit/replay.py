@@ -3,22 +3,17 @@
 A slider then looks up what was worked out for every n: nothing is asked while it moves.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
-from wmlearn._checks import check_query, shown
 from wmlearn._types import Images, Labels, Query
 from wmlearn.evidence import stats
 from wmlearn.evidence._sentences import draws_in_words
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict_kinds import KeyedVerdict
 from wmlearn.evidence.verification import verify
-
-Suspects: TypeAlias = Mapping[str, Query]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -84,21 +79,3 @@ def buy(name: str, query: Query, triggers: TriggerSet) -> Replay:
 def _silence(images: Images) -> Labels:
     """Answer as a service does that cannot be reached."""
     return np.full(len(images), -1)
-
-
-def check_suspects(suspects: Suspects) -> Suspects:
-    """Return services by name, or say what is wrong with them."""
-    got = "none" if isinstance(suspects, Mapping) else shown(suspects)
-    if not isinstance(suspects, Mapping) or not suspects:
-        raise ValueError(
-            "suspects must be one or more services by name, such as "
-            f"{{'a copy': wm.RemoteModel(url)}}; got {got}. Name each of them."
-        )
-    for name, query in suspects.items():
-        if not isinstance(name, str) or not name:
-            raise TypeError(
-                f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a "
-                "copy'."
-            )
-        check_query(query, f"suspect {name!r}")
-    return suspects

@@ -2,23 +2,16 @@
 hits.
 """
 
-from __future__ import annotations
-
-from functools import partial
 from typing import Any
 
-import numpy as np
-
-from wmlearn._checks import check_fraction, check_kind
+from wmlearn._checks import check_fraction, check_kind, check_query
 from wmlearn._display import plural
+from wmlearn._types import Query
 from wmlearn.evidence._sentences import CLASSROOM
 from wmlearn.evidence.answers import ask
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.lab import Lab
-from wmlearn.labs._kit.replay import Suspects, check_suspects
 from wmlearn.labs._kit.views import guarded, small
-from wmlearn.labs.lottery.draws import N_DRAWS, Innocents, Redrawn, draw_again
-from wmlearn.labs.lottery.game import Game
 from wmlearn.labs.lottery.heap import Heap
 from wmlearn.labs.lottery.peeking import Peeking
 
@@ -26,24 +19,23 @@ from wmlearn.labs.lottery.peeking import Peeking
 class LotteryLab(Lab):
     """Press, and the secret labels are drawn again: how many of them do a service's answers match?
 
-    The answers are asked for once, when the lab opens, and stay as they are. What is drawn again
-    are the labels, so no service can know them: its matches are chance. With `peek=True` the
-    learner questions services under such labels, one after the other, accuses where p looks good,
-    and sees how many innocents that hits, beside a bettor who watches the same ones.
+    The service is asked once, when the lab opens, and its answers stay as they are. What is drawn
+    again are the labels, so it cannot know them: whatever it matches is chance. With `peek=True`
+    the learner questions it under such labels, again and again, accuses where p looks good, and
+    sees how many innocents that hits, beside a bettor who watches the same ones.
 
     Parameters
     ----------
     triggers : a sealed trigger set with keyed labels
-    suspects : the services, each a `Query` under its name
-    peek : whether to question innocents, one by one, instead of piling up draws; the suspects then
-        take turns
-    alpha : what somebody who peeks promises: to accuse at most this share of innocents; the seal's
+    suspect : the service, a `Query`
+    peek : whether to question innocents, one by one, instead of piling up draws
+    alpha : what somebody who peeks promises: to accuse at most this share of innocents. The seal's
         own alpha stays as it is
     seed : draws the new labels, all of them when the lab opens
 
     Attributes
     ----------
-    shown : what was pressed so far, to be read
+    shown : what was pressed so far: how many draws, or a `Watched`
     game : what the lab shows of it, as pure functions: `axes`, `press`, `frame`
     state : what the controls hold and what the screen shows, to be read
     widget : the whole lab, as a widget
@@ -51,22 +43,21 @@ class LotteryLab(Lab):
     Raises
     ------
     TypeError
-        If `triggers` is no trigger set, or a suspect cannot be called.
+        If `triggers` is no trigger set, or the suspect cannot be called.
     ValueError
-        If there is no suspect, the labels are fixed, or alpha is not between 0 and 1.
+        If the labels are fixed, or alpha is not between 0 and 1.
 
     Examples
     --------
     >>> import wmlearn as wm
     >>> triggers = wm.Noise()(wm.load_data("mnist"), n=30, key=wm.CLASSROOM_KEY)
-    >>> copy, dull = triggers.labels, 0 * triggers.labels
-    >>> wm.LotteryLab(triggers, {"a copy": lambda images: copy, "zeros": lambda images: dull})
+    >>> wm.LotteryLab(triggers, lambda images: 0 * triggers.labels)
     """
 
     def __init__(
         self,
         triggers: TriggerSet,
-        suspects: Suspects,
+        suspect: Query,
         *,
         peek: bool = False,
         alpha: float = 0.05,
@@ -79,59 +70,33 @@ class LotteryLab(Lab):
                 f"{triggers.kind} triggers have fixed labels. Leave labels='fixed' out."
             )
         check_fraction(alpha, "alpha")
-        answers = {name: ask(query, triggers) for name, query in check_suspects(suspects).items()}
-        labels, p0 = draw_again(triggers, seed), triggers.terms.p0
-        self.game: Game[Any]
-        if peek:
-            says = [each.per_question for each in answers.values()]
-            matched = labels == np.resize(says, labels.shape)
-            self.game = Peeking(Innocents(matched, p0, alpha))
-        else:
-            self.game = Heap(
-                Redrawn(name, each.per_question, each.k, labels, p0)
-                for name, each in answers.items()
-            )
-        super().__init__(*self.game.left, *self.game.right, "note")
+        answers = ask(check_query(suspect, "suspect"), triggers)
+        game: Any = Peeking if peek else Heap
+        self.game = game(answers, alpha, seed)
+        super().__init__("sentence", "chart", "detail", "note", layered=["chart"])
         self.shown = self.game.start
-        self._title = (
-            f"LotteryLab: {plural(triggers.n, 'question')}, {plural(len(answers), 'suspect')}"
+        self._buttons = {name: self._button(name) for name in self.game.axes(self.shown)}
+        self._lay_out(
+            [[*self._buttons.values()], "sentence", "note", "status"], ["chart", "detail"]
         )
-        self._build()
-        queries = sum(each.queries for each in answers.values())
-        note = [
-            f"{plural(queries, 'image')} sent when this lab opened. The labels were then drawn "
-            f"{N_DRAWS:,} times more; a button shows what was drawn."
-        ]
+        asked = f"{plural(answers.queries, 'image')} asked, once; all draws were made after that."
         if triggers.public_key:
-            note.append(f"({CLASSROOM[0].upper()}{CLASSROOM[1:]}.)")
-        self._say(note=small(*note))
+            asked += f" {CLASSROOM[0].upper()}{CLASSROOM[1:]}."
+        self._say(note=small(self.game.note, asked))
         self._render()
 
-    def _build(self) -> None:
+    def _button(self, name: str) -> Any:
+        """Return a button that does what the game says, if it may be pressed."""
         import ipywidgets as widgets
 
-        self._buttons = {}
-        for name in self.game.axes(self.shown):
-            button = widgets.Button(description=name, layout={"width": "auto"})
-            button.on_click(guarded(partial(self._press, name), self.status))
-            self._buttons[name] = button
-        rows: list[Any] = [[self._buttons[name] for name in row] for row in self.game.rows]
-        self.suspect = widgets.ToggleButtons(
-            options=self.game.suspects, description="suspect", style={"button_width": "auto"}
-        )
-        if len(self.game.suspects) > 1:
-            rows.insert(0, self.suspect)
-            self._follow(self.suspect, self._choose)
-        self._lay_out([*rows, *self.game.left, "note", "status"], self.game.right)
+        def press(_: object) -> None:
+            if self.game.axes(self.shown)[name]:  # a second click may come before it is closed
+                self.shown = self.game.press(self.shown, name)
+                self._render()
 
-    def _press(self, name: str, _: object) -> None:
-        if self.game.axes(self.shown)[name]:  # a second click may come before it is closed
-            self.shown = self.game.press(self.shown, name)
-            self._render()
-
-    def _choose(self, _: object) -> None:
-        self.shown = self.shown._replace(suspect=self.suspect.value)
-        self._render()
+        button = widgets.Button(description=name, layout={"width": "auto"})
+        button.on_click(guarded(press, self.status))
+        return button
 
     def _render(self) -> None:
         for name, can_be_pressed in self.game.axes(self.shown).items():
@@ -139,8 +104,7 @@ class LotteryLab(Lab):
         self._say(**self.game.frame(self.shown), status="")
 
     def __repr__(self) -> str:
-        title = f"{self._title}, {N_DRAWS:,} new draws of the labels"
-        return "\n".join([title, *self.game.lines()])
+        return f"LotteryLab: {self.game.caption(self.game.end)}"
 
-    def _drawing(self) -> str:
-        return self.game.picture()
+    def _drawing(self) -> str | None:
+        return str(self.game.frame(self.game.end)[self.game.picture])

@@ -1,174 +1,129 @@
-"""Keep looking: accuse when p looks good, and see which innocents that ruins, beside a bettor."""
+"""Keep looking: accuse when p looks good, and see which innocents that hits, beside a bettor."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from wmlearn._display import percent, plural
+from wmlearn._display import plural
 from wmlearn.evidence.answers import Flags
-from wmlearn.labs._kit.svg import Chart, End, count_to
+from wmlearn.labs._kit.lab import Frame
+from wmlearn.labs._kit.svg import Chart, Layers
+from wmlearn.labs._kit.wealth_chart import amount, wealth_svg
 from wmlearn.labs._kit.words import verdict_box
-from wmlearn.labs.lottery.draws import HUNDRED, Innocents
-from wmlearn.labs.lottery.game import Game
+from wmlearn.labs.lottery.draws import BETS, HUNDRED, N_DRAWS, Draws
 
-_ASK = {"ask 1 more": 1, "ask 5 more": 5}
-_ACCUSE, _LET_GO, _NEXT = "accuse", "let go", "next innocent"
-_HUNDRED, _AFRESH = "let an impatient owner do it a hundred times", "start again"
-_DECADE = math.log(10)
+_ASK, _NEXT = {"ask 1 more": 1, "ask 5 more": 5}, "next innocent"
+_END = {"accuse": "✘ an innocent accused", "let go": "✔ an innocent let go"}
+_HUNDRED = "an impatient owner does a hundred"
 
 
 class Watched(NamedTuple):
-    """Who is being questioned, how far, how it ended; and what came before.
+    """Who is being questioned, how far, and what came of all.
 
     Attributes
     ----------
-    innocent : the place of the service, from 0
+    innocent : the number of the draw under which the service is questioned
     asked : how many questions it was asked
-    ended : what was done then; empty while it is being questioned
-    accused : the places of those that were accused
+    ends : what was done with each innocent so far, "accuse" or "let go"
     hundreds : how often the impatient owner was let at a hundred others
     """
 
     innocent: int = 0
     asked: int = 0
-    ended: str = ""
-    accused: tuple[int, ...] = ()
+    ends: tuple[str, ...] = ()
     hundreds: int = 0
 
+    @property
+    def ended(self) -> bool:
+        """Whether the one being questioned was accused or let go."""
+        return len(self.ends) > self.innocent
 
-class Peeking(Game[Watched]):
-    """Innocent services, one after the other, and a learner who may stop at any moment."""
 
-    rows = (tuple(_ASK), (_ACCUSE, _LET_GO, _NEXT), (_HUNDRED,), (_AFRESH,))
-    left = ("sentence",)
-    right = "chart", "people"
-    start = Watched()
+class Peeking(Draws):
+    """Innocents, one after the other, and a learner who may accuse at any moment.
 
-    def __init__(self, innocents: Innocents) -> None:
-        self._innocents = innocents
+    Pure functions of what was pressed, whatever shows them; its attributes are those of `Heap`.
+    """
+
+    start, end, picture = Watched(), Watched(hundreds=1), "detail"
+    note = "Square, dashes: 1 / p, by counting. Dot, line: the bettor's wealth."
 
     def axes(self, state: Watched) -> dict[str, bool]:
         """Return for each button whether it can be pressed."""
-        more = not state.ended and state.asked < self._innocents.n
-        begun = not state.ended and state.asked > 0
-        hundreds = len(self._innocents.p) // HUNDRED
-        return {
-            **dict.fromkeys(_ASK, more),
-            _ACCUSE: begun,
-            _LET_GO: begun,
-            _NEXT: bool(state.ended) and state.innocent < HUNDRED - 1,
-            _HUNDRED: state.hundreds < hundreds - 1,
-            _AFRESH: state != self.start,
-        }
+        asking = dict.fromkeys(_ASK, state.asked < self.n)
+        ending = dict.fromkeys(_END, state.asked > 0 and not state.ended)
+        following = state.ended and state.innocent < HUNDRED - 1
+        others = HUNDRED * (state.hundreds + 1) < N_DRAWS
+        return asking | ending | {_NEXT: following, _HUNDRED: others}
 
     def press(self, state: Watched, button: str) -> Watched:
         """Return the state after a button is pressed."""
         if button in _ASK:
-            return state._replace(asked=min(self._innocents.n, state.asked + _ASK[button]))
-        following = {
-            _ACCUSE: state._replace(ended=_ACCUSE, accused=(*state.accused, state.innocent)),
-            _LET_GO: state._replace(ended=_LET_GO),
-            _NEXT: state._replace(innocent=state.innocent + 1, asked=0, ended=""),
-            _HUNDRED: state._replace(hundreds=state.hundreds + 1),
-            _AFRESH: self.start,
-        }
-        return following[button]
+            return state._replace(asked=min(self.n, state.asked + _ASK[button]))
+        if button == _HUNDRED:
+            return state._replace(hundreds=state.hundreds + 1)
+        if button == _NEXT:
+            return state._replace(innocent=state.innocent + 1, asked=0)
+        return state._replace(ends=(*state.ends, button))
 
-    def frame(self, state: Watched) -> dict[str, str]:
-        """Return what is shown, HTML or SVG, by its place."""
-        sentence = self._sentence(state)
-        return {"sentence": sentence, "chart": self._chart(state), "people": self._people(state)}
+    def frame(self, state: Watched) -> Frame:
+        """Return what is shown, place by place."""
+        parts = self._sentence(state), self._chart(state), self._people(state)
+        return dict(zip(("sentence", "chart", "detail"), parts))
 
-    def picture(self) -> str:
-        """Draw what becomes of a hundred."""
-        return self._people(Watched(hundreds=1))
-
-    def lines(self) -> list[str]:
-        """Return how many of all innocents each way of looking accuses."""
-        seen = self._innocents
-        return [
-            f"  accused at p <= {seen.alpha:g}, looking after each: {percent(seen.peeked.mean())}",
-            f"  accused at p <= {seen.alpha:g}, one look: {percent(seen.planned.mean())}",
-            f"  accused by the bettor: {percent(seen.betted.mean())}",
-        ]
-
-    # ------------------------------------------------------------ what is shown
+    def caption(self, state: Watched) -> str:
+        """Return in one sentence who has accused how many innocents."""
+        return "; ".join(self._tallies(state)) + "."
 
     def _sentence(self, state: Watched) -> str:
-        """Return p and, once somebody is accused or let go, what they would have come to."""
-        seen, row, asked = self._innocents, state.innocent, state.asked
-        name, p = f"innocent {row + 1}", f"p = {seen.p[row, asked]:.2g}"
-        if not asked:
-            words = f"Ask; stop whenever you like. Accuse where p is {seen.alpha:g} or less."
-            return verdict_box("? nothing asked yet", words, name)
-        matched = f"{seen.matches[row, asked]} of {plural(asked, 'answer')} matched"
-        if not state.ended:
-            return verdict_box(p, f"{matched}. Accuse, let go, or keep looking?", name)
-        heading = {_ACCUSE: "✘ an innocent accused", _LET_GO: "✔ an innocent let go"}
-        decided = "accuses it, too" if seen.betted[row] else "does not accuse it"
-        words = (
-            f"{matched}: {p}; after all {seen.n} questions p = {seen.p[row, -1]:.2g}. It cannot "
-            "have known the labels: they were drawn after it had answered. The bettor had "
-            f"{_amount(seen.wealth[row].max())} at best, and {decided}."
-        )
-        return verdict_box(heading[state.ended], words, name)
+        """Return p and, once it is accused or let go, what the bettor does."""
+        row, asked = state.innocent, state.asked
+        heading = f"p = {self.p[row, asked]:.2g}"
+        words = f"{self.matches[row, asked]} of {plural(asked, 'answer')} matched: {heading}."
+        if state.ended:
+            heading = _END[state.ends[row]]
+            decided = "accuses it, too" if self.accused[BETS][row] else "never accuses it"
+            words += (
+                " It cannot know the labels: they were drawn after it had answered. The bettor, "
+                f"with {amount(self.wealth[row].max())} at their best, {decided}."
+            )
+        return verdict_box(heading, words, f"innocent {row + 1}")
 
-    def _chart(self, state: Watched) -> str:
-        """Draw 1 / p and the wealth; once it has ended, also what more questions would bring."""
-        seen, row = self._innocents, state.innocent
-        shown = seen.n if state.ended else state.asked
-        lines = {
-            "wm-counting": -np.log10(seen.p[row, : shown + 1]),
-            "wm-curve": seen.wealth[row, : shown + 1] / _DECADE,
-        }
-        line = -math.log10(seen.alpha)
-        low, high = -math.log10(seen.n + 1), max(line + 0.3, *map(np.max, lines.values()))
-        chart = Chart((0, seen.n), (low, high), 390)
-        chart.rows({power: f"{10.0**power:g}" for power in range(math.ceil(low), int(high) + 1)})
-        chart.columns(count_to(seen.n))
-        chart.frame("1 / p, and the bettor's wealth", "questions asked")
-        chart.level("wm-line", line, f"accuse from {1 / seen.alpha:g} upwards", key=230)
-        chart.now(state.asked)
-        for css, heights in lines.items():
-            chart.line(css, enumerate(heights))
-        p, wealth = seen.p[row, shown], _amount(seen.wealth[row, shown])
-        names = f"counting: p = {p:.2g}", f"bettor: {wealth}"
-        ends = zip(lines, names, lines.values())
-        chart.label([End(css, words, shown, heights[-1]) for css, words, heights in ends])
-        return chart.svg(f"After {plural(shown, 'question')} {names[0]}; {names[1]}.")
+    def _chart(self, state: Watched) -> Layers:
+        """Draw 1 / p and the wealth."""
+        p, wealth = self.p[state.innocent], self.wealth[state.innocent]
+        asked = state.asked
+        caption = (
+            f"After {plural(asked, 'question')} counting says p = {p[asked]:.2g}; the bettor has "
+            f"{amount(wealth[asked])}."
+        )
+        lines = {"wm-counting": -np.log(p), "wm-curve": wealth}
+        return wealth_svg(lines, asked, sealed=self.alpha, alpha=self.alpha, caption=caption)
 
     def _people(self, state: Watched) -> str:
         """Draw a mark for each innocent, a block for each of those that were accused."""
-        chart, told = Chart((0, HUNDRED), (0, 1)), []
-        chart.text(0, 14, "A mark for each innocent; a block: accused")
-        for place, (who, accused) in enumerate(self._tallies(state)):
-            words = f"{who}: {np.count_nonzero(accused)} of {len(accused)} accused"
-            told.append(words)
-            y = 42 + 46 * place
+        chart = Chart((0, HUNDRED), (0, 1))
+        chart.text(0, 14, "A mark for each innocent, a block for each that was accused")
+        for place, (words, accused) in enumerate(self._tallies(state).items()):
+            y, last = 42 + 46 * place, accused[-HUNDRED:]
             chart.text(0, y, words)
-            chart.path("wm-apart", _marks(~accused, f"{y + 13}v4"))
-            chart.path("wm-square", _marks(accused, f"{y + 8}h3v14h-3z"))
-        return chart.svg(f"Innocents accused. {'; '.join(told)}.")
+            chart.path("wm-apart", _marks(~last, f"{y + 13}v4"))
+            chart.path("wm-square", _marks(last, f"{y + 8}h3v14h-3z"))
+        return chart.svg(self.caption(state))
 
-    def _tallies(self, state: Watched) -> Iterator[tuple[str, Flags]]:
-        """Yield who accuses, and which innocents: the learner's, then a hundred others."""
-        seen, watched = self._innocents, state.innocent + bool(state.ended)
-        yield "you", np.isin(np.arange(watched), state.accused)
-        yield "a bettor beside you", seen.betted[:watched]
-        others = slice(HUNDRED * state.hundreds, HUNDRED * (state.hundreds + 1))
-        if state.hundreds:
-            yield "an impatient owner, looking after each question", seen.peeked[others]
-            yield f"a patient owner, one look after {seen.n} questions", seen.planned[others]
-            yield "a bettor beside them", seen.betted[others]
+    def _tallies(self, state: Watched) -> dict[str, Flags]:
+        """Return who accuses how many, in words, and whom: beside the learner, then others."""
+        tallies = {"you": np.array(state.ends) == "accuse"}
+        tallies["a bettor beside you"] = self.accused[BETS][: len(state.ends)]
+        for who, flags in self.accused.items():
+            tallies[who] = flags[HUNDRED : HUNDRED * (state.hundreds + 1)]
+        return {
+            f"{who}: {np.count_nonzero(flags)} of {len(flags):,} accused": flags
+            for who, flags in tallies.items()
+        }
 
 
-def _marks(which: Iterable[bool], mark: str) -> str:
+def _marks(which: Flags, mark: str) -> str:
     return "".join(f"M{1 + 5.5 * place:g} {mark}" for place in np.flatnonzero(which))
-
-
-def _amount(log_wealth: float) -> str:
-    return f"{math.exp(log_wealth):.2g}"

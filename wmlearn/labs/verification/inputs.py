@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import TypeAlias
 
-from wmlearn._checks import check_kind, shown
+from wmlearn._checks import check_kind, check_query, shown
+from wmlearn._types import Query
 from wmlearn.evidence.trigger_set import TriggerSet
-from wmlearn.labs._kit.replay import Suspects, check_suspects
 
+Suspects: TypeAlias = Mapping[str, Query]
 Asked: TypeAlias = Mapping[str, tuple[TriggerSet, Suspects]]  # by the name of the trigger type
 
 
@@ -17,7 +18,7 @@ def check_asked(triggers: TriggerSet, suspects: Suspects, more: Asked) -> Asked:
     asked = {triggers.kind: (triggers, suspects), **more}
     for kind, (questions, services) in asked.items():
         _check_questions(kind, questions)
-        check_suspects(services)
+        _check_suspects(services)
     return asked
 
 
@@ -49,3 +50,19 @@ def _check_questions(kind: str, triggers: TriggerSet) -> None:
             f"the {kind} triggers have fixed labels. Ask with wm.verify(query, triggers, "
             "nulls=[...]) instead."
         )
+
+
+def _check_suspects(suspects: Suspects) -> None:
+    got = "none" if isinstance(suspects, Mapping) else shown(suspects)
+    if not isinstance(suspects, Mapping) or not suspects:
+        raise ValueError(
+            "suspects must be one or more services by name, such as "
+            f"{{'a copy': wm.RemoteModel(url)}}; got {got}. Name each of them."
+        )
+    for name, query in suspects.items():
+        if not isinstance(name, str) or not name:
+            raise TypeError(
+                f"a suspect's name must be text; got {name!r}. Write it in quotes, such as 'a "
+                "copy'."
+            )
+        check_query(query, f"suspect {name!r}")

@@ -9,13 +9,15 @@ import numpy.typing as npt
 
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
-from wmlearn.labs.verification.words import CAP, amount
 
 Floats = npt.NDArray[np.float64]
 _DECADE = math.log(10)
+# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
+CAP = 15
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # How high the axis goes, in powers of ten, and how far apart its numbers are: low enough for what
 # lies between innocent and accused to fill the chart, and the next as soon as a line leaves it.
-_TOPS = {4: 1, 8: 2, CAP: 3}
+_TOPS = {2: 1, 4: 1, 8: 2, CAP: 3}
 # What stands at the end of each line, so that they differ in shape too. By the CSS class of the
 # line.
 MARKERS = {
@@ -113,3 +115,25 @@ def _steps(chart: Chart, line: Floats) -> str:
         if height != before or i == last:
             steps.append(f"H{chart.across(i):.1f}V{height}")
     return "".join(steps)
+
+
+def amount(log_wealth: float) -> str:
+    """Return a wealth as people read it, from its logarithm.
+
+    Examples
+    --------
+    >>> [amount(math.log(wealth)) for wealth in (0.0321, 5.5, 1000, 123456, 2.5e7, 1e20)]
+    ['0.032', '5.5', '1,000', '123,456', '10⁷', 'over 10¹⁵']
+    """
+    power = log_wealth / math.log(10) + 1e-9  # so that 10^6 is no 999,999 for want of a last digit
+    if power < 1:
+        return f"{math.exp(log_wealth):.2g}"
+    if power < 6:
+        return f"{math.floor(math.exp(log_wealth) + 1e-6):,}"
+    if power > CAP + 1e-6:
+        return f"over {_power_of_ten(CAP)}"
+    return _power_of_ten(math.floor(power))
+
+
+def _power_of_ten(power: int) -> str:
+    return "10" + str(power).translate(_SUPERSCRIPT)
