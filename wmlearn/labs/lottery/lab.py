@@ -51,8 +51,8 @@ class LotteryLab(Lab):
     --------
     >>> import wmlearn as wm
     >>> triggers = wm.Noise()(wm.load_data("mnist"), n=30, key=wm.CLASSROOM_KEY)
-    >>> print(str(wm.LotteryLab(triggers, lambda images: 0 * triggers.labels))[:46])
-    LotteryLab: 3 of 30 matched in the real draw,
+    >>> print(str(wm.LotteryLab(triggers, lambda images: 0 * triggers.labels))[:44])
+    LotteryLab: 3 of 30 matched in the real draw
     """
 
     def __init__(
