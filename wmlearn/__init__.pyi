@@ -7,6 +7,7 @@ from .evidence.sequential import SequentialTest
 from .evidence.verification import verify, verify_all
 from .experiments import sweep
 from .labs.embedding.lab import EmbeddingLab
+from .labs.lottery.lab import LotteryLab
 from .labs.prediction import Predict
 from .labs.studio.lab import TriggerStudio
 from .labs.theft.lab import TheftLab
@@ -32,6 +33,7 @@ __all__ = [
     "Composite",
     "Content",
     "EmbeddingLab",
+    "LotteryLab",
     "Noise",
     "Predict",
     "RemoteModel",

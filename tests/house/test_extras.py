@@ -59,7 +59,15 @@ BLOCKED = {
 }
 TORCH_FREE = {"verify", "verify_all", "Content", "Unrelated", "Noise", "Composite", "load_data"}
 TORCH_FREE |= {"RemoteModel", "BlackBox", "serve", "stats", "SequentialTest", "Trigger", "Predict"}
-TORCH_FREE |= {"VerificationLab", "Splits", "check", "CLASSROOM_KEY", "ServiceOptions", "Schedule"}
+TORCH_FREE |= {
+    "VerificationLab",
+    "LotteryLab",
+    "Splits",
+    "check",
+    "CLASSROOM_KEY",
+    "ServiceOptions",
+    "Schedule",
+}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def test_a_drawing_is_twice_as_large_on_paper_and_in_its_colours():
     chart = Chart((0, 10), (0, 1))
     chart.level("wm-curve", 0.5)
     drawn = pixels(chart.svg("a line"))
-    assert drawn.shape == (520, 1308, 3)
+    assert drawn.shape == (520, 1120, 3)
     row, column = 2 * int(chart.up(0.5)), 2 * int(chart.across(5))
     assert tuple(drawn[row, column]) == (0x00, 0x72, 0xB2)
     rest = np.delete(drawn, np.s_[row - 4 : row + 5], axis=0)
@@ -77,7 +77,9 @@ class Counter(Lab):
     def __init__(self):
         super().__init__("sentence")
         self.number = number_box("number", 2, 0, 9, BESIDE)
-        self._lay_out([self.number, ipywidgets.Button(description="a button")], "sentence")
+        self._lay_out(
+            left=[[self.number, ipywidgets.Button(description="a button")]], right=["sentence"]
+        )
         self._follow(self.number, self._divide)
         self._divide()
 

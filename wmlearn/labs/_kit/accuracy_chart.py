@@ -8,7 +8,7 @@ from wmlearn._display import percent, plural
 from wmlearn.labs._kit.svg import BOTTOM, Chart, End, count_to
 from wmlearn.training.history import Epoch
 
-RIGHT, TOP = 420, 30  # edges of the plot, in pixels; the labels stand right of it
+RIGHT, TOP = 326, 30  # edges of the plot, in pixels; the labels stand right of it
 _ROOM = 8  # pixels below 0 %: a line of zeros must not hide behind the axis
 SHARES = {hundredths / 100: f"{hundredths} %" for hundredths in range(0, 101, 20)}
 # How a line is told apart, by CSS class: blue is the task, vermillion the watermark; thick is
@@ -80,7 +80,7 @@ def caption(lines: Curves) -> str:
 
 def _described(lines: Curves, who: str) -> str:
     task = lines[f"{who}, task"]
-    words = f"the {who} model classifies {percent(task[-1])} of the test images rightly"
+    words = f"the {who} model classifies {percent(task[-1])} of the test images correctly"
     if f"{who}, watermark" in lines:
         watermark = percent(lines[f"{who}, watermark"][-1])
         words += f" and answers {watermark} of the secret questions as sealed"

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn._extras import extras
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.views import guarded, reopened, show, view
+from wmlearn.labs._kit.views import Shown, guarded, reopened
 
 if TYPE_CHECKING:
-    from ipywidgets import BoundedIntText, VBox, Widget
+    from ipywidgets import BoundedIntText, ToggleButton, Widget
 
-BESIDE = {"width": "140px", "margin": "2px 2px 2px 12px"}  # a box beside another input
+BESIDE = {"width": "140px"}  # a box beside another input
 HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
+Row: TypeAlias = "str | Widget | list[str | Widget]"  # a name stands for a place
+Frame: TypeAlias = dict[str, str | Layers]  # what is shown, HTML or SVG, by the name of its place
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class State:
     screen: Mapping[str, str]
 
 
-class Lab:
+class Lab(Shown):
     """The base of the labs.
 
     A lab holds a widget and is none itself: ipywidgets 7.7.1 (Colab) and 8 then display it alike.
@@ -50,34 +52,67 @@ class Lab:
     state : what the controls hold and what the screen shows, to be read
     """
 
-    widget: VBox
-
     @extras()
     def __init__(self, *places: str, layered: Sequence[str] = ()) -> None:
         import ipywidgets as widgets
 
-        self._kept: Any = None  # the output that stands in for it once its kernel is gone
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
         self._behind = {name: widgets.HTML() for name in layered}
         self.status = self._screen["status"]  # where errors are shown
 
-    def _lay_out(self, *rows: str | Widget | list[str | Widget]) -> None:
-        """Put the lab together, row below row; a list is one row, and a name stands for a place."""
+    def _lay_out(
+        self, left: Sequence[Row], right: Sequence[Row], below: Sequence[Row] = ()
+    ) -> None:
+        """Put the lab together: inputs and sentences left, the picture right, one below the other
+        where there is no room for two columns.
+
+        Parameters
+        ----------
+        left, right : the two columns, each row below row: a place by its name, a widget, or a list
+            of these side by side. The right one is 560 pixels wide at most, as a chart is
+        below : what takes the whole width, 1,063 pixels at most
+        """
         import ipywidgets as widgets
 
-        lines = [self._sheets]
-        for row in rows:
-            if isinstance(row, list):
-                row = widgets.HBox([self._screen.get(part, part) for part in row])
-            elif row in self._behind:
-                row = widgets.VBox([self._screen[row], self._behind[row]])
-                row.add_class("wm-layers")
-            lines.append(self._screen.get(row, row))
-        self.widget = widgets.VBox(lines)
+        columns = widgets.HBox([widgets.VBox(self._rows(rows)) for rows in (left, right)])
+        columns.add_class("wm-columns")
+        self.widget = widgets.VBox([self._sheets, columns, *self._rows(below)])
         self.widget.add_class("wm-lab")
         for control in self._controls():
             control.style.description_width = "initial"  # a label as wide as its words
+
+    def _rows(self, rows: Sequence[Row]) -> list[Widget]:
+        """Return the widgets of some rows."""
+        import ipywidgets as widgets
+
+        made = []
+        for row in rows:
+            if isinstance(row, list):
+                row = widgets.HBox(self._rows(row))
+            elif row in self._behind:
+                row = widgets.VBox([self._screen[row], self._behind[row]])
+                row.add_class("wm-layers")
+            made.append(self._screen.get(row, row))
+        return made
+
+    def _drawer(self, *inside: Widget) -> ToggleButton:
+        """Return the button *more*, which shows what is inside, wherever in the lab it is.
+
+        No Accordion: its heading cannot be reached with the keyboard.
+        """
+        import ipywidgets as widgets
+
+        more = widgets.ToggleButton(False, description="more ▸", layout={"width": "90px"})
+
+        def turn(_: object = None) -> None:
+            more.description = "less ▾" if more.value else "more ▸"
+            for each in inside:
+                each.layout.display = None if more.value else "none"
+
+        turn()
+        self._follow(more, turn)
+        return more
 
     def _controls(self) -> list[Widget]:
         """Return everything that is laid out, holds a value and has a description."""
@@ -111,13 +146,9 @@ class Lab:
             screen[name] += place.value
         return State(controls, screen)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and its picture."""
+    def _picture(self) -> bytes | None:
         drawing = self._drawing()
-        return view(self.widget, repr(self), None if drawing is None else png(drawing))
-
-    def _ipython_display_(self) -> None:
-        self._kept = show(self._repr_mimebundle_())
+        return None if drawing is None else png(drawing)
 
     def _keep(self) -> None:
         """Have the notebook keep what is shown now, for when its kernel is gone."""

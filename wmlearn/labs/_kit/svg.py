@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 654, 260
+WIDTH, HEIGHT = 560, 260
 LEFT, BOTTOM = 50, 222  # edges that all plots have, in pixels
 
 
@@ -43,7 +43,7 @@ class Chart:
 
     x: tuple[float, float]
     y: tuple[float, float]
-    right: int = 642
+    right: int = 548
     top: int = 40
     parts: list[str] = field(default_factory=list)
     behind: int = 0
@@ -86,7 +86,7 @@ class Chart:
             self.text(key + 34, 14, words)
 
     def now(self, value: float) -> None:
-        """Draw the upright line at which a slider stands; what is drawn from here on moves."""
+        """Draw the vertical line where a slider is; what is drawn from here on moves."""
         self.behind = len(self.parts)
         self.path("wm-now", f"M{self.across(value):.1f} {self.top}V{BOTTOM}")
 

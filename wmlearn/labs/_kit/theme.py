@@ -23,9 +23,17 @@ STYLE = f"""<style>
 .wm-lab {{ --wm-text: var(--jp-ui-font-color1, currentColor);
   --wm-back: var(--jp-layout-color0, transparent);
   --wm-faint: var(--jp-border-color2, #8888); {_declare(LIGHT)}
-  width: 680px; max-width: 100%; overflow-x: auto;
-  box-sizing: border-box; padding: 8px 10px 12px; border: 1px solid var(--wm-faint);
+  width: 1085px; max-width: 100%; overflow-x: auto;
+  box-sizing: border-box; padding: 6px 10px; border: 1px solid var(--wm-faint);
   border-radius: 6px; }}
+.wm-lab .wm-columns {{ flex-flow: row wrap; align-items: flex-start; gap: 0 16px;
+  overflow: visible; }}
+.wm-lab .wm-columns > * {{ flex: 1 1 300px; min-width: 0; }}
+.wm-lab .wm-columns > :last-child {{ flex: 2 1 460px; max-width: 560px; overflow-x: auto; }}
+.wm-lab .widget-hbox {{ flex-wrap: wrap; }}
+.wm-lab .widget-toggle-buttons {{ display: flex; flex-flow: row wrap; align-items: baseline;
+  gap: 0 8px; }}
+.wm-lab .widget-hbox > .widget-hslider {{ flex: 1 1 250px; }}
 [data-jp-theme-light=false] .wm-lab {{ {_declare(DARK)} }}
 .wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text);
   line-height: 1.4; }}
@@ -34,11 +42,11 @@ STYLE = f"""<style>
 .wm-lab p {{ margin: 2px 0; font-size: 14px; }}
 .wm-lab .wm-small {{ font-size: 12px; }}
 .wm-lab .wm-verdict {{ border-left: 4px solid var(--wm-faint); padding: 2px 10px;
-  min-height: 62px; }}
+  min-height: 104px; box-sizing: border-box; }}
 .wm-lab .wm-verdict b {{ font-size: 17px; }}
 .wm-lab sup {{ line-height: 0; font-size: 75%; }}
 .wm-lab .wm-found {{ border-left-color: var(--wm-good); }}
-.wm-chart {{ display: block; max-width: 100%; min-width: 540px; height: auto; }}
+.wm-chart {{ display: block; max-width: 100%; min-width: 420px; height: auto; }}
 div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-lab .wm-layers {{ display: grid; overflow: visible; }}
 .wm-lab .wm-layers > * {{ grid-area: 1 / 1; }}
@@ -64,27 +72,26 @@ div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-chart path.wm-mark.wm-unmarked {{ stroke-width: 1.8; stroke-dasharray: 2 4; }}
 .wm-chart circle.wm-task {{ fill: var(--wm-good); }}
 .wm-chart circle.wm-mark {{ fill: var(--wm-bad); }}
-.wm-chart circle.wm-apart {{ stroke: var(--wm-back); stroke-width: 1.2; }}
 .wm-chart path.wm-thin {{ stroke-width: 1.6; }}
 .wm-chart path.wm-square {{ fill: var(--wm-bad); stroke: var(--wm-bad); stroke-width: 1.5; }}
 .wm-chart path.wm-square.wm-hollow {{ fill: var(--wm-back); }}
+.wm-chart path.wm-corner {{ fill: var(--wm-bad); fill-opacity: .15; stroke: none; }}
 .wm-chart path.wm-bar {{ fill: var(--wm-good); stroke: none; }}
 .wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
 .wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr));
-  gap: 8px;
-  width: 654px; max-width: 100%; margin: 4px 0; }}
-.wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 4px 2px; min-height: 190px; }}
+  gap: 8px 16px; margin: 4px 0; }}
+.wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 2px; min-height: 122px;
+  box-sizing: border-box; }}
 .wm-lab .wm-card.wm-nulls {{ border-top-color: var(--wm-other); border-top-style: dotted; }}
 .wm-lab .wm-card.wm-curve {{ border-top-color: var(--wm-good); border-top-style: solid; }}
 .wm-lab .wm-card .wm-chart {{ display: inline-block; min-width: 34px; vertical-align: middle; }}
 .wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
 .wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace);
-  white-space: pre-wrap;
+  white-space: pre-wrap; word-break: normal;
   overflow-wrap: anywhere; color: var(--wm-text); }}
-.wm-lab progress {{ width: 300px; height: 14px; margin-left: 10px; vertical-align: middle;
+.wm-lab progress {{ width: 300px; max-width: 100%; height: 14px; vertical-align: middle;
   accent-color: var(--wm-good); }}
-.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; width: 654px; max-width: 100%;
-  list-style: none;
+.wm-lab .wm-grid-of-questions {{ display: grid; gap: 5px 3px; list-style: none;
   margin: 4px 0 0; padding: 0; }}
 .wm-lab .wm-grid-of-questions li {{ margin: 0; padding: 3px 0; border: 2px solid transparent;
   border-radius: 4px;

@@ -32,8 +32,8 @@ class EmbeddingLab(Lab):
     task.
 
     Beside the marked model grows its unmarked twin: the same network, order of images and schedule,
-    without triggers. The training runs in the background, so that Stop works; what was trained
-    until then is kept and judged.
+    without triggers. The training runs in the background, and Stop ends it; what was trained until
+    then is kept and judged.
 
     Parameters
     ----------
@@ -103,16 +103,17 @@ class EmbeddingLab(Lab):
         self.stop = self._background.stop
         self._make_inputs(plan, model)
         self._lay_out(
-            [self.triggers, self.number],
-            [self.words, self.epochs],
-            self.start,
-            "note",
-            [self.run, self.stop, "bar"],
-            "progress",
-            "status",
-            "chart",
-            "cost",
-            "sentence",
+            left=[
+                [self.triggers, self.number],
+                [self.words, self.epochs],
+                self.start,
+                "note",
+                [self.run, self.stop, "bar"],
+                "progress",
+                "status",
+                "sentence",
+            ],
+            right=["chart", "cost"],
         )
         self._background.locked = self._controls()
         self._show()
@@ -121,14 +122,13 @@ class EmbeddingLab(Lab):
     # ------------------------------------------------------------ the widgets
 
     def _make_inputs(self, plan: Plan, model: str) -> None:
-        """Make the inputs for a plan; `model` says what one may continue from."""
+        """Make the inputs for a plan; `model` says what it may continue from."""
         self.triggers = widgets.IntSlider(
             plan.n_triggers,
             0,
             MOST_TRIGGERS,
             description="triggers",
             readout=False,
-            layout={"width": "490px"},
             # else the page rounds a typed number to the slider's step, and sends it back
             continuous_update=False,
         )

@@ -41,8 +41,8 @@ class Point:
     theft : the theft, as it is typed below `wm.theft`
     right, seen : of how many test images seen the deployed model classifies how many correctly
     verdict : what `wm.verify` says of it, or `wm.evidence.verify_tilt`
-    images, queries, seconds : what it cost: images of the thief's own, answers of the owner's
-        service, time (None for a filter, which works at every answer)
+    images, queries : what it cost: images of the thief's own, answers of the owner's service
+    filters : whether the thief works at every answer, and not on the model
     made : where the thief trained, the `Surrogate`; stopped early, it is what there was until then
     """
 
@@ -52,7 +52,7 @@ class Point:
     verdict: Verdict
     images: int = 0
     queries: int = 0
-    seconds: float | None = None
+    filters: bool = False
     made: Surrogate | None = None
 
     @property
@@ -121,7 +121,7 @@ class Bench:
             self._point(thief.typed(place), deployed.query),
             images=deployed.cost.images + thief.images,
             queries=deployed.cost.queries,
-            seconds=None if made is None else made.seconds,
+            filters=made is None,
             made=None if watch is None else made,  # of the others there are many
         )
 
@@ -203,5 +203,5 @@ class Attempt(Job):
         of = self.thief.epochs
         words = f"epoch {done + 1} of {of}"
         if done >= of:
-            words = f"epoch {done + 1}: until the thief's own marks are learnt"
+            words = f"epoch {done + 1}: until the thief's own triggers are learnt"
         self._tell(words, min(done, of), of)

@@ -1,4 +1,4 @@
-"""What a thief pays and removes, over all strengths: a drawing, and sentences."""
+"""What a thief pays and removes, at every strength: a drawing, and sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,13 @@ from functools import cached_property
 from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
-from wmlearn.labs._kit.accuracy_chart import RIGHT, TOP, share_chart
-from wmlearn.labs._kit.svg import LEFT, Chart, Layers
+from wmlearn.labs._kit.accuracy_chart import RIGHT, SHARES, TOP, share_chart
+from wmlearn.labs._kit.svg import BOTTOM, Chart
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
-_MARGIN = 8  # pixels at both ends of the axis, where a square must not be cut
+PAID = (20, 10, 5)  # points of accuracy at most, in the corner that the thief wants
+_TEXT = RIGHT + 42  # pixels; where the words of the legend begin
 _LEFT = {
     "found": "the evidence is still there",
     "not found": "there is not enough evidence left to accuse",
@@ -22,12 +23,12 @@ _LEFT = {
 
 @dataclass(eq=False)
 class Tradeoff:
-    """One thief at all strengths, as far as they are known, and where the slider stands.
+    """One thief at all strengths, as far as they are known, and where the slider is.
 
     Attributes
     ----------
     points : what is left, by the place of the slider
-    place : where the slider stands
+    place : where the slider is
     attempt : the last run
     fault : why this thief can do nothing with this model, if so
     """
@@ -40,12 +41,12 @@ class Tradeoff:
 
     @property
     def point(self) -> Point | None:
-        """What is left where the slider stands; None before it is known."""
+        """What is left where the slider is; None before it is known."""
         return self.points.get(self.place)
 
     @property
     def strength(self) -> str:
-        """The strength where the slider stands."""
+        """The strength where the slider is."""
         return self.thief.labels[self.place]
 
     @property
@@ -62,14 +63,14 @@ class Tradeoff:
 
     @property
     def known(self) -> list[int]:
-        """The places that are joined by a line; whoever trains starts no line from the model as it
-        was.
+        """The places that are joined by a line; that of a thief who trains does not begin at the
+        model as it was.
         """
         return sorted(place for place in self.points if place or not self.thief.epochs)
 
     @cached_property
     def levels(self) -> dict[str, tuple[float, str]]:
-        """How many matches are always enough to accuse, and how many luck gives: by CSS class, a
+        """How many matches are always enough to accuse, and how many chance gives: by CSS class, a
         share and words.
         """
         verdict = self.points[0].verdict
@@ -85,56 +86,64 @@ class Tradeoff:
 
     # ------------------------------------------------------------ drawn
 
-    def svg(self) -> str:
-        """Draw both curves, the line of accusation, and where the slider stands."""
-        return self._chart().svg(self.caption())
-
-    def layers(self) -> Layers:
-        """Draw the same in two pieces."""
-        return self._chart().layers(self.caption())
-
-    def _chart(self) -> Chart:
-        last = len(self.thief.values)
-        margin = _MARGIN * last / (RIGHT - LEFT - 2 * _MARGIN)
-        chart = share_chart(-margin, last + margin)
-        step = -(-last // 6)  # words only below the last place, and few others not too near it
-        labelled = [*range(0, last - step + 1, step), last]
-        chart.columns({place: self.thief.labels[place] for place in labelled})
-        chart.frame("what is left: task accuracy, and secrets matched", self.thief.strength)
+    def chart(self) -> Chart:
+        """Draw what is left at every strength, the corner that the thief wants, and, as what moves,
+        where they are now.
+        """
+        chart = share_chart(0, 1)
+        chart.columns(SHARES)
+        chart.frame(f"{self.points[0].verdict.unit.name}s matched", "task accuracy")
         for css, (share, _) in self.levels.items():
             chart.level(css, share)
-        chart.now(self.place)
-        task = {place: self.points[place].task_accuracy for place in self.known}
-        matched = {place: self.points[place].matched for place in self.known}
-        chart.line("wm-task wm-thin", task.items())
-        chart.line("wm-mark wm-thin", matched.items())
-        for place, point in sorted(self.points.items()):
-            half = 7.5 if place == self.place else 4.5
-            found = point.verdict.decision == "found"
-            _square(chart, chart.across(place), chart.up(point.matched), half, found)
-            chart.dot("wm-task wm-apart", place, point.task_accuracy, half - 1.5)
         self._legend(chart)
+        known = [self.points[place] for place in self.known]
+        chart.line("wm-mark wm-thin", [(point.task_accuracy, point.matched) for point in known])
+        for point in self.points.values():
+            _mark(chart, point, 4.5)
+        chart.behind = len(chart.parts)
+        self._here(chart)
         return chart
 
     def _legend(self, chart: Chart) -> None:
-        """Write what is what right of the plot, with the numbers at the chosen strength."""
-        verdict = self.points[0].verdict
-        rows = {"wm-task": "task accuracy", "wm-mark": f"{verdict.unit.name}s matched"}
-        if self.point is not None:
-            rows["wm-task"] += f" {percent(self.point.task_accuracy)}"
-            rows["wm-mark"] += f" {self.point.verdict.k} of {verdict.n}"
-        rows |= {css: words for css, (_, words) in self.levels.items()}
-        y = TOP + 14
-        for css, words in rows.items():
+        """Write what is what right of the plot, below the numbers at the chosen strength."""
+        y = TOP + 62
+        for css, (_, words) in self.levels.items():
             chart.path(f"{css} wm-sample", f"M{RIGHT + 12} {y}h26")
-            chart.text(RIGHT + 43, y + 4, words)
-            y += 26
+            chart.text(_TEXT, y + 4, words)
+            y += 24
         # with fixed labels the number alone decides nothing
         otherwise = "not found" if self.levels else "cannot tell"
         _square(chart, RIGHT + 25, y, 5, filled=True)
-        chart.text(RIGHT + 43, y + 4, "found")
-        _square(chart, RIGHT + 105, y, 5, filled=False)
-        chart.text(RIGHT + 123, y + 4, otherwise)
+        chart.text(_TEXT, y + 4, "found")
+        _square(chart, _TEXT + 56, y, 5, filled=False)
+        chart.text(_TEXT + 68, y + 4, otherwise)
+        if "wm-line" in self.levels:
+            self._corner(chart, y + 24)
+
+    def _corner(self, chart: Chart, y: float) -> None:
+        """Shade where the watermark is gone and the accuracy kept, the more the less is paid; at a
+        height of the legend say so.
+        """
+        owner, enough = self.points[0].task_accuracy, chart.up(self.levels["wm-line"][0])
+        for paid in PAID:
+            left = chart.across(owner - paid / 100)
+            chart.path("wm-corner", f"M{left:.1f} {enough:.1f}H{RIGHT}V{BOTTOM}H{left:.1f}z")
+        chart.path("wm-corner", f"M{RIGHT + 12} {y - 8}h26v16h-26z")
+        chart.text(_TEXT, y + 4, "where the thief wants to be,")
+        chart.text(_TEXT, y + 20, "20, 10, 5 points paid at most")
+
+    def _here(self, chart: Chart) -> None:
+        """Draw the chosen strength, and write its numbers."""
+        point, x = self.point, RIGHT + 12
+        chart.text(x, TOP + 4, f"{self.thief.name}, {self.strength}")
+        if point is None:
+            chart.text(x, TOP + 21, "not measured yet")
+            return
+        _mark(chart, point, 7.5)
+        verdict, accuracy = point.verdict, percent(point.task_accuracy)
+        chart.text(x, TOP + 21, f"task accuracy {accuracy}", css="wm-value")
+        matched = f"{verdict.unit.name}s matched {verdict.k} of {verdict.n}"
+        chart.text(x, TOP + 38, matched, css="wm-value")
 
     def caption(self) -> str:
         """Return the drawing as a sentence, for those who do not see it."""
@@ -154,6 +163,12 @@ class Tradeoff:
             )
             described.append(f"the matches from {start.verdict.k} to {end.verdict.k}")
         return "; ".join(described) + "."
+
+
+def _mark(chart: Chart, point: Point, half: float) -> None:
+    """Draw what is left of a model: a square, filled where there is evidence."""
+    x, y = chart.across(point.task_accuracy), chart.up(point.matched)
+    _square(chart, x, y, half, point.verdict.decision == "found")
 
 
 def _square(chart: Chart, x: float, y: float, half: float, filled: bool) -> None:
@@ -186,9 +201,8 @@ def account(point: Point, owner: Point, tests: int) -> tuple[str, str]:
     )
     own = plural(point.images, "image")
     cost = f"It cost the thief {own} of their own, {point.queries:,} answers of the owner's service"
-    if point.seconds is None:
-        return described, f"{cost}; every image goes through it first."
-    cost += f", {point.seconds:.2g} seconds"
+    if point.filters:
+        return described, f"{cost}; every image goes through the filter first."
     if point.made is not None and point.made.history.stopped:
         cost += f", stopped after {plural(len(point.made.history.epochs), 'epoch')}"
     return described, f"{cost}."

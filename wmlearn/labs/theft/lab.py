@@ -1,35 +1,25 @@
-"""`TheftLab`: let a thief at the owner's model, and see together what that removes and what it
-costs.
-"""
+"""`TheftLab`: choose a theft, and see together what it removes and what it costs."""
 
 from __future__ import annotations
 
-import html
 import threading
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from wmlearn._checks import check_choice, shown
-from wmlearn._display import percent, plural
+from wmlearn._display import plural
 from wmlearn.data.splits import Splits, check_held
-from wmlearn.labs._kit.accuracy_chart import accuracy_svg
-from wmlearn.labs._kit.background import Background, Stage
+from wmlearn.labs._kit.background import Background
 from wmlearn.labs._kit.lab import Lab
-from wmlearn.labs._kit.views import guarded, small
-from wmlearn.labs._kit.words import outcome_html, verdict_box
+from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
-from wmlearn.labs.theft.chart import Tradeoff, account
+from wmlearn.labs.theft.chart import Tradeoff
+from wmlearn.labs.theft.frame import Seen, frame
 from wmlearn.labs.theft.thieves import Thief, catalogue
 
 if TYPE_CHECKING:
     from torch import nn
-
-_ALONE = (
-    "Everything here is made from this one owner's model, and each verdict is given as if there "
-    "were no other suspect: that you try many strengths puts no innocent at risk. Whoever asks "
-    "several suspects shares alpha among them, by wm.verify_all."
-)
 
 
 class TheftLab(Lab):
@@ -87,7 +77,14 @@ class TheftLab(Lab):
         seed: int = 0,
     ) -> None:
         super().__init__(
-            *("description", "bar", "progress", "verdict", "chart", "cost", "last_run", "alone"),
+            "description",
+            "bar",
+            "progress",
+            "verdict",
+            "chart",
+            "cost",
+            "last_run",
+            "alone",
             layered=["chart"],
         )
         self._bench = Bench(owner, data, triggers, seed)
@@ -113,19 +110,15 @@ class TheftLab(Lab):
         import ipywidgets as widgets
 
         self.theft = widgets.Dropdown(options=list(self.tradeoffs), description="theft")
-        self.strength = widgets.SelectionSlider(
-            options=["none"], description="strength", layout={"width": "640px"}
-        )
+        self.strength = widgets.SelectionSlider(options=["none"], description="strength")
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop
         self._buttons = widgets.HBox([self.run, self.stop])
-        self._screen["verdict"].layout.min_height = "92px"  # no jump
-        self._screen["cost"].layout.min_height = "76px"
+        self._screen["cost"].layout.min_height = "110px"  # no jump
+        inputs = [self.theft, "description", [self.strength], [self._buttons, "bar"], "progress"]
         self._lay_out(
-            *(self.theft, "description", self.strength, [self._buttons, "bar"], "progress"),
-            *("status", "verdict", "chart", "cost", "last_run", "alone"),
+            left=[*inputs, "status", "verdict", "cost", "alone"], right=["chart", "last_run"]
         )
-        self._say(alone=small(_ALONE))
         self._choose()
         self._follow(self.theft, self._choose)
         self._follow(self.strength, self._move)
@@ -146,7 +139,6 @@ class TheftLab(Lab):
                 self.strength.description = thief.strength
             self._settling = False
             self._buttons.layout.display = None if thief.epochs else "none"
-            self._say(description=small(thief.description))
             self._show()
 
     def _move(self, _: object) -> None:
@@ -197,7 +189,7 @@ class TheftLab(Lab):
             first_shown = [self._chosen, *self.tradeoffs.values()]
             each = next(each for each in first_shown if each.missing)
             self._work_out(each)
-            self._show(of=each)
+            self._show()
 
     def _work_out(self, each: Tradeoff) -> None:
         """Work out one strength; a thief who cannot do anything with this model is left out, with
@@ -216,62 +208,11 @@ class TheftLab(Lab):
 
     # ------------------------------------------------------------ what is shown
 
-    def _show(self, of: Tradeoff | None = None) -> None:
-        """Show the theft at its strength; where something of another one is new, only how far all
-        have got.
-        """
+    def _show(self) -> None:
+        """Show the theft at its strength, and how far all have got."""
         with self._turn:
-            bar, progress = self._stage().html()
-            self._say(bar=bar, progress=progress)
-            if of in (None, self._chosen):
-                self._say(chart=self._chosen.layers(), verdict=self._judged())
-                self._say(cost=self._paid(), last_run=self._last_run())
-
-    def _stage(self) -> Stage:
-        if self._chosen.attempt:
-            return self._chosen.attempt.stage
-        if self._chosen.thief.epochs:
-            return Stage("choose a strength, then press Run")
-        done = self._all - self._left
-        words = f"{done} of {self._all} strengths of all these thefts worked out"
-        return Stage(words if self._left else "all worked out", done, self._all)
-
-    def _judged(self) -> str:
-        """Return the verdict, or why there is none yet."""
-        chosen, point, attempt = self._chosen, self.point, self._chosen.attempt
-        if point is not None:
-            name = f"{chosen.thief.name}, {chosen.strength}"
-            if point.stopped:
-                name += ", stopped early"
-            return outcome_html(point.verdict, name)
-        if chosen.fault:
-            return verdict_box("? cannot be done here", chosen.fault)
-        waits = "It is being worked out."
-        if chosen.thief.epochs:
-            waits = "Press Run: this thief has to train."
-        if self._background.busy and attempt and attempt.place == chosen.place:
-            waits = "They are at work: what they make is asked all questions at the end."
-        return verdict_box("? no verdict yet", waits)
-
-    def _paid(self) -> str:
-        """Return what the thief has paid, and what can be typed to do the same."""
-        point, words, code = self.point, small(""), ""
-        if point is not None:
-            words = small(*account(point, self._owner, self._bench.tests))
-            if point is not self._owner:
-                code = html.escape(f"wm.theft.{point.theft}")
-        return f"{words}<p class='wm-code'>{code}&nbsp;</p>"
-
-    def _last_run(self) -> str:
-        """Draw the last run of this thief, epoch by epoch."""
-        attempt = self._chosen.attempt
-        if attempt is None or not attempt.curves():
-            return ""
-        thief, lines = attempt.thief, attempt.curves()
-        title = f"The last run, {thief.strength} {thief.labels[attempt.place]}"
-        ends = ", ".join(f"{name} {percent(line[-1])}" for name, line in lines.items())
-        caption = f"{title}: {ends}; {attempt.stage.words}."
-        return small(f"{title}:") + accuracy_svg(lines, thief.epochs, caption)
+            busy, tests = self._background.busy, self._bench.tests
+            self._say(**frame(Seen(self._chosen, busy, self._left, self._all, tests)))
 
     @property
     def point(self) -> Point | None:
@@ -286,7 +227,8 @@ class TheftLab(Lab):
         return f"{title}\n  {self._chosen.caption()}"
 
     def _drawing(self) -> str | None:
-        return self._chosen.svg() if len(self._chosen.known) > 1 else None
+        chosen = self._chosen
+        return chosen.chart().svg(chosen.caption()) if len(chosen.known) > 1 else None
 
 
 def _wanted(names: Sequence[str] | None, thieves: dict[str, Thief]) -> dict[str, Thief]:

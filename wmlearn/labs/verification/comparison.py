@@ -20,8 +20,7 @@ from wmlearn.evidence.answers import ask_null
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.views import small
-from wmlearn.labs.verification.chart import MARKERS
-from wmlearn.labs.verification.words import amount
+from wmlearn.labs._kit.wealth_chart import MARKERS, amount
 
 Counts = npt.NDArray[np.int64]
 
@@ -87,7 +86,7 @@ def cards(seen: Comparison, n: int) -> str:
 def _card(css: str, name: str, role: str, sentences: Sequence[str]) -> str:
     line = f"<path class='{css}' d='M0 7H34'/>{MARKERS[css].format(x=17, y=7)}"
     swatch = f"<svg class='wm-chart' aria-hidden='true' width='34' height='14'>{line}</svg>"
-    heading = f"<p>{swatch} <b>{name}</b></p><p class='wm-small'><i>{role}</i></p>"
+    heading = f"<p>{swatch} <b>{name}</b> <i class='wm-small'>{role}</i></p>"
     body = small(*sentences).replace("p &lt;= ", "p\u00a0&lt;=\u00a0")
     return f"<section class='wm-card {css}'>{heading}{body}</section>"
 
@@ -102,8 +101,8 @@ def _counting(seen: Comparison, n: int) -> list[str]:
         f"{seen.replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} "
         "was fixed beforehand.",
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
-        f"Who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to "
-        f"{percent(chance, 2)} of draws of the labels, not in {100 * alpha:g} %.",
+        f"Stopping at the first p <= {alpha:g} accuses an innocent in up to {percent(chance, 2)} "
+        f"of the draws, not in {100 * alpha:g} %.",
     ]
 
 
@@ -128,7 +127,7 @@ def _anytime(seen: Comparison, n: int) -> list[str]:
     reached = "not so far" if crossed is None else f"at question {crossed}"
     return [
         f"At its best the wealth was {best}: {p_words(seen.anytime[n])}, true whenever one stops.",
-        f"Down to {verdict.alpha:g}, where one may accuse: {reached}.",
+        f"p <= {verdict.alpha:g}, where one may accuse: {reached}.",
     ]
 
 

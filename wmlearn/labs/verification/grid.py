@@ -11,7 +11,6 @@ from wmlearn._display import png_uri
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.replay import Replay
 
-PAGE = 30  # questions shown at a time
 _ACROSS = 10  # pictures side by side in the sheet
 
 
@@ -30,8 +29,7 @@ def picture_sheet(triggers: TriggerSet, scope: str) -> str:
     tiled = full.reshape(rows, _ACROSS, channels, height, width)
     sheet = tiled.transpose(2, 0, 3, 1, 4).reshape(channels, rows * height, _ACROSS * width)
     side = tile_size(triggers)
-    longest = max(map(len, triggers.rules.classes))
-    room = 62 if longest <= 3 else 105  # pixels: ten pictures side by side, or six
+    room = 1060 // page(triggers) - 4  # pixels for each: all in one strip where there is room
     uri = png_uri(sheet)
     size = f"background-size:{_ACROSS * side}px {rows * side}px"
     return (
@@ -44,19 +42,25 @@ def picture_sheet(triggers: TriggerSet, scope: str) -> str:
 
 
 def tile_size(triggers: TriggerSet) -> int:
-    """Return how large a picture is shown: near 56 pixels, and a whole multiple of its own so that
-    none is blurred.
+    """Return how large a picture is shown: near 56 pixels, and a whole multiple of its own, or it
+    would be blurred.
     """
     own = int(triggers.pixels.shape[-1])
     return own * max(1, round(56 / own))
+
+
+def page(triggers: TriggerSet) -> int:
+    """Return how many questions are shown at a time: fewer where the names of classes are long."""
+    return 15 if max(map(len, triggers.rules.classes)) <= 3 else 10
 
 
 def question_grid(replay: Replay, n: int, scope: str) -> str:
     """Return the page of questions that holds the latest one, as HTML; of those not asked yet no
     answer is in it.
     """
-    start = max(n - 1, 0) // PAGE * PAGE
-    stop = min(start + PAGE, replay.n)
+    size = page(replay.triggers)
+    start = max(n - 1, 0) // size * size
+    stop = min(start + size, replay.n)
     cells = "".join(_cell(replay, q, asked=q < n) for q in range(start, stop))
     title = f"Questions {start + 1} to {stop} of {replay.n}"
     if len(replay.triggers.pixels) > replay.n:

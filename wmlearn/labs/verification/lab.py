@@ -1,20 +1,19 @@
-"""`VerificationLab`: question the suspects one secret question at a time, and watch the evidence
-grow.
-"""
+"""`VerificationLab`: ask suspects one secret question at a time, and watch the evidence grow."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from wmlearn._display import plural
 from wmlearn._types import Query
 from wmlearn.evidence.answers import check_nulls
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
-from wmlearn.labs._kit.lab import BESIDE, Lab, number_box
+from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, number_box
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
+from wmlearn.labs._kit.wealth_chart import suspects_svg, wealth_svg
 from wmlearn.labs._kit.words import verdict_html
 from wmlearn.labs.verification import comparison
-from wmlearn.labs.verification.chart import suspects_svg, wealth_svg
 from wmlearn.labs.verification.comparison import Comparison, null_matches
 from wmlearn.labs.verification.grid import picture_sheet, question_grid
 from wmlearn.labs.verification.inputs import Asked, Suspects, check_asked
@@ -23,9 +22,37 @@ from wmlearn.labs.verification.words import caption, decimal, each_judged_alone,
 ALPHAS = (0.05, 0.01, 0.001, 1e-4, 1e-6)
 
 
+class Seen(NamedTuple):
+    """What is looked at: a suspect after n questions, a line at alpha, what it is compared with,
+    and the CSS class of its pictures.
+    """
+
+    replay: Replay
+    n: int
+    alpha: float
+    compared: Comparison | None
+    scope: str
+
+
+def frame(seen: Seen) -> Frame:
+    """Return what the lab shows then, place by place."""
+    replay, n, alpha, compared, scope = seen
+    lines, described, cards = {"wm-curve": replay.verdict.path}, caption(replay, n), ""
+    if compared is not None:
+        lines = compared.beside | lines
+        described += comparison.caption(compared, n)
+        cards = comparison.cards(compared, n)
+    return {
+        "sentence": verdict_html(replay, n),
+        "chart": wealth_svg(lines, n, sealed=replay.triggers.alpha, alpha=alpha, caption=described),
+        "cards": cards,
+        "grid": question_grid(replay, n, scope),
+        "note": small(line_note(replay, n, alpha)),
+    }
+
+
 class VerificationLab(Lab):
-    """Question services one secret question at a time: a slider, the evidence so far, and the
-    answers.
+    """Ask services one secret question at a time: a slider, the evidence so far, and the answers.
 
     When the lab opens it asks every suspect all questions, once. The slider replays the answers:
     nothing is asked or computed while it moves.
@@ -33,7 +60,7 @@ class VerificationLab(Lab):
     Parameters
     ----------
     triggers : a sealed trigger set with keyed labels
-    suspects : the services to question, each a `Query` under its name
+    suspects : the services to ask, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
     nulls : innocent models, each a `Query`. With them the lab compares, on the same questions:
         counting alone, what the null models matched, and the bettor's wealth, which alone decides.
@@ -42,8 +69,8 @@ class VerificationLab(Lab):
     Attributes
     ----------
     slider, suspect : the inputs: how many questions are asked, and of whom
-    more, kind, alpha : what opens the drawer, and what lies in it: the trigger type, and the line
-        to explore
+    more, kind, alpha : the button that shows more, and what it shows: the trigger type, and the
+        line to explore
     verdict : the verdict on the suspect that is shown, on all sealed questions
     state : what the controls hold and what the screen shows, to be read
     widget : the whole lab, as a widget
@@ -75,8 +102,7 @@ class VerificationLab(Lab):
         more: Asked | None = None,
         nulls: Iterable[Query] = (),
     ) -> None:
-        places = "sentence", "chart", "cards", "grid", "bought", "note"
-        super().__init__(*places, layered=["chart"])
+        super().__init__("sentence", "chart", "cards", "grid", "bought", "note", layered=["chart"])
         asked = check_asked(triggers, suspects, more or {})
         witnesses = check_nulls(nulls)
         self._replays: dict[str, dict[str, Replay]] = {}  # by trigger type and suspect
@@ -117,7 +143,6 @@ class VerificationLab(Lab):
             first.n,
             description="questions asked",
             readout=False,
-            layout={"width": "490px"},
         )
         self.number = number_box("or type", 0, 0, first.n, BESIDE)
         self.kind = widgets.Dropdown(
@@ -130,31 +155,27 @@ class VerificationLab(Lab):
             options=[(decimal(alpha), alpha) for alpha in sorted(alphas, reverse=True)],
             value=first.triggers.alpha,
             description="line at alpha =",
-            layout={"width": "400px"},
         )
-        # Not an Accordion: its heading cannot be reached with the keyboard.
-        self.more = widgets.ToggleButton(False, description="more ▸", layout={"width": "90px"})
         if not self._compared:
             self._screen["cards"].layout.display = "none"
-        inside = [self.kind, self.alpha, self._screen["note"]]
-        self._drawer = widgets.VBox(inside, layout={"display": "none"})
+        note, bought = self._screen["note"], self._screen["bought"]
+        self.more = self._drawer(self.kind, bought, self.alpha, note)
         self._lay_out(
-            self.suspect,
-            [self.slider, self.number],
-            "sentence",
-            "chart",
-            "cards",
-            "grid",
-            "bought",
-            self.more,
-            self._drawer,
-            "status",
+            left=[
+                [self.more, self.kind],
+                "bought",
+                self.suspect,
+                [self.slider, self.number],
+                "sentence",
+                "status",
+            ],
+            right=[[self.alpha], "note", "chart"],
+            below=["cards", "grid"],
         )
         widgets.link((self.slider, "value"), (self.number, "value"))
         for control in (self.slider, self.suspect, self.alpha):
             self._follow(control, self._render)
         self._follow(self.kind, self._choose_kind)
-        self._follow(self.more, self._open)
 
     # ------------------------------------------------------------ what the inputs do
 
@@ -172,30 +193,14 @@ class VerificationLab(Lab):
             self._settling = False
         self._render()
 
-    def _open(self, _: object) -> None:
-        self.more.description = "less ▾" if self.more.value else "more ▸"
-        self._drawer.layout.display = None if self.more.value else "none"
-
     def _render(self, _: object = None) -> None:
         """Show the suspect after as many questions as the slider says."""
         if self._settling:
             return
         self._send_pictures()
         replay, n, alpha = self._replay, self.slider.value, self.alpha.value
-        lines, described = {"wm-curve": replay.verdict.path}, caption(replay, n)
-        seen = self._compared.get(replay)
-        if seen is not None:
-            lines = seen.beside | lines
-            described += comparison.caption(seen, n)
-            self._say(cards=comparison.cards(seen, n))
-        sealed = replay.triggers.alpha
-        self._say(
-            sentence=verdict_html(replay, n),
-            chart=wealth_svg(lines, n, sealed=sealed, alpha=alpha, caption=described),
-            grid=question_grid(replay, n, self._scope),
-            note=small(line_note(replay, n, alpha)),
-            status="",
-        )
+        seen = Seen(replay, n, alpha, self._compared.get(replay), self._scope)
+        self._say(**frame(seen), status="")
 
     def _send_pictures(self) -> None:
         """Send the pictures of a trigger type, the first time it is shown."""

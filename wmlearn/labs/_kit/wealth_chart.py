@@ -9,10 +9,15 @@ import numpy.typing as npt
 
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
-from wmlearn.labs.verification.words import CAP, amount
 
 Floats = npt.NDArray[np.float64]
 _DECADE = math.log(10)
+# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
+CAP = 15
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+# How high the axis goes, in powers of ten, and how far apart its numbers are: low enough for what
+# lies between innocent and accused to fill the chart, and the next as soon as a line leaves it.
+_TOPS = {2: 1, 4: 1, 8: 2, CAP: 3}
 # What stands at the end of each line, so that they differ in shape too. By the CSS class of the
 # line.
 MARKERS = {
@@ -36,17 +41,18 @@ def wealth_svg(
         of MARKERS)
     n : how many were asked; what comes later is not drawn
     sealed : the sealed alpha; its line is dashed
-    alpha : the alpha one is only exploring; its line is dotted, and not drawn where it is the
+    alpha : the alpha that is only explored; its line is dotted, and not drawn where it is the
         sealed one
     caption : a sentence that holds the numbers, for those who do not see the drawing
     """
     wealth, alone = lines["wm-curve"], len(lines) == 1
     title = "the bettor's wealth" if alone else "wealth, and 1 / p"
-    chart = _empty(len(wealth) - 1, title)
+    highest = max(line[: n + 1].max() for line in lines.values())
+    chart = _empty(len(wealth) - 1, title, max(highest, -math.log(min(sealed, alpha))))
     _accuse(chart, sealed)
     if alpha != sealed:
-        words = f"only exploring: from {amount(-math.log(alpha))} upwards"
-        chart.level("wm-explored", -math.log10(alpha), words, key=398)
+        words = f"exploring: from {amount(-math.log(alpha))} upwards"
+        chart.level("wm-explored", -math.log10(alpha), words, key=345)
     chart.now(n)
     for css, line in lines.items():
         chart.path(css, _steps(chart, line[: n + 1]))
@@ -67,7 +73,9 @@ def wealth_svg(
 def suspects_svg(replays: Sequence[Replay]) -> str:
     """Draw the wealth of several suspects side by side, all their questions asked."""
     last = replays[0].n
-    chart = _empty(last, "the bettor's wealth", right=420)
+    highest = max(replay.verdict.path.max() for replay in replays)
+    highest = max(highest, -math.log(replays[0].triggers.alpha))
+    chart = _empty(last, "the bettor's wealth", highest, right=390)
     _accuse(chart, replays[0].triggers.alpha)
     ends = []
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
@@ -78,11 +86,16 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
     return chart.svg("The bettor's wealth when every question has been asked.")
 
 
-def _empty(questions: int, title: str, right: int = 642) -> Chart:
-    """Return a chart of powers of ten, down to the wealth with no match: 1 / (questions + 1)."""
+def _empty(questions: int, title: str, highest: float, right: int = 548) -> Chart:
+    """Return a chart of powers of ten, from the wealth with no match, 1 / (questions + 1), up to
+    where the logarithm `highest` has room.
+    """
     lowest = -math.ceil(math.log10(questions + 2))
-    chart = Chart((0, questions), (lowest, CAP), right)
-    chart.rows({power: amount(power * _DECADE) for power in range(0, CAP + 1, 3)})
+    top = next((top for top in _TOPS if highest <= top * _DECADE), CAP)
+    chart = Chart((0, questions), (lowest, top), right)
+    step = _TOPS[top]
+    first = -(-lowest // step) * step
+    chart.rows({power: amount(power * _DECADE) for power in range(first, top + 1, step)})
     chart.columns(count_to(questions))
     chart.frame(title, "questions asked")
     return chart
@@ -90,7 +103,7 @@ def _empty(questions: int, title: str, right: int = 642) -> Chart:
 
 def _accuse(chart: Chart, alpha: float) -> None:
     words = f"accuse from {amount(-math.log(alpha))} upwards"
-    chart.level("wm-line", -math.log10(alpha), words, key=166)
+    chart.level("wm-line", -math.log10(alpha), words, key=150)
 
 
 def _steps(chart: Chart, line: Floats) -> str:
@@ -102,3 +115,25 @@ def _steps(chart: Chart, line: Floats) -> str:
         if height != before or i == last:
             steps.append(f"H{chart.across(i):.1f}V{height}")
     return "".join(steps)
+
+
+def amount(log_wealth: float) -> str:
+    """Return a wealth as people read it, from its logarithm.
+
+    Examples
+    --------
+    >>> [amount(math.log(wealth)) for wealth in (0.0321, 5.5, 1000, 123456, 2.5e7, 1e20)]
+    ['0.032', '5.5', '1,000', '123,456', '10⁷', 'over 10¹⁵']
+    """
+    power = log_wealth / math.log(10) + 1e-9  # so that 10^6 is no 999,999 for want of a last digit
+    if power < 1:
+        return f"{math.exp(log_wealth):.2g}"
+    if power < 6:
+        return f"{math.floor(math.exp(log_wealth) + 1e-6):,}"
+    if power > CAP + 1e-6:
+        return f"over {_power_of_ten(CAP)}"
+    return _power_of_ten(math.floor(power))
+
+
+def _power_of_ten(power: int) -> str:
+    return "10" + str(power).translate(_SUPERSCRIPT)

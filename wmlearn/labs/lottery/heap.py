@@ -1,0 +1,92 @@
+"""Draw the labels again: the heap of matches grows, draw by draw, beside the real count."""
+
+import numpy as np
+
+from wmlearn._display import plural
+from wmlearn.evidence._sentences import p_words
+from wmlearn.labs._kit.lab import Frame
+from wmlearn.labs._kit.svg import BOTTOM, Chart, count_to
+from wmlearn.labs._kit.views import small
+from wmlearn.labs._kit.words import verdict_box
+from wmlearn.labs.lottery.draws import N_DRAWS, Draws
+
+_MORE, _AFRESH = {"draw 1": 1, "draw 10": 10, "draw 1,000": 1000}, "start again"
+_FIRST = 15  # questions whose labels are shown
+
+
+class Heap(Draws):
+    """New draws of the labels, piled up by how many of them the service matches.
+
+    Pure functions of how many have been drawn, whatever shows them.
+
+    Attributes
+    ----------
+    start, end : where it begins, and what stands for it where nothing runs
+    picture : the place whose drawing does
+    note : what the drawing's signs mean
+    """
+
+    start, end, picture = 0, N_DRAWS, "chart"
+    note = "Bars with an outline: as many as in the real draw, or more."
+
+    def axes(self, drawn: int) -> dict[str, bool]:
+        """Return for each button whether it can be pressed."""
+        return dict.fromkeys(_MORE, drawn < N_DRAWS) | {_AFRESH: drawn > 0}
+
+    def press(self, drawn: int, button: str) -> int:
+        """Return how many are drawn after a button is pressed."""
+        return min(N_DRAWS, drawn + _MORE[button]) if button in _MORE else 0
+
+    def frame(self, drawn: int) -> Frame:
+        """Return what is shown, place by place."""
+        parts = self._sentence(drawn), self._chart(drawn), self._latest(drawn)
+        return dict(zip(("sentence", "chart", "detail"), parts))
+
+    def caption(self, drawn: int) -> str:
+        """Return in one sentence what the draws have shown."""
+        real, as_good = self.answers.k, self.as_good(drawn)
+        return (
+            f"{real} of {self.n} matched in the real draw, and as many or more in "
+            f"{as_good:,} of {plural(drawn, 'new draw')} of the labels."
+        )
+
+    def _sentence(self, drawn: int) -> str:
+        """Return p as the share of the draws so far, beside the exact one."""
+        as_good = self.as_good(drawn)
+        heading = plural(drawn, "new draw")
+        if as_good:
+            heading = f"p = {as_good:,} / {drawn:,} = {as_good / drawn:.2g}"
+        exact = p_words(self.chances[self.answers.k])
+        return verdict_box(heading, f"{self.caption(drawn)} The formula says {exact}.")
+
+    def _latest(self, drawn: int) -> str:
+        """Return the labels of the last draw below the answers, for the first questions."""
+        if not drawn:
+            return small("Draw the labels again: the answers stay as they are.")
+        says, labels = self.answers.per_question, self.labels[drawn - 1]
+        rows = says, labels, np.where(says == labels, "^", " ")
+        code = "\n".join(" ".join(map(str, row[:_FIRST])) for row in rows)
+        words = f"The answers to the first questions, below them their labels in draw {drawn:,}:"
+        return f"{small(words)}<p class='wm-code' aria-hidden='true'>{code}</p>"
+
+    def _chart(self, drawn: int) -> str:
+        """Draw the heap so far, with the real count and what the formula says."""
+        real, matches = self.answers.k, self.matches[:, -1]
+        last = max(real, matches.max()) + 2
+        heap = np.bincount(matches[:drawn], minlength=1)
+        exact = -drawn * np.diff(self.chances[: last + 1])
+        top = 1.1 * max(5, heap.max(), exact.max(initial=0))
+        chart = Chart((-1, last), (0, top))
+        chart.rows(count_to(int(top)))
+        chart.columns(count_to(last))
+        chart.frame("new draws (bars), and what the formula says (line)", f"matches, of {self.n}")
+        for count in np.flatnonzero(heap):
+            css = "wm-target" if count >= real else "wm-bar"
+            left, right = chart.across(count - 0.4), chart.across(count + 0.4)
+            high = f"V{chart.up(heap[count]):.1f}"
+            chart.path(css, f"M{left:.1f} {BOTTOM}{high}H{right:.1f}V{BOTTOM}z")
+        chart.line("wm-nulls", enumerate(exact))
+        x, side = chart.across(real), "start" if 2 * real < last else "end"
+        chart.path("wm-line", f"M{x:.1f} 24V{BOTTOM}")
+        chart.text(x, 34, f"\u2002{real} in the real draw\u2002", side, "wm-value")
+        return chart.svg(self.caption(drawn))
