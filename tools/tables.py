@@ -1,7 +1,7 @@
-"""Tables of lessons that are made from files of docs/results, and never typed.
+"""Tables of lessons that are made from files of docs/results, and diagrams; never typed.
 
-A cell of a lesson with one of these tags holds nothing but its table, or its figures as code;
-`make lessons` writes it, and `--check` says where it is old.
+A cell of a lesson with one of these tags holds nothing but its table, its figures as code, or its
+diagram; `make lessons` writes it, and `--check` says where it is old.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import diagrams
 from nbformat import NotebookNode
 from scipy.stats import t
 
@@ -19,10 +20,13 @@ Row = dict[str, str]
 
 
 def write_tables(nb: NotebookNode, root: Path) -> None:
-    """Write each table of a lesson from its file, in place."""
+    """Write each table of a lesson from its file, and each diagram's cell, in place."""
     for cell in nb.cells:
-        for tag in set(cell.metadata.get("tags", [])) & set(TABLES):
-            cell.source = TABLES[tag](root)
+        for tag in set(cell.metadata.get("tags", [])):
+            if tag in TABLES:
+                cell.source = TABLES[tag](root)
+            if tag.startswith(diagrams.TAG):
+                cell.source = diagrams.cell(tag.removeprefix(diagrams.TAG))
 
 
 def rows_of(root: Path, name: str) -> list[Row]:

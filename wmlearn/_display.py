@@ -152,8 +152,12 @@ def legible(ax: Axes) -> Axes:
     return ax
 
 
-def ink(ax: Axes) -> str:
-    """Return black or white, whichever stands out from the ground of axes."""
+def ink(ax: Axes) -> Any:
+    """Return black or white, whichever stands out from the ground of axes; without a ground, the
+    style's own colour.
+    """
+    if not ax.figure.get_facecolor()[3]:
+        return ax.xaxis.label.get_color()
     if ax.axison:
         return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
     return _ink(ax.figure.get_facecolor())

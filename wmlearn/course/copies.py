@@ -21,7 +21,7 @@ from wmlearn._files import UnfitError, readable, whole
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
 # What the lessons refer to: in `docs` beside their folder, in the learner's folder in `reference`.
-PAGES = ("glossary.md", "results.md", "results/*.csv")
+PAGES = ("glossary.md", "results.md", "results/*.csv", "diagrams/*.svg")
 
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _EMPTY = {"metadata": {"kernelspec": _KERNEL}, "nbformat": 4, "nbformat_minor": 5}
@@ -57,8 +57,9 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
     A copy counts as worked on when it is no longer what was written here. To start a lesson again,
-    delete its copy. The glossary, the page of results and its files come along into `reference/`;
-    JupyterLab would show a page of markdown as text to be edited, so each becomes a notebook.
+    delete its copy. The glossary, the page of results, its files and the diagrams come along into
+    `reference/`; JupyterLab would show a page of markdown as text to be edited, so each becomes a
+    notebook.
 
     Parameters
     ----------
@@ -176,7 +177,7 @@ def _cleared(path: Path) -> bytes:
 def _for_learners(lesson: Path) -> bytes:
     """Return a lesson that was cleared, its links to the pages turned to where their copies are."""
     content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", _cleared(lesson))
-    return content.replace(b"](../docs/results/", b"](reference/results/")
+    return re.sub(rb"\]\(\.\./docs/(results|diagrams)/", rb"](reference/\1/", content)
 
 
 def _as_notebook(page: Path) -> bytes:
