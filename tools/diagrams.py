@@ -3,111 +3,23 @@
     python tools/diagrams.py             write the files
     python tools/diagrams.py --check     write nothing: name the files that are old, and exit with 1
 
-A diagram in a page cannot know the page's theme. So the ground is transparent, lines are of a grey
-that stands out from white and from black, and all writing lies on a card of its own. In a notebook
-a cell tagged `diagram-NAME` holds its picture and nothing else; `make lessons` writes it.
+In a notebook a cell tagged `diagram-NAME` holds its picture and nothing else; `make lessons` writes
+it, and the files.
 """
 
 from __future__ import annotations
 
-import html
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import charts
+from drawing import GROUNDS, INK, Drawing
+from nbformat import NotebookNode
+
 ROOT = Path(__file__).resolve().parents[1]
-FOLDER = ROOT / "docs" / "diagrams"
 TAG = "diagram-"
-
-INK, LINE = "#1f1f1f", "#808080"  # what is written on a card; what is drawn between cards
-# A card's ground and its edge: Okabe and Ito's colours and pale ones of the same hue.
-GROUNDS = {
-    "owner": ("#d6e8f5", "#0072b2"),
-    "thief": ("#fbdfcb", "#d55e00"),
-    "judge": ("#cfeee2", "#009e73"),
-    "plain": ("#ececec", "#808080"),
-}
-SIZE, LEADING = 14, 19  # of letters and of lines, in pixels
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif"
-Point = tuple[float, float]
-
-
-class Drawing:
-    """What is drawn so far, as SVG; places are in pixels from the top left corner."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height, self.parts = width, height, list[str]()
-
-    def add(self, element: str) -> None:
-        self.parts.append(element)
-
-    def rect(
-        self, x: float, y: float, w: float, h: float, fill: str, edge: str, rx: float = 6
-    ) -> None:
-        self.add(
-            f'<rect x="{x:g}" y="{y:g}" width="{w:g}" height="{h:g}" rx="{rx:g}" fill="{fill}" '
-            f'stroke="{edge}" stroke-width="1.5"/>'
-        )
-
-    def path(self, steps: str, color: str = LINE, width: float = 2, dashed: bool = False) -> None:
-        dashes = ' stroke-dasharray="7 5"' if dashed else ""
-        self.add(
-            f'<path d="{steps}" fill="none" stroke="{color}" stroke-width="{width:g}"'
-            f'{dashes} stroke-linecap="round" stroke-linejoin="round"/>'
-        )
-
-    def text(self, x: float, y: float, words: str, bold: bool = False, anchor: str = "middle"):
-        weight = ' font-weight="bold"' if bold else ""
-        self.add(
-            f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{weight}>{html.escape(words)}</text>'
-        )
-
-    def card(
-        self, x: float, y: float, w: float, h: float, *lines: str, who: str = "plain", bold: int = 1
-    ) -> None:
-        """Draw a card with lines of text in its middle, so many of them bold."""
-        self.rect(x, y, w, h, *GROUNDS[who])
-        top = y + h / 2 - (len(lines) - 1) * LEADING / 2 + SIZE / 3
-        for i, words in enumerate(lines):
-            self.text(x + w / 2, top + i * LEADING, words, bold=i < bold)
-
-    def pill(self, x: float, y: float, words: str) -> None:
-        """Write words around a place, on a small ground of their own."""
-        width = 7.3 * len(words) + 14
-        self.add(
-            f'<rect x="{x - width / 2:g}" y="{y - 11:g}" width="{width:g}" height="22" rx="11" '
-            f'fill="{GROUNDS["plain"][0]}"/>'
-        )
-        self.text(x, y + 5, words)
-
-    def arrow(
-        self, *points: Point, words: str = "", dashed: bool = False, at: float | None = None
-    ) -> None:
-        """Draw an arrow along points; words go to the middle of it, or to height `at`."""
-        (x0, y0), (x1, y1) = points[-2:]
-        length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
-        ux, uy = (x1 - x0) / length, (y1 - y0) / length
-        neck = (x1 - 9 * ux, y1 - 9 * uy)
-        along = "L".join(f"{x:g} {y:g}" for x, y in (*points[:-1], neck))
-        self.path(f"M{along}", dashed=dashed)
-        left = f"{neck[0] - 5 * uy:.1f} {neck[1] + 5 * ux:.1f}"
-        right = f"{neck[0] + 5 * uy:.1f} {neck[1] - 5 * ux:.1f}"
-        self.add(f'<path d="M{x1:g} {y1:g}L{left}L{right}Z" fill="{LINE}"/>')
-        if words:
-            first, last = points[0], points[-1]
-            middle = (first[1] + last[1]) / 2 if at is None else at
-            self.pill((first[0] + last[0]) / 2, middle, words)
-
-    def svg(self, words: str) -> str:
-        """Return the whole as a file, with words for those who do not see it."""
-        size = f'width="{self.width}" height="{self.height}"'
-        box = f'viewBox="0 0 {self.width} {self.height}"'
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {box} role="img"'
-        font = f'font-family="{FONT}" font-size="{SIZE}" fill="{INK}"'
-        body = "\n".join(self.parts)
-        return f"{head} {font}>\n<title>{html.escape(words)}</title>\n{body}\n</svg>\n"
-
 
 # -------------------------------------------------------------------------------- the diagrams
 
@@ -378,30 +290,52 @@ DIAGRAMS = {
         "each. To accuse brings 2 points if the network was taken and costs 20 if it is innocent. "
         "To clear costs 5 if it was taken. All else is 0.",
     ),
+    "leans": Diagram(
+        charts.leans,
+        "Dots with intervals: coins matched of 160, ten runs for each of 6 suspects, and a dashed "
+        "line at 80, which is chance. The network that does not lean lies at the line. Copies move "
+        "away from it, to the right, with the digits they were asked about: 1,000, 5,000, 20,000. "
+        "The service that leans, and the network trained to lean, lie at about 110.",
+    ),
+    "thieves": Diagram(
+        charts.thieves,
+        "Dots with ranges for 29 thieves and 3 kinds of question: what is left of five copies, the "
+        "least and the most. Nearly all lie at the right, at 100 %, where thieves prune, round or "
+        "add noise. Words are lost to training, blur and voting; unrelated images hold out "
+        "longest. Imitation with digits and RejectUnusual leave next to nothing of any kind.",
+    ),
 }
 
 
-def cell(name: str) -> str:
-    """Return the markdown of a diagram in a lesson."""
-    return f"![{DIAGRAMS[name].words}](../docs/diagrams/{name}.svg)"
+def write_cells(nb: NotebookNode) -> None:
+    """Write each diagram's cell of a lesson, in place."""
+    for cell in nb.cells:
+        for tag in cell.metadata.get("tags", []):
+            if tag.startswith(TAG):
+                name = tag.removeprefix(TAG)
+                cell.source = f"![{DIAGRAMS[name].words}](../docs/diagrams/{name}.svg)"
 
 
-def files() -> dict[Path, str]:
+def files(root: Path) -> dict[Path, str]:
     """Return each diagram's file as it should be."""
-    return {FOLDER / f"{name}.svg": each.draw().svg(each.words) for name, each in DIAGRAMS.items()}
+    folder = root / "docs" / "diagrams"
+    return {folder / f"{name}.svg": each.draw().svg(each.words) for name, each in DIAGRAMS.items()}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], root: Path = ROOT) -> int:
     """Write the files, or name those that are old; return 1 if there is one."""
-    made = files()
-    old = [path for path, text in made.items() if not path.exists() or path.read_text("utf-8") != text]
-    if "--check" not in arguments:
-        FOLDER.mkdir(exist_ok=True)
-        for path in old:
+    made = files(root)
+    old = [path for path, text in made.items() if not _holds(path, text)]
+    for path in old:
+        if "--check" in arguments:
+            print(f"{path.name} is old; run `make lessons`.")
+        else:
             path.write_text(made[path], "utf-8", newline="\n")
-        return 0
-    print("\n".join(f"{path.name} is old; run `make lessons`." for path in old))
-    return int(bool(old))
+    return int("--check" in arguments and bool(old))
+
+
+def _holds(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text("utf-8") == text
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
 links) is made from `wmlearn/course/lessons/NN.toml`, the repository's address from
-`pyproject.toml`, and a table of figures from its file (`tables.py`), so each fact stands in one
-place. So are README's table, the lessons' part of the teacher's guide, and the page of results
+`pyproject.toml`, a table of figures from its file (`tables.py`), a diagram from its drawing
+(`diagrams.py`), so each fact stands in one place. So are README's table, the lessons' part of the teacher's guide, and the page of results
 (`docs/results.md`).
 
     python tools/lessons.py              write, run, normalise every lesson, and the pages
@@ -24,6 +24,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import diagrams
 import nbformat
 import tables
 from course import (
@@ -218,6 +219,7 @@ def build(course: Course, lesson: Lesson) -> bool:
     nb = read_notebook(path)
     write_header(nb, course, lesson)
     tables.write_tables(nb, course.root)
+    diagrams.write_cells(nb)
     try:
         execute(nb, path.parent)
     except (CellTimeoutError, DeadKernelError) as stopped:
@@ -247,8 +249,9 @@ def check(course: Course, lesson: Lesson) -> list[str]:
             f"{lesson.file}: the header is not what {lesson.id}.toml says; run `make lessons`.",
         ]
     tables.write_tables(wanted, course.root)
+    diagrams.write_cells(wanted)
     if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
-        found.append(f"{lesson.file}: a table is not what docs/results holds; run `make lessons`.")
+        found.append(f"{lesson.file}: a table or diagram is not what it is made from; run `make lessons`.")
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
         found.append(
@@ -268,8 +271,8 @@ def check_list(course: Course) -> list[str]:
         for name in present
         if name not in listed
     ]
-    for path, made in pages(course).items():
-        if made != path.read_text("utf-8"):
+    for path, made in {**pages(course), **diagrams.files(course.root)}.items():
+        if not path.exists() or made != path.read_text("utf-8"):
             found.append(f"{path.name}: what is made from other files is old; run `make lessons`.")
     return found
 
@@ -312,7 +315,7 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
             f"{lesson.file}: {'written' if changed else 'unchanged'}, "
             f"{time.perf_counter() - start:.1f} s"
         )
-    for path, made in pages(course).items():
+    for path, made in {**pages(course), **diagrams.files(course.root)}.items():
         write_if_changed(path, made)
 
 

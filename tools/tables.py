@@ -1,7 +1,7 @@
-"""Tables of lessons that are made from files of docs/results, and diagrams; never typed.
+"""Tables of lessons that are made from files of docs/results, and never typed.
 
-A cell of a lesson with one of these tags holds nothing but its table, its figures as code, or its
-diagram; `make lessons` writes it, and `--check` says where it is old.
+A cell of a lesson with one of these tags holds nothing but its table, or its figures as code;
+`make lessons` writes it, and `--check` says where it is old.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import csv
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-import diagrams
 from nbformat import NotebookNode
 from scipy.stats import t
 
@@ -20,13 +19,10 @@ Row = dict[str, str]
 
 
 def write_tables(nb: NotebookNode, root: Path) -> None:
-    """Write each table of a lesson from its file, and each diagram's cell, in place."""
+    """Write each table of a lesson from its file, in place."""
     for cell in nb.cells:
-        for tag in set(cell.metadata.get("tags", [])):
-            if tag in TABLES:
-                cell.source = TABLES[tag](root)
-            if tag.startswith(diagrams.TAG):
-                cell.source = diagrams.cell(tag.removeprefix(diagrams.TAG))
+        for tag in set(cell.metadata.get("tags", [])) & set(TABLES):
+            cell.source = TABLES[tag](root)
 
 
 def rows_of(root: Path, name: str) -> list[Row]:
@@ -116,8 +112,8 @@ LEANING_MORE: tuple[Case, ...] = (  # folded away
 
 
 def lean_table(root: Path) -> str:
-    """Return who leans how clearly, the cases that the lesson speaks of."""
-    return leaning_table(root, LEANING)
+    """Return who leans how clearly, the cases that the lesson's chart shows, folded away."""
+    return folded("The same in figures", leaning_table(root, LEANING))
 
 
 def lean_more(root: Path) -> str:
@@ -126,17 +122,23 @@ def lean_more(root: Path) -> str:
 
 
 def leaning_table(root: Path, cases: Iterable[Case]) -> str:
-    """Return a row a case; an owner counts whose draw and mirrored draw are both known."""
-    rows = rows_of(root, "tilt")
-    lines = []
+    """Return a row a case."""
+    known = leaning_rows(rows_of(root, "tilt"), cases)
+    lines = [(words, *leaning(whole)) for words, whole in known]
+    return markdown(("who is asked", "images read, %", "coins matched, of 160", "found"), lines)
+
+
+def leaning_rows(rows: list[Row], cases: Iterable[Case]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield what was measured of each case; an owner counts whose draw and mirrored draw are both
+    known.
+    """
+    columns = ("data", "where", "size", "suspect", "queries", "epochs")
     for words, case in cases:
-        columns = ("data", "where", "size", "suspect", "queries", "epochs")
         of_it = [row for row in rows if tuple(row[column] for column in columns) == case]
         seeds = [row["owner"] for row in of_it]
         whole = [row for row in of_it if seeds.count(row["owner"]) == 2]
         if whole:
-            lines.append((words, *leaning(whole)))
-    return markdown(("who is asked", "images read, %", "coins matched, of 160", "found"), lines)
+            yield words, whole
 
 
 def leaning(rows: list[Row]) -> list[str]:
