@@ -85,9 +85,7 @@ def thieves() -> Drawing:
     return drawing
 
 
-def _span(
-    drawing: Drawing, places: Sequence[float], y: float, color: str, filled: bool
-) -> None:
+def _span(drawing: Drawing, places: Sequence[float], y: float, color: str, filled: bool) -> None:
     """Draw a line from the least to the most, and a dot in the middle."""
     drawing.path(f"M{min(places):.1f} {y:g}H{max(places):.1f}", color=color, width=2)
     _dot(drawing, statistics.median(places), y, color, filled=filled)

@@ -124,7 +124,15 @@ def seal_then_draw() -> Drawing:
             drawing.arrow((x - 22, 52), (x, 52))
     drawing.arrow((73, 94), (73, 130), (369, 130), (369, 94), dashed=True)
     drawing.card(73, 142, 296, 58, "Change one pixel, and", "all labels are drawn again", bold=0)
-    drawing.card(400, 142, 330, 58, "Pictures fitted to the labels afterwards?", "Then the labels are others again", bold=0)
+    drawing.card(
+        400,
+        142,
+        330,
+        58,
+        "Pictures fitted to the labels afterwards?",
+        "Then the labels are others again",
+        bold=0,
+    )
     return drawing
 
 
@@ -190,18 +198,49 @@ def opening() -> Drawing:
             drawing.card(pitch * (i + 0.5) - 43, y, 86, 34, words, who=who, bold=0)
     drawing.card(230, 10, 280, 46, "the seal, published", "must come out the same", who="plain")
     drawing.arrow((370, 90), (370, 56))
-    drawing.card(5, 10, 206, 64, "The owner hands over", "question 3, its secret", "and 3 hashes (blue)", who="owner")
-    drawing.card(529, 10, 206, 64, "The judge works out", "the green ones, from", "the bottom to the top", who="judge")
+    drawing.card(
+        5,
+        10,
+        206,
+        64,
+        "The owner hands over",
+        "question 3, its secret",
+        "and 3 hashes (blue)",
+        who="owner",
+    )
+    drawing.card(
+        529,
+        10,
+        206,
+        64,
+        "The judge works out",
+        "the green ones, from",
+        "the bottom to the top",
+        who="judge",
+    )
     return drawing
 
 
 def tribunal() -> Drawing:
     drawing = Drawing(740, 330)
-    you = ("You, for the owner", "100 secret questions,", "300 to be asked in all,", "one alpha for all six")
+    you = (
+        "You, for the owner",
+        "100 secret questions,",
+        "300 to be asked in all,",
+        "one alpha for all six",
+    )
     drawing.card(10, 10, 220, 108, *you, who="owner")
     for i, letter in enumerate("ABCDEF"):
         drawing.card(420 + 52 * i, 10, 44, 44, letter, who="thief")
-    drawing.card(420, 66, 304, 52, "six services: 4 built on the owner's,", "2 innocent; which, nobody tells", bold=0)
+    drawing.card(
+        420,
+        66,
+        304,
+        52,
+        "six services: 4 built on the owner's,",
+        "2 innocent; which, nobody tells",
+        bold=0,
+    )
     drawing.arrow((230, 32), (420, 32), words="questions")
     drawing.arrow((420, 92), (230, 92), words="labels")
     drawing.arrow((120, 118), (120, 204), words="a verdict on each")
@@ -252,8 +291,8 @@ DIAGRAMS = {
         embedding,
         "150 triggers, labelled with the secret answers, and 3,000 digits, labelled with what "
         "people read, go mixed into one training. Out comes the marked network, which reads digits "
-        "and gives the secret answers. Below, the digits alone go into the same training. Out comes "
-        "the unmarked twin, which knows no secret answer.",
+        "and gives the secret answers. Below, the digits alone go into the same training, and out "
+        "comes the unmarked twin, which knows no secret answer.",
     ),
     "seal-then-draw": Diagram(
         seal_then_draw,
@@ -271,7 +310,7 @@ DIAGRAMS = {
     ),
     "copying": Diagram(
         copying,
-        "Three thefts, one below the other. Who copies the file gets the secret answers with it. "
+        "Three thefts, one below the other. Whoever copies the file gets the secret answers, too. "
         "Whoever asks the service about digits and trains on the labels gets an imitation that "
         "reads digits: nobody asked the secret questions. Where the service leans, at near-ties, "
         "the way of a secret coin, the imitation leans in part the same way.",

@@ -3,8 +3,8 @@
 `make lessons` calls this. What stands at the head of a lesson (title, minutes, objectives, badges,
 links) is made from `wmlearn/course/lessons/NN.toml`, the repository's address from
 `pyproject.toml`, a table of figures from its file (`tables.py`), a diagram from its drawing
-(`diagrams.py`), so each fact stands in one place. So are README's table, the lessons' part of the teacher's guide, and the page of results
-(`docs/results.md`).
+(`diagrams.py`), so each fact stands in one place. So are README's table, the lessons' part of the
+teacher's guide, and the page of results (`docs/results.md`).
 
     python tools/lessons.py              write, run, normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson
@@ -251,7 +251,9 @@ def check(course: Course, lesson: Lesson) -> list[str]:
     tables.write_tables(wanted, course.root)
     diagrams.write_cells(wanted)
     if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
-        found.append(f"{lesson.file}: a table or diagram is not what it is made from; run `make lessons`.")
+        found.append(
+            f"{lesson.file}: a table or diagram is not what it is made from; run `make lessons`."
+        )
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
         found.append(
