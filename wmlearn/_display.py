@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette (2008): told apart under every common colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
+GREY = "#737373"  # stands out from white and from black
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
@@ -108,16 +109,13 @@ def mosaic(
     pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6
 ) -> Axes:
     """Draw images (n, c, h, w) on one pair of axes, each above its caption; return the axes."""
-    import matplotlib.pyplot as plt
-
     count, _, height, width = pixels.shape
     rows = math.ceil(count / columns)
     lines = 1 + max(caption.count("\n") for caption in captions)
     cell_h, cell_w = height + 4 + 6 * lines, width + 4  # room for the caption, and a gap
     # Transparent where there is no image: the style's own ground is behind the captions.
     canvas = np.zeros((rows * cell_h, columns * cell_w, 4), np.uint8)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(1.1 * columns, (11 + 2 * lines) / 10 * rows))
+    ax = on_axes(ax, (1.1 * columns, (11 + 2 * lines) / 10 * rows))
     for i, (image, caption) in enumerate(zip(pixels, captions)):
         top, left = i // columns * cell_h, i % columns * cell_w + 2
         cell = canvas[top : top + height, left : left + width]
@@ -152,12 +150,8 @@ def legible(ax: Axes) -> Axes:
     return ax
 
 
-def ink(ax: Axes) -> Any:
-    """Return black or white, whichever stands out from the ground of axes; without a ground, the
-    style's own colour.
-    """
-    if not ax.figure.get_facecolor()[3]:
-        return ax.xaxis.label.get_color()
+def ink(ax: Axes) -> str:
+    """Return black or white, whichever stands out from the ground of axes."""
     if ax.axison:
         return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
     return _ink(ax.figure.get_facecolor())

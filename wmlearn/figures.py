@@ -36,7 +36,7 @@ def show(description: str) -> None:
     from IPython.display import display
 
     file = io.BytesIO()
-    plt.savefig(file, format="png")
+    plt.savefig(file)
     plt.close()
     png = base64.b64encode(file.getvalue()).decode("ascii")
     forms = {"text/plain": description, "image/png": png}
