@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BLUE, OCHRE = "#0072b2", "#9a6a00"
 PAPER = "#f6f6f6"
 
-# The thieves of lesson 11: what each is called there, and what the study calls it.
+# The thieves that are compared on one page: the name of each, and what the study calls it.
 THIEVES = {
     "no theft: the copy as it is": ("none", ""),
     "5 of 10 weights pruned": ("Prune", "0.5"),
@@ -51,7 +51,7 @@ KINDS = {"content": "words", "unrelated": "unrelated", "noise": "noise"}
 
 
 def thieves() -> Drawing:
-    """Draw what each thief of lesson 11 leaves of each kind, least to most of five copies."""
+    """Draw what each thief leaves of each kind, least to most of five copies."""
     rows = [row for row in rows_of(ROOT, "thefts") if row["data"] == "mnist"]
     top, pitch, left, width = 92, 21, (285, 440, 595), 130
     drawing = Drawing(740, top + pitch * len(THIEVES) + 14)
@@ -100,7 +100,7 @@ def _dot(drawing: Drawing, x: float, y: float, color: str, filled: bool = True) 
 
 
 def leans() -> Drawing:
-    """Draw how many coins each suspect of lesson 10 matches: its runs, and the mean's interval."""
+    """Draw how many coins each suspect matches: its runs, and the interval of their mean."""
     top, pitch, left, width = 66, 44, 300, 280
     drawing = Drawing(740, top + pitch * len(LEANING) + 44)
     drawing.rect(1, 1, 738, drawing.height - 2, PAPER, GROUNDS["plain"][1])
