@@ -40,9 +40,9 @@ def contrast(one, other):
 
 @pytest.fixture(scope="module")
 def pages():
-    """Make pages as `jupyter nbconvert --to html --template wmlearn` does, each once."""
+    """Make pages as `jupyter nbconvert --to html --template described` does, each once."""
     folder = str(ROOT / "tools" / "nbconvert")
-    exporter = HTMLExporter(template_name="wmlearn", extra_template_basedirs=[folder])
+    exporter = HTMLExporter(template_name="described", extra_template_basedirs=[folder])
     made = {}
 
     def page(lesson):
