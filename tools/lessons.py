@@ -2,9 +2,10 @@
 
 `make lessons` calls this. So that each fact is kept in one place only, the header of a lesson
 (title, minutes, objectives, badges, links) and the map on the front page are made from
-`wmlearn/course/lessons/NN.toml`, the repository's address from `pyproject.toml`, and each table of
-figures from its file (`tables.py`). README's table, the lessons' part of the teacher's guide and
-the page of results (`docs/results.md`) are made in the same way.
+`wmlearn/course/lessons/NN.toml`, the repository's address from `pyproject.toml`, each table of
+figures from its file (`tables.py`), and each diagram from its drawing (`diagrams.py`). README's
+table, the lessons' part of the teacher's guide and the page of results (`docs/results.md`) are made
+in the same way.
 
     python tools/lessons.py              write, run and normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson; `--only start` is the front page
@@ -24,6 +25,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import diagrams
 import nbformat
 import tables
 from course import (
@@ -222,6 +224,7 @@ def build(course: Course, lesson: Lesson) -> bool:
     nb = read_notebook(path)
     write_header(nb, course, lesson)
     tables.write_tables(nb, course.root)
+    diagrams.write_cells(nb)
     try:
         execute(nb)
     except (CellTimeoutError, DeadKernelError) as stopped:
@@ -251,8 +254,11 @@ def check(course: Course, lesson: Lesson) -> list[str]:
             made = f"header is not what {lesson.id}.toml says"
         return [*found, f"{lesson.file}: the {made}; run `make lessons`."]
     tables.write_tables(wanted, course.root)
+    diagrams.write_cells(wanted)
     if [cell.source for cell in wanted.cells] != [cell.source for cell in nb.cells]:
-        found.append(f"{lesson.file}: a table is not what docs/results holds; run `make lessons`.")
+        found.append(
+            f"{lesson.file}: a table or diagram is not what it is made from; run `make lessons`."
+        )
     normalise(wanted, course.root)
     if not found and render(wanted) != path.read_text("utf-8"):
         found.append(
@@ -272,8 +278,8 @@ def check_list(course: Course) -> list[str]:
         for name in present
         if name not in listed
     ]
-    for path, made in pages(course).items():
-        if made != path.read_text("utf-8"):
+    for path, made in {**pages(course), **diagrams.files(course.root)}.items():
+        if not path.exists() or made != path.read_text("utf-8"):
             found.append(f"{path.name}: what is made from other files is old; run `make lessons`.")
     return found
 
@@ -321,7 +327,7 @@ def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
             f"{lesson.file}: {'written' if changed else 'unchanged'}, "
             f"{time.perf_counter() - start:.1f} s"
         )
-    for path, made in pages(course).items():
+    for path, made in {**pages(course), **diagrams.files(course.root)}.items():
         write_if_changed(path, made)
 
 

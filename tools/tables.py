@@ -11,7 +11,7 @@ import functools
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from nbformat import NotebookNode
@@ -114,8 +114,8 @@ LEANING_MORE: tuple[Case, ...] = (  # folded away
 
 
 def lean_table(root: Path) -> str:
-    """Return how clearly each suspect leans, for the cases that the lesson discusses."""
-    return leaning_table(root, LEANING)
+    """Return how clearly each suspect leans, for the cases of the lesson's chart, folded away."""
+    return folded("The same in figures", leaning_table(root, LEANING))
 
 
 def lean_more(root: Path) -> str:
@@ -124,17 +124,23 @@ def lean_more(root: Path) -> str:
 
 
 def leaning_table(root: Path, cases: Iterable[Case]) -> str:
-    """Return one row per case; an owner counts if both draw and mirrored draw are known."""
-    rows = rows_of(root, "tilt")
-    lines = []
+    """Return one row per case."""
+    known = leaning_rows(rows_of(root, "tilt"), cases)
+    lines = [(words, *leaning(whole)) for words, whole in known]
+    return markdown(("who is asked", "images read, %", "coins matched, of 160", "found"), lines)
+
+
+def leaning_rows(rows: list[Row], cases: Iterable[Case]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield what was measured for each case; an owner counts if both draw and mirrored draw are
+    known.
+    """
+    columns = ("data", "where", "size", "suspect", "queries", "epochs")
     for words, case in cases:
-        columns = ("data", "where", "size", "suspect", "queries", "epochs")
         of_it = [row for row in rows if tuple(row[column] for column in columns) == case]
         seeds = [row["owner"] for row in of_it]
         whole = [row for row in of_it if seeds.count(row["owner"]) == 2]
         if whole:
-            lines.append((words, *leaning(whole)))
-    return markdown(("who is asked", "images read, %", "coins matched, of 160", "found"), lines)
+            yield words, whole
 
 
 def leaning(rows: list[Row]) -> list[str]:

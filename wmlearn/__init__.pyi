@@ -6,6 +6,7 @@ from .evidence.commitment import CLASSROOM_KEY
 from .evidence.sequential import SequentialTest
 from .evidence.verification import verify, verify_all
 from .experiments import sweep
+from .figures import show, style
 from .labs.embedding.lab import EmbeddingLab
 from .labs.lottery.lab import LotteryLab
 from .labs.prediction import Predict
@@ -58,8 +59,10 @@ __all__ = [
     "null_models",
     "save_model",
     "serve",
+    "show",
     "small_cnn",
     "stats",
+    "style",
     "sweep",
     "theft",
     "training",

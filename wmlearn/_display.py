@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's palette (2008): distinct under every common kind of colour blindness.
 BLUE, ORANGE, GREEN = "#0072B2", "#E69F00", "#009E73"
 VERMILLION, SKY, PURPLE = "#D55E00", "#56B4E9", "#CC79A7"
+GREY = "#737373"  # stands out from white and from black
 
 
 def html_table(title: str, rows: Mapping[str, object]) -> str:
@@ -108,16 +109,13 @@ def mosaic(
     pixels: Pixels, captions: Sequence[str], ax: Axes | None = None, *, columns: int = 6
 ) -> Axes:
     """Draw images (n, c, h, w) in a grid, each with its caption below it, and return the axes."""
-    import matplotlib.pyplot as plt
-
     count, _, height, width = pixels.shape
     rows = math.ceil(count / columns)
     lines = 1 + max(caption.count("\n") for caption in captions)
     cell_h, cell_w = height + 4 + 6 * lines, width + 4  # room for the caption, and a gap
     # Transparent where there is no image: the captions are on the style's own background.
     canvas = np.zeros((rows * cell_h, columns * cell_w, 4), np.uint8)
-    if ax is None:
-        _, ax = plt.subplots(figsize=(1.1 * columns, (11 + 2 * lines) / 10 * rows))
+    ax = on_axes(ax, (1.1 * columns, (11 + 2 * lines) / 10 * rows))
     for i, (image, caption) in enumerate(zip(pixels, captions)):
         top, left = i // columns * cell_h, i % columns * cell_w + 2
         cell = canvas[top : top + height, left : left + width]

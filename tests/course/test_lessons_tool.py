@@ -62,7 +62,14 @@ def project(tmp_path) -> Path:
     """Return a project of two lessons and a front page, as an author would leave them: never run,
     no header.
     """
-    for folder in ("notebooks", "tests/course", "docs/results", "benchmarks", FILES):
+    for folder in (
+        "notebooks",
+        "tests/course",
+        "docs/diagrams",
+        "docs/results",
+        "benchmarks",
+        FILES,
+    ):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "pyproject.toml").write_text(PYPROJECT)
     first, second = ("true", "[]"), ("false", '["00", "some Python"]')
@@ -354,7 +361,7 @@ def test_a_table_is_written_from_its_file_and_an_old_one_found(project, monkeypa
     assert read(project).cells[-1].source == "| 1 |"
     monkeypatch.setattr(tool.tables, "TABLES", {"wm-lean": lambda root: "| 2 |"})
     assert checked(project, capsys)[0] == (
-        "00.ipynb: a table is not what docs/results holds; run `make lessons`."
+        "00.ipynb: a table or diagram is not what it is made from; run `make lessons`."
     )
 
 

@@ -41,8 +41,8 @@ GROUND = [
     "_progress",
 ]
 WINGS = [*GROUND, "data", "evidence", "triggers", "training", "service", "watermarks", "theft"]
-ABOVE = ["zoo", "experiments", "course", "labs", "cli", "wmlearn"]  # the last is the front door
-ORDER = [*WINGS, *ABOVE]
+ABOVE = ["figures", "zoo", "experiments", "course", "labs", "cli"]
+ORDER = [*WINGS, *ABOVE, "wmlearn"]  # the last is the front door
 
 WITHOUT_TORCH = ("data", "evidence", "triggers", "service")  # every file of these wings
 HEAVY = ("torch", "matplotlib", "scipy.stats", "starlette", "ipywidgets")

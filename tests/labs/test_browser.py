@@ -31,6 +31,16 @@ def notebook(desk, root):
         yield notebook
 
 
+def test_pictures_reach_those_who_do_not_see_them(notebook):
+    pictures = notebook.page.locator(".jp-Notebook img").evaluate_all(
+        "images => images.map(each => [each.alt, each.naturalWidth, each.src])"
+    )
+    assert all(alt for alt, _, _ in pictures)
+    ours = [(alt, width) for alt, width, source in pictures if not source.startswith("https:")]
+    assert len(ours) == 3  # a diagram, and two figures
+    assert all(len(alt) > 60 and width > 600 for alt, width in ours)
+
+
 def type_number(lab: Locator, number: int) -> None:
     """Type how many questions are to be asked, and wait until the lab shows it."""
     type_into(lab, "or type", number)

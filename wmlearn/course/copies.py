@@ -21,8 +21,9 @@ from wmlearn._files import UnfitError, readable, whole
 START = "start.ipynb"  # the front page: the map of the course, and what is done
 LESSONS = "??_*.ipynb"  # 00_the_copied_map.ipynb, A1_betting_against_chance.ipynb
 RECORD = ".lessons.json"  # in the learner's folder: the SHA-256 of each file as written there
-# Pages that lessons refer to, in the folder `docs`; copied to the learner's folder `reference`.
-PAGES = ("glossary.md", "results.md", "results/*.csv")
+# Pages and pictures that lessons refer to, in the folder `docs`; copied to the learner's folder
+# `reference`.
+PAGES = ("glossary.md", "results.md", "results/*.csv", "diagrams/*.svg")
 
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 _EMPTY = {"metadata": {"kernelspec": _KERNEL}, "nbformat": 4, "nbformat_minor": 5}
@@ -59,8 +60,9 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
     A copy counts as edited when it differs from what this function wrote. To start a lesson again,
-    delete its copy. The glossary, the page of results and its files are copied to `reference/`.
-    JupyterLab opens a markdown page as text for editing, so each page becomes a notebook.
+    delete its copy. The glossary, the page of results, its files and the diagrams are copied to
+    `reference/`. JupyterLab opens a markdown page as text for editing, so each page becomes a
+    notebook.
 
     Parameters
     ----------
@@ -180,7 +182,7 @@ def _cleared(path: Path) -> bytes:
 def _for_learners(lesson: Path) -> bytes:
     """Return a cleared lesson whose links to pages point to the learner's copies of them."""
     content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", _cleared(lesson))
-    return content.replace(b"](../docs/results/", b"](reference/results/")
+    return re.sub(rb"\]\(\.\./docs/(results|diagrams)/", rb"](reference/\1/", content)
 
 
 def _as_notebook(page: Path) -> bytes:

@@ -27,7 +27,7 @@ from wmlearn._checks import (
     check_seed,
     shown,
 )
-from wmlearn._display import html_table, legible, picture, plural
+from wmlearn._display import html_table, legible, on_axes, picture, plural
 from wmlearn._forms import (
     are_pictures,
     axes_step,
@@ -421,10 +421,7 @@ class Splits:
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw ten training images per class, up to 20 classes, one per row; return the axes."""
-        import matplotlib.pyplot as plt
-
-        if ax is None:
-            ax = plt.subplots(figsize=(5, 5), layout="constrained")[1]
+        ax = on_axes(ax, (5, 5))
         c, h, w = self.shape
         classes = self.classes[:_ROWS]
         title = f"{self.name}: ten training images of each class"

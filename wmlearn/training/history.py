@@ -71,7 +71,7 @@ class History:
             label = name.replace("_", " ")
             ax.plot(frame[name], look, color=color, label=label, markeredgecolor="white")
         ax.set(xlabel="epoch", ylabel=drawn, ylim=(0, top))
-        ax.legend(title="measured")
+        ax.legend(frameon=False)
         return legible(ax)
 
     def __repr__(self) -> str:

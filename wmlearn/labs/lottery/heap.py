@@ -1,4 +1,4 @@
-"""Draw the labels again: the heap of matches grows, draw by draw, beside the real count."""
+"""Draw the labels again: the histogram of matches grows, draw by draw, beside the real count."""
 
 import numpy as np
 
@@ -70,7 +70,7 @@ class Heap(Draws):
         return f"{small(words)}<p class='wm-code' aria-hidden='true'>{code}</p>"
 
     def _chart(self, drawn: int) -> str:
-        """Draw the heap so far, with the real count and what the formula says."""
+        """Draw the histogram so far, with the real count and what the formula says."""
         real, matches = self.answers.k, self.matches[:, -1]
         last = max(real, matches.max()) + 2
         heap = np.bincount(matches[:drawn], minlength=1)
