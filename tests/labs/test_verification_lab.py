@@ -19,8 +19,8 @@ import wmlearn as wm
 from wmlearn.evidence.stats import peeking_chance
 from wmlearn.labs._kit.replay import buy
 from wmlearn.labs._kit.views import WIDGET_VIEW
+from wmlearn.labs._kit.wealth_chart import amount
 from wmlearn.labs.verification import lab as module
-from wmlearn.labs.verification.words import amount
 
 FULL_MARKS = (
     "found, if this was the only seal: 30 of 30 secret questions matched, at most 3 expected by "

@@ -11,7 +11,7 @@ import wmlearn as wm
 from wmlearn._extras import MissingExtra
 from wmlearn.evidence import court
 from wmlearn.labs._kit.replay import buy
-from wmlearn.labs.verification.chart import suspects_svg
+from wmlearn.labs._kit.wealth_chart import suspects_svg
 from wmlearn.labs.verification.grid import question_grid
 
 warnings.simplefilter("ignore")

@@ -20,8 +20,7 @@ from wmlearn.evidence.answers import ask_null
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.views import small
-from wmlearn.labs.verification.chart import MARKERS
-from wmlearn.labs.verification.words import amount
+from wmlearn.labs._kit.wealth_chart import MARKERS, amount
 
 Counts = npt.NDArray[np.int64]
 

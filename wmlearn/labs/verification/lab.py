@@ -13,9 +13,9 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, number_box
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
+from wmlearn.labs._kit.wealth_chart import suspects_svg, wealth_svg
 from wmlearn.labs._kit.words import verdict_html
 from wmlearn.labs.verification import comparison
-from wmlearn.labs.verification.chart import suspects_svg, wealth_svg
 from wmlearn.labs.verification.comparison import Comparison, null_matches
 from wmlearn.labs.verification.grid import picture_sheet, question_grid
 from wmlearn.labs.verification.inputs import Asked, Suspects, check_asked

@@ -4,10 +4,7 @@ import math
 from collections.abc import Sequence
 
 from wmlearn.labs._kit.replay import Replay
-
-# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
-CAP = 15
-_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+from wmlearn.labs._kit.wealth_chart import amount
 
 
 def caption(replay: Replay, n: int) -> str:
@@ -43,28 +40,6 @@ def each_judged_alone(replays: Sequence[Replay]) -> str:
         f"innocent is at most {risk:.6g}, the sum of their alphas. For one alpha that several "
         "suspects share there is wm.verify_all."
     )
-
-
-def amount(log_wealth: float) -> str:
-    """Return a wealth as people read it, from its logarithm.
-
-    Examples
-    --------
-    >>> [amount(math.log(wealth)) for wealth in (0.0321, 5.5, 1000, 123456, 2.5e7, 1e20)]
-    ['0.032', '5.5', '1,000', '123,456', '10⁷', 'over 10¹⁵']
-    """
-    power = log_wealth / math.log(10) + 1e-9  # so that 10^6 is no 999,999 for want of a last digit
-    if power < 1:
-        return f"{math.exp(log_wealth):.2g}"
-    if power < 6:
-        return f"{math.floor(math.exp(log_wealth) + 1e-6):,}"
-    if power > CAP + 1e-6:
-        return f"over {_power_of_ten(CAP)}"
-    return _power_of_ten(math.floor(power))
-
-
-def _power_of_ten(power: int) -> str:
-    return "10" + str(power).translate(_SUPERSCRIPT)
 
 
 def decimal(alpha: float) -> str:

@@ -9,10 +9,12 @@ import numpy.typing as npt
 
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
-from wmlearn.labs.verification.words import CAP, amount
 
 Floats = npt.NDArray[np.float64]
-_DECADE = math.log(10)
+DECADE = math.log(10)
+# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
+CAP = 15
+_SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # How high the axis goes, in powers of ten, and how far apart its numbers are: low enough for what
 # lies between innocent and accused to fill the chart, and the next as soon as a line leaves it.
 _TOPS = {4: 1, 8: 2, CAP: 3}
@@ -56,9 +58,9 @@ def wealth_svg(
         chart.path(css, _steps(chart, line[: n + 1]))
     x = chart.across(n)
     for css, line in lines.items():
-        chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / _DECADE)))
+        chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / DECADE)))
     middle = (LEFT + chart.right) / 2
-    y, value = chart.up(wealth[n] / _DECADE), amount(wealth[n])
+    y, value = chart.up(wealth[n] / DECADE), amount(wealth[n])
     if x > (middle if alone else chart.right - 60):  # the value goes to the side that is free
         chart.text(x - 9, y - 7, value, "end", "wm-value")
     elif alone:
@@ -79,24 +81,31 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
         path = replay.verdict.path
         chart.path(css, _steps(chart, path))
-        ends.append(End(css, replay.name, last, path[-1] / _DECADE))
+        ends.append(End(css, replay.name, last, path[-1] / DECADE))
     chart.label(ends)
     return chart.svg("The bettor's wealth when every question has been asked.")
 
 
 def _empty(questions: int, title: str, highest: float, right: int = 548) -> Chart:
-    """Return a chart of powers of ten, from the wealth with no match, 1 / (questions + 1), up to
-    where the logarithm `highest` has room.
-    """
-    lowest = -math.ceil(math.log10(questions + 2))
-    top = next((top for top in _TOPS if highest <= top * _DECADE), CAP)
-    chart = Chart((0, questions), (lowest, top), right)
-    step = _TOPS[top]
-    first = -(-lowest // step) * step
-    chart.rows({power: amount(power * _DECADE) for power in range(first, top + 1, step)})
+    """Return a chart with no line yet, up to where the logarithm `highest` has room."""
+    ends, powers = powers_of_ten(questions, highest)
+    chart = Chart((0, questions), ends, right)
+    chart.rows(powers)
     chart.columns(count_to(questions))
     chart.frame(title, "questions asked")
     return chart
+
+
+def powers_of_ten(questions: int, highest: float) -> tuple[tuple[int, int], dict[float, str]]:
+    """Return the ends of a wealth axis and its numbers, as powers of ten: from the wealth with no
+    match, 1 / (questions + 1), up to where the logarithm `highest` has room.
+    """
+    lowest = -math.ceil(math.log10(questions + 2))
+    top = next((top for top in _TOPS if highest <= top * DECADE), CAP)
+    step = _TOPS[top]
+    first = -(-lowest // step) * step
+    powers = range(first, top + 1, step)
+    return (lowest, top), {power: amount(power * DECADE) for power in powers}
 
 
 def _accuse(chart: Chart, alpha: float) -> None:
@@ -106,10 +115,32 @@ def _accuse(chart: Chart, alpha: float) -> None:
 
 def _steps(chart: Chart, line: Floats) -> str:
     """Return the path of a line that is level from question to question, flat steps left out."""
-    heights = [f"{chart.up(power):.1f}" for power in line / _DECADE]
+    heights = [f"{chart.up(power):.1f}" for power in line / DECADE]
     last = len(heights) - 1
     steps = [f"M{chart.across(0):.1f} {heights[0]}"]
     for i, (before, height) in enumerate(itertools.pairwise(heights), 1):
         if height != before or i == last:
             steps.append(f"H{chart.across(i):.1f}V{height}")
     return "".join(steps)
+
+
+def amount(log_wealth: float) -> str:
+    """Return a wealth as people read it, from its logarithm.
+
+    Examples
+    --------
+    >>> [amount(math.log(wealth)) for wealth in (0.0321, 5.5, 1000, 123456, 2.5e7, 1e20)]
+    ['0.032', '5.5', '1,000', '123,456', '10⁷', 'over 10¹⁵']
+    """
+    power = log_wealth / math.log(10) + 1e-9  # so that 10^6 is no 999,999 for want of a last digit
+    if power < 1:
+        return f"{math.exp(log_wealth):.2g}"
+    if power < 6:
+        return f"{math.floor(math.exp(log_wealth) + 1e-6):,}"
+    if power > CAP + 1e-6:
+        return f"over {_power_of_ten(CAP)}"
+    return _power_of_ten(math.floor(power))
+
+
+def _power_of_ten(power: int) -> str:
+    return "10" + str(power).translate(_SUPERSCRIPT)
