@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +49,7 @@ SWITCHES = [
     "--disable-dev-shm-usage",
     "--disable-background-networking",
 ]
+NEAR = 400  # pixels at most between what is moved and what is watched together
 FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
 FOLDERS += ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
 
@@ -310,6 +311,34 @@ def picture(lab: Locator, name: str) -> None:
     """Keep a picture of the lab where $WMLEARN_PICTURES says, to be looked at."""
     if os.environ.get("WMLEARN_PICTURES"):
         lab.screenshot(path=Path(os.environ["WMLEARN_PICTURES"], f"{name}.png"))
+
+
+def assert_on_one_screen(lab: Locator, moves: Mapping[str, Sequence[str]]) -> None:
+    """See that at 1280x800 a lab has at most 1,085 x 620 pixels and is seen whole, and that what is
+    moved and what is watched together lie close; all as CSS selectors.
+    """
+    lab.page.set_viewport_size({"width": 1280, "height": 800})
+    lab.scroll_into_view_if_needed()
+    found = lab.evaluate(
+        """(lab, moves) => {
+            const box = part => part.getBoundingClientRect();
+            const seen = box(lab.closest('.jp-WindowedPanel-outer'));
+            lab.closest('.jp-WindowedPanel-outer').scrollTop += box(lab).top - seen.top - 4;
+            const {left, right, top, bottom, width, height} = box(lab);
+            const apart = (one, other) => Math.hypot(
+                Math.max(0, other.left - one.right, one.left - other.right),
+                Math.max(0, other.top - one.bottom, one.top - other.bottom));
+            const one = name => box(lab.querySelector(name));
+            const distances = Object.entries(moves).map(([control, watched]) =>
+                watched.map(shown => [control, shown, apart(one(control), one(shown))]));
+            const whole = left >= seen.left && right <= seen.right && top >= seen.top
+                && bottom <= seen.bottom;
+            return {width, height, whole, distances: distances.flat()}; }""",
+        moves,
+    )
+    assert (found["width"] <= 1085, found["height"] <= 620) == (True, True), found
+    assert found["whole"], found
+    assert max(far for *_, far in found["distances"]) <= NEAR, found
 
 
 def sticking_out(lab: Locator, parts: str) -> list[str]:

@@ -8,6 +8,7 @@ import re
 import nbformat
 import pytest
 from browser import (
+    assert_on_one_screen,
     assert_redraws_only_what_changes,
     button,
     contrast,
@@ -60,6 +61,14 @@ def test_a_move_redraws_only_what_changes(lab, page):
 
     assert_redraws_only_what_changes(lab, move, most=0.1)
     type_into(lab, "or type", 150)
+
+
+def test_it_is_on_one_screen(lab):
+    moves = {
+        ".noUi-target": ["p.wm-small", ".wm-chart"],
+        "button.mod-primary": ["progress", ".wm-verdict"],
+    }
+    assert_on_one_screen(lab, moves)
 
 
 def test_a_wrong_number_is_refused_in_a_sentence(lab):

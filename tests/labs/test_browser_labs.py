@@ -7,6 +7,7 @@ import browser
 import numpy as np
 import pytest
 from browser import (
+    assert_on_one_screen,
     assert_redraws_only_what_changes,
     button,
     contrast,
@@ -91,13 +92,35 @@ def test_a_move_redraws_only_what_changes(page):
     lab = labs(page)[0]
     type_into(lab, "or type", 70)
     expect(lab.locator(".wm-card").first).to_contain_text("of 70 matched")
-    expect(lab.locator("li.wm-later")).to_have_count(20)
+    expect(lab.locator("li.wm-later")).to_have_count(5)
 
     def move() -> None:
         type_into(lab, "or type", 71)
-        expect(lab.locator("li.wm-later")).to_have_count(19)
+        expect(lab.locator("li.wm-later")).to_have_count(4)
 
     assert_redraws_only_what_changes(lab, move, most=0.85)
+
+
+def test_three_ways_are_on_one_screen_with_more_open_too(page):
+    """The slider, and the panel with the three p-values; alpha, and its line."""
+    lab = labs(page)[0]
+    chart = ".wm-layers svg[role=img]"
+    for name, moves in (
+        ("more", {".noUi-target": [chart, ".wm-verdict", ".wm-three", "ol"]}),
+        ("less", {".wm-columns > :last-child .noUi-target": [chart]}),
+    ):
+        assert_on_one_screen(lab, moves)
+        lab.get_by_role("button", name=name).click()
+
+
+@pytest.mark.parametrize(("width", "columns"), [(1000, 2), (850, 1)])
+def test_two_columns_where_there_is_room(page, width, columns):
+    page.set_viewport_size({"width": width, "height": 800})
+    for lab in page.locator(".wm-lab").all():
+        left, right = lab.locator(".wm-columns").first.evaluate(
+            "columns => [...columns.children].map(column => column.getBoundingClientRect().x)"
+        )
+        assert (left < right) == (columns == 2)
 
 
 def re_all(*words: str) -> re.Pattern[str]:

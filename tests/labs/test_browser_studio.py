@@ -7,6 +7,7 @@ import statistics
 
 import pytest
 from browser import (
+    assert_on_one_screen,
     assert_redraws_only_what_changes,
     contrast,
     picture,
@@ -72,6 +73,12 @@ def test_it_opens_with_a_dozen_words(lab):
     expect(slider(lab, "sigma")).to_be_hidden()
     expect(slider(lab, "opacity")).to_be_visible()
     picture(lab, "studio-content")
+
+
+def test_it_is_on_one_screen(lab):
+    """What a slider moves, and the two measures that lesson 02 asks the learner to watch."""
+    watched = ["ol", "svg.wm-chart", ".wm-small b", ".wm-small:not(:has(b))"]
+    assert_on_one_screen(lab, {".noUi-target": watched})
 
 
 def test_the_type_is_changed_by_keyboard(lab, page):

@@ -5,6 +5,7 @@ import re
 import pytest
 from browser import (
     STOPWATCH,
+    assert_on_one_screen,
     assert_quick,
     assert_redraws_only_what_changes,
     button,
@@ -47,9 +48,14 @@ def expect_drawn(lab: Locator, theft: str, strength: str) -> None:
     expect(lab.locator("svg.wm-chart").first).to_have_attribute("aria-label", label)
 
 
+def squares(lab: Locator) -> Locator:
+    """Return what the chart shows of every strength that is known."""
+    return lab.locator(".wm-layers path.wm-square[d$='h9.0v9.0h-9.0z']")
+
+
 def test_the_first_theft_is_there_at_once(lab):
     expect(verdict(lab)).to_contain_text("✔ found")
-    expect(lab.locator("svg.wm-chart circle")).to_have_count(21)
+    expect(squares(lab)).to_have_count(21)
     expect(button(lab, "Run")).to_have_count(0)
 
 
@@ -76,7 +82,7 @@ def test_another_theft_is_worked_out_when_it_is_wanted(lab):
     expect(verdict(lab)).to_contain_text("filter: blur, 0.75", timeout=PATIENCE)
     expect(verdict(lab)).to_contain_text("– not found")
     expect(lab).to_contain_text("all worked out", timeout=PATIENCE)
-    expect(lab.locator("svg.wm-chart circle")).to_have_count(21)
+    expect(squares(lab)).to_have_count(21)
 
 
 def test_from_the_key_to_the_screen(lab, page, record_property):
@@ -104,7 +110,7 @@ def test_from_the_key_to_the_screen(lab, page, record_property):
 
 
 def test_a_move_redraws_only_what_changes(lab, page):
-    """The verdict, the price and the curves; neither the axes nor what the thief does."""
+    """The verdict, the price and one square; neither the others nor what the thief does."""
     choose(lab, "prune weights", 4, "20 %")
 
     def move() -> None:
@@ -134,7 +140,18 @@ def test_a_whole_run_leaves_a_point(lab, page):
     expect(verdict(lab)).to_contain_text("fine-tune, 0.001", timeout=PATIENCE)
     expect(verdict(lab)).to_contain_text("✔ found")
     # the owner's, and two of the thief's
-    expect(lab.locator("svg.wm-chart").first.locator("circle")).to_have_count(3)
+    expect(squares(lab)).to_have_count(3)
+
+
+def test_it_is_on_one_screen_with_the_last_run_too(lab):
+    choose(lab, "fine-tune", 4, "0.001")
+    expect(lab.locator("svg.wm-chart")).to_have_count(2)
+    chart = ".wm-layers svg[role=img]"
+    moves = {
+        ".noUi-target": [chart, ".wm-verdict", ".wm-code"],
+        "button.mod-primary": ["progress", ".wm-verdict"],
+    }
+    assert_on_one_screen(lab, moves)
 
 
 def test_stop_in_the_middle(lab):

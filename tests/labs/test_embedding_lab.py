@@ -158,7 +158,7 @@ def test_the_curves_are_the_history(done, triggers):
     assert last[1] == heights([watermark_accuracy(done.twin.model, triggers)])[0]
     across = [x for x, _ in points(done, "wm-mark")]
     assert across == [
-        pytest.approx(50 + 370 * epoch / len(history), abs=0.06)
+        pytest.approx(50 + 276 * epoch / len(history), abs=0.06)
         for epoch in range(1, len(history) + 1)
     ]
 
@@ -278,7 +278,7 @@ def test_beyond_the_schedule_the_axis_grows_and_the_twin_ends(data, monkeypatch,
     assert 1 < epochs <= CAP
     assert len(points(lab, "wm-mark")) == epochs
     assert len(points(lab, "wm-task wm-unmarked")) == 1
-    assert points(lab, "wm-mark")[-1][0] == 420
+    assert points(lab, "wm-mark")[-1][0] == 326
     shown = repr(lab)
     lab.words.value = 9  # what is shown is the run, not what the inputs say now
     assert repr(lab) == shown
@@ -548,7 +548,7 @@ def test_everything_is_labelled_and_told_apart_without_colour(done):
 
 def test_labels_do_not_overlap(done):
     places = sorted(
-        float(y) for y in re.findall(r"<text x='463.0' y='([\d.]+)'", screen(done, "chart"))
+        float(y) for y in re.findall(r"<text x='369.0' y='([\d.]+)'", screen(done, "chart"))
     )
     assert len(places) == 4
     assert min(b - a for a, b in itertools.pairwise(places)) >= 15.9

@@ -358,7 +358,7 @@ def test_both_outputs_are_displayed_and_the_second_is_replaced():
         "    text = 'first'\n"
         "    def __repr__(self): return self.text\n"
         "lab = Sentence('place')\n"
-        "lab._lay_out('place')\n"
+        "lab._lay_out(['place'], [])\n"
         "lab._keep()\n"
         "lab"
     )

@@ -397,9 +397,9 @@ def test_results_of_several_runs_stay(owner, data, triggers):
         go_to(lab, "fine-tune", label)
         press_run(lab)
     assert sorted(lab.tradeoffs["fine-tune"].points) == [0, 4, 6, 9]
-    assert lab.state.screen["chart"].count("<circle") == 4
-    task = re.search(r"<path class='wm-task wm-thin' d='M(.*?)'", lab.state.screen["chart"])[1]
-    assert len(task.split("L")) == 3  # the model as it was stands alone
+    assert len(squares(lab)) == 4 + 1 + 2  # the chosen one once more, and two in the legend
+    line = re.search(r"<path class='wm-mark wm-thin' d='M(.*?)'", lab.state.screen["chart"])[1]
+    assert len(line.split("L")) == 3  # the model as it was stands alone
     matched = [lab.tradeoffs["fine-tune"].points[place].verdict.k for place in (4, 6, 9)]
     assert matched == sorted(matched, reverse=True)
     lab.strength.value = "0.001"
@@ -504,7 +504,7 @@ def test_what_the_thief_pays(whole, data):
     lost = 100 * (before.task_accuracy - point.task_accuracy)
     assert lost > 0
     assert f"the thief has paid {lost:.1f} points, and the evidence is still there." in paid
-    assert "It cost the thief 0 images of their own, 0 answers of the owner's service, " in paid
+    assert "It cost the thief 0 images of their own, 0 answers of the owner's service." in paid
     go_to(whole, "prune weights", "100 %")
     assert "there is not enough evidence left to accuse." in said(whole, "cost")
     go_to(whole, "filter: reject unusual", "1 %")
@@ -519,30 +519,63 @@ def test_the_line_is_what_is_always_enough(whole, triggers):
     enough = int(wm.stats.matches_needed(30, triggers.alpha, 0.1))
     drawn = whole.state.screen["chart"]
     assert f"enough to accuse: {enough} of 30" in drawn
-    assert f"<path class='wm-line' d='M50 {214 - 184 * enough / 30:.1f}H420'/>" in drawn
+    assert f"<path class='wm-line' d='M50 {214 - 184 * enough / 30:.1f}H326'/>" in drawn
     for point in points_of(whole):
         assert point.verdict.k < enough or point.verdict.decision == "found"
 
 
 def test_signs_differ_in_shape(whole):
-    """Evidence is a filled square, none a hollow one; the task is a dot."""
+    """Evidence is a filled square, none a hollow one; the chosen one is larger."""
     go_to(whole, "prune weights", "none")
     points = whole.tradeoffs["prune weights"].points
     found = sum(point.verdict.decision == "found" for point in points.values())
     assert 0 < found < len(points)
-    assert (
-        whole.state.screen["chart"].count("class='wm-square'") == found + 1
-    )  # and one in the legend
-    assert (
-        whole.state.screen["chart"].count("class='wm-square wm-hollow'") == len(points) - found + 1
+    drawn = squares(whole)
+    assert drawn.count(("wm-square", 9.0)) == found
+    assert drawn.count(("wm-square wm-hollow", 9.0)) == len(points) - found
+    assert drawn.count(("wm-square", 15.0)) == 1
+    assert [drawn.count((css, 10.0)) for css in ("wm-square", "wm-square wm-hollow")] == [1, 1]
+
+
+def squares(lab):
+    """Return the CSS class and the side of every square in the chart."""
+    drawn = re.findall(
+        r"class='(wm-square[^']*)' d='M[\d.]+ [\d.]+h([\d.]+)", lab.state.screen["chart"]
     )
-    assert whole.state.screen["chart"].count("<circle class='wm-task wm-apart'") == len(points)
+    return [(css, float(side)) for css, side in drawn]
+
+
+def test_a_square_lies_where_its_accuracy_and_its_matches_are(whole):
+    go_to(whole, "prune weights", "85 %")
+    point = whole.point
+    x, y = re.search(
+        r"class='wm-square' d='M([\d.]+) ([\d.]+)h15", whole.state.screen["chart"]
+    ).groups()
+    assert float(x) + 7.5 == pytest.approx(50 + 276 * point.task_accuracy, abs=0.06)
+    assert float(y) + 7.5 == pytest.approx(214 - 184 * point.matched, abs=0.06)
+    assert f"task accuracy {100 * point.task_accuracy:.1f} %" in said(whole, "chart")
+    assert f"questions matched {point.verdict.k} of 30" in said(whole, "chart")
+    go_to(whole, "prune weights", "none")
+
+
+def test_the_corner_that_the_thief_wants_is_shaded(whole, triggers):
+    """Below what is enough to accuse, and at most 20, 10 or 5 points below the owner."""
+    owner = whole.tradeoffs["prune weights"].points[0]
+    enough = int(wm.stats.matches_needed(30, triggers.alpha, 0.1)) / 30
+    top = 214 - 184 * enough
+    corners = re.findall(
+        r"class='wm-corner' d='M([\d.]+) ([\d.]+)H326V222", whole.state.screen["chart"]
+    )
+    lefts = [50 + 276 * (owner.task_accuracy - paid / 100) for paid in (20, 10, 5)]
+    assert [float(x) for x, _ in corners] == pytest.approx(lefts, abs=0.06)
+    assert [float(y) for _, y in corners] == pytest.approx(3 * [top], abs=0.06)
+    assert "where the thief wants to be" in said(whole, "chart")
 
 
 def test_many_strengths_are_no_tests_of_an_innocent(whole):
     shown = words(html_of(whole))
     assert "that you try many strengths puts no innocent at risk" in shown
-    assert "Whoever asks several suspects shares alpha among them, by wm.verify_all." in shown
+    assert "Anyone who asks several suspects shares alpha among them, by wm.verify_all." in shown
     assert "classroom key: proves nothing outside this course" in shown
     assert not re.search(r"\bstolen\b|\bp *[<=]", shown)
     assert {point.verdict.family for point in points_of(whole)} == {1}
@@ -564,6 +597,7 @@ def test_fixed_labels_have_no_line_and_no_p(data):
     assert "nobody can tell from these answers" in lab.state.screen["cost"]
     assert "wm-line" not in lab.state.screen["chart"]
     assert "enough to accuse" not in lab.state.screen["chart"]
+    assert "wm-corner" not in lab.state.screen["chart"]
     assert ">cannot tell<" in lab.state.screen["chart"]
     assert base64.b64decode(lab._repr_mimebundle_()["image/png"])
 

@@ -99,16 +99,15 @@ def test_a_service_that_knows_the_first_five(triggers):
 
 def test_the_grid_holds_what_was_asked_and_no_more(lab, triggers):
     lab.suspect.value = "an innocent model"
-    for n in (0, 4, 5, 30):
+    for n in (0, 4, 5, 15, 30):
         lab.slider.value = n
-        grid = lab.state.screen["grid"]
-        assert grid.count("✔ match") == sum(q < n for q in (4, 19, 20))
-        assert (
-            grid.count("✔ match") + grid.count("✘ miss")
-            == html_of(lab).count("secret ") - (n > 0)
-            == n
-        )
-        assert grid.count("not asked") == 30 - n
+        grid, begun = lab.state.screen["grid"], 15 * (n == 30)
+        assert grid.count("✔ match") == sum(begun <= q < n for q in (4, 19, 20))
+        asked = grid.count("✔ match") + grid.count("✘ miss")
+        assert asked == html_of(lab).count("secret ") - (n > 0) == n - begun
+        assert grid.count("not asked") == 15 - asked
+    lab.slider.value = 15
+    grid = lab.state.screen["grid"]
     first = re.search(r"<li class='wm-miss'>.*?</li>", grid)[0]
     assert f"said {(triggers.answers[0] + 1) % 10}<br>secret {triggers.answers[0]}<br>" in first
 
@@ -170,7 +169,7 @@ def test_every_prefix_is_decided_as_verify_decides(triggers, lost, right):
 
 
 def test_silence_is_told_apart(triggers):
-    lab = wm.VerificationLab(triggers, {"a service": silent_on(triggers, {1, 2}, range(30))})
+    lab = wm.VerificationLab(triggers, {"a service": silent_on(triggers, {21, 22}, range(30))})
     lab.slider.value = 30
     assert lab.state.screen["grid"].count("no answer<br>") == 2
     assert lab.state.screen["grid"].count("class='wm-silent'") == 2
@@ -188,14 +187,56 @@ def test_no_majority_is_said(triggers):
 def test_more_than_a_page_of_questions(noise):
     lab = wm.VerificationLab(noise, {"a copy": knows(noise, range(45))})
     pages = {}
-    for n in (0, 30, 31, 45):
+    for n in (0, 15, 16, 45):
         lab.slider.value = n
         pages[n] = (
             re.search("Questions .*?(?=<|;)", lab.state.screen["grid"])[0],
             lab.state.screen["grid"].count("<li "),
         )
-    first, second = ("Questions 1 to 30 of 45", 30), ("Questions 31 to 45 of 45", 15)
-    assert pages == {0: first, 30: first, 31: second, 45: second}
+    first, second = ("Questions 1 to 15 of 45", 15), ("Questions 16 to 30 of 45", 15)
+    assert pages == {0: first, 15: first, 16: second, 45: ("Questions 31 to 45 of 45", 15)}
+
+
+def test_long_names_of_classes_have_room_in_the_strip(triggers):
+    """Ten questions at a time, instead of fifteen."""
+    cifar = wm.load_data("cifar10")
+    foreign = wm.Noise()(cifar, n=25, key=wm.CLASSROOM_KEY)
+    lab = wm.VerificationLab(foreign, {"a copy": knows(foreign, range(25))})
+    lab.slider.value = 11
+    assert "Questions 11 to 20 of 25" in lab.state.screen["grid"]
+    assert lab.state.screen["grid"].count("<li ") == 10
+
+
+# ---------------------------------------------------------------- the axis follows the curve
+
+
+def numbers_upwards(lab):
+    """Return what is written at the axis, from its top to its bottom."""
+    drawn = lab.state.screen["chart"]
+    return re.findall(r"<text x='43.0' y='[\d.]+' text-anchor='end' class=''>(.*?)</text>", drawn)[
+        ::-1
+    ]
+
+
+def test_between_innocent_and_accused_the_axis_leaves_no_room(lab):
+    """It ends at 10,000 as long as no line is higher, then at 10⁸, then where wealth is cut."""
+    lab.suspect.value = "an innocent model"
+    lab.slider.value = 30
+    assert numbers_upwards(lab) == ["10,000", "1,000", "100", "10", "1", "0.1", "0.01"]
+    lab.suspect.value = "the owner's model"
+    tops = {}
+    for n in range(31):
+        lab.slider.value = n
+        tops.setdefault(numbers_upwards(lab)[0], n)
+    wealth = lab.verdict.path / np.log(10)
+    assert tops == {
+        "10,000": 0,
+        "10⁸": int(np.argmax(wealth > 4)),
+        "10¹⁵": int(np.argmax(wealth > 8)),
+    }
+    lab.slider.value = 0
+    lab.alpha.value = 1e-6  # the line that is explored stays on the chart
+    assert numbers_upwards(lab)[0] == "10⁸"
 
 
 # ---------------------------------------------------------------- alpha and the other trigger types
@@ -208,7 +249,7 @@ def test_moving_alpha_moves_a_line_and_never_the_verdict(lab):
     lab.alpha.value = 1e-6
     assert lab.verdict is verdict
     assert lab.state.screen["sentence"] == sentence
-    assert "only exploring: from 10⁶ upwards" in lab.state.screen["chart"]
+    assert "exploring: from 10⁶ upwards" in lab.state.screen["chart"]
     assert (
         "The sealed alpha is 0.001; moving the line is only exploring." in lab.state.screen["note"]
     )
@@ -620,7 +661,9 @@ def pixels(lab):
 
 
 def test_every_input_is_labelled_and_the_verdict_is_announced(lab):
-    inputs = ["suspect", "questions asked", "or type", "more ▸", "trigger type", "line at alpha ="]
+    assert list(lab.state.controls) == ["more ▸", "suspect", "questions asked", "or type"]
+    lab.more.value = True
+    inputs = ["less ▾", "trigger type", "suspect", "questions asked", "or type", "line at alpha ="]
     assert list(lab.state.controls) == inputs
     assert "aria-live='polite'" in lab.state.screen["sentence"]
     assert lab.state.screen["chart"].startswith("<svg class='wm-chart' role='img' aria-label='")

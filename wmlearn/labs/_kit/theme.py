@@ -24,7 +24,7 @@ STYLE = f"""<style>
   --wm-back: var(--jp-layout-color0, transparent);
   --wm-faint: var(--jp-border-color2, #8888); {_declare(LIGHT)}
   width: 1085px; max-width: 100%; overflow-x: auto;
-  box-sizing: border-box; padding: 8px 10px; border: 1px solid var(--wm-faint);
+  box-sizing: border-box; padding: 6px 10px; border: 1px solid var(--wm-faint);
   border-radius: 6px; }}
 .wm-lab .wm-columns {{ flex-flow: row wrap; align-items: flex-start; gap: 0 16px;
   overflow: visible; }}
@@ -80,7 +80,7 @@ div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-chart path.wm-target {{ fill: var(--wm-bad); stroke: var(--wm-text); stroke-width: 1.5; }}
 .wm-lab .wm-three {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(180px, 1fr));
   gap: 8px 16px; margin: 4px 0; }}
-.wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 4px 2px; min-height: 140px;
+.wm-lab .wm-card {{ border-top: 3px dashed var(--wm-grey); padding: 2px; min-height: 122px;
   box-sizing: border-box; }}
 .wm-lab .wm-card.wm-nulls {{ border-top-color: var(--wm-other); border-top-style: dotted; }}
 .wm-lab .wm-card.wm-curve {{ border-top-color: var(--wm-good); border-top-style: solid; }}
@@ -88,7 +88,7 @@ div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
 .wm-lab .wm-panels .wm-chart {{ min-width: 0; }}
 .wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace);
-  white-space: pre-wrap;
+  white-space: pre-wrap; word-break: normal;
   overflow-wrap: anywhere; color: var(--wm-text); }}
 .wm-lab progress {{ width: 300px; max-width: 100%; height: 14px; vertical-align: middle;
   accent-color: var(--wm-good); }}

@@ -111,14 +111,17 @@ class TriggerStudio(Lab):
 
     def _make_look(self) -> None:
         """Make the inputs that say what the triggers are and how they look."""
-        self.kind = widgets.ToggleButtons(options=list(_KINDS), description="type")
+        self.kind = widgets.ToggleButtons(
+            options=list(_KINDS), description="type", style={"button_width": "auto"}
+        )
         self.words = widgets.Text(
             description="words",
             continuous_update=False,
             layout={"width": "330px"},
         )
         self.place = _menu("place", ["top", "middle", "bottom"], "bottom")
-        self.size = _menu("size", [("as fits", None), 1, 2, 4, 8], None)
+        sizes = [("as fits", 0), ("1", 1), ("2", 2), ("4", 4), ("8", 8)]
+        self.size = _menu("size", sizes, 0)  # None would show nothing
         self.opacity = _slider("opacity", 1.0, 1)
         self.sigma = _slider("sigma", 0.4, 1.5)
 
@@ -195,6 +198,7 @@ class TriggerStudio(Lab):
                 given[name] = round(control.value, 2)
         if "words" in given:
             given["words"] = _words(given["words"])
+            given["size"] = given["size"] or None
         recipe = _KINDS[self.kind.value](**given)
         n = self.number.value
         return preview(recipe, self._data, n=n, key=self._key, innocents=self._innocents)

@@ -101,8 +101,8 @@ def _counting(seen: Comparison, n: int) -> list[str]:
         f"{seen.replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} "
         "was fixed beforehand.",
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
-        f"Anyone who peeks each time and stops at p <= {alpha:g} accuses an innocent in up to "
-        f"{percent(chance, 2)} of draws of the labels, not in {100 * alpha:g} %.",
+        f"Stopping at the first p <= {alpha:g} accuses an innocent in up to {percent(chance, 2)} of "
+        f"the draws, not in {100 * alpha:g} %.",
     ]
 
 
