@@ -158,7 +158,7 @@ def test_stop_in_the_middle(lab):
     choose(lab, "steal by queries", 6, "2,000")
     button(lab, "Run").click()
     expect(lab).to_contain_text(re.compile(r"epoch ([3-9]|1\d) of 20"), timeout=PATIENCE)
-    expect(verdict(lab)).to_contain_text("They are at work")
+    expect(verdict(lab)).to_contain_text("The thief is training")
     picture(lab, "theft-running")
     assert 0 < lab.locator("progress").evaluate("bar => bar.position") < 1
     button(lab, "Stop").click()

@@ -417,7 +417,7 @@ def test_run_returns_at_once_and_never_twice(owner, data, triggers, monkeypatch)
     assert not lab.stop.disabled
     assert not lab.wait(0)
     assert "epoch 2 of 3" in lab.state.screen["progress"]
-    assert "They are at work" in lab.state.screen["verdict"]
+    assert "The thief is training" in lab.state.screen["verdict"]
     assert "after 1 epoch" not in lab.state.screen["last_run"]
     go_to(lab, "overwrite", "0.01")
     lab.run.click()  # the button is disabled; a script can press it all the same
@@ -509,7 +509,7 @@ def test_what_the_thief_pays(whole, data):
     assert "there is not enough evidence left to accuse." in said(whole, "cost")
     go_to(whole, "filter: reject unusual", "1 %")
     assert "It cost the thief 300 images of their own" in said(whole, "cost")
-    assert "every image goes through it first" in said(whole, "cost")
+    assert "every image goes through the filter first" in said(whole, "cost")
     go_to(whole, "prune weights", "none")
     assert "Nothing has been done to it" in said(whole, "cost")
 
@@ -574,8 +574,8 @@ def test_the_corner_that_the_thief_wants_is_shaded(whole, triggers):
 
 def test_many_strengths_are_no_tests_of_an_innocent(whole):
     shown = words(html_of(whole))
-    assert "that you try many strengths puts no innocent at risk" in shown
-    assert "Anyone who asks several suspects shares alpha among them, by wm.verify_all." in shown
+    assert "trying many strengths puts no innocent at risk" in shown
+    assert "To ask several suspects, share alpha among them with wm.verify_all." in shown
     assert "classroom key: proves nothing outside this course" in shown
     assert not re.search(r"\bstolen\b|\bp *[<=]", shown)
     assert {point.verdict.family for point in points_of(whole)} == {1}

@@ -4,20 +4,19 @@ import html
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from wmlearn._checks import check_count, sentence, shown
 from wmlearn._extras import extras
 from wmlearn._files import UnfitError, locked, read_json, readable, whole
 from wmlearn.course._lessons import read_predictions
-from wmlearn.labs._kit.views import guarded, show, view
+from wmlearn.labs._kit.views import Shown, guarded
 
 GUESSES = Path(".guesses.json")  # in the learner's folder: what was locked in, by its question
 _MOST = 100_000  # bytes
 _unwritten: dict[Path, dict[str, str]] = {}  # by folder: guesses that its file would not take
 
 
-class Predict:
+class Predict(Shown):
     """Ask for a guess before the cells that show the result; after them, `compare` the two.
 
     Locking in tells nothing. The guess is kept in the folder that the notebook runs in, so it is
@@ -142,19 +141,11 @@ class Predict:
         self.feedback.value = "".join(map(_paragraph, filter(None, [guess, problem])))
 
     def __repr__(self) -> str:
+        """Return the question with its options, for GitHub and the tests; never the answer."""
         return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the widget and, for GitHub and for the tests, the question with its options; never
-        the answer.
-        """
-        return view(self.widget, repr(self))
 
-    def _ipython_display_(self) -> None:
-        show(self._repr_mimebundle_())
-
-
-class Comparison:
+class Comparison(Shown):
     """A guess beside the answer, as `Predict.compare` gives it; its text form tells neither."""
 
     def __init__(self, prediction: Predict) -> None:
@@ -182,13 +173,6 @@ class Comparison:
 
     def __repr__(self) -> str:
         return f"Your guess beside what was seen: {self.prediction.question}"
-
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the widget, and as text, for GitHub and for the tests, the question alone."""
-        return view(self.widget, repr(self))
-
-    def _ipython_display_(self) -> None:
-        show(self._repr_mimebundle_())
 
 
 def _kept() -> dict[str, str]:

@@ -10,10 +10,10 @@ from wmlearn._extras import extras
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.views import guarded, reopened, show, view
+from wmlearn.labs._kit.views import Shown, guarded, reopened
 
 if TYPE_CHECKING:
-    from ipywidgets import BoundedIntText, ToggleButton, VBox, Widget
+    from ipywidgets import BoundedIntText, ToggleButton, Widget
 
 BESIDE = {"width": "140px"}  # a box beside another input
 HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
@@ -35,7 +35,7 @@ class State:
     screen: Mapping[str, str]
 
 
-class Lab:
+class Lab(Shown):
     """The base of the labs.
 
     A lab holds a widget and is none itself: ipywidgets 7.7.1 (Colab) and 8 then display it alike.
@@ -52,13 +52,10 @@ class Lab:
     state : what the controls hold and what the screen shows, to be read
     """
 
-    widget: VBox
-
     @extras()
     def __init__(self, *places: str, layered: Sequence[str] = ()) -> None:
         import ipywidgets as widgets
 
-        self._kept: Any = None  # the output that stands in for it once its kernel is gone
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
         self._behind = {name: widgets.HTML() for name in layered}
@@ -149,13 +146,9 @@ class Lab:
             screen[name] += place.value
         return State(controls, screen)
 
-    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
-        """Return the live lab and, for where nothing runs, its text and its picture."""
+    def _picture(self) -> bytes | None:
         drawing = self._drawing()
-        return view(self.widget, repr(self), None if drawing is None else png(drawing))
-
-    def _ipython_display_(self) -> None:
-        self._kept = show(self._repr_mimebundle_())
+        return None if drawing is None else png(drawing)
 
     def _keep(self) -> None:
         """Have the notebook keep what is shown now, for when its kernel is gone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from wmlearn._extras import extras
 from wmlearn.labs._kit.theme import PAPER, STYLE
 
-SCALE = 2  # pixels of the picture for each of the drawing, so that it is sharp on any screen
+SCALE = 2  # pixels of the picture for each of the drawing, to be sharp on any screen
 
 
 @extras()

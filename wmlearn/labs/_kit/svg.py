@@ -88,7 +88,7 @@ class Chart:
             self.text(key + 34, 14, words)
 
     def now(self, value: float) -> None:
-        """Draw the upright line at which a slider stands; what is drawn from here on moves."""
+        """Draw the vertical line where a slider is; what is drawn from here on moves."""
         self.behind = len(self.parts)
         self.path("wm-now", f"M{self.across(value):.1f} {self.top}V{BOTTOM}")
 

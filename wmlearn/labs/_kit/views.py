@@ -40,6 +40,24 @@ def view(widget: Widget, text: str, png: bytes | None = None) -> dict[str, Any]:
     return bundle
 
 
+class Shown:
+    """The base of what is displayed as a widget, as text, and as a picture where it has one."""
+
+    widget: Widget
+    _kept: Any = None  # the output that stands in for it once its kernel is gone
+
+    def _picture(self) -> bytes | None:
+        """Return the bytes of a PNG file; None where there is nothing to see."""
+        return None
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:
+        """Return the widget and, for where nothing runs and for the tests, text and picture."""
+        return view(self.widget, repr(self), self._picture())
+
+    def _ipython_display_(self) -> None:
+        self._kept = show(self._repr_mimebundle_())
+
+
 def show(bundle: Mapping[str, Any]) -> Any:
     """Display a lab in all its forms, and after it what stands in for it once its kernel is gone.
 

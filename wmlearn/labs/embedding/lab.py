@@ -32,8 +32,8 @@ class EmbeddingLab(Lab):
     task.
 
     Beside the marked model grows its unmarked twin: the same network, order of images and schedule,
-    without triggers. The training runs in the background, so that Stop works; what was trained
-    until then is kept and judged.
+    without triggers. The training runs in the background, and Stop ends it; what was trained until
+    then is kept and judged.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ class EmbeddingLab(Lab):
     # ------------------------------------------------------------ the widgets
 
     def _make_inputs(self, plan: Plan, model: str) -> None:
-        """Make the inputs for a plan; `model` says what one may continue from."""
+        """Make the inputs for a plan; `model` says what it may continue from."""
         self.triggers = widgets.IntSlider(
             plan.n_triggers,
             0,

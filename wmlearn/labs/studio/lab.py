@@ -1,4 +1,4 @@
-"""`TriggerStudio`: design triggers, see them, and hear what models answer that never saw one."""
+"""`TriggerStudio`: design triggers, see them, and see what models answer that never saw one."""
 
 import html
 import itertools
@@ -43,7 +43,7 @@ _KINDS: dict[str, type[Trigger]] = {"Content": Content, "Unrelated": Unrelated, 
 _RULE = (
     "Nothing here drops a trigger for what innocents answer: every sealed question counts. If you "
     "pick questions by their answers, a count of the rest no longer means anything. Models that "
-    "you chose by can no longer be compared with: for a verdict with fixed labels, take others."
+    "helped you choose cannot be compared with later: for a verdict with fixed labels, take others."
 )
 
 
@@ -59,7 +59,7 @@ class TriggerStudio(Lab):
     ----------
     data : the task
     key : 32 secret bytes; left out, a fresh key is drawn when the studio opens
-    models : the innocent witnesses, in a list or by name; left out, the first 20 null models
+    models : the innocent networks, in a list or by name; left out, the first 20 null models
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ class TriggerStudio(Lab):
         self._key = commitment.new_key() if key is None else commitment.check_key(key)
         self._innocents = Witnesses(_innocents(data, models))
         self._fault: Exception | None = None  # what is wrong with the inputs
-        self._turn = threading.RLock()  # held while something is shown: lots come from a thread
+        self._turn = threading.RLock()  # held while something is shown: labels come from a thread
         self._pause: threading.Timer | None = None
         super().__init__("sheet", "pictures", "chart", "sentences", "line")
         self._make_look()
@@ -122,8 +122,8 @@ class TriggerStudio(Lab):
         self.place = _menu("place", ["top", "middle", "bottom"], "bottom")
         sizes = [("as fits", 0), ("1", 1), ("2", 2), ("4", 4), ("8", 8)]
         self.size = _menu("size", sizes, 0)  # None would show nothing
-        self.opacity = _slider("opacity", 1.0, 1)
-        self.sigma = _slider("sigma", 0.4, 1.5)
+        self.opacity = widgets.FloatSlider(1, max=1, step=0.05, description="opacity")
+        self.sigma = widgets.FloatSlider(0.4, max=1.5, step=0.05, description="sigma")
 
     def _make_labels(self) -> None:
         """Make the inputs that say how the triggers are labelled, where from, how many."""
@@ -327,10 +327,6 @@ def _menu(name: str, options: Sequence[Any], value: object) -> widgets.Dropdown:
     return widgets.Dropdown(
         options=options, value=value, description=name, layout={"width": "150px"}
     )
-
-
-def _slider(name: str, value: float, most: float) -> widgets.FloatSlider:
-    return widgets.FloatSlider(value, max=most, step=0.05, description=name)
 
 
 def _words(written: str) -> int | str | list[str] | None:

@@ -44,7 +44,7 @@ class Preview:
     shown, asked : the positions of the images that are shown, and of those that the models were
         asked
     answers : what they said, one row a model, shape (models, asked)
-    secret : the secret label of every image; None where a lot has to be drawn first
+    secret : the secret label of every image; None until it is drawn
     triggers : the sealed set
     """
 
@@ -86,7 +86,7 @@ class Preview:
         return f"the {len(self.asked)} triggers shown"
 
     def answer(self, image: int) -> str | None:
-        """Return the secret answer to an image, by name; None where a lot has to be drawn first."""
+        """Return the secret answer to an image, by name; None until it is drawn."""
         if self.secret is None:
             return None
         return self.rules.classes[int(self.secret[image])]
@@ -151,8 +151,8 @@ def agreement(seen: Preview) -> str:
     models = plural(len(seen.answers), "innocent model")
     asked = f"Asked about {seen.asked_which}, {models} gave {plural(total, 'answer')}: "
     if seen.secret is None:
-        lot = "The secret ones are drawn at random when you pause, from a seal over every pixel."
-        return f"{asked}see the bars. {lot}"
+        drawn = "The secret ones are drawn at random when you pause, from a seal over every pixel."
+        return f"{asked}see the bars. {drawn}"
     agreeing = int((seen.answers == seen.secret[seen.asked]).sum())
     share = percent(agreeing / total)
     by_luck = expected(total / classes)
@@ -238,7 +238,7 @@ def pictures(seen: Preview, scope: str) -> str:
 
 
 def _side(seen: Preview) -> int:
-    """Return how large a picture is shown, in pixels: a whole multiple of its own, so that none is
+    """Return how large a picture is shown, in pixels: a whole multiple of its own, or it would be
     blurred.
     """
     own = seen.pixels.shape[-1]

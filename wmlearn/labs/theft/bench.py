@@ -203,5 +203,5 @@ class Attempt(Job):
         of = self.thief.epochs
         words = f"epoch {done + 1} of {of}"
         if done >= of:
-            words = f"epoch {done + 1}: until the thief's own marks are learnt"
+            words = f"epoch {done + 1}: until the thief's own triggers are learnt"
         self._tell(words, min(done, of), of)

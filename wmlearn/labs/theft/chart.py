@@ -8,11 +8,11 @@ from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
 from wmlearn.labs._kit.accuracy_chart import RIGHT, SHARES, TOP, share_chart
-from wmlearn.labs._kit.svg import BOTTOM, Chart, Layers
+from wmlearn.labs._kit.svg import BOTTOM, Chart
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
-PAID = (20, 10, 5)  # points of accuracy: the corner that the thief wants is shaded up to these
+PAID = (20, 10, 5)  # points of accuracy at most, in the corner that the thief wants
 _TEXT = RIGHT + 42  # pixels; where the words of the legend begin
 _LEFT = {
     "found": "the evidence is still there",
@@ -23,12 +23,12 @@ _LEFT = {
 
 @dataclass(eq=False)
 class Tradeoff:
-    """One thief at all strengths, as far as they are known, and where the slider stands.
+    """One thief at all strengths, as far as they are known, and where the slider is.
 
     Attributes
     ----------
     points : what is left, by the place of the slider
-    place : where the slider stands
+    place : where the slider is
     attempt : the last run
     fault : why this thief can do nothing with this model, if so
     """
@@ -41,12 +41,12 @@ class Tradeoff:
 
     @property
     def point(self) -> Point | None:
-        """What is left where the slider stands; None before it is known."""
+        """What is left where the slider is; None before it is known."""
         return self.points.get(self.place)
 
     @property
     def strength(self) -> str:
-        """The strength where the slider stands."""
+        """The strength where the slider is."""
         return self.thief.labels[self.place]
 
     @property
@@ -63,8 +63,8 @@ class Tradeoff:
 
     @property
     def known(self) -> list[int]:
-        """The places that are joined by a line; whoever trains starts no line from the model as it
-        was.
+        """The places that are joined by a line; that of a thief who trains does not begin at the
+        model as it was.
         """
         return sorted(place for place in self.points if place or not self.thief.epochs)
 
@@ -86,22 +86,13 @@ class Tradeoff:
 
     # ------------------------------------------------------------ drawn
 
-    def svg(self) -> str:
-        """Draw what is left at every strength, the corner that the thief wants, and where they are
-        now.
+    def chart(self) -> Chart:
+        """Draw what is left at every strength, the corner that the thief wants, and, as what moves,
+        where they are now.
         """
-        return self._chart().svg(self.caption())
-
-    def layers(self) -> Layers:
-        """Draw the same in two pieces."""
-        return self._chart().layers(self.caption())
-
-    def _chart(self) -> Chart:
         chart = share_chart(0, 1)
         chart.columns(SHARES)
-        chart.frame(f"{self._unit}s matched", "task accuracy")
-        if "wm-line" in self.levels:
-            self._shade(chart)
+        chart.frame(f"{self.points[0].verdict.unit.name}s matched", "task accuracy")
         for css, (share, _) in self.levels.items():
             chart.level(css, share)
         self._legend(chart)
@@ -112,16 +103,6 @@ class Tradeoff:
         chart.behind = len(chart.parts)
         self._here(chart)
         return chart
-
-    def _shade(self, chart: Chart) -> None:
-        """Shade the corner where the watermark is gone and the accuracy kept: the more, the less
-        is paid.
-        """
-        owner, enough = self.points[0].task_accuracy, self.levels["wm-line"][0]
-        for points in PAID:
-            left = chart.across(owner - points / 100)
-            corner = f"M{left:.1f} {chart.up(enough):.1f}H{RIGHT}V{BOTTOM}H{left:.1f}z"
-            chart.path("wm-corner", corner)
 
     def _legend(self, chart: Chart) -> None:
         """Write what is what right of the plot, below the numbers at the chosen strength."""
@@ -137,26 +118,32 @@ class Tradeoff:
         _square(chart, _TEXT + 56, y, 5, filled=False)
         chart.text(_TEXT + 68, y + 4, otherwise)
         if "wm-line" in self.levels:
-            y += 24
-            chart.path("wm-corner", f"M{RIGHT + 12} {y - 8}h26v16h-26z")
-            chart.text(_TEXT, y + 4, "where the thief wants to be,")
-            paid = ", ".join(map(str, PAID))
-            chart.text(_TEXT, y + 20, f"{paid} points paid at most")
+            self._corner(chart, y + 24)
+
+    def _corner(self, chart: Chart, y: float) -> None:
+        """Shade where the watermark is gone and the accuracy kept, the more the less is paid; at a
+        height of the legend say so.
+        """
+        owner, enough = self.points[0].task_accuracy, chart.up(self.levels["wm-line"][0])
+        for paid in PAID:
+            left = chart.across(owner - paid / 100)
+            chart.path("wm-corner", f"M{left:.1f} {enough:.1f}H{RIGHT}V{BOTTOM}H{left:.1f}z")
+        chart.path("wm-corner", f"M{RIGHT + 12} {y - 8}h26v16h-26z")
+        chart.text(_TEXT, y + 4, "where the thief wants to be,")
+        chart.text(_TEXT, y + 20, "20, 10, 5 points paid at most")
 
     def _here(self, chart: Chart) -> None:
         """Draw the chosen strength, and write its numbers."""
         point, x = self.point, RIGHT + 12
-        chart.text(x, TOP + 4, f"{self.thief.strength} {self.strength}", css="wm-value")
+        chart.text(x, TOP + 4, f"{self.thief.name}, {self.strength}")
         if point is None:
             chart.text(x, TOP + 21, "not measured yet")
             return
         _mark(chart, point, 7.5)
-        chart.text(x, TOP + 21, f"task accuracy {percent(point.task_accuracy)}")
-        chart.text(x, TOP + 38, f"{self._unit}s matched {point.verdict.k} of {point.verdict.n}")
-
-    @property
-    def _unit(self) -> str:
-        return self.points[0].verdict.unit.name
+        verdict, accuracy = point.verdict, percent(point.task_accuracy)
+        chart.text(x, TOP + 21, f"task accuracy {accuracy}", css="wm-value")
+        matched = f"{verdict.unit.name}s matched {verdict.k} of {verdict.n}"
+        chart.text(x, TOP + 38, matched, css="wm-value")
 
     def caption(self) -> str:
         """Return the drawing as a sentence, for those who do not see it."""
@@ -215,7 +202,7 @@ def account(point: Point, owner: Point, tests: int) -> tuple[str, str]:
     own = plural(point.images, "image")
     cost = f"It cost the thief {own} of their own, {point.queries:,} answers of the owner's service"
     if point.filters:
-        return described, f"{cost}; every image goes through it first."
+        return described, f"{cost}; every image goes through the filter first."
     if point.made is not None and point.made.history.stopped:
         cost += f", stopped after {plural(len(point.made.history.epochs), 'epoch')}"
     return described, f"{cost}."

@@ -15,8 +15,8 @@ from wmlearn.labs.theft.chart import Tradeoff, account
 
 _ALONE = (
     "Everything here is made from this one owner's model, and each verdict is given as if there "
-    "were no other suspect: that you try many strengths puts no innocent at risk. Anyone who asks "
-    "several suspects shares alpha among them, by wm.verify_all."
+    "were no other suspect: trying many strengths puts no innocent at risk. To ask several "
+    "suspects, share alpha among them with wm.verify_all."
 )
 
 
@@ -33,22 +33,19 @@ class Seen(NamedTuple):
 
 
 def frame(seen: Seen) -> Frame:
-    """Return what is shown of the theft."""
+    """Return what the lab shows then, place by place."""
     chosen = seen.chosen
+    bar, words = _stage(seen).html()
     return {
+        "bar": bar,
+        "progress": words,
         "description": small(chosen.thief.description),
-        "chart": chosen.layers(),
+        "chart": chosen.chart().layers(chosen.caption()),
         "verdict": _judged(seen),
         "cost": _paid(seen),
         "last_run": _last_run(chosen),
         "alone": small(_ALONE),
     }
-
-
-def progress(seen: Seen) -> Frame:
-    """Return how far the run has got, or what is worked out in the background."""
-    bar, words = _stage(seen).html()
-    return {"bar": bar, "progress": words}
 
 
 def _stage(seen: Seen) -> Stage:
@@ -75,7 +72,7 @@ def _judged(seen: Seen) -> str:
     if chosen.thief.epochs:
         waits = "Press Run: this thief has to train."
     if seen.busy and attempt and attempt.place == chosen.place:
-        waits = "They are at work: what they make is asked all questions at the end."
+        waits = "The thief is training: the copy is asked all questions at the end."
     return verdict_box("? no verdict yet", waits)
 
 

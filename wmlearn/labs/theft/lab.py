@@ -15,7 +15,7 @@ from wmlearn.labs._kit.lab import Lab
 from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
 from wmlearn.labs.theft.chart import Tradeoff
-from wmlearn.labs.theft.frame import Seen, frame, progress
+from wmlearn.labs.theft.frame import Seen, frame
 from wmlearn.labs.theft.thieves import Thief, catalogue
 
 if TYPE_CHECKING:
@@ -77,7 +77,14 @@ class TheftLab(Lab):
         seed: int = 0,
     ) -> None:
         super().__init__(
-            *("description", "bar", "progress", "verdict", "chart", "cost", "last_run", "alone"),
+            "description",
+            "bar",
+            "progress",
+            "verdict",
+            "chart",
+            "cost",
+            "last_run",
+            "alone",
             layered=["chart"],
         )
         self._bench = Bench(owner, data, triggers, seed)
@@ -86,7 +93,7 @@ class TheftLab(Lab):
             name: Tradeoff(thief, {0: self._owner})
             for name, thief in _wanted(thefts, catalogue(data, seed)).items()
         }
-        self._all, self._tests = self._left, self._bench.tests
+        self._all = self._left
         # held while something is shown: points come from a thread of their own
         self._turn = threading.RLock()
         self._settling = False
@@ -182,7 +189,7 @@ class TheftLab(Lab):
             first_shown = [self._chosen, *self.tradeoffs.values()]
             each = next(each for each in first_shown if each.missing)
             self._work_out(each)
-            self._show(of=each)
+            self._show()
 
     def _work_out(self, each: Tradeoff) -> None:
         """Work out one strength; a thief who cannot do anything with this model is left out, with
@@ -201,15 +208,11 @@ class TheftLab(Lab):
 
     # ------------------------------------------------------------ what is shown
 
-    def _show(self, of: Tradeoff | None = None) -> None:
-        """Show the theft at its strength; where something of another one is new, only how far all
-        have got.
-        """
+    def _show(self) -> None:
+        """Show the theft at its strength, and how far all have got."""
         with self._turn:
-            seen = Seen(self._chosen, self._background.busy, self._left, self._all, self._tests)
-            self._say(**progress(seen))
-            if of in (None, self._chosen):
-                self._say(**frame(seen))
+            busy, tests = self._background.busy, self._bench.tests
+            self._say(**frame(Seen(self._chosen, busy, self._left, self._all, tests)))
 
     @property
     def point(self) -> Point | None:
@@ -224,7 +227,8 @@ class TheftLab(Lab):
         return f"{title}\n  {self._chosen.caption()}"
 
     def _drawing(self) -> str | None:
-        return self._chosen.svg() if len(self._chosen.known) > 1 else None
+        chosen = self._chosen
+        return chosen.chart().svg(chosen.caption()) if len(chosen.known) > 1 else None
 
 
 def _wanted(names: Sequence[str] | None, thieves: dict[str, Thief]) -> dict[str, Thief]:

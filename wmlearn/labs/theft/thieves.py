@@ -57,7 +57,7 @@ class Thief:
 
     @property
     def labels(self) -> list[str]:
-        """What stands at each place of the slider."""
+        """What each place of the slider is called."""
         return ["none", *map(self._label, self.values)]
 
     def _label(self, value: float) -> str:

@@ -101,8 +101,8 @@ def _counting(seen: Comparison, n: int) -> list[str]:
         f"{seen.replay.matches[n]} of {n} matched: {p_words(seen.counting[n])}, true only if {n} "
         "was fixed beforehand.",
         f"At its best, after {plural(best, 'question')}: {p_words(seen.counting[best])}.",
-        f"Stopping at the first p <= {alpha:g} accuses an innocent in up to {percent(chance, 2)} of "
-        f"the draws, not in {100 * alpha:g} %.",
+        f"Stopping at the first p <= {alpha:g} accuses an innocent in up to {percent(chance, 2)} "
+        f"of the draws, not in {100 * alpha:g} %.",
     ]
 
 
@@ -127,7 +127,7 @@ def _anytime(seen: Comparison, n: int) -> list[str]:
     reached = "not so far" if crossed is None else f"at question {crossed}"
     return [
         f"At its best the wealth was {best}: {p_words(seen.anytime[n])}, true whenever one stops.",
-        f"Down to {verdict.alpha:g}, where one may accuse: {reached}.",
+        f"p <= {verdict.alpha:g}, where one may accuse: {reached}.",
     ]
 
 

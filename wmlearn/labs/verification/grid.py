@@ -42,8 +42,8 @@ def picture_sheet(triggers: TriggerSet, scope: str) -> str:
 
 
 def tile_size(triggers: TriggerSet) -> int:
-    """Return how large a picture is shown: near 56 pixels, and a whole multiple of its own so that
-    none is blurred.
+    """Return how large a picture is shown: near 56 pixels, and a whole multiple of its own, or it
+    would be blurred.
     """
     own = int(triggers.pixels.shape[-1])
     return own * max(1, round(56 / own))

@@ -1,6 +1,4 @@
-"""`VerificationLab`: question the suspects one secret question at a time, and watch the evidence
-grow.
-"""
+"""`VerificationLab`: ask suspects one secret question at a time, and watch the evidence grow."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -44,10 +42,9 @@ def frame(seen: Seen) -> Frame:
         lines = compared.beside | lines
         described += comparison.caption(compared, n)
         cards = comparison.cards(compared, n)
-    sealed = replay.triggers.alpha
     return {
         "sentence": verdict_html(replay, n),
-        "chart": wealth_svg(lines, n, sealed=sealed, alpha=alpha, caption=described),
+        "chart": wealth_svg(lines, n, sealed=replay.triggers.alpha, alpha=alpha, caption=described),
         "cards": cards,
         "grid": question_grid(replay, n, scope),
         "note": small(line_note(replay, n, alpha)),
@@ -55,8 +52,7 @@ def frame(seen: Seen) -> Frame:
 
 
 class VerificationLab(Lab):
-    """Question services one secret question at a time: a slider, the evidence so far, and the
-    answers.
+    """Ask services one secret question at a time: a slider, the evidence so far, and the answers.
 
     When the lab opens it asks every suspect all questions, once. The slider replays the answers:
     nothing is asked or computed while it moves.
@@ -64,7 +60,7 @@ class VerificationLab(Lab):
     Parameters
     ----------
     triggers : a sealed trigger set with keyed labels
-    suspects : the services to question, each a `Query` under its name
+    suspects : the services to ask, each a `Query` under its name
     more : other trigger types to choose from, each with its own trigger set and suspects
     nulls : innocent models, each a `Query`. With them the lab compares, on the same questions:
         counting alone, what the null models matched, and the bettor's wealth, which alone decides.
@@ -106,8 +102,7 @@ class VerificationLab(Lab):
         more: Asked | None = None,
         nulls: Iterable[Query] = (),
     ) -> None:
-        places = "sentence", "chart", "cards", "grid", "bought", "note"
-        super().__init__(*places, layered=["chart"])
+        super().__init__("sentence", "chart", "cards", "grid", "bought", "note", layered=["chart"])
         asked = check_asked(triggers, suspects, more or {})
         witnesses = check_nulls(nulls)
         self._replays: dict[str, dict[str, Replay]] = {}  # by trigger type and suspect

@@ -37,8 +37,8 @@ def each_judged_alone(replays: Sequence[Replay]) -> str:
     risk = sum(replay.verdict.alpha for replay in replays)
     return (
         f" Each of the {len(replays)} verdicts stands alone: the risk that any of them accuses an "
-        f"innocent is at most {risk:.6g}, the sum of their alphas. For one alpha that several "
-        "suspects share there is wm.verify_all."
+        f"innocent is at most {risk:.6g}, the sum of their alphas. To share one alpha "
+        "among several suspects, use wm.verify_all."
     )
 
 
