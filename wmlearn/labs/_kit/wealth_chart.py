@@ -11,13 +11,13 @@ from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
 
 Floats = npt.NDArray[np.float64]
-DECADE = math.log(10)
+_DECADE = math.log(10)
 # wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
 CAP = 15
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # How high the axis goes, in powers of ten, and how far apart its numbers are: low enough for what
 # lies between innocent and accused to fill the chart, and the next as soon as a line leaves it.
-_TOPS = {4: 1, 8: 2, CAP: 3}
+_TOPS = {2: 1, 4: 1, 8: 2, CAP: 3}
 # What stands at the end of each line, so that they differ in shape too. By the CSS class of the
 # line.
 MARKERS = {
@@ -58,9 +58,9 @@ def wealth_svg(
         chart.path(css, _steps(chart, line[: n + 1]))
     x = chart.across(n)
     for css, line in lines.items():
-        chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / DECADE)))
+        chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / _DECADE)))
     middle = (LEFT + chart.right) / 2
-    y, value = chart.up(wealth[n] / DECADE), amount(wealth[n])
+    y, value = chart.up(wealth[n] / _DECADE), amount(wealth[n])
     if x > (middle if alone else chart.right - 60):  # the value goes to the side that is free
         chart.text(x - 9, y - 7, value, "end", "wm-value")
     elif alone:
@@ -81,7 +81,7 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
         path = replay.verdict.path
         chart.path(css, _steps(chart, path))
-        ends.append(End(css, replay.name, last, path[-1] / DECADE))
+        ends.append(End(css, replay.name, last, path[-1] / _DECADE))
     chart.label(ends)
     return chart.svg("The bettor's wealth when every question has been asked.")
 
@@ -101,11 +101,11 @@ def powers_of_ten(questions: int, highest: float) -> tuple[tuple[int, int], dict
     match, 1 / (questions + 1), up to where the logarithm `highest` has room.
     """
     lowest = -math.ceil(math.log10(questions + 2))
-    top = next((top for top in _TOPS if highest <= top * DECADE), CAP)
+    top = next((top for top in _TOPS if highest <= top * _DECADE), CAP)
     step = _TOPS[top]
     first = -(-lowest // step) * step
     powers = range(first, top + 1, step)
-    return (lowest, top), {power: amount(power * DECADE) for power in powers}
+    return (lowest, top), {power: amount(power * _DECADE) for power in powers}
 
 
 def _accuse(chart: Chart, alpha: float) -> None:
@@ -115,7 +115,7 @@ def _accuse(chart: Chart, alpha: float) -> None:
 
 def _steps(chart: Chart, line: Floats) -> str:
     """Return the path of a line that is level from question to question, flat steps left out."""
-    heights = [f"{chart.up(power):.1f}" for power in line / DECADE]
+    heights = [f"{chart.up(power):.1f}" for power in line / _DECADE]
     last = len(heights) - 1
     steps = [f"M{chart.across(0):.1f} {heights[0]}"]
     for i, (before, height) in enumerate(itertools.pairwise(heights), 1):

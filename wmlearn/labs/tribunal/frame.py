@@ -2,6 +2,7 @@
 HTML, place by place.
 """
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -14,12 +15,13 @@ from wmlearn.labs._kit.lab import Frame
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import HEIGHT, WIDTH, Chart
 from wmlearn.labs._kit.views import small
-from wmlearn.labs._kit.wealth_chart import DECADE, amount, powers_of_ten
+from wmlearn.labs._kit.wealth_chart import amount, powers_of_ten
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 
 ASK = (1, 5, 10)  # questions at a press
 HAND_IN, SURE = "hand in", "yes, hand in"
 KEPT = 0.3  # three answers in ten, by a copy that is hard to find
+_DECADE = math.log(10)
 _ACROSS, _PANEL = 3, 180  # panels side by side, and how wide each is, in pixels
 _RIGHT, _TOP = 168, 62  # edges of the plot in a panel
 _LENGTHS = (20, 50)  # questions that the axis begins with, until a curve leaves it
@@ -110,10 +112,10 @@ def panels(seen: Seen) -> dict[str, str]:
         chart = Chart((0, last), ends, _RIGHT, _TOP, _PANEL)
         chart.rows(powers)
         chart.columns({count: str(count) for count in (0, last // 2, last)})
-        chart.level("wm-line", seen.line / DECADE)
-        chart.text(_RIGHT, chart.up(seen.line / DECADE) - 5, f"line {amount(seen.line)}", "end")
-        chart.line("wm-curve", enumerate(test.path / DECADE))
-        chart.dot("wm-dot", test.n, test.path[-1] / DECADE, 4)
+        chart.level("wm-line", seen.line / _DECADE)
+        chart.text(_RIGHT, chart.up(seen.line / _DECADE) - 5, f"line {amount(seen.line)}", "end")
+        chart.line("wm-curve", enumerate(test.path / _DECADE))
+        chart.dot("wm-dot", test.n, test.path[-1] / _DECADE, 4)
         chart.frame("", "questions asked")
         words = [f"{test.k} of {test.n} matched", where(test), _given(seen, letter)]
         chart.text(0, 14, letter, css="wm-value")
