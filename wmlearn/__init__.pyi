@@ -12,6 +12,7 @@ from .labs.lottery.lab import LotteryLab
 from .labs.prediction import Predict
 from .labs.studio.lab import TriggerStudio
 from .labs.theft.lab import TheftLab
+from .labs.tribunal.lab import TribunalBoard
 from .labs.verification.lab import VerificationLab
 from .service.options import ServiceOptions
 from .service.blackbox import BlackBox
@@ -45,6 +46,7 @@ __all__ = [
     "TheftLab",
     "Trigger",
     "TriggerStudio",
+    "TribunalBoard",
     "Unrelated",
     "VerificationLab",
     "accuracy",

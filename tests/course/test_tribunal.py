@@ -145,7 +145,7 @@ def test_each_service_has_one_test_that_is_continued(case):
     assert [case.ask("B", more).n for more in (3, 5)] == [3, 8]
     verdict = case.ask("C", 5)
     assert (verdict.n, verdict.family, case.left) == (5, 6, 287)
-    assert case.tests["C"].verdict.p == verdict.p == case.services["C"].p()
+    assert case.tests["C"].verdict.p == verdict.p == case.services["C"].verdict.p
 
 
 @pytest.mark.parametrize(

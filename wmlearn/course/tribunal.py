@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -37,9 +37,10 @@ from wmlearn._files import (
     whole,
 )
 from wmlearn._types import Images, Labels
-from wmlearn.evidence import SequentialTest, TriggerSet, Verdict, commitment, verify
+from wmlearn.evidence import SequentialTest, TriggerSet, Verdict, commitment
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import seal_triggers
+from wmlearn.evidence.verdict_kinds import KeyedVerdict
 from wmlearn.service import BlackBox
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Case:
     services : by letter, each a `Query`; asking a service about the same image again is free
     tests : by letter, one `SequentialTest` per service; they share alpha as a family
     budget : how many images may be sent, to all services together
+    watchers : called with the letter of a service whenever it has answered
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Case:
         self.name = name
         self.triggers = triggers
         self.budget = check_count(budget, "budget", low=1, why="images, over all")
+        self.watchers: list[Callable[[str], object]] = []
         self.services = {letter: Service(self, letter, model) for letter, model in models.items()}
         self.tests = {
             letter: SequentialTest(service, triggers, family=len(models))
@@ -88,7 +91,8 @@ class Case:
             If there is no such service, or fewer questions are left; then nothing is spent.
         """
         test = self.tests[check_choice(letter, "the service", self.services)]
-        check_count(questions, "questions", low=1, high=self.left, why="left of the budget")
+        why, hint = "left of the budget", "Ask within that, or decide on what you have."
+        check_count(questions, "questions", low=1, high=self.left, why=why, hint=hint)
         return test.ask(questions)
 
     @property
@@ -114,7 +118,7 @@ class Case:
             If a service has no verdict, or a verdict is none of the three words.
         """
         verdicts = check_verdicts(verdicts, self.services)
-        p = {letter: service.p() for letter, service in self.services.items()}
+        p = {letter: service.verdict.p for letter, service in self.services.items()}
         return Card(self.name, verdicts, self.asked, p)
 
     def __repr__(self) -> str:
@@ -144,13 +148,18 @@ class Service:
         if new:
             labels = self._model(images[list(new.values())])
             self.answers.update(zip(new, labels.tolist()))
+        for watch in self.case.watchers:
+            watch(self.letter)
         return np.array(list(map(self.answers.get, sent)), np.int64)
 
-    def p(self) -> float:
-        """Return the anytime-valid p-value of all questions asked without a gap from the first."""
+    @property
+    def verdict(self) -> KeyedVerdict:
+        """The verdict on the questions that were asked in order, from the first."""
         triggers = self.case.triggers
-        asked = list(takewhile(lambda image: image.tobytes() in self.answers, triggers.images))
-        return verify(self, triggers, questions=len(asked)).p if asked else 1.0
+        answers = (self.answers.get(image.tobytes()) for image in triggers.images)
+        known = list(takewhile(lambda answer: answer is not None, answers))
+        answered = triggers.tally(np.array(known, np.int64))
+        return KeyedVerdict(answered, triggers.terms, len(self.case.services))
 
 
 @dataclass(frozen=True)
@@ -193,14 +202,14 @@ class Score:
     @property
     def points(self) -> int:
         """The sum of the points of all verdicts."""
-        return sum(map(_points, self.verdicts.values(), self.truth.values()))
+        return sum(map(points_for, self.verdicts.values(), self.truth.values()))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per service: verdict, truth, points."""
         import pandas as pd
 
         frame = pd.DataFrame({"verdict": self.verdicts, "truth": self.truth})
-        points = list(map(_points, frame.verdict, frame.truth))
+        points = list(map(points_for, frame.verdict, frame.truth))
         return frame.rename_axis("service").assign(points=points)
 
     def __repr__(self) -> str:
@@ -213,7 +222,8 @@ class Score:
         )
 
 
-def _points(verdict: str, kind: str) -> int:
+def points_for(verdict: str, kind: str) -> int:
+    """Return what a verdict brings on a network of this kind, by `PRICES`."""
     taken, innocent = PRICES[verdict]
     return taken if kind in TAKEN else innocent
 

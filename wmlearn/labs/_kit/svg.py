@@ -37,6 +37,7 @@ class Chart:
     ----------
     x, y : the numbers at the left and the right edge of the plot, and at its bottom and its top
     right, top : these edges, in pixels
+    width : of the whole drawing, in pixels
     parts : the drawing so far
     behind : how many of the parts stay as they are where a slider moves
     """
@@ -45,6 +46,7 @@ class Chart:
     y: tuple[float, float]
     right: int = 548
     top: int = 40
+    width: int = WIDTH
     parts: list[str] = field(default_factory=list)
     behind: int = 0
 
@@ -135,17 +137,18 @@ class Chart:
 
     def svg(self, caption: str) -> str:
         """Return the drawing, with a sentence for those who do not see it."""
-        return _svg(f"class='wm-chart' role='img' aria-label='{html.escape(caption)}'", self.parts)
+        attributes = f"class='wm-chart' role='img' aria-label='{html.escape(caption)}'"
+        return _svg(attributes, self.parts, self.width)
 
     def layers(self, caption: str) -> Layers:
         """Return the drawing in two pieces, with a sentence for those who do not see it."""
         moving = replace(self, parts=self.parts[self.behind :]).svg(caption)
-        behind = _svg("aria-hidden='true'", self.parts[: self.behind])
+        behind = _svg("aria-hidden='true'", self.parts[: self.behind], self.width)
         return Layers(moving, f"<div class='wm-chart'>{behind}</div>")
 
 
-def _svg(attributes: str, parts: Sequence[str]) -> str:
-    size = f"width='{WIDTH}' height='{HEIGHT}' viewBox='0 0 {WIDTH} {HEIGHT}'"
+def _svg(attributes: str, parts: Sequence[str], width: int) -> str:
+    size = f"width='{width}' height='{HEIGHT}' viewBox='0 0 {width} {HEIGHT}'"
     opening = f"<svg {attributes} xmlns='http://www.w3.org/2000/svg' {size}>"
     return f"{opening}{''.join(parts)}</svg>"
 

@@ -86,6 +86,7 @@ div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-lab .wm-card.wm-curve {{ border-top-color: var(--wm-good); border-top-style: solid; }}
 .wm-lab .wm-card .wm-chart {{ display: inline-block; min-width: 34px; vertical-align: middle; }}
 .wm-lab .wm-sixes {{ grid-template-columns: repeat(6, 1fr); }}
+.wm-lab .wm-panels .wm-chart {{ min-width: 0; }}
 .wm-lab .wm-code {{ margin: 2px 0; font: 12px/1.4 var(--jp-code-font-family, monospace);
   white-space: pre-wrap; word-break: normal;
   overflow-wrap: anywhere; color: var(--wm-text); }}

@@ -87,18 +87,25 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
 
 
 def _empty(questions: int, title: str, highest: float, right: int = 548) -> Chart:
-    """Return a chart of powers of ten, from the wealth with no match, 1 / (questions + 1), up to
-    where the logarithm `highest` has room.
-    """
-    lowest = -math.ceil(math.log10(questions + 2))
-    top = next((top for top in _TOPS if highest <= top * _DECADE), CAP)
-    chart = Chart((0, questions), (lowest, top), right)
-    step = _TOPS[top]
-    first = -(-lowest // step) * step
-    chart.rows({power: amount(power * _DECADE) for power in range(first, top + 1, step)})
+    """Return a chart with no line yet, up to where the logarithm `highest` has room."""
+    ends, powers = powers_of_ten(questions, highest)
+    chart = Chart((0, questions), ends, right)
+    chart.rows(powers)
     chart.columns(count_to(questions))
     chart.frame(title, "questions asked")
     return chart
+
+
+def powers_of_ten(questions: int, highest: float) -> tuple[tuple[int, int], dict[float, str]]:
+    """Return the ends of a wealth axis and its numbers, as powers of ten: from the wealth with no
+    match, 1 / (questions + 1), up to where the logarithm `highest` has room.
+    """
+    lowest = -math.ceil(math.log10(questions + 2))
+    top = next((top for top in _TOPS if highest <= top * _DECADE), CAP)
+    step = _TOPS[top]
+    first = -(-lowest // step) * step
+    powers = range(first, top + 1, step)
+    return (lowest, top), {power: amount(power * _DECADE) for power in powers}
 
 
 def _accuse(chart: Chart, alpha: float) -> None:

@@ -1,0 +1,1 @@
+"""The lab of the capstone: six services, one budget, a verdict on each, and the score."""
