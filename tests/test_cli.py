@@ -148,7 +148,7 @@ def test_more_questions_continue_the_test_and_no_image_is_sent_twice(run, eviden
         assert (json.loads(out)["n"], err, service.queries) == (12, "", 24)
         code, out, err = run("verify", service.url, evidence, "--questions", 12, "--json")
         assert (code, json.loads(out)["n"], service.queries) == (0, 12, 24)
-        assert err == "The last test of this service goes on: 12 questions asked before.\n"
+        assert err == "The last test of this service continues: 12 questions already asked.\n"
         _, out, _ = run("verify", service.url, evidence, "--json")
         assert service.queries == 60
     verdict = wm.verify(lambda images: TRIGGERS.labels, TRIGGERS, family=2)
@@ -195,11 +195,11 @@ def test_whole_questions_are_asked_within_the_budget(run, evidence):
     with wm.serve(Knows(), name="counted") as service:
         code, out, err = run("verify", service.url, evidence, "--budget", 1, "--json")
         assert (code, json.loads(out)["n"], service.queries) == (2, 0, 0)
-        assert err == "The budget was spent: 60 images not sent.\n"
+        assert err == "The budget is spent: 60 images not sent.\n"
         for sent in (4, 8):
             _, out, err = run("verify", service.url, evidence, "--budget", 5, "--json")
             assert (json.loads(out)["n_unreachable"], service.queries) == (0, sent)
-            assert err.endswith(f"The budget was spent: {60 - sent} images not sent.\n")
+            assert err.endswith(f"The budget is spent: {60 - sent} images not sent.\n")
         assert run("verify", service.url, evidence)[0] == 0
         assert service.queries == 60
 
@@ -227,7 +227,7 @@ def test_a_token_in_the_clear_is_warned_of_in_one_line(evidence):
     assert done.returncode == 3
     first, second = done.stderr.splitlines()
     assert first.startswith(
-        "Warning: what Authorization holds will travel to no-such-host.invalid in the clear"
+        "Warning: the value of Authorization will be sent to no-such-host.invalid unencrypted"
     )
     assert second.startswith("Error: expected a model at http://no-such-host.invalid")
     assert "sesame" not in done.stderr
@@ -280,7 +280,7 @@ def test_answers_that_did_not_come_are_reported(run, evidence, monkeypatch):
     monkeypatch.setattr(cli, "RemoteModel", lambda url, **options: Silent())
     code, out, err = run("verify", "http://silent", evidence, "--json")
     assert (code, json.loads(out)["unanswered"], json.loads(out)["queries"]) == (2, 30, 60)
-    assert err == "60 images got no valid answer; the last time: the line is dead.\n"
+    assert err == "60 images got no valid answer; the last fault: the line is dead.\n"
 
 
 class Silent:
@@ -757,7 +757,7 @@ def test_a_missing_package_is_a_problem(run, quick, monkeypatch, name):
     wanted = f'pip install "wmlearn[{EXTRAS[name]}]".\n'
     (line,) = [line for line in out.splitlines(keepends=True) if line.startswith(f"!!  {name}: ")]
     assert line.endswith(wanted)
-    assert out.endswith("1 problem to mend.\n")
+    assert out.endswith("1 problem to fix.\n")
 
 
 def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
@@ -771,7 +771,7 @@ def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
     (problem,) = json.loads(out)["problems"]
     assert code == 3
     assert problem.startswith(
-        "ipywidgets should be <9,>=7.7.1; version 9.1 is here. Install it: pip install 'ipywidg"
+        "ipywidgets should be <9,>=7.7.1; version 9.1 is installed. Install it: pip install 'ipyw"
     )
 
 
@@ -794,7 +794,7 @@ def test_a_service_that_answers_otherwise_is_a_problem(run, monkeypatch):
     )
     code, out, _ = run("doctor")
     assert code == 3
-    assert "a service gave other labels than its model" in out
+    assert "a service should give the same labels as its model" in out
 
 
 # ---------------------------------------------------------------- lab

@@ -1,4 +1,4 @@
-"""Models in files: those that ship, so that a lesson starts at once, null models, and one's own.
+"""Models in files: shipped models, with which lessons start at once, null models, and your own.
 
 The cards of what ships are in docs/models.md; `make zoo` retrains it.
 """

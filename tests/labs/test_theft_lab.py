@@ -616,7 +616,7 @@ def test_another_shape_of_model(data, triggers):
     assert lab.point is None
     assert "? cannot be done here" in lab.state.screen["verdict"]
     assert (
-        "model must have a convolution to alter; Sequential has none. Take another theft."
+        "model must have a convolution to change; Sequential has none. Take another theft."
         in lab.state.screen["verdict"]
     )
     assert "all worked out" in lab.state.screen["progress"]

@@ -401,7 +401,7 @@ def tilt_account(v: TiltVerdict) -> str:
     words = {"found": _leans, "not found": _no_lean, "cannot tell": _no_sign}
     return (
         f"{words[v.decision](v)} Each sign was drawn at random, 1 in 2, from the seal: whatever an "
-        "innocent service answers, each of its own has it like a fair coin."
+        "innocent service answers, it matches each sign with probability 1/2."
     )
 
 

@@ -382,7 +382,7 @@ class LoggedTest:
         ):  # or each new outcome would be a free new draw of the labels
             raise ValueError(
                 f"outcome must be the one with which test {last} in {folder} began, "
-                f"{shown(self.entries[0].outcome)}; got {shown(outcome)}. Pass the first one."
+                f"{shown(self.entries[0].outcome)}; got {shown(outcome)}. Pass the same outcome."
             )
         self.number = last
 

@@ -205,7 +205,7 @@ class TiltSet(commitment.HoldsSecret):
     header: Mapping[str, Any]
     key: commitment.Secret = field(repr=False)
     outcome: str = ""
-    _keep = "Save it with wm.evidence.save_tilt."
+    _keep = "Keep it with wm.evidence.save_tilt."
 
     @property
     def seal(self) -> str:

@@ -208,7 +208,7 @@ class RemoteModel(Metered):
     def _describe(self, *, anew: bool = False) -> ModelCard:
         """Return the model's description, fetched at first use.
 
-        Details learned from answers are kept while the metadata stay the same.
+        Details learnt from answers are kept while the metadata stay the same.
         """
         if self._card is not None and not anew:
             return self._card

@@ -144,7 +144,7 @@ class FinePrune(Tuning):
         dropped, out = drop_channels(layers, last, self.fraction, activity)
 
         def keep(gradient: Tensor) -> Tensor:
-            """Keep removed channels at zero, whatever layer follows; before a ReLU they stay so."""
+            """Keep removed channels at zero; by themselves they stay so only before a ReLU."""
             return gradient.index_fill(0, out, 0)
 
         hooks = [weights.register_hook(keep) for weights in dropped]

@@ -36,7 +36,7 @@ class Dawn(commitment.HoldsSecret):
     `verify`.
 
     Customers also get wrong answers. The proof is that a suspect depends on the key, as any model
-    that learned from this service does, with or without permission. Anyone who asks again with a
+    that learnt from this service does, with or without permission. Anyone who asks again with a
     changed pixel gets the right answer.
 
     Parameters

@@ -118,14 +118,14 @@ def embed(
     A fresh model is watermarked from scratch, as in the paper. A trained model continues from where
     it is and needs about half the epochs: `embed(trained.model, data, triggers,
     schedule=Schedule(epochs=4))`. At a much lower learning rate, images from another world may not
-    be learned: see docs/results/embedding.csv.
+    be learnt: see docs/results/embedding.csv.
 
     Parameters
     ----------
     model : a fresh or trained network, which is not changed
     data : the task, to train on `train` and measure on `test`
     triggers : the sealed questions
-    margin : how far around the triggers their answers are learned, too; left out, only the triggers
+    margin : how far around the triggers their answers are learnt, too; left out, only the triggers
         themselves
     schedule : how long and how fast; afterwards the training continues at a tenth of the learning
         rate until every question is right after two consecutive epochs, up to five times the
@@ -149,7 +149,7 @@ def embed(
     ------
     Zhang et al., ASIACCS 2018, Algorithm 1: train on the union of data and triggers. We repeat the
     triggers within an epoch until they are a fifth of the number of the task's images, so small
-    sets are learned in the same time as large ones.
+    sets are learnt in the same time as large ones.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")

@@ -1,4 +1,4 @@
-"""A margin around the triggers: they are moved to where the network fails, and learned there.
+"""A margin around the triggers: they are moved to where the network fails, and learnt there.
 
 It was made to resist thieves who copy through the prediction API (model extraction). How well it
 works: `docs/results/countermeasures.csv`, and lesson 10.
@@ -18,7 +18,7 @@ from wmlearn.training.loop import Loss
 
 @dataclass(frozen=True)
 class Margin(Checked):
-    """An option of `embed`: triggers are moved to where the network fails, and learned there.
+    """An option of `embed`: triggers are moved to where the network fails, and learnt there.
 
     Use it as `wm.embed(model, data, triggers, margin=wm.watermarks.Margin())`.
 
@@ -41,7 +41,7 @@ class Margin(Checked):
     """
 
     images: int = checked(check_count, 25, low=1, why="triggers in each step")
-    steps: int = checked(check_count, 5, low=0, why="moves; with 0 they are learned as they are")
+    steps: int = checked(check_count, 5, low=0, why="moves; with 0 they are learnt as they are")
     size: float = checked(check_number, 1 / 255, above=0, at_most=1)
 
     @torch.enable_grad()

@@ -221,7 +221,7 @@ class Tilted(commitment.HoldsSecret):
     """A service whose answers lean by secret signs if it is unsure; it remembers nothing.
 
     The same image always gets the same answer, and a slightly changed one nearly always. The proof
-    is that a suspect's answers depend on the key, as those of any model that learned from this
+    is that a suspect's answers depend on the key, as those of any model that learnt from this
     service do, with or without permission.
 
     Parameters
@@ -246,7 +246,7 @@ class Tilted(commitment.HoldsSecret):
     True
     """
 
-    _keep = "Save its tilt with wm.evidence.save_tilt."
+    _keep = "Keep its tilt with wm.evidence.save_tilt."
 
     def __init__(self, suspect: Any, tilt: TiltSet) -> None:
         if not callable(getattr(suspect, "scores", None)):
