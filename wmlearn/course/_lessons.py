@@ -52,11 +52,13 @@ class Exercise:
     ----------
     id : the lesson and a number: "00.1"
     right : what counts as right, a list of tables such as {number = 3, within = 0.1} or
-        {word = "owner"}: each names one of `RULES`, and what it needs to know
+        {word = "owner"}: each names one of `RULES`, and what it needs to know; {built = "stamped"}
+        asks for something that works on the hidden cases of this name in `_built.py`
     praise : what is said to a right answer
     hint : what is said to a wrong one, unless it is one of the mistakes below
     mistakes : typical wrong answers, each with a hint of its own:
-        {answer = {below = 4}, hint = "..."}; the teacher's guide lists them
+        {answer = {below = 4}, hint = "..."}; the teacher's guide lists them. Of what is built
+        they are the mistakes that the hidden cases name
     """
 
     id: str
@@ -150,11 +152,17 @@ def is_above(answer: Any, *, above: float) -> bool:
     return float(answer) > above
 
 
+def is_built(answer: Any, *, built: str) -> bool:
+    """Whether what was seen of something built, by `_built.watch`, is this."""
+    return bool(answer == built)
+
+
 RULES: dict[str, Callable[..., bool]] = {
     "number": is_number,
     "word": is_word,
     "below": is_below,
     "above": is_above,
+    "built": is_built,
 }
 
 

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
+from wmlearn.course._built import watch
 from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
 
 _NUMBER = "give a number, such as 2.8, without a unit, a word or a per cent sign."
+_NOT_WRITTEN = "Not written yet: put your own lines in place of the dots, and run both cells again."
 _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
 
 
@@ -42,7 +44,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
     Parameters
     ----------
     exercise : the number that stands at the exercise, as text: "00.1"
-    answer : the answer, of any type; None, "" and ... mean that there is none yet
+    answer : the answer, of any type; None, "" and ... mean that there is none yet. Where something
+        is to be built, the function or class itself: it is tried on cases of its own
 
     Returns
     -------
@@ -69,10 +72,15 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(asked, None, f"{sentence} Its number is text, in quotes.")
     if _is_empty(answer):
         return Feedback(exercise, None, _NOT_YET)
-    found = exercises[exercise]
+    found, seen = exercises[exercise], ""
+    if "built" in found.right[0]:
+        answer, seen = watch(found.right[0]["built"], answer)
+    if answer is ...:
+        return Feedback(exercise, None, _NOT_WRITTEN)
     if _is_right(found, answer):
         return Feedback(exercise, True, f"Right: {found.praise}")
-    return Feedback(exercise, False, f"Not yet: {_hint(found, answer)}")
+    said = filter(None, ("Not yet:", seen, _hint(found, answer)))
+    return Feedback(exercise, False, " ".join(said))
 
 
 def _as_text(exercise: object) -> str:
