@@ -27,7 +27,7 @@ def keep_looking():
 
 def test_what_twenty_witnesses_can_rule_out(draw_again):
     assert (6 / 7) ** 20 < 0.05 < (7 / 8) ** 20
-    assert "One in seven is so odd that we rule it out: less than 5 %." in draw_again
+    assert "One in seven would be so odd (less than 5 %) that we rule it out." in draw_again
     assert "One in eight we cannot rule out" in draw_again
     assert 1 / 8 < wm.stats.null_bound(20) < 1 / 7  # the same, from the package
 

@@ -93,8 +93,8 @@ def test_innocents_are_coins(lesson, measured):
     nulls = measured[measured.theft == "null model"]
     assert len(nulls) == 100
     assert (
-        f"{nulls.right.min()} to {nulls.right.max()} of 64 bits, {nulls.right.mean():.1f} on "
-        "average" in lesson
+        f"{nulls.right.min()} to {nulls.right.max()} of 64 bits are right, "
+        f"{nulls.right.mean():.1f} on average" in lesson
     )
     assert nulls.p.min() > 1e-3
     tries = nulls.bits.sum()
@@ -123,4 +123,4 @@ def test_what_pruning_costs_the_deep_network(lesson, measured):
     pruned = measured.query("network == 'deep 16' and theft == 'pruned' and strength == '0.65'")
     assert pruned.task_accuracy.mean() < 0.15
     assert (pruned.right == 256).all()
-    assert "the deeper network, pruned by 65 %, is no better than guessing" in lesson
+    assert "the deeper network, pruned by 65 %, reads no better than by guessing" in lesson

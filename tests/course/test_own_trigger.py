@@ -93,7 +93,7 @@ def league(measured, points):
         kind: [scored(game, points) for _, game in of[kind].groupby("seed")] for kind in KINDS
     }
     for place, (name, digits) in enumerate(
-        [("digits of 100 that the mark costs", 1), ("**blue**, of 70", 0), ("**red**", 0)]
+        [("points of accuracy that the mark costs", 1), ("**blue**, of 70", 0), ("**red**", 0)]
     ):
         lines.append(
             f"| {name} | "

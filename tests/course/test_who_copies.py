@@ -214,10 +214,10 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
         for queries in (1000, 5000, 20000)
     }
     price = 100 * (untouched.task_accuracy.mean() - service.task_accuracy.mean())
-    assert f"An owner with 20,000 digits pays {price:.1f} digits of a hundred" in lesson
-    assert copies[1000] == 0  # "is not found"
-    assert 5 < copies[5000] < 10  # "most are"
-    assert copies[20000] == 10  # "all"
+    assert f"An owner with 20,000 digits pays {price:.1f} percentage points" in lesson
+    assert copies[1000] == 0
+    assert 5 < copies[5000] < 10  # "most are found"
+    assert copies[20000] == 10
 
 
 def test_a_table_counts_only_owners_with_both_draws(root, tmp_path):

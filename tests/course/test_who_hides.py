@@ -210,10 +210,8 @@ def test_what_the_lesson_reads_off(lesson, digits, root):
         100 * digits[digits.theft == f"Steal-{scores}-unrelated"].task_accuracy.mean()
         for scores in SCORES
     )
-    assert (
-        f"they read only {hard:.0f} of 100 digits, or {soft:.0f} if the service tells its scores"
-        in lesson
-    )
+    read = f"reads only {hard:.0f} % of the digits, or {soft:.0f} % if the service tells its scores"
+    assert read in lesson
     assert (found["Blur"].loc[:, "unrelated"] == 1).all()
     assert (found["Blur"].loc[["0.8", "1.2"]].loc[:, "content"] == 0).all()
     assert "every copy that still reads 70 % of the digits is found" in lesson
@@ -278,8 +276,8 @@ def test_filters_before_photographs(lesson, photographs):
     assert "the same blur, 0.8, leaves the thief with six photographs of ten" in lesson
     after, before = (photographs(*theft, "noise") for theft in (("Jpeg", "95"), ("none", "")))
     read, once = (f"{100 * row.task_accuracy:.1f}" for row in (after, before))
-    gone = f"The noise is gone, and the thief reads {read} instead of {once} photographs of a"
-    assert f"{gone} hundred" in lesson
+    gone = f"The noise is gone, and the thief reads {read} % of the photographs instead of {once} %"
+    assert gone in lesson
     assert after.decision == "not found"
     others = [photographs("Jpeg", "95", kind) for kind in ("content", "unrelated")]
     assert [row.matched for row in others] == [row.questions for row in others]
@@ -289,8 +287,11 @@ def test_unusual_pictures_turned_away_before_photographs(lesson, photographs):
     words, noise, unrelated = (
         photographs("RejectUnusual", "0.05", kind) for kind in ("content", "noise", "unrelated")
     )
-    left = f"leaves {words.matched} word of 30 and {noise.matched} patterns of noise, but"
-    assert f"{left} {unrelated.matched} of the hundred unrelated images" in lesson
+    assert "about half of the unrelated images still get their secret answers" in lesson
+    assert 40 <= unrelated.matched <= 60
+    assert (words.questions, noise.questions, unrelated.questions) == (30, 100, 100)
+    assert words.matched <= 3  # no more than by chance, nor is this:
+    assert noise.matched <= 10
     assert [row.decision for row in (words, noise, unrelated)] == [
         "not found",
         "not found",

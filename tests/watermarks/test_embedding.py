@@ -193,9 +193,8 @@ def test_what_lesson_05_says_of_the_share_of_the_source_class_was_measured(root)
     assert len(runs) == len(runs.drop_duplicates(["trigger", "share", "seed"])) == 54
     assert sorted(runs.share.unique())[::5] == [0.01, 0.5]
     assert (runs.trained == 1).all()
-    assert "Of 100 new ones at least 81 did" in text
+    assert "at least 81 of 100 new ones did" in text
     assert runs.new.min() == 0.81
-    assert runs.query("share >= 0.05").new.min() == 0.96
     assert (runs.twin_accuracy - runs.task_accuracy).max() < 0.01
     assert (runs.new_on_twin == 0).all()
 
