@@ -30,7 +30,7 @@ def watch(name: str, built: Any) -> tuple[Any, str]:
     another one, or `...` where nothing is written yet; and what was seen, in words.
     """
     if not callable(built):
-        return "", "give what you built itself, by its name: no brackets after it, no quotes."
+        return "", "give what you built itself, by its name: no brackets after it, no quotes"
     try:
         call = built().make if isinstance(built, type) else built
         for mistake, given, right in globals()[name](np.random.default_rng(SEED)):
@@ -39,18 +39,18 @@ def watch(name: str, built: Any) -> tuple[Any, str]:
             if got is ...:
                 return ..., ""
             if got is None:
-                return "", "it returns nothing: its last line must be `return` and the result."
+                return "", "it returns nothing: its last line must be `return` and the result"
             if not all(_same(*pair) for pair in before):
-                return "", "it changes what it was given, and others need that: work on a copy."
+                return "", "it changes what it was given, and others need that: work on a copy"
             if callable(right):
                 mistake = right(got)
                 if mistake:
                     return mistake, ""
             elif not _same(got, right):
                 shown = ", ".join(map(_brief, given))
-                return mistake, f"given {shown} it returns {_brief(got)}, not {_brief(right)}."
+                return mistake, f"given {shown} it returns {_brief(got)}, not {_brief(right)}"
     except Exception as error:
-        return "", f"it stops with {traceback.format_exception_only(error)[-1].strip()}."
+        return "", f"it stops with {traceback.format_exception_only(error)[-1].strip()}"
     return name, ""
 
 
@@ -114,6 +114,7 @@ def noisy(rng: Rng) -> Cases:
     images = np.array([0, 0.5, 0.5, 1]).repeat(900)
 
     def wrong(made: Any) -> str:
+        made = np.asarray(made)
         if not _same(made[1], made[2]):
             return "patterns"
         if made.min() < 0 or made.max() > 1:
@@ -162,7 +163,7 @@ def asked(rng: Rng) -> Cases:
 
 def redrawn(rng: Rng) -> Cases:
     """07: p, the share of the draws in which the same answers match at least as often."""
-    for mistake, n in ("ties", 4), ("", 30):
+    for mistake, n in ("ties", 4), ("share", 30):
         secret, said = rng.integers(3, size=(2, n))
         draws = rng.integers(3, size=(5 * n, n))
         real = (said == secret).sum()

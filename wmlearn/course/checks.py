@@ -79,8 +79,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(exercise, None, _NOT_WRITTEN)
     if _is_right(found, answer):
         return Feedback(exercise, True, f"Right: {found.praise}")
-    said = filter(None, ("Not yet:", seen, _hint(found, answer)))
-    return Feedback(exercise, False, " ".join(said))
+    said = filter(None, (seen, _hint(found, answer)))
+    return Feedback(exercise, False, f"Not yet: {'; '.join(said)}")
 
 
 def _as_text(exercise: object) -> str:
