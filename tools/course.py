@@ -326,4 +326,4 @@ def teachers_notes(lesson: Lesson) -> str:
 def words(meant: dict[str, Any]) -> str:
     """Return an expected answer in words: "3", "below 4"."""
     ((rule, value),) = [each for each in meant.items() if each[0] in RULES]
-    return f"{value}" if rule in ("number", "word") else f"{rule} {value}"
+    return f"{value}" if rule in ("number", "word", "built") else f"{rule} {value}"

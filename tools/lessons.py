@@ -150,8 +150,8 @@ def describe_pictures(outputs: list[NotebookNode]) -> None:
             # "<Figure size 500x300 with 1 Axes>" says nothing.
             words = printed if own.startswith("<") else own
             output.metadata["image/png"] = {"alt": " ".join(words.split())}
-        else:  # a lab that has nothing to draw says what it would have drawn
-            output.get("metadata", {}).pop("image/png", None)
+        elif "metadata" in output:
+            output.metadata.pop("image/png", None)  # words of a picture that a lab has not drawn
 
 
 def defects(nb: NotebookNode, name: str) -> list[str]:

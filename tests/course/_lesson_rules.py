@@ -18,7 +18,7 @@ FEWEST_CHECKED_TEXTS = 3
 SHORTEST_ALT = 20  # characters
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
 WORDS_A_MINUTE, SECONDS_A_LINE = 180, 5
-MINUTES_AN_EXERCISE, MINUTES_A_LAB = 2, 5
+MINUTES_AN_EXERCISE, MINUTES_TO_BUILD, MINUTES_A_LAB = 2, 10, 5
 ASK = re.compile(r"wm\.Predict\((.*?)\)(\.compare\(\))?$", re.MULTILINE | re.DOTALL)
 # Each of these prints something else under nbval than in JupyterLab, or flickers there.
 TRAPS = {
@@ -205,7 +205,9 @@ def minute_rules(nb: NotebookNode, lesson: Lesson) -> Iterator[str]:
         yield f"{lesson.reading} minutes of reading, where the formula gives {needed:.0f}"
     code = "\n".join(cell.source for cell in code_cells(nb))
     labs = len(re.findall(r"wm\.(?:\w+Lab|TriggerStudio|TribunalBoard)\(", code))
-    work = MINUTES_AN_EXERCISE * len(lesson.exercises) + MINUTES_A_LAB * labs
+    work = MINUTES_A_LAB * labs
+    for exercise in lesson.exercises:
+        work += MINUTES_TO_BUILD if "built" in exercise.right[0] else MINUTES_AN_EXERCISE
     if lesson.working < lesson.reading + work:
         yield f"{lesson.working} minutes with exercises, where {lesson.reading} + {work} are needed"
 

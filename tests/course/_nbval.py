@@ -128,13 +128,19 @@ def offline(folder: Path) -> dict[str, str]:
 
 def with_solutions(nb: NotebookNode) -> NotebookNode:
     """Return a copy of a lesson that ends with its folded solutions, each of which must be judged
-    right.
+    right. What stands between an exercise's check and its solution runs once more after it: it
+    draws what was built.
 
     The added cells were never run, so that nbval runs them and compares no output: their `assert`
     decides.
     """
     longer = nbformat.from_dict({**nb, "cells": list(nb.cells)})
-    longer.cells += [new_code_cell(demand_right(code)) for code in solutions(nb)]
+    drawn: list[str] = []
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            drawn = [] if "wm.check(" in cell.source else [*drawn, cell.source]
+        for code in solutions(NotebookNode(cells=[cell])):
+            longer.cells += map(new_code_cell, [demand_right(code), *drawn])
     return longer
 
 

@@ -6,6 +6,7 @@ import math
 import shutil
 from collections import Counter
 
+import _builders
 import numpy as np
 import pandas as pd
 import pytest
@@ -28,7 +29,6 @@ RIGHT = {
     "00.3": 4,
     "01.1": 10,
     "01.2": 17,
-    "01.3": "Owner",
     "01.4": "a fingerprint",
     "02.1": 25,
     "02.2": 0,
@@ -39,24 +39,19 @@ RIGHT = {
     "04.1": 20,
     "04.2": 1 / 9,
     "04.3": 6,
-    "04.4": 0.005,
     "05.1": 8,
     "05.2": "Cannot tell",
     "05.3": 2,
-    "06.1": 4,
     "06.2": 18,
     "06.3": 0.271,
     "06.4": "a",
     "07.1": 1 / 21,
     "07.2": 10,
-    "07.3": 0.04,
     "08.1": 1 / 9,
     "08.2": 0.175,
-    "08.3": 0.4,
     "08.4": 0.5,
     "11.1": 0.6,
     "11.2": 0.02,
-    "11.3": "Ben",
     "11.4": "c",
     "12.1": 45,
     "12.2": 1,
@@ -64,25 +59,22 @@ RIGHT = {
     "09.1": 0.8,
     "09.2": 3,
     "09.3": 87,
-    "10.1": 42,
     "10.2": 2,
     "10.3": "B",
     "10.4": "c",
     "13.1": 20 / 22,
     "13.2": -5,
     "13.3": 6000,
-    "13.4": 6,
-    "14.1": 0.38,
     "14.2": 6.5,
     "14.3": 0.0024,
     "14.4": 2995,
-    "A1.1": 1e5 / 270,
     "A1.2": 13,
     "A1.3": 18,
     "A1.4": 1200,
     "A2.1": 463,
     "A2.2": 1.17,
     "A2.3": 0.8,
+    **_builders.RIGHT,
 }
 
 
@@ -147,7 +139,7 @@ def test_the_answers_are_what_the_mathematics_says():
 @pytest.mark.parametrize("form", [int, float, str, np.int64, np.float32, np.array, "{:.1f}".format])
 def test_a_number_is_right_in_every_spelling(form):
     whole = {exercise: answer for exercise, answer in RIGHT.items() if isinstance(answer, int)}
-    assert len(whole) > 30
+    assert len(whole) > 25
     for exercise, answer in whole.items():
         assert check(exercise, form(answer)).right is True, exercise
 
@@ -177,7 +169,7 @@ def test_the_hint_depends_on_the_answer_where_it_can():
 
 @pytest.mark.parametrize(
     ("asked", "near"),
-    [("00.4", "00."), ("00.31", "00.3"), ("1.3", "01.3"), (1.3, "01.3"), ("", "0")],
+    [("00.5", "00."), ("00.31", "00.3"), ("1.3", "01.3"), (1.3, "01.3"), ("", "0")],
 )
 def test_an_unknown_exercise_gets_the_nearest(asked, near):
     feedback = check(asked, 3)
@@ -316,7 +308,7 @@ def test_a_missing_file_is_said_in_a_sentence(says, files):
     with says(FileNotFoundError, varies=FOLDER):
         read_lesson(files / "07.toml")
     assert check("07.1", 1).right is None
-    assert check("06.1", 4).right is True
+    assert check("06.2", 18).right is True
 
 
 def test_nothing_is_read_before_the_first_check(run_python):

@@ -52,11 +52,13 @@ class Exercise:
     ----------
     id : the lesson and a number: "00.1"
     right : the right answers, a list of tables such as {number = 3, within = 0.1} or
-        {word = "owner"}: each names one of `RULES` with its arguments
+        {word = "owner"}: each names one of `RULES` with its arguments; {built = "stamped"} asks for
+        something that works on the hidden cases of this name in `_built.py`
     praise : the reply to a right answer
     hint : the reply to a wrong answer, unless it is one of the mistakes below
     mistakes : typical wrong answers, each with its own hint:
-        {answer = {below = 4}, hint = "..."}; the teacher's guide lists them
+        {answer = {below = 4}, hint = "..."}; the teacher's guide lists them. For something built
+        they are the mistakes that the hidden cases name
     """
 
     id: str
@@ -151,11 +153,17 @@ def is_above(answer: Any, *, above: float) -> bool:
     return float(answer) > above
 
 
+def is_built(answer: Any, *, built: str) -> bool:
+    """Whether what was seen of something built, by `_built.watch`, is this."""
+    return bool(answer == built)
+
+
 RULES: dict[str, Callable[..., bool]] = {
     "number": is_number,
     "word": is_word,
     "below": is_below,
     "above": is_above,
+    "built": is_built,
 }
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
 from wmlearn._progress import compared
+from wmlearn.course._built import watch
 from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
 from wmlearn.course.journal import SOLVED
 
 _NUMBER = "give a number, such as 2.8, without a unit, a word or a per cent sign."
+_NOT_WRITTEN = "Not written yet: put your own lines in place of the dots, and run both cells again."
 _NOT_YET = "Not answered yet: put your answer in place of the dots, and run the cell again."
 
 
@@ -42,7 +44,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
     Parameters
     ----------
     exercise : the number of the exercise, as text: "00.1"
-    answer : your answer, of any type; None, "" and ... mean that there is none yet
+    answer : your answer, of any type; None, "" and ... mean that there is none yet. If something is
+        to be built, the function or class itself: it is tried on hidden cases
 
     Returns
     -------
@@ -69,11 +72,16 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(asked, None, f"{sentence} Its number is text, in quotes.")
     if _is_empty(answer):
         return Feedback(exercise, None, _NOT_YET)
-    found = exercises[exercise]
+    found, seen = exercises[exercise], ""
+    if "built" in found.right[0]:
+        answer, seen = watch(found.right[0]["built"], answer)
+    if answer is ...:
+        return Feedback(exercise, None, _NOT_WRITTEN)
     if _is_right(found, answer):
         problem = "" if compared() else SOLVED.keep(exercise, True)
         return Feedback(exercise, True, f"Right: {found.praise} {problem}".rstrip())
-    return Feedback(exercise, False, f"Not yet: {_hint(found, answer)}")
+    told = filter(None, (seen, _hint(found, answer)))
+    return Feedback(exercise, False, f"Not yet: {'; '.join(told)}")
 
 
 def _as_text(exercise: object) -> str:
