@@ -17,7 +17,7 @@ from PIL import Image
 import wmlearn as wm
 from wmlearn.course import tribunal
 from wmlearn.labs._kit.views import PNG, TEXT, WIDGET_VIEW
-from wmlearn.labs.tribunal import frame as shown
+from wmlearn.labs.tribunal import board as shown
 from wmlearn.labs.tribunal import lab as module
 
 LETTERS = "ABCDEF"

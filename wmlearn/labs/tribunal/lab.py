@@ -11,7 +11,7 @@ from wmlearn._checks import check_kind
 from wmlearn.course.tribunal import PRACTICE_NAME, PRICES, Card, Case, Score, score_card
 from wmlearn.labs._kit.lab import Lab
 from wmlearn.labs._kit.views import alert, guarded
-from wmlearn.labs.tribunal.frame import ASK, HAND_IN, SURE, Seen, axes, frame, still, where
+from wmlearn.labs.tribunal.board import ASK, HAND_IN, SURE, Seen, axes, frame, still, where
 
 
 class TribunalBoard(Lab):
@@ -47,7 +47,7 @@ class TribunalBoard(Lab):
     >>> _ = case.ask("A", 5)
     >>> print("\\n".join(repr(board).splitlines()[:2]))
     TribunalBoard: Case(case-7fdafb4779e522fe: 6 services, 295 of 300 questions left)
-      A: 1 of 5 matched – below the line
+      A: 0 of 5 matched – below the line
     """
 
     def __init__(self, case: Case) -> None:
