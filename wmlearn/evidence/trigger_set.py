@@ -254,7 +254,7 @@ class TriggerSet(Sealed, Triggers):
         rows = {
             "questions": self.n,
             "images": len(self.pixels),
-            "answers": "drawn by lot from the seal",
+            "answers": "drawn at random from the seal",
             "alpha": f"{self.alpha:g}",
             "seal": self.seal,
             "key": "secret",
