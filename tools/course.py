@@ -317,7 +317,8 @@ def teachers_notes(lesson: Lesson) -> str:
     for exercise in lesson.exercises:
         hints = [f"*{words(each['answer'])}*: {each['hint']}" for each in exercise.mistakes]
         if hints:
-            wrong.append(f"- {exercise.id}: {' '.join(hints)}")
+            name = f"{exercise.id}{', to be built' if 'built' in exercise.right[0] else ''}"
+            wrong.append(f"- {name}: {' '.join(hints)}")
     if wrong:
         parts += ["**Typical wrong answers**, and what the learner is told:", "\n".join(wrong)]
     return "\n\n".join(filter(None, parts))

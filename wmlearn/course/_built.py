@@ -256,7 +256,7 @@ def forged(rng: Rng) -> Cases:
     yield "", (projection, kernel, bits), wrong
 
 
-def plan(rng: Rng) -> Cases:
+def judged(rng: Rng) -> Cases:
     """13: verdicts on six services that nobody has seen, for 300 questions."""
     from wmlearn.course.tribunal import open_case
 
@@ -282,7 +282,7 @@ def plan(rng: Rng) -> Cases:
     yield "", (case,), wrong
 
 
-def trigger(rng: Rng) -> Cases:
+def invented(rng: Rng) -> Cases:
     """14: pictures of a kind of one's own."""
     from wmlearn.data import load_data
 
