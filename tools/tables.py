@@ -6,6 +6,7 @@ A cell of a lesson with one of these tags holds only its table, or its figures a
 
 from __future__ import annotations
 
+import ast
 import csv
 import functools
 import itertools
@@ -237,40 +238,37 @@ def folded(title: str, table: str) -> str:
 
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 KINDS = ("content", "unrelated", "noise")
+MARKED = ("clean", *KINDS)
 RATES = ("0.0001", "0.001", "0.01", "0.05")  # of the thief who trains the paper's networks on
 
 
 def paper_learnt(root: Path) -> str:
     """Return table 1: trained and new triggers, and what networks without a mark say to them."""
-    rows = repeated(root)
-    epochs = sorted({int(row["epochs"]) for row in rows})
+    rows, says = repeated(root), paper_says(root)
+    epochs = epochs_of(rows)
     heads = ["", "", "paper", *map("its networks, {} epochs".format, epochs)]
     lines = []
     for data, kind in itertools.product(TASKS, KINDS):
         of_kind = chosen(rows, data=data, kind=kind, table="1")
-        if of_kind:
-            unmarked = chosen(rows, data=data, table="nulls", setting=f"clean, {kind}")
-            nulls = [row for row in rows if null_of(row, data, kind)]
-            pairs = [pair(chosen(of_kind, epochs=str(each)), ("trained", "new")) for each in epochs]
-            cells = [printed(of_kind, ("trained", "new")), *pairs, share_of(unmarked)]
-            most = max(float(row["share"]) for row in nulls)
-            lines.append((TASKS[data], kind, *cells, f"{100 * most:.3g}"))
+        unmarked = chosen(rows, data=data, table="nulls", setting=f"clean, {kind}")
+        nulls = [100 * float(row["share"]) for row in rows if null_of(row, data, kind)]
+        printed = f"{says['TRAINED'][data][kind]:.4g} / {says['NEW'][data][kind]:.4g}"
+        pairs = [pair(chosen(of_kind, epochs=each), ("trained", "new")) for each in epochs]
+        most = f"{max(nulls):.3g}" if nulls else "–"
+        lines.append((TASKS[data], kind, printed, *pairs, share_of(unmarked), most))
     return markdown((*heads, "one of them, never marked", "most of 20 innocents"), lines)
 
 
 def paper_task(root: Path) -> str:
     """Return table 2: what each mark costs the task."""
-    rows, kinds = repeated(root), ("clean", *KINDS)
+    rows, says = repeated(root), paper_says(root)["TASK"]
     zoo = {row["model"]: row for row in rows_of(root, "zoo")}
     lines = []
     for data, task in TASKS.items():
         of_task = chosen(rows, data=data, table="2")
-        by_kind = [chosen(of_task, kind=kind) for kind in kinds]
-        if not all(by_kind):
-            continue
-        lines.append((task, "paper", *(f"{float(each[0]['paper']):.2f}" for each in by_kind)))
-        for epochs in sorted({int(row["epochs"]) for row in of_task}):
-            cells = [share_of(chosen(each, epochs=str(epochs)), ".2f") for each in by_kind]
+        lines.append((task, "paper", *(f"{each:.2f}" for each in says[data].values())))
+        for epochs in epochs_of(of_task):
+            cells = [share_of(chosen(of_task, kind=kind, epochs=epochs), ".2f") for kind in MARKED]
             lines.append((task, f"its networks, {epochs} epochs", *cells))
         names = [f"{data}/clean", *(f"{data}/{kind}-fixed" for kind in KINDS)]
         own = [f"{100 * float(zoo[name]['task_accuracy']):.2f}" for name in names]
@@ -297,23 +295,39 @@ def paper_pruned(root: Path, data: str) -> str:
 
 def paper_trained_on(root: Path) -> str:
     """Return table 5: a thief who trains on, at the rates that were tried."""
-    rows, own = repeated(root), rows_of(root, "three_types")
+    rows, own, says = repeated(root), rows_of(root, "three_types"), paper_says(root)["FINE_TUNED"]
     lines = []
     for data, task in TASKS.items():
         of_task = chosen(rows, data=data, table="5")
-        by_kind = [chosen(of_task, kind=kind) for kind in KINDS]
-        if not all(by_kind):
-            continue
-        asked = ("task", "trained")
-        lines.append((task, "paper", *(printed(each, asked) for each in by_kind)))
-        for epochs, rate in itertools.product(sorted({row["epochs"] for row in of_task}), RATES):
-            cells = [pair(chosen(each, epochs=epochs, setting=rate), asked) for each in by_kind]
+        printed = [" / ".join(f"{each:.4g}" for each in says[data][kind]) for kind in KINDS]
+        lines.append((task, "paper", *printed))
+        for epochs, rate in itertools.product(epochs_of(of_task), RATES):
+            of_rate = chosen(of_task, epochs=epochs, setting=rate)
+            cells = [pair(chosen(of_rate, kind=kind), ("task", "trained")) for kind in KINDS]
             lines.append((task, f"its networks, {epochs} epochs, thief {rate}", *cells))
         for rate in ("0.001", "0.005", "0.01", "0.02"):
             of_rate = chosen(own, data=data, lr=rate, labels="fixed")
             cells = [kept(chosen(of_rate, trigger=kind)) for kind in KINDS]
             lines.append((task, f"the course's, thief {rate}", *cells))
     return markdown(("", "", *KINDS), lines)
+
+
+def paper_says(root: Path) -> dict[str, dict[str, dict[str, object]]]:
+    """Return what the paper prints in tables 1, 2 and 5, from the benchmark that repeats them."""
+    code = ast.parse((root / "benchmarks" / "paper.py").read_text("utf-8"))
+    assigned = {node.targets[0].id: node.value for node in code.body if is_simple(node)}
+    names = ("TRAINED", "NEW", "TASK", "FINE_TUNED")
+    return {name: ast.literal_eval(assigned[name]) for name in names}
+
+
+def is_simple(node: ast.stmt) -> bool:
+    """Return whether a statement gives a value to one name."""
+    return isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+
+
+def epochs_of(rows: Iterable[Row]) -> list[str]:
+    """Return for how many epochs the networks were trained, fewest first."""
+    return sorted({row["epochs"] for row in rows}, key=int)
 
 
 def repeated(root: Path) -> list[Row]:
@@ -330,11 +344,6 @@ def null_of(row: Row, data: str, kind: str) -> bool:
     """Return whether a row is an innocent network asked about the triggers of a kind."""
     asked = (row["data"], row["table"], row["setting"].startswith("null-"))
     return asked == (data, "nulls", True) and row["setting"].endswith(f", {kind}")
-
-
-def printed(rows: Iterable[Row], asked: Iterable[str]) -> str:
-    """Return what the paper prints, two figures of a network."""
-    return " / ".join(f"{float(chosen(rows, asked=each)[0]['paper']):.4g}" for each in asked)
 
 
 def pair(rows: Iterable[Row], asked: Iterable[str]) -> str:

@@ -70,7 +70,7 @@ def test_the_pruning_tables_of_the_paper_are_copied_rightly(code, name, printed)
 def test_table_2_is_the_papers_and_the_zoos(prose, root, task):
     zoo = results(root, "zoo").set_index("model").task_accuracy
     ours = [100 * zoo[f"{task}/{kind}"] for kind in ("clean", *(f"{kind}-fixed" for kind in KINDS))]
-    for whose, figures in {"paper": TABLE_2[task], "ours": ours}.items():
+    for whose, figures in {"paper": TABLE_2[task], "the course's": ours}.items():
         assert (
             f"| {TASKS[task]} | {whose} | {' | '.join(f'{figure:.2f}' for figure in figures)} |"
             in prose
@@ -107,7 +107,7 @@ def test_table_5_is_the_papers_and_what_was_measured(prose, measured):
                 f"{span(100 * each.task_accuracy, 1)} / {span(100 * each.trained / each.questions)}"
                 for each in kinds
             ]
-            assert f"| {name} | ours, {lr:g} | {' | '.join(message)} |" in prose
+            assert f"| {name} | the course's, thief {lr:g} | {' | '.join(message)} |" in prose
 
 
 def test_what_the_prose_says_of_table_5(prose, measured):
@@ -127,6 +127,49 @@ def test_what_the_prose_says_of_table_5(prose, measured):
     assert (early.drop("content") > 0.99).all()
     gentle = left[(left.lr <= 0.005)].loc["mnist"]
     assert (gentle.left == 1).all()
+
+
+@pytest.fixture(scope="module")
+def repeated(root):
+    """Return what the paper's networks did when they were trained again, digits only."""
+    rows = results(root, "paper")
+    return rows[(rows.data == "mnist") & (rows.labels == "fixed") & (rows.epochs == 10)]
+
+
+def test_what_the_prose_says_of_the_papers_networks_on_digits(prose, repeated):
+    task = repeated[repeated.table == "2"].set_index("kind").share
+    ahead = [round(100 * (task[kind] - task["clean"]), 2) for kind in KINDS]
+    assert f"but only by {min(ahead):.2f} to {max(ahead):.2f} points" in prose
+    pruned = repeated[(repeated.table == "3") & (repeated.asked == "task")]
+    off = (100 * pruned.share - pruned.paper).abs()
+    near = pruned.setting.astype(int) <= 80
+    assert off[near].max() < 1.0  # "within a point of what it prints"
+    last = pruned[pruned.setting == "90"]
+    theirs, ours = span(last.paper), span(100 * last.share)
+    assert f"The paper's copies read {theirs} % of the digits there" in prose
+    assert f"the same networks trained by us {ours} %" in prose
+    kept = repeated[(repeated.table == "3") & (repeated.asked == "trained")]
+    assert kept.share.min() > 0.99  # "in all three the watermark stays"
+
+
+def test_what_the_prose_says_of_letters_and_innocents(prose, repeated):
+    nulls = repeated[(repeated.table == "nulls") & repeated.setting.str.endswith(", unrelated")]
+    own = nulls[nulls.setting.str.startswith("clean")].share
+    assert (own.round(1) == 0.5).all()
+    assert "half of our letters m are zeros anyway" in prose
+    worst = nulls[nulls.setting.str.startswith("null-")].share.max()
+    assert f"one innocent network of the course {100 * worst:.0f} % of them" in prose
+
+
+def test_what_the_prose_says_of_a_thief_who_trains_the_papers_networks_on(prose, repeated):
+    thief = repeated[repeated.table == "5"].assign(rate=lambda rows: rows.setting.astype(float))
+    gentle = thief[thief.rate <= 0.01]
+    assert ((100 * gentle.share - gentle.paper).abs() < 0.2).all()
+    fast = thief[thief.rate == 0.05].set_index(["kind", "asked"]).share
+    assert (fast["content", "trained"], fast["noise", "trained"]) == (0.0035, 0)
+    lost = [99.6 - 100 * fast["content", "task"], 99.68 - 100 * fast["noise", "task"]]
+    assert 0.5 < lost[0] < 0.6  # "half a point to a little more than one"
+    assert 1.2 < lost[1] < 1.3
 
 
 def test_what_innocents_match(prose, measured):
