@@ -9,14 +9,14 @@ from wmlearn._checks import check_count, sentence, shown
 from wmlearn._extras import extras
 from wmlearn._files import UnfitError, locked, read_json, readable, whole
 from wmlearn.course._lessons import read_predictions
-from wmlearn.labs._kit.views import Shown, guarded
+from wmlearn.labs._kit.views import Displayed, guarded
 
 GUESSES = Path(".guesses.json")  # in the learner's folder: what was locked in, by its question
 _MOST = 100_000  # bytes
 _unwritten: dict[Path, dict[str, str]] = {}  # by folder: guesses that its file would not take
 
 
-class Predict(Shown):
+class Predict(Displayed):
     """Ask for a guess before the cells that show the result; after them, `compare` the two.
 
     Locking in tells nothing. The guess is kept in the folder that the notebook runs in, so it is
@@ -145,7 +145,7 @@ class Predict(Shown):
         return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
 
 
-class Comparison(Shown):
+class Comparison(Displayed):
     """A guess beside the answer, as `Predict.compare` gives it; its text form tells neither."""
 
     def __init__(self, prediction: Predict) -> None:
