@@ -105,6 +105,7 @@ def test_alpha_moves_the_line_and_not_the_verdict(lab, page):
     assert verdict(lab).inner_text() == before
     page.keyboard.press("ArrowLeft")
     expect(lab.locator("path.wm-explored")).to_have_count(0)
+    lab.get_by_role("button", name="less").click()
 
 
 def test_it_is_on_one_screen_with_more_open_too(lab):

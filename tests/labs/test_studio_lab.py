@@ -501,6 +501,8 @@ def test_the_forms(studio):
     assert picture.getpixel((picture.width - 2, picture.height - 2)) == (255, 255, 255)
     first = picture.crop((0, 0, 168, 168)).resize((28, 28), Image.Resampling.NEAREST)
     assert np.array_equal(np.asarray(first)[..., 0], studio.triggers.pixels[0, 0])
+    sixth = picture.crop((940, 0, 1108, 168)).resize((28, 28), Image.Resampling.NEAREST)
+    assert np.array_equal(np.asarray(sixth)[..., 0], studio.triggers.pixels[25, 0])
 
 
 @pytest.mark.parametrize("task", ["mnist", "cifar10"])

@@ -7,10 +7,10 @@ from wmlearn._checks import check_count, shown
 from wmlearn._extras import extras
 from wmlearn.course._lessons import read_predictions
 from wmlearn.course.journal import GUESSES
-from wmlearn.labs._kit.views import Shown, guarded
+from wmlearn.labs._kit.views import Displayed, guarded
 
 
-class Predict(Shown):
+class Predict(Displayed):
     """Ask for a guess before the cells that show the result; after them, `compare` the two.
 
     Locking in tells nothing. The guess is kept in the folder that the notebook runs in, so it is
@@ -139,7 +139,7 @@ class Predict(Shown):
         return "\n  ( ) ".join([f"Predict: {self.question}", *self.options])
 
 
-class Comparison(Shown):
+class Comparison(Displayed):
     """A guess beside the answer, as `Predict.compare` gives it; its text form tells neither."""
 
     def __init__(self, prediction: Predict) -> None:

@@ -10,7 +10,7 @@ from wmlearn._extras import extras
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
-from wmlearn.labs._kit.views import Shown, guarded, reopened
+from wmlearn.labs._kit.views import Displayed, guarded, reopened
 
 if TYPE_CHECKING:
     from ipywidgets import BoundedIntText, ToggleButton, Widget
@@ -35,7 +35,7 @@ class State:
     screen: Mapping[str, str]
 
 
-class Lab(Shown):
+class Lab(Displayed):
     """The base of the labs.
 
     A lab holds a widget and is none itself: ipywidgets 7.7.1 (Colab) and 8 then display it alike.

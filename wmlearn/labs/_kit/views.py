@@ -40,7 +40,7 @@ def view(widget: Widget, text: str, png: bytes | None = None) -> dict[str, Any]:
     return bundle
 
 
-class Shown:
+class Displayed:
     """The base of what is displayed as a widget, as text, and as a picture where it has one."""
 
     widget: Widget

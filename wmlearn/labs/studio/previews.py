@@ -242,7 +242,7 @@ def _side(seen: Preview) -> int:
     blurred.
     """
     own = seen.pixels.shape[-1]
-    return own * (96 // own) or 96
+    return own * (90 // own) or 90  # six side by side
 
 
 def bars_svg(seen: Preview) -> str:
@@ -278,7 +278,7 @@ def still(seen: Preview) -> str:
     height = 2 * row + HEIGHT
     parts = [f"<g transform='translate(0 {2 * row})'>{bars_svg(seen)}</g>"]
     for number, image in enumerate(seen.shown):
-        x = 109 * (number % 6)
+        x = 94 * (number % 6)
         y = row * (number // 6)
         size = f"x='{x}' y='{y}' width='{side}' height='{side}' image-rendering='optimizeSpeed'"
         parts.append(f"<image {size} href='{png_uri(seen.pixels[image])}'/>")

@@ -15,7 +15,7 @@ from wmlearn.labs._kit.lab import Lab
 from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
 from wmlearn.labs.theft.chart import Tradeoff
-from wmlearn.labs.theft.frame import Seen, frame
+from wmlearn.labs.theft.screen import Seen, frame
 from wmlearn.labs.theft.thieves import Thief, catalogue
 
 if TYPE_CHECKING:
