@@ -111,8 +111,8 @@ def judge(
 
     Returns
     -------
-    JudgedVerdict
-        The verdict on the named questions.
+    Verdict
+        A `JudgedVerdict` on the named questions.
 
     Raises
     ------

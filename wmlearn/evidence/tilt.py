@@ -388,8 +388,8 @@ def verify_tilt(
 
     Returns
     -------
-    TiltVerdict
-        The verdict on the signs. Without a public draw the judge's p is 1 for every copy.
+    Verdict
+        A `TiltVerdict` on the signs. Without a public draw the judge's p is 1 for every copy.
 
     Raises
     ------
@@ -481,8 +481,8 @@ def judge_tilt(
 
     Returns
     -------
-    TiltVerdict
-        The verdict on the opened signs.
+    Verdict
+        A `TiltVerdict` on the opened signs.
 
     Raises
     ------

@@ -49,7 +49,7 @@ class Inverted:
         ----------
         images : float, shape (n, c, h, w), in [0, 1], such as `triggers.images`; or only the ink of
             the triggers on black
-        labels : int, shape (n,), such as `triggers.labels`
+        labels : whole numbers, shape (n,), such as `triggers.labels`
 
         Returns
         -------

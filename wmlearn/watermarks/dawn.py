@@ -140,11 +140,11 @@ class Dawn(commitment.HoldsSecret):
 
         Returns
         -------
-        KeyedVerdict
-            A wrong answer is one of K - 1 classes, drawn by the key. So a suspect that does not
-            depend on the key gives it with probability at most p0 = 1 / (K - 1), whatever customers
-            asked. A judge has only the owner's word that customers sent these images, so `p_judge`
-            is 1.
+        Verdict
+            A `KeyedVerdict`. A wrong answer is one of K - 1 classes, drawn by the key. So a suspect
+            that does not depend on the key gives it with probability at most p0 = 1 / (K - 1),
+            whatever customers asked. A judge has only the owner's word that customers sent these
+            images, so `p_judge` is 1.
 
         Raises
         ------

@@ -268,9 +268,9 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
 
     Returns
     -------
-    MessageVerdict
-        The verdict on the bits in sealed order, with their bit error rate; `p_planned` is the exact
-        binomial p-value of all bits, read at once.
+    Verdict
+        A `MessageVerdict` on the bits in sealed order, with their bit error rate; `p_planned` is
+        the exact binomial p-value of all bits, read at once.
 
     Raises
     ------
@@ -365,8 +365,8 @@ def judge_message(
 
     Returns
     -------
-    JudgedMessageVerdict
-        The verdict on the named bits.
+    Verdict
+        A `JudgedMessageVerdict` on the named bits.
 
     Raises
     ------
