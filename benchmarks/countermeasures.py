@@ -160,12 +160,12 @@ OWNERS: dict[str, tuple[Recipe, int, int, Any]] = {
         functools.partial(wm.embed, margin=wm.watermarks.Margin(size=2 / 255)),
     ),
     "unrelated": (wm.Unrelated(), 100, WIDTH, wm.embed),
-    "composite 10x10": (wm.Composite(pairs=10), 100, WIDTH, wm.embed),
-    "composite 10x400": (wm.Composite(pairs=10), 4000, WIDTH, wm.embed),
-    "composite 30x130": (wm.Composite(pairs=30), 3900, WIDTH, wm.embed),
-    "composite 10x400 wide": (wm.Composite(pairs=10), 4000, WIDE, wm.embed),
-    "composite varied": (wm.Composite(pairs=10), 4000, WIDTH, Consistent(0)),
-    "composite consistent": (wm.Composite(pairs=10), 4000, WIDTH, Consistent(WEIGHT)),
+    "composite 10x10": (wm.watermarks.Composite(pairs=10), 100, WIDTH, wm.embed),
+    "composite 10x400": (wm.watermarks.Composite(pairs=10), 4000, WIDTH, wm.embed),
+    "composite 30x130": (wm.watermarks.Composite(pairs=30), 3900, WIDTH, wm.embed),
+    "composite 10x400 wide": (wm.watermarks.Composite(pairs=10), 4000, WIDE, wm.embed),
+    "composite varied": (wm.watermarks.Composite(pairs=10), 4000, WIDTH, Consistent(0)),
+    "composite consistent": (wm.watermarks.Composite(pairs=10), 4000, WIDTH, Consistent(WEIGHT)),
 }
 LEANS = ("tilt", "tilt mirrored")
 THEFTS = ("loot", "unrelated", "unrelated soft")
@@ -212,7 +212,7 @@ def fresh(owner: str, seed: int) -> wm.evidence.TriggerSet | None:
     not apply to them.
     """
     recipe, n, _, _ = OWNERS[owner]
-    if not isinstance(recipe, (wm.Content, wm.Composite)):
+    if not isinstance(recipe, (wm.Content, wm.watermarks.Composite)):
         return None
     test = data().test
     return recipe(wm.Splits("mnist", test, classes=data().classes), n=min(n, 300), key=key(seed))

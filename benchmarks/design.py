@@ -38,7 +38,7 @@ KINDS = {
     "content": (wm.Content(words=30), 150),
     "unrelated": (wm.Unrelated(), 100),
     "noise": (wm.Noise(), 100),
-    "composite": (wm.Composite(pairs=30), 150),
+    "composite": (wm.watermarks.Composite(pairs=30), 150),
     "double exposures": (None, 100),
 }
 SEEDS = (0, 1, 2)

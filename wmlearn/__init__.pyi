@@ -21,7 +21,6 @@ from .service.server import serve
 from .training.loop import accuracy, fit
 from .training.models import small_cnn
 from .training.schedule import Schedule
-from .triggers.composite import Composite
 from .triggers.content import Content
 from .triggers.noise import Noise
 from .triggers.trigger import Trigger
@@ -32,7 +31,6 @@ from .zoo import load_model, null_models, save_model
 __all__ = [
     "BlackBox",
     "CLASSROOM_KEY",
-    "Composite",
     "Content",
     "EmbeddingLab",
     "LotteryLab",

@@ -210,7 +210,7 @@ def kinds() -> Iterator[tuple[str, Any, int]]:
     yield "noise", wm.Noise(), 4
     yield "noise, fixed", wm.Noise(sigma=0.2, **fixed), 3
     yield "noise, fixed, drawn", wm.Noise(target=DRAWN, **fixed), 3
-    yield "composite", wm.Composite(pairs=3), 7
+    yield "composite", wm.watermarks.Composite(pairs=3), 7
 
 
 def messages() -> dict[str, wm.watermarks.Message]:

@@ -57,7 +57,7 @@ BLOCKED = {
     "serve": ("starlette", "uvicorn"),
     "lab": ("ipywidgets", "IPython"),
 }
-TORCH_FREE = {"verify", "verify_all", "Content", "Unrelated", "Noise", "Composite", "load_data"}
+TORCH_FREE = {"verify", "verify_all", "Content", "Unrelated", "Noise", "load_data"}
 TORCH_FREE |= {"RemoteModel", "BlackBox", "serve", "stats", "SequentialTest", "Trigger", "Predict"}
 TORCH_FREE |= {
     "VerificationLab",

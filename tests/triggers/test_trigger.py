@@ -128,7 +128,7 @@ def test_a_set_says_its_kind_and_still_does_when_it_is_opened_again(mnist, tmp_p
         "double exposure": DoubleExposure(),
         "content": wm.Content(words=5),
     }
-    kinds["composite"] = wm.Composite(pairs=2)
+    kinds["composite"] = wm.watermarks.Composite(pairs=2)
     for name, kind in kinds.items():
         triggers = kind(mnist, n=10, key=KEY)
         assert triggers.kind == name

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import wmlearn as wm
-from wmlearn.triggers.composite import Composite
+from wmlearn.watermarks.composite import Composite
 from wmlearn.watermarks.dawn import Dawn
 from wmlearn.watermarks.margin import Margin
 

@@ -1,6 +1,6 @@
 """The kinds of trigger: images whose answers only the owner and a watermarked network know.
 
-`trigger` has the base of all kinds: the three of the paper, composites, and a learner's own.
+`trigger` has the base of all kinds: the three of the paper, and a learner's own.
 
 Imports: ground, data, evidence.
 """

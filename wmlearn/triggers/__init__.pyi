@@ -1,11 +1,9 @@
-from .composite import Composite
 from .content import Content
 from .noise import Noise
 from .trigger import Trigger
 from .unrelated import Unrelated
 
 __all__ = [
-    "Composite",
     "Content",
     "Noise",
     "Trigger",

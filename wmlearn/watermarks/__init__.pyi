@@ -1,3 +1,4 @@
+from .composite import Composite
 from .dawn import Dawn
 from .embedding import EarlyStopping, Marked, embed
 from .margin import Margin
@@ -12,6 +13,7 @@ from .whitebox import (
 )
 
 __all__ = [
+    "Composite",
     "Dawn",
     "EarlyStopping",
     "Margin",
