@@ -115,7 +115,7 @@ LABS = (
         "TheftLab",
         "wm.TheftLab(owner, mnist, triggers)",
         THEFT,
-        before=("shake weights",),
+        before=("weight noise",),
     ),
     Drawn("EmbeddingLab", "wm.EmbeddingLab(mnist, key=wm.CLASSROOM_KEY)", EMBEDDING),
 )

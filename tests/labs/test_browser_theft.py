@@ -92,7 +92,7 @@ def test_from_the_key_to_the_screen(lab, page, record_property):
 
     def series() -> list[float]:
         times = []
-        for theft in ("prune channels", "shake weights"):
+        for theft in ("prune channels", "weight noise"):
             choose(lab, theft)
             expect(verdict(lab)).to_contain_text(f"{theft}, none")
             lab.evaluate(STOPWATCH)

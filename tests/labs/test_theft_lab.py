@@ -35,7 +35,7 @@ from wmlearn.training.models import small_cnn
 from wmlearn.watermarks.embedding import watermark_accuracy
 
 PATIENCE = 120  # seconds; a run in here takes one or two
-DESK = ("prune weights", "prune channels", "round weights", "shake weights")
+DESK = ("prune weights", "prune channels", "round weights", "weight noise")
 FILTERS = (
     "filter: JPEG",
     "filter: blur",
@@ -165,7 +165,7 @@ BY_HAND = {
     ("prune weights", "85 %"): wm.theft.Prune(0.85),
     ("prune channels", "40 %"): wm.theft.Prune(0.4, by="channel"),
     ("round weights", "3"): wm.theft.Quantize(3),
-    ("shake weights", "0.7"): wm.theft.PerturbWeights(0.7),
+    ("weight noise", "0.7"): wm.theft.PerturbWeights(0.7),
     ("filter: JPEG", "5"): wm.theft.Jpeg(5),
     ("filter: blur", "0.6"): wm.theft.Blur(0.6),
     ("filter: squeeze", "2"): wm.theft.Squeeze(2),
@@ -313,10 +313,10 @@ def test_the_first_theft_is_there_at_once_and_the_chosen_one_comes_next(
         owner,
         data,
         triggers,
-        thefts=["shake weights", "round weights", "prune channels", "filter: squeeze"],
+        thefts=["weight noise", "round weights", "prune channels", "filter: squeeze"],
     )
-    assert order[:20] == ["shake weights"] * 20  # before the lab is handed out
-    assert len(lab.tradeoffs["shake weights"].points) == 21
+    assert order[:20] == ["weight noise"] * 20  # before the lab is handed out
+    assert len(lab.tradeoffs["weight noise"].points) == 21
     lab.theft.value = "filter: squeeze"
     assert "? no verdict yet" not in lab.state.screen["verdict"]  # nothing is done at "none"
     lab.strength.index = 5
@@ -381,7 +381,7 @@ def test_the_slider_stays_where_it_was_left(whole):
 
 def test_the_owner_is_left_alone(owner, data, triggers):
     before = copy.deepcopy(owner)
-    lab = lab_of(owner, data, triggers, "shake weights", "fine-tune")
+    lab = lab_of(owner, data, triggers, "weight noise", "fine-tune")
     go_to(lab, "fine-tune", "0.05")
     press_run(lab)
     assert same(owner, before)
@@ -712,7 +712,7 @@ def test_bad_arguments_are_named(says, owner, data, triggers):
 def test_the_seed_draws_what_a_thief_draws(data):
     for seed in (0, 3):
         thieves = catalogue(data, seed)
-        for name in ("shake weights", "filter: noise", "filter: reject unusual", *TRAINED):
+        for name in ("weight noise", "filter: noise", "filter: reject unusual", *TRAINED):
             assert thieves[name].at(1).seed == seed
     assert thieves["steal by queries"].labels == ["none", "50", "100", "200", "300"]
 

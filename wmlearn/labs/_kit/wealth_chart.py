@@ -12,7 +12,7 @@ from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
 
 Floats = npt.NDArray[np.float64]
 _DECADE = math.log(10)
-# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than luck
+# wealth is drawn, and counted, up to 10^15: below 1 in 10^15 a leaked key is likelier than chance
 CAP = 15
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # How high the axis goes, in powers of ten, and how far apart its numbers are: low enough for what
@@ -132,7 +132,7 @@ def amount(log_wealth: float) -> str:
     >>> [amount(math.log(wealth)) for wealth in (0.0321, 5.5, 1000, 123456, 2.5e7, 1e20)]
     ['0.032', '5.5', '1,000', '123,456', '10⁷', 'over 10¹⁵']
     """
-    power = log_wealth / math.log(10) + 1e-9  # so that 10^6 is no 999,999 for want of a last digit
+    power = log_wealth / math.log(10) + 1e-9  # 10^6 is not to be 999,999 for want of a last digit
     if power < 1:
         return f"{math.exp(log_wealth):.2g}"
     if power < 6:

@@ -109,7 +109,7 @@ class RoundWeights(Thief):
 class ShakeWeights(Thief):
     """Adds noise to every weight."""
 
-    name = "shake weights"
+    name = "weight noise"
     strength = "sigma, of the layer's own"
     values = _steps(0.1)
     make = theft.PerturbWeights
