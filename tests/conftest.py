@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,18 @@ def _skipped(config: pytest.Config) -> list[tuple[str, str]]:
         (report.nodeid, report.longrepr[2] if isinstance(report.longrepr, tuple) else "xfailed")
         for report in _reports(config, "skipped", "xfailed")
     ]
+
+
+@pytest.fixture(autouse=True)
+def settings_of_matplotlib() -> Iterator[None]:
+    """Undo what a test sets in matplotlib, such as a style, for the tests after it."""
+    yield
+    if "matplotlib" in sys.modules:
+        import matplotlib
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of settings that are on their way out
+            matplotlib.rcdefaults()
 
 
 @pytest.fixture

@@ -879,6 +879,7 @@ def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
     assert sorted(inside) == sorted(path.name for path in root.glob("notebooks/*.ipynb"))
     docs = {name for name in wheel.namelist() if name.startswith("wmlearn/docs/")}
     tables = {f"wmlearn/docs/results/{path.name}" for path in root.glob("docs/results/*.csv")}
+    tables |= {f"wmlearn/docs/diagrams/{path.name}" for path in root.glob("docs/diagrams/*.svg")}
     assert docs == tables | {"wmlearn/docs/glossary.md", "wmlearn/docs/results.md"}
     assert {name.split("/")[0] for name in wheel.namelist()} == {
         "wmlearn",

@@ -151,7 +151,12 @@ def legible(ax: Axes) -> Axes:
 
 
 def ink(ax: Axes) -> str:
-    """Return black or white, whichever has more contrast to the background of axes."""
+    """Return black or white, whichever has more contrast to the background of axes.
+
+    Grey for a figure without a background, which may be shown on either.
+    """
+    if not ax.figure.get_facecolor()[3]:
+        return GREY
     if ax.axison:
         return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
     return _ink(ax.figure.get_facecolor())

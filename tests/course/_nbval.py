@@ -171,9 +171,9 @@ def demand(threshold: Threshold) -> str:
 
 
 def solutions(nb: NotebookNode) -> list[str]:
-    """Return the code in each folded block, in order; a block's pieces of code belong together."""
+    """Return the code in each folded solution, in order; its pieces of code belong together."""
     text = "\n".join(cell.source for cell in nb.cells if cell.cell_type == "markdown")
-    folded = re.findall(r"<details>(.*?)</details>", text, re.DOTALL)
+    folded = re.findall(r"<details><summary>Solution(.*?)</details>", text, re.DOTALL)
     pieces = [re.findall(r"```(?:python)?\n(.*?)```", block, re.DOTALL) for block in folded]
     return ["".join(code) for code in pieces if code]
 

@@ -117,10 +117,13 @@ def test_three_ways_are_on_one_screen_with_more_open_too(page):
 def test_two_columns_where_there_is_room(page, width, columns):
     page.set_viewport_size({"width": width, "height": 800})
     for lab in page.locator(".wm-lab").all():
-        left, right = lab.locator(".wm-columns").first.evaluate(
-            "columns => [...columns.children].map(column => column.getBoundingClientRect().x)"
-        )
-        assert (left < right) == (columns == 2)
+        page.wait_for_function(
+            """([lab, two]) => {
+                const [left, right] = [...lab.querySelector(".wm-columns").children].map(
+                    column => column.getBoundingClientRect().x);
+                return (left < right) === two; }""",
+            arg=[lab.element_handle(), columns == 2],
+        )  # a page follows its window with a delay
 
 
 def re_all(*words: str) -> re.Pattern[str]:

@@ -54,8 +54,8 @@ def check(exercise: str, answer: object = None) -> Feedback:
 
     Examples
     --------
-    >>> check("01.3", "the thief")
-    Not yet: look at the column 'holds' of the card.
+    >>> check("01.4", "a photograph")
+    Not yet: was anything put into the model while it was trained? And is it about training images?
     >>> check("00.1")
     Not answered yet: put your answer in place of the dots, and run the cell again.
     >>> check("00.1", 3).right

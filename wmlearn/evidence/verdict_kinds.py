@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import numpy as np
 from scipy import special
 
-from wmlearn._display import BLUE, GREY, VERMILLION, legible, on_axes
+from wmlearn._display import BLUE, VERMILLION, ink, legible, on_axes
 from wmlearn.evidence import _sentences, stats
 from wmlearn.evidence.answers import Answers, Flags
 from wmlearn.evidence.calibration import Calibration
@@ -221,7 +221,7 @@ class JudgedVerdict(_OnJudgesP, MatchVerdict):
         suspect = self.unit.suspect
         ax.bar(range(self.n + 1), chances, color=BLUE, label=f"an innocent {suspect}")
         ax.axvline(self.needed - 0.5, color=VERMILLION, linestyle="--", label="accuse from here on")
-        ax.axvline(self.k, color=GREY, label=f"this {suspect}")
+        ax.axvline(self.k, color=ink(ax), label=f"this {suspect}")
         ax.set(xlabel=f"of {self.n} {self.unit.name}s matched", ylabel="chance")
         ax.legend(frameon=False)
         return legible(ax)
@@ -402,7 +402,7 @@ class TiltVerdict(Verdict):
         """Draw the distribution of the matched weight for fair coins, and this suspect."""
         ax = on_axes(ax, SIZE)
         ax.fill_between(range(len(self.law)), self.law, color=BLUE, label="coins")
-        ax.axvline(self.weighed, color=GREY, label=f"this {self.unit.suspect}")
+        ax.axvline(self.weighed, color=ink(ax), label=f"this {self.unit.suspect}")
         ax.set(xlabel=f"weight of the signs that match, of {len(self.law) - 1:,}", ylabel="chance")
         ax.legend(frameon=False)
         return legible(ax)
