@@ -884,6 +884,7 @@ def test_the_wheel_holds_the_lessons_and_the_command(wheel, root):
     assert {name.split("/")[0] for name in wheel.namelist()} == {
         "wmlearn",
         f"wmlearn-{wheel_version(wheel)}.dist-info",
+        f"wmlearn-{wheel_version(wheel)}.data",
     }
     (scripts,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     assert "wmlearn = wmlearn.cli:main" in wheel.read(scripts).decode().splitlines()
