@@ -155,11 +155,10 @@ def ink(ax: Axes) -> str:
 
     Grey for a figure without a background, which may be shown on either.
     """
-    if not ax.figure.get_facecolor()[3]:
+    paper: Any = ax.figure.get_facecolor()
+    if not paper[3]:
         return GREY
-    if ax.axison:
-        return _ink(ax.figure.get_facecolor(), ax.get_facecolor())
-    return _ink(ax.figure.get_facecolor())
+    return _ink(paper, ax.get_facecolor()) if ax.axison else _ink(paper)
 
 
 def _ink(*grounds: Any) -> str:
