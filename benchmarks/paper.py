@@ -13,8 +13,8 @@ The paper leaves some settings open. We chose: 2,000 triggers for digits and 1,5
 the bottom, white on black; noise of sigma 0.4; letters m drawn by this script; momentum 0.9
 (Nesterov), no padding and the position of dropout, from the code of the networks that it names as
 its source (Carlini and Wagner, 2017); weights pruned over all layers together; the thief of table 5
-trains as the owner did, for ten epochs, at four rates. Nothing was chosen to make the results
-agree.
+trains as the owner did, for ten epochs, at four rates; a copy whose training diverges gives no
+answer, and its rows are 0. Nothing was chosen to make the results agree.
 
 In the rows, `asked` is "task" (the test images; in table 5 the half that the thief did not train
 on), "trained" (the triggers) or "new" (the same kind made from test images). `hits` of `of` answers
@@ -194,7 +194,12 @@ def trained(model: nn.Module, part: Split, epochs: int, rate: float, seed: int) 
 
 
 def counted(model: nn.Module, images: np.ndarray, answers: np.ndarray) -> tuple[int, int]:
-    """Return how many answers are as expected, and of how many."""
+    """Return how many answers are the expected ones, and of how many.
+
+    None of them if the training diverged: such a network gives no answer.
+    """
+    if not all(weights.isfinite().all() for weights in model.parameters()):
+        return 0, len(answers)
     return int((wm.BlackBox(model)(images) == answers).sum()), len(answers)
 
 

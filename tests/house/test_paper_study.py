@@ -57,6 +57,17 @@ def test_one_job_is_one_network_and_what_is_known_is_not_trained_again(tmp_path,
     assert trained == ["clean", "content", "unrelated", "noise"]
 
 
+def test_a_training_that_diverged_is_a_copy_without_an_answer():
+    """It ended the study of a whole network once: SGD at 0.05 on photographs."""
+    images = torch.zeros(3, 1, 28, 28).numpy()
+    model = wm.training.paper_cnn("mnist")
+    answers = wm.BlackBox(model)(images)
+    assert paper.counted(model, images, answers) == (3, 3)
+    with torch.no_grad():
+        model.layers[1].weight[0, 0, 0, 0] = torch.nan
+    assert paper.counted(model, images, answers) == (0, 3)
+
+
 @pytest.mark.parametrize("found", [(0, 20), (20, 20), (1999, 2000), (7, 150)])
 def test_the_interval_is_the_exact_one(found):
     row = paper.row(1, "", "trained", found)
