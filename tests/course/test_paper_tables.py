@@ -152,6 +152,12 @@ def test_what_the_prose_says_of_the_papers_networks_on_digits(prose, repeated):
     assert kept.share.min() > 0.99  # "in all three the watermark stays"
 
 
+def test_what_the_prose_says_of_the_papers_network_for_photographs(prose, root):
+    rows = results(root, "paper").query("data == 'cifar10' and kind == 'clean' and table == '2'")
+    (less,) = rows.paper - 100 * rows.share
+    assert f"reads {less:.1f} points less after our ten epochs than after its fifty" in prose
+
+
 def test_what_the_prose_says_of_letters_and_innocents(prose, repeated):
     nulls = repeated[(repeated.table == "nulls") & repeated.setting.str.endswith(", unrelated")]
     own = nulls[nulls.setting.str.startswith("clean")].share
