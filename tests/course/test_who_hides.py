@@ -9,43 +9,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from _tool import tool
 from _words import cells_of, span, words_of
 from PIL import Image
 
 import wmlearn as wm
 
 KINDS = "content", "unrelated", "noise"
-ROWS = {
-    "no theft: the copy as it is": ("none", ""),
-    "5 of 10 weights pruned": ("Prune", "0.5"),
-    "9 of 10 weights pruned": ("Prune", "0.9"),
-    "3 of 10 channels pruned": ("Prune-channels", "0.3"),
-    "rounded to 5 bits": ("Quantize", "5"),
-    "rounded to 3 bits": ("Quantize", "3"),
-    "weight noise, 0.3": ("PerturbWeights", "0.3"),
-    "FTAL, rate 0.001": ("FTAL", "0.001"),
-    "FTAL, rate 0.005": ("FTAL", "0.005"),
-    "FTAL, rate 0.01": ("FTAL", "0.01"),
-    "FTLL, rate 0.01": ("FTLL", "0.01"),
-    "RTLL, rate 0.01": ("RTLL", "0.01"),
-    "RTAL, rate 0.005": ("RTAL", "0.005"),
-    "fine-pruned, 6 of 10 channels": ("FinePrune", "0.6"),
-    "overwritten with ten words": ("Overwrite", "0.005"),
-    "imitated: digits, labels": ("Steal-hard-loot", "5000"),
-    "imitated: digits, scores": ("Steal-soft-loot", "5000"),
-    "imitated: photographs, labels": ("Steal-hard-unrelated", "5000"),
-    "imitated: photographs, scores": ("Steal-soft-unrelated", "5000"),
-    "JPEG, quality 45": ("Jpeg", "45"),
-    "JPEG, quality 10": ("Jpeg", "10"),
-    "black or white": ("Squeeze", "1"),
-    "noise added, 0.1": ("AddNoise", "0.1"),
-    "noise added, 0.3": ("AddNoise", "0.3"),
-    "blur, 0.5": ("Blur", "0.5"),
-    "blur, 0.8": ("Blur", "0.8"),
-    "blur, 1.2": ("Blur", "1.2"),
-    "RejectUnusual, share 0.05": ("RejectUnusual", "0.05"),
-    "three that vote": ("Vote", "3"),
-}
+ROWS = tool.diagrams.charts.THIEVES
 PICTURED = {  # the thieves of the lesson's last picture, as the table calls them
     "pruned, 9 of 10 weights": "9 of 10 weights pruned",
     "weight noise, 0.3": "weight noise, 0.3",
