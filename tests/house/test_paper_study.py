@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
 
 import wmlearn as wm
+from wmlearn.data.splits import Split
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -44,17 +46,32 @@ def test_one_job_is_one_network_and_what_is_known_is_not_trained_again(tmp_path,
     )
     trained = []
 
-    def measured(job):
-        trained.append(job["kind"])
+    def measured(job, precision):
+        trained.append((job["kind"], precision))
         empty = dict.fromkeys((*paper.CASE, *paper.COUNTED, *paper.MACHINE), "")
         return [empty | job | {"table": 2, "asked": "task"}]
 
     monkeypatch.setattr(paper, "measure", measured)
     monkeypatch.setattr(paper, "RESULTS", tmp_path / "paper.csv")
     command = ["--data", "mnist", "--table", "1..5", "--epochs", "10", "--seeds", "1"]
-    for _ in range(2):
-        paper.main(command)
-    assert trained == ["clean", "content", "unrelated", "noise"]
+    for precision in paper.PRECISIONS:  # nor is it trained again at another precision
+        paper.main([*command, "--precision", precision])
+    assert trained == [(kind, "float32") for kind in ("clean", "content", "unrelated", "noise")]
+
+
+def test_mixed_precision_is_used_where_asked_and_named_in_the_rows(monkeypatch):
+    """Weights stay float32, and the two trainings differ."""
+    images = np.random.RandomState(0).randint(0, 256, (128, 1, 28, 28), dtype=np.uint8)
+    part = Split(images, np.arange(128) % 10)
+    few = wm.Splits("mnist", part, classes=tuple("0123456789"))
+    monkeypatch.setattr(paper, "task", lambda name: few)
+    monkeypatch.setattr(paper, "measured", lambda model, job, precision: [{"model": model}])
+    job = {"data": "mnist", "kind": "clean", "labels": "fixed", "epochs": 1, "seed": 0}
+    (full,), (mixed,) = (paper.measure(job, precision) for precision in paper.PRECISIONS)
+    weights = [next(row["model"].parameters()).detach().cpu() for row in (full, mixed)]
+    assert {each.dtype for each in weights} == {torch.float32}
+    assert not torch.equal(*weights)
+    assert mixed["device"] == full["device"] + " bfloat16"
 
 
 def test_a_training_that_diverged_is_a_copy_without_an_answer():
