@@ -1,6 +1,7 @@
-"""Make header cells, links, the map of the course, README's table and the lessons' part of the
-teacher's guide from the lessons' files (`wmlearn/course/lessons/NN.toml`), and the page of results
-from the files in `docs/results`.
+"""Make header cells, links and the map of the course from the lessons' files
+(`wmlearn/course/lessons/NN.toml`), and from them the page of lessons, the lessons' part of the
+teacher's guide, and README's hours, buttons and first commands; and the page of results from the
+files in `docs/results`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,14 @@ if "google.colab" in sys.modules:
     # --no-deps: what Colab brings along stays as it is.
     subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=True)"""  # noqa: E501 - a cell
 
+
+START_COMMANDS = """\
+```sh
+git clone https://github.com/{}
+cd {}
+make lab      # installs into .venv, says first how much, and opens the course in JupyterLab
+make test     # checks style and types, runs every test and every lesson once
+```"""
 
 # The front page, a notebook without a file among the lessons': it has no lesson.
 START = Lesson(
@@ -257,22 +266,30 @@ def tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 
 
-def with_table(text: str, course: Course) -> str:
-    """Return the text with the table of lessons in its place."""
-    rows = [
-        f"| [{lesson.name}](notebooks/{lesson.file}) | {lesson.reading} / {lesson.working} | "
-        f"{'core' if lesson.core else 'side door'} "
-        f"| {'; '.join(lesson.objectives)} |"
-        for lesson in course.lessons
-    ]
-    table = "\n".join(
-        [
-            "| Lesson | Minutes, reading / with exercises | Path | You will |",
-            "| --- | --- | --- | --- |",
-            *rows,
-        ]
+def with_readme(text: str, course: Course) -> str:
+    """Return README with what follows from lessons and address: hours, buttons, first commands."""
+    core = sum(lesson.working for lesson in course.lessons if lesson.core)
+    whole = sum(lesson.working for lesson in course.lessons)
+    hours = (
+        f"The core path of the {len(course.lessons)} lessons takes about {round(core / 60)} hours "
+        f"with exercises, all of them about {round(whole / 60)}."
     )
-    return filled(text, "lessons", table)
+    commands = START_COMMANDS.format(course.repository, course.repository.partition("/")[2])
+    made = {"hours": hours, "launch": badges(course, START), "start": commands}
+    for name, part in made.items():
+        text = filled(text, name, part)
+    return text
+
+
+def with_table(text: str, course: Course) -> str:
+    """Return the page of lessons with its table."""
+    rows = ["| Lesson | Reading | With exercises | Path | You will |", "|---|--:|--:|---|---|"]
+    for lesson in course.lessons:
+        cells = [f"[{lesson.name}](../notebooks/{lesson.file})"]
+        cells += [f"{lesson.reading} min", f"{lesson.working} min"]
+        cells += ["core" if lesson.core else "side door", "; ".join(lesson.objectives)]
+        rows.append(f"| {' | '.join(cells)} |")
+    return filled(text, "lessons", "\n".join(rows))
 
 
 def with_guide(text: str, course: Course) -> str:

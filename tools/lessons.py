@@ -4,8 +4,8 @@
 (title, minutes, objectives, badges, links) and the map on the front page are made from
 `wmlearn/course/lessons/NN.toml`, the repository's address from `pyproject.toml`, each table of
 figures from its file (`tables.py`), and each diagram from its drawing (`diagrams.py`). README's
-table, the lessons' part of the teacher's guide and the page of results (`docs/results.md`) are made
-in the same way.
+hours, buttons and first commands, the pages of lessons and of results (`docs/lessons.md`,
+`docs/results.md`) and the lessons' part of the teacher's guide are made in the same way.
 
     python tools/lessons.py              write, run and normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson; `--only start` is the front page
@@ -40,6 +40,7 @@ from course import (
     read_course,
     tags,
     with_guide,
+    with_readme,
     with_results,
     with_table,
     write_header,
@@ -289,7 +290,8 @@ def check_list(course: Course) -> list[str]:
 def pages(course: Course) -> dict[Path, str]:
     """Return the up-to-date text of each page that has a generated part."""
     makers = {
-        "README.md": with_table,
+        "README.md": with_readme,
+        "docs/lessons.md": with_table,
         "docs/teaching.md": with_guide,
         "docs/results.md": with_results,
     }

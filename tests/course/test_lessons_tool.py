@@ -75,7 +75,9 @@ def project(tmp_path) -> Path:
     first, second = ("true", "[]"), ("false", '["00", "some Python"]')
     (tmp_path / FILES / "00.toml").write_text(LESSON.format("00", *first))
     (tmp_path / FILES / "01.toml").write_text(LESSON.format("01", *second))
-    (tmp_path / "README.md").write_text("# Fork\n<!-- lessons --><!-- /lessons -->\nThe end.\n")
+    empty = "".join(f"<!-- {name} --><!-- /{name} -->\n" for name in ("hours", "launch", "start"))
+    (tmp_path / "README.md").write_text(f"# Fork\n{empty}The end.\n")
+    (tmp_path / "docs" / "lessons.md").write_text("All.\n<!-- lessons --><!-- /lessons -->\n")
     (tmp_path / "docs" / "teaching.md").write_text("Teach.\n<!-- lessons --><!-- /lessons -->\n")
     (tmp_path / "docs" / "results.md").write_text("All.\n<!-- results --><!-- /results -->\n")
     (tmp_path / "docs" / "results" / "a.csv").write_text("# python benchmarks/a.py\nx,y\n")
@@ -434,13 +436,24 @@ def test_a_picture_gets_the_words_beside_it():
 # ---------------------------------------------------------------------- the list, README, bad input
 
 
-def test_readme_gets_its_table_between_the_markers(project, monkeypatch, capsys):
+def test_readme_gets_hours_buttons_and_commands_between_the_markers(project, monkeypatch, capsys):
+    """All that holds the repository's address is made from the one line in pyproject.toml."""
     text = (made(project, monkeypatch) / "README.md").read_text("utf-8")
-    assert "| [00 · Title 00](notebooks/00.ipynb) | 7 / 12 | core | see this; do that |" in text
-    assert text.startswith("# Fork\n<!-- lessons -->\n")
-    assert text.endswith("<!-- /lessons -->\nThe end.\n")
-    (project / "README.md").write_text(text.replace("| 7 /", "| 8 /", 1), "utf-8")
+    assert text.startswith("# Fork\n<!-- hours -->\n")
+    assert text.endswith("<!-- /start -->\nThe end.\n")
+    assert "The core path of the 2 lessons takes about " in text
+    assert "git clone https://github.com/someone/fork\ncd fork\nmake lab " in text
+    assert "mybinder.org/v2/gh/someone/fork/" in text
+    (project / "README.md").write_text(text.replace("2 lessons", "3 lessons"), "utf-8")
     assert checked(project, capsys) == [old("README.md")]
+
+
+def test_the_page_of_lessons_has_a_row_for_each(project, monkeypatch, capsys):
+    page = made(project, monkeypatch) / "docs" / "lessons.md"
+    row = "| [00 · Title 00](../notebooks/00.ipynb) | 7 min | 12 min | core | see this; do that |"
+    assert row in page.read_text("utf-8")
+    page.write_text(page.read_text("utf-8").replace("| 7 min", "| 8 min"), "utf-8")
+    assert checked(project, capsys) == [old("lessons.md")]
 
 
 def old(name: str) -> str:

@@ -111,11 +111,11 @@ def test_what_the_lesson_says_of_the_order(measured, lesson):
     assert left_by_seed(measured, "keyed", 0.02).max(axis=None) < 0.3
 
 
-def test_the_figure_in_the_readme(measured, root):
+def test_the_figure_on_the_page(measured, root):
     left = 100 * left_by_seed(measured, "keyed", 0.005)
     row = next(
         line
-        for line in (root / "README.md").read_text("utf-8").splitlines()
+        for line in (root / "docs" / "figures.md").read_text("utf-8").splitlines()
         if line.startswith("| marks on CIF")
     )
     assert row.split("|")[2].strip() == " / ".join(share(left[kind]) for kind in KINDS)

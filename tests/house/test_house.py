@@ -102,9 +102,9 @@ def test_a_wing_says_in_a_few_lines_what_is_in_it_and_what_it_imports(wing):
     assert message == sorted(message, key=["ground", *ORDER].index)
 
 
-def test_the_readme_draws_the_tree(root):
+def test_the_page_draws_the_tree(root):
     drawn = re.findall(
-        r"^  (\w+)(?:/|\.py) ", (root / "README.md").read_text(encoding="utf-8"), re.M
+        r"^  (\w+)(?:/|\.py) ", (root / "docs" / "package.md").read_text(encoding="utf-8"), re.M
     )
     known = [name for name in reversed(ORDER) if name not in ("wmlearn", *GROUND)]
     assert sorted(drawn) == sorted([*known, "_checks"])

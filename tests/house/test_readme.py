@@ -1,6 +1,9 @@
-"""What the README says is what was measured, and its ten lines run."""
+"""What README and the page of figures say is what was measured, and the ten lines run."""
 
+import json
 import re
+import subprocess
+import sys
 
 import pandas as pd
 import pytest
@@ -13,59 +16,64 @@ def readme(root):
     return (root / "README.md").read_text(encoding="utf-8")
 
 
-def row(readme, start):
+@pytest.fixture(scope="module")
+def figures(root):
+    return (root / "docs" / "figures.md").read_text(encoding="utf-8")
+
+
+def row(page, start):
     """Return the figure in the row of the table that starts with these words."""
     return (
-        next(line for line in readme.splitlines() if line.startswith(f"| {start}"))
+        next(line for line in page.splitlines() if line.startswith(f"| {start}"))
         .split("|")[2]
         .strip()
     )
 
 
-def test_the_figures_on_embedding(readme, root):
+def test_the_figures_on_embedding(figures, root):
     measured = pd.read_csv(root / "docs/results/embedding.csv", comment="#").query(
         "start == 'scratch'"
     )
     assert (measured.watermark_accuracy == 1).all()
     expected = f"100 % in all {len(measured)} runs, in {measured.epochs.max()} epochs"
-    assert row(readme, "watermark accuracy") == expected
+    assert row(figures, "watermark accuracy") == expected
     means = [
         f"{100 * measured[column].mean():.1f} %" for column in ("task_accuracy", "twin_accuracy")
     ]
-    assert row(readme, "task accuracy") == " / ".join(means)
+    assert row(figures, "task accuracy") == " / ".join(means)
 
 
 @pytest.mark.parametrize(
     ("data", "start"), [("mnist", "shipped MNIST models"), ("cifar10", "shipped CIFAR-10 models")]
 )
-def test_the_figures_on_the_shipped_models(readme, root, data, start):
+def test_the_figures_on_the_shipped_models(figures, root, data, start):
     zoo = pd.read_csv(root / "docs/results/zoo.csv", comment="#").set_index("model").task_accuracy
     clean, *marked = (
         100 * zoo[f"{data}/{kind}"] for kind in ("clean", "content", "unrelated", "noise")
     )
     expected = f"{clean:.2f} % / {', '.join(f'{value:.2f}' for value in marked)} %"
-    assert row(readme, start) == expected
+    assert row(figures, start) == expected
 
 
-def test_the_figure_on_the_share_of_the_source_class(readme, root):
+def test_the_figure_on_the_share_of_the_source_class(figures, root):
     runs = pd.read_csv(root / "docs/results/source_share.csv", comment="#").query("share == 0.01")
     assert (len(runs), set(runs.triggers)) == (9, {6})
-    assert row(readme, "Algorithm 1 with 1 %") == f"{100 * runs.new.min():.0f} of 100"
+    assert row(figures, "Algorithm 1 with 1 %") == f"{100 * runs.new.min():.0f} of 100"
 
 
-def test_the_figures_on_false_alarms(readme):
+def test_the_figures_on_false_alarms(figures):
     exact = [
         wm.stats.accusation_chance(1000, 0.1, alpha=alpha, p0=0.1) for alpha in (0.05, 0.01, 0.001)
     ]
     expected = " / ".join(f"{value:.4f}".lstrip("0") for value in exact) + " (exact)"
-    assert row(readme, "an innocent model is ever") == expected
+    assert row(figures, "an innocent model is ever") == expected
 
 
 def measured(root, name):
     return pd.read_csv(root / f"docs/results/{name}.csv", comment="#")
 
 
-def test_the_figures_on_a_chosen_target(readme, root):
+def test_the_figures_on_a_chosen_target(figures, root):
     chosen = measured(root, "false_alarms").query("rule == 'fixed, counted' and alpha == .001")
     parts = []
     for data, name in {"mnist": "MNIST", "cifar10": "CIFAR-10"}.items():
@@ -74,44 +82,44 @@ def test_the_figures_on_a_chosen_target(readme, root):
             str(count) for count in rows.groupby("trigger", sort=False).accusations.max()
         )
         parts.append(f"{name} {worst} of {rows.decisions.iloc[0]}")
-    assert row(readme, "counting matches with a chosen target") == "; ".join(parts)
+    assert row(figures, "counting matches with a chosen target") == "; ".join(parts)
 
 
 @pytest.mark.parametrize(
     ("rule", "start"), [("gambler", "our rule,"), ("counted, peeking", "counting, accusing at")]
 )
-def test_the_figures_on_fresh_keys(readme, root, rule, start):
+def test_the_figures_on_fresh_keys(figures, root, rule, start):
     nulls = measured(root, "false_alarms").query("draw == 'numpy' and suspects == 'null models'")
     most = nulls[nulls.rule == rule].groupby("alpha").rate.max().sort_index(ascending=False)
-    assert row(readme, start) == " / ".join(f"{rate:.4f}".lstrip("0") for rate in most)
+    assert row(figures, start) == " / ".join(f"{rate:.4f}".lstrip("0") for rate in most)
 
 
-def test_the_figures_on_copies_found(readme, root):
+def test_the_figures_on_copies_found(figures, root):
     thieves = measured(root, "power").query("lr > 0")
     groups = (
         thieves[thieves.lr <= 0.002],
         thieves[thieves.lr == 0.005],
         thieves[thieves.lr == 0.01],
     )
-    assert row(readme, "copies found") == " / ".join(
+    assert row(figures, "copies found") == " / ".join(
         f"{rows.found.sum()} of {len(rows)}" for rows in groups
     )
 
 
-def test_the_figures_on_owners_who_lie(readme, root):
+def test_the_figures_on_owners_who_lie(figures, root):
     lies = measured(root, "dishonest_owner")
     tweaks = lies.query("trick == 'pixel tweaks' and data == 'mnist' and trigger == 'noise'").k_mean
-    assert row(readme, "a liar tweaks pixels") == " / ".join(f"{mean:.0f}" for mean in tweaks)
+    assert row(figures, "a liar tweaks pixels") == " / ".join(f"{mean:.0f}" for mean in tweaks)
     ground = lies.query("trick == 'grinding' and effort == '4096'")[
         ["accused", "accused_judge", "decisions"]
     ].sum()
     assert (
-        row(readme, "a liar tries")
+        row(figures, "a liar tries")
         == f"{ground.accused} / {ground.accused_judge} of {ground.decisions}"
     )
 
 
-def test_the_figures_on_messages_in_the_weights(readme, root):
+def test_the_figures_on_messages_in_the_weights(figures, root):
     runs = measured(root, "whitebox")
     needed = {bits: int(wm.stats.matches_needed(bits, 0.001, 0.5)) for bits in runs.bits.unique()}
     runs["enough"] = runs.right >= runs.bits.map(needed)
@@ -127,7 +135,8 @@ def test_the_figures_on_messages_in_the_weights(readme, root):
     assert [len(rows) for rows in (tuned, over, shuffled, innocent)] == [15, 15, 15, 100]
     counts = " / ".join(str(rows.enough.sum()) for rows in (tuned, over, shuffled))
     assert (
-        row(readme, "a message in the weights") == f"{counts} of 15; {innocent.enough.sum()} of 100"
+        row(figures, "a message in the weights")
+        == f"{counts} of 15; {innocent.enough.sum()} of 100"
     )
 
 
@@ -144,9 +153,42 @@ def test_the_ten_lines_run_and_find_the_thief(readme):
         names["service"].stop()
 
 
+def test_the_numbers_that_open_the_readme(readme, root):
+    alarms = measured(root, "false_alarms")
+    usual = alarms.query("rule == 'fixed, counted' and alpha == .001 and data == 'mnist'")
+    worst = usual.loc[usual.accusations.idxmax()]
+    assert row(readme, "Innocent networks accused") == (
+        f"up to {worst.accusations} of {worst.decisions}"
+    )
+    ours = alarms.query("rule == 'gambler' and suspects == 'null models' and draw == 'numpy'")
+    rate = ours[ours.alpha == 0.001].rate.max()
+    assert row(readme, "The same with our test") == f"{rate:.4f}".lstrip("0")
+    answers = measured(root, "countermeasures")
+    usual = answers[~answers.owner.isin(["dawn", "tilt", "tilt mirrored"])].query("theft == 'loot'")
+    leans = measured(root, "tilt").query(
+        "data == 'mnist' and where == 'service' and size == 1 and suspect == 'copies'"
+        " and queries == 20_000 and epochs == 6"
+    )
+    found = f"{(leans.p <= 1e-3).sum()} of {len(leans)}"
+    assert row(readme, "Copies extracted") == f"{message(usual)} / {found}"
+
+
+def test_a_page_of_the_package_needs_no_file_beside_it(root):
+    """Its links lead to the repository, at the tag of the version, and each to a file."""
+    command = [sys.executable, "-m", "hatchling", "metadata"]
+    told = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
+    metadata = json.loads(told.stdout)
+    start = f"{metadata['urls']['Repository']}/(?:blob|raw)/v{metadata['version']}/"
+    links = re.findall(r"\]\(([^)]+)\)", metadata["readme"]["text"])
+    ours = [re.sub(start, "", link) for link in links if re.match(start, link)]
+    assert len(ours) > 10
+    assert all((root / link).is_file() for link in ours)
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
 def test_it_names_the_line_a_fork_changes_and_shows_the_lab(readme, root):
     assert re.search(r"`Repository` under\s+`\[project.urls\]` in `pyproject.toml`", readme)
-    pictures = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", readme)
+    pictures = re.findall(r"!\[([^\]]+)\]\((?!http)([^)]+)\)", readme)
     assert pictures
     assert all((root / path).is_file() and len(alt) > 20 for alt, path in pictures)
     for path in re.findall(r"\]\((?!http)([^)#]+)\)", readme):
@@ -158,17 +200,17 @@ def message(rows):
     return f"{(rows.decision == 'found').sum()} of {len(rows)}"
 
 
-def test_the_figures_on_thieves(readme, root):
+def test_the_figures_on_thieves(figures, root):
     keyed = measured(root, "thefts").query("data == 'mnist' and labels == 'keyed'")
     desk = keyed[keyed.theft.isin(["Prune", "Prune-channels", "Quantize", "PerturbWeights"])]
-    assert row(readme, "copies that were pruned") == message(desk[desk.task_accuracy >= 0.7])
+    assert row(figures, "copies that were pruned") == message(desk[desk.task_accuracy >= 0.7])
     detector, imitated = (
         keyed[keyed.theft.str.fullmatch(name)] for name in ("RejectUnusual", "Steal-.*-loot")
     )
-    assert row(readme, "services whose detector") == f"{message(detector)} / {message(imitated)}"
+    assert row(figures, "services whose detector") == f"{message(detector)} / {message(imitated)}"
 
 
-def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
+def test_the_figures_on_answers_to_thieves_who_ask(figures, root):
     answers = measured(root, "countermeasures")
     kinds, dawn = (
         answers[~answers.owner.isin(["dawn", "tilt", "tilt mirrored"])],
@@ -176,12 +218,12 @@ def test_the_figures_on_answers_to_thieves_who_ask(readme, root):
     )
     assert kinds.groupby("owner").seed.nunique().tolist() == [5] * 12
     asked = [message(kinds[kinds.theft == theft]) for theft in ("loot", "twin")]
-    assert row(readme, "model extraction with in-distribution") == " / ".join(asked)
+    assert row(figures, "model extraction with in-distribution") == " / ".join(asked)
     epochs = [message(dawn[dawn.strength == f"{n} epochs, width 12"]) for n in (6, 20, 40)]
-    assert row(readme, "a service that answers half") == " / ".join(epochs).replace(" of 5", "", 2)
+    assert row(figures, "a service that answers half") == " / ".join(epochs).replace(" of 5", "", 2)
 
 
-def test_the_figures_on_a_service_that_leans(readme, root):
+def test_the_figures_on_a_service_that_leans(figures, root):
     leans = measured(root, "tilt").query("data == 'mnist' and where == 'service' and size == 1")
     asked = [leans[leans.suspect == "itself"]]
     asked += [
@@ -190,4 +232,4 @@ def test_the_figures_on_a_service_that_leans(readme, root):
     ]
     itself, few, many = ((rows.p <= 1e-3).sum() for rows in asked)
     assert [len(rows) for rows in asked] == [10, 10, 10]
-    assert row(readme, "a service that leans") == f"{itself} of 10; {few} / {many} of 10"
+    assert row(figures, "a service that leans") == f"{itself} of 10; {few} / {many} of 10"

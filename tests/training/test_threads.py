@@ -235,7 +235,7 @@ def test_the_study_is_whole(study):
     assert study.query("setting == 'default'").threads.min() > 1
 
 
-def test_the_readme_says_what_threads_gain_alone_and_lose_beside_busy_neighbours(study, root):
+def test_the_page_says_what_threads_gain_alone_and_lose_beside_busy_neighbours(study, root):
     median = study.groupby(["neighbours", "work", "setting"]).seconds.median()
 
     def message(neighbours):
@@ -245,9 +245,9 @@ def test_the_readme_says_what_threads_gain_alone_and_lose_beside_busy_neighbours
         ]
         return ", ".join(f"{one:.2f} / {default:.2f}" for one, default in pairs)
 
-    readme = (root / "README.md").read_text(encoding="utf-8")
+    figures = (root / "docs" / "figures.md").read_text(encoding="utf-8")
     (row,) = [
-        line for line in readme.splitlines() if line.startswith("| seconds per epoch on two cores")
+        line for line in figures.splitlines() if line.startswith("| seconds per epoch on two cores")
     ]
     assert row.split("|")[2].strip() == f"{message(0)}; {message(2)}"
     for work in ("fit", "embed"):
