@@ -256,7 +256,7 @@ def paper_learnt(root: Path) -> str:
         pairs = [pair(chosen(of_kind, epochs=each), ("trained", "new")) for each in epochs]
         most = f"{max(nulls):.3g}" if nulls else "–"
         lines.append((TASKS[data], kind, printed, *pairs, share_of(unmarked), most))
-    return markdown((*heads, "one of them, never marked", "most of 20 innocents"), lines)
+    return markdown((*heads, "of them, never marked", "most of 20 innocents"), lines)
 
 
 def paper_task(root: Path) -> str:
