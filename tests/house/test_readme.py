@@ -171,6 +171,13 @@ def test_the_numbers_that_open_the_readme(readme, root):
     )
     found = f"{(leans.p <= 1e-3).sum()} of {len(leans)}"
     assert row(readme, "Copies extracted") == f"{message(usual)} / {found}"
+    cells = measured(root, "reproduce")
+    assert row(readme, "Cells of the lessons") == f"{cells.equal.sum()} of {cells.compared.sum()}"
+
+
+def test_every_lesson_was_run_with_another_instruction_set(root):
+    lessons = {path.stem for path in (root / "notebooks").glob("??_*.ipynb")}
+    assert set(measured(root, "reproduce").lesson) == lessons
 
 
 def test_a_page_of_the_package_needs_no_file_beside_it(root):
