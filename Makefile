@@ -1,15 +1,20 @@
 # Every target only calls tasks.py, so that Windows (`py tasks.py lab`) does the same.
 #   make lab LAB_ARGS="--no-browser --port 9999"     make test ARGS="-k stats"
+#   make lab PYTHON=python3.12                       where python3 is older than 3.10
+#   make lab WMLEARN_TORCH=pypi                      PyTorch from PyPI; =cpu from PyTorch's own index
 
 PYTHON ?= python3
 
-.PHONY: help lab test test-all lessons zoo bench set-up
+.PHONY: help lab check test test-all lessons zoo bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
 
 lab:
 	@$(PYTHON) tasks.py lab $(LAB_ARGS)
+
+check:
+	@$(PYTHON) tasks.py check $(ARGS)
 
 test:
 	@$(PYTHON) tasks.py test $(ARGS)
@@ -28,3 +33,6 @@ bench:
 
 set-up:
 	@$(PYTHON) tasks.py set-up $(ARGS)
+
+wheelhouse:
+	@$(PYTHON) tasks.py wheelhouse $(ARGS)

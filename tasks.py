@@ -2,6 +2,7 @@
 `py tasks.py lab`.
 
     lab        open the map of the lessons in JupyterLab: your own copy of them, in learn/
+    check      say whether this machine has all that the lessons need
     test       check style and types, run every test, execute every lesson once
     test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
@@ -9,19 +10,36 @@
     zoo        train the models that ship with the package
     bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
+    wheelhouse collect what .venv has in wheelhouse/, to install it where there is no network
 
 What follows the name is passed on: `python tasks.py lab --no-browser`. Needs Python 3.10 or newer
 and nothing else.
+
+On Linux without an NVIDIA GPU, PyTorch comes from its own index of builds without CUDA if that
+answers at once, else from PyPI. Two variables of the environment, which `make` also takes as
+`make lab WMLEARN_TORCH=pypi`, decide otherwise:
+
+    WMLEARN_TORCH         cpu or pypi: take it from there, whatever the machine has
+    WMLEARN_TORCH_INDEX   another address with builds without CUDA, such as a school's mirror
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import importlib.metadata
 import json
 import os
+import platform
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+import threading
+import urllib.parse
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -33,6 +51,17 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # (docs/results/threads.csv).
 # No progress bars: they would be part of a lesson's output.
 QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+PATIENCE = 6.0  # seconds for both pages of an index; PyPI has PyTorch, too
+DEVICES = Path("/dev")
+# Gigabytes: to download, and then in .venv; measured on Linux (docs/results/classroom.csv).
+SIZES = {
+    ("lab", "cpu"): (0.4, 1.6),
+    ("lab", "cuda"): (3.2, 6.0),
+    ("dev", "cpu"): (0.6, 2.1),
+    ("dev", "cuda"): (3.4, 6.5),
+}
+
 # By file (tests/conftest.py). Four at most: each holds torch, the data and perhaps a browser.
 SIDE_BY_SIDE = ["-n", "auto", "--maxprocesses", "4"]
 
@@ -89,25 +118,16 @@ def set_up(extras: str) -> Path:
     done = read_stamp(stamp)
     if python.exists() and done in (wanted(extras), wanted("dev")):  # [dev] holds all of [lab]
         return python
-    print(
-        (
-            "Installing into .venv: a few minutes and up to 6 GB the first time (most of it is "
-            "PyTorch)."
-        ),
-        flush=True,
-    )
+    index = torch_index()
+    print(announced(extras, index), flush=True)
     if done is not None and done.get("python") != PYTHON:
         shutil.rmtree(environment)
     environment.mkdir(exist_ok=True)
     stamp.write_text("", encoding="utf-8")
     run(BASE_PYTHON, "-m", "venv", environment)
-    # torch and torchvision must come from the same place: both plainly, by one pip.
-    code = call(python, "-m", "pip", "install", "--disable-pip-version-check", "-e", f".[{extras}]")
+    code = install(python, extras, index)
     if code:
-        if (
-            code > 0
-            # pip gave up by itself and put back what it had replaced; only a killed one does not
-        ):
+        if code > 0:  # pip put back what it had replaced; a killed one does not
             stamp.unlink()
         sys.exit(
             "The installation failed, see above. Check the network and the free space, then run "
@@ -117,14 +137,135 @@ def set_up(extras: str) -> Path:
     return python
 
 
+def install(python: Path, extras: str, index: str | None) -> int:
+    """Install the package; return pip's exit code.
+
+    torch and torchvision must come from the same place: by one pip, from the index if there is one.
+    The second pip finds both installed, and leaves them.
+    """
+    pip = [python, "-m", "pip", "install", "--disable-pip-version-check"]
+    if index:
+        code = call(*pip, "--index-url", index, *torch_requirements())
+        if code < 0 or (code and os.environ.get("WMLEARN_TORCH") == "cpu"):
+            return code
+        if code:
+            print(f"It failed there. {announced(extras, None)}", flush=True)
+    return call(*pip, "-e", f".[{extras}]")
+
+
+def torch_requirements() -> list[str]:
+    """Return what pyproject.toml says of torch and torchvision."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    return re.findall(r'"(torch(?:vision)?[<>=!~][^"]*)"', project)
+
+
+# ---------------------------------------------------------------- where PyTorch comes from
+
+
+def torch_index() -> str | None:
+    """Return the index with builds of PyTorch without CUDA, or None for PyPI."""
+    wish = os.environ.get("WMLEARN_TORCH", "")
+    index = os.environ.get("WMLEARN_TORCH_INDEX", CPU_BUILDS)
+    if wish not in ("", "cpu", "pypi"):
+        sys.exit(f"WMLEARN_TORCH should be cpu or pypi; got {wish!r}.")
+    if wish == "pypi" or (not wish and (sys.platform != "linux" or has_nvidia())):
+        return None
+    if answers(index):
+        return index
+    problem = f"{host(index)} does not answer at once, or lists no PyTorch for this machine"
+    if wish == "cpu":
+        sys.exit(f"{problem}. Try again later, or leave out WMLEARN_TORCH=cpu.")
+    print(f"{problem}: taking what PyPI has.", flush=True)
+    return None
+
+
+def has_nvidia() -> bool:
+    """Return whether there is an NVIDIA GPU: a device file, or (in WSL) what nvidia-smi lists."""
+    if any(DEVICES.glob("nvidia[0-9]*")):
+        return True
+    program = shutil.which("nvidia-smi")
+    return program is not None and call(program, "-L") == 0
+
+
+def answers(index: str) -> bool:
+    """Return whether an index lists torch and torchvision for this machine, soon enough."""
+    listed: list[bool] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Exception):  # absent, broken, no index at all: PyPI will do
+            listed.extend(lists(index, package) for package in ("torch", "torchvision"))
+
+    # A daemon: no time limit of urllib holds where a server sends a byte now and then.
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(PATIENCE)
+    return listed == [True, True]
+
+
+def lists(index: str, package: str) -> bool:
+    """Return whether an index lists wheels of a package for this operating system and processor."""
+    system = {"linux": "linux", "darwin": "macosx", "win32": "win"}.get(sys.platform, sys.platform)
+    wheel = rf"{package}-[^\"'<>]*{system}[^\"'<>]*{platform.machine().lower()}\.whl"
+    with urllib.request.urlopen(f"{index.rstrip('/')}/{package}/", timeout=PATIENCE) as page:
+        return re.search(wheel, page.read().decode(errors="replace").lower()) is not None
+
+
+def host(index: str) -> str:
+    """Return the name of an index's machine: a mirror's address may hold a password."""
+    return urllib.parse.urlsplit(index).hostname or index
+
+
+def announced(extras: str, index: str | None) -> str:
+    """Return what will be installed, and its size."""
+    if index is None and sys.platform != "linux":
+        return "Installing into .venv, from PyPI: a few minutes the first time."
+    down, disk = SIZES[extras, "cuda" if index is None else "cpu"]
+    origin = "from PyPI, PyTorch with CUDA"
+    if index:
+        origin = f"PyTorch without CUDA from {host(index)}, the rest from PyPI"
+    return (
+        f"Installing into .venv, {origin}: about {down:.1f} GB to download, {disk:.1f} GB on disk, "
+        "a few minutes the first time."
+    )
+
+
 # ---------------------------------------------------------------- the tasks
+
+
+def for_lessons() -> Path:
+    """Return the Python that has [lab]: that of an activated conda environment, or of .venv."""
+    if Path(os.environ.get("CONDA_PREFIX", "")) != Path(sys.prefix) or not version("torch"):
+        return set_up("lab")
+    if not version("wmlearn"):
+        sys.exit(
+            "The activated conda environment has PyTorch, but not yet wmlearn. Run "
+            "`pip install --no-deps -e .`, then the same again."
+        )
+    return Path(sys.executable)
+
+
+def version(package: str) -> str:
+    """Return the version of a package that this Python has, or nothing."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def lab(arguments: list[str]) -> int:
     """Open JupyterLab on the learner's copy of the front page; it never overwrites a copy that was
     worked on.
     """
-    return stay(set_up("lab"), "-m", "wmlearn.cli", "lab", "learn", *arguments)
+    python = for_lessons()
+    if python == python_in(ROOT / ".venv"):
+        activate = r".venv\Scripts\activate" if os.name == "nt" else "source .venv/bin/activate"
+        print(f"`make check` checks this machine. For `wmlearn` in another shell: {activate}")
+    return stay(python, "-m", "wmlearn.cli", "lab", "learn", *arguments)
+
+
+def check(arguments: list[str]) -> int:
+    """Run `wmlearn doctor` where the lessons run."""
+    return call(for_lessons(), "-m", "wmlearn.cli", "doctor", *arguments)
 
 
 def stay(*command: object) -> int:
@@ -175,6 +316,58 @@ def set_up_only(arguments: list[str]) -> int:
     return 0
 
 
+def wheelhouse(arguments: list[str]) -> int:
+    """Collect wheels of the package and of all that .venv has for the lessons in wheelhouse/."""
+    return collect(set_up("lab"), ".[lab]", ROOT / "wheelhouse")
+
+
+HOW_TO_INSTALL = """\
+The course and all that it needs, for Python {python} on {machine}.
+In this folder, without a network:
+
+    python3 -m venv ../wm && ../wm/bin/pip install --no-index --find-links . "wmlearn{extras}"
+    ../wm/bin/wmlearn lab ../learn
+
+On Windows:
+
+    py -m venv ..\\wm
+    ..\\wm\\Scripts\\pip install --no-index --find-links . "wmlearn{extras}"
+    ..\\wm\\Scripts\\wmlearn lab ..\\learn
+"""
+
+
+def collect(python: Path, requirement: str, folder: Path) -> int:
+    """Fill a new folder with wheels in the versions that an environment has; return pip's exit
+    code.
+    """
+    if folder.exists():
+        sys.exit(f"{folder} exists. Delete it: old wheels would be installed with the new ones.")
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check"]
+    there = subprocess.run(
+        [*pip, "list", "--format=freeze", "--exclude-editable"],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
+    with tempfile.TemporaryDirectory() as temporary:
+        versions = Path(temporary, "versions.txt")
+        versions.write_text(there, encoding="utf-8")
+        command = [*pip, "wheel", "--wheel-dir", folder, "--constraint", versions]
+        if "+cpu" in there:
+            index = os.environ.get("WMLEARN_TORCH_INDEX", CPU_BUILDS)
+            command += ["--extra-index-url", index]
+        code = call(*command, requirement)
+    if code:
+        return code
+    wheels = list(folder.glob("*.whl"))
+    size = sum(wheel.stat().st_size for wheel in wheels) / 1e6
+    extras = requirement.lstrip(".")
+    text = HOW_TO_INSTALL.format(python=PYTHON, machine=sysconfig.get_platform(), extras=extras)
+    (folder / "README.txt").write_text(text, encoding="utf-8")
+    print(f"{folder.name}: {len(wheels)} wheels, {size:,.0f} MB; its README.txt says what to do.")
+    return 0
+
+
 def test_all(arguments: list[str]) -> int:
     """Run `test`, then each session of noxfile.py, which says at the end how each went."""
     here = test(arguments)
@@ -185,12 +378,14 @@ def test_all(arguments: list[str]) -> int:
 
 TASKS = {
     "lab": lab,
+    "check": check,
     "test": test,
     "test-all": test_all,
     "lessons": lessons,
     "zoo": zoo,
     "bench": bench,
     "set-up": set_up_only,
+    "wheelhouse": wheelhouse,
 }
 
 
@@ -198,7 +393,8 @@ def main(arguments: list[str]) -> int:
     """Run the task named first; the rest is passed on to it."""
     if sys.version_info < (3, 10):  # noqa: UP036 - this file is what an older Python meets first
         sys.exit(
-            f"wmlearn needs Python 3.10 or newer; this is {PYTHON}. Run tasks.py with a newer one."
+            f"wmlearn needs Python 3.10 or newer; this is {PYTHON}. Name a newer one: "
+            "make lab PYTHON=python3.12"
         )
     name, *rest = arguments or ["help"]
     if name not in TASKS:

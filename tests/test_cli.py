@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from packaging.requirements import Requirement
 from torch import nn
 
 import wmlearn as wm
@@ -775,6 +777,55 @@ def test_a_version_that_will_not_do_is_a_problem(run, quick, monkeypatch):
     )
 
 
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Put modules in the place of packages, as every new process finds them."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+    def write(name, text):
+        (tmp_path / f"{name}.py").write_text(text, encoding="utf-8")
+
+    for line in map(Requirement, importlib.metadata.requires("wmlearn")):
+        write(module_of(line.name), "")  # the true ones take seconds
+    write("torchvision", "class ops: nms = staticmethod(lambda *boxes: None)")
+    write("torch", "ones = lambda *shape: None")
+    return write
+
+
+def module_of(package):
+    return {"pillow": "PIL"}.get(package, package.replace("-", "_"))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        # what PyPI's torchvision does beside PyTorch's own torch, and an older torchvision
+        ("torchvision", "raise RuntimeError('operator torchvision::nms does not exist')"),
+        ("torchvision", "class ops:\n    def nms(*boxes): raise NotImplementedError('no kernel')"),
+        ("torch", "raise OSError('libtorch_cuda.so: cannot open shared object file')"),
+        ("seaborn", "print('noise')\nraise ImportError('numpy.dtype size changed\\n\\n  may be')"),
+        ("PIL", "import os\nos.abort()"),
+        ("scipy", "import sys\nsys.exit(0)"),
+    ],
+    ids=["builds", "old builds", "torch", "of two lines", "crash", "exit"],
+)
+def test_a_package_that_cannot_be_imported_is_a_problem(says, run, quick, installed, name, text):
+    installed(name, text)
+    code, out, _ = run("doctor", "--json")
+    problem, *others = json.loads(out)["problems"]
+    assert code == 3
+    assert len(others) == (name == "torch")  # torchvision needs it
+    says(re.sub(r"\d+\.[\d.]+(\+\w+)?", "9.9", problem))
+    found = set(map(module_of, json.loads(out)["found"]))
+    assert {"torch", "torchvision", "seaborn", "PIL", "scipy", "uvicorn"} - found == (
+        {name, "torchvision"} if others else {name}
+    )
+
+
+def test_the_doctor_and_the_set_up_name_one_place(root):
+    assert f'"{environment.CPU_BUILDS}"' in (root / "tasks.py").read_text(encoding="utf-8")
+
+
 def test_a_damaged_model_is_a_problem(run, monkeypatch):
     digests = json.loads(zoo.DIGESTS.read_text(encoding="utf-8")) | {"mnist/clean": "0" * 64}
     monkeypatch.setattr(zoo, "_released", lambda: digests)
@@ -846,6 +897,26 @@ def test_lab_passes_options_on(run, jupyterlab, tmp_path, monkeypatch):
             "--port",
             "9999",
         ]
+
+
+def test_lab_can_copy_and_open_nothing(run, jupyterlab, tmp_path):
+    assert run("lab", tmp_path / "mine", "--copy-only")[0] == 0
+    assert (tmp_path / "mine" / "start.ipynb").exists()
+    assert jupyterlab == []
+
+
+@pytest.mark.parametrize(("set_before", "reaches"), [(None, "1"), ("3", "3")])
+def test_kernels_of_lab_calculate_on_one_thread(
+    run, jupyterlab, tmp_path, monkeypatch, set_before, reaches
+):
+    """JupyterLab hands its environment on to every kernel."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # put back at the end
+    if set_before is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", set_before)
+    run("lab", tmp_path / "mine")
+    assert os.environ["OMP_NUM_THREADS"] == reaches
 
 
 def test_lab_without_jupyterlab_says_how_to_get_it(run, tmp_path, monkeypatch):

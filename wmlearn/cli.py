@@ -100,11 +100,13 @@ def commands() -> None:
 
 @commands.command("lab", context_settings={"ignore_unknown_options": True})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[DIR] [JUPYTERLAB OPTIONS]")
-def _lab(arguments: tuple[str, ...]) -> None:
+@click.option("--copy-only", is_flag=True, help="Copy the lessons, and open nothing.")
+def _lab(arguments: tuple[str, ...], copy_only: bool) -> None:
     """Open your own copy of the lessons in JupyterLab, on the map of the course.
 
     The copy is put into DIR ("learn" if left out); a lesson that you have worked on is never
     overwritten. All further options go to JupyterLab: wmlearn lab learn --no-browser --port 9999
+    With --copy-only nothing is opened: for VS Code, or a JupyterLab that runs already.
     """
     folder, options = "learn", list(arguments)
     if options and not options[0].startswith("-"):
@@ -119,6 +121,11 @@ def _lab(arguments: tuple[str, ...]) -> None:
     click.echo(f"Your lessons are in {folder}: {counts}")
     for problem in copied.failed:
         click.echo(f"Not copied: {problem}", err=True)
+    if copy_only:
+        return
+    # One thread, also where a lesson trains by hand: two lose far more beside busy neighbours than
+    # they gain, and give other last digits (docs/results/threads.csv).
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         options.insert(
             0, "--allow-root"

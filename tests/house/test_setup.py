@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -172,12 +173,6 @@ def test_the_citation_file_is_valid(root):
     assert all(re.fullmatch(r"10\.\d{4,}/\S+", work["doi"]) for work in citation["references"])
 
 
-def test_pip_takes_torch_and_torchvision_from_one_place(root, needed):
-    assert {"torch", "torchvision"} <= {line.name for line in needed}
-    assert not any(line.url for line in needed)
-    assert "index-url" not in (root / "tasks.py").read_text(encoding="utf-8")
-
-
 # ---------------------------------------------------------------- tasks.py and the Makefile
 
 
@@ -199,76 +194,6 @@ def test_tasks_needs_nothing_but_python(root):
         for alias in node.names
     }
     assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
-
-
-@pytest.fixture
-def tasks(root, tmp_path, monkeypatch):
-    """Return tasks.py as a module, at home in an empty folder with a pyproject.toml."""
-    spec = importlib.util.spec_from_file_location("tasks_under_test", root / "tasks.py")
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, spec.name, module)  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(module, "ROOT", tmp_path)
-    shutil.copy(root / "pyproject.toml", tmp_path)
-    return module
-
-
-class Machine:
-    """Stands in for subprocess: notes every command, makes the environment appear, fails where it
-    is told to.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.commands, self.pips, self.pip_ends = folder, [], 0, 0
-
-    def run(self, command, **options):
-        self.commands.append(command)
-        if command[1:3] == ["-m", "venv"]:
-            self.make_environment(Path(command[-1]))
-        pip = command[1:3] == ["-m", "pip"]
-        if pip:
-            self.pips += 1
-            (Path(command[0]).parent / f"left by pip {self.pips}").touch()
-        if pip and isinstance(self.pip_ends, BaseException):
-            raise self.pip_ends
-        return subprocess.CompletedProcess(command, self.pip_ends if pip else 0, stdout="")
-
-    def make_environment(self, environment: Path) -> None:
-        (environment / "bin").mkdir(parents=True, exist_ok=True)
-        (environment / "bin" / "python").touch()
-
-    def traces(self) -> int:
-        """Return how many of pip's runs left something in the environment: 1 if it was made anew
-        for the last.
-        """
-        return len(list((self.folder / ".venv" / "bin").glob("left by pip*")))
-
-    def Popen(self, command, **options):
-        self.commands.append(command)
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *error):
-        return None
-
-    def wait(self):
-        return 0
-
-    def commanded(self, *words: str) -> list[list[str]]:
-        """Return the commands, since the last call, that hold these words."""
-        found = [command for command in self.commands if set(words) <= set(command)]
-        self.commands = []
-        return found
-
-
-@pytest.fixture
-def machine(tasks, tmp_path, monkeypatch):
-    machine = Machine(tmp_path)
-    monkeypatch.setattr(tasks, "subprocess", machine)
-    monkeypatch.setattr(tasks.os, "name", "posix")
-    return machine
 
 
 def test_a_first_run_makes_and_fills_the_environment(tasks, machine, tmp_path):
@@ -395,6 +320,45 @@ def test_test_checks_style_and_runs_everything(tasks, machine):
         ["-m", "mypy"],
         ["-m", "pytest", *tasks.SIDE_BY_SIDE, "-k", "stats"],
     ]
+
+
+def test_check_asks_the_doctor_where_the_lessons_run(tasks, machine, tmp_path):
+    assert tasks.main(["check", "--json"]) == 0
+    python = str(tmp_path / ".venv" / "bin" / "python")
+    assert machine.commands[-1] == [python, "-m", "wmlearn.cli", "doctor", "--json"]
+
+
+@pytest.fixture
+def activated(tasks, monkeypatch):
+    """Activate a conda environment with some packages."""
+
+    def activate(*packages):
+        monkeypatch.setenv("CONDA_PREFIX", sys.prefix)
+        monkeypatch.setattr(tasks, "version", lambda name: "1.0" if name in packages else "")
+
+    return activate
+
+
+def test_lab_opens_in_an_activated_conda_environment(tasks, machine, activated, tmp_path):
+    activated("torch", "wmlearn")
+    assert tasks.main(["lab"]) == 0
+    assert machine.commands == [[sys.executable, "-m", "wmlearn.cli", "lab", "learn"]]
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_conda_environment_without_the_package_is_told_what_to_do(
+    says, tasks, machine, activated
+):
+    activated("torch")
+    with says(SystemExit):
+        tasks.lab([])
+    assert not machine.commands
+
+
+def test_a_conda_environment_for_other_things_is_left_alone(tasks, machine, activated):
+    activated("numpy")
+    tasks.main(["lab"])
+    assert machine.commanded("pip", ".[lab]")
 
 
 # ---------------------------------------------------------------- test-all

@@ -1,7 +1,9 @@
-"""Checks whether this machine has what the course needs, with what was found or what is wrong."""
+"""Check whether this machine has what the course needs: what was found, or what is wrong."""
 
 import json
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -17,6 +19,31 @@ from wmlearn.data import load_data
 from wmlearn.data._sources import SHIPPED
 from wmlearn.service import BlackBox, RemoteModel, serve
 
+# Builds of torch and torchvision without CUDA; tasks.py takes them from here, too.
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
+
+_BOTH = (
+    "Take both builds from one place: pip uninstall --yes torch torchvision, then pip install "
+    f"torch torchvision, and for those without CUDA --index-url {CPU_BUILDS}"
+)
+
+# Run by a process of its own, which a package may end: a line per module, what is wrong or "".
+_TRIAL = """
+import importlib, json, os, sys
+reply = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # whatever a package prints is no reply
+for name in sys.argv[1:]:
+    problem = ""
+    try:
+        module = importlib.import_module(name)
+        if name == "torchvision":
+            import torch
+            module.ops.nms(torch.ones(1, 4), torch.ones(1), 0.5)
+    except BaseException as error:
+        problem = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    print(json.dumps([name, problem]), file=reply, flush=True)
+"""
+
 Finding = tuple[str, str, str]  # what was checked, what was found, what is wrong (or "")
 
 
@@ -24,9 +51,11 @@ def findings() -> Iterator[Finding]:
     """Yield one finding after the other: packages, data and models, speed and network."""
     yield "Python", platform.python_version(), ""
     yield _look("wmlearn", metadata.version, "wmlearn")
-    for needed in map(Requirement, metadata.requires("wmlearn") or []):
-        if needed.marker is None or needed.marker.evaluate({"extra": "lab"}):
-            yield _look(needed.name, _version, needed)
+    everything = map(Requirement, metadata.requires("wmlearn") or [])
+    needed = [each for each in everything if _is_for_lessons(each)]
+    problems = _trial([_module(each) for each in needed])
+    for each in needed:
+        yield _look(each.name, _version, each, problems[_module(each)])
     for name in SHIPPED:
         yield _look(name, _released, name)
     yield _look("1,000 images", _seconds)
@@ -40,10 +69,29 @@ def _look(what: str, at: Callable[..., str], *arguments: object) -> Finding:
         return what, "", sentence(error)
 
 
-def _version(needed: Requirement) -> str:
-    """Return the version of an installed package if it meets the requirement."""
+def _is_for_lessons(needed: Requirement) -> bool:
+    return needed.marker is None or needed.marker.evaluate({"extra": "lab"})
+
+
+def _module(needed: Requirement) -> str:
+    return {"pillow": "PIL"}.get(needed.name, needed.name.replace("-", "_"))
+
+
+def _trial(modules: list[str]) -> dict[str, str]:
+    """Import modules in another process; return what is wrong with each, or ""."""
+    command = [sys.executable, "-c", _TRIAL, *modules]
+    done = subprocess.run(command, capture_output=True, text=True)
+    found: dict[str, str] = dict(map(json.loads, done.stdout.splitlines()))
+    if len(found) < len(modules):
+        ends, *rest = modules[len(found) :]
+        found |= {ends: f"it ends Python (code {done.returncode})", **_trial(rest)}
+    return found
+
+
+def _version(needed: Requirement, problem: str) -> str:
+    """Return the version of an installed package if it meets the requirement and can be used."""
     wanted = f"Install it: pip install '{needed.name}{needed.specifier}'."
-    module = needed.name.replace("-", "_")
+    module = _module(needed)
     try:
         version = metadata.version(needed.name)
     except metadata.PackageNotFoundError:
@@ -54,6 +102,11 @@ def _version(needed: Requirement) -> str:
         raise ImportError(
             f"{needed.name} should be {needed.specifier}; version {version} is installed. {wanted}"
         )
+    again = f"Install it again: pip install --force-reinstall --no-deps {needed.name}=={version}"
+    if module in ("torch", "torchvision"):
+        again = _BOTH
+    if problem:
+        raise ImportError(f"{needed.name} {version} cannot be used: {problem}. {again}")
     return version
 
 
