@@ -8,6 +8,7 @@ are deleted again where all went well: most have several gigabytes.
 """
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -46,6 +47,12 @@ for door in [wm, wm.data, wm.evidence, wm.training, wm.watermarks, wm.course, wm
         getattr(door, name)
 assert callable(wm.evidence.judge)
 print(wm.load_data("mnist"))
+"""
+CORE = "print(wm.load_data('mnist'), wm.stats.matches_needed(30, 0.001, 0.1))"
+COLLECT = """
+import sys, tasks
+from pathlib import Path
+sys.exit(tasks.collect(Path(sys.executable), ".", Path(sys.argv[1])))
 """
 
 nox.options.envdir = ".venv-all"
@@ -121,6 +128,21 @@ def light(session: nox.Session) -> None:
     """Install the wheel alone, as a judge does: it is small, and says what it lacks."""
     session.install(".")
     beside(session, "tests/extra/light.py")
+
+
+@nox.session
+def wheelhouse(session: nox.Session) -> None:
+    """Fill a wheelhouse with the light core, and do where there is no network what it says."""
+    session.install(".")
+    with tempfile.TemporaryDirectory() as room:
+        house = Path(room, "wheelhouse")
+        session.run("python", "-c", COLLECT, str(house))
+        install = re.findall("^    (.*)", (house / "README.txt").read_text(), re.MULTILINE)[0]
+        session.chdir(house)
+        settings = {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": ""}
+        session.run("unshare", "-rn", "sh", "-c", install, env=settings, external=True)
+        session.run("../wm/bin/python", "-c", f"import wmlearn as wm; {CORE}", external=True)
+    shutil.rmtree(session.virtualenv.location)
 
 
 @nox.session(name="lazy-loader")

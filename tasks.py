@@ -220,7 +220,7 @@ def announced(extras: str, index: str | None) -> str:
     if index is None and sys.platform != "linux":
         return "Installing into .venv, from PyPI: a few minutes the first time."
     down, disk = SIZES[extras, "cuda" if index is None else "cpu"]
-    origin = "from PyPI, PyTorch with CUDA"
+    origin = "all of it from PyPI, PyTorch with CUDA"
     if index:
         origin = f"PyTorch without CUDA from {host(index)}, the rest from PyPI"
     return (

@@ -64,12 +64,25 @@ COLAB_SETUP = """\
 import sys
 
 if "google.colab" in sys.modules:
-    import subprocess
+    import os, subprocess
 
+    class NotInstalled(Exception):
+        def _render_traceback_(self):
+            return [str(self)]  # the sentence alone
+
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread, as everywhere in this course
     wanted = {wanted}
     # --no-deps: what Colab brings along stays as it is.
-    subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted], check=True)"""  # noqa: E501 - a cell
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted]
+    done = subprocess.run(pip, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise NotInstalled({failed} + done.stderr.strip()[-200:])"""
 
+FAILED = (
+    "wmlearn could not be installed. Open {address} in a new tab. If a file is downloaded, run "
+    "this cell again. If not, this copy of the lesson has moved, or is not public: ask whoever "
+    "gave it to you for its new address. The last words of pip: "
+)
 
 START_COMMANDS = """\
 ```sh
@@ -104,6 +117,7 @@ class Course:
     root: Path
     lessons: tuple[Lesson, ...]
     repository: str  # "owner/name" on GitHub
+    ref: str  # the tag or branch to which badges and the cell for Colab lead
     dependencies: tuple[str, ...]
 
     def path(self, lesson: Lesson) -> Path:
@@ -126,7 +140,15 @@ def read_course(root: Path) -> Course:
     except OSError as error:
         cause = error.__context__ or ""  # which key is missing, say
         raise LessonError(f"{error} {cause}".strip()) from None
-    return Course(root, lessons, found[1], tuple(needs_of_lessons(project)))
+    ref = ref_of(project.get("version", ""))
+    return Course(root, lessons, found[1], ref, tuple(needs_of_lessons(project)))
+
+
+def ref_of(version: str) -> str:
+    """Return the tag of a released version, so that a class in session sees no change; main for any
+    other, such as 1.2.dev0.
+    """
+    return f"v{version}" if re.fullmatch(r"[\d.]+", version) else "main"
 
 
 def needs_of_lessons(project: dict[str, Any]) -> list[str]:
@@ -189,15 +211,15 @@ def badges(course: Course, lesson: Lesson) -> str:
     places = {
         "Open in Binder": (
             "https://mybinder.org/badge_logo.svg",
-            f"https://mybinder.org/v2/gh/{here}/main?urlpath=lab/tree/{file}",
+            f"https://mybinder.org/v2/gh/{here}/{course.ref}?urlpath=lab/tree/{file}",
         ),
         "Open in Google Colab": (
             "https://colab.research.google.com/assets/colab-badge.svg",
-            f"https://colab.research.google.com/github/{here}/blob/main/{file}",
+            f"https://colab.research.google.com/github/{here}/blob/{course.ref}/{file}",
         ),
         "View on GitHub": (
             "https://img.shields.io/badge/view%20on-GitHub-24292f?logo=github",
-            f"https://github.com/{here}/blob/main/{file}",
+            f"https://github.com/{here}/blob/{course.ref}/{file}",
         ),
     }
     return "\n".join(f"[![{words}]({image})]({link})" for words, (image, link) in places.items())
@@ -231,8 +253,10 @@ def colab_setup(course: Course) -> str:
         for requirement in course.dependencies
         if package_name(requirement) not in COLAB_SHIPS
     ]
-    package = f"wmlearn @ https://github.com/{course.repository}/archive/refs/heads/main.zip"
-    return COLAB_SETUP.format(wanted=json.dumps([package, *missing]))
+    refs = f"{'heads' if course.ref == 'main' else 'tags'}/{course.ref}"
+    address = f"https://github.com/{course.repository}/archive/refs/{refs}.zip"
+    wanted = json.dumps([f"wmlearn @ {address}", *missing])
+    return COLAB_SETUP.format(wanted=wanted, failed=json.dumps(FAILED.format(address=address)))
 
 
 def package_name(requirement: str) -> str:

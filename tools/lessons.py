@@ -9,6 +9,7 @@ hours, buttons and first commands, the pages of lessons and of results (`docs/le
 
     python tools/lessons.py              write, run and normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson; `--only start` is the front page
+    python tools/lessons.py --headers    write headers, tables, diagrams and pages; run nothing
     python tools/lessons.py --check      run nothing: report what is out of date, and exit with 1
 """
 
@@ -218,10 +219,10 @@ def render(nb: NotebookNode) -> str:
     return nbformat.writes(nb, version=nbformat.NO_CONVERT) + "\n"
 
 
-def build(course: Course, lesson: Lesson) -> bool:
+def build(course: Course, lesson: Lesson, *, running: bool = True) -> bool:
     """Write the header, run, normalise; return whether the file changed.
 
-    A lesson with a defect is not written.
+    A lesson with a defect is not written. Without running, the outputs stay as they are.
     """
     path = course.path(lesson)
     nb = read_notebook(path)
@@ -229,7 +230,8 @@ def build(course: Course, lesson: Lesson) -> bool:
     tables.write_tables(nb, course.root)
     diagrams.write_cells(nb)
     try:
-        execute(nb)
+        if running:
+            execute(nb)
     except (CellTimeoutError, DeadKernelError) as stopped:
         reason = str(stopped).strip().splitlines()[0]
         raise LessonError(f"{lesson.file} did not run to its end: {reason}") from None
@@ -322,11 +324,11 @@ def chosen(course: Course, only: str | None) -> tuple[Lesson, ...]:
     return found
 
 
-def run(course: Course, lessons: tuple[Lesson, ...]) -> None:
+def run(course: Course, lessons: tuple[Lesson, ...], *, running: bool) -> None:
     """Build each lesson and report the result, then bring the pages up to date."""
     for lesson in lessons:
         start = time.perf_counter()
-        changed = build(course, lesson)
+        changed = build(course, lesson, running=running)
         print(
             f"{lesson.file}: {'written' if changed else 'unchanged'}, "
             f"{time.perf_counter() - start:.1f} s"
@@ -341,6 +343,9 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
     parser.add_argument(
         "--check", action="store_true", help="run nothing: list what is not as it should be"
     )
+    parser.add_argument(
+        "--headers", action="store_true", help="run nothing: write what is made from other files"
+    )
     parser.add_argument("--only", metavar="ID", help="one lesson, by its id, or start")
     options = parser.parse_args(arguments)
     try:
@@ -352,7 +357,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> int:
             ] + check_list(course)
             print("\n".join(found) or f"{len(lessons)} notebooks are as they should be.")
             return int(bool(found))
-        run(course, lessons)
+        run(course, lessons, running=not options.headers)
     except LessonError as problem:
         print(problem, file=sys.stderr)
         return 1

@@ -4,6 +4,7 @@ refuses.
 
 import base64
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,12 @@ from types import ModuleType
 import nbformat
 import pytest
 from _tool import ROOT, course, tool
+from IPython.core.interactiveshell import InteractiveShell
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 PYPROJECT = """
 [project]
+version = "1.2.dev0"
 dependencies = [
     "numpy>=1.24", "lazy_loader>=0.3", "Some_New.Thing[x]>=2; python_version > '3'", "torch",
     "ipywidgets",
@@ -260,24 +263,34 @@ def test_the_made_cells_have_tags_and_stable_ids(project, monkeypatch):
     assert nb.cells[1].metadata.jupyter.source_hidden is True
 
 
-def run_setup(source: str, monkeypatch, *, colab: bool) -> list[list[str]]:
-    """Run the set-up cell and return the commands that it would have started."""
+def run_setup(source: str, monkeypatch, *, colab: bool, fails: str = "") -> list[list[str]]:
+    """Run the set-up cell as a notebook does; return the commands that it would have started."""
     started: list[list[str]] = []
-    monkeypatch.setattr(subprocess, "run", lambda command, check: started.append(command))
+
+    def pip(command, **options):
+        started.append(command)
+        return subprocess.CompletedProcess(command, int(bool(fails)), stderr=fails)
+
+    monkeypatch.setattr(subprocess, "run", pip)
+    monkeypatch.setenv("OMP_NUM_THREADS", "")  # put back at the end
+    monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.delitem(sys.modules, "google.colab", raising=False)
     if colab:
         monkeypatch.setitem(sys.modules, "google.colab", ModuleType("google.colab"))
-    exec(source, {})
+    done = InteractiveShell().run_cell(source)
+    assert done.success == (not (colab and fails))
     return started
 
 
 def test_outside_colab_the_setup_cell_does_nothing(project, monkeypatch):
     assert run_setup(setup_cell(project), monkeypatch, colab=False) == []
+    assert "OMP_NUM_THREADS" not in os.environ
 
 
 def test_in_colab_it_installs_wmlearn_and_what_colab_lacks(project, monkeypatch):
     [[python, *words]] = run_setup(setup_cell(project), monkeypatch, colab=True)
     assert python == sys.executable
+    assert os.environ["OMP_NUM_THREADS"] == "1"
     assert words[:5] == ["-m", "pip", "install", "--quiet", "--no-deps"]
     assert words[5:] == [
         "wmlearn @ https://github.com/someone/fork/archive/refs/heads/main.zip",
@@ -292,6 +305,42 @@ def test_the_real_setup_cell_never_touches_what_colab_brings(monkeypatch):
     assert not names & NEVER_TOUCHED
     assert NEVER_TOUCHED <= course.COLAB_SHIPS
     assert "--upgrade" not in words
+
+
+def test_in_colab_a_wrong_address_ends_in_a_sentence(says, project, monkeypatch, capsys):
+    words = "ERROR: HTTP error 404"
+    run_setup(setup_cell(project), monkeypatch, colab=True, fails=words + "\n")
+    said = capsys.readouterr().out
+    assert said.count("\n") == 1
+    says(said)
+
+
+@pytest.mark.parametrize(
+    ("version", "ref"),
+    [("1.2.dev0", "main"), ("1.2", "v1.2"), ("0.1.0", "v0.1.0"), ("2rc1", "main"), ("", "main")],
+)
+def test_a_release_leads_to_its_tag(project, version, ref):
+    """A class in session sees no change, in the lesson or in the package."""
+    path = project / "pyproject.toml"
+    path.write_text(path.read_text().replace("1.2.dev0", version))
+    read_again = tool.read_course(project)
+    kind = "heads" if ref == "main" else "tags"
+    assert f"/archive/refs/{kind}/{ref}.zip" in course.colab_setup(read_again)
+    links = course.badges(read_again, read_again.lessons[0])
+    assert (links.count(f"/{ref}/"), links.count(f"/{ref}?")) == (2, 1)
+
+
+def test_headers_are_written_without_running_anything(project, monkeypatch, capsys):
+    made(project, monkeypatch)
+    monkeypatch.setattr(tool, "execute", lambda nb: 1 / 0)
+    before = read(project)
+    file = project / FILES / "00.toml"
+    file.write_text(file.read_text().replace("Title 00", "Another title"))
+    assert tool.main(["--headers"], project) == 0
+    after = read(project)
+    assert "Another title" in after.cells[0].source
+    assert after.cells[2:] == before.cells[2:]
+    assert checked(project, capsys) == []
 
 
 def setup_cell(project: Path) -> str:

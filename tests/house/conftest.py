@@ -33,6 +33,8 @@ class Machine:
     is told to.
     """
 
+    PIPE = subprocess.PIPE
+
     def __init__(self, folder: Path) -> None:
         self.folder, self.commands, self.pips, self.pip_ends = folder, [], 0, 0
 

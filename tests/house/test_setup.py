@@ -128,6 +128,33 @@ def test_repo2docker_builds_from_it(project_files, root, conda, tmp_path):
     assert '--file "binder/environment.yml"' in output
     assert f"Building conda environment for python={conda['python'].strip('=.*')}" in output
     assert "RUN ./binder/postBuild" in output
+    assert re.search(r'ENV R2D_ENTRYPOINT="?\S*binder/start"?', output)
+
+
+@pytest.mark.parametrize(("before", "after"), [({}, "1"), ({"OMP_NUM_THREADS": "2"}, "2")])
+def test_binder_starts_what_it_is_given_on_one_thread(root, before, after):
+    code = "import os, sys; print(os.environ['OMP_NUM_THREADS'], *sys.argv[1:])"
+    command = [root / "binder" / "start", sys.executable, "-c", code, "a word", "--port=9"]
+    alone = {"PATH": os.environ["PATH"]} | before
+    done = subprocess.run(command, env=alone, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{after} a word --port=9\n"
+
+
+# ---------------------------------------------------------------- the dev container
+
+
+def test_the_dev_container_installs_checks_and_copies(root, tasks):
+    file = root / ".devcontainer" / "devcontainer.json"
+    container = json.loads(file.read_text(encoding="utf-8"))
+    assert container["containerEnv"] == {"OMP_NUM_THREADS": "1"}
+    install, copy = container["postCreateCommand"].split(" && ")
+    assert install == "python tasks.py check"
+    assert copy == ".venv/bin/wmlearn lab learn --copy-only"  # tests/test_cli.py
+    image, minor = container["image"].rsplit(":", 1)
+    assert image == "mcr.microsoft.com/devcontainers/python"
+    assert tuple(map(int, minor.split("."))) >= (3, 10)
+    settings = container["customizations"]["vscode"]["settings"]
+    assert settings["python.defaultInterpreterPath"].endswith("/.venv/bin/python")
 
 
 # ---------------------------------------------------------------- a light core, and extras
@@ -361,6 +388,36 @@ def test_a_conda_environment_for_other_things_is_left_alone(tasks, machine, acti
     assert machine.commanded("pip", ".[lab]")
 
 
+def test_a_wheelhouse_has_the_versions_of_the_environment(
+    says, tasks, machine, tmp_path, monkeypatch
+):
+    """What was tried is what the class gets; test-all installs a real one without a network."""
+    run = machine.run
+
+    def pip(command, **options):
+        done = run(command, **options)
+        if "list" in command:
+            done.stdout = "numpy==2.0\ntorch==9.0+cpu\n"
+        if "wheel" in command:
+            folder = Path(command[command.index("--wheel-dir") + 1])
+            folder.mkdir()
+            (folder / "torch-9.0+cpu-py3-none-any.whl").write_bytes(bytes(10**6))
+            kept.append(Path(command[command.index("--constraint") + 1]).read_text())
+        return done
+
+    kept = []
+    monkeypatch.setattr(machine, "run", pip)
+    assert tasks.main(["wheelhouse"]) == 0
+    assert kept == ["numpy==2.0\ntorch==9.0+cpu\n"]
+    (command,) = machine.commanded("wheel")
+    assert command[-3:] == ["--extra-index-url", tasks.CPU_BUILDS, ".[lab]"]
+    how = (tmp_path / "wheelhouse" / "README.txt").read_text(encoding="utf-8")
+    assert '--no-index --find-links . "wmlearn[lab]"' in how
+    assert f"Python {tasks.PYTHON} on " in how
+    with says(SystemExit):
+        tasks.main(["wheelhouse"])
+
+
 # ---------------------------------------------------------------- test-all
 
 
@@ -391,7 +448,7 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
     libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools"}
     services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
-    assert sessions == others | libraries | services | {"lowest", "wheel", "light"}
+    assert sessions == others | libraries | services | {"lowest", "wheel", "light", "wheelhouse"}
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 
