@@ -57,9 +57,9 @@ DEVICES = Path("/dev")
 # Gigabytes: to download, and then in .venv; measured on Linux (docs/results/classroom.csv).
 SIZES = {
     ("lab", "cpu"): (0.4, 1.6),
-    ("lab", "cuda"): (3.2, 6.0),
+    ("lab", "cuda"): (3.2, 6.4),
     ("dev", "cpu"): (0.6, 2.1),
-    ("dev", "cuda"): (3.4, 6.5),
+    ("dev", "cuda"): (3.4, 6.9),
 }
 
 # By file (tests/conftest.py). Four at most: each holds torch, the data and perhaps a browser.

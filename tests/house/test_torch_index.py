@@ -169,7 +169,7 @@ def test_an_index_that_will_not_do_costs_a_line_and_seconds(
     assert sources(linux) == [REST]
     one, size = capsys.readouterr().out.splitlines()
     assert one.startswith("127.0.0.1 does not answer at once")
-    assert "3.2 GB to download, 6.0 GB on disk" in size
+    assert "3.2 GB to download, 6.4 GB on disk" in size
 
 
 def test_a_mirror_is_taken_and_its_password_is_not_printed(
