@@ -61,22 +61,17 @@ COLAB_SHIPS = {
 }
 COLAB_SETUP = """\
 # Only for Google Colab; anywhere else this cell does nothing.
-import sys
+import os, subprocess, sys
 
 if "google.colab" in sys.modules:
-    import os, subprocess
-
-    class NotInstalled(Exception):
-        def _render_traceback_(self):
-            return [str(self)]  # the sentence alone
-
     os.environ.setdefault("OMP_NUM_THREADS", "1")  # one thread, as everywhere in this course
     wanted = {wanted}
     # --no-deps: what Colab brings along stays as it is.
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", *wanted]
     done = subprocess.run(pip, stderr=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise NotInstalled({failed} + done.stderr.strip()[-200:])"""
+    sentence = {failed} + done.stderr.strip()[-200:]
+    if done.returncode:  # an error that shows the sentence alone
+        raise type("NotInstalled", (Exception,), {{"_render_traceback_": lambda self: [sentence]}})"""  # noqa: E501 - a cell
 
 FAILED = (
     "wmlearn could not be installed. Open {address} in a new tab. If a file is downloaded, run "
