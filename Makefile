@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab check test test-all lessons zoo bench set-up wheelhouse
+.PHONY: help lab check test test-all lessons editions zoo bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
@@ -24,6 +24,9 @@ test-all:
 
 lessons:
 	@$(PYTHON) tasks.py lessons $(ARGS)
+
+editions:
+	@$(PYTHON) tasks.py editions $(ARGS)
 
 zoo:
 	@$(PYTHON) tasks.py zoo $(ARGS)

@@ -182,6 +182,13 @@ def notebook_tools(session: nox.Session) -> None:
 
 
 @nox.session
+def nbgrader(session: nox.Session) -> None:
+    """Let nbgrader grade what learners may build in each lesson, right and wrong."""
+    session.install("-e", ".[dev]", "nbgrader")
+    test(session, *ITS_OWN_WARNINGS, "tests/extra/nbgrader_course.py")
+
+
+@nox.session
 def mlserver(session: nox.Session) -> None:
     """Verify a model behind MLServer."""
     session.install("mlserver")

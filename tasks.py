@@ -7,6 +7,8 @@
     test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
     lessons    write the lessons' headers, execute and normalise them
+    editions   write the lessons without solutions for learners, and with notes for instructors:
+               build/learner and build/instructor; `--nbgrader FOLDER` what is to be graded
     zoo        train the models that ship with the package
     bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
@@ -296,6 +298,11 @@ def lessons(arguments: list[str]) -> int:
     return call(set_up("dev"), "tools/lessons.py", *arguments)
 
 
+def editions(arguments: list[str]) -> int:
+    """Write the learner's and the instructor's edition, or the exercises for nbgrader."""
+    return call(set_up("dev"), "tools/editions.py", *arguments)
+
+
 def zoo(arguments: list[str]) -> int:
     """Train the models that ship with the package."""
     return call(set_up("dev"), "tools/zoo.py", *arguments)
@@ -382,6 +389,7 @@ TASKS = {
     "test": test,
     "test-all": test_all,
     "lessons": lessons,
+    "editions": editions,
     "zoo": zoo,
     "bench": bench,
     "set-up": set_up_only,

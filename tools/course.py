@@ -18,7 +18,7 @@ from typing import Any
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell
 
-from wmlearn.course._lessons import RULES, Lesson, read_lesson
+from wmlearn.course._lessons import RULES, Exercise, Lesson, read_lesson
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -345,19 +345,32 @@ def filled(text: str, name: str, made: str) -> str:
 
 def teachers_notes(lesson: Lesson) -> str:
     """Return what a teacher should know about a lesson: minutes, notes, typical wrong answers."""
-    minutes = (
-        f"**Minutes.** {lesson.reading} to read and run; {lesson.working} with exercises and labs."
-    )
-    parts = [f"## Lesson {lesson.name}", minutes, lesson.teacher.strip()]
+    parts = [f"## Lesson {lesson.name}", minutes(lesson), lesson.teacher.strip()]
     wrong = []
     for exercise in lesson.exercises:
-        hints = [f"*{words(each['answer'])}*: {each['hint']}" for each in exercise.mistakes]
-        if hints:
-            name = f"{exercise.id}{', to be built' if 'built' in exercise.right[0] else ''}"
-            wrong.append(f"- {name}: {' '.join(hints)}")
+        if exercise.mistakes:
+            name = f"{exercise.id}{', to be built' if is_built(exercise) else ''}"
+            wrong.append(f"- {name}: {' '.join(wrong_answers(exercise))}")
     if wrong:
         parts += ["**Typical wrong answers**, and what the learner is told:", "\n".join(wrong)]
     return "\n\n".join(filter(None, parts))
+
+
+def minutes(lesson: Lesson) -> str:
+    """Return how long a lesson takes, in a sentence."""
+    return (
+        f"**Minutes.** {lesson.reading} to read and run; {lesson.working} with exercises and labs."
+    )
+
+
+def is_built(exercise: Exercise) -> bool:
+    """Return whether an exercise asks for something to be built."""
+    return "built" in exercise.right[0]
+
+
+def wrong_answers(exercise: Exercise) -> list[str]:
+    """Return each typical wrong answer to an exercise, with what the learner is told."""
+    return [f"*{words(each['answer'])}*: {each['hint']}" for each in exercise.mistakes]
 
 
 def words(meant: dict[str, Any]) -> str:

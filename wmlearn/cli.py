@@ -24,7 +24,7 @@ import numpy as np
 from wmlearn._checks import check_count, sentence, shown
 from wmlearn._display import plural
 from wmlearn._extras import extras
-from wmlearn._files import SMALL_BYTES, read_text, readable
+from wmlearn._files import SMALL_BYTES, read_text, readable, whole
 from wmlearn.course.copies import copy_lessons, lessons_in
 from wmlearn.course.environment import findings
 from wmlearn.evidence.beacon import Beacon
@@ -588,10 +588,44 @@ def _score(cards: tuple[str, ...], secret: str, as_json: bool) -> int:
         except (OSError, ValueError, TypeError) as error:
             failed[card] = sentence(error).removeprefix(f"{card} ")
             continue
-        _say(f"{card}: {score!r}", {"card": card, "points": score.points}, as_json)
+        whose = f"{card}, signed {shown(score.name)}" if score.name else card
+        _say(f"{whose}: {score!r}", {"card": card} | score.to_dict(), as_json)
     for card, problem in failed.items():
         _say(f"Error: {card}: {problem}", {"card": card, "error": problem}, as_json, err=True)
     return FAILED if failed else 0
+
+
+@commands.command("grades")
+@click.argument("folder")
+@click.option("--secret", help="The truth of your case; that of the practice case if left out.")
+@click.option("--csv", "table", help="Write the table to this new file, for a spreadsheet.")
+@_json
+def _grades(folder: str, secret: str | None, table: str | None, as_json: bool) -> int:
+    """Show what a class handed in as one table: a row for each folder in FOLDER.
+
+    A learner's folder holds their score card (any *.json) and, if you want to see it, their journal
+    (.solved.json, .guesses.json). Points are calculated here. The exercises reported as solved, in
+    --csv and --json also by lesson, are only what the learners' own files say: anyone can edit
+    these. Exit codes: 0 a table, whatever problems are in it; 3 nothing could be read.
+    """
+    from wmlearn.course._lessons import read_lessons
+    from wmlearn.course.grades import grades
+    from wmlearn.course.tribunal import PRACTICE_KEY
+
+    frame = grades(folder, secret=secret or PRACTICE_KEY)
+    if table is not None:
+        with whole(table, new=True) as file:
+            file.write(frame.to_csv().encode("utf-8-sig"))  # the mark tells Excel that it is UTF-8
+    if as_json:
+        click.echo(frame.reset_index().to_json(orient="records", lines=True), nl=False)
+    elif table is None:
+        short = frame.drop(columns=["problem", *read_lessons()]).dropna(axis="columns", how="all")
+        click.echo(short.astype(object).where(short.notna(), "").to_string())
+    problems = frame["problem"][frame["problem"] != ""]
+    for learner, problem in problems.items():
+        click.echo(f"{learner}: {problem}", err=True)
+    nothing = frame[["points", "reported", "guesses"]].isna().all(axis=None)
+    return FAILED if nothing else 0
 
 
 # ---------------------------------------------------------------- doctor

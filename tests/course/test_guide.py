@@ -19,8 +19,9 @@ ELLIPSES = {  # what "and so on" stands for
         "wm.embed(model, mnist, triggers, margin=wm.watermarks.Margin())"
     ),
     'case.card({...}).save("card.json")': (
-        "case.card(dict.fromkeys(case.services, 'abstain')).save('card.json')"
+        "case.card(dict.fromkeys(case.services, 'abstain')).save('submitted/anna/card.json')"
     ),
+    'board.card.save("card.json", name="...")': "case.card(abstain).save('card.json', name='Anna')",
     "seeds=range(5)": "seeds=range(1)",  # five would take as long as a lesson
 }
 
@@ -82,6 +83,8 @@ def names(tmp_path_factory):
     suspect, another, third = map(wm.BlackBox, [model, *wm.null_models("mnist", n=2)])
     practice = wm.course.tribunal.PRACTICE
     (folder / "case.safetensors").write_bytes(practice.read_bytes())
+    (folder / "teacher.json").write_bytes(wm.course.tribunal.PRACTICE_KEY.read_bytes())
+    (folder / "submitted" / "anna").mkdir(parents=True)
     return folder, {
         "wm": wm,
         "v2": v2,
@@ -113,6 +116,7 @@ def test_every_call_in_the_guide_runs(names, full_data, monkeypatch):
         known |= {"owner": owner, "query": known["suspect"], "seconds": 0, "queries": 0}
         known["verdict"] = wm.verify(known["suspect"], known["triggers"])
         known["case"] = wm.course.open_case()
+        known["abstain"] = dict.fromkeys("ABCDEF", "abstain")
         last, failed = None, []
         for code in CALLS:
             own = {"suspect": scoring} if ".scores(" in code else {}

@@ -186,6 +186,7 @@ def test_a_card_says_what_was_asked_and_holds_no_secret(case, tmp_path):
     message = json.loads(path.read_text())
     assert (message["case"], message["verdicts"], message["asked"]["A"]) == (case.name, ABSTAIN, 30)
     assert (message["p"]["A"], message["p"]["B"]) == (verdict.p, 1.0)
+    assert message["name"] == ""
     assert case.triggers.key.hex() not in path.read_text()
     with pytest.raises(FileExistsError):
         case.card(ABSTAIN).save(path)
@@ -311,7 +312,36 @@ def test_the_command_scores_cards(run, case, tmp_path):
     assert (code, err) == (0, "")
     assert out == f"{card}: Score(0 points: 0 accused rightly, 0 wrongly, 0 cleared wrongly)\n"
     code, out, _ = run("case", "score", "--secret", tribunal.PRACTICE_KEY, "--json", card)
-    assert json.loads(out) == {"card": str(card), "points": 0}
+    told = {"accused_rightly": 0, "accused_wrongly": 0, "cleared_rightly": 0, "cleared_wrongly": 0}
+    told |= {"points": 0, "abstained": 6, "asked": 0, "signed": ""}
+    assert json.loads(out) == {"card": str(card)} | told
+
+
+def test_a_card_says_who_signed_it_and_what_was_asked(run, case, truth, tmp_path):
+    wm.verify(case.services["B"], case.triggers, questions=7)
+    of = {kind: letter for letter, kind in truth.items()}
+    verdicts = ABSTAIN | {of["copy"]: "accuse", of["innocent"]: "accuse", of["pruned"]: "clear"}
+    card = case.card(verdicts | {of["suspicious"]: "clear"})
+    path = card.save(tmp_path / "card.json", name="Zoë =1")
+    told = {"accused_rightly": 1, "accused_wrongly": 1, "cleared_rightly": 1, "cleared_wrongly": 1}
+    told |= {"points": 2 - 20 - 5, "abstained": 2, "asked": 7, "signed": "Zoë =1"}
+    assert wm.course.score_card(path).to_dict() == told
+    assert wm.course.score_card(card).to_dict() == told | {"signed": ""}
+    code, out, _ = run("case", "score", "--secret", tribunal.PRACTICE_KEY, path)
+    assert (code, out.partition(": Score(")[0]) == (0, f"{path}, signed 'Zoë =1'")
+
+
+@pytest.mark.parametrize("name", [None, 3, ["Anna"], {}, "x" * 900])
+@pytest.mark.parametrize(
+    "asked", [None, 3, [], {}, {"A": "30"}, {"A": -1}, {"A": 1e9}, {"A": True}]
+)
+def test_what_a_card_says_of_itself_may_be_anything(case, tmp_path, name, asked):
+    path = case.card(ABSTAIN).save(tmp_path / "card.json")
+    record = json.loads(path.read_text()) | {"name": name, "asked": asked}
+    path.write_text(json.dumps(record))
+    told = wm.course.score_card(path).to_dict()
+    assert (told["points"], told["asked"]) == (0, None)
+    assert told["signed"] == ("x" * 100 if isinstance(name, str) else "")
 
 
 BAD = {
@@ -349,7 +379,8 @@ def test_one_bad_card_stops_no_other_and_comes_at_the_end(says, run, case, tmp_p
         records = list(map(json.loads, out.splitlines()))
         scored = [record["card"] for record in records if "points" in record]
         assert [record["card"] for record in records[:3]] == scored
-        assert [len(record) for record in records] == [2] * len(cards)
+        assert all(record.keys() == {"card", "error"} for record in records[3:])
+        assert len(records) == len(cards)
     else:
         scored = [line.partition(": Score(0")[0] for line in out.splitlines()]
         assert len(err.splitlines()) == len(cards) - 3

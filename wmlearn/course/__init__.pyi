@@ -1,4 +1,5 @@
 from .checks import Feedback, check
+from .grades import grades
 from .journal import Progress, progress
 from .tribunal import Card, Case, open_case, score_card
 
@@ -8,6 +9,7 @@ __all__ = [
     "Feedback",
     "Progress",
     "check",
+    "grades",
     "open_case",
     "progress",
     "score_card",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from wmlearn._display import GREEN, VERMILLION
 from wmlearn._progress import compared
-from wmlearn.course._built import watch
+from wmlearn.course._built import SEED, watch
 from wmlearn.course._lessons import Exercise, Meant, fits, read_exercises
 from wmlearn.course.journal import SOLVED
 
@@ -35,7 +35,7 @@ class Feedback:
         return f"<p>{mark} {html.escape(self.message)}</p>"
 
 
-def check(exercise: str, answer: object = None) -> Feedback:
+def check(exercise: str, answer: object = None, *, seed: int = SEED) -> Feedback:
     """Return whether an answer is right, with a hint if it is wrong; this never raises an error.
 
     A right answer is noted in this folder, for `wm.course.progress()`; where outputs are compared
@@ -46,6 +46,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
     exercise : the number of the exercise, as text: "00.1"
     answer : your answer, of any type; None, "" and ... mean that there is none yet. If something is
         to be built, the function or class itself: it is tried on hidden cases
+    seed : by which hidden cases are drawn; the same for everybody if left out
 
     Returns
     -------
@@ -74,7 +75,7 @@ def check(exercise: str, answer: object = None) -> Feedback:
         return Feedback(exercise, None, _NOT_YET)
     found, seen = exercises[exercise], ""
     if "built" in found.right[0]:
-        answer, seen = watch(found.right[0]["built"], answer)
+        answer, seen = watch(found.right[0]["built"], answer, seed)
     if answer is ...:
         return Feedback(exercise, None, _NOT_WRITTEN)
     if _is_right(found, answer):

@@ -56,7 +56,7 @@ class Copied:
         )
 
 
-def copy_lessons(source: Path | str, into: Path | str) -> Copied:
+def copy_lessons(source: Path | str, into: Path | str, *, outputs: bool = False) -> Copied:
     """Copy the lessons with their outputs cleared, but never over a copy that was edited or run.
 
     A copy counts as edited when it differs from what this function wrote. To start a lesson again,
@@ -68,6 +68,7 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     ----------
     source : the folder with the lessons; the folder `docs` beside it holds the pages
     into : the learner's folder; made if it does not exist
+    outputs : whether to keep the outputs
 
     Returns
     -------
@@ -91,7 +92,7 @@ def copy_lessons(source: Path | str, into: Path | str) -> Copied:
     failed = []
     for original in lessons_in(source):
         try:
-            state = _bring(_for_learners(original), into, original.name, written)
+            state = _bring(_for_learners(original, outputs), into, original.name, written)
             copies[state].append(into / original.name)
         except OSError as error:
             failed.append(sentence(error))
@@ -142,7 +143,7 @@ def clear_outputs(path: Path | str) -> None:
     Text, code, cell ids and tags stay.
     """
     path = Path(path)
-    _write(path, _cleared(path))
+    _write(path, _stored(_read_notebook(path)))
 
 
 def lessons_in(folder: Path) -> list[Path]:
@@ -156,8 +157,8 @@ def lessons_in(folder: Path) -> list[Path]:
     return [*folder.glob(START), *lessons]
 
 
-def _cleared(path: Path) -> bytes:
-    """Return the bytes of a notebook without outputs and other traces of running it.
+def _read_notebook(path: Path, outputs: bool = False) -> dict[str, Any]:
+    """Return a notebook without traces of running it, and without outputs unless they are kept.
 
     Raises
     ------
@@ -168,29 +169,35 @@ def _cleared(path: Path) -> bytes:
         text = path.read_text(encoding="utf-8-sig")
         if "\n<<<<<<< " in text:
             raise UnfitError("it holds git merge markers")
-        notebook = json.loads(text)
+        notebook: dict[str, Any] = json.loads(text)
         if notebook["nbformat"] != 4:
             raise UnfitError(f"its format is {notebook['nbformat']}")
         notebook["metadata"].pop("widgets", None)
         for cell in notebook["cells"]:
             cell["metadata"].pop("execution", None)  # times of execution
-            if cell["cell_type"] == "code":
+            if cell["cell_type"] == "code" and not outputs:
                 cell["outputs"], cell["execution_count"] = [], None
-    return _stored(notebook)
+    return notebook
 
 
-def _for_learners(lesson: Path) -> bytes:
-    """Return a cleared lesson whose links to pages point to the learner's copies of them."""
-    content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", _cleared(lesson))
+def _for_learners(lesson: Path, outputs: bool) -> bytes:
+    """Return a lesson whose links to pages point to the learner's copies of them."""
+    content = _stored(_read_notebook(lesson, outputs))
+    content = re.sub(rb"\]\(\.\./docs/(\w+)\.md\b", rb"](reference/\1.ipynb", content)
     return re.sub(rb"\]\(\.\./docs/(results|diagrams)/", rb"](reference/\1/", content)
 
 
 def _as_notebook(page: Path) -> bytes:
     """Return a markdown page as a notebook of one cell; links to other pages become plain text."""
     with readable(f"{page} should be a page of text", "Restore it, for example with git."):
-        text = re.sub(r"\[([^]]+)\]\([\w./]+\.md\)", r"\1", page.read_text(encoding="utf-8"))
+        text = unlinked(page.read_text(encoding="utf-8"))
     cell = {"cell_type": "markdown", "id": page.stem, "metadata": {}, "source": text}
     return _stored({"cells": [cell], **_EMPTY})
+
+
+def unlinked(text: str) -> str:
+    """Return a text whose links to pages are plain words."""
+    return re.sub(r"\[([^]]+)\]\([\w./]+\.md\)", r"\1", text)
 
 
 def _stored(notebook: dict[str, Any]) -> bytes:

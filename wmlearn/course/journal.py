@@ -28,11 +28,13 @@ class Notes:
     ----------
     path : the file, in whatever folder a notebook runs in
     content : what the file should hold, in words
+    step : what to do about one that holds anything else
     unwritten : by folder, what its file would not take; this kernel still knows it
     """
 
     path: Path
     content: str
+    step: str = "Delete it."
     unwritten: dict[Path, dict[str, Any]] = field(default_factory=dict)
 
     def kept(self) -> dict[str, Any]:
@@ -68,7 +70,7 @@ class Notes:
         return ""
 
     def _read(self) -> dict[str, Any]:
-        with readable(f"{self.path} should hold {self.content}", "Delete it."):
+        with readable(f"{self.path} should hold {self.content}", self.step):
             notes = read_json(self.path, SMALL_BYTES)
             if not isinstance(notes, dict):
                 raise UnfitError("it holds something else")
@@ -153,12 +155,17 @@ def progress() -> Progress:
     >>> progress().next.name
     '00 · The copied map'
     """
-    import pandas as pd
-
     solved, guesses, problem = {}, {}, ""
     if not compared():
         solved, guesses = SOLVED.kept(), GUESSES.kept()
         problem = SOLVED.problem() or GUESSES.problem()
+    return Progress(count(solved, guesses), problem)
+
+
+def count(solved: dict[str, Any], guesses: dict[str, Any]) -> pd.DataFrame:
+    """Return by lesson how many exercises are solved and guesses made, and of how many."""
+    import pandas as pd
+
     rows = []
     for lesson in read_lessons().values():
         exercises, predictions = lesson.exercises, lesson.predictions
@@ -167,4 +174,4 @@ def progress() -> Progress:
         counts = map(len, (right, exercises, made, predictions))
         rows.append((lesson.id, lesson.core, *counts))
     columns = ["lesson", "core", "solved", "exercises", "guessed", "predictions"]
-    return Progress(pd.DataFrame(rows, columns=columns).set_index("lesson"), problem)
+    return pd.DataFrame(rows, columns=columns).set_index("lesson")

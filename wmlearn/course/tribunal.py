@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LETTERS = "ABCDEF"  # of the six services
+MOST_ASKED, LONGEST_NAME = 10**6, 100  # on a card: images to a service, characters
 ALPHA = 0.01  # for the case as a whole: each service is one of six tests that share it
 # Points of a verdict: on a stolen network, and on an innocent one.
 PRICES = {"accuse": (2, -20), "clear": (-5, 0), "abstain": (0, 0)}
@@ -179,8 +180,8 @@ class Card:
     asked: Mapping[str, int]
     p: Mapping[str, float]
 
-    def save(self, path: str | Path) -> Path:
-        """Write the card as JSON to a new file, and return its path.
+    def save(self, path: str | Path, *, name: str = "") -> Path:
+        """Write the card as JSON to a new file, signed with a name if you like; return its path.
 
         Raises
         ------
@@ -188,16 +189,25 @@ class Card:
             If the file exists or cannot be written.
         """
         with whole(path, new=True) as file:
-            file.write(json.dumps(vars(self), indent=1).encode())
+            file.write(json.dumps(vars(self) | {"name": name}, indent=1).encode())
         return Path(path)
 
 
 @dataclass(frozen=True, repr=False)
 class Score:
-    """The points of a card's verdicts; its repr names no service, `to_frame` shows the truth."""
+    """The points of a card's verdicts; its repr names no service, `to_frame` shows the truth.
+
+    Attributes
+    ----------
+    verdicts, truth : the verdict on each service and what it is, by letter
+    name : by whom the card is signed; "" if by nobody
+    asked : how many images were sent, by the card's own word; None if it does not say
+    """
 
     verdicts: Mapping[str, str]
     truth: Mapping[str, str]
+    name: str = ""
+    asked: int | None = None
 
     @property
     def points(self) -> int:
@@ -212,14 +222,27 @@ class Score:
         points = list(map(points_for, frame.verdict, frame.truth))
         return frame.rename_axis("service").assign(points=points)
 
-    def __repr__(self) -> str:
+    def to_dict(self) -> dict[str, Any]:
+        """Return points, how many verdicts were right and wrong, and what the card says itself."""
         taken = [kind in TAKEN for kind in self.truth.values()]
         judged = list(zip(self.verdicts.values(), taken))
-        return (
-            f"Score({self.points} points: {judged.count(('accuse', True))} accused rightly, "
-            f"{judged.count(('accuse', False))} wrongly, {judged.count(('clear', True))} cleared "
-            "wrongly)"
+        return {
+            "points": self.points,
+            "accused_rightly": judged.count(("accuse", True)),
+            "accused_wrongly": judged.count(("accuse", False)),
+            "cleared_rightly": judged.count(("clear", False)),
+            "cleared_wrongly": judged.count(("clear", True)),
+            "abstained": list(self.verdicts.values()).count("abstain"),
+            "asked": self.asked,
+            "signed": self.name,
+        }
+
+    def __repr__(self) -> str:
+        shown = (
+            "Score({points} points: {accused_rightly} accused rightly, {accused_wrongly} wrongly, "
+            "{cleared_wrongly} cleared wrongly)"
         )
+        return shown.format_map(self.to_dict())
 
 
 def points_for(verdict: str, kind: str) -> int:
@@ -332,7 +355,21 @@ def score_card(card: Card | str | Path, *, secret: str | Path = PRACTICE_KEY) ->
             f"the secret must belong to the card's case, {sheet['case']}; got that of "
             f"{record['case']}, or a changed one. Give the file that was written with the case."
         )
-    return Score(check_verdicts(sheet["verdicts"], truth), truth)
+    signed = sheet.get("name")
+    if not isinstance(signed, str):
+        signed = ""
+    verdicts = check_verdicts(sheet["verdicts"], truth)
+    return Score(verdicts, truth, signed[:LONGEST_NAME], _total(sheet.get("asked")))
+
+
+def _total(asked: Any) -> int | None:
+    """Return how many images a card says were sent; None if it says something else."""
+    counts: list[Any] = []
+    if isinstance(asked, Mapping):
+        counts = list(asked.values())
+    if counts and all(type(each) is int and 0 <= each < MOST_ASKED for each in counts):
+        return int(sum(counts))
+    return None
 
 
 def read_secret(path: str | Path) -> dict[str, Any]:
