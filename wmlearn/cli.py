@@ -609,7 +609,7 @@ def _grades(folder: str, secret: str | None, table: str | None, as_json: bool) -
     these. Exit codes: 0 a table, whatever problems are in it; 3 nothing could be read.
     """
     from wmlearn.course._lessons import read_lessons
-    from wmlearn.course.grades import grades
+    from wmlearn.course.gradebook import grades
     from wmlearn.course.tribunal import PRACTICE_KEY
 
     frame = grades(folder, secret=secret or PRACTICE_KEY)

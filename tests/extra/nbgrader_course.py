@@ -126,7 +126,7 @@ def test_what_works_gets_all_points_and_nothing_else_any(folder: Path, lesson):
         own = folder / "submitted" / "constant" / "00" / "wmlearn.py"
         own.write_text("check = lambda *_: 'Right'")
     nbgrader(folder, grade)
-    got = scores(folder).loc[lesson.id]
+    got = scores(folder).loc[lesson.id].loc[list(given)]  # others have handed in other lessons
     assert (got.max_score == editions.POINTS).all()
     expected = {learner: editions.POINTS * right for learner, (_, right) in given.items()}
     assert got.score.to_dict() == expected

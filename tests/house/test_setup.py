@@ -418,6 +418,11 @@ def test_a_wheelhouse_has_the_versions_of_the_environment(
         tasks.main(["wheelhouse"])
 
 
+def test_editions_are_those_of_the_tool(tasks, machine):
+    assert tasks.main(["editions", "--nbgrader", "course"]) == 0
+    assert machine.commands[-1][1:] == ["tools/editions.py", "--nbgrader", "course"]
+
+
 # ---------------------------------------------------------------- test-all
 
 

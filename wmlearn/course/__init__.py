@@ -3,8 +3,8 @@ tribunal.
 
 `checks` checks answers, `journal` keeps what is done and says what is next, `connection` passes the
 kernel's messages to the page without delay, `copies` clears lessons, `environment` checks the
-machine, `tribunal` and `_cases` make and score the final exam. `grades` is the table of what a
-class handed in, `grading` tries what was built in a notebook, for nbgrader.
+machine, `tribunal` and `_cases` make and score the final exam. `gradebook` makes a table of what a
+class handed in; `grading` tries what was built in a notebook, for nbgrader.
 
 Imports: ground, data, evidence, triggers, training, service, watermarks, theft, zoo.
 """

@@ -1,5 +1,5 @@
 from .checks import Feedback, check
-from .grades import grades
+from .gradebook import grades
 from .journal import Progress, progress
 from .tribunal import Card, Case, open_case, score_card
 
