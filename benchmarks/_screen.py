@@ -143,22 +143,13 @@ def _in_turn(page: object, drawn: Drawn) -> tuple[list[float], list[float]]:
     """Return the seconds of some moves of the lab and of the figure, in alternating blocks."""
     lab, by_hand = page.locator(".wm-lab").first, page.locator(".jp-CodeCell").nth(2)
     for words in drawn.before:
-        _choose(lab, words)
+        lab.get_by_role("button", name=words, exact=True).click()
     page.wait_for_timeout(3_000)  # what a choice begins in the background is over
     ours, theirs = [], []
     for _ in range(BLOCKS):
         ours += _moves(page, lab, drawn.handle, drawn.place)
         theirs += _moves(page, by_hand, "", OUTPUT)
     return ours, theirs
-
-
-def _choose(lab: object, words: str) -> None:
-    """Press the button, or choose the option, with this label."""
-    button = lab.get_by_role("button", name=words, exact=True)
-    if button.count():
-        button.click()
-    else:
-        lab.locator("select").first.select_option(words)
 
 
 def _moves(page: object, lab: object, handle: str, place: str) -> list[float]:

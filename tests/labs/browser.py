@@ -302,6 +302,38 @@ def type_into(lab: Locator, label: str, value: object) -> None:
     number(lab, label).press("Enter")
 
 
+# What the element with the keyboard is called: on the element itself, or on the label beside it.
+NAME = """() => {
+    const element = document.activeElement;
+    const beside = element.closest('.widget-inline-hbox')?.querySelector('.widget-label');
+    const own = element.title || element.innerText.trim() || element.labels?.[0]?.innerText;
+    return element.matches('[role=slider], .widget-readout') ? beside.innerText : own; }"""
+
+
+def reached_by_tab(first: Locator, last: str) -> list[str]:
+    """Return the names of all that Tab reaches, from an element to the last that is named so.
+
+    The value beside a slider, which can be typed over, has the name of the slider.
+    """
+    first.focus()
+    names = []
+    for _ in range(60):
+        names.append(first.page.evaluate(NAME))
+        if names[-1] == last:
+            break
+        first.page.keyboard.press("Tab")
+    return names
+
+
+def cells(page: Page) -> list[str]:
+    """Return the kinds of the notebook's cells: a key that Jupyter takes for a command of its own
+    adds one, cuts one, or makes it text.
+    """
+    return page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.type)"
+    )
+
+
 def verdict(lab: Locator) -> Locator:
     """Return the box with the verdict."""
     return lab.locator(".wm-verdict")
@@ -343,7 +375,7 @@ def assert_on_one_screen(lab: Locator, moves: Mapping[str, Sequence[str]]) -> No
 
 def sticking_out(lab: Locator, parts: str) -> list[str]:
     """Return the parts (a CSS selector) that do not lie within the lab's frame; the lab itself, if
-    it scrolls sideways.
+    it scrolls sideways; and the labels that end in dots for want of room.
     """
     return lab.evaluate(
         """(lab, parts) => {
@@ -352,6 +384,8 @@ def sticking_out(lab: Locator, parts: str) -> list[str]:
                 const {left, right, width} = part.getBoundingClientRect();
                 return width && (left < inside.left - 1 || right > inside.right + 1); });
             if (lab.scrollWidth > lab.clientWidth + 1) out.push(lab);
+            out.push(...[...lab.querySelectorAll('.widget-label')].filter(
+                label => label.scrollWidth > label.clientWidth + 1));
             return out.map(part => part.outerHTML); }""",
         parts,
     )

@@ -8,7 +8,10 @@ from browser import (
     assert_on_one_screen,
     assert_quick,
     assert_redraws_only_what_changes,
+    button,
+    cells,
     contrast,
+    reached_by_tab,
     sticking_out,
     taken,
     type_into,
@@ -54,8 +57,12 @@ def expect_asked(lab: Locator, number: int) -> None:
     expect(verdict(lab)).to_contain_text(words)
 
 
+def suspects(lab: Locator) -> Locator:
+    return lab.locator(".widget-toggle-buttons", has_text="suspect").locator("button")
+
+
 def suspect(lab: Locator, place: int) -> Locator:
-    return lab.locator(".widget-toggle-buttons button").nth(place)
+    return suspects(lab).nth(place)
 
 
 def test_the_slider_moves_by_keyboard(lab, page):
@@ -80,7 +87,7 @@ def test_a_number_can_be_typed(lab):
 
 def test_the_innocent_model_is_not_accused(lab, page):
     type_number(lab, 30)
-    last = lab.locator(".widget-toggle-buttons button").count() - 1
+    last = suspects(lab).count() - 1
     suspect(lab, last).focus()
     page.keyboard.press("Space")
     expect(verdict(lab)).to_contain_text(suspect(lab, last).inner_text().strip())
@@ -108,6 +115,29 @@ def test_alpha_moves_the_line_and_not_the_verdict(lab, page):
     lab.get_by_role("button", name="less").click()
 
 
+def test_every_input_is_reached_by_tab_and_a_trigger_type_is_chosen_there(lab, page):
+    """No menu, on which a letter would be a command to the notebook."""
+    before = cells(page)
+    more = lab.get_by_role("button", name="more")
+    expected = ["more ▸", "owner", "copy", "innocent", "questions asked", "or type"]
+    assert reached_by_tab(more, "or type") == expected
+    more.focus()
+    page.keyboard.press("Space")
+    kinds = ["content", "unrelated", "noise"]
+    alpha = 2 * ["line at alpha ="]
+    expected = ["less ▾", *kinds, *expected[1:], *alpha]
+    less = lab.get_by_role("button", name="less")
+    assert reached_by_tab(less, "line at alpha =") == expected[:-1]
+    for kind, questions in (("noise", 100), ("content", 30)):
+        button(lab, kind).focus()
+        page.keyboard.press("Space")
+        expect(lab).to_contain_text(f"of {questions}; " if kind == "content" else f"of {questions}")
+    expect(lab.locator("select")).to_have_count(0)
+    assert cells(page) == before
+    less.focus()
+    page.keyboard.press("Space")
+
+
 def test_it_is_on_one_screen_with_more_open_too(lab):
     """The slider beside the verdict, the curve and the answers; alpha beside its line."""
     chart = ".wm-layers svg[role=img]"
@@ -115,7 +145,8 @@ def test_it_is_on_one_screen_with_more_open_too(lab):
     assert_on_one_screen(lab, moves)
     more = lab.get_by_role("button", name="more")
     more.click()
-    moves = {".wm-columns > :last-child .noUi-target": [chart], "select": [chart, ".wm-verdict"]}
+    moves = {".wm-columns > :last-child .noUi-target": [chart]}
+    moves[".widget-toggle-buttons"] = [chart, ".wm-verdict"]
     assert_on_one_screen(lab, moves)
     lab.get_by_role("button", name="less").click()
 

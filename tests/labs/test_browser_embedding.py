@@ -14,6 +14,7 @@ from browser import (
     contrast,
     number,
     picture,
+    reached_by_tab,
     sticking_out,
     type_into,
     verdict,
@@ -49,6 +50,12 @@ def test_the_inputs_follow_each_other(lab, page):
     expect(number(lab, "or type")).to_have_value("210")  # the multiple of 30 next to 200
     type_into(lab, "or type", 150)
     expect(lab.locator(".noUi-handle")).to_have_attribute("aria-valuenow", "150.0")
+
+
+def test_every_input_is_reached_by_tab(lab):
+    expected = ["triggers", "or type", "words", "epochs", "from scratch"]
+    expected += ["continuing from an unmarked model", "Run"]
+    assert reached_by_tab(lab.locator(".noUi-handle"), "Run") == expected
 
 
 def test_a_move_redraws_only_what_changes(lab, page):

@@ -126,6 +126,26 @@ def test_two_columns_where_there_is_room(page, width, columns):
         )  # a page follows its window with a delay
 
 
+def test_no_button_shows_null_under_the_mouse(page):
+    expect(page.locator(".jp-OutputArea button").first).to_be_visible()
+    expect(page.locator(".jp-OutputArea [title=null]:visible")).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [1280, 1200, 1140])
+def test_the_answers_are_one_strip(page, width):
+    """Where the window is narrower, the pictures move together before the last one wraps."""
+    page.set_viewport_size({"width": width, "height": 800})
+    ask_sixty(page)
+    lab = labs(page)[0]
+    tops = "all => all.map(each => each.getBoundingClientRect().y)"
+    page.wait_for_function(
+        "([lab, most]) => lab.clientWidth < most", arg=[lab.element_handle(), width - 160]
+    )  # a page follows its window with a delay
+    rows = lab.locator("ol li").evaluate_all(tops)
+    assert len(rows) == 15
+    assert len(set(rows)) == 1
+
+
 def re_all(*words: str) -> re.Pattern[str]:
     return re.compile("".join(f"(?=.*{word})" for word in words))
 
@@ -137,7 +157,7 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, page, width, theme):
     page.set_viewport_size({"width": width, "height": 1000})
     notebook.set_theme(theme)
     ask_sixty(page)
-    parts = "svg.wm-chart text, li, input, select, button, pre, progress, .wm-card"
+    parts = "svg.wm-chart text, li, input, button, pre, progress, .wm-card"
     for i, lab in enumerate(labs(page)):
         picture(lab, f"lab{i}-{theme.lower()}-{width}")
         assert sticking_out(lab, parts) == []

@@ -13,6 +13,7 @@ from browser import (
     button,
     contrast,
     picture,
+    reached_by_tab,
     sticking_out,
     taken,
     verdict,
@@ -67,11 +68,12 @@ def test_draws_pile_up_by_keyboard(lab):
 
 def test_the_keyboard_goes_on_where_it_was(lab, page):
     press(lab, "start again")
-    expect(button(lab, "draw 1")).to_be_enabled()
-    button(lab, "draw 1").focus()
-    for name in ("draw 10", "draw 1,000"):
-        page.keyboard.press("Tab")
-        expect(button(lab, name)).to_be_focused()
+    press(lab, "draw 1")
+    expect(button(lab, "start again")).to_be_enabled()
+    names = ["draw 1", "draw 10", "draw 1,000", "start again"]
+    assert reached_by_tab(button(lab, "draw 1"), "start again") == names
+    page.keyboard.press("Enter")
+    expect(verdict(lab)).to_contain_text("0 new draws")
 
 
 def test_a_held_key_draws_on(lab, page):
@@ -102,6 +104,17 @@ def test_accuse_by_keyboard(peeking, page):
     press(peeking, "let go", "Space")
     expect(peeking).to_contain_text("you: 1 of 2 accused")
     expect(peeking).to_contain_text("a bettor beside you: 0 of 2 accused")
+
+
+def test_who_peeks_reaches_every_button_by_tab(peeking, page):
+    press(peeking, "next innocent")
+    press(peeking, "ask 1 more")
+    expect(button(peeking, "accuse")).to_be_enabled()
+    owner = "an impatient owner does a hundred"
+    names = ["ask 1 more", "ask 5 more", "accuse", "let go", owner]
+    assert reached_by_tab(button(peeking, "ask 1 more"), owner) == names
+    press(peeking, "let go")
+    expect(peeking).to_contain_text("you: 1 of 3 accused")
 
 
 def test_an_impatient_owner(peeking):

@@ -9,8 +9,10 @@ import pytest
 from browser import (
     assert_on_one_screen,
     assert_redraws_only_what_changes,
+    cells,
     contrast,
     picture,
+    reached_by_tab,
     sticking_out,
     type_into,
 )
@@ -50,9 +52,10 @@ def toggle(lab: Locator, name: str) -> Locator:
 
 
 def choose(lab: Locator, label: str, option: str) -> None:
-    lab.locator(".widget-dropdown", has_text=label).locator("select").first.select_option(
-        label=option
-    )
+    """Press a button of the row that is labelled so, by keyboard."""
+    buttons = lab.locator(".widget-toggle-buttons:visible", has_text=label)
+    buttons.get_by_role("button", name=option, exact=True).focus()
+    lab.page.keyboard.press("Space")
 
 
 def slider(lab: Locator, label: str) -> Locator:
@@ -106,6 +109,27 @@ def test_fixed_labels_mark_the_target(lab):
     choose(lab, "source", "8")
     expect(code(lab)).to_contain_text("source=8")
     picture(lab, "studio-fixed")
+
+
+def test_every_input_is_reached_by_tab(lab, page):
+    """No menu, on which a letter would be a command to the notebook."""
+    toggle(lab, "Content").click()
+    expect(slider(lab, "opacity")).to_be_visible()
+    digits = list("0123456789")
+    expected = ["Content", "Unrelated", "Noise", "words", "top", "middle", "bottom"]
+    expected += ["as fits", "1", "2", "4", "8", "opacity", "opacity", "keyed: drawn at random"]
+    expected += ["fixed: the paper's way", *digits, *digits, "at random", "triggers"]
+    assert reached_by_tab(toggle(lab, "Content"), "triggers") == expected
+    choose(lab, "place", "top")
+    choose(lab, "size", "1")
+    expect(code(lab)).to_contain_text("place='top'")
+    expect(code(lab)).to_contain_text("size=1")
+    choose(lab, "place", "bottom")
+    choose(lab, "size", "as fits")
+    toggle(lab, "Noise").click()
+    expect(code(lab)).to_contain_text("wm.Noise(")
+    expect(lab.locator("select")).to_have_count(0)
+    assert cells(page) == ["code"]
 
 
 def test_a_wrong_input_is_told_and_mended(lab):
@@ -229,7 +253,7 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme):
     picture(lab, f"studio-{theme.lower()}")
     assert contrast(lab.locator("svg.wm-chart text, p.wm-small, pre.wm-code, li")) >= 7
     assert contrast(lab.locator("path.wm-line")) >= 3
-    assert sticking_out(lab, "svg.wm-chart text, li, input, select, button, pre") == []
+    assert sticking_out(lab, "svg.wm-chart text, li, input, button, pre") == []
 
 
 def test_nothing_went_wrong_unseen(notebook):

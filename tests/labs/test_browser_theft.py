@@ -9,8 +9,10 @@ from browser import (
     assert_quick,
     assert_redraws_only_what_changes,
     button,
+    cells,
     contrast,
     picture,
+    reached_by_tab,
     sticking_out,
     taken,
     verdict,
@@ -32,7 +34,8 @@ def choose(lab: Locator, theft: str, steps: int = 0, strength: str = "none") -> 
     """Choose a theft, move its slider to the left end and then some steps to the right, by
     keyboard, and see it.
     """
-    lab.locator("select").select_option(theft)
+    button(lab, theft).focus()
+    lab.page.keyboard.press("Space")
     expect_drawn(lab, theft, "")
     lab.locator(".noUi-handle").focus()
     lab.page.keyboard.press("Home")
@@ -75,6 +78,19 @@ def test_pruning_by_keyboard(lab, page):
     expect(lab.locator("svg.wm-chart")).to_have_attribute(
         "aria-label", re.compile("100 %: task accuracy .*not found")
     )
+
+
+def test_every_input_is_reached_by_tab_and_a_theft_is_chosen_there(lab, page):
+    """No menu, on which a letter would be a command to the notebook."""
+    choose(lab, "prune weights")
+    names = reached_by_tab(button(lab, "prune weights"), "share that goes")
+    assert len(names) == 14
+    assert names[:3] == ["prune weights", "prune channels", "round weights"]
+    choose(lab, "fine-tune")
+    strength = "learning rate"
+    assert reached_by_tab(button(lab, "overwrite"), "Run")[1:] == [strength, strength, "Run"]
+    expect(lab.locator("select")).to_have_count(0)
+    assert cells(page) == ["code", "code"]
 
 
 def test_another_theft_is_worked_out_when_it_is_wanted(lab):
@@ -180,7 +196,7 @@ def test_it_can_be_read_and_nothing_sticks_out(notebook, lab, theme, theft):
     assert contrast(lab.locator(lines)) >= 3
     words = "svg.wm-chart text, .wm-verdict p, p.wm-small, p.wm-code"
     assert contrast(lab.locator(words)) >= 7
-    parts = "svg.wm-chart text, input, select, button, progress, .wm-verdict"
+    parts = "svg.wm-chart text, input, button, progress, .wm-verdict"
     assert sticking_out(lab, parts) == []
 
 

@@ -770,7 +770,7 @@ def test_everything_is_labelled(whole):
 
 def test_only_widgets_that_colab_has(whole):
     """Colab ships ipywidgets 7.7.1; what this lab is made of has been there since 7.0."""
-    known = {"VBox", "HBox", "HTML", "Dropdown", "SelectionSlider", "Button"}
+    known = {"VBox", "HBox", "HTML", "ToggleButtons", "SelectionSlider", "Button"}
     assert {type(widget).__name__ for widget in widgets_in(whole.widget)} <= known
     assert "interact" not in module.__dict__
 

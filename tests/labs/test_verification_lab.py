@@ -694,7 +694,6 @@ def test_only_widgets_that_colab_has(lab):
         "BoundedIntText",
         "ToggleButtons",
         "ToggleButton",
-        "Dropdown",
     }
     assert {type(widget).__name__ for widget in widgets_in(lab.widget)} <= known | {
         "SelectionSlider"

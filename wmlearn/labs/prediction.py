@@ -7,6 +7,7 @@ from wmlearn._checks import check_count, shown
 from wmlearn._extras import extras
 from wmlearn.course._lessons import read_predictions
 from wmlearn.course.journal import GUESSES
+from wmlearn.labs._kit.lab import without_null
 from wmlearn.labs._kit.views import Displayed, guarded
 
 
@@ -100,7 +101,9 @@ class Predict(Displayed):
             layout=wide,
         )
         self.button = widgets.Button(
-            description="Lock in", button_style="primary", layout={"margin": "10px 2px"}
+            description="Lock in",
+            button_style="primary",
+            layout={"margin": "10px 2px"},
         )
         self.feedback = widgets.HTML(layout=wide)
         self.choice.observe(guarded(self._choose, self.feedback), names="value")
@@ -113,6 +116,7 @@ class Predict(Displayed):
             [title, self.choice, self.button, self.feedback],
             layout={"border": border, "padding": "0 16px 8px", "max_width": "720px"},
         )
+        without_null(self.widget)
 
     def _choose(self, _: object) -> None:
         if self.choice.value is not None:

@@ -13,7 +13,7 @@ from wmlearn.labs._kit.theme import STYLE
 from wmlearn.labs._kit.views import Displayed, guarded, reopened
 
 if TYPE_CHECKING:
-    from ipywidgets import BoundedIntText, ToggleButton, Widget
+    from ipywidgets import BoundedIntText, ToggleButton, ToggleButtons, Widget
 
 BESIDE = {"width": "140px"}  # a box beside another input
 HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
@@ -81,6 +81,7 @@ class Lab(Displayed):
         self.widget.add_class("wm-lab")
         for control in self._controls():
             control.style.description_width = "initial"  # a label as wide as its words
+        without_null(self.widget)
 
     def _rows(self, rows: Sequence[Row]) -> list[Widget]:
         """Return the widgets of some rows."""
@@ -162,6 +163,27 @@ def tree(widget: Widget) -> list[Widget]:
     for child in getattr(widget, "children", ()):
         found += tree(child)
     return found
+
+
+def without_null(root: Widget) -> None:
+    """Give everything in a widget an empty tooltip: for one that is left out ipywidgets 8 shows the
+    word "null" under the mouse.
+    """
+    for widget in tree(root):
+        if getattr(widget, "tooltip", "") is None:
+            widget.tooltip = ""
+
+
+def choice(description: str, options: Sequence[object], **traits: Any) -> ToggleButtons:
+    """Return a row of buttons of which one is chosen, the first unless `value` says otherwise.
+
+    No menu: JupyterLab takes the letters and the arrows that are typed on it for commands to the
+    notebook, such as X for "cut this cell".
+    """
+    import ipywidgets as widgets
+
+    style = {"button_width": "auto"}
+    return widgets.ToggleButtons(options=options, description=description, style=style, **traits)
 
 
 def number_box(

@@ -31,8 +31,10 @@ STYLE = f"""<style>
 .wm-lab .wm-columns > * {{ flex: 1 1 300px; min-width: 0; }}
 .wm-lab .wm-columns > :last-child {{ flex: 2 1 460px; max-width: 560px; overflow-x: auto; }}
 .wm-lab .widget-hbox {{ flex-wrap: wrap; }}
-.wm-lab .widget-toggle-buttons {{ display: flex; flex-flow: row wrap; align-items: baseline;
-  gap: 0 8px; }}
+.wm-lab .widget-toggle-buttons {{ display: flex; align-items: baseline; gap: 8px; }}
+.wm-lab .widget-toggle-buttons > .widget-label {{ flex: none; }}
+.wm-lab .widget-toggle-buttons > :last-child {{ flex: 0 1 auto; min-width: 0; }}
+.wm-lab .widget-hbox > .widget-toggle-buttons:not(:first-child) {{ margin-left: 12px; }}
 .wm-lab .widget-hbox > .widget-hslider {{ flex: 1 1 250px; }}
 [data-jp-theme-light=false] .wm-lab {{ {_declare(DARK)} }}
 .wm-lab .widget-html-content, .wm-lab .jupyter-widget-html-content {{ color: var(--wm-text);

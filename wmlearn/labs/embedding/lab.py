@@ -12,7 +12,7 @@ from wmlearn.evidence import commitment, stats
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg, caption
 from wmlearn.labs._kit.background import Background, Stage
-from wmlearn.labs._kit.lab import BESIDE, Lab, number_box
+from wmlearn.labs._kit.lab import BESIDE, Lab, choice, number_box
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 from wmlearn.labs.embedding.plan import MOST_TRIGGERS, Plan, Workshop
@@ -135,11 +135,8 @@ class EmbeddingLab(Lab):
         self.number = number_box("or type", plan.n_triggers, 0, MOST_TRIGGERS, BESIDE)
         self.words = number_box("words", plan.words, 2, 60, {"width": "140px"})
         self.epochs = number_box("epochs", plan.epochs, 1, max(12, plan.epochs), BESIDE)
-        self.start = widgets.ToggleButtons(
-            options=[("from scratch", False), (f"continuing from {model}", True)],
-            description="start",
-            style={"button_width": "auto"},
-        )
+        starts = [("from scratch", False), (f"continuing from {model}", True)]
+        self.start = choice("start", starts)
         self._follow(self.words, self._share)
         self._follow(self.triggers, self._describe)
         self._follow(self.start, self._describe)

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 import ipywidgets as widgets
 from torch import nn
@@ -16,7 +15,7 @@ from wmlearn._display import plural
 from wmlearn.data.splits import Splits, load_data
 from wmlearn.evidence import commitment
 from wmlearn.evidence.trigger_set import TriggerSet
-from wmlearn.labs._kit.lab import HIDDEN, Lab, number_box
+from wmlearn.labs._kit.lab import HIDDEN, Lab, choice, number_box
 from wmlearn.labs._kit.views import alert, guarded, small
 from wmlearn.labs.studio.previews import (
     Preview,
@@ -39,6 +38,7 @@ from wmlearn.zoo import null_models
 
 PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret answers are drawn
 WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
+_TWO_ROWS = {"max_height": "64px", "overflow": "auto"}  # however many classes there are
 _KINDS: dict[str, type[Trigger]] = {"Content": Content, "Unrelated": Unrelated, "Noise": Noise}
 _RULE = (
     "Nothing here drops a trigger for what innocents answer: every sealed question counts. If you "
@@ -111,17 +111,15 @@ class TriggerStudio(Lab):
 
     def _make_look(self) -> None:
         """Make the inputs that say what the triggers are and how they look."""
-        self.kind = widgets.ToggleButtons(
-            options=list(_KINDS), description="type", style={"button_width": "auto"}
-        )
+        self.kind = choice("type", list(_KINDS))
         self.words = widgets.Text(
             description="words",
             continuous_update=False,
             layout={"width": "330px"},
         )
-        self.place = _menu("place", ["top", "middle", "bottom"], "bottom")
+        self.place = choice("place", ["top", "middle", "bottom"], value="bottom")
         sizes = [("as fits", 0), ("1", 1), ("2", 2), ("4", 4), ("8", 8)]
-        self.size = _menu("size", sizes, 0)  # None would show nothing
+        self.size = choice("size", sizes)  # None would choose nothing
         self.opacity = widgets.FloatSlider(1, max=1, step=0.05, description="opacity")
         self.sigma = widgets.FloatSlider(0.4, max=1.5, step=0.05, description="sigma")
 
@@ -131,14 +129,12 @@ class TriggerStudio(Lab):
         classes = list(zip(data.classes, itertools.count()))
         other = world(FOREIGN.get(data.name, OWN))
         foreign = list(zip(other.classes, itertools.count()))
-        self.labels = widgets.ToggleButtons(
-            options=[("keyed: drawn at random", "keyed"), ("fixed: the paper's way", "fixed")],
-            description="labels",
-            style={"button_width": "auto"},
-        )
-        self.source = _menu("source", classes, 1)
-        self.foreign = _menu("source", foreign, 1)
-        self.target = _menu("target", [*classes, ("at random", "random")], 0)
+        ways = [("keyed: drawn at random", "keyed"), ("fixed: the paper's way", "fixed")]
+        self.labels = choice("labels", ways)
+        self.source = choice("source", classes, value=1, layout=_TWO_ROWS)
+        self.foreign = choice("source", foreign, value=1, layout=_TWO_ROWS)
+        targets = [*classes, ("at random", "random")]
+        self.target = choice("target", targets, layout=_TWO_ROWS)
         count = min(150, len(data.train))
         self.number = number_box("triggers", count, 1, 100_000, {"width": "160px"})
         self.ask = widgets.Button(layout={"width": "210px"})
@@ -149,7 +145,8 @@ class TriggerStudio(Lab):
         self._lay_out(
             left=[
                 self.kind,
-                [self.words, self.place, self.size],
+                [self.words],
+                [self.place, self.size],
                 [self.opacity],
                 [self.sigma],
                 self.labels,
@@ -321,12 +318,6 @@ class TriggerStudio(Lab):
         """Return the triggers and the bars."""
         self._settle()
         return still(self._seen)
-
-
-def _menu(name: str, options: Sequence[Any], value: object) -> widgets.Dropdown:
-    return widgets.Dropdown(
-        options=options, value=value, description=name, layout={"width": "150px"}
-    )
 
 
 def _words(written: str) -> int | str | list[str] | None:

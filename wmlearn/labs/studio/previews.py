@@ -254,6 +254,9 @@ def bars_svg(seen: Preview) -> str:
     chart.rows({0: "0%", 0.5: "50%", 1: "100%"})
     chart.text(0, 14, "what innocent models answer")
     even = chart.up(1 / len(classes))
+    below = (17, 17, 32)
+    if max(map(len, classes)) * len(classes) > 75:
+        below = (14, 25, 36)  # in turn, or long names would run into each other
     chart.path("wm-line", f"M{LEFT} {even:.1f}H{chart.right}M400 10h28")
     chart.text(434, 14, "all classes alike")
     for number, (name, share) in enumerate(zip(classes, seen.shares)):
@@ -262,10 +265,10 @@ def bars_svg(seen: Preview) -> str:
         css = "wm-bar"
         if name == seen.target:
             css = "wm-bar wm-target"
-            chart.text(middle, BOTTOM + 32, "▲ target", "middle", "wm-value")
+            chart.text(middle, BOTTOM + below[2], "▲ target", "middle", "wm-value")
         chart.path(css, f"M{left:.1f} {BOTTOM}V{top:.1f}H{right:.1f}V{BOTTOM}")
         chart.text(middle, top - 6, percent(share, 0), "middle", "wm-value")
-        chart.text(middle, BOTTOM + 17, name, "middle")
+        chart.text(middle, BOTTOM + below[number % 2], name, "middle")
     return chart.svg(caption(seen))
 
 

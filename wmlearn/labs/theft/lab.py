@@ -11,7 +11,7 @@ from wmlearn._checks import check_choice, shown
 from wmlearn._display import plural
 from wmlearn.data.splits import Splits, check_held
 from wmlearn.labs._kit.background import Background
-from wmlearn.labs._kit.lab import Lab
+from wmlearn.labs._kit.lab import Lab, choice
 from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
 from wmlearn.labs.theft.chart import Tradeoff
@@ -38,7 +38,7 @@ class TheftLab(Lab):
         `data.test`
     triggers : the owner's sealed questions; or, where the network was trained to lean
         (`wm.watermarks.embed_tilt`), its sealed tilt: then signs are counted
-    thefts : names of the thefts to offer, as the menu shows them; left out, all of them
+    thefts : names of the thefts to offer, as the lab shows them; left out, all of them
     seed : draws the test images, and whatever a thief draws
 
     Attributes
@@ -109,7 +109,7 @@ class TheftLab(Lab):
         """Make the inputs, and put them together with the places on the screen."""
         import ipywidgets as widgets
 
-        self.theft = widgets.Dropdown(options=list(self.tradeoffs), description="theft")
+        self.theft = choice("theft", list(self.tradeoffs))
         self.strength = widgets.SelectionSlider(options=["none"], description="strength")
         self._background = Background(self._begin, self._ended, self.status)
         self.run, self.stop = self._background.run, self._background.stop

@@ -27,7 +27,7 @@ class Thief:
 
     Attributes
     ----------
-    name : what the thief is called in the menu
+    name : what the thief is called in the lab
     strength, values : what can be chosen, from gentle to harsh
     in_percent : whether people read the values as shares
     make : returns the theft at a strength

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 
 from wmlearn._checks import check_kind
 from wmlearn.course.tribunal import PRACTICE_NAME, PRICES, Card, Case, Score, score_card
-from wmlearn.labs._kit.lab import Lab
+from wmlearn.labs._kit.lab import Lab, choice
 from wmlearn.labs._kit.views import alert, guarded
 from wmlearn.labs.tribunal.board import ASK, HAND_IN, SURE, Seen, axes, frame, still, where
 
@@ -69,13 +69,10 @@ class TribunalBoard(Lab):
             for count in ASK:
                 press = partial(self._case.ask, letter, count)
                 buttons.append(self._button(f"{letter} +{count}", press, "52px"))
-            # No menu: in JupyterLab a letter that is typed on it is a command to the notebook.
-            chosen = widgets.ToggleButtons(
-                options=list(PRICES),
+            chosen = choice(
+                f"verdict on {letter}",
+                list(PRICES),
                 value=None,
-                description=f"verdict on {letter}",
-                style={"button_width": "auto"},
-                layout={"margin": "2px 2px 2px 12px"},
                 tooltips=[f"{word} {letter}" for word in PRICES],
             )
             self._inputs[chosen.description] = chosen

@@ -29,11 +29,12 @@ def picture_sheet(triggers: TriggerSet, scope: str) -> str:
     tiled = full.reshape(rows, _ACROSS, channels, height, width)
     sheet = tiled.transpose(2, 0, 3, 1, 4).reshape(channels, rows * height, _ACROSS * width)
     side = tile_size(triggers)
-    room = 1060 // page(triggers) - 4  # pixels for each: all in one strip where there is room
+    across = page(triggers)  # in one strip, whose pictures shrink before they wrap
+    room = f"max({900 // across}px, (100% - {3 * across}px) / {across})"
     uri = png_uri(sheet)
     size = f"background-size:{_ACROSS * side}px {rows * side}px"
     return (
-        f"<style>.{scope}{{grid-template-columns:repeat(auto-fill,minmax({room}px,1fr))}}"
+        f"<style>.{scope}{{grid-template-columns:repeat(auto-fill,minmax({room},1fr))}}"
         # room for three lines of text from the start: nothing jumps
         f".{scope} li{{min-height:{side + 44}px}}"
         f".{scope} i{{width:{side}px;height:{side}px;{size};background-image:url({uri})}}"

@@ -8,7 +8,7 @@ from wmlearn._types import Query
 from wmlearn.evidence.answers import check_nulls
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
-from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, number_box
+from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, choice, number_box
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.wealth_chart import suspects_svg, wealth_svg
@@ -132,11 +132,7 @@ class VerificationLab(Lab):
 
         kinds = list(self._replays)
         first = self._first(kinds[0])
-        self.suspect = widgets.ToggleButtons(
-            options=list(self._replays[kinds[0]]),
-            description="suspect",
-            style={"button_width": "auto"},
-        )
+        self.suspect = choice("suspect", list(self._replays[kinds[0]]))
         self.slider = widgets.IntSlider(
             0,
             0,
@@ -145,9 +141,7 @@ class VerificationLab(Lab):
             readout=False,
         )
         self.number = number_box("or type", 0, 0, first.n, BESIDE)
-        self.kind = widgets.Dropdown(
-            options=kinds, description="trigger type", disabled=len(kinds) < 2
-        )
+        self.kind = choice("trigger type", kinds, disabled=len(kinds) < 2)
         alphas = set(ALPHAS)
         for kind in kinds:
             alphas.add(self._first(kind).triggers.alpha)
