@@ -101,7 +101,7 @@ def _dot(drawing: Drawing, x: float, y: float, color: str, filled: bool = True) 
 
 def leans() -> Drawing:
     """Draw how many coins each suspect matches: its runs, and the interval of their mean."""
-    top, pitch, left, width = 66, 44, 300, 280
+    top, pitch, left, width = 66, 44, 312, 268
     drawing = Drawing(740, top + pitch * len(LEANING) + 44)
     drawing.rect(1, 1, 738, drawing.height - 2, PAPER, GROUNDS["plain"][1])
     drawing.text(left + width / 2, 28, "coins matched, of 160", bold=True)

@@ -14,6 +14,7 @@ from nbformat import NotebookNode
 from wmlearn.course._lessons import Lesson
 
 MOST_LINES = 12
+WIDEST = 138  # characters; a page of JupyterLab 1,280 pixels wide cuts or breaks what is longer
 FEWEST_CHECKED_TEXTS = 3
 SHORTEST_ALT = 20  # characters
 UNCHECKED = {"nbval-ignore-output", "nbval-skip"}
@@ -74,6 +75,11 @@ def cell_rules(nb: NotebookNode) -> Iterator[str]:
             continue
         if len(cell.source.splitlines()) > MOST_LINES:
             yield f"cell {place} has more than {MOST_LINES} lines"
+        hidden = cell.metadata.get("jupyter", {}).get("source_hidden")
+        printed = "".join(output.get("text", "") for output in cell.outputs)
+        seen = printed if hidden else f"{cell.source}\n{printed}"
+        if max(map(len, seen.splitlines()), default=0) > WIDEST:
+            yield f"cell {place} has a line of more than {WIDEST} characters"
         if cell in own and nb.cells[place - 1].cell_type != "markdown":
             yield f"cell {place} has no words before it"
         for pattern, why in TRAPS.items():
@@ -112,6 +118,13 @@ def content_rules(nb: NotebookNode) -> Iterator[str]:
     html_images = [
         re.search(r"\balt=(['\"])(.*?)\1", tag) for tag in re.findall(r"<img\b[^>]*>", words)
     ]
+    lines = words.splitlines()
+    for line in lines:
+        number = re.match(r" *(\d+)[.)] ", line)
+        if number and int(number[1]) > 1:
+            before = rf" *{int(number[1]) - 1}[.)] "
+            if not any(re.match(before, other) for other in lines):
+                yield f"a sentence goes on with a number, which markdown takes for a list: {line!r}"
     if not all(text.strip() for text in markdown_images) or not all(
         alt and alt[2].strip() for alt in html_images
     ):

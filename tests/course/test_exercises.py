@@ -239,6 +239,8 @@ def test_every_prediction_has_options_an_answer_and_a_reason():
         assert len(asked.options) >= 2
         assert asked.question
         assert asked.why
+        # shown as it is written, not as markdown
+        assert "`" not in "".join([asked.question, *asked.options, asked.why]), asked.id
     questions = Counter(asked.question for asked in read_predictions().values())
     assert max(questions.values()) == 1
 

@@ -397,6 +397,8 @@ BREAKS = {
     "cell 1 holds the reason of prediction 00.a": (1, "Guess first.", f"So: {ASKED.why}"),
     "cell 3 holds the reason of": (3, "Count.", ASKED.why.replace(" ", "\n")),
     "cell 4 has more than 12 lines": (4, "2 + 1", "2 + 1\n" * 13),
+    "cell 4 has a line of more than 138": (4, "2 + 1", f"'{'wide ' * 28}'"),
+    "a sentence goes on with a number": (3, "Count.", "- Count to\n  12. Then guess."),
     "cell 4 ends in ';'": (4, "2 + 1", "2 + 1;"),
     "cell 4 uses interact, Output": (4, "2 + 1", "interactive(f)"),
     "cell 4 steers nbval": (4, "2 + 1", "# NBVAL_SKIP\n2 + 1"),
