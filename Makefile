@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab check test test-all lessons editions zoo bench set-up wheelhouse
+.PHONY: help lab check test test-all session lessons editions zoo bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
@@ -21,6 +21,9 @@ test:
 
 test-all:
 	@$(PYTHON) tasks.py test-all $(ARGS)
+
+session:
+	@$(PYTHON) tasks.py session $(ARGS)
 
 lessons:
 	@$(PYTHON) tasks.py lessons $(ARGS)

@@ -55,6 +55,20 @@ from pathlib import Path
 sys.exit(tasks.collect(Path(sys.executable), ".", Path(sys.argv[1])))
 """
 
+# Tests that read the files around the package.
+OF_THE_SOURCE = [
+    *("tests/house/test_setup.py", "tests/house/test_public.py", "tests/house/test_readme.py"),
+    *("tests/house/test_paper.py", "tests/house/test_house.py", "tests/course/test_sources.py"),
+    "tests/course/test_lessons_tool.py",
+]
+# Files of forms that others read, by the names of their schemas.
+FORMS = {
+    "github-workflows": [".github/workflows/*.yml"],
+    "github-issue-forms": [".github/ISSUE_TEMPLATE/[!c]*.yml"],
+    "github-issue-config": [".github/ISSUE_TEMPLATE/config.yml"],
+    "citation-file-format": ["CITATION.cff"],
+}
+
 nox.options.envdir = ".venv-all"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
@@ -124,6 +138,31 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session
+def package(session: nox.Session) -> None:
+    """Build what a release publishes, into dist/, and check it; a tag may follow `--`."""
+    version = nox.project.load_toml("pyproject.toml")["project"]["version"]
+    if session.posargs not in ([], [f"v{version}"]):
+        session.error(f"the tag must be v{version}, as in pyproject.toml; got {session.posargs}")
+    session.install("build", "check-jsonschema>=0.30", "twine>=6")
+    for schema, files in FORMS.items():
+        paths = sorted(path for pattern in files for path in Path().glob(pattern))
+        session.run("check-jsonschema", "--builtin-schema", f"vendor.{schema}", *map(str, paths))
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "build")  # the wheel is made from the sdist
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    (source,) = Path("dist").glob("*.tar.gz")
+    with tempfile.TemporaryDirectory() as unpacked:
+        shutil.unpack_archive(source, unpacked)
+        (folder,) = Path(unpacked).iterdir()
+        session.chdir(folder)
+        environment = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
+        for what in (["--collect-only", "-qq"], ["-q", *OF_THE_SOURCE]):
+            command = [sys.executable, "-m", "pytest", *what]
+            session.run(*command, env=environment, external=True, silent="--collect-only" in what)
+    shutil.rmtree(session.virtualenv.location)
+
+
+@nox.session
 def light(session: nox.Session) -> None:
     """Install the wheel alone, as a judge does: it is small, and says what it lacks."""
     session.install(".")
@@ -186,6 +225,13 @@ def nbgrader(session: nox.Session) -> None:
     """Let nbgrader grade what learners may build in each lesson, right and wrong."""
     session.install("-e", ".[dev]", "nbgrader")
     test(session, *ITS_OWN_WARNINGS, "tests/extra/nbgrader_course.py")
+
+
+@nox.session
+def accessibility(session: nox.Session) -> None:
+    """Let axe-core look at every lesson as a page, and at the labs in JupyterLab."""
+    session.install("--no-deps", "axe-playwright-python")
+    beside(session, "tests/extra/accessibility.py")
 
 
 @nox.session

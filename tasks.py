@@ -6,6 +6,8 @@
     test       check style and types, run every test, execute every lesson once
     test-all   the same, then what needs an environment of its own: lowest versions, old widgets,
                wheel, other Pythons, imitation beside the adversarial-robustness-toolbox
+    session    one part of test-all by its name: `python tasks.py session lowest`; `package` builds
+               what a release publishes, into dist/, and checks it
     lessons    write the lessons' headers, execute and normalise them
     editions   write the lessons without solutions for learners, and with notes for instructors:
                build/learner and build/instructor; `--nbgrader FOLDER` what is to be graded
@@ -381,6 +383,11 @@ def test_all(arguments: list[str]) -> int:
     return call(set_up("dev"), "-m", "nox") or here
 
 
+def session(arguments: list[str]) -> int:
+    """Run sessions of noxfile.py, by their names; what follows `--` is passed on to them."""
+    return call(set_up("dev"), "-m", "nox", "-s", *arguments)
+
+
 # ---------------------------------------------------------------- the command line
 
 TASKS = {
@@ -388,6 +395,7 @@ TASKS = {
     "check": check,
     "test": test,
     "test-all": test_all,
+    "session": session,
     "lessons": lessons,
     "editions": editions,
     "zoo": zoo,

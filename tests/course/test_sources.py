@@ -74,7 +74,8 @@ LESSONS = {path.name: prose(path) for path in sorted((ROOT / "notebooks").glob("
 DOCS = {
     path.relative_to(ROOT).as_posix(): prose(path) for path in sorted((ROOT / "docs").rglob("*.md"))
 }
-PAGES = {**LESSONS, **DOCS, "README.md": prose(ROOT / "README.md")}
+PAGES = {**LESSONS, **DOCS}
+PAGES |= {name: prose(ROOT / name) for name in ("README.md", "paper.md")}
 KNOWN = set().union(*(of_entry(work) for work in WORKS))
 TITLES = [plain(work["title"]) for work in WORKS]
 
@@ -89,7 +90,7 @@ def signature(work: dict[str, str]) -> str:
 
 
 def cited(work: dict[str, str]) -> bool:
-    signs = [work["title"], work.get("url", work["title"])]
+    signs = [work["title"], work.get("url", work["title"]), f"@{work['key']}"]  # the paper's way
     text = plain("\n".join(PAGES.values()))
     found = set().union(*map(identifiers, PAGES.values()))
     return bool(of_entry(work) & found) or any(plain(sign) in text for sign in signs)

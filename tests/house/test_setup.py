@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.metadata
-import importlib.util
 import json
 import os
 import re
@@ -16,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
+from _noxfile import NOXFILE
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from rattler import MatchSpec
@@ -427,11 +426,8 @@ def test_editions_are_those_of_the_tool(tasks, machine):
 
 
 @pytest.fixture(scope="module")
-def noxfile(root):
-    spec = importlib.util.spec_from_file_location("noxfile", root / "noxfile.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def noxfile():
+    return NOXFILE
 
 
 def test_a_dependency_at_its_lowest_is_the_one_that_is_promised(noxfile, pyproject):
@@ -453,7 +449,8 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
     libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools", "nbgrader"}
     services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
-    assert sessions == others | libraries | services | {"lowest", "wheel", "light", "wheelhouse"}
+    ours = {"lowest", "wheel", "light", "wheelhouse", "package", "accessibility"}
+    assert sessions == others | libraries | services | ours
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))
 
