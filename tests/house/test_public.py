@@ -172,9 +172,11 @@ def test_the_address_is_in_one_line(project_files):
 
 
 def test_the_version_is_in_pyproject_and_in_the_change_log():
-    version = PROJECT["version"]
+    version, _, unfinished = PROJECT["version"].partition(".dev")
     log = (ROOT / "CHANGELOG.md").read_text("utf-8")
-    assert re.findall(r"^## ([\d.]+)", log, re.MULTILINE)[0] == version
+    newest, note = re.findall(r"^## ([\d.]+) \((.*)\)$", log, re.MULTILINE)[0]
+    assert newest == version
+    assert (note == "not released yet") == bool(unfinished)
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))
     assert not {"version", "date-released", "doi"} & citation.keys()  # the publisher's tag has them
 
