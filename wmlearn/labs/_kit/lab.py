@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn._extras import extras
+from wmlearn._files import whole
+from wmlearn.labs._kit.recording import Axis, Parts, Recording
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
@@ -57,6 +61,8 @@ class Lab(Displayed):
         import ipywidgets as widgets
 
         self._sheets = widgets.VBox([widgets.HTML(STYLE)], layout=HIDDEN)
+        self._more: ToggleButton | None = None  # and what it shows
+        self._inside: tuple[Widget, ...] = ()
         self._screen = {name: widgets.HTML() for name in (*places, "status")}
         self._behind = {name: widgets.HTML() for name in layered}
         self.status = self._screen["status"]  # where errors are shown
@@ -113,6 +119,7 @@ class Lab(Displayed):
 
         turn()
         self._follow(more, turn)
+        self._more, self._inside = more, inside
         return more
 
     def _controls(self) -> list[Widget]:
@@ -130,6 +137,51 @@ class Lab(Displayed):
             if isinstance(shown, Layers):
                 shown, self._behind[name].value = shown
             self._screen[name].value = shown
+
+    def to_html(self, path: str | PathLike[str], *, title: str = "") -> Path:
+        """Write the lab as one HTML file that is live where no Python runs: on a phone, on any web
+        server, opened from a folder. It needs no network.
+
+        Its inputs are moved through all their positions, and what the screen shows then is kept:
+        the page shows nothing that the notebook would not. This takes seconds, or where thieves
+        have to train a minute.
+
+        Parameters
+        ----------
+        path : the file; an old one is replaced
+        title : the heading of the page; left out, what the lab is called
+
+        Returns
+        -------
+        the path
+
+        Raises
+        ------
+        TypeError
+            If this lab cannot be recorded.
+        OSError
+            If the file cannot be written.
+        """
+        recording = Recording(self._recorded())
+        path = Path(path)
+        with whole(path) as file:
+            file.write(recording.page(title or type(self).__name__).encode())
+        return path
+
+    def _recorded(self) -> Parts:
+        """Return what a page needs of this lab."""
+        raise TypeError(
+            f"{type(self).__name__} cannot be recorded, only used in a notebook. Record a "
+            "VerificationLab or TheftLab."
+        )
+
+    def _parts(
+        self, axes: Sequence[Axis], render: Callable[[], object], left_out: Sequence[str] = ()
+    ) -> Parts:
+        """Return the parts of a lab of these axes; some places are left out of the page."""
+        screen = [place for name, place in self._screen.items() if name not in left_out]
+        places = [*screen, *self._behind.values()]
+        return Parts(axes, places, render, self.widget, self._sheets, self._more, self._inside)
 
     def _drawing(self) -> str | None:
         """Return as SVG what stands for the lab where nothing runs; None where there is nothing."""

@@ -5,12 +5,31 @@ Colours come from the labs' style sheet (`theme.py`) by CSS class; nothing is to
 
 import html
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 WIDTH, HEIGHT = 560, 260
+NARROW = 344  # the width of a drawing for a phone
 LEFT, BOTTOM = 50, 222  # edges that all plots have, in pixels
+_NARROW = ContextVar("narrow", default=False)
+
+
+@contextmanager
+def narrow() -> Iterator[None]:
+    """Draw for a phone."""
+    token = _NARROW.set(True)
+    try:
+        yield
+    finally:
+        _NARROW.reset(token)
+
+
+def is_narrow() -> bool:
+    """Return whether drawings are for a phone."""
+    return _NARROW.get()
 
 
 class End(NamedTuple):
@@ -37,7 +56,7 @@ class Chart:
     ----------
     x, y : the numbers at the left and the right edge of the plot, and at its bottom and its top
     right, top : these edges, in pixels
-    width : of the whole drawing, in pixels
+    width, height : of the whole drawing, in pixels
     parts : the drawing so far
     behind : how many of the parts stay as they are where a slider moves
     """
@@ -47,6 +66,7 @@ class Chart:
     right: int = 548
     top: int = 40
     width: int = WIDTH
+    height: int = HEIGHT
     parts: list[str] = field(default_factory=list)
     behind: int = 0
 
@@ -77,15 +97,16 @@ class Chart:
             self.path("wm-axis", f"M{x:.1f} {BOTTOM}v5")
             self.text(x, BOTTOM + 18, label, "middle")
 
-    def level(self, css: str, value: float, words: str = "", key: int = 0) -> None:
+    def level(self, css: str, value: float, words: str = "", key: tuple[int, int] = (0, 0)) -> None:
         """Draw a line across the plot; above it, at `key`, a piece of it with its words, if any.
 
         Beside the line itself a curve would run through them.
         """
+        x, y = key
         line = f"M{LEFT} {self.up(value):.1f}H{self.right}"
-        self.path(css, f"{line}M{key} 10h28" if words else line)
+        self.path(css, f"{line}M{x} {y - 4}h28" if words else line)
         if words:
-            self.text(key + 34, 14, words)
+            self.text(x + 34, y, words)
 
     def now(self, value: float) -> None:
         """Draw the vertical line where a slider is; what is drawn from here on moves."""
@@ -138,19 +159,19 @@ class Chart:
     def svg(self, caption: str) -> str:
         """Return the drawing, with a sentence for those who do not see it."""
         attributes = f"class='wm-chart' role='img' aria-label='{html.escape(caption)}'"
-        return _svg(attributes, self.parts, self.width)
+        return self._svg(attributes, self.parts)
 
     def layers(self, caption: str) -> Layers:
         """Return the drawing in two pieces, with a sentence for those who do not see it."""
         moving = replace(self, parts=self.parts[self.behind :]).svg(caption)
-        behind = _svg("aria-hidden='true'", self.parts[: self.behind], self.width)
+        behind = self._svg("aria-hidden='true'", self.parts[: self.behind])
         return Layers(moving, f"<div class='wm-chart'>{behind}</div>")
 
-
-def _svg(attributes: str, parts: Sequence[str], width: int) -> str:
-    size = f"width='{width}' height='{HEIGHT}' viewBox='0 0 {width} {HEIGHT}'"
-    opening = f"<svg {attributes} xmlns='http://www.w3.org/2000/svg' {size}>"
-    return f"{opening}{''.join(parts)}</svg>"
+    def _svg(self, attributes: str, parts: Sequence[str]) -> str:
+        width, height = self.width, self.height
+        size = f"width='{width}' height='{height}' viewBox='0 0 {width} {height}'"
+        opening = f"<svg {attributes} xmlns='http://www.w3.org/2000/svg' {size}>"
+        return f"{opening}{''.join(parts)}</svg>"
 
 
 def _between(value: float, numbers: tuple[float, float], start: int, end: int) -> float:

@@ -106,3 +106,5 @@ div.wm-chart > * {{ display: block; max-width: 100%; height: auto; }}
 .wm-lab .wm-grid-of-questions .wm-silent {{ border: 2px dotted var(--wm-text); }}
 .wm-lab .wm-grid-of-questions .wm-later i {{ opacity: .3; }}
 </style>"""
+# A page of its own has no sign of JupyterLab's: it follows the system.
+DARK_PAGE = f"@media (prefers-color-scheme: dark) {{ .wm-page .wm-lab {{ {_declare(DARK)} }} }}"

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from wmlearn.labs._kit.replay import Replay
-from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to
+from wmlearn.labs._kit.svg import LEFT, NARROW, Chart, End, Layers, count_to, is_narrow
 
 Floats = npt.NDArray[np.float64]
 _DECADE = math.log(10)
@@ -52,7 +52,8 @@ def wealth_svg(
     _accuse(chart, sealed)
     if alpha != sealed:
         words = f"exploring: from {amount(-math.log(alpha))} upwards"
-        chart.level("wm-explored", -math.log10(alpha), words, key=345)
+        key = (124, 30) if is_narrow() else (345, 14)
+        chart.level("wm-explored", -math.log10(alpha), words, key)
     chart.now(n)
     for css, line in lines.items():
         chart.path(css, _steps(chart, line[: n + 1]))
@@ -90,6 +91,8 @@ def _empty(questions: int, title: str, highest: float, right: int = 548) -> Char
     """Return a chart with no line yet, up to where the logarithm `highest` has room."""
     ends, powers = powers_of_ten(questions, highest)
     chart = Chart((0, questions), ends, right)
+    if is_narrow():
+        chart.right, chart.width = NARROW - 18, NARROW
     chart.rows(powers)
     chart.columns(count_to(questions))
     chart.frame(title, "questions asked")
@@ -110,7 +113,7 @@ def powers_of_ten(questions: int, highest: float) -> tuple[tuple[int, int], dict
 
 def _accuse(chart: Chart, alpha: float) -> None:
     words = f"accuse from {amount(-math.log(alpha))} upwards"
-    chart.level("wm-line", -math.log10(alpha), words, key=150)
+    chart.level("wm-line", -math.log10(alpha), words, (124 if is_narrow() else 150, 14))
 
 
 def _steps(chart: Chart, line: Floats) -> str:

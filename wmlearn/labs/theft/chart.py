@@ -8,12 +8,12 @@ from wmlearn._display import percent, plural
 from wmlearn.evidence import stats
 from wmlearn.evidence.verdict_kinds import FixedVerdict, KeyedVerdict
 from wmlearn.labs._kit.accuracy_chart import RIGHT, SHARES, TOP, share_chart
-from wmlearn.labs._kit.svg import BOTTOM, Chart
+from wmlearn.labs._kit.svg import BOTTOM, HEIGHT, LEFT, NARROW, Chart, is_narrow
 from wmlearn.labs.theft.bench import Attempt, Point
 from wmlearn.labs.theft.thieves import Thief
 
 PAID = (20, 10, 5)  # points of accuracy at most, in the corner that the thief wants
-_TEXT = RIGHT + 42  # pixels; where the words of the legend begin
+_TEXT = 30  # pixels between the signs of the legend and their words
 _LEFT = {
     "found": "the evidence is still there",
     "not found": "there is not enough evidence left to accuse",
@@ -91,6 +91,8 @@ class Tradeoff:
         where they are now.
         """
         chart = share_chart(0, 1)
+        if is_narrow():
+            chart.width, chart.height = NARROW, HEIGHT + 176
         chart.columns(SHARES)
         chart.frame(f"{self.points[0].verdict.unit.name}s matched", "task accuracy")
         for css, (share, _) in self.levels.items():
@@ -105,45 +107,46 @@ class Tradeoff:
         return chart
 
     def _legend(self, chart: Chart) -> None:
-        """Write what is what right of the plot, below the numbers at the chosen strength."""
-        y = TOP + 62
+        """Write what is what, below the numbers at the chosen strength."""
+        x, y = _words_at()
+        y += 58
         for css, (_, words) in self.levels.items():
-            chart.path(f"{css} wm-sample", f"M{RIGHT + 12} {y}h26")
-            chart.text(_TEXT, y + 4, words)
+            chart.path(f"{css} wm-sample", f"M{x} {y}h26")
+            chart.text(x + _TEXT, y + 4, words)
             y += 24
         # with fixed labels the number alone decides nothing
         otherwise = "not found" if self.levels else "cannot tell"
-        _square(chart, RIGHT + 25, y, 5, filled=True)
-        chart.text(_TEXT, y + 4, "found")
-        _square(chart, _TEXT + 56, y, 5, filled=False)
-        chart.text(_TEXT + 68, y + 4, otherwise)
+        _square(chart, x + 13, y, 5, filled=True)
+        chart.text(x + _TEXT, y + 4, "found")
+        _square(chart, x + _TEXT + 56, y, 5, filled=False)
+        chart.text(x + _TEXT + 68, y + 4, otherwise)
         if "wm-line" in self.levels:
-            self._corner(chart, y + 24)
+            self._corner(chart, x, y + 24)
 
-    def _corner(self, chart: Chart, y: float) -> None:
+    def _corner(self, chart: Chart, x: int, y: int) -> None:
         """Shade where the watermark is gone and the accuracy kept, the more the less is paid; at a
-        height of the legend say so.
+        place of the legend say so.
         """
         owner, enough = self.points[0].task_accuracy, chart.up(self.levels["wm-line"][0])
         for paid in PAID:
             left = chart.across(owner - paid / 100)
             chart.path("wm-corner", f"M{left:.1f} {enough:.1f}H{RIGHT}V{BOTTOM}H{left:.1f}z")
-        chart.path("wm-corner", f"M{RIGHT + 12} {y - 8}h26v16h-26z")
-        chart.text(_TEXT, y + 4, "where the thief wants to be,")
-        chart.text(_TEXT, y + 20, "20, 10, 5 points paid at most")
+        chart.path("wm-corner", f"M{x} {y - 8}h26v16h-26z")
+        chart.text(x + _TEXT, y + 4, "where the thief wants to be,")
+        chart.text(x + _TEXT, y + 20, "20, 10, 5 points paid at most")
 
     def _here(self, chart: Chart) -> None:
         """Draw the chosen strength, and write its numbers."""
-        point, x = self.point, RIGHT + 12
-        chart.text(x, TOP + 4, f"{self.thief.name}, {self.strength}")
+        point, (x, y) = self.point, _words_at()
+        chart.text(x, y, f"{self.thief.name}, {self.strength}")
         if point is None:
-            chart.text(x, TOP + 21, "not measured yet")
+            chart.text(x, y + 17, "not measured yet")
             return
         _mark(chart, point, 7.5)
         verdict, accuracy = point.verdict, percent(point.task_accuracy)
-        chart.text(x, TOP + 21, f"task accuracy {accuracy}", css="wm-value")
+        chart.text(x, y + 17, f"task accuracy {accuracy}", css="wm-value")
         matched = f"{verdict.unit.name}s matched {verdict.k} of {verdict.n}"
-        chart.text(x, TOP + 38, matched, css="wm-value")
+        chart.text(x, y + 34, matched, css="wm-value")
 
     def caption(self) -> str:
         """Return the drawing as a sentence, for those who do not see it."""
@@ -163,6 +166,11 @@ class Tradeoff:
             )
             described.append(f"the matches from {start.verdict.k} to {end.verdict.k}")
         return "; ".join(described) + "."
+
+
+def _words_at() -> tuple[int, int]:
+    """Return where the words begin: right of the plot, or where there is no room, below it."""
+    return (LEFT, HEIGHT + 14) if is_narrow() else (RIGHT + 12, TOP + 4)
 
 
 def _mark(chart: Chart, point: Point, half: float) -> None:

@@ -9,6 +9,7 @@ from wmlearn.evidence.answers import check_nulls
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, choice, number_box
+from wmlearn.labs._kit.recording import Axis, Parts
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.wealth_chart import suspects_svg, wealth_svg
@@ -20,6 +21,7 @@ from wmlearn.labs.verification.inputs import Asked, Suspects, check_asked
 from wmlearn.labs.verification.words import caption, decimal, each_judged_alone, line_note
 
 ALPHAS = (0.05, 0.01, 0.001, 1e-4, 1e-6)
+DRAWN = (0.05, 0.001, 1e-6)  # in a recording, besides the sealed ones
 
 
 class Seen(NamedTuple):
@@ -191,19 +193,32 @@ class VerificationLab(Lab):
         """Show the suspect after as many questions as the slider says."""
         if self._settling:
             return
-        self._send_pictures()
+        self._send_pictures(self.kind.value)
         replay, n, alpha = self._replay, self.slider.value, self.alpha.value
-        seen = Seen(replay, n, alpha, self._compared.get(replay), self._scope)
+        seen = Seen(replay, n, alpha, self._compared.get(replay), self._scope(self.kind.value))
         self._say(**frame(seen), status="")
 
-    def _send_pictures(self) -> None:
+    def _send_pictures(self, kind: str) -> None:
         """Send the pictures of a trigger type, the first time it is shown."""
         import ipywidgets as widgets
 
-        if self.kind.value not in self._pictured:
-            self._pictured.add(self.kind.value)
-            sheet = widgets.HTML(picture_sheet(self._replay.triggers, self._scope))
+        if kind not in self._pictured:
+            self._pictured.add(kind)
+            sheet = widgets.HTML(picture_sheet(self._first(kind).triggers, self._scope(kind)))
             self._sheets.children += (sheet,)
+
+    def _recorded(self) -> Parts:
+        """Return every trigger type, suspect and number of questions, at three lines."""
+        for kind in self._replays:
+            self._send_pictures(kind)
+        sealed = {self._first(kind).triggers.alpha for kind in self._replays}
+        alphas = [
+            place
+            for place, (_, alpha) in enumerate(self.alpha.options)
+            if alpha in sealed.union(DRAWN)
+        ]
+        axes = [Axis(self.kind), Axis(self.suspect), Axis(self.slider), Axis(self.alpha, alphas)]
+        return self._parts(axes, self._render)
 
     # ------------------------------------------------------------ what is shown
 
@@ -218,10 +233,9 @@ class VerificationLab(Lab):
     def _replay(self) -> Replay:
         return self._replays[self.kind.value][self.suspect.value]
 
-    @property
-    def _scope(self) -> str:
-        """The CSS class of these questions: two labs in a notebook keep their own pictures."""
-        return f"wm-{self._sheets.model_id}-{self.kind.index}"
+    def _scope(self, kind: str) -> str:
+        """Return the CSS class of questions: two labs in a notebook keep their own pictures."""
+        return f"wm-{self._sheets.model_id}-{[*self._replays].index(kind)}"
 
     def _first(self, kind: str) -> Replay:
         return next(iter(self._replays[kind].values()))
