@@ -50,10 +50,14 @@ def plain(fragment: str) -> str:
 
 def at_random(lab: object, rng: np.random.RandomState) -> list[int]:
     """Move a lab somewhere, and return the positions of its inputs."""
-    places = []
-    for axis in lab._recorded().axes:
-        places.append(rng.randint(len(axis.labels())))
-        axis.move(places[-1])
+    parts, places = lab._recorded(), []
+    for axis in parts.axes:
+        values = list(axis.every())
+        if axis.control.layout.display == "none" and axis.control not in parts.inside:
+            values = [axis.value]
+        places.append(rng.randint(len(values)))
+        axis.move(values[places[-1]])
+    parts.render()
     return places
 
 

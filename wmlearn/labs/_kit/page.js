@@ -30,7 +30,7 @@
     },
     menu(row, k, name, labels) {
       const options = labels.map((label) => element("option", {}, label));
-      const menu = element("select", { disabled: labels.length < 2, onchange: () => go(k, menu.selectedIndex) }, ...options);
+      const menu = element("select", { onchange: () => go(k, menu.selectedIndex) }, ...options);
       row.append(element("label", {}, name, menu));
       return (i) => { menu.selectedIndex = i; };
     },
@@ -59,7 +59,6 @@
       const [listed, below] = node;
       const before = at.slice(0, k).join();
       if (own && moved >= 0 && moved !== k) at[k] = left[before] ?? 0;
-      at[k] = Math.min(at[k], below.length - 1);
       if (own) left[before] = at[k];
       if (built[k]?.listed !== listed) {
         const [name, ...labels] = book.lists[listed];
@@ -68,8 +67,10 @@
         // or JupyterLab takes the arrow keys
         for (const input of rows[k].querySelectorAll("input, select")) input.dataset.lmSuppressShortcuts = true;
       }
-      built[k].put(at[k]);
-      node = below[at[k]];
+      const place = Math.min(at[k], below.length - 1);
+      rows[k].hidden = below.length < 2;  // nothing to choose
+      built[k].put(place);
+      node = below[place];
     });
     return node;
   };

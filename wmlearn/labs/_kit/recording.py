@@ -33,53 +33,60 @@ _PAGE += "<link rel='icon' href='data:,'></head>\n<body class='wm-page'><main><h
 
 
 class Axis(NamedTuple):
-    """An input that is moved through all its positions, after those before it.
+    """An input that is moved through its positions, after those before it.
 
     Attributes
     ----------
-    control : a widget with options, or with a least and a greatest whole number
-    positions : those that it is moved through, counted from 0; all if left out
+    control : a widget with options, or one that holds a number or a text
+    values : what it is moved through: of options their places, else the values themselves; left
+        out, all options, or all whole numbers from the least to the greatest
     own : whether it has a position for each choice before it, as a strength has for its theft
+    instead_of : the widget in whose place it stands, if it is none of the lab's own
+    ready : called before its positions are read, which may depend on the inputs before it
     """
 
     control: Any
-    positions: Sequence[int] | None = None
+    values: Sequence[Any] | None = None
     own: bool = False
+    instead_of: Any = None
+    ready: Callable[[], object] = lambda: None
 
-    def labels(self) -> list[str]:
-        """Return what each of its positions is called."""
+    def every(self) -> Sequence[Any]:
+        """Return the values that it is moved through now."""
         control = self.control
+        self.ready()
+        if self.values is not None:
+            return self.values
         if hasattr(control, "index"):
-            every = [each[0] if isinstance(each, tuple) else str(each) for each in control.options]
-        else:
-            every = [str(number) for number in range(control.min, control.max + 1)]
-        return every if self.positions is None else [every[place] for place in self.positions]
+            return range(len(control.options))
+        return range(control.min, control.max + 1)
+
+    def label(self, value: Any) -> str:
+        """Return what a position is called."""
+        if hasattr(self.control, "index"):
+            option = self.control.options[value]
+            return str(option[0] if isinstance(option, tuple) else option)
+        return str(value) or str(self.control.placeholder)
 
     @property
-    def place(self) -> int:
-        """Which of its positions it is at; the nearest before, if at none of them."""
-        control = self.control
-        place = int(control.index if hasattr(control, "index") else control.value - control.min)
-        if self.positions is None:
-            return place
-        return max(0, sum(each <= place for each in self.positions) - 1)
+    def value(self) -> Any:
+        """Where it is."""
+        return getattr(self.control, self._trait)
 
-    def move(self, place: int) -> None:
-        """Put it at one of its positions."""
-        if self.positions is not None:
-            place = self.positions[place]
-        if hasattr(self.control, "index"):
-            self.control.index = place
-        else:
-            self.control.value = self.control.min + place
+    def move(self, value: Any) -> None:
+        """Put it somewhere."""
+        setattr(self.control, self._trait, value)
+
+    @property
+    def _trait(self) -> str:
+        return "index" if hasattr(self.control, "index") else "value"
 
     @property
     def how(self) -> str:
         """What it is on the page: "radio", "menu" or "slider"."""
         kind = type(self.control).__name__
-        return {"ToggleButtons": "radio", "RadioButtons": "radio", "Dropdown": "menu"}.get(
-            kind, "slider"
-        )
+        menus = {"ToggleButtons": "radio", "RadioButtons": "radio", "Dropdown": "menu"}
+        return {**menus, "Text": "menu"}.get(kind, "slider")
 
 
 class Parts(NamedTuple):
@@ -123,11 +130,13 @@ class Recording:
         pictures = _SCOPE.sub("", sheets).encode()
         self._scope = f"wm-{zlib.crc32(pictures):08x}"
         self._sheets = self._scoped(sheets)
-        start = [axis.place for axis in lab.axes]
+        before = [axis.value for axis in lab.axes]
+        start = [_place(axis) for axis in lab.axes]
+        lab.render()
         self._first = self._read()
         tree = self._visit(0)
-        for axis, place in zip(lab.axes, start):
-            axis.move(place)
+        for axis, value in zip(lab.axes, before):
+            axis.move(value)
         self._book = {
             "inputs": [{"how": axis.how, "own": axis.own} for axis in lab.axes],
             "start": start,
@@ -146,12 +155,19 @@ class Recording:
             self._lab.render()
             return [self._keep(fragment) for fragment in (*shown, *slim)]
         axis = self._axes[depth]
-        labels, below = axis.labels(), []
-        listed = self._lists.setdefault((axis.control.description, *labels), len(self._lists))
-        for place in range(len(labels)):
-            axis.move(place)
+        values = [axis.value] if self._put_away(axis) else axis.every()
+        name = axis.control.description, *map(axis.label, values)
+        listed = self._lists.setdefault(name, len(self._lists))
+        below = []
+        for value in values:
+            axis.move(value)
             below.append(self._visit(depth + 1))
         return [listed, below]
+
+    def _put_away(self, axis: Axis) -> bool:
+        """Return whether the other inputs leave this one without a meaning."""
+        control = axis.control
+        return control.layout.display == "none" and control not in self._lab.inside
 
     def _read(self) -> list[str]:
         """Return what each place shows."""
@@ -198,7 +214,7 @@ class Recording:
             css = f"class='widget-html-content wm-place{inside}'"
             return f"<div {css} {given} data-place='{number}'>{self._first[number]}</div>"
         for number, axis in enumerate(self._axes):
-            if widget is axis.control:
+            if widget in (axis.control, axis.instead_of):
                 return f"<div class='wm-input{inside}' data-input='{number}'></div>"
         if widget is self._lab.more:
             return "<button type='button' class='wm-more' aria-expanded='false'>more</button>"
@@ -208,6 +224,14 @@ class Recording:
         css = " ".join([kind, *widget._dom_classes])
         rows = "".join(map(self._html, widget.children))
         return f"<div class='{css}{inside}' {given}>{rows}</div>"
+
+
+def _place(axis: Axis) -> int:
+    """Return which of its values an input has, or the last one before that."""
+    values = list(axis.every())
+    if axis.value in values:
+        return values.index(axis.value)
+    return max(0, sum(value <= axis.value for value in values) - 1)
 
 
 def _style(widget: Widget, names: Sequence[str]) -> str:

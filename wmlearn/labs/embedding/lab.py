@@ -13,6 +13,7 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg, caption
 from wmlearn.labs._kit.background import Background, Stage
 from wmlearn.labs._kit.lab import BESIDE, Lab, choice, number_box
+from wmlearn.labs._kit.recording import Axis, Parts
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 from wmlearn.labs.embedding.plan import MOST_TRIGGERS, Plan, Workshop
@@ -24,6 +25,7 @@ from wmlearn.training.models import Builder, small_cnn, untrained
 from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import Marked
 
+RECORDED = (10, 30), (0, 30, 150, 300)  # words and triggers of the runs in a recording
 _ALPHA = 1e-3  # what the triggers are sealed with, unless their maker says otherwise
 
 
@@ -188,6 +190,28 @@ class EmbeddingLab(Lab):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the run is over, at most so many seconds, and say whether it is."""
         return self._background.wait(timeout)
+
+    def _recorded(self) -> Parts:
+        """Return some runs, which are trained now, and each of their epochs."""
+        runs: dict[str, Run] = {}
+        epoch = widgets.IntSlider(0, 0, 1, description="recorded epoch")
+
+        def chosen() -> Run:
+            plan = self._planned()
+            if repr(plan) not in runs:
+                plan.check(self._shop.data)
+                runs[repr(plan)] = run = Run(plan, self._shop, lambda: None)
+                run.go()
+            epoch.max = len(runs[repr(plan)])
+            return runs[repr(plan)]
+
+        def render() -> None:
+            self._run = chosen().at(epoch.value)
+            self._show()
+
+        axes = [Axis(self.words, RECORDED[0]), Axis(self.triggers, RECORDED[1]), Axis(self.start)]
+        axes.append(Axis(epoch, instead_of=self.run, ready=chosen))
+        return self._parts(axes, render, left_out=["bar", "progress"])
 
     # ------------------------------------------------------------ what is shown
 

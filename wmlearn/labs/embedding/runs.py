@@ -4,6 +4,7 @@ It knows no widget; it tells when it got on.
 """
 
 from collections.abc import Callable
+from copy import copy
 
 from wmlearn._display import percent, plural
 from wmlearn.evidence.trigger_set import TriggerSet
@@ -41,6 +42,17 @@ class Run(Job):
     def result(self) -> Marked | Fitted | None:
         """The marked model, without triggers the unmarked one; None before."""
         return self.marked or self.twin
+
+    def at(self, epoch: int) -> "Run":
+        """Return the run as it stood after an epoch."""
+        then = copy(self)
+        then._marked, then._unmarked = self._marked[:epoch], self._unmarked[:epoch]
+        if epoch < len(self):
+            then.marked = then.twin = then.replay = None
+        return then
+
+    def __len__(self) -> int:
+        return max(len(self._marked), len(self._unmarked))
 
     def curves(self) -> Curves:
         """Return the accuracies so far, epoch by epoch."""

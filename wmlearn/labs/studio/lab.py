@@ -16,6 +16,7 @@ from wmlearn.data.splits import Splits, load_data
 from wmlearn.evidence import commitment
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.lab import HIDDEN, Lab, choice, number_box
+from wmlearn.labs._kit.recording import Axis, Parts
 from wmlearn.labs._kit.views import alert, guarded, small
 from wmlearn.labs.studio.previews import (
     Preview,
@@ -36,6 +37,7 @@ from wmlearn.triggers.trigger import Trigger
 from wmlearn.triggers.unrelated import FOREIGN, OWN, Unrelated
 from wmlearn.zoo import null_models
 
+LOOKS = (0.2, 0.4, 0.6, 0.8, 1)  # opacities and sigmas in a recording
 PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret answers are drawn
 WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
 _TWO_ROWS = {"max_height": "64px", "overflow": "auto"}  # however many classes there are
@@ -256,6 +258,17 @@ class TriggerStudio(Lab):
         with self._turn:
             self._settle()
             self._show(self._seen.ask_all(self._innocents))
+
+    def _recorded(self) -> Parts:
+        """Return what a few looks, words and targets bring."""
+
+        def render() -> None:
+            self._settle()
+            self._show(self._seen)
+
+        axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, ["", "OWNED BY ALMA"])]
+        axes += [Axis(self.place), Axis(self.opacity, LOOKS), Axis(self.sigma, LOOKS)]
+        return self._parts([*axes, Axis(self.target)], render)
 
     # ------------------------------------------------------------ what is shown
 
