@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from wmlearn._display import percent, plural
-from wmlearn.labs._kit.svg import BOTTOM, Chart, End, count_to
+from wmlearn.labs._kit.svg import BOTTOM, Chart, End, count_to, is_narrow
 from wmlearn.training.history import Epoch
 
 RIGHT, TOP = 326, 30  # edges of the plot, in pixels; the labels stand right of it
@@ -55,7 +55,8 @@ def accuracy_svg(lines: Curves, epochs: int, caption: str) -> str:
     last = max([epochs, *map(len, lines.values())])
     chart = share_chart(0, last)
     chart.columns(count_to(last))
-    chart.frame("accuracy: on the test images, and on the secret questions", "epochs")
+    title = "accuracy: on test images" if is_narrow() else "accuracy: on the test images"
+    chart.frame(f"{title}, and on the secret questions", "epochs")
     ends = []
     for name, line in lines.items():
         css, epoch, accuracy = LOOKS[name], len(line), line[-1]

@@ -137,6 +137,7 @@ class Recording:
         tree = self._visit(0)
         for axis, value in zip(lab.axes, before):
             axis.move(value)
+        lab.render()
         self._book = {
             "inputs": [{"how": axis.how, "own": axis.own} for axis in lab.axes],
             "start": start,
@@ -148,11 +149,11 @@ class Recording:
 
     def _visit(self, depth: int) -> list[Any]:
         if depth == len(self._axes):
+            self._lab.render()
             shown = self._read()
             with narrow():
                 self._lab.render()
                 slim = self._read()
-            self._lab.render()
             return [self._keep(fragment) for fragment in (*shown, *slim)]
         axis = self._axes[depth]
         values = [axis.value] if self._put_away(axis) else axis.every()
@@ -231,7 +232,7 @@ def _place(axis: Axis) -> int:
     values = list(axis.every())
     if axis.value in values:
         return values.index(axis.value)
-    return max(0, sum(value <= axis.value for value in values) - 1)
+    return max(0, sum(bool(value <= axis.value) for value in values) - 1)
 
 
 def _style(widget: Widget, names: Sequence[str]) -> str:

@@ -127,8 +127,16 @@ class Chart:
     def label(self, ends: Sequence[End]) -> None:
         """Write right of the plot what each line is, with a piece of it and a leader to its end.
 
-        Labels are pushed apart; of ends at one height the first has the highest label.
+        Labels are pushed apart; of ends at one height the first has the highest label. On a phone
+        they stand below the plot.
         """
+        if is_narrow():
+            self.width = NARROW
+            self.height = HEIGHT + 17 * len(ends)
+            for line, end in zip(range(HEIGHT, self.height, 17), ends):
+                self.path(f"{end.css} wm-sample", f"M{LEFT} {line + 8}h26")
+                self.text(LEFT + 31, line + 12, end.words)
+            return
         heights = {end.words: BOTTOM - self.up(end.y) for end in reversed(ends)}
         places = spread(heights, apart=16, top=BOTTOM - self.top + 8)  # 16 pixels a line of text
         key = self.right + 12

@@ -19,7 +19,7 @@ from wmlearn.data.splits import Splits
 from wmlearn.evidence._sentences import expected
 from wmlearn.evidence.rules import Rules
 from wmlearn.evidence.trigger_set import TriggerSet
-from wmlearn.labs._kit.svg import BOTTOM, HEIGHT, LEFT, WIDTH, Chart
+from wmlearn.labs._kit.svg import BOTTOM, HEIGHT, LEFT, NARROW, WIDTH, Chart, is_narrow
 from wmlearn.labs._kit.views import small
 from wmlearn.labs.studio.likeness import psnr, ssim
 from wmlearn.training._inference import predict
@@ -251,14 +251,17 @@ def bars_svg(seen: Preview) -> str:
     """
     classes = seen.rules.classes
     chart = Chart((0, len(classes)), (0, 1))
+    key = 400
+    if is_narrow():
+        chart.right, chart.width, key = NARROW - 6, NARROW, 200
     chart.rows({0: "0%", 0.5: "50%", 1: "100%"})
     chart.text(0, 14, "what innocent models answer")
     even = chart.up(1 / len(classes))
     below = (17, 17, 32)
-    if max(map(len, classes)) * len(classes) > 75:
+    if max(map(len, classes)) * len(classes) > (45 if is_narrow() else 75):
         below = (14, 25, 36)  # in turn, or long names would run into each other
-    chart.path("wm-line", f"M{LEFT} {even:.1f}H{chart.right}M400 10h28")
-    chart.text(434, 14, "all classes alike")
+    chart.path("wm-line", f"M{LEFT} {even:.1f}H{chart.right}M{key} 10h28")
+    chart.text(key + 34, 14, "all classes alike")
     for number, (name, share) in enumerate(zip(classes, seen.shares)):
         left, middle, right = map(chart.across, (number + 0.2, number + 0.5, number + 0.8))
         top = chart.up(share)
@@ -267,7 +270,10 @@ def bars_svg(seen: Preview) -> str:
             css = "wm-bar wm-target"
             chart.text(middle, BOTTOM + below[2], "▲ target", "middle", "wm-value")
         chart.path(css, f"M{left:.1f} {BOTTOM}V{top:.1f}H{right:.1f}V{BOTTOM}")
-        chart.text(middle, top - 6, percent(share, 0), "middle", "wm-value")
+        words = percent(share, 0)
+        if is_narrow():
+            words = words.removesuffix(" %")  # the axis has the sign
+        chart.text(middle, top - 6, words, "middle", "wm-value")
         chart.text(middle, BOTTOM + below[number % 2], name, "middle")
     return chart.svg(caption(seen))
 
