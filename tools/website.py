@@ -113,6 +113,8 @@ def prepared(nb: nbformat.NotebookNode, pages: list[Path]) -> nbformat.NotebookN
     pictures.
     """
     nb.cells = [cell for cell in nb.cells if SETUP not in tags(cell)]
+    for cell in nb.cells:
+        cell.source = in_words(cell.source)
     waiting = iter(pages)
     for cell in nb.cells:
         for output in cell.get("outputs", []):
@@ -124,10 +126,15 @@ def prepared(nb: nbformat.NotebookNode, pages: list[Path]) -> nbformat.NotebookN
     return nb
 
 
+def in_words(text: str) -> str:
+    """Return text whose buttons are links in words: their pictures are on other servers."""
+    return re.sub(r"\[!\[([^\]]+)\]\(https://[^)]+\)\](?=\()", r"[\1]", text)
+
+
 def front_page() -> str:
     """Return README as the front page, with the contents of the site."""
     text = (ROOT / "README.md").read_text("utf-8")
-    return text.replace("# wmlearn\n", "# wmlearn\n", 1) + (HERE / "contents.md").read_text("utf-8")
+    return in_words(text) + (HERE / "contents.md").read_text("utf-8")
 
 
 # ---------------------------------------------------------------- every public name
@@ -163,6 +170,7 @@ def api(folder: Path) -> None:
             kind = "autoclass" if inspect.isclass(value) else "autofunction"
             kind = kind if callable(value) else "autodata"
             once = "\n   :no-index:" if door and name in wm.__all__ else ""
+            once += "" if callable(value) else "\n   :no-value:"
             parts.append(f"```{{eval-rst}}\n.. {kind}:: {full}.{name}{once}\n```")
         (folder / f"{door or 'wm'}.md").write_text("\n\n".join(parts) + "\n", "utf-8")
 

@@ -6,6 +6,7 @@ import re
 project, author = "wmlearn", "The wmlearn authors"
 release = importlib.metadata.version("wmlearn")
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["sphinx-mathjax-offline"]  # or formulas would come from another server
 exclude_patterns = ["contents.md", "docs/results/*.md"]
 nb_execution_mode = "off"
 nb_merge_streams = True
@@ -16,6 +17,7 @@ html_theme = "sphinx_book_theme"
 html_title = "wmlearn"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_context = {"default_mode": "auto"}
 html_theme_options = {"use_download_button": False, "show_navbar_depth": 1}
 suppress_warnings = ["myst.xref_missing", "mystnb.unknown_mime_type", "misc.highlighting_failure"]
 napoleon_custom_sections = [("Source", "notes")]
