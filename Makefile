@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab check test test-all session lessons editions zoo bench set-up wheelhouse
+.PHONY: help lab check test test-all session lessons editions zoo site bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
@@ -33,6 +33,9 @@ editions:
 
 zoo:
 	@$(PYTHON) tasks.py zoo $(ARGS)
+
+site:
+	@$(PYTHON) tasks.py site $(ARGS)
 
 bench:
 	@$(PYTHON) tasks.py bench $(ARGS)

@@ -235,6 +235,14 @@ def accessibility(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Build the site, and let a browser and axe-core open each of its pages."""
+    session.run(sys.executable, "tasks.py", "site", external=True)
+    session.install("--no-deps", "axe-playwright-python")
+    beside(session, "tests/extra/website.py")
+
+
+@nox.session
 def mlserver(session: nox.Session) -> None:
     """Verify a model behind MLServer."""
     session.install("mlserver")

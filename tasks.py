@@ -12,6 +12,7 @@
     editions   write the lessons without solutions for learners, and with notes for instructors:
                build/learner and build/instructor; `--nbgrader FOLDER` what is to be graded
     zoo        train the models that ship with the package
+    site       build the site from lessons and pages: build/site
     bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
     wheelhouse collect what .venv has in wheelhouse/, to install it where there is no network
@@ -310,6 +311,13 @@ def zoo(arguments: list[str]) -> int:
     return call(set_up("dev"), "tools/zoo.py", *arguments)
 
 
+def site(arguments: list[str]) -> int:
+    """Build the site; what that needs comes into .venv."""
+    python = set_up("dev")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[site]")
+    return call(python, "tools/website.py", *arguments)
+
+
 def bench(arguments: list[str]) -> int:
     """Time the package against what people would use instead, and draw the page; parts may be
     named.
@@ -399,6 +407,7 @@ TASKS = {
     "lessons": lessons,
     "editions": editions,
     "zoo": zoo,
+    "site": site,
     "bench": bench,
     "set-up": set_up_only,
     "wheelhouse": wheelhouse,
