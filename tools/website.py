@@ -141,7 +141,7 @@ def front_page() -> str:
 
 
 def api(folder: Path) -> None:
-    """Write a page for each door of the package: its names, what they are, where they are taught."""
+    """Write a page for each door of the package: its names, what they are, where they are used."""
     folder.mkdir()
     lessons = read_course(ROOT).lessons
     cells = {

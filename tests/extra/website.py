@@ -101,7 +101,8 @@ def test_a_page_opens_without_a_complaint_and_nothing_sticks_out(chrome, address
 def test_every_link_inside_leads_somewhere(chrome, address, name):
     page = chrome.new_page()
     page.goto(address + name)
-    links = page.eval_on_selector_all("article a[href]", "all => all.map(a => a.getAttribute('href'))")
+    read = "all => all.map(each => each.getAttribute('href'))"
+    links = page.eval_on_selector_all("article a[href]", read)
     dead = []
     for link in links:
         target, _ = urldefrag(urljoin(address + name, link))

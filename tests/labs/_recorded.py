@@ -1,9 +1,14 @@
 """Two labs as pages that are live without a kernel, for the tests of recordings."""
 
+import base64
+import gzip
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from _drive import find
 
 import wmlearn as wm
 
@@ -35,11 +40,23 @@ def theft_lab() -> wm.TheftLab:
     return wm.TheftLab(wm.load_model("mnist/content"), mnist, triggers, thefts=thefts)
 
 
+def book_of(page: str) -> dict:
+    """Return what the script of a page reads."""
+    packed = re.search(r"<script type='text/plain'>([^<]*)</script>", page)[1]
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
 def shown(lab: object) -> list[str]:
     """Return what the places of a lab hold, as its page has them."""
-    places = {name: place.value for name, place in lab._screen.items() if name not in UNSAID}
-    every = [*places.values(), *(place.value for place in lab._behind.values())]
-    return [plain(each) for each in every]
+    return [plain(words) for name, words in lab.state.screen.items() if name not in UNSAID]
+
+
+def whole(fragments: list[str], lab: object) -> list[str]:
+    """Return what a page shows place by place; what lies behind a chart stands at the end."""
+    names = [name for name in lab.state.screen if name not in UNSAID]
+    first, behind = fragments[: len(names)], fragments[len(names) :]
+    first[names.index("chart")] += "".join(behind)
+    return [plain(each) for each in first]
 
 
 def plain(fragment: str) -> str:
@@ -48,17 +65,26 @@ def plain(fragment: str) -> str:
     return _SCOPE.sub("wm-pictures", fragment)
 
 
-def at_random(lab: object, rng: np.random.RandomState) -> list[int]:
-    """Move a lab somewhere, and return the positions of its inputs."""
-    parts, places = lab._recorded(), []
-    for axis in parts.axes:
-        values = list(axis.every())
-        if axis.control.layout.display == "none" and axis.control not in parts.inside:
-            values = [axis.value]
-        places.append(rng.randint(len(values)))
-        axis.move(values[places[-1]])
-    parts.render()
+def at_random(lab: object, book: dict, rng: np.random.RandomState) -> list[int]:
+    """Move a lab to one of the states of its page, and return the positions of its inputs."""
+    node, places = book["tree"], []
+    while isinstance(node[1], list):
+        listed, below = node
+        name, *labels = book["lists"][listed]
+        places.append(rng.randint(len(below)))
+        if len(labels) > 1:
+            choose(find(lab, name), labels[places[-1]])
+        node = below[places[-1]]
     return places
+
+
+def choose(control: Any, label: str) -> None:
+    """Put an input at the position of this name."""
+    if hasattr(control, "options"):
+        names = [each[0] if isinstance(each, tuple) else str(each) for each in control.options]
+        control.index = names.index(label)
+    else:
+        control.value = int(label)
 
 
 def written(lab: object, path: Path) -> str:

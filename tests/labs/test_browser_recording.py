@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from _recorded import at_random, plain, shown, theft_lab, verification_lab, written
+from _recorded import at_random, book_of, shown, theft_lab, verification_lab, whole, written
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
@@ -60,16 +60,17 @@ def opened(request, recorded, desk):
 
 def test_it_shows_what_the_notebook_shows_at_twenty_states(opened):
     lab, page = opened
+    book = book_of(page.content())
     rng, before, equal_to_before = np.random.RandomState(2), None, 0
     drawn = (
         "<svg" if page.viewport_size == PHONE else "no drawing"
     )  # a phone has drawings of its own
     for _ in range(20):
-        page.evaluate(MOVE, at_random(lab, rng))
-        wanted = [plain(each) for each in page.evaluate(NORMAL, shown(lab))]
+        page.evaluate(MOVE, at_random(lab, book, rng))
+        wanted = page.evaluate(NORMAL, shown(lab))
+        every = page.evaluate(NORMAL, whole(page.evaluate(SHOWN), lab))
         kept = [place for place, fragment in enumerate(wanted) if drawn not in fragment]
-        every = page.evaluate(SHOWN)
-        seen = [plain(every[place]) for place in kept]
+        seen = [every[place] for place in kept]
         assert len(every) == len(wanted)
         assert seen == [wanted[place] for place in kept]
         equal_to_before += seen == before

@@ -1,13 +1,11 @@
 """A lab as a page that is live without a kernel: what it holds is what the lab shows."""
 
-import base64
-import gzip
 import json
 import re
 
 import numpy as np
 import pytest
-from _recorded import at_random, plain, shown, theft_lab, verification_lab, written
+from _recorded import at_random, book_of, shown, theft_lab, verification_lab, whole, written
 
 import wmlearn as wm
 from wmlearn.labs._kit.svg import NARROW, WIDTH
@@ -17,11 +15,6 @@ from wmlearn.labs._kit.svg import NARROW, WIDTH
 def recorded(request, tmp_path_factory):
     lab = request.param()
     return lab, written(lab, tmp_path_factory.mktemp("page") / "lab.html")
-
-
-def book_of(page):
-    packed = re.search(r"<script type='text/plain'>([^<]*)</script>", page)[1]
-    return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
 def state_at(book, places):
@@ -37,8 +30,8 @@ def test_a_page_holds_what_the_lab_shows(recorded):
     book, rng, before = book_of(page), np.random.RandomState(0), None
     equal_to_before = 0
     for _ in range(20):
-        state = state_at(book, at_random(lab, rng))
-        wide = [plain(each) for each in state[: len(state) // 2]]
+        state = state_at(book, at_random(lab, book, rng))
+        wide = whole(state[: len(state) // 2], lab)
         assert wide == shown(lab)
         equal_to_before += wide == before
         before = wide
@@ -47,7 +40,8 @@ def test_a_page_holds_what_the_lab_shows(recorded):
 
 def test_a_phone_gets_drawings_of_its_own_and_the_same_words(recorded):
     lab, page = recorded
-    state = state_at(book_of(page), at_random(lab, np.random.RandomState(1)))
+    book = book_of(page)
+    state = state_at(book, at_random(lab, book, np.random.RandomState(1)))
     wide, slim = state[: len(state) // 2], state[len(state) // 2 :]
     drawn = [pair for pair in zip(wide, slim) if "<svg" in pair[0] and pair[0] != pair[1]]
     assert len(drawn) == 2  # what moves, and what lies behind it
