@@ -84,6 +84,7 @@ START_COMMANDS = """\
 git clone https://github.com/{}
 cd {}
 make lab      # installs into .venv, says first how much, and opens the course in JupyterLab
+make check    # says whether this machine has all that the lessons need
 make test     # checks style and types, runs every test and every lesson once
 ```"""
 
