@@ -44,7 +44,7 @@ ON = True  # how YAML reads the key `on`
 
 
 def test_there_is_a_workflow_for_changes_for_versions_and_for_releases():
-    assert WORKFLOWS.keys() == {"test", "versions", "release"}
+    assert WORKFLOWS.keys() == {"test", "versions", "release", "site"}
     assert {"push", "pull_request"} <= WORKFLOWS["test"][ON].keys()
     ((_, cron),) = WORKFLOWS["versions"][ON]["schedule"][0].items()
     assert re.fullmatch(r"\d+ \d+ \d+ \* \*", cron)  # once a month
@@ -59,7 +59,9 @@ def test_a_workflow_may_read_and_nothing_else_but_to_publish(name):
         for job, each in WORKFLOWS[name]["jobs"].items()
         if "permissions" in each
     }
-    assert extra == ({"publish": {"id-token": "write"}} if name == "release" else {})
+    may = {"id-token": "write"}
+    publishing = {"release": {"publish": may}, "site": {"publish": may | {"pages": "write"}}}
+    assert extra == publishing.get(name, {})
     assert "secrets" not in (GITHUB / "workflows" / f"{name}.yml").read_text("utf-8")
 
 

@@ -42,7 +42,7 @@ def theft_lab() -> wm.TheftLab:
 
 def book_of(page: str) -> dict:
     """Return what the script of a page reads."""
-    packed = re.search(r"<script type='text/plain'>([^<]*)</script>", page)[1]
+    packed = re.search(r"<script type=.text/plain.>([^<]*)</script>", page)[1]
     return json.loads(gzip.decompress(base64.b64decode(packed)))
 
 
