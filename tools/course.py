@@ -1,16 +1,18 @@
 """Make header cells, links and the map of the course from the lessons' files
 (`wmlearn/course/lessons/NN.toml`), and from them the page of lessons, the lessons' part of the
-teacher's guide, and README's hours, buttons and first commands; and the page of results from the
-files in `docs/results`.
+teacher's guide, and README's hours, buttons and first commands; the page of results, and what the
+page about classes says of address and measurements, from the files in `docs/results`.
 """
 
 from __future__ import annotations
 
 import ast
+import csv
 import itertools
 import json
 import re
 import sys
+import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,30 @@ START = Lesson(
     objectives=(),
     prerequisites=(),
     exercises=(),
+)
+
+
+# What the page about classes shows of docs/results/classroom.csv, and in which words.
+SHOWN = (
+    ("packages", "wheels", "to download"),
+    ("packages", "disk", "packages on disk"),
+    ("JupyterLab", "memory, private", "JupyterLab's server: private memory"),
+    *(
+        (f"lesson {lesson}", figure, f"lesson {lesson}, run to its end: {words}")
+        for lesson in ("00", "07", "09")
+        for figure, words in (
+            ("peak memory, resident", "peak of resident memory"),
+            ("peak memory, private", "peak of private memory"),
+            ("seconds, one core", "seconds of one core"),
+        )
+    ),
+    ("lesson 00", "to slider, one core", "lesson 00, until its first slider moves: the same"),
+    (
+        "lesson 01",
+        "times fair share, one thread",
+        "lesson 01 beside two busy processes, on one thread: times its fair share of seconds",
+    ),
+    ("lesson 01", "times fair share, torch's default", "the same on torch's default of threads"),
 )
 
 
@@ -249,10 +275,15 @@ def colab_setup(course: Course) -> str:
         for requirement in course.dependencies
         if package_name(requirement) not in COLAB_SHIPS
     ]
-    refs = f"{'heads' if course.ref == 'main' else 'tags'}/{course.ref}"
-    address = f"https://github.com/{course.repository}/archive/refs/{refs}.zip"
+    address = archive(course)
     wanted = json.dumps([f"wmlearn @ {address}", *missing])
     return COLAB_SETUP.format(wanted=wanted, failed=json.dumps(FAILED.format(address=address)))
+
+
+def archive(course: Course) -> str:
+    """Return the address from which pip can install the package."""
+    kind = "heads" if course.ref == "main" else "tags"
+    return f"https://github.com/{course.repository}/archive/refs/{kind}/{course.ref}.zip"
 
 
 def package_name(requirement: str) -> str:
@@ -317,6 +348,41 @@ def with_guide(text: str, course: Course) -> str:
     return filled(text, "lessons", "\n\n".join(map(teachers_notes, course.lessons)))
 
 
+def with_class(text: str, course: Course) -> str:
+    """Return the page about classes with what follows from the address, and what was measured."""
+    package = f'"wmlearn[lab] @ {archive(course)}"'
+    folder = course.repository.partition("/")[2]
+    pulled = {
+        "repo": f"https://github.com/{course.repository}",
+        "branch": course.ref,
+        "urlpath": f"lab/tree/{folder}/notebooks/{START.file}",
+    }
+    link = f"https://HUB/hub/user-redirect/git-pull?{urllib.parse.urlencode(pulled)}"
+    index = "--index-url https://download.pytorch.org/whl/cpu"
+    one_line = [f"uvx --from {package} wmlearn lab", f"pipx run --spec {package} wmlearn lab"]
+    install = [f"sudo -E pip install torch torchvision {index}", f"sudo -E pip install {package}"]
+    text = filled(text, "one-line", "\n".join(["```sh", *one_line, "```"]))
+    text = filled(text, "hub-install", "\n   ".join(["```sh", *install, "```"]), indent="   ")
+    text = filled(text, "hub-link", "\n   ".join(["```", link, "```"]), indent="   ")
+    return filled(text, "classroom", classroom(course.root))
+
+
+def classroom(root: Path) -> str:
+    """Return the table of what a learner needs, a column per build of PyTorch."""
+    path = root / "docs" / "results" / "classroom.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(line for line in file if line[0] != "#"))
+    builds = sorted({row["torch"] for row in rows}, key=lambda build: not build.endswith("+cpu"))
+    cells = {(row["what"], row["figure"], row["torch"]): row for row in rows}
+    head = [f"PyTorch {build}" for build in builds]
+    lines = [f"| | {' | '.join(head)} |", f"|---|{'--:|' * len(builds)}"]
+    for what, figure, words in SHOWN:
+        found = [cells.get((what, figure, build)) for build in builds]
+        shown = [f"{row['value']} {row['unit']}".strip() if row else "" for row in found]
+        lines.append(f"| {words} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def with_results(text: str, course: Course) -> str:
     """Return the page of results, with one row per file: its name, what was measured, the
     command.
@@ -336,11 +402,11 @@ def first_paragraph(script: Path) -> str:
     return " ".join(words.partition("\n\n")[0].split())
 
 
-def filled(text: str, name: str, made: str) -> str:
+def filled(text: str, name: str, made: str, indent: str = "") -> str:
     """Return the text with the new content between the two markers of a name; unchanged if there
     are no markers.
     """
-    new = f"<!-- {name} -->\n\n{made}\n\n<!-- /{name} -->"
+    new = f"<!-- {name} -->\n\n{indent}{made}\n\n{indent}<!-- /{name} -->"
     return re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _: new, text, flags=re.DOTALL)
 
 

@@ -5,7 +5,8 @@
 `wmlearn/course/lessons/NN.toml`, the repository's address from `pyproject.toml`, each table of
 figures from its file (`tables.py`), and each diagram from its drawing (`diagrams.py`). README's
 hours, buttons and first commands, the pages of lessons and of results (`docs/lessons.md`,
-`docs/results.md`) and the lessons' part of the teacher's guide are made in the same way.
+`docs/results.md`), parts of the page about classes (`docs/howto/class.md`) and the lessons' part of
+the teacher's guide are made in the same way.
 
     python tools/lessons.py              write, run and normalise every lesson, and the pages
     python tools/lessons.py --only 00    one lesson; `--only start` is the front page
@@ -40,6 +41,7 @@ from course import (
     made_sources,
     read_course,
     tags,
+    with_class,
     with_guide,
     with_readme,
     with_results,
@@ -296,6 +298,7 @@ def pages(course: Course) -> dict[Path, str]:
         "docs/lessons.md": with_table,
         "docs/teaching.md": with_guide,
         "docs/results.md": with_results,
+        "docs/howto/class.md": with_class,
     }
     paths = {course.root / name: make for name, make in makers.items()}
     return {path: make(path.read_text("utf-8"), course) for path, make in paths.items()}

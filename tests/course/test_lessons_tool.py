@@ -5,11 +5,13 @@ refuses.
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import parse_qs, urlsplit
 
 import nbformat
 import pytest
@@ -47,6 +49,12 @@ mistakes = [
     {{ answer = {{ number = 4 }}, hint = "less." }},
 ]
 """
+CLASSROOM = """# python benchmarks/a.py
+torch,what,figure,value,unit,load
+9.0+cu13,packages,disk,6374,MB,1.0
+9.0+cpu,packages,disk,1591,MB,1.0
+9.0+cpu,lesson 00,"seconds, one core",9.4,s,1.0
+"""
 FILES = Path("wmlearn", "course", "lessons")
 STUDY = '"""What is measured, A | B,\nin one paragraph.\n\nAnd more.\n"""\n'
 NEVER_TOUCHED = {"torch", "torchvision", "numpy", "scipy", "pandas", "matplotlib", "ipywidgets"}
@@ -70,6 +78,7 @@ def project(tmp_path) -> Path:
         "tests/course",
         "docs/diagrams",
         "docs/results",
+        "docs/howto",
         "benchmarks",
         FILES,
     ):
@@ -84,6 +93,10 @@ def project(tmp_path) -> Path:
     (tmp_path / "docs" / "teaching.md").write_text("Teach.\n<!-- lessons --><!-- /lessons -->\n")
     (tmp_path / "docs" / "results.md").write_text("All.\n<!-- results --><!-- /results -->\n")
     (tmp_path / "docs" / "results" / "a.csv").write_text("# python benchmarks/a.py\nx,y\n")
+    (tmp_path / "docs" / "results" / "classroom.csv").write_text(CLASSROOM)
+    parts = ("classroom", "one-line", "hub-install", "hub-link")
+    empty = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in parts)
+    (tmp_path / "docs" / "howto" / "class.md").write_text(empty)
     (tmp_path / "benchmarks" / "a.py").write_text(STUDY)
     shutil.copy(ROOT / "tests" / "course" / "nbval.cfg", tmp_path / "tests" / "course")
     write(
@@ -341,6 +354,42 @@ def test_headers_are_written_without_running_anything(project, monkeypatch, caps
     assert "Another title" in after.cells[0].source
     assert after.cells[2:] == before.cells[2:]
     assert checked(project, capsys) == []
+
+
+def test_the_page_about_classes_follows_the_address(project, monkeypatch):
+    made(project, monkeypatch)
+    page = (project / "docs" / "howto" / "class.md").read_text()
+    archive = "https://github.com/someone/fork/archive/refs/heads/main.zip"
+    assert f'\nuvx --from "wmlearn[lab] @ {archive}" wmlearn lab\n' in page
+    assert f'\n   sudo -E pip install "wmlearn[lab] @ {archive}"\n' in page
+    (link,) = re.findall(r"^   (https://HUB/hub/user-redirect/git-pull\?.*)$", page, re.MULTILINE)
+    assert parse_qs(urlsplit(link).query) == {
+        "repo": ["https://github.com/someone/fork"],
+        "branch": ["main"],
+        "urlpath": ["lab/tree/fork/notebooks/start.ipynb"],
+    }
+
+
+def test_the_page_about_classes_shows_what_was_measured(project, monkeypatch):
+    made(project, monkeypatch)
+    page = (project / "docs" / "howto" / "class.md").read_text()
+    assert "| | PyTorch 9.0+cpu | PyTorch 9.0+cu13 |" in page
+    assert "| packages on disk | 1591 MB | 6374 MB |" in page
+    assert "| lesson 00, run to its end: seconds of one core | 9.4 s |  |" in page
+
+
+def test_every_figure_of_the_page_about_classes_was_measured():
+    table = course.classroom(ROOT)
+    assert len(table.splitlines()) == 2 + len(course.SHOWN)
+    first = [line.split(" | ")[1].strip() for line in table.splitlines()[2:]]
+    assert "+cpu" in table.splitlines()[0].split(" | ")[1]
+    assert all(first)
+    page = (ROOT / "docs" / "howto" / "class.md").read_text(encoding="utf-8")
+    assert table in page
+    how = (ROOT / "tasks.py").read_text(encoding="utf-8").split('HOW_TO_INSTALL = """')[1]
+    line, start = [line.strip() for line in how.splitlines() if line.startswith("    ")][:2]
+    assert line.replace("{extras}", "[lab]") in page
+    assert start in page
 
 
 def setup_cell(project: Path) -> str:
