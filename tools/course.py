@@ -361,9 +361,9 @@ def with_class(text: str, course: Course) -> str:
     index = "--index-url https://download.pytorch.org/whl/cpu"
     one_line = [f"uvx --from {package} wmlearn lab", f"pipx run --spec {package} wmlearn lab"]
     install = [f"sudo -E pip install torch torchvision {index}", f"sudo -E pip install {package}"]
-    text = filled(text, "one-line", "\n".join(["```sh", *one_line, "```"]))
-    text = filled(text, "hub-install", "\n   ".join(["```sh", *install, "```"]), indent="   ")
-    text = filled(text, "hub-link", "\n   ".join(["```", link, "```"]), indent="   ")
+    text = filled(text, "one_line", "\n".join(["```sh", *one_line, "```"]))
+    text = filled(text, "hub_install", "\n   ".join(["```sh", *install, "```"]), indent="   ")
+    text = filled(text, "hub_link", "\n   ".join(["```", link, "```"]), indent="   ")
     return filled(text, "classroom", classroom(course.root))
 
 

@@ -94,7 +94,7 @@ def project(tmp_path) -> Path:
     (tmp_path / "docs" / "results.md").write_text("All.\n<!-- results --><!-- /results -->\n")
     (tmp_path / "docs" / "results" / "a.csv").write_text("# python benchmarks/a.py\nx,y\n")
     (tmp_path / "docs" / "results" / "classroom.csv").write_text(CLASSROOM)
-    parts = ("classroom", "one-line", "hub-install", "hub-link")
+    parts = ("classroom", "one_line", "hub_install", "hub_link")
     empty = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in parts)
     (tmp_path / "docs" / "howto" / "class.md").write_text(empty)
     (tmp_path / "benchmarks" / "a.py").write_text(STUDY)

@@ -157,7 +157,9 @@ def test_commands_that_the_forms_name_exist(root):
 # ---------------------------------------------------------------- one address, one version
 
 
-MADE = re.compile(r"^<!-- (\w+) -->$.*?^<!-- /\1 -->$", re.MULTILINE | re.DOTALL)  # `make lessons`
+MADE = re.compile(
+    r"^ *<!-- (\w+) -->$.*?^ *<!-- /\1 -->$", re.MULTILINE | re.DOTALL
+)  # `make lessons`
 TEXTS = {".md", ".py", ".toml", ".yml", ".cff", ".bib", ".json", ""}
 
 
