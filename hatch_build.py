@@ -10,11 +10,12 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class ReadmeHook(MetadataHookInterface):
-    """Set the field `readme`, at the tag of this version."""
+    """Set the field `readme`, at the tag of this version; at `main` as long as it is none."""
 
     def update(self, metadata: dict[str, Any]) -> None:
         text = Path(self.root, "README.md").read_text("utf-8")
-        place, tag = metadata["urls"]["Repository"], f"v{metadata['version']}"
+        place, version = metadata["urls"]["Repository"], metadata["version"]
+        tag = f"v{version}" if re.fullmatch(r"[\d.]+", version) else "main"
         text = re.sub(r"(!\[[^\]]*\]\()(?!http)", rf"\1{place}/raw/{tag}/", text)
         text = re.sub(r"(\]\()(?!http|#)", rf"\1{place}/blob/{tag}/", text)
         metadata["readme"] = {"content-type": "text/markdown", "text": text}

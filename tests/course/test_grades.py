@@ -80,7 +80,7 @@ BAD = {
     "huge": lambda text: text + " " * 2_000_000,
     "twice": lambda text: text.replace('"A": "abstain"', '"A": "abstain", "A": "accuse"'),
     "of another case": lambda text: text.replace("case-7f", "case-00"),
-    "latin": lambda text: text.replace('"name": ""', '"name": "Zoé"').encode("latin-1"),
+    "latin": lambda text: text.replace("{", '{"name": "Zoé",', 1).encode("latin-1"),
     "lists": lambda text: text.replace('"abstain"', "[]"),
     "the secret itself": lambda text: tribunal.PRACTICE_KEY.read_text(),
 }

@@ -37,6 +37,8 @@ LEFT_OUT = {
     "tilt",
     "tilt_innocents",
     "paper",
+    "classroom",
+    "reproduce",
 }
 CLOCK = {"seconds", "cpu_seconds"}
 Row = dict[str, str]

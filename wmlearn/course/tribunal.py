@@ -189,7 +189,8 @@ class Card:
             If the file exists or cannot be written.
         """
         with whole(path, new=True) as file:
-            file.write(json.dumps(vars(self) | {"name": name}, indent=1).encode())
+            signed = {"name": name} if name else {}
+            file.write(json.dumps(vars(self) | signed, indent=1).encode())
         return Path(path)
 
 
