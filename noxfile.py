@@ -156,7 +156,7 @@ def package(session: nox.Session) -> None:
         (folder,) = Path(unpacked).iterdir()
         session.chdir(folder)
         environment = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(folder)}
-        for what in (["--collect-only", "-qq"], ["-q", *OF_THE_SOURCE]):
+        for what in (["--collect-only", "-qq"], ["-q", *ITS_OWN_WARNINGS, *OF_THE_SOURCE]):
             command = [sys.executable, "-m", "pytest", *what]
             session.run(*command, env=environment, external=True, silent="--collect-only" in what)
     shutil.rmtree(session.virtualenv.location)
