@@ -332,8 +332,19 @@ def epochs_of(rows: Iterable[Row]) -> list[str]:
 
 
 def repeated(root: Path) -> list[Row]:
-    """Return what was measured with the paper's networks and its one answer for all triggers."""
-    return chosen(rows_of(root, "paper"), labels="fixed")
+    """Return what was measured with the paper's networks and its one answer for all triggers, if
+    all four networks of a training were.
+    """
+    rows = chosen(rows_of(root, "paper"), labels="fixed")
+    trainings = {training(row): set() for row in rows}
+    for row in rows:
+        trainings[training(row)].add(row["kind"])
+    return [row for row in rows if trainings[training(row)] == set(MARKED)]
+
+
+def training(row: Row) -> tuple[str, str, str]:
+    """Return which networks belong together: those that differ only in their triggers."""
+    return row["data"], row["epochs"], row["seed"]
 
 
 def chosen(rows: Iterable[Row], **wanted: str) -> list[Row]:
