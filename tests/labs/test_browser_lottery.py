@@ -108,7 +108,9 @@ def test_accuse_by_keyboard(peeking, page):
 
 def test_who_peeks_reaches_every_button_by_tab(peeking, page):
     press(peeking, "next innocent")
+    expect(verdict(peeking)).to_contain_text("0 of 0 answers")
     press(peeking, "ask 1 more")
+    expect(verdict(peeking)).to_contain_text("of 1 answer ")
     expect(button(peeking, "accuse")).to_be_enabled()
     owner = "an impatient owner does a hundred"
     names = ["ask 1 more", "ask 5 more", "accuse", "let go", owner]
