@@ -119,10 +119,13 @@ def test_every_input_is_reached_by_tab_and_a_trigger_type_is_chosen_there(lab, p
     """No menu, on which a letter would be a command to the notebook."""
     before = cells(page)
     more = lab.get_by_role("button", name="more")
+    content = lab.get_by_role("button", name="content")
     expected = ["more ▸", "owner", "copy", "innocent", "questions asked", "or type"]
+    expect(content).to_be_hidden()  # the button has its new name before the drawer is shut
     assert reached_by_tab(more, "or type") == expected
     more.focus()
     page.keyboard.press("Space")
+    expect(content).to_be_visible()
     kinds = ["content", "unrelated", "noise"]
     alpha = 2 * ["line at alpha ="]
     expected = ["less ▾", *kinds, *expected[1:], *alpha]
