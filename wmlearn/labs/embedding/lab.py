@@ -2,6 +2,9 @@
 one.
 """
 
+from os import PathLike
+from pathlib import Path
+
 import ipywidgets as widgets
 from torch import nn
 
@@ -191,12 +194,25 @@ class EmbeddingLab(Lab):
         """Wait until the run is over, at most so many seconds, and say whether it is."""
         return self._background.wait(timeout)
 
+    def to_html(self, path: str | PathLike[str], *, title: str = "") -> Path:
+        """Write the lab as one HTML file, as every lab does, with some runs that are trained for
+        it; the lab's own run stays.
+        """
+        self.wait()
+        own = self._run
+        try:
+            return super().to_html(path, title=title)
+        finally:
+            self._run = own
+            self._show()
+
     def _recorded(self) -> Parts:
         """Return some runs, which are trained now, and each of their epochs."""
         runs: dict[str, Run] = {}
         epoch = widgets.IntSlider(0, 0, 1, description="recorded epoch")
 
         def chosen() -> Run:
+            """Return the run that the inputs ask for, trained once."""
             plan = self._planned()
             if repr(plan) not in runs:
                 plan.check(self._shop.data)
@@ -206,6 +222,7 @@ class EmbeddingLab(Lab):
             return runs[repr(plan)]
 
         def render() -> None:
+            """Show it as it stood after an epoch."""
             self._run = chosen().at(epoch.value)
             self._show()
 
