@@ -300,7 +300,7 @@ def none(scene: Scene, trigger: str) -> Iterator[Trick]:
         wm.load_data(scene.data), n=150 if trigger == "content" else 100, key=wm.CLASSROOM_KEY
     )
     copy = answers([wm.load_model(f"{scene.data}/{trigger}")], triggers)
-    yield "none: an honest owner, his own copy", "", OURS, weigh(copy == triggers.answers)
+    yield "none: an honest owner, their own copy", "", OURS, weigh(copy == triggers.answers)
 
 
 # ---------------------------------------------------------------- the study

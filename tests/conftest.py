@@ -117,6 +117,21 @@ def measured(record_property: Callable[[str, object], None]) -> Callable[[str, o
     return record_property
 
 
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a command in this process: its exit code, what it printed, what
+    it complained of.
+    """
+    from wmlearn import cli
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as end:
+            cli.main([str(argument) for argument in arguments])
+        return (int(end.value.code or 0), *capsys.readouterr())
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Return the root of the checkout."""

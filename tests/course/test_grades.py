@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import wmlearn as wm
-from wmlearn import cli
 from wmlearn.course import tribunal
 from wmlearn.course._lessons import read_lessons, read_predictions
 
@@ -27,16 +26,6 @@ ACCUSE = ABSTAIN | {"A": "accuse"}
 @pytest.fixture
 def case():
     return wm.course.open_case()
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(argument) for argument in arguments])
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import wmlearn as wm
-from wmlearn import cli
 from wmlearn.course import _cases, tribunal
 from wmlearn.evidence import stats
 
@@ -38,16 +37,6 @@ def fresh(tmp_path_factory):
     folder = tmp_path_factory.mktemp("case")
     _cases.new_case(folder / "case.safetensors", folder / "teacher.json")
     return folder
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as end:
-            cli.main([str(argument) for argument in arguments])
-        return (int(end.value.code or 0), *capsys.readouterr())
-
-    return call
 
 
 def everything(case):

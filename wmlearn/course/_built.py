@@ -104,6 +104,7 @@ def framed(rng: Rng) -> Cases:
     right[..., 2:30, 2:30] = digits
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         if np.shape(made) != right.shape:
             return "shape"
         return "" if _same(made, right) else "place"
@@ -116,6 +117,7 @@ def noisy(rng: Rng) -> Cases:
     images = np.array([0, 0.5, 0.5, 1]).repeat(900)
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         made = np.asarray(made)
         if not _same(made[1], made[2]):
             return "patterns"
@@ -132,6 +134,7 @@ def batches(rng: Rng) -> Cases:
     """05: the rows of an epoch, digits once and triggers more often, mixed, in batches."""
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         rows = np.concatenate(made)
         if {*map(len, made[:-1])} != {8}:
             return "size"
@@ -154,6 +157,7 @@ def asked(rng: Rng) -> Cases:
         return images[:, 0, 0, 0].tolist()
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         if max(sent) > 4:
             return "size"
         if sent != [4, 4, 4, 2, 2]:
@@ -189,6 +193,7 @@ def pruned(rng: Rng) -> Cases:
     owner = copy.deepcopy(model)
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         if not all(weights.all() for weights in model.parameters()):
             return "in place"
         for old, new in zip(owner.parameters(), made.parameters()):
@@ -214,6 +219,7 @@ def doubted(rng: Rng) -> Cases:
         return first if len(sent) == 1 else second
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         if len(sent) != 2:
             return "price"
         if _same(*sent) or np.max(np.abs(np.array(sent) - pixels / 255)) > 0.01:
@@ -235,6 +241,7 @@ def doorman(rng: Rng) -> Cases:
         return (1000 * images[:, 0, 0, 0]).astype(int) % 10
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         same = np.asarray(made) == service(images)
         if not same[~odd].all():
             return "customers"
@@ -251,6 +258,7 @@ def forged(rng: Rng) -> Cases:
     bits = rng.integers(2, size=9)
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         if not _same(np.abs(made), np.abs(projection)):
             return "lists"
         return "" if _same(made @ kernel > 0, bits) else "bits"
@@ -273,6 +281,7 @@ def judged(rng: Rng) -> Cases:
         vars(service)["_model"] = answer
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         accused = {letter for letter in made if made[letter] == "accuse"}
         found = {letter for letter in made if case.tests[letter].verdict.decision == "found"}
         if "clear" in made.values():
@@ -292,6 +301,7 @@ def invented(rng: Rng) -> Cases:
     drawn: list[Any] = []
 
     def wrong(made: Any) -> str:
+        """Return what is wrong with it; "" if nothing is."""
         drawn.append(np.asarray(made))
         if np.shape(made) != (30, 1, 28, 28):
             return "shape"
