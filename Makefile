@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab check test test-all session lessons editions zoo site bench set-up wheelhouse
+.PHONY: help lab check test test-all session lessons editions zoo site slides bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
@@ -36,6 +36,9 @@ zoo:
 
 site:
 	@$(PYTHON) tasks.py site $(ARGS)
+
+slides:
+	@$(PYTHON) tasks.py slides $(ARGS)
 
 bench:
 	@$(PYTHON) tasks.py bench $(ARGS)

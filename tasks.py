@@ -13,6 +13,7 @@
                build/learner and build/instructor; `--nbgrader FOLDER` what is to be graded
     zoo        train the models that ship with the package
     site       build the site from lessons and pages: build/site
+    slides     build slides from the lessons, a deck for each: build/slides
     bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
     wheelhouse collect what .venv has in wheelhouse/, to install it where there is no network
@@ -314,9 +315,19 @@ def zoo(arguments: list[str]) -> int:
 
 def site(arguments: list[str]) -> int:
     """Build the site; what that needs comes into .venv."""
+    return call(set_up_for_site(), "tools/website.py", *arguments)
+
+
+def slides(arguments: list[str]) -> int:
+    """Build the slides; what that needs comes into .venv."""
+    return call(set_up_for_site(), "tools/slides.py", *arguments)
+
+
+def set_up_for_site() -> Path:
+    """Make .venv with what site and slides need, too, and return its Python."""
     python = set_up("dev")
     run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[site]")
-    return call(python, "tools/website.py", *arguments)
+    return python
 
 
 def bench(arguments: list[str]) -> int:
@@ -409,6 +420,7 @@ TASKS = {
     "editions": editions,
     "zoo": zoo,
     "site": site,
+    "slides": slides,
     "bench": bench,
     "set-up": set_up_only,
     "wheelhouse": wheelhouse,

@@ -10,82 +10,31 @@ site is fetched from elsewhere.
 
 from __future__ import annotations
 
-import copy
-import hashlib
 import importlib
 import inspect
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from course import SETUP, read_course, tags
-from nbclient import NotebookClient
+import slides
+from course import HEADER, SETUP, read_course, tags
+from recordings import LABS, Labs
 
 import wmlearn as wm
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).with_name("sphinx")
 DOORS = ("", "data", "triggers", "training", "watermarks", "theft", "service", "evidence", "course")
-LABS = r"(VerificationLab|TheftLab|EmbeddingLab|TriggerStudio|LotteryLab|TribunalBoard):"
-# Runs before a lesson: every lab that is displayed and can be recorded is.
-RECORDER = """
-from pathlib import Path
-from wmlearn.labs._kit.lab import Lab
-shown = Lab._ipython_display_
-recorded = []
-def display_and_record(lab):
-    shown(lab)
-    recorded.append(lab)
-    try:
-        lab.to_html(Path({folder!r}, f"{name}-{{len(recorded)}}.html"), title={title!r})
-    except TypeError as error:
-        print(error)
-Lab._ipython_display_ = display_and_record
-"""
+SLIDES, LESSON = ' | <a href="../slides/{}.html">Slides of this lesson</a>', r"# \w\d · "
+PAGES = ("CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "CHANGELOG.md")
+PAGES += ("LICENSE", "CITATION.cff")
 FRAME = """<iframe class="wm-live" src="{root}_static/labs/{file}" title="{title}, live"
 loading="lazy" onload="this.style.height =
 this.contentDocument.documentElement.scrollHeight + 24 + 'px'"></iframe>
 <p><a href="{root}_static/labs/{file}">This lab on a page of its own</a></p>"""
-
-
-# ---------------------------------------------------------------- labs
-
-
-def fingerprint(lesson: Path) -> str:
-    """Return what a recording depends on: the lesson and the whole package."""
-    digest = hashlib.sha256(lesson.read_bytes())
-    for path in sorted((ROOT / "wmlearn").rglob("*")):
-        if path.suffix in (".py", ".css", ".js", ".toml"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def record(lesson: Path, folder: Path) -> list[Path]:
-    """Return the pages of a lesson's labs, recorded unless they are known."""
-    stamp, name = folder / f"{lesson.stem}.stamp", lesson.stem[:2]
-    wanted = fingerprint(lesson)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        nb = nbformat.read(lesson, 4)
-        if any(re.match(LABS, words) for cell in nb.cells for words in texts(cell)):
-            folder.mkdir(parents=True, exist_ok=True)
-            run = copy.deepcopy(nb)
-            title = f"Lesson {name}"
-            first = RECORDER.format(folder=str(folder), name=name, title=title)
-            run.cells.insert(0, nbformat.v4.new_code_cell(first))
-            where = {"metadata": {"path": str(lesson.parent)}}
-            NotebookClient(run, timeout=1200, resources=where, allow_errors=False).execute()
-            stamp.write_text(wanted)
-    return sorted(folder.glob(f"{name}-*.html"))
-
-
-def texts(cell: nbformat.NotebookNode) -> Iterator[str]:
-    """Yield the outputs of a cell, in words."""
-    for output in cell.get("outputs", []):
-        yield "".join(output.get("data", {}).get("text/plain", ""))
 
 
 # ---------------------------------------------------------------- the copy that Sphinx reads
@@ -98,32 +47,45 @@ def assemble(source: Path, labs: Path) -> None:
     shutil.copytree(HERE, source, dirs_exist_ok=True)
     (source / "notebooks").mkdir()
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        pages = record(path, labs)
-        nbformat.write(prepared(nbformat.read(path, 4), pages), source / "notebooks" / path.name)
+        nb = prepared(nbformat.read(path, 4), Labs(path, labs))
+        nbformat.write(nb, source / "notebooks" / path.name)
     shutil.copytree(labs, source / "_static" / "labs", ignore=shutil.ignore_patterns("*.stamp"))
     (source / "index.md").write_text(front_page(), "utf-8")
     api(source / "api")
-    for name in ("LICENSE", "CITATION.cff", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for name in (
+        "LICENSE",
+        "CITATION.cff",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "SECURITY.md",
+        "CODE_OF_CONDUCT.md",
+    ):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, source)
 
 
-def prepared(nb: nbformat.NotebookNode, pages: list[Path]) -> nbformat.NotebookNode:
-    """Return a lesson for the site: without the cell for Colab, with live labs after their
-    pictures.
+def prepared(nb: nbformat.NotebookNode, labs: Labs) -> nbformat.NotebookNode:
+    """Return a lesson for the site: without the cell for Colab, with live labs in place of their
+    pictures, and with a link to its slides.
     """
     nb.cells = [cell for cell in nb.cells if SETUP not in tags(cell)]
     for cell in nb.cells:
         cell.source = in_words(cell.source)
-    waiting = iter(pages)
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            found = re.match(LABS, "".join(output.get("data", {}).get("text/plain", "")))
-            page = next(waiting, None) if found else None
-            if page is not None:
-                live = FRAME.format(root="../", file=page.name, title=found[1])
-                output["data"] = {"text/html": live}
+        if HEADER in tags(cell) and re.match(LESSON, cell.source):
+            cell.source += SLIDES.format(cell.source[2:4])
+        page = labs.next(cell)
+        if page is not None:
+            show(cell, page)
     return nb
+
+
+def show(cell: nbformat.NotebookNode, page: Path) -> None:
+    """Put the page of a lab in place of its picture."""
+    for output in cell.outputs:
+        found = re.match(LABS, "".join(output.get("data", {}).get("text/plain", "")))
+        if found:
+            live = FRAME.format(root="../", file=page.name, title=found[1])
+            output["data"] = {"text/html": live}
 
 
 def in_words(text: str) -> str:
@@ -181,7 +143,9 @@ def main(arguments: list[str]) -> int:
     source = ROOT / "build" / "site-source"
     assemble(source, ROOT / "build" / "labs")
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    return subprocess.run([*command, str(source), str(folder)]).returncode
+    done = subprocess.run([*command, str(source), str(folder)])
+    slides.write(folder / "slides", ROOT / "build" / "labs")
+    return done.returncode
 
 
 if __name__ == "__main__":
