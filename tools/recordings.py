@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LABS = r"(VerificationLab|TheftLab|EmbeddingLab|TriggerStudio|LotteryLab|TribunalBoard):"
 # Runs before a lesson: every lab that is displayed and can be recorded is.
 RECORDER = """
+import re
 from pathlib import Path
 from wmlearn.labs._kit.lab import Lab
 shown = Lab._ipython_display_
@@ -24,8 +25,10 @@ recorded = []
 def display_and_record(lab):
     shown(lab)
     recorded.append(lab)
+    kind = re.sub("(?<=[a-z])(?=[A-Z])", " ", type(lab).__name__).capitalize()
+    page = Path({folder!r}, f"{name}-{{len(recorded)}}.html")
     try:
-        lab.to_html(Path({folder!r}, f"{name}-{{len(recorded)}}.html"), title={title!r})
+        lab.to_html(page, title=f"{{kind}} of lesson {name}")
     except (TypeError, ValueError) as error:
         print(error)
 Lab._ipython_display_ = display_and_record
@@ -72,7 +75,7 @@ def record(lesson: Path, folder: Path) -> None:
     if not any(map(shows_a_lab, nb.cells)):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    first = RECORDER.format(folder=str(folder), name=name, title=f"Lesson {name}")
+    first = RECORDER.format(folder=str(folder), name=name)
     nb.cells.insert(0, nbformat.v4.new_code_cell(first))
     where = {"metadata": {"path": str(lesson.parent)}}
     NotebookClient(nb, timeout=1200, resources=where, allow_errors=False).execute()
@@ -80,8 +83,8 @@ def record(lesson: Path, folder: Path) -> None:
 
 
 def fingerprint(lesson: Path) -> str:
-    """Return what a recording depends on: the lesson and the whole package."""
-    digest = hashlib.sha256(lesson.read_bytes())
+    """Return what a recording depends on: the lesson, this file and the whole package."""
+    digest = hashlib.sha256(lesson.read_bytes() + Path(__file__).read_bytes())
     for path in sorted((ROOT / "wmlearn").rglob("*")):
         if path.suffix in (".py", ".css", ".js", ".toml"):
             digest.update(path.read_bytes())

@@ -36,6 +36,13 @@ loading="lazy" onload="this.style.height =
 this.contentDocument.documentElement.scrollHeight + 24 + 'px'"></iframe>
 <p><a href="{root}_static/labs/{file}">This lab on a page of its own</a></p>"""
 
+LABS_PAGE = """# Labs
+
+Each lab of the lessons as a page of its own: live on a telephone, too, and nothing is installed.
+How to put one into a course on a learning platform: [there](docs/howto/platforms.md). In the lines
+below, write the address of this site in place of ADDRESS."""
+EMBED = """<iframe src="ADDRESS/{address}" title="{title}"
+        width="100%" height="660" style="border: 0" sandbox="allow-scripts"></iframe>"""
 
 # ---------------------------------------------------------------- the copy that Sphinx reads
 
@@ -76,6 +83,10 @@ def prepared(nb: nbformat.NotebookNode, labs: Labs) -> nbformat.NotebookNode:
         page = labs.next(cell)
         if page is not None:
             show(cell, page)
+        for output in cell.get("outputs", []):
+            if "text/html" in output.get("data", {}):
+                shown = output.data["text/html"]
+                output.data["text/html"] = re.sub(r"(href=.\w+)\.ipynb", r"\1.html", shown)
     return nb
 
 
@@ -97,6 +108,28 @@ def front_page() -> str:
     """Return README as the front page, with the contents of the site."""
     text = (ROOT / "README.md").read_text("utf-8")
     return in_words(text) + (HERE / "contents.md").read_text("utf-8")
+
+
+def labs_page(labs: Path) -> str:
+    """Return the page that lists the recorded labs, each with the lines that embed it."""
+    names = {lesson.id: lesson for lesson in read_course(ROOT).lessons}
+    parts = [LABS_PAGE]
+    for page in sorted(labs.glob("*.html")):
+        lesson = names[page.stem[:2]]
+        link = f"[{lesson.name}](notebooks/{lesson.file})"
+        address, size = f"_static/labs/{page.name}", page.stat().st_size / 1000
+        title = title_of(page)
+        lines = EMBED.format(address=address, title=title)
+        parts.append(
+            f"## {title}\n\nFrom {link}: "
+            f'<a href="{address}">open the lab</a>, {size:.0f} kB.\n\n```html\n{lines}\n```'
+        )
+    return "\n\n".join(parts) + "\n"
+
+
+def title_of(page: Path) -> str:
+    """Return the title of a page."""
+    return re.search(r"<title>(.*?)</title>", page.read_text("utf-8"))[1]
 
 
 # ---------------------------------------------------------------- every public name

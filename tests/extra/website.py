@@ -26,12 +26,17 @@ SITE = Path(os.environ.get("WMLEARN_SITE", ROOT / "build" / "site"))
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if "_static" not in path.parts and path.name != "genindex.html"
+    if not {"_static", "slides"} & set(path.parts) and path.name != "genindex.html"
 )
+DECKS = sorted(path.stem for path in SITE.glob("slides/[0-9A]*.html"))
+STANDS_OUT = """() => [...Reveal.getCurrentSlide().querySelectorAll(
+    ':scope > :not(aside), pre *, table *, p *')].filter(each => {
+    const box = each.getBoundingClientRect();
+    return box.bottom > innerHeight || box.right > innerWidth; }).map(each => each.outerHTML)"""
 SIZES = {"wide": (1280, 800), "phone": (390, 844)}
 WHERE = "import axe_playwright_python as axe; print(axe.__path__[0])"
 SERIOUS = """async () => {
-    const {violations} = await axe.run('article');
+    const {violations} = await axe.run(document.querySelector('article') ?? 'main');
     const serious = violations.filter(each => ['serious', 'critical'].includes(each.impact));
     return serious.map(each => [each.id, each.nodes.map(node => node.html.slice(0, 120))]); }"""
 
@@ -128,11 +133,49 @@ def test_axe_finds_nothing_serious(chrome, address, axe, name, theme):
 def test_the_lab_of_lesson_00_moves_by_keyboard(chrome, address, size):
     page = opened(chrome, address, size)
     page.goto(address + "notebooks/00_the_copied_map.html")
-    frame = page.frame_locator("iframe.wm-live").first
-    slider = frame.get_by_role("slider").first
-    slider.scroll_into_view_if_needed()
-    slider.focus()
+    page.locator("iframe.wm-live").scroll_into_view_if_needed()  # until then it is not loaded
+    frame = page.frame_locator("iframe.wm-live")
+    frame.get_by_role("slider").first.focus()
     for _ in range(4):
         page.keyboard.press("ArrowRight")
     expect(frame.locator(".wm-verdict")).to_contain_text("4 of 4 secret answers matched")
+    page.close()
+
+
+@pytest.mark.parametrize("name", DECKS)
+def test_every_slide_holds_what_is_on_it(chrome, address, name):
+    page = opened(chrome, address)
+    page.goto(f"{address}slides/{name}.html")
+    page.wait_for_function("Reveal.isReady() && MathJax.startup.promise.then(() => true)")
+    slides = page.evaluate("Reveal.getTotalSlides()")
+    assert slides > 20
+    for place in range(slides):
+        assert page.evaluate("Reveal.getIndices().h") == place
+        assert page.evaluate(STANDS_OUT) == []
+        page.keyboard.press("ArrowRight")
+    assert page.complaints == []
+    page.close()
+
+
+def test_the_lab_on_a_slide_is_live(chrome, address):
+    page = opened(chrome, address)
+    page.goto(f"{address}slides/00.html")
+    page.wait_for_function("Reveal.isReady()")
+    place = "[...document.querySelectorAll('section')].findIndex(s => s.querySelector('iframe'))"
+    page.evaluate(f"Reveal.slide({place})")
+    frame = page.frame_locator("section.present iframe")
+    frame.get_by_role("slider").first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(frame.locator(".wm-verdict")).to_contain_text("1 of 1 secret answer matched")
+    page.close()
+
+
+def test_there_is_a_deck_for_each_lesson_and_each_lesson_leads_to_it(chrome, address):
+    lessons = [name for name in PAGES if name.startswith("notebooks/") and "start" not in name]
+    assert len(DECKS) == len(lessons)
+    page = chrome.new_page()
+    for name in lessons:
+        page.goto(address + name)
+        page.get_by_role("link", name="Slides of this lesson").first.click()
+        assert page.url.startswith(f"{address}slides/{name[10:12]}.html")
     page.close()
