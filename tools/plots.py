@@ -27,6 +27,7 @@ from tables import (
     Row,
     between,
     chosen,
+    folded,
     leaning_rows,
     markdown,
     mean,
@@ -48,13 +49,14 @@ OURS, ONE_TARGET = "gambler", "fixed, counted"  # the rules in false_alarms.csv
 
 
 class Dot(NamedTuple):
-    """One figure with its interval, in words, and the runs that it sums up."""
+    """One figure with its interval, in words; the runs that it sums up; what is written beside."""
 
     at: float
     low: float
     high: float
     words: str
     runs: tuple[float, ...] = ()
+    note: str = ""
 
 
 Series = dict[str, Dot]
@@ -70,8 +72,9 @@ class Panel:
     series : name of a series, category, what was measured
     limits : of the axis of what is measured
     rule : a value to compare with, and its name
-    noted : whether each dot's words are written beside it
-    rising : whether the categories lie along the horizontal axis, with the name of that axis
+    rising : the name of the horizontal axis, if the categories lie along that one
+    log : whether the axis of what is measured is logarithmic
+    order : the categories, if not as in the series
     """
 
     title: str
@@ -79,14 +82,16 @@ class Panel:
     series: dict[str, Series]
     limits: tuple[float, float]
     rule: tuple[float, str] | None = None
-    noted: bool = False
     rising: str = ""
     log: bool = False
+    order: tuple[str, ...] = ()
 
     @property
     def categories(self) -> list[str]:
         """Return the names of the categories, in order."""
-        return list(dict.fromkeys(name for dots in self.series.values() for name in dots))
+        return list(self.order) or list(
+            dict.fromkeys(name for dots in self.series.values() for name in dots)
+        )
 
     def dots(self) -> list[Dot]:
         """Return everything that was measured."""
@@ -132,7 +137,8 @@ def counted(hits: int, of: int) -> Dot:
     """Return a share in per cent with its exact 95 % interval (Clopper and Pearson, 1934)."""
     around = binomtest(hits, of).proportion_ci()
     ends = (100 * hits / of, 100 * around.low, 100 * around.high)
-    return Dot(*ends, f"{hits} of {of}")
+    words = f"{hits} of {of}"
+    return Dot(*ends, words, note=words)
 
 
 def spread(values: Iterable[float], digits: int = 0, middle: str = "mean") -> Dot:
@@ -160,6 +166,7 @@ def per_cent(rows: Iterable[Row], hits: str, of: str) -> list[float]:
 
 WIDTH = 4.8  # inches, 461 pixels: at 358 pixels, on a telephone, letters are 11 pixels high
 EDGE, HEAD, LINE, FOOT = 0.08, 0.4, 0.22, 0.56  # of a panel: its title, its legend, its axis
+RISING_ROOM = 0.75  # for figures on the left, and their axis
 LETTER = 0.088  # how wide a letter is, on the average
 STYLES = (("C0", "o"), ("C1", "s"), ("C2", "^"), ("C4", "D"))
 INK, FAINT, GRID, GROUND = "#1f2328", "#59636e", "#d8dee4", "#ffffff"
@@ -191,16 +198,22 @@ FILE_SAYS_NOTHING_ELSE = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 
 def svg(parts: Sequence[Panel | Grid]) -> str:
     """Return a picture of panels below each other, in the colours of a light page."""
+    file = io.StringIO()
+    with matplotlib.style.context(["wmlearn.figures", LOOK]):
+        drawn(parts).savefig(file, format="svg", metadata=FILE_SAYS_NOTHING_ELSE)
+    return file.getvalue()
+
+
+def drawn(parts: Sequence[Panel | Grid]) -> Figure:
+    """Return panels below each other."""
     with matplotlib.style.context(["wmlearn.figures", LOOK]):
         figure = Figure((WIDTH, sum(map(height, parts)) + EDGE), layout="none")
         top = figure.get_figheight()
         left = max(map(label_room, parts))
         for part in parts:
-            draw(figure, part, left, top)
+            draw(figure, part, RISING_ROOM if is_rising(part) else left, top)
             top -= height(part)
-        file = io.StringIO()
-        figure.savefig(file, format="svg", metadata=FILE_SAYS_NOTHING_ELSE)
-    return file.getvalue()
+    return figure
 
 
 def height(part: Panel | Grid) -> float:
@@ -208,11 +221,16 @@ def height(part: Panel | Grid) -> float:
     return HEAD + LINE * legend_rows(part) + body(part) + FOOT
 
 
+def is_rising(part: Panel | Grid) -> bool:
+    """Return whether the categories lie along the horizontal axis."""
+    return isinstance(part, Panel) and bool(part.rising)
+
+
 def body(part: Panel | Grid) -> float:
     """Return how high the axes of a part are."""
     if isinstance(part, Grid):
         return 0.34 * len(part.rows)
-    if part.rising:
+    if is_rising(part):
         return 1.7
     lines = max(wrapped(name).count("\n") for name in part.categories) + 1
     pitch = max(0.16 + 0.17 * len(part.series), 0.12 + 0.17 * lines)
@@ -221,8 +239,8 @@ def body(part: Panel | Grid) -> float:
 
 def label_room(part: Panel | Grid) -> float:
     """Return how much room the names on the left need."""
-    if isinstance(part, Panel) and part.rising:
-        return 0.75
+    if is_rising(part):
+        return RISING_ROOM
     names = part.rows if isinstance(part, Grid) else part.categories
     lines = [line for name in names for line in wrapped(name).split("\n")]
     return 2 * EDGE + LETTER * max(map(len, lines))
@@ -230,15 +248,15 @@ def label_room(part: Panel | Grid) -> float:
 
 def note_room(part: Panel | Grid) -> float:
     """Return how much room the words on the right need."""
-    if isinstance(part, Grid) or not part.noted:
-        return 2 * EDGE
-    return 2 * EDGE + LETTER * max(len(dot.words) for dot in part.dots())
+    if isinstance(part, Grid) or part.rising:
+        return 3 * EDGE
+    return 3 * EDGE + LETTER * max(len(dot.note) for dot in part.dots())
 
 
 def legend_columns(part: Panel) -> int:
     """Return how many entries of the legend fit into a line."""
     names = part.legend()
-    room = LETTER * sum(len(name) + 4 for name in names)
+    room = LETTER * sum(len(name) + 6 for name in names)
     return len(names) if room < WIDTH else 2
 
 
@@ -327,9 +345,9 @@ def draw_dot(ax: Axes, part: Panel, dot: Dot, place: float, color: str, marker: 
         return
     ax.plot(ends, [place, place], **line)
     ax.plot(dot.at, place, marker, color=color, markersize=6.5, clip_on=False)
-    if part.noted:
+    if dot.note:
         where = ("axes fraction", "data")
-        ax.annotate(dot.words, (1.04, place), xycoords=where, va="center", annotation_clip=False)
+        ax.annotate(dot.note, (1.04, place), xycoords=where, va="center", annotation_clip=False)
 
 
 def draw_grid(ax: Axes, part: Grid) -> None:
@@ -467,7 +485,7 @@ def thefts() -> list[Panel]:
         series = Series()
         for name, cases in group.items():
             series[name] = found([row for row in useful if is_theft(row, cases)])
-        panels.append(Panel(title, "copies found, %", {"": series}, SHARE, noted=True))
+        panels.append(Panel(title, "copies found, %", {"": series}, SHARE))
     return panels
 
 
@@ -496,7 +514,7 @@ def three_types() -> list[Panel]:
         panels.append(Panel(f"CIFAR-10, {way}", "triggers left, %", series, SHARE, rising=rate))
     title = "Twenty networks without the mark"
     chance = (10.0, "by chance")
-    return [*panels, Panel(title, "triggers matched, %", {"": innocent}, SHARE, chance)]
+    return [*panels, Panel(title, "triggers matched, %", {"": innocent}, (-1, 42), chance)]
 
 
 def power() -> list[Panel]:
@@ -535,7 +553,7 @@ def whitebox() -> list[Panel]:
         runs = [row for row in rows if is_theft(row, [case])]
         hits = [row for row in runs if int(row["right"]) >= enough(int(row["bits"]))]
         series[name] = counted(len(hits), len(runs))
-    return [Panel("Message found, alpha 0.001", "networks, %", {"": series}, SHARE, noted=True)]
+    return [Panel("Message found, alpha 0.001", "networks, %", {"": series}, SHARE)]
 
 
 def enough(bits: int) -> int:
@@ -580,7 +598,7 @@ PAIRED = "composite"
 def countermeasures() -> list[Panel]:
     """Return what is found of a copy made by queries: marks, wrong answers, answers that lean."""
     rows = rows_of(ROOT, "countermeasures")
-    panels = [Panel("Found, alpha 0.001", "networks, %", {"": resisting(rows)}, SHARE, noted=True)]
+    panels = [Panel("Found, alpha 0.001", "networks, %", {"": resisting(rows)}, SHARE)]
     groups = {"Single images as triggers": False, "Pairs as triggers": True}
     for title, paired in groups.items():
         series = {"copy": Series(), "innocent": Series()}
@@ -616,9 +634,10 @@ def tilt() -> list[Panel]:
     series = Series()
     for name, rows in leaning_rows(rows_of(ROOT, "tilt"), LEANING):
         hits = sum(float(row["p"]) <= 1e-3 for row in rows)
+        note = f"{hits} of {len(rows)} found"
         dot = mean_interval([int(row["matched"]) for row in rows])
-        words = f"{dot.words}, found {hits} of {len(rows)}"
-        series[name.replace("*", "")] = dot._replace(words=words)
+        words = f"{dot.words}, {note}"
+        series[name.replace("*", "")] = dot._replace(words=words, note=note)
     title, axis = "Coins matched, of 160", "mean, its 95 % interval, and all runs"
     return [Panel(title, axis, {"": series}, (60, 132), (80.0, "by chance"))]
 
@@ -646,7 +665,7 @@ def false_alarms() -> list[Panel]:
             studies = [accused(row) for row in chosen(fresh, rule=rule, alpha=alpha)]
             worst = max(studies)
             words = f"{worst.at:.2g} %"
-            rates[name][f"alpha {alpha}"] = worst._replace(words=words)
+            rates[name][f"alpha {alpha}"] = worst._replace(words=words, note="")
     rates["promised"] = Series()
     for alpha in ALPHAS:
         at = 100 * float(alpha)
@@ -659,8 +678,8 @@ def false_alarms() -> list[Panel]:
             worst[f"{task}, {name}"] = max(targets)
     title = "One target for all, the worst"
     return [
-        Panel("Random labels: innocents accused", "%", rates, (0.02, 30), log=True),
-        Panel(title, "innocents accused, alpha 0.001, %", {"": worst}, SHARE, noted=True),
+        Panel("Random labels, fresh keys", "innocents accused, %", rates, (0.02, 30), log=True),
+        Panel(title, "innocents accused, alpha 0.001, %", {"": worst}, SHARE),
     ]
 
 
@@ -700,7 +719,7 @@ LIARS = {
     "alpha": "another alpha sealed",
     "nulls": "witnesses that suit",
     "drawn targets": "a target that suits",
-    "families": "20 suspects, undeclared",
+    "families": "20 suspects, log deleted",
     "replays": "another's evidence",
     "looking again": "looking again and again",
     "beacon": "sealed around a public draw",
@@ -712,25 +731,25 @@ def procedure() -> list[Panel]:
     """Return how often an innocent is found, whatever the owner does: the worst of all settings."""
     rows = [row for row in rows_of(ROOT, "procedure") if float(row["bound"]) > 0]
     series = {name: Series() for name in READERS}
+    order: list[str] = []
     for liar, name in LIARS.items():
         alphas = [row["alpha"] for row in chosen(rows, liar=liar) if row["alpha"] in ALPHAS]
         alpha = max(alphas, key=float)
         of_liar = chosen(rows, liar=liar, alpha=alpha)
         label = name if alpha == "0.05" else f"{name} (alpha {alpha})"
+        order.append(label)
         for reader, known in READERS.items():
             runs = [row for row in of_liar if row["reader"] in known]
             if runs:
                 dots = [counted(int(row["found"]), int(row["runs"])) for row in runs]
-                series[reader][label] = max(dots)
-    names = list(dict.fromkeys(name for dots in series.values() for name in dots))
-    order = sorted(names, key=lambda name: list(LIARS.values()).index(name.split(" (alpha")[0]))
+                series[reader][label] = max(dots)._replace(note="")
     panels = []
-    for title, half in (("What the owner does", order[:7]), ("And what else", order[7:])):
+    for title, half in (("What a liar does", order[:7]), ("What else", order[7:])):
         some = {}
         for reader, dots in series.items():
             some[reader] = {name: dots[name] for name in half if name in dots}
         axis = "innocents found, alpha 0.05, %"
-        panels.append(Panel(title, axis, some, SHARE, (5.0, "alpha")))
+        panels.append(Panel(title, axis, some, SHARE, (5.0, "alpha"), order=tuple(half)))
     return panels
 
 
@@ -747,7 +766,7 @@ SEALED = "one seal over all images, every question counts"
 def dishonest_owner() -> list[Panel]:
     """Return how many innocents each trick accuses: mean, least and most of the cases."""
     rows = rows_of(ROOT, "dishonest_owner")
-    names = ("no seal, by p", "no seal, judge's p", "one seal, by p")
+    names = ("liar's rules, by p", "liar's rules, judge's p", "one seal over all, by p")
     series = {name: Series() for name in names}
     for trick, name in TRICKS.items():
         cases = [row for row in chosen(rows, trick=trick) if trick != "grinding" or hardest(row)]
@@ -901,7 +920,8 @@ def reproduce() -> str:
     same = sum(int(row["equal"]) for row in rows)
     compared = sum(int(row["compared"]) for row in rows)
     table = markdown(("lesson", "cells equal", "seconds"), lines)
-    return f"In all, {same} of {compared} cells.\n\n{table}"
+    lessons = f'<div style="margin-bottom: 1rem">\n\n{folded("Each lesson", table)}\n\n</div>'
+    return f"{same} of {compared} cells gave the same output.\n\n{lessons}"
 
 
 WORK = {"tests": "the device tests", "small_cnn": "the small network", "resnet18": "resnet18"}
@@ -963,8 +983,7 @@ GROUPS: dict[str, list[Entry]] = {
         Entry(
             "zoo",
             "How good are the models that ship?",
-            "On all 10,000 test images, marked models are as good as the unmarked one, or a little "
-            "worse.",
+            "Marked models classify the 10,000 test images about as well as the unmarked one.",
             table=zoo,
         ),
     ],
@@ -972,9 +991,10 @@ GROUPS: dict[str, list[Entry]] = {
         Entry(
             "thefts",
             "Which thieves are found?",
-            "Each row shows the copies of fifteen owners, for MNIST, whose labels were drawn at "
-            "random, as long as the copy still classifies seven digits in ten. Altering the file "
-            "does not hide it; a higher learning rate, a detector or an extraction does.",
+            "Copies for MNIST that still classify seven digits in ten: three kinds of mark with "
+            "random labels, five owners each, all strengths of a theft together. Altering the file "
+            "hides no copy, training on at a high rate hides some, and a detector of unusual "
+            "queries or extraction with digits hides all.",
             thefts,
         ),
         Entry(
@@ -1027,23 +1047,23 @@ GROUPS: dict[str, list[Entry]] = {
         Entry(
             "false_alarms",
             "How often is an innocent network accused?",
-            "With random labels, our rule and a single look keep the promise of alpha. Peeking "
-            "breaks it, and counting matches with a chosen target breaks it for most innocents.",
+            "With random labels, our rule and a single look keep the promise of alpha, and peeking "
+            "breaks it. Counting matches with a chosen target accuses many innocents.",
             false_alarms,
         ),
         Entry(
             "nulls_on_demand",
             "Who are the innocents?",
-            "Networks of two kinds, trained on one half of the images each. All of them read well, "
-            "so they are fair witnesses.",
+            "Networks of two kinds, each trained on one half of the images. They classify digits "
+            "about as well as the networks that are marked.",
             nulls_on_demand,
         ),
         Entry(
             "procedure",
             "What does a lie gain against the whole procedure?",
-            "The worst of all settings of each lie. The judge's verdict keeps to alpha, except for "
-            "another's evidence under a seal that names no owner, which the verdict says. The "
-            "owner's own test trusts the owner, so liars pass it.",
+            "The worst setting of each lie; used wrongly means a mistake that the file names. The "
+            "judge's verdict keeps to alpha, except for another's evidence under a seal that names "
+            "no owner, which the verdict says. The owner's own test believes the owner.",
             procedure,
         ),
         Entry(
@@ -1058,7 +1078,7 @@ GROUPS: dict[str, list[Entry]] = {
             "tribunal",
             "Who wins at the tribunal?",
             "The copy and the pruned copy are clear, the fine-tuned one less so, and an imitation "
-            "looks like an innocent. Who counts and looks again accuses innocents, and loses.",
+            "looks like an innocent. A plan that counts and looks again accuses innocents.",
             tribunal,
         ),
     ],
@@ -1066,9 +1086,9 @@ GROUPS: dict[str, list[Entry]] = {
         Entry(
             "paper",
             "Do the paper's figures come out again?",
-            "The paper's networks, trained again for ten epochs. Lines are exact 95 % intervals, "
-            "over all runs. Most figures agree; on CIFAR-10, pruning leaves less of the noise "
-            "and of unrelated images than the paper prints.",
+            "The paper's networks, trained again for ten epochs; a line spans the exact 95 % "
+            "intervals of all runs. On digits the figures come out again. On CIFAR-10 the networks "
+            "classify a little worse here, and pruning leaves less of the marks.",
             paper,
         ),
         Entry(
@@ -1083,7 +1103,8 @@ GROUPS: dict[str, list[Entry]] = {
             "bench",
             "How fast is it, beside what people would use instead?",
             "A disc is a median, the line through it goes from the 5th to the 95th percentile, a "
-            "hollow triangle is the aim. [The page of benchmarks](bench.md) has every row.",
+            "hollow triangle is the aim. [The page of benchmarks](bench.md) has every row. On a "
+            "narrow screen the plots scroll sideways.",
             bench=("faster", "floors", "screen"),
         ),
         Entry(
@@ -1118,14 +1139,17 @@ GROUPS: dict[str, list[Entry]] = {
 }
 INTRODUCTION = """# Results
 
-Every figure that the lessons and pages quote, with the file that it comes from and the command that
-measures it again, at the root of a checkout. In the plots a dot is a share or a mean. The line
-through it is the exact 95 % interval of a share (Clopper and Pearson), or goes from the least to
-the greatest of several runs, which are pale dots. Where a line is something else, the text says so.
+What was measured, with the file that it comes from and the command that measures it again, at the
+root of a checkout. Figures in bold are those that our pages claim.
+
+In the plots a dot is a share or a mean. The line through it is the exact 95 % interval of a share
+(Clopper and Pearson), or goes from the least to the greatest of several runs, which are pale dots.
+Where a line is something else, the text says so.
 """
-# Drawings that are wider than a telephone, in a box that scrolls; its text stays in its size.
+# Drawings of 840 pixels in a box that scrolls where it must. On a telephone they are 770 wide, so
+# that letters have 11; on a wide screen they shrink to the column.
 SCROLLED = """<div style="overflow-x: auto" role="region" tabindex="0" aria-label="{words}">
-<div style="width: 840px">"""
+<div style="min-width: calc(809px - 10vw)">"""
 
 
 class Claim(NamedTuple):
@@ -1174,8 +1198,8 @@ def shown(entry: Entry, folder: Path) -> list[str]:
     if entry.table:
         parts.append(entry.table())
     for name in entry.bench:
-        words = bench_words(name)
-        parts.append(SCROLLED.format(words=f"Plot {name}, to be scrolled"))
+        title, words = bench_words(name)
+        parts += [f"**{title}**", SCROLLED.format(words=f"{title}: plot")]
         parts += [image(f"img/bench-{name}.svg", words, "dark-light"), "</div></div>"]
     return parts
 
@@ -1186,10 +1210,12 @@ def image(path: str, words: str, css: str) -> str:
     return f"```{{image}} {path}\n:alt: {alt}\n:class: {css}\n```"
 
 
-def bench_words(name: str) -> str:
-    """Return what the page of benchmarks says of one of its pictures."""
+def bench_words(name: str) -> tuple[str, str]:
+    """Return the heading of a picture of the page of benchmarks, and what the page says of it."""
     page = (ROOT / "docs" / "bench.md").read_text("utf-8")
-    return re.search(rf"!\[([^]]+)\]\(img/bench-{name}\.svg\)", page)[1]
+    before, after = page.split(f"<!-- {name} -->")
+    heading = before.rpartition("\n## ")[2].partition("\n")[0]
+    return heading, re.search(r"!\[([^]]+)\]", after)[1]
 
 
 def claims() -> dict[str, list[Claim]]:
