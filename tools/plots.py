@@ -1087,8 +1087,9 @@ GROUPS: dict[str, list[Entry]] = {
             "paper",
             "Do the paper's figures come out again?",
             "The paper's networks, trained again for ten epochs; a line spans the exact 95 % "
-            "intervals of all runs. On digits the figures come out again. On CIFAR-10 the networks "
-            "classify a little worse here, and pruning leaves less of the marks.",
+            "intervals of all runs. On digits the figures are nearly those of the paper. On "
+            "CIFAR-10 the networks classify a little worse here, and pruning leaves less of the "
+            "marks.",
             paper,
         ),
         Entry(
