@@ -251,6 +251,16 @@ def test_all_that_is_written_lies_within_the_picture(name):
     assert box.y1 <= high
 
 
+@pytest.mark.parametrize("name", DRAWN)
+def test_all_that_was_measured_lies_within_the_axes(name):
+    for part in getattr(plots, name)():
+        if isinstance(part, plots.Panel):
+            low, high = part.limits
+            for dot in part.dots():
+                assert low <= min(dot.low, *dot.runs, dot.at), (part.title, dot.words)
+                assert max(dot.high, *dot.runs, dot.at) <= high, (part.title, dot.words)
+
+
 def test_letters_have_eleven_pixels_on_a_telephone(page, folder):
     for path, *_ in images(page):
         if path.startswith("plots/"):
