@@ -2,6 +2,7 @@
 the files hold.
 """
 
+import functools
 import importlib
 import json
 import re
@@ -34,6 +35,12 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def page(folder):
     return plots.results_page(folder)
+
+
+@functools.cache
+def panels(name):
+    """Return the panels of a plot."""
+    return getattr(plots, name)()
 
 
 def measured(name):
@@ -243,7 +250,7 @@ def test_the_interval_of_a_share_is_that_of_clopper_and_pearson(hits, of):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_all_that_is_written_lies_within_the_picture(name):
-    figure = plots.drawn(getattr(plots, name)())
+    figure = plots.drawn(panels(name))
     box = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer())
     wide, high = figure.get_size_inches()
     assert min(box.x0, box.y0) >= 0
@@ -253,7 +260,7 @@ def test_all_that_is_written_lies_within_the_picture(name):
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_all_that_was_measured_lies_within_the_axes(name):
-    for part in getattr(plots, name)():
+    for part in panels(name):
         if isinstance(part, plots.Panel):
             low, high = part.limits
             for dot in part.dots():
@@ -298,6 +305,6 @@ def test_series_differ_in_more_than_colour():
     markers = [marker for _, marker in plots.STYLES]
     assert len(set(markers)) == len(markers)
     for name in DRAWN:
-        for part in getattr(plots, name)():
+        for part in panels(name):
             series = getattr(part, "series", {})
             assert len(series) <= len(markers)
