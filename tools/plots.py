@@ -992,8 +992,8 @@ GROUPS: dict[str, list[Entry]] = {
             "Which thieves are found?",
             "Copies for MNIST that still classify seven digits in ten: three kinds of mark with "
             "random labels, five owners each, all strengths of a theft together. Altering the file "
-            "hides no copy, training on at a high rate hides some, and a detector of unusual "
-            "queries or extraction with digits hides all.",
+            "hides no copy. Training on at a high rate, blur and votes hide some; a detector of "
+            "unusual queries and extraction with digits hide all.",
             thefts,
         ),
         Entry(
