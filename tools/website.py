@@ -21,6 +21,7 @@ from pathlib import Path
 import nbformat
 import slides
 from course import HEADER, SETUP, read_course, tags
+from plots import results_page
 from recordings import LABS, Labs
 
 import wmlearn as wm

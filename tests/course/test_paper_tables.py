@@ -130,27 +130,56 @@ def test_what_the_prose_says_of_table_5(prose, measured):
 
 
 @pytest.fixture(scope="module")
-def repeated(root):
+def digits(root):
     """Return what the paper's networks did when they were trained again, digits only."""
     rows = results(root, "paper")
-    return rows[(rows.data == "mnist") & (rows.labels == "fixed") & (rows.epochs == 10)]
+    return rows[(rows.data == "mnist") & (rows.labels == "fixed")]
 
 
-def test_what_the_prose_says_of_the_papers_networks_on_digits(prose, repeated):
-    task = repeated[repeated.table == "2"].set_index(["seed", "kind"]).share.unstack()
+@pytest.fixture(scope="module")
+def repeated(digits):
+    """Return the same after ten epochs."""
+    return digits[digits.epochs == 10]
+
+
+@pytest.fixture(scope="module")
+def whole(digits):
+    """Return the same after as many epochs as the paper's."""
+    return digits[digits.epochs == 50]
+
+
+def test_what_the_prose_says_of_the_papers_networks_on_digits(prose, digits):
+    task = digits[digits.table == "2"].set_index(["epochs", "seed", "kind"]).share.unstack()
+    assert set(task.index) == {(10, 1), (10, 2), (50, 0)}
     ahead = (100 * task[list(KINDS)].sub(task["clean"], axis=0)).round(2)
     low, high = ahead.min(axis=None), ahead.max(axis=None)
     assert f"end between {-low:.2f} points behind and {high:.2f} ahead with a watermark" in prose
-    pruned = repeated[(repeated.table == "3") & (repeated.asked == "task")]
-    off = (100 * pruned.share - pruned.paper).abs()
-    near = pruned.setting.astype(int) <= 80
-    assert off[near].max() < 1.0  # "within a point of what it prints"
-    last = pruned[pruned.setting == "90"]
-    theirs, ours = span(last.paper), span(100 * last.share)
-    assert f"The paper's copies read {theirs} % of the digits there" in prose
-    assert f"the same networks trained by us {ours} %" in prose
-    kept = repeated[(repeated.table == "3") & (repeated.asked == "trained")]
-    assert kept.share.min() > 0.97  # "in all three the watermark stays"
+
+
+def test_what_the_prose_says_of_pruning_the_papers_networks_on_digits(prose, whole, repeated):
+    task = whole[(whole.table == "3") & (whole.asked == "task")]
+    off = (100 * task.share - task.paper).abs()
+    assert off[task.setting.astype(int) <= 80].max() < 1.2
+    assert off.max() < 4  # "to nine tenths within four points"
+    assert "eight tenths the paper's networks, trained again, are within 1.2 points" in prose
+    last = task[task.setting == "90"]
+    assert f"they still read {span(100 * last.share)} % of the digits" in prose
+    assert span(last.paper) == "94 to 97"  # "as the paper's do"
+    at_nine = repeated[(repeated.table == "3") & (repeated.setting == "90")].set_index("asked")
+    assert f"After 10 epochs they read {span(100 * at_nine.share['task'])} % there" in prose
+
+
+def test_what_the_prose_says_of_the_watermarks_that_are_left_of_them(prose, whole, repeated):
+    left = repeated[(repeated.table == "3") & (repeated.asked == "trained")]
+    assert left.seed.nunique() == 2
+    assert 0.97 <= left.share.min() < 0.98  # "keep 97 % and more after ten epochs"
+    left = whole[(whole.table == "3") & (whole.asked == "trained")]
+    assert f"The paper prints {left.paper.min():g} % and more" in prose
+    share = (100 * left[left.setting == "90"].set_index("kind").share).round()
+    words = (
+        f"after fifty {share['content']:.0f} % of the word and {share['noise']:.0f} % of the noise"
+    )
+    assert words in prose
 
 
 @pytest.fixture(scope="module")
@@ -196,22 +225,22 @@ def test_what_the_prose_says_of_training_on_with_photographs(prose, photographs)
     assert (ruined == 0).sum() == 2
 
 
-def test_what_the_prose_says_of_letters_and_innocents(prose, repeated):
-    nulls = repeated[(repeated.table == "nulls") & repeated.setting.str.endswith(", unrelated")]
+def test_what_the_prose_says_of_letters_and_innocents(prose, digits):
+    nulls = digits[(digits.table == "nulls") & digits.setting.str.endswith(", unrelated")]
     own = sorted(100 * nulls[nulls.setting.str.startswith("clean")].share)
-    low, high = (f"{share:.0f}" for share in own)
-    assert f"{low} and {high} % of our letters m are zeros anyway" in prose
+    low, middle, high = (f"{share:.0f}" for share in own)
+    assert f"{low}, {middle} and {high} % of our letters m are zeros anyway" in prose
     worst = nulls[nulls.setting.str.startswith("null-")].share.max()
     assert f"one innocent network of the course {100 * worst:.0f} %" in prose
 
 
-def test_what_the_prose_says_of_a_thief_who_trains_the_papers_networks_on(prose, repeated):
-    thief = repeated[repeated.table == "5"].assign(rate=lambda rows: rows.setting.astype(float))
+def test_what_the_prose_says_of_a_thief_who_trains_the_papers_networks_on(prose, digits):
+    thief = digits[digits.table == "5"].assign(rate=lambda rows: rows.setting.astype(float))
     gentle = thief[thief.rate <= 0.01]
     assert ((100 * gentle.share - gentle.paper).abs() < 0.2).all()
-    fast = thief[thief.rate == 0.05].set_index(["asked", "kind"])
-    assert fast.share["trained", "content"].max() < 0.005
-    assert (fast.share["trained", "noise"] == 0).all()
+    fast = thief[thief.rate == 0.05].set_index(["asked", "kind"]).sort_index()
+    for kind in ("content", "noise"):  # "next to nothing of the word and of the noise"
+        assert fast.share.loc["trained", kind].max() < 0.01
     task = fast.loc["task"].loc[["content", "noise"]]
     lost = task.paper - 100 * task.share
     assert f"for {lost.min():.1f} to {lost.max():.1f} points of accuracy" in prose
