@@ -59,17 +59,11 @@ def assemble(source: Path, labs: Path) -> None:
         nbformat.write(nb, source / "notebooks" / path.name)
     shutil.copytree(labs, source / "_static" / "labs", ignore=shutil.ignore_patterns("*.stamp"))
     (source / "index.md").write_text(front_page(), "utf-8")
+    (source / "labs.md").write_text(labs_page(labs), "utf-8")
+    (source / "docs" / "results.md").write_text(results_page(source / "docs"), "utf-8")
     api(source / "api")
-    for name in (
-        "LICENSE",
-        "CITATION.cff",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "SECURITY.md",
-        "CODE_OF_CONDUCT.md",
-    ):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source)
+    for name in PAGES:
+        shutil.copy(ROOT / name, source)
 
 
 def prepared(nb: nbformat.NotebookNode, labs: Labs) -> nbformat.NotebookNode:
