@@ -61,8 +61,12 @@ def whole(fragments: list[str], lab: object) -> list[str]:
 
 def plain(fragment: str) -> str:
     """Return HTML without what names the pictures of one lab, or has it read out."""
-    fragment = re.sub(r" role='status'( aria-live='polite')?", "", fragment)
-    return _SCOPE.sub("wm-pictures", fragment)
+    return _SCOPE.sub("wm-pictures", quiet(fragment))
+
+
+def quiet(fragment: str) -> str:
+    """Return HTML without what has it read out."""
+    return re.sub(r" role='(status|alert)'( aria-live='polite')?", "", fragment)
 
 
 def at_random(lab: object, book: dict, rng: np.random.RandomState) -> list[int]:

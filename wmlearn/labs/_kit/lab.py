@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn._extras import extras
 from wmlearn._files import whole
-from wmlearn.labs._kit.recording import Axis, Parts, Recording
+from wmlearn.labs._kit.page import Layout, Page
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
@@ -157,31 +157,24 @@ class Lab(Displayed):
 
         Raises
         ------
-        TypeError
-            If this lab cannot be recorded.
         OSError
             If the file cannot be written.
         """
-        recording = Recording(self._recorded())
+        page = self._page()
         path = Path(path)
         with whole(path) as file:
-            file.write(recording.page(title or type(self).__name__).encode())
+            file.write(page.html(title or type(self).__name__).encode())
         return path
 
-    def _recorded(self) -> Parts:
-        """Return what a page needs of this lab."""
-        raise TypeError(
-            f"{type(self).__name__} cannot be recorded, only used in a notebook. Record a "
-            "VerificationLab or TheftLab."
-        )
+    def _page(self) -> Page:
+        """Return all that this lab can show."""
+        raise NotImplementedError
 
-    def _parts(
-        self, axes: Sequence[Axis], render: Callable[[], object], left_out: Sequence[str] = ()
-    ) -> Parts:
-        """Return the parts of a lab of these axes; some places are left out of the page."""
-        screen = [place for name, place in self._screen.items() if name not in left_out]
-        places = [*screen, *self._behind.values()]
-        return Parts(axes, places, render, self.widget, self._sheets, self._more, self._inside)
+    def _layout(self, left_out: Sequence[str] = ()) -> Layout:
+        """Return the lab as it is laid out; some places are left out of the page."""
+        places = {name: place for name, place in self._screen.items() if name not in left_out}
+        places.update({f"{name} behind": place for name, place in self._behind.items()})
+        return Layout(places, self.widget, self._sheets, self._more, self._inside)
 
     def _drawing(self) -> str | None:
         """Return as SVG what stands for the lab where nothing runs; None where there is nothing."""

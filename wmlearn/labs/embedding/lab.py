@@ -16,7 +16,7 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg, caption
 from wmlearn.labs._kit.background import Background, Stage
 from wmlearn.labs._kit.lab import BESIDE, Lab, choice, number_box
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 from wmlearn.labs.embedding.plan import MOST_TRIGGERS, Plan, Workshop
@@ -206,7 +206,7 @@ class EmbeddingLab(Lab):
             self._run = own
             self._show()
 
-    def _recorded(self) -> Parts:
+    def _page(self) -> Recording:
         """Return some runs, which are trained now, and each of their epochs."""
         runs: dict[str, Run] = {}
         epoch = widgets.IntSlider(0, 0, 1, description="recorded epoch")
@@ -228,7 +228,7 @@ class EmbeddingLab(Lab):
 
         axes = [Axis(self.words, RECORDED[0]), Axis(self.triggers, RECORDED[1]), Axis(self.start)]
         axes.append(Axis(epoch, instead_of=self.run, ready=chosen))
-        return self._parts(axes, render, left_out=["bar", "progress"])
+        return Recording(self._layout(left_out=["bar", "progress"]), axes, render)
 
     # ------------------------------------------------------------ what is shown
 

@@ -16,7 +16,7 @@ from wmlearn.data.splits import Splits, load_data
 from wmlearn.evidence import commitment
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.lab import HIDDEN, Lab, choice, number_box
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.views import alert, guarded, small
 from wmlearn.labs.studio.previews import (
     Preview,
@@ -259,7 +259,7 @@ class TriggerStudio(Lab):
             self._settle()
             self._show(self._seen.ask_all(self._innocents))
 
-    def _recorded(self) -> Parts:
+    def _page(self) -> Recording:
         """Return what a few looks, words and targets bring."""
 
         def render() -> None:
@@ -268,7 +268,7 @@ class TriggerStudio(Lab):
 
         axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, ["", "OWNED BY ALMA"])]
         axes += [Axis(self.place), Axis(self.opacity, LOOKS), Axis(self.sigma, LOOKS)]
-        return self._parts([*axes, Axis(self.target)], render)
+        return Recording(self._layout(), [*axes, Axis(self.target)], render)
 
     # ------------------------------------------------------------ what is shown
 
