@@ -48,11 +48,12 @@ class Game(Page):
             "slim": {name: slim[name] for name in slim if slim[name] != wide[name]},
         }
 
-    def input(self, widget: Widget, css: str) -> str:
+    def input(self, widget: Widget, css: str, style: str) -> str:
         """Return a button, or buttons of which one is chosen."""
         name = html.escape(widget.description, quote=True)
         if not hasattr(widget, "options"):
-            return f"<button type='button' class='{css}' data-press='{name}'>{name}</button>"
+            given = f"type='button' class='{css}' {style} data-press='{name}'"
+            return f"<button {given}>{name}</button>"
         given = f"type='radio' name='{name}' data-press='{name}'"
         labels = [f"<label><input {given} value='{word}'>{word}</label>" for word in widget.options]
         return (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The page has one place that speaks.
 _LIVE = re.compile(r" role='(?:status|alert)'(?: aria-live='polite')?")
-_LAYOUT = ("display", "width", "height", "min_height", "margin", "overflow")
+_LAYOUT = ("display", "width", "height", "min_height", "margin", "padding", "overflow")
 _HERE = Path(__file__).parent
 _PAGE = "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>{title}</title>\n"
 _PAGE += "<meta name='viewport' content='width=device-width,initial-scale=1'>\n"
@@ -91,13 +91,13 @@ class Page:
         if widget is layout.sheets:
             return ""
         if not hasattr(widget, "children"):
-            return self.input(widget, inside)
+            return self.input(widget, inside, given)
         kind = "widget-hbox" if type(widget).__name__ == "HBox" else "widget-vbox"
         css = " ".join([kind, *widget._dom_classes])
         rows = "".join(map(self._laid_out, widget.children))
         return f"<div class='{css}{inside}' {given}>{rows}</div>"
 
-    def input(self, widget: Widget, css: str) -> str:
+    def input(self, widget: Widget, css: str, style: str) -> str:
         """Return what stands for an input; nothing, where the page has none."""
         return ""
 

@@ -162,7 +162,7 @@ class Recording(Page):
             self._fragments[fragment] = len(self._fragments)
         return self._fragments[fragment]
 
-    def input(self, widget: Widget, css: str) -> str:
+    def input(self, widget: Widget, css: str, style: str) -> str:
         """Return where the script makes an input."""
         for number, axis in enumerate(self._axes):
             if widget in (axis.control, axis.instead_of):

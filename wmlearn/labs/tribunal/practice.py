@@ -20,6 +20,7 @@ class Practice:
     opening : what is looked at before the first question
     tests : by letter, the verdict of the evidence after 0, 1, ... questions
     truth : what each service is, by letter
+    lengths, tops : what the axes of the panels may have room for: questions, powers of ten
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,9 @@ class Practice:
             for _ in range(case.triggers.n):
                 case.ask(letter, 1)
                 tests.append(case.services[letter].verdict)
+        every = list(itertools.chain(*self.tests.values()))
+        self.lengths = sorted({axis_length(self.opening, test) for test in every})
+        self.tops = sorted({axis_top(self.opening, test) for test in every})
 
     def walk(self) -> Iterator[Frame]:
         """Yield parts of what can be shown, until every piece was there."""
@@ -45,14 +49,14 @@ class Practice:
             for test in tests:
                 seen = opening._replace(tests={**opening.tests, letter: test}, last=letter)
                 yield spoken(seen)
-                for length, top in itertools.product(*self._axes()):
-                    if length >= axis_length(opening, test) and top >= axis_top(opening, test):
-                        yield {letter: panel(seen, letter, length, top)}
+                least = axis_length(opening, test), axis_top(opening, test)
+                for axes in itertools.product(self.lengths, self.tops):
+                    if axes[0] >= least[0] and axes[1] >= least[1]:
+                        yield {letter: panel(seen, letter, *axes)}
         yield from self._refused()
 
     def numbers(self) -> dict[str, Any]:
         """Return what the script of the page has to know."""
-        lengths, _ = self._axes()
         tops = {}
         points = {}
         for letter, tests in self.tests.items():
@@ -64,23 +68,13 @@ class Practice:
             "ask": ASK,
             "budget": budget,
             "questions": questions,
-            "lengths": lengths,
+            "lengths": self.lengths,
             "tops": tops,
             "points": points,
         }
 
-    def _axes(self) -> tuple[list[int], list[int]]:
-        """Return all lengths and all tops that the axes may have."""
-        lengths = set()
-        tops = set()
-        for test in itertools.chain(*self.tests.values()):
-            lengths.add(axis_length(self.opening, test))
-            tops.add(axis_top(self.opening, test))
-        return sorted(lengths), sorted(tops)
-
     def _judged(self) -> Iterator[Frame]:
         """Yield what is shown of verdicts, before and after they are handed in."""
-        (length, *_), (top, *_) = self._axes()
         for words in itertools.product(PRICES, repeat=len(self.truth)):
             verdicts = dict(zip(self.truth, words))
             score = Score(verdicts, self.truth)
@@ -89,7 +83,7 @@ class Practice:
                 yield spoken(seen)
                 if len(set(words)) == 1:
                     for letter in verdicts:
-                        yield {letter: panel(seen, letter, length, top)}
+                        yield {letter: panel(seen, letter, self.lengths[0], self.tops[0])}
 
     def _refused(self) -> Iterator[Frame]:
         """Yield the sentences in which something is refused."""
