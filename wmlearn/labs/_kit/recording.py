@@ -29,23 +29,23 @@ class Axis(NamedTuple):
     Attributes
     ----------
     control : a widget with options, or one that holds a number or a text
-    values : what it is moved through: of options their places, else the values themselves; left
-        out, all options, or all whole numbers from the least to the greatest
+    values : what it is moved through: of options their places, else the values themselves, or what
+        returns them, if they depend on the inputs before it; left out, all options, or all whole
+        numbers from the least to the greatest
     own : whether it has a position for each choice before it, as a strength has for its theft
     instead_of : the widget in whose place it stands, if it is none of the lab's own
-    ready : called before its positions are read, which may depend on the inputs before it
     """
 
     control: Any
-    values: Sequence[Any] | None = None
+    values: Sequence[Any] | Callable[[], Sequence[Any]] | None = None
     own: bool = False
     instead_of: Any = None
-    ready: Callable[[], object] = lambda: None
 
     def every(self) -> Sequence[Any]:
         """Return the values that it is moved through now."""
         control = self.control
-        self.ready()
+        if callable(self.values):
+            return self.values()
         if self.values is not None:
             return self.values
         if hasattr(control, "index"):

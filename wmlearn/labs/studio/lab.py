@@ -38,6 +38,7 @@ from wmlearn.triggers.unrelated import FOREIGN, OWN, Unrelated
 from wmlearn.zoo import null_models
 
 LOOKS = (0.2, 0.4, 0.6, 0.8, 1)  # opacities and sigmas in a recording
+WORDS = ("", "ALMA MADE THIS")  # they fit the smallest images
 PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret answers are drawn
 WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
 _TWO_ROWS = {"max_height": "64px", "overflow": "auto"}  # however many classes there are
@@ -266,9 +267,20 @@ class TriggerStudio(Lab):
             self._settle()
             self._show(self._seen)
 
-        axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, ["", "OWNED BY ALMA"])]
+        def targets() -> list[int]:
+            """Return all but the source, which would change no label."""
+            places = list(range(len(self.target.options)))
+            if self._wanted().get("source") is self.source:
+                places.remove(self.source.value)
+            return places
+
+        axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, WORDS)]
         axes += [Axis(self.place), Axis(self.opacity, LOOKS), Axis(self.sigma, LOOKS)]
-        return Recording(self._layout(), [*axes, Axis(self.target)], render)
+        own = self._seen
+        try:
+            return Recording(self._layout(), [*axes, Axis(self.target, targets)], render)
+        finally:
+            self._show(own)
 
     # ------------------------------------------------------------ what is shown
 
