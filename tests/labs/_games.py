@@ -80,7 +80,7 @@ def choose(lab: Any, name: str, word: str) -> None:
 
 
 def screen(lab: Any, *, phone: bool) -> dict[str, str]:
-    """Return what the places of a lab show, on a phone with the drawings that its page has there."""
+    """Return what the places of a lab show; on a phone, with the drawings for one."""
     shown = dict(lab.state.screen)
     if phone and isinstance(lab, wm.LotteryLab):
         with narrow():

@@ -8,8 +8,6 @@ from _games import GAMES, choose, names, play, screen, tribunal, usable
 from _recorded import written
 from playwright.sync_api import expect
 
-import wmlearn as wm
-
 pytestmark = pytest.mark.browser
 
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
@@ -111,9 +109,7 @@ def test_every_input_can_be_reached_and_has_a_name(opened):
     inputs = page.locator("[data-press]")
     for place in range(inputs.count()):
         assert '"' in inputs.nth(place).aria_snapshot()
-    assert {each for each in names(lab)} == set(
-        inputs.evaluate_all("all => all.map(each => each.dataset.press)")
-    )
+    assert set(names(lab)) == set(inputs.evaluate_all("all => all.map(each => each.dataset.press)"))
 
 
 CUT = """() => {
@@ -134,10 +130,9 @@ def test_nothing_is_cut_or_sticks_out_sideways(opened):
         assert page.evaluate(CUT) == []
 
 
+@pytest.mark.parametrize("recorded", [tribunal], indirect=True)
 def test_what_a_board_refuses_is_read_out(recorded, desk):
     make, path = recorded
-    if make is not tribunal:
-        pytest.skip("no other game refuses anything")
     page = desk.browser.new_page()
     page.goto(path.as_uri())
     page.wait_for_selector("[data-ready]", state="attached")
@@ -155,16 +150,17 @@ def test_what_a_board_refuses_is_read_out(recorded, desk):
     page.close()
 
 
+@pytest.mark.parametrize("recorded", [tribunal], indirect=True)
 def test_a_case_is_handed_in_and_scored(recorded, desk):
     make, path = recorded
-    if make is not tribunal:
-        pytest.skip("nothing is handed in")
     page = desk.browser.new_page()
     page.goto(path.as_uri())
     page.wait_for_selector("[data-ready]", state="attached")
     board = make()
     moves = [("E +10", ""), ("B +5", "")]
-    moves += zip((f"verdict on {letter}" for letter in "ABCDEF"), 2 * ("accuse", "clear", "abstain"))
+    moves += zip(
+        (f"verdict on {letter}" for letter in "ABCDEF"), 2 * ("accuse", "clear", "abstain")
+    )
     for name, word in [*moves, ("hand in", ""), ("yes, hand in", "")]:
         page.evaluate(PRESS, [(name, word)])
         choose(board, name, word)

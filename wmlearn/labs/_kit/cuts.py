@@ -5,7 +5,7 @@ nothing is cut: the same functions draw for both.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -36,7 +36,7 @@ def cut(name: str, *at: object) -> str:
 
 
 def tables(shown: Iterable[tuple[str, str]]) -> dict[str, Any]:
-    """Return the pieces by name and numbers: `tables["bar"][3][7]` is what follows cut("bar", 3, 7).
+    """Return the pieces by name and numbers: `["bar"][3][7]` is what follows cut("bar", 3, 7).
 
     Parameters
     ----------
@@ -54,21 +54,26 @@ def tables(shown: Iterable[tuple[str, str]]) -> dict[str, Any]:
         for name, piece in zip(names, _MARK.sub("\x1e", fragment).split("\x1e")):
             if found.setdefault(tuple(name.split(_BETWEEN)), piece) != piece:
                 raise ValueError(
-                    f"the piece {name!r} must look the same wherever it is used; it looks different "
-                    f"in {place!r}. Give its `cut` all that it depends on."
+                    f"the piece {name!r} must look the same wherever it is used; it looks "
+                    f"different in {place!r}. Give its `cut` all that it depends on."
                 )
-    return _nested(found)
+    return _by_first(found)
 
 
-def _nested(pieces: dict[tuple[str, ...], str]) -> Any:
-    """Return pieces as tables in tables; a table of 0, 1, 2, ... as a list."""
-    if () in pieces:
-        [piece] = pieces.values()
-        return piece
+def _by_first(pieces: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
+    """Return pieces by the first part of their names, and what is below by the others."""
     parts: dict[str, dict[tuple[str, ...], str]] = {}
     for (first, *rest), piece in pieces.items():
         parts.setdefault(first, {})[tuple(rest)] = piece
-    below = {name: _nested(part) for name, part in parts.items()}
+    return {first: _nested(part) for first, part in parts.items()}
+
+
+def _nested(pieces: Mapping[tuple[str, ...], str]) -> Any:
+    """Return pieces as tables in tables, where counted from 0 as lists; a lone piece as it is."""
+    if () in pieces:
+        [piece] = pieces.values()
+        return piece
+    below = _by_first(pieces)
     counted = list(map(str, range(len(below))))
     if below.keys() == set(counted):
         return [below[number] for number in counted]

@@ -1,4 +1,4 @@
-"""A game as one HTML file: it shows pieces that Python drew beforehand, and its script says which."""
+"""A game as one HTML file: it shows pieces that Python drew beforehand; its script says which."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 BESIDE = {"width": "140px"}  # a box beside another input
 HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
 Row: TypeAlias = "str | Widget | list[str | Widget]"  # a name stands for a place
-Frame: TypeAlias = dict[str, str | Layers]  # what is shown, HTML or SVG, by the name of its place
+Frame: TypeAlias = Mapping[
+    str, str | Layers
+]  # what is shown, HTML or SVG, by the name of its place
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,9 @@ class Lab(Displayed):
         """Write the lab as one HTML file that is live where no Python runs: on a phone, on any web
         server, opened from a folder. It needs no network.
 
-        Its inputs are moved through all their positions, and what the screen shows then is kept:
-        the page shows nothing that the notebook would not. This takes seconds, or where thieves
-        have to train a minute.
+        Its inputs are moved through all their positions, or its game is played to its ends, and
+        what the screen shows then is kept: the page shows nothing that the notebook would not. This
+        takes seconds, or where thieves have to train a minute.
 
         Parameters
         ----------
@@ -157,6 +159,8 @@ class Lab(Displayed):
 
         Raises
         ------
+        ValueError
+            If the page would give away what the lab keeps: the answers in a case of the tribunal.
         OSError
             If the file cannot be written.
         """

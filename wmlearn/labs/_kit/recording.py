@@ -90,9 +90,7 @@ class Recording(Page):
     render : shows the lab again
     """
 
-    def __init__(
-        self, layout: Layout, axes: Sequence[Axis], render: Callable[[], object]
-    ) -> None:
+    def __init__(self, layout: Layout, axes: Sequence[Axis], render: Callable[[], object]) -> None:
         super().__init__(layout, Path(__file__).with_suffix(".js"))
         self._axes, self._render = axes, render
         self._lists: dict[tuple[str, ...], int] = {}  # an input's name and positions

@@ -83,7 +83,7 @@ def wealth_svg(
 
 def highest(lines: Mapping[str, Floats], n: int, alpha: float) -> float:
     """Return the logarithm up to which there must be room for the first n questions."""
-    return max(-math.log(alpha), *(line[: n + 1].max() for line in lines.values()))
+    return max(-math.log(alpha), *(float(line[: n + 1].max()) for line in lines.values()))
 
 
 def suspects_svg(replays: Sequence[Replay]) -> str:

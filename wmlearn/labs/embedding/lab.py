@@ -2,7 +2,6 @@
 one.
 """
 
-
 import ipywidgets as widgets
 from torch import nn
 
@@ -193,7 +192,7 @@ class EmbeddingLab(Lab):
         return self._background.wait(timeout)
 
     def _page(self) -> Recording:
-        """Return some runs, which are trained now, and each of their epochs; the lab's own stays."""
+        """Return some runs, which are trained now, and each of their epochs."""
         self.wait()
         own = self._run
         runs: dict[str, Run] = {}

@@ -63,8 +63,8 @@ class Heap(Draws):
     def caption(self, drawn: int) -> str:
         """Return in one sentence what the draws have shown."""
         real, as_good = self.answers.k, self.as_good(drawn)
-        return (
-            f"{cut('caption', drawn)}{real} of {self.n} matched in the real draw, and as many or more in "
+        return cut("caption", drawn) + (
+            f"{real} of {self.n} matched in the real draw, and as many or more in "
             f"{as_good:,} of {plural(drawn, 'new draw')} of the labels."
         )
 

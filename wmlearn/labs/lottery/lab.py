@@ -107,9 +107,7 @@ class LotteryLab(Lab):
 
     def _page(self) -> Game:
         game = self.game
-        return Game(
-            self._layout(), game.script, game.frame(game.start), game.walk, game.numbers()
-        )
+        return Game(self._layout(), game.script, game.frame(game.start), game.walk, game.numbers())
 
     def __repr__(self) -> str:
         return f"LotteryLab: {self.game.caption(self.game.end)}"

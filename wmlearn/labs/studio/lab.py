@@ -270,7 +270,7 @@ class TriggerStudio(Lab):
         def targets() -> list[int]:
             """Return all but the source, which would change no label."""
             places = list(range(len(self.target.options)))
-            if self._wanted().get("source") is self.source:
+            if self.kind.value != "Unrelated":
                 places.remove(self.source.value)
             return places
 

@@ -83,11 +83,11 @@ def spoken(seen: Seen) -> dict[str, str]:
     for letter in seen.tests:
         word = seen.verdicts.get(letter, "open")
         given.append(f"{cut('verdict', letter, word)}{letter}: {word}")
-    verdicts = f"{cut('comma')}, ".join(given)
+    verdicts = f"{cut('comma')}, ".join(given) + cut("all given")
     return {
         "budget": bar + small(f"{seen.left} of {seen.budget} questions left"),
         # of a button, only its shade says that it is pressed
-        "given": f"<p class='wm-small' role='status'>Your verdicts: {verdicts}{cut('all given')}.</p>",
+        "given": f"<p class='wm-small' role='status'>Your verdicts: {verdicts}.</p>",
         "sentence": _sentence(seen),
         "rules": small(*_rules(seen)),
     }
@@ -205,8 +205,10 @@ def _sentence(seen: Seen) -> str:
     test = seen.tests[seen.last]
     replay = Replay(f"service {seen.last}", seen.triggers, test, "")
     by_now = percent(test.chance_to_find(KEPT), 0)
-    return cut("asked", seen.last, test.n) + verdict_html(replay, test.n) + small(
-        f"Of copies that keep three answers in ten, {by_now} would be found by now."
+    return (
+        cut("asked", seen.last, test.n)
+        + verdict_html(replay, test.n)
+        + small(f"Of copies that keep three answers in ten, {by_now} would be found by now.")
     )
 
 

@@ -16,8 +16,8 @@ from wmlearn.labs.tribunal.board import ASK, HAND_IN, SURE, Seen, axes, frame, s
 from wmlearn.labs.tribunal.practice import Practice, refusal
 
 _NOTE = (
-    "This page is for practice: it saves no score card, and when it is loaded again the case begins "
-    "anew. The card that you hand in comes from the board in the notebook."
+    "This page is for practice: it saves no score card, and when it is loaded again the case "
+    "begins anew. The card that you hand in comes from the board in the notebook."
 )
 
 

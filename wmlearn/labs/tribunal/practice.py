@@ -88,11 +88,11 @@ class Practice:
     def _refused(self) -> Iterator[Frame]:
         """Yield the sentences in which something is refused."""
         case = open_case()
-        for missing in range(len(self.truth)):
-            for given in itertools.combinations(self.truth, missing):
-                left = "".join(letter for letter in self.truth if letter not in given)
-                mark = cut("missing", left)
-                yield {"status": mark + refusal(case.card, dict.fromkeys(given, "abstain"))}
+        for count in range(len(self.truth)):
+            for given in itertools.combinations(self.truth, count):
+                missing = "".join(letter for letter in self.truth if letter not in given)
+                words = refusal(case.card, dict.fromkeys(given, "abstain"))
+                yield {"status": cut("missing", missing) + words}
         for left in range(1, max(ASK)):
             for count in ASK:
                 if count > left:
