@@ -136,7 +136,7 @@ def choose(control: Any, label: str) -> None:
 def written(lab: object, path: Path, looks: Sequence[float] = (0.4, 1)) -> str:
     """Write the page of a lab, with few states of each input, and return it."""
     looks = mock.patch.object(studio, "LOOKS", looks)
-    words = mock.patch.object(studio, "WORDS", ("", "ALMA"))
-    runs = mock.patch.object(embedding, "RECORDED", ((6,), (0, 30)))
+    words = mock.patch.object(studio, "WORDS", ("", "ALMA BANK"))
+    runs = mock.patch.object(embedding, "RECORDED", ((6, 10), (0, 30)))
     with looks, words, runs:
         return lab.to_html(path).read_text("utf-8")

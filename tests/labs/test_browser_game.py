@@ -203,7 +203,7 @@ def test_two_games_in_one_document_do_not_meet(recorded, desk, tmp_path):
     page.wait_for_function("document.querySelectorAll('[data-ready]').length === 2")
     first, second = page.locator(".wm-recording").all()
     before = second.inner_html()
-    name, word = usable(make())[-1]
+    name, _ = usable(make())[-1]
     first.locator(f"[data-press='{name}']").last.click()
     assert second.inner_html() == before
     second.locator(f"[data-press='{name}']").last.click()
