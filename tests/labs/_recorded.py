@@ -1,18 +1,23 @@
-"""Two labs as pages that are live without a kernel, for the tests of recordings."""
+"""Labs as pages that are live without a kernel, for the tests of recordings."""
 
 import base64
 import gzip
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from _drive import find
 
 import wmlearn as wm
+from wmlearn.labs.embedding import lab as embedding
+from wmlearn.labs.studio import lab as studio
 
 UNSAID = ("bar", "progress", "last_run")  # places of the notebook that a page leaves out
+EPOCH = "recorded epoch"  # an input that the page has and the notebook has not
 _SCOPE = re.compile(r"wm-(?:[0-9a-f]{32}|[0-9a-f]{8})(?=[-'\"\s{])")
 
 
@@ -40,6 +45,29 @@ def theft_lab() -> wm.TheftLab:
     return wm.TheftLab(wm.load_model("mnist/content"), mnist, triggers, thefts=thefts)
 
 
+def studio_lab() -> wm.TriggerStudio:
+    """Return a studio of a few triggers, with networks that learnt nothing."""
+    mnist = wm.load_data("mnist")
+    models = [wm.small_cnn(mnist, width=4, seed=seed) for seed in range(2)]
+    lab = wm.TriggerStudio(mnist, key=wm.CLASSROOM_KEY, models=models)
+    lab.number.value = 30
+    return lab
+
+
+def embedding_lab() -> wm.EmbeddingLab:
+    """Return a lab whose runs take a second."""
+    mnist = wm.load_data("mnist")
+    train, test = mnist.train.take(slice(400)), mnist.test.take(slice(200))
+    data = wm.Splits("mnist", train, mnist.loot.take(slice(100)), test, mnist.classes)
+    schedule = wm.Schedule(epochs=2)
+    lab = wm.EmbeddingLab(data, key=wm.CLASSROOM_KEY, schedule=schedule)
+    lab.words.value = 6
+    return lab
+
+
+LABS = [verification_lab, theft_lab, studio_lab, embedding_lab]
+
+
 def book_of(page: str) -> dict:
     """Return what the script of a page reads."""
     packed = re.search(r"<script type=.text/plain.>([^<]*)</script>", page)[1]
@@ -61,8 +89,12 @@ def whole(fragments: list[str], lab: object) -> list[str]:
 
 def plain(fragment: str) -> str:
     """Return HTML without what names the pictures of one lab, or has it read out."""
-    fragment = re.sub(r" role='status'( aria-live='polite')?", "", fragment)
-    return _SCOPE.sub("wm-pictures", fragment)
+    return _SCOPE.sub("wm-pictures", quiet(fragment))
+
+
+def quiet(fragment: str) -> str:
+    """Return HTML without what has it read out."""
+    return re.sub(r" role='(status|alert)'( aria-live='polite')?", "", fragment)
 
 
 def at_random(lab: object, book: dict, rng: np.random.RandomState) -> list[int]:
@@ -72,10 +104,22 @@ def at_random(lab: object, book: dict, rng: np.random.RandomState) -> list[int]:
         listed, below = node
         name, *labels = book["lists"][listed]
         places.append(rng.randint(len(below)))
-        if len(labels) > 1:
+        if name == EPOCH:
+            places[-1] = len(below) - 1
+        elif len(labels) > 1:
             choose(find(lab, name), labels[places[-1]])
         node = below[places[-1]]
+    settle(lab)
     return places
+
+
+def settle(lab: object) -> None:
+    """Have a lab show at once what takes a pause, or a run."""
+    if isinstance(lab, wm.TriggerStudio):
+        assert lab.triggers
+    elif isinstance(lab, wm.EmbeddingLab):
+        lab.run.click()
+        assert lab.wait(60)
 
 
 def choose(control: Any, label: str) -> None:
@@ -83,9 +127,16 @@ def choose(control: Any, label: str) -> None:
     if hasattr(control, "options"):
         names = [each[0] if isinstance(each, tuple) else str(each) for each in control.options]
         control.index = names.index(label)
+    elif label == getattr(control, "placeholder", None):
+        control.value = ""
     else:
-        control.value = int(label)
+        control.value = type(control.value)(label)
 
 
-def written(lab: object, path: Path) -> str:
-    return lab.to_html(path).read_text("utf-8")
+def written(lab: object, path: Path, looks: Sequence[float] = (0.4, 1)) -> str:
+    """Write the page of a lab, with few states of each input, and return it."""
+    looks = mock.patch.object(studio, "LOOKS", looks)
+    words = mock.patch.object(studio, "WORDS", ("", "ALMA BANK"))
+    runs = mock.patch.object(embedding, "RECORDED", ((6, 10), (0, 30)))
+    with looks, words, runs:
+        return lab.to_html(path).read_text("utf-8")

@@ -5,15 +5,32 @@ import re
 
 import numpy as np
 import pytest
-from _recorded import at_random, book_of, shown, theft_lab, verification_lab, whole, written
+from _drive import find
+from _recorded import (
+    LABS,
+    at_random,
+    book_of,
+    embedding_lab,
+    settle,
+    shown,
+    studio_lab,
+    verification_lab,
+    whole,
+    written,
+)
 
 import wmlearn as wm
 from wmlearn.labs._kit.svg import NARROW, WIDTH
 
 
-@pytest.fixture(scope="module", params=[verification_lab, theft_lab])
-def recorded(request, tmp_path_factory):
-    lab = request.param()
+@pytest.fixture(scope="module", params=LABS)
+def make(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def recorded(make, tmp_path_factory):
+    lab = make()
     return lab, written(lab, tmp_path_factory.mktemp("page") / "lab.html")
 
 
@@ -44,7 +61,7 @@ def test_a_phone_gets_drawings_of_its_own_and_the_same_words(recorded):
     state = state_at(book, at_random(lab, book, np.random.RandomState(1)))
     wide, slim = state[: len(state) // 2], state[len(state) // 2 :]
     drawn = [pair for pair in zip(wide, slim) if "<svg" in pair[0] and pair[0] != pair[1]]
-    assert len(drawn) == 2  # what moves, and what lies behind it
+    assert len(drawn) == 1 + len(wide) - len(shown(lab))  # what moves, and what lies behind it
     for before, after in drawn:
         assert re.search(r"<svg[^>]* width='(\d+)'", before)[1] == str(WIDTH)
         assert re.search(r"<svg[^>]* width='(\d+)'", after)[1] == str(NARROW)
@@ -56,20 +73,29 @@ def test_a_phone_gets_drawings_of_its_own_and_the_same_words(recorded):
     assert [pair for pair in zip(wide, slim) if "<svg" not in pair[0] and pair[0] != pair[1]] == []
 
 
-def test_the_lab_is_afterwards_where_it_was(tmp_path):
-    lab = verification_lab()
-    lab.slider.value, lab.suspect.value = 7, "silent"
-    before = lab.state
-    written(lab, tmp_path / "lab.html")
-    assert lab.state.screen == before.screen
-    assert lab.state.controls == before.controls
+@pytest.mark.parametrize(
+    ("make_it", "moves"),
+    [
+        (verification_lab, {"questions asked": 7, "suspect": "silent"}),
+        (studio_lab, {"type": "Noise", "sigma": 0.75}),
+        (embedding_lab, {"triggers": 12}),
+    ],
+)
+def test_the_lab_is_afterwards_where_it_was(make_it, moves, tmp_path):
+    lab = make_it()
+    for name, value in moves.items():
+        find(lab, name).value = value
+    settle(lab)
+    before, own = lab.state, getattr(lab, "result", None)
+    written(lab, tmp_path / "lab.html", looks=(1,))
+    assert lab.state == before
+    assert getattr(lab, "result", None) is own  # what the learner has trained
 
 
-def test_a_page_is_the_same_file_from_run_to_run_and_small(tmp_path):
-    for make in (verification_lab, theft_lab):
-        first, second = (written(make(), tmp_path / name) for name in ("a.html", "b.html"))
-        assert first == second
-        assert len(first.encode()) < 400_000
+def test_a_page_is_the_same_file_from_run_to_run_and_small(make, recorded, tmp_path):
+    _, page = recorded
+    assert written(make(), tmp_path / "again.html") == page
+    assert len(page.encode()) < 400_000
 
 
 def test_nothing_is_fetched_and_nothing_of_this_machine_is_in_it(recorded):
@@ -92,10 +118,12 @@ def test_thieves_who_train_do_so_at_every_strength(tmp_path):
         assert "questions matched" in "".join(state_at(book, [0, place]))
 
 
-def test_a_lab_that_cannot_be_recorded_says_so(says, tmp_path):
-    triggers = wm.Noise()(wm.load_data("mnist"), n=30, key=wm.CLASSROOM_KEY)
-    lab = wm.LotteryLab(triggers, lambda images: np.zeros(len(images), int))
-    with says(TypeError):
-        lab.to_html(tmp_path / "lab.html")
+def test_no_state_of_a_studio_is_one_that_it_refuses(recorded):
+    """There the notebook still shows what was there before; a page has no such thing."""
+    _, page = recorded
+    assert "wm-error" not in json.dumps(book_of(page))
+
+
+def test_a_file_that_cannot_be_written_says_so(tmp_path):
     with pytest.raises(FileNotFoundError):
         verification_lab().to_html(tmp_path / "no" / "folder.html")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn._extras import extras
 from wmlearn._files import whole
-from wmlearn.labs._kit.recording import Axis, Parts, Recording
+from wmlearn.labs._kit.page import Layout, Page
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 BESIDE = {"width": "140px"}  # a box beside another input
 HIDDEN = {"height": "0px", "overflow": "hidden"}  # for style sheets
 Row: TypeAlias = "str | Widget | list[str | Widget]"  # a name stands for a place
-Frame: TypeAlias = dict[str, str | Layers]  # what is shown, HTML or SVG, by the name of its place
+Frame: TypeAlias = Mapping[
+    str, str | Layers
+]  # what is shown, HTML or SVG, by the name of its place
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,9 @@ class Lab(Displayed):
         """Write the lab as one HTML file that is live where no Python runs: on a phone, on any web
         server, opened from a folder. It needs no network.
 
-        Its inputs are moved through all their positions, and what the screen shows then is kept:
-        the page shows nothing that the notebook would not. This takes seconds, or where thieves
-        have to train a minute.
+        Its inputs are moved through all their positions, or its game is played to its ends, and
+        what the screen shows then is kept: the page shows nothing that the notebook would not. This
+        takes seconds, or where thieves have to train a minute.
 
         Parameters
         ----------
@@ -157,31 +159,26 @@ class Lab(Displayed):
 
         Raises
         ------
-        TypeError
-            If this lab cannot be recorded.
+        ValueError
+            If the page would give away what the lab keeps: the answers in a case of the tribunal.
         OSError
             If the file cannot be written.
         """
-        recording = Recording(self._recorded())
+        page = self._page()
         path = Path(path)
         with whole(path) as file:
-            file.write(recording.page(title or type(self).__name__).encode())
+            file.write(page.html(title or type(self).__name__).encode())
         return path
 
-    def _recorded(self) -> Parts:
-        """Return what a page needs of this lab."""
-        raise TypeError(
-            f"{type(self).__name__} cannot be recorded, only used in a notebook. Record a "
-            "VerificationLab or TheftLab."
-        )
+    def _page(self) -> Page:
+        """Return all that this lab can show."""
+        raise NotImplementedError
 
-    def _parts(
-        self, axes: Sequence[Axis], render: Callable[[], object], left_out: Sequence[str] = ()
-    ) -> Parts:
-        """Return the parts of a lab of these axes; some places are left out of the page."""
-        screen = [place for name, place in self._screen.items() if name not in left_out]
-        places = [*screen, *self._behind.values()]
-        return Parts(axes, places, render, self.widget, self._sheets, self._more, self._inside)
+    def _layout(self, left_out: Sequence[str] = ()) -> Layout:
+        """Return the lab as it is laid out; some places are left out of the page."""
+        places = {name: place for name, place in self._screen.items() if name not in left_out}
+        places.update({f"{name} behind": place for name, place in self._behind.items()})
+        return Layout(places, self.widget, self._sheets, self._more, self._inside)
 
     def _drawing(self) -> str | None:
         """Return as SVG what stands for the lab where nothing runs; None where there is nothing."""

@@ -1,94 +1,23 @@
-// The script of a recorded lab: it builds the inputs, and shows what was kept for their positions.
-(async () => {
+  // What the page of every lab has: what was kept of it, places that show it, one place that speaks.
   "use strict";
   const root = document.currentScript.parentElement;
   const packed = Uint8Array.from(atob(root.querySelector("script").textContent), (sign) => sign.charCodeAt(0));
   const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const book = JSON.parse(await new Response(unpacked).text());
   const places = [...root.querySelectorAll("[data-place]")].sort((a, b) => a.dataset.place - b.dataset.place);
-  const rows = book.inputs.map((_, k) => root.querySelector(`[data-input="${k}"]`));
-  const at = [...book.start];       // the position of each input
-  const left = {};                  // where an input with positions of its own was left, by the choices before it
-  const built = [];                 // of each input: which list it was built from, and what moves it
-  const shown = [];                 // which fragment is at each place
   const phone = matchMedia("(max-width: 600px)");
+  const shown = [];                 // what is at each place
 
-  const element = (tag, given, ...inside) => {
-    const made = Object.assign(document.createElement(tag), given);
-    made.append(...inside);
-    return made;
-  };
-
-  // Each builds an input in its row, and returns what puts it at a position.
-  const inputs = {
-    radio(row, k, name, labels) {
-      const group = `${name} ${k} ${Math.random()}`;
-      const each = labels.map((_, i) => element("input", { type: "radio", name: group, onchange: () => go(k, i) }));
-      const named = each.map((input, i) => element("label", {}, input, labels[i]));
-      row.append(element("fieldset", {}, element("legend", {}, name), ...named));
-      return (i) => { each[i].checked = true; };
-    },
-    menu(row, k, name, labels) {
-      const options = labels.map((label) => element("option", {}, label));
-      const menu = element("select", { onchange: () => go(k, menu.selectedIndex) }, ...options);
-      row.append(element("label", {}, name, menu));
-      return (i) => { menu.selectedIndex = i; };
-    },
-    slider(row, k, name, labels) {
-      const max = labels.length - 1;
-      const slider = element("input", { type: "range", min: 0, max, ariaLabel: name, oninput: () => go(k, +slider.value) });
-      const counts = labels.every((label, i) => label === String(i));
-      const typed = counts
-        ? element("input", { type: "number", min: 0, max, ariaLabel: `${name}, typed`,
-            oninput: () => { if (typed.value !== "" && typed.checkValidity()) go(k, +typed.value); } })
-        : element("span", { className: "wm-at", ariaHidden: "true" });
-      row.append(name, slider, typed);
-      return (i) => {
-        slider.value = i;
-        slider.setAttribute("aria-valuetext", labels[i]);
-        if (!counts) typed.textContent = labels[i];
-        else if (typed.value !== labels[i]) typed.value = labels[i];
-      };
-    },
-  };
-
-  // Put every input where it belongs after input k was moved, and return the state that was kept for that.
-  const settle = (moved) => {
-    let node = book.tree;
-    book.inputs.forEach(({ how, own }, k) => {
-      const [listed, below] = node;
-      const before = at.slice(0, k).join();
-      if (own && moved >= 0 && moved !== k) at[k] = left[before] ?? 0;
-      if (own) left[before] = at[k];
-      if (built[k]?.listed !== listed) {
-        const [name, ...labels] = book.lists[listed];
-        rows[k].replaceChildren();
-        built[k] = { listed, put: inputs[how](rows[k], k, name, labels) };
-        // or JupyterLab takes the arrow keys
-        for (const input of rows[k].querySelectorAll("input, select")) input.dataset.lmSuppressShortcuts = true;
-      }
-      const place = Math.min(at[k], below.length - 1);
-      rows[k].hidden = below.length < 2;  // nothing to choose
-      built[k].put(place);
-      node = below[place];
-    });
-    return node;
-  };
-
+  // Show HTML, place by place; what is there already stays.
   let rest;
-  const show = (moved) => {
-    const state = settle(moved);
-    const first = phone.matches ? places.length : 0;
+  const show = (fragments, moved) => {
     places.forEach((place, p) => {
-      const fragment = state[first + p];
-      if (shown[p] !== fragment) place.innerHTML = book.fragments[fragment].map((piece) => book.pieces[piece]).join("");
-      shown[p] = fragment;
+      if (shown[p] !== fragments[p]) place.innerHTML = shown[p] = fragments[p];
     });
     clearTimeout(rest);  // read out when the hand rests, not at every place of a held key
-    if (moved >= 0) rest = setTimeout(() => { root.querySelector(".wm-said").textContent = spoken(); }, 400);
+    if (moved) rest = setTimeout(() => { root.querySelector(".wm-said").textContent = spoken(); }, 400);
   };
-  const spoken = () => root.querySelector(".wm-verdict")?.innerText ?? "";
-  const go = (k, i) => { at[k] = i; show(k); };
+  const spoken = () => (root.querySelector(".wm-error") ?? root.querySelector(".wm-verdict"))?.innerText ?? "";
 
   // What scrolls sideways can be reached by the keyboard.
   const reach = () => {
@@ -99,16 +28,20 @@
     }
   };
 
-  const more = root.querySelector(".wm-more");
-  more?.addEventListener("click", () => {
-    const open = root.classList.toggle("wm-open");
-    more.setAttribute("aria-expanded", open);
-    more.textContent = open ? "less" : "more";
+  // Show the page for the first time, by `render`, and again where its width has drawings of its own.
+  const begin = (render) => {
+    const more = root.querySelector(".wm-more");
+    more?.addEventListener("click", () => {
+      const opened = root.classList.toggle("wm-open");
+      more.setAttribute("aria-expanded", opened);
+      more.textContent = opened ? "less" : "more";
+      reach();
+    });
+    for (const input of root.querySelectorAll("input, select, button")) quieten(input);
+    phone.addEventListener("change", render);
+    addEventListener("resize", reach);
+    render();
     reach();
-  });
-  phone.addEventListener("change", () => show(-1));
-  addEventListener("resize", reach);
-  show(-1);
-  reach();
-  root.dataset.ready = performance.now();
-})();
+    root.dataset.ready = performance.now();
+  };
+  const quieten = (input) => { input.dataset.lmSuppressShortcuts = true; };  // or JupyterLab takes the keys

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from wmlearn.labs._kit.cuts import cut
+
 WIDTH, HEIGHT = 560, 260
 NARROW = 344  # the width of a drawing for a phone
 LEFT, BOTTOM = 50, 222  # edges that all plots have, in pixels
@@ -69,6 +71,11 @@ class Chart:
     height: int = HEIGHT
     parts: list[str] = field(default_factory=list)
     behind: int = 0
+
+    def fit(self) -> None:
+        """Make it as wide as a phone, where drawings are for one."""
+        if is_narrow():
+            self.right, self.width = NARROW - 18, NARROW
 
     # ------------------------------------------------------------ from numbers to pixels
 
@@ -154,6 +161,10 @@ class Chart:
         self.path("wm-axis", f"M{LEFT} {self.top}V{BOTTOM}H{self.right}")
         self.text(0, 14, title)
         self.text(self.right, HEIGHT - 4, below, "end")
+
+    def cut(self, name: str, *at: object) -> None:
+        """Begin a piece, where a game is recorded."""
+        self.parts.append(cut(name, *at))
 
     def path(self, css: str, steps: str) -> None:
         """Draw a path, given as SVG writes it."""

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from wmlearn.labs._kit.cuts import cut
 from wmlearn.labs._kit.replay import Replay
-from wmlearn.labs._kit.svg import LEFT, NARROW, Chart, End, Layers, count_to, is_narrow
+from wmlearn.labs._kit.svg import LEFT, Chart, End, Layers, count_to, is_narrow
 
 Floats = npt.NDArray[np.float64]
 _DECADE = math.log(10)
@@ -30,7 +31,13 @@ _SUSPECTS = ("wm-curve", "wm-nulls", "wm-counting", "wm-task wm-unmarked", "wm-e
 
 
 def wealth_svg(
-    lines: Mapping[str, Floats], n: int, *, sealed: float, alpha: float, caption: str
+    lines: Mapping[str, Floats],
+    n: int,
+    *,
+    sealed: float,
+    alpha: float,
+    caption: str,
+    matches: Sequence[int] = (),
 ) -> Layers:
     """Draw the wealth of the first n questions against the line from which one may accuse.
 
@@ -44,11 +51,12 @@ def wealth_svg(
     alpha : the alpha that is only explored; its line is dotted, and not drawn where it is the
         sealed one
     caption : a sentence that holds the numbers, for those who do not see the drawing
+    matches : after 0, 1, ... questions, where the drawing is cut into pieces by them
     """
     wealth, alone = lines["wm-curve"], len(lines) == 1
     title = "the bettor's wealth" if alone else "wealth, and 1 / p"
-    highest = max(line[: n + 1].max() for line in lines.values())
-    chart = _empty(len(wealth) - 1, title, max(highest, -math.log(min(sealed, alpha))))
+    top = highest(lines, n, min(sealed, alpha))
+    chart = _empty(len(wealth) - 1, title, top)
     _accuse(chart, sealed)
     if alpha != sealed:
         words = f"exploring: from {amount(-math.log(alpha))} upwards"
@@ -56,7 +64,9 @@ def wealth_svg(
         chart.level("wm-explored", -math.log10(alpha), words, key)
     chart.now(n)
     for css, line in lines.items():
-        chart.path(css, _steps(chart, line[: n + 1]))
+        chart.cut(css, chart.y[1])
+        chart.path(css, _steps(chart, line[: n + 1], css, matches) + cut("drawn"))
+    chart.cut("ends", chart.y[1], n, *matches[n : n + 1])
     x = chart.across(n)
     for css, line in lines.items():
         chart.parts.append(MARKERS[css].format(x=x, y=chart.up(line[n] / _DECADE)))
@@ -71,12 +81,17 @@ def wealth_svg(
     return chart.layers(caption)
 
 
+def highest(lines: Mapping[str, Floats], n: int, alpha: float) -> float:
+    """Return the logarithm up to which there must be room for the first n questions."""
+    return max(-math.log(alpha), *(float(line[: n + 1].max()) for line in lines.values()))
+
+
 def suspects_svg(replays: Sequence[Replay]) -> str:
     """Draw the wealth of several suspects side by side, all their questions asked."""
     last = replays[0].n
-    highest = max(replay.verdict.path.max() for replay in replays)
-    highest = max(highest, -math.log(replays[0].triggers.alpha))
-    chart = _empty(last, "the bettor's wealth", highest, right=390)
+    lines = {replay.name: replay.verdict.path for replay in replays}
+    top = highest(lines, last, replays[0].triggers.alpha)
+    chart = _empty(last, "the bettor's wealth", top, right=390)
     _accuse(chart, replays[0].triggers.alpha)
     ends = []
     for replay, css in zip(replays, itertools.cycle(_SUSPECTS)):
@@ -87,12 +102,12 @@ def suspects_svg(replays: Sequence[Replay]) -> str:
     return chart.svg("The bettor's wealth when every question has been asked.")
 
 
-def _empty(questions: int, title: str, highest: float, right: int = 548) -> Chart:
-    """Return a chart with no line yet, up to where the logarithm `highest` has room."""
-    ends, powers = powers_of_ten(questions, highest)
+def _empty(questions: int, title: str, top: float, right: int = 548) -> Chart:
+    """Return a chart with no line yet, up to where the logarithm `top` has room."""
+    ends, powers = powers_of_ten(questions, top)
     chart = Chart((0, questions), ends, right)
-    if is_narrow():
-        chart.right, chart.width = NARROW - 18, NARROW
+    chart.fit()
+    chart.cut("axes", ends[1])
     chart.rows(powers)
     chart.columns(count_to(questions))
     chart.frame(title, "questions asked")
@@ -116,14 +131,15 @@ def _accuse(chart: Chart, alpha: float) -> None:
     chart.level("wm-line", -math.log10(alpha), words, (124 if is_narrow() else 150, 14))
 
 
-def _steps(chart: Chart, line: Floats) -> str:
+def _steps(chart: Chart, line: Floats, css: str = "", matches: Sequence[int] = ()) -> str:
     """Return the path of a line that is level from question to question, flat steps left out."""
     heights = [f"{chart.up(power):.1f}" for power in line / _DECADE]
     last = len(heights) - 1
     steps = [f"M{chart.across(0):.1f} {heights[0]}"]
     for i, (before, height) in enumerate(itertools.pairwise(heights), 1):
         if height != before or i == last:
-            steps.append(f"H{chart.across(i):.1f}V{height}")
+            mark = cut(f"{css} step", chart.y[1], i, *matches[i : i + 1])
+            steps.append(f"{mark}H{chart.across(i):.1f}V{height}")
     return "".join(steps)
 
 

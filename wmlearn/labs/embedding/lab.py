@@ -2,9 +2,6 @@
 one.
 """
 
-from os import PathLike
-from pathlib import Path
-
 import ipywidgets as widgets
 from torch import nn
 
@@ -16,7 +13,7 @@ from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.accuracy_chart import accuracy_svg, caption
 from wmlearn.labs._kit.background import Background, Stage
 from wmlearn.labs._kit.lab import BESIDE, Lab, choice, number_box
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.words import verdict_box, verdict_html
 from wmlearn.labs.embedding.plan import MOST_TRIGGERS, Plan, Workshop
@@ -194,20 +191,10 @@ class EmbeddingLab(Lab):
         """Wait until the run is over, at most so many seconds, and say whether it is."""
         return self._background.wait(timeout)
 
-    def to_html(self, path: str | PathLike[str], *, title: str = "") -> Path:
-        """Write the lab as one HTML file, as every lab does, with some runs that are trained for
-        it; the lab's own run stays.
-        """
+    def _page(self) -> Recording:
+        """Return some runs, which are trained now, and each of their epochs."""
         self.wait()
         own = self._run
-        try:
-            return super().to_html(path, title=title)
-        finally:
-            self._run = own
-            self._show()
-
-    def _recorded(self) -> Parts:
-        """Return some runs, which are trained now, and each of their epochs."""
         runs: dict[str, Run] = {}
         epoch = widgets.IntSlider(0, 0, 1, description="recorded epoch")
 
@@ -227,8 +214,12 @@ class EmbeddingLab(Lab):
             self._show()
 
         axes = [Axis(self.words, RECORDED[0]), Axis(self.triggers, RECORDED[1]), Axis(self.start)]
-        axes.append(Axis(epoch, instead_of=self.run, ready=chosen))
-        return self._parts(axes, render, left_out=["bar", "progress"])
+        axes.append(Axis(epoch, lambda: range(len(chosen()) + 1), instead_of=self.run))
+        try:
+            return Recording(self._layout(left_out=["bar", "progress"]), axes, render)
+        finally:
+            self._run = own
+            self._show()
 
     # ------------------------------------------------------------ what is shown
 

@@ -1,9 +1,15 @@
 """Draw the labels again: the histogram of matches grows, draw by draw, beside the real count."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 
 from wmlearn._display import plural
 from wmlearn.evidence._sentences import p_words
+from wmlearn.labs._kit.cuts import cut
 from wmlearn.labs._kit.lab import Frame
 from wmlearn.labs._kit.svg import BOTTOM, Chart, count_to
 from wmlearn.labs._kit.views import small
@@ -12,6 +18,7 @@ from wmlearn.labs.lottery.draws import N_DRAWS, Draws
 
 _MORE, _AFRESH = {"draw 1": 1, "draw 10": 10, "draw 1,000": 1000}, "start again"
 _FIRST = 15  # questions whose labels are shown
+_TOPS = (1, 1.5, 2, 3, 4, 6, 8)  # how high the axis goes, times powers of ten
 
 
 class Heap(Draws):
@@ -24,9 +31,11 @@ class Heap(Draws):
     start, end : where it begins, and what stands for it where nothing runs
     picture : the place whose drawing does
     note : what the drawing's signs mean
+    script : of its page
     """
 
     start, end, picture = 0, N_DRAWS, "chart"
+    script = Path(__file__).with_suffix(".js")
     note = "Bars with an outline: as many as in the real draw, or more."
 
     def axes(self, drawn: int) -> dict[str, bool]:
@@ -42,10 +51,19 @@ class Heap(Draws):
         parts = self._sentence(drawn), self._chart(drawn), self._latest(drawn)
         return dict(zip(("sentence", "chart", "detail"), parts))
 
+    def walk(self) -> Iterator[Frame]:
+        """Yield all that can be shown."""
+        yield from map(self.frame, range(N_DRAWS + 1))
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what the script of the page has to know."""
+        tops = list(map(self.top, range(N_DRAWS + 1)))
+        return {"matches": self.matches[:, -1].tolist(), "tops": tops, "more": _MORE}
+
     def caption(self, drawn: int) -> str:
         """Return in one sentence what the draws have shown."""
         real, as_good = self.answers.k, self.as_good(drawn)
-        return (
+        return cut("caption", drawn) + (
             f"{real} of {self.n} matched in the real draw, and as many or more in "
             f"{as_good:,} of {plural(drawn, 'new draw')} of the labels."
         )
@@ -57,36 +75,60 @@ class Heap(Draws):
         if as_good:
             heading = f"p = {as_good:,} / {drawn:,} = {as_good / drawn:.2g}"
         exact = p_words(self.chances[self.answers.k])
-        return verdict_box(heading, f"{self.caption(drawn)} The formula says {exact}.")
+        words = f"{self.caption(drawn)}{cut('exact')} The formula says {exact}."
+        return verdict_box(f"{cut('p', drawn)}{heading}", words)
 
     def _latest(self, drawn: int) -> str:
         """Return the labels of the last draw below the answers, for the first questions."""
+        mark = cut("last", drawn)
         if not drawn:
-            return small("Draw the labels again: the answers stay as they are.")
+            return mark + small("Draw the labels again: the answers stay as they are.")
         says, labels = self.answers.per_question, self.labels[drawn - 1]
         rows = says, labels, np.where(says == labels, "^", " ")
         code = "\n".join(" ".join(map(str, row[:_FIRST])) for row in rows)
         words = f"The answers to the first questions, below them their labels in draw {drawn:,}:"
-        return f"{small(words)}<p class='wm-code' aria-hidden='true'>{code}</p>"
+        return f"{mark}{small(words)}<p class='wm-code' aria-hidden='true'>{code}</p>"
+
+    def top(self, drawn: int) -> int:
+        """Return how many draws the axis has room for; it grows in steps, not at each draw."""
+        heap = np.bincount(self.matches[:drawn, -1], minlength=1)
+        needed = 1.1 * max(5, heap.max(), self._exact(drawn).max(initial=0))
+        unit = 1
+        while True:
+            for step in _TOPS:
+                if needed <= step * unit:
+                    return int(step * unit)
+            unit *= 10
+
+    def _exact(self, drawn: int) -> npt.NDArray[np.float64]:
+        """Return how many draws are expected to match 0, 1, ... questions."""
+        return -drawn * np.diff(self.chances[: self._last + 1])
+
+    @property
+    def _last(self) -> int:
+        """The last column."""
+        return int(max(self.answers.k, self.matches[:, -1].max())) + 2
 
     def _chart(self, drawn: int) -> str:
         """Draw the histogram so far, with the real count and what the formula says."""
-        real, matches = self.answers.k, self.matches[:, -1]
-        last = max(real, matches.max()) + 2
-        heap = np.bincount(matches[:drawn], minlength=1)
-        exact = -drawn * np.diff(self.chances[: last + 1])
-        top = 1.1 * max(5, heap.max(), exact.max(initial=0))
+        real, last, top = self.answers.k, self._last, self.top(drawn)
         chart = Chart((-1, last), (0, top))
-        chart.rows(count_to(int(top)))
+        chart.fit()
+        chart.cut("axes", top)
+        chart.rows(count_to(top))
         chart.columns(count_to(last))
         chart.frame("new draws (bars), and what the formula says (line)", f"matches, of {self.n}")
+        heap = np.bincount(self.matches[:drawn, -1], minlength=1)
         for count in np.flatnonzero(heap):
+            chart.cut("bar", top, count, heap[count])
             css = "wm-target" if count >= real else "wm-bar"
             left, right = chart.across(count - 0.4), chart.across(count + 0.4)
             high = f"V{chart.up(heap[count]):.1f}"
             chart.path(css, f"M{left:.1f} {BOTTOM}{high}H{right:.1f}V{BOTTOM}z")
-        chart.line("wm-nulls", enumerate(exact))
+        chart.cut("formula", drawn)
+        chart.line("wm-nulls", enumerate(self._exact(drawn)))
+        chart.cut("real")
         x, side = chart.across(real), "start" if 2 * real < last else "end"
         chart.path("wm-line", f"M{x:.1f} 24V{BOTTOM}")
         chart.text(x, 34, f"\u2002{real} in the real draw\u2002", side, "wm-value")
-        return chart.svg(self.caption(drawn))
+        return chart.svg(f"{self.caption(drawn)}{cut('pictured')}")

@@ -10,6 +10,7 @@ from wmlearn._types import Query
 from wmlearn.evidence._sentences import CLASSROOM
 from wmlearn.evidence.answers import ask
 from wmlearn.evidence.trigger_set import TriggerSet
+from wmlearn.labs._kit.game import Game
 from wmlearn.labs._kit.lab import Lab
 from wmlearn.labs._kit.views import guarded, small
 from wmlearn.labs.lottery.heap import Heap
@@ -103,6 +104,10 @@ class LotteryLab(Lab):
         for name, can_be_pressed in self.game.axes(self.shown).items():
             self._buttons[name].disabled = not can_be_pressed
         self._say(**self.game.frame(self.shown), status="")
+
+    def _page(self) -> Game:
+        game = self.game
+        return Game(self._layout(), game.script, game.frame(game.start), game.walk, game.numbers())
 
     def __repr__(self) -> str:
         return f"LotteryLab: {self.game.caption(self.game.end)}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from wmlearn._display import plural
 from wmlearn.evidence.answers import Flags
+from wmlearn.labs._kit.cuts import cut
 from wmlearn.labs._kit.lab import Frame
-from wmlearn.labs._kit.svg import Chart, Layers
-from wmlearn.labs._kit.wealth_chart import amount, wealth_svg
+from wmlearn.labs._kit.svg import NARROW, Chart, Layers, is_narrow
+from wmlearn.labs._kit.wealth_chart import Floats, amount, highest, powers_of_ten, wealth_svg
 from wmlearn.labs._kit.words import verdict_box
 from wmlearn.labs.lottery.draws import BETS, HUNDRED, N_DRAWS, Draws
 
@@ -48,6 +51,7 @@ class Peeking(Draws):
     """
 
     start, end, picture = Watched(), Watched(hundreds=1), "detail"
+    script = Path(__file__).with_suffix(".js")
     note = "Square, dashes: 1 / p, by counting. Dot, line: the bettor's wealth."
 
     def axes(self, state: Watched) -> dict[str, bool]:
@@ -73,57 +77,137 @@ class Peeking(Draws):
         parts = self._sentence(state), self._chart(state), self._people(state)
         return dict(zip(("sentence", "chart", "detail"), parts))
 
+    def walk(self) -> Iterator[Frame]:
+        """Yield parts of what can be shown, until every piece was there."""
+        seen = set()
+        for row in range(HUNDRED):
+            tops = [*self._tops(row), 0]
+            for asked in range(self.n + 1):
+                at = tops[asked], asked, self.matches[row, asked]
+                # the last of an axis holds the whole line
+                if at not in seen or tops[asked + 1] != tops[asked]:
+                    seen.add(at)
+                    state = Watched(row, asked)
+                    yield {"sentence": self._sentence(state), "chart": self._chart(state)}
+            for end in _END:
+                state = Watched(row, self.n, (end,) * (row + 1))
+                yield {"sentence": self._sentence(state), "detail": self._people(state)}
+        for hundreds in range(N_DRAWS // HUNDRED):
+            yield {"detail": self._people(Watched(hundreds=hundreds))}
+
+    def numbers(self) -> dict[str, Any]:
+        """Return what the script of the page has to know."""
+        watched = range(HUNDRED)
+        others = {who: flags.astype(int).tolist() for who, flags in self.accused.items()}
+        return {
+            "matches": self.matches[:HUNDRED].tolist(),
+            "tops": list(map(self._tops, watched)),
+            "ask": _ASK,
+            "others": others,
+            "bets": BETS,
+            "hundred": HUNDRED,
+        }
+
+    def _lines(self, row: int) -> dict[str, Floats]:
+        """Return what is drawn of an innocent."""
+        return {"wm-counting": -np.log(self.p[row]), "wm-curve": self.wealth[row]}
+
+    def _tops(self, row: int) -> list[int]:
+        """Return how high the axis goes after 0, 1, ... questions, in powers of ten."""
+        lines = self._lines(row)
+        needed = [highest(lines, asked, self.alpha) for asked in range(self.n + 1)]
+        return [powers_of_ten(self.n, each)[0][1] for each in needed]
+
     def caption(self, state: Watched) -> str:
         """Return in one sentence who has accused how many innocents."""
-        return "; ".join(self._tallies(state)) + "."
+        tallies = self._tallies(state)
+        said = [f"{cut('who', who)}{who}: {_tally(flags)}" for who, flags in tallies.items()]
+        return f"{cut('and')}; ".join(said) + f"{cut('stop')}."
 
     def _sentence(self, state: Watched) -> str:
         """Return p and, once it is accused or let go, what the bettor does."""
         row, asked = state.innocent, state.asked
-        heading = f"p = {self.p[row, asked]:.2g}"
-        words = f"{self.matches[row, asked]} of {plural(asked, 'answer')} matched: {heading}."
+        at = asked, self.matches[row, asked]
+        p = f"p = {self.p[row, asked]:.2g}"
+        heading = cut("p", *at) + p
+        words = f"{at[1]} of {plural(asked, 'answer')} matched: {p}."
+        words = cut("matched", *at) + words
         if state.ended:
-            heading = _END[state.ends[row]]
+            end = state.ends[row]
+            heading = cut("end", end) + _END[end]
             decided = "accuses it, too" if self.accused[BETS][row] else "never accuses it"
             words += (
-                " It cannot know the labels: they were drawn after it had answered. The bettor, "
-                f"with {amount(self.wealth[row].max())} at their best, {decided}."
+                f"{cut('bettor', row)} It cannot know the labels: they were drawn after it had "
+                f"answered. The bettor, with {amount(self.wealth[row].max())} at their best, "
+                f"{decided}."
             )
-        return verdict_box(heading, words, f"innocent {row + 1}")
+        return verdict_box(heading, words + cut("closed"), f"{cut('name', row)}innocent {row + 1}")
 
     def _chart(self, state: Watched) -> Layers:
         """Draw 1 / p and the wealth."""
-        p, wealth = self.p[state.innocent], self.wealth[state.innocent]
-        asked = state.asked
+        asked, matches = state.asked, self.matches[state.innocent]
+        p, wealth = self.p[state.innocent, asked], self.wealth[state.innocent, asked]
         caption = (
-            f"After {plural(asked, 'question')} counting says p = {p[asked]:.2g}; the bettor has "
-            f"{amount(wealth[asked])}."
+            f"{cut('caption', asked, matches[asked])}After {plural(asked, 'question')} counting "
+            f"says p = {p:.2g}; the bettor has {amount(wealth)}."
         )
-        lines = {"wm-counting": -np.log(p), "wm-curve": wealth}
-        return wealth_svg(lines, asked, sealed=self.alpha, alpha=self.alpha, caption=caption)
+        lines = self._lines(state.innocent)
+        return wealth_svg(
+            lines,
+            asked,
+            sealed=self.alpha,
+            alpha=self.alpha,
+            caption=caption,
+            matches=matches.tolist(),
+        )
 
     def _people(self, state: Watched) -> str:
         """Draw a mark for each innocent, a block for each of those that were accused."""
-        chart = Chart((0, HUNDRED), (0, 1))
-        chart.text(0, 14, "A mark for each innocent, a block for each that was accused")
-        for place, (words, accused) in enumerate(self._tallies(state).items()):
-            y, last = 42 + 46 * place, accused[-HUNDRED:]
-            chart.text(0, y, words)
-            chart.path("wm-apart", _marks(~last, f"{y + 13}v4"))
-            chart.path("wm-square", _marks(last, f"{y + 8}h3v14h-3z"))
+        chart, top, below = Chart((0, HUNDRED), (0, 1)), 42, 46
+        apart, wide = 5.5, 3
+        if is_narrow():
+            chart.width, chart.height, top, below = NARROW, 330, 60, 60
+            apart, wide = 3.4, 1
+        title = "A mark for each innocent, a block for each that was accused"
+        _write(chart, top - 28, title)
+        for row, (who, accused) in enumerate(self._tallies(state).items()):
+            y, last = top + below * row, accused[-HUNDRED:]
+            chart.cut("row", row)
+            _write(chart, y, f"{who}: {_tally(accused)}{cut('marks', row)}")
+            marks = [
+                f"{cut('mark', row, place)}M{1 + apart * place:g} {y + 13}v4"
+                for place in np.flatnonzero(~last)
+            ]
+            blocks = [
+                f"{cut('block', row, place)}M{1 + apart * place:g} {y + 8}h{wide}v14h-{wide}z"
+                for place in np.flatnonzero(last)
+            ]
+            chart.path("wm-apart", "".join(marks) + cut("blocks"))
+            chart.path("wm-square", "".join(blocks) + cut("told"))
+        chart.cut("shown")
         return chart.svg(self.caption(state))
 
     def _tallies(self, state: Watched) -> dict[str, Flags]:
-        """Return who accuses how many, in words, and whom: beside the learner, then others."""
+        """Return who accuses whom: beside the learner, then others."""
         tallies = {"you": np.array(state.ends) == "accuse"}
         tallies["a bettor beside you"] = self.accused[BETS][: len(state.ends)]
         for who, flags in self.accused.items():
             tallies[who] = flags[HUNDRED : HUNDRED * (state.hundreds + 1)]
-        return {
-            f"{who}: {np.count_nonzero(flags)} of {len(flags):,} accused": flags
-            for who, flags in tallies.items()
-        }
+        return tallies
 
 
-def _marks(which: Flags, mark: str) -> str:
-    return "".join(f"M{1 + 5.5 * place:g} {mark}" for place in np.flatnonzero(which))
+def _tally(flags: Flags) -> str:
+    """Return how many are accused, in words."""
+    hit, of = np.count_nonzero(flags), len(flags)
+    words = f"{cut('number', hit)}{hit:,}{cut('of')} of {cut('number', of)}{of:,}"
+    return f"{words}{cut('tallied')} accused"
+
+
+def _write(chart: Chart, y: int, words: str) -> None:
+    """Write words, on a phone in two lines."""
+    lines = [words]
+    if is_narrow():
+        lines = words.split(", ", 1)
+    for line in reversed(lines):
+        chart.text(0, y, line)
+        y -= 15

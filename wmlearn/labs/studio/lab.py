@@ -16,7 +16,7 @@ from wmlearn.data.splits import Splits, load_data
 from wmlearn.evidence import commitment
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.labs._kit.lab import HIDDEN, Lab, choice, number_box
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.views import alert, guarded, small
 from wmlearn.labs.studio.previews import (
     Preview,
@@ -38,6 +38,7 @@ from wmlearn.triggers.unrelated import FOREIGN, OWN, Unrelated
 from wmlearn.zoo import null_models
 
 LOOKS = (0.2, 0.4, 0.6, 0.8, 1)  # opacities and sigmas in a recording
+WORDS = ("", "ALMA MADE THIS")  # they fit the smallest images
 PAUSE = 0.2  # seconds without a move, then the set is sealed and its secret answers are drawn
 WITNESSES = 20  # null models asked at each move; those that were not stay fresh for a verdict
 _TWO_ROWS = {"max_height": "64px", "overflow": "auto"}  # however many classes there are
@@ -259,16 +260,27 @@ class TriggerStudio(Lab):
             self._settle()
             self._show(self._seen.ask_all(self._innocents))
 
-    def _recorded(self) -> Parts:
+    def _page(self) -> Recording:
         """Return what a few looks, words and targets bring."""
 
         def render() -> None:
             self._settle()
             self._show(self._seen)
 
-        axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, ["", "OWNED BY ALMA"])]
+        def targets() -> list[int]:
+            """Return all but the source, which would change no label."""
+            places = list(range(len(self.target.options)))
+            if self.kind.value != "Unrelated":
+                places.remove(self.source.value)
+            return places
+
+        axes = [Axis(self.kind), Axis(self.labels), Axis(self.words, WORDS)]
         axes += [Axis(self.place), Axis(self.opacity, LOOKS), Axis(self.sigma, LOOKS)]
-        return self._parts([*axes, Axis(self.target)], render)
+        own = self._seen
+        try:
+            return Recording(self._layout(), [*axes, Axis(self.target, targets)], render)
+        finally:
+            self._show(own)
 
     # ------------------------------------------------------------ what is shown
 

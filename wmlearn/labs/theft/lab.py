@@ -12,7 +12,7 @@ from wmlearn._display import plural
 from wmlearn.data.splits import Splits, check_held
 from wmlearn.labs._kit.background import Background
 from wmlearn.labs._kit.lab import Lab, choice
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.views import guarded
 from wmlearn.labs.theft.bench import Attempt, Bench, Evidence, Point
 from wmlearn.labs.theft.chart import Tradeoff
@@ -182,7 +182,7 @@ class TheftLab(Lab):
             timeout = max(0.0, timeout - (time.monotonic() - began))
         return self._background.wait(timeout) and not self._worker.is_alive()
 
-    def _recorded(self) -> Parts:
+    def _page(self) -> Recording:
         """Return every theft at every strength: thieves who train do so now."""
         self.wait()
         for each in self.tradeoffs.values():
@@ -193,7 +193,8 @@ class TheftLab(Lab):
                     attempt.go()
                     each.keep(place, attempt.point or self._owner)
         axes = [Axis(self.theft), Axis(self.strength, own=True)]
-        return self._parts(axes, self._show, left_out=["bar", "progress", "last_run"])
+        layout = self._layout(left_out=["bar", "progress", "last_run"])
+        return Recording(layout, axes, self._show)
 
     # -------------------------------------------------------- what is worked out when the lab opens
 

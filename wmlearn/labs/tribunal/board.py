@@ -11,6 +11,7 @@ from wmlearn.course.tribunal import PRICES, Score, points_for
 from wmlearn.evidence import stats
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict_kinds import KeyedVerdict
+from wmlearn.labs._kit.cuts import cut
 from wmlearn.labs._kit.lab import Frame
 from wmlearn.labs._kit.replay import Replay
 from wmlearn.labs._kit.svg import HEIGHT, WIDTH, Chart
@@ -69,18 +70,26 @@ def axes(seen: Seen) -> dict[str, bool]:
 
 def frame(seen: Seen) -> Frame:
     """Return what the board shows, place by place; the panels by the letters of the services."""
+    return {**spoken(seen), **panels(seen)}
+
+
+def spoken(seen: Seen) -> dict[str, str]:
+    """Return what the board says."""
     bar = (
-        f"<progress value='{seen.budget - seen.left}' max='{seen.budget}' "
+        f"{cut('left', seen.left)}<progress value='{seen.budget - seen.left}' max='{seen.budget}' "
         "aria-label='questions spent'></progress>"
     )
-    given = [f"{letter}: {seen.verdicts.get(letter, 'open')}" for letter in seen.tests]
+    given = []
+    for letter in seen.tests:
+        word = seen.verdicts.get(letter, "open")
+        given.append(f"{cut('verdict', letter, word)}{letter}: {word}")
+    verdicts = f"{cut('comma')}, ".join(given) + cut("all given")
     return {
         "budget": bar + small(f"{seen.left} of {seen.budget} questions left"),
         # of a button, only its shade says that it is pressed
-        "given": f"<p class='wm-small' role='status'>Your verdicts: {', '.join(given)}.</p>",
+        "given": f"<p class='wm-small' role='status'>Your verdicts: {verdicts}.</p>",
         "sentence": _sentence(seen),
         "rules": small(*_rules(seen)),
-        **panels(seen),
     }
 
 
@@ -103,27 +112,49 @@ def still(seen: Seen) -> str:
 
 def panels(seen: Seen) -> dict[str, str]:
     """Draw the wealth of each service, question by question, all on the same axes."""
-    highest = max(test.path.max() for test in seen.tests.values())
-    ends, powers = powers_of_ten(seen.triggers.n, max(highest, seen.line))
-    most = max(test.n for test in seen.tests.values())
-    last = next((length for length in _LENGTHS if most <= length), seen.triggers.n)
-    drawn = {}
-    for letter, test in seen.tests.items():
-        chart = Chart((0, last), ends, _RIGHT, _TOP, _PANEL)
-        chart.rows(powers)
-        chart.columns({count: str(count) for count in (0, last // 2, last)})
-        chart.level("wm-line", seen.line / _DECADE)
-        chart.text(_RIGHT, chart.up(seen.line / _DECADE) - 5, f"line {amount(seen.line)}", "end")
-        chart.line("wm-curve", enumerate(test.path / _DECADE))
-        chart.dot("wm-dot", test.n, test.path[-1] / _DECADE, 4)
-        chart.frame("", "questions asked")
-        words = [f"{test.k} of {test.n} matched", where(test), _given(seen, letter)]
-        chart.text(0, 14, letter, css="wm-value")
-        for row, line in enumerate(words):
-            chart.text(16, 14 + 16 * row, line)
-        wealth = f"wealth {amount(test.path[-1])}, at its best {amount(test.path.max())}"
-        drawn[letter] = chart.svg(f"Service {letter}: {wealth}; {'; '.join(words)}.")
-    return drawn
+    tests = seen.tests.values()
+    length = max(axis_length(seen, test) for test in tests)
+    top = max(axis_top(seen, test) for test in tests)
+    return {letter: panel(seen, letter, length, top) for letter in seen.tests}
+
+
+def axis_length(seen: Seen, test: KeyedVerdict) -> int:
+    """Return how many questions an axis must have room for."""
+    return next((length for length in _LENGTHS if test.n <= length), seen.triggers.n)
+
+
+def axis_top(seen: Seen, test: KeyedVerdict) -> int:
+    """Return up to which power of ten an axis must have room for a service's wealth."""
+    (_, top), _ = powers_of_ten(seen.triggers.n, max(test.path.max(), seen.line))
+    return top
+
+
+def panel(seen: Seen, letter: str, length: int, top: int) -> str:
+    """Draw the wealth of a service on axes of so many questions and powers of ten."""
+    test = seen.tests[letter]
+    ends, powers = powers_of_ten(seen.triggers.n, top * _DECADE)
+    chart = Chart((0, length), ends, _RIGHT, _TOP, _PANEL)
+    chart.cut("axes", length, top)
+    chart.rows(powers)
+    chart.columns({count: str(count) for count in (0, length // 2, length)})
+    chart.level("wm-line", seen.line / _DECADE)
+    chart.text(_RIGHT, chart.up(seen.line / _DECADE) - 5, f"line {amount(seen.line)}", "end")
+    chart.cut("curve", length, top, letter, test.n)
+    chart.line("wm-curve", enumerate(test.path / _DECADE))
+    chart.dot("wm-dot", test.n, test.path[-1] / _DECADE, 4)
+    chart.cut("frame")
+    chart.frame("", "questions asked")
+    words = [f"{test.k} of {test.n} matched", where(test), _given(seen, letter)]
+    at = letter, seen.verdicts.get(letter, "open"), seen.score is not None
+    chart.cut("words", letter, test.n)
+    chart.text(0, 14, letter, css="wm-value")
+    for row, line in enumerate(words[:2]):
+        chart.text(16, 14 + 16 * row, line)
+    chart.cut("judged", *at)
+    chart.text(16, 46, words[2])
+    wealth = f"wealth {amount(test.path[-1])}, at its best {amount(test.path.max())}"
+    said = f"{cut('service', letter, test.n)}{wealth}; {'; '.join(words[:2])}; "
+    return chart.svg(f"Service {letter}: {said}{cut('so judged', *at)}{words[2]}.")
 
 
 def where(test: KeyedVerdict) -> str:
@@ -148,25 +179,25 @@ def _given(seen: Seen, letter: str) -> str:
 def _sentence(seen: Seen) -> str:
     """Return what the last move has brought, or what comes next."""
     if seen.score is not None:
-        return verdict_box(
+        return cut("points", seen.score.points) + verdict_box(
             f"{seen.score.points} points",
             "The case is closed. Each curve now says what its service was, and what your verdict "
             "on it brought.",
         )
     if seen.over:
-        return verdict_box(
+        return cut("handed in") + verdict_box(
             "Handed in",
             "The case is closed; your teacher knows the truth. Write the card with "
             "board.card.save('card.json'), board being this board, and hand in the file.",
         )
     if seen.sure:
-        return verdict_box(
+        return cut("sure") + verdict_box(
             "Is that final?",
             f"Nothing can be changed after that. Press '{SURE}', or go on: ask, or choose another "
             "verdict.",
         )
     if not seen.last:
-        return verdict_box(
+        return cut("opening") + verdict_box(
             "Whom do you ask?",
             "Each press sends so many of the secret questions, the next in their order. What is "
             "spent does not come back. A verdict can be changed until you hand in.",
@@ -174,8 +205,10 @@ def _sentence(seen: Seen) -> str:
     test = seen.tests[seen.last]
     replay = Replay(f"service {seen.last}", seen.triggers, test, "")
     by_now = percent(test.chance_to_find(KEPT), 0)
-    return verdict_html(replay, test.n) + small(
-        f"Of copies that keep three answers in ten, {by_now} would be found by now."
+    return (
+        cut("asked", seen.last, test.n)
+        + verdict_html(replay, test.n)
+        + small(f"Of copies that keep three answers in ten, {by_now} would be found by now.")
     )
 
 

@@ -1,17 +1,24 @@
 """`TribunalBoard`: a case of the tribunal on one screen, from the first question to the score."""
 
-import html
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
 from wmlearn._checks import check_kind
 from wmlearn.course.tribunal import PRACTICE_NAME, PRICES, Card, Case, Score, score_card
+from wmlearn.labs._kit.game import Game
 from wmlearn.labs._kit.lab import Lab, choice
-from wmlearn.labs._kit.views import alert, guarded
+from wmlearn.labs._kit.views import guarded, small
 from wmlearn.labs.tribunal.board import ASK, HAND_IN, SURE, Seen, axes, frame, still, where
+from wmlearn.labs.tribunal.practice import Practice, refusal
+
+_NOTE = (
+    "This page is for practice: it saves no score card, and when it is loaded again the case "
+    "begins anew. The card that you hand in comes from the board in the notebook."
+)
 
 
 class TribunalBoard(Lab):
@@ -90,10 +97,9 @@ class TribunalBoard(Lab):
         """Return a button; what cannot be done is said in a sentence."""
 
         def pressed(_: object) -> None:
-            try:
-                press()
-            except ValueError as error:
-                self.status.value = alert(html.escape(str(error)))
+            refused = refusal(press)
+            if refused:
+                self.status.value = refused
 
         button = self._inputs[name] = widgets.Button(
             description=name, layout={"width": width, "padding": "0"}
@@ -145,6 +151,20 @@ class TribunalBoard(Lab):
         for name, usable in axes(seen).items():
             self._inputs[name].disabled = not usable
         self._say(**frame(seen), status="")
+
+    def _page(self) -> Game:
+        """Return the practice case from its beginning, whatever was asked and judged here."""
+        if self._case.name != PRACTICE_NAME:
+            raise ValueError(
+                "a board can be recorded for the practice case, wm.course.open_case(), alone; got "
+                f"{self._case.name}. Its page would hold every answer of all services, more than "
+                "the budget buys. Hand out the case itself."
+            )
+        practice = Practice()
+        opening, script = frame(practice.opening), Path(__file__).with_name("board.js")
+        game = Game(self._layout(), script, opening, practice.walk, practice.numbers())
+        game.note = small(_NOTE)
+        return game
 
     def __repr__(self) -> str:
         lines = [f"TribunalBoard: {self._case!r}"]

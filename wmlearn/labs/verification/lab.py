@@ -9,7 +9,7 @@ from wmlearn.evidence.answers import check_nulls
 from wmlearn.evidence.trigger_set import TriggerSet
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.labs._kit.lab import BESIDE, Frame, Lab, choice, number_box
-from wmlearn.labs._kit.recording import Axis, Parts
+from wmlearn.labs._kit.recording import Axis, Recording
 from wmlearn.labs._kit.replay import Replay, buy
 from wmlearn.labs._kit.views import small
 from wmlearn.labs._kit.wealth_chart import suspects_svg, wealth_svg
@@ -207,7 +207,7 @@ class VerificationLab(Lab):
             sheet = widgets.HTML(picture_sheet(self._first(kind).triggers, self._scope(kind)))
             self._sheets.children += (sheet,)
 
-    def _recorded(self) -> Parts:
+    def _page(self) -> Recording:
         """Return every trigger type, suspect and number of questions, at three lines."""
         for kind in self._replays:
             self._send_pictures(kind)
@@ -218,7 +218,7 @@ class VerificationLab(Lab):
             if alpha in sealed.union(DRAWN)
         ]
         axes = [Axis(self.kind), Axis(self.suspect), Axis(self.slider), Axis(self.alpha, alphas)]
-        return self._parts(axes, self._render)
+        return Recording(self._layout(), axes, self._render)
 
     # ------------------------------------------------------------ what is shown
 
