@@ -10,6 +10,7 @@ site is fetched from elsewhere.
 
 from __future__ import annotations
 
+import html
 import importlib
 import inspect
 import re
@@ -20,16 +21,16 @@ from pathlib import Path
 
 import nbformat
 import slides
-from course import HEADER, SETUP, read_course, tags
+from course import HEADER, SETUP, START, Lesson, read_course, tags
 from plots import results_page
 from recordings import LABS, Labs
+from slides import PREDICTION
 
 import wmlearn as wm
 
 ROOT = Path(__file__).resolve().parents[1]
 HERE = Path(__file__).with_name("sphinx")
 DOORS = ("", "data", "triggers", "training", "watermarks", "theft", "service", "evidence", "course")
-SLIDES, LESSON = ' | <a href="../slides/{}.html">Slides of this lesson</a>', r"# \w\d · "
 PAGES = ("CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md", "CHANGELOG.md")
 PAGES += ("LICENSE", "CITATION.cff")
 FRAME = """<iframe class="wm-live" src="{root}_static/labs/{file}" title="{title}, live"
@@ -54,8 +55,10 @@ def assemble(source: Path, labs: Path) -> None:
     shutil.copytree(ROOT / "docs", source / "docs")
     shutil.copytree(HERE, source, dirs_exist_ok=True)
     (source / "notebooks").mkdir()
+    lessons = read_course(ROOT).lessons
     for path in sorted((ROOT / "notebooks").glob("*.ipynb")):
-        nb = prepared(nbformat.read(path, 4), Labs(path, labs))
+        lesson = next((each for each in lessons if each.file == path.name), START)
+        nb = prepared(nbformat.read(path, 4), Labs(path, labs), lesson)
         nbformat.write(nb, source / "notebooks" / path.name)
     shutil.copytree(labs, source / "_static" / "labs", ignore=shutil.ignore_patterns("*.stamp"))
     (source / "index.md").write_text(front_page(), "utf-8")
@@ -66,32 +69,56 @@ def assemble(source: Path, labs: Path) -> None:
         shutil.copy(ROOT / name, source)
 
 
-def prepared(nb: nbformat.NotebookNode, labs: Labs) -> nbformat.NotebookNode:
+def prepared(nb: nbformat.NotebookNode, labs: Labs, lesson: Lesson) -> nbformat.NotebookNode:
     """Return a lesson for the site: without the cell for Colab, with live labs in place of their
-    pictures, and with a link to its slides.
+    pictures, with predictions to click on, and with a link to its slides.
     """
     nb.cells = [cell for cell in nb.cells if SETUP not in tags(cell)]
     for cell in nb.cells:
         cell.source = in_words(cell.source)
-        if HEADER in tags(cell) and re.match(LESSON, cell.source):
-            cell.source += SLIDES.format(cell.source[2:4])
+        if HEADER in tags(cell) and lesson is not START:
+            cell.source += f' | <a href="../slides/{lesson.id}.html">Slides of this lesson</a>'
         page = labs.next(cell)
-        if page is not None:
-            show(cell, page)
-        for output in cell.get("outputs", []):
-            if "text/html" in output.get("data", {}):
-                shown = output.data["text/html"]
-                output.data["text/html"] = re.sub(r"(href=.\w+)\.ipynb", r"\1.html", shown)
+        if "outputs" in cell:
+            shown = [for_site(output, cell, page, lesson) for output in cell.outputs]
+            cell.outputs = list(filter(None, shown))
     return nb
 
 
-def show(cell: nbformat.NotebookNode, page: Path) -> None:
-    """Put the page of a lab in place of its picture."""
-    for output in cell.outputs:
-        found = re.match(LABS, "".join(output.get("data", {}).get("text/plain", "")))
-        if found:
-            live = FRAME.format(root="../", file=page.name, title=found[1])
-            output["data"] = {"text/html": live}
+def for_site(
+    output: nbformat.NotebookNode, cell: nbformat.NotebookNode, page: Path | None, lesson: Lesson
+) -> nbformat.NotebookNode | None:
+    """Return an output as the site shows it; None of what only a notebook needs."""
+    data = output.get("data", {})
+    plain, markup = data.get("text/plain", ""), data.get("text/html", "")
+    lab, asked = re.match(LABS, plain), PREDICTION.search(cell.source)
+    if "wm-reopened" in markup:
+        return None
+    if markup:
+        data["text/html"] = re.sub(r"(href=.\w+)\.ipynb", r"\1.html", markup)
+    elif lab and page is not None:
+        output.data = {"text/html": FRAME.format(root="../", file=page.name, title=lab[1])}
+    elif asked and plain:
+        output.data = {"text/html": prediction(lesson, *asked.groups())}
+    return output
+
+
+def prediction(lesson: Lesson, name: str, compared: str | None) -> str:
+    """Return a prediction to click on, or what became of it, folded."""
+    (asked,) = (each for each in lesson.predictions if each.id == name)
+    question = html.escape(asked.question)
+    if compared:
+        right, why = html.escape(asked.options[asked.answer]), html.escape(asked.why)
+        return (
+            f"<details class='wm-guess'><summary>What was seen: {question}</summary>"
+            f"<p><b>{right}</b></p><p>{why}</p></details>"
+        )
+    options = [
+        f"<label><input type='radio' name='{name}'> {html.escape(option)}</label>"
+        for option in asked.options
+    ]
+    rows = "".join(options)
+    return f"<fieldset class='wm-guess'><legend>{question}</legend>{rows}</fieldset>"
 
 
 def in_words(text: str) -> str:
