@@ -18,6 +18,7 @@ html_theme = "sphinx_book_theme"
 html_title = "wmlearn"
 html_static_path = ["_static"]
 html_css_files, html_js_files = ["site.css"], ["site.js"]
+html_copy_source = False
 html_favicon = "_static/icon.svg"
 html_context = {"default_mode": "auto"}
 html_theme_options = {"use_download_button": False, "show_navbar_depth": 1}
