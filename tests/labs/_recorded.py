@@ -113,6 +113,15 @@ def at_random(lab: object, book: dict, rng: np.random.RandomState) -> list[int]:
     return places
 
 
+def some_places(book: dict, rng: np.random.RandomState) -> list[int]:
+    """Return the positions of the inputs in one of the states of a page."""
+    node, places = book["tree"], []
+    while isinstance(node[1], list):
+        places.append(rng.randint(len(node[1])))
+        node = node[1][places[-1]]
+    return places
+
+
 def settle(lab: object) -> None:
     """Have a lab show at once what takes a pause, or a run."""
     if isinstance(lab, wm.TriggerStudio):

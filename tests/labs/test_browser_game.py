@@ -5,22 +5,18 @@ import re
 import numpy as np
 import pytest
 from _games import GAMES, choose, names, play, screen, tribunal, usable
+from _pages import NORMAL, PHONE, SHOWN, SIZES, assert_nothing_is_cut, watched
 from _recorded import written
 from playwright.sync_api import expect
 
 pytestmark = pytest.mark.browser
 
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 PRESS = """pressed => { for (const [name, word] of pressed) {
   const found = [...document.querySelectorAll('[data-press]')].filter(
     each => each.dataset.press === name && (!word || each.value === word));
   found[0].click(); } }"""
 ENABLED = """() => [...new Set([...document.querySelectorAll('[data-press]')]
   .filter(each => !each.disabled).map(each => each.dataset.press))]"""
-SHOWN = """() => [...document.querySelectorAll('[data-place]')]
-  .sort((a, b) => a.dataset.place - b.dataset.place).map(place => place.innerHTML)"""
-NORMAL = """fragments => fragments.map(fragment => {
-  const box = document.createElement('div'); box.innerHTML = fragment; return box.innerHTML; })"""
 
 
 @pytest.fixture(scope="module", params=GAMES)
@@ -30,23 +26,11 @@ def recorded(request, tmp_path_factory):
     return request.param, path
 
 
-@pytest.fixture(params=[(WIDE, "light"), (PHONE, "dark")], ids=["wide", "phone"])
+@pytest.fixture(params=SIZES, ids=["wide", "phone"])
 def opened(request, recorded, desk):
-    """Open the page as a file; at the end nothing may have been fetched or complained about."""
     make, path = recorded
-    size, theme = request.param
-    context = desk.browser.new_context(viewport=size, color_scheme=theme, offline=True)
-    page = context.new_page()
-    complaints, asked = [], []
-    page.on("console", lambda message: complaints.append(message.text))
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-ready]", state="attached")
-    yield make(), page
-    assert complaints == []
-    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
-    context.close()
+    with watched(desk, path, *request.param) as page:
+        yield make(), page
 
 
 def seen(page, lab):
@@ -112,31 +96,16 @@ def test_every_input_can_be_reached_and_has_a_name(opened):
     assert set(names(lab)) == set(inputs.evaluate_all("all => all.map(each => each.dataset.press)"))
 
 
-CUT = """() => {
-  const box = part => part.getBoundingClientRect();
-  const wide = [...document.querySelectorAll('.wm-place, .wm-columns > *')].filter(
-    part => part.offsetParent && part.scrollWidth > part.clientWidth + 1);
-  const written = [...document.querySelectorAll('svg.wm-chart text')].filter(text => {
-    const svg = box(text.closest('svg'));
-    return box(text).left < svg.left - 1 || box(text).right > svg.right + 1; });
-  return [...wide, ...written].map(part => part.outerHTML); }"""
-
-
 def test_nothing_is_cut_or_sticks_out_sideways(opened):
     lab, page = opened
     for presses in (0, 30, 60):
         page.evaluate(PRESS, play(lab, presses, np.random.RandomState(presses)))
-        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
-        assert page.evaluate(CUT) == []
+        assert_nothing_is_cut(page)
 
 
 @pytest.mark.parametrize("recorded", [tribunal], indirect=True)
-def test_what_a_board_refuses_is_read_out(recorded, desk):
-    make, path = recorded
-    page = desk.browser.new_page()
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-ready]", state="attached")
-    board = make()
+def test_what_a_board_refuses_is_read_out(opened):
+    board, page = opened
     pressed_by_key(page, "hand in")
     choose(board, "hand in", "")
     expect(page.locator(".wm-said")).to_contain_text("missing: A, B, C, D, E, F")
@@ -147,16 +116,11 @@ def test_what_a_board_refuses_is_read_out(recorded, desk):
         page.evaluate(PRESS, [(name, word)])
         choose(board, name, word)
         assert seen(page, board) == wanted(page, board)
-    page.close()
 
 
 @pytest.mark.parametrize("recorded", [tribunal], indirect=True)
-def test_a_case_is_handed_in_and_scored(recorded, desk):
-    make, path = recorded
-    page = desk.browser.new_page()
-    page.goto(path.as_uri())
-    page.wait_for_selector("[data-ready]", state="attached")
-    board = make()
+def test_a_case_is_handed_in_and_scored(opened):
+    board, page = opened
     moves = [("E +10", ""), ("B +5", "")]
     moves += zip(
         (f"verdict on {letter}" for letter in "ABCDEF"), 2 * ("accuse", "clear", "abstain")
@@ -168,7 +132,6 @@ def test_a_case_is_handed_in_and_scored(recorded, desk):
     assert f"{board.score.points} points" in page.locator(".wm-verdict").inner_text()
     assert page.evaluate(ENABLED) == []
     assert "saves no score card" in page.locator("body").inner_text()
-    page.close()
 
 
 CELLS = (

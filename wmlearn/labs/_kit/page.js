@@ -17,7 +17,7 @@
     clearTimeout(rest);  // read out when the hand rests, not at every place of a held key
     if (moved) rest = setTimeout(() => { root.querySelector(".wm-said").textContent = spoken(); }, 400);
   };
-  const spoken = () => (root.querySelector(".wm-error") ?? root.querySelector(".wm-verdict"))?.innerText ?? "";
+  const spoken = () => (root.querySelector(".wm-error") ?? root.querySelector(".wm-verdict, .wm-told"))?.innerText ?? "";
 
   // What scrolls sideways can be reached by the keyboard.
   const reach = () => {

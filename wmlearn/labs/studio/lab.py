@@ -287,7 +287,7 @@ class TriggerStudio(Lab):
     def _show(self, seen: Preview) -> None:
         self._seen = seen
         scope = f"wm-{self.widget.model_id}"
-        agreed = f"<p class='wm-small'><b>{html.escape(agreement(seen))}</b></p>"
+        agreed = f"<p class='wm-small wm-told'><b>{html.escape(agreement(seen))}</b></p>"
         code = f"<pre class='wm-code'>{self._code()}</pre>"
         self._say(
             sheet=sheet(seen, scope),
