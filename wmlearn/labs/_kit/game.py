@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn.labs._kit.cuts import cutting, tables
 from wmlearn.labs._kit.lab import Frame
-from wmlearn.labs._kit.page import Layout, Page, quiet
+from wmlearn.labs._kit.pages import Layout, Page, quiet
 from wmlearn.labs._kit.svg import Layers, narrow
 
 if TYPE_CHECKING:

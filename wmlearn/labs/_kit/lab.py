@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from wmlearn._extras import extras
 from wmlearn._files import whole
-from wmlearn.labs._kit.page import Layout, Page
+from wmlearn.labs._kit.pages import Layout, Page
 from wmlearn.labs._kit.static import png
 from wmlearn.labs._kit.svg import Layers
 from wmlearn.labs._kit.theme import STYLE

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wmlearn.labs._kit.page import Layout, Page, quiet
+from wmlearn.labs._kit.pages import Layout, Page, quiet
 from wmlearn.labs._kit.svg import narrow
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@
     let before = pick([css, top]).split(" ").at(-1);
     for (let i = 1; i <= asked; i += 1) {
       const key = [`${css} step`, top, i, matches[innocent][i]];
-      const height = pick(key).split("V")[1];
+      const height = pick(key).split("V")[1] ?? before;  // where it is level whoever is asked, nothing was kept
       if (height !== before || i === asked) found.push(key);
       before = height;
     }
