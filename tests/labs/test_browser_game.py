@@ -85,7 +85,6 @@ def test_it_is_played_by_keyboard_and_read_out_when_the_hand_rests(opened):
 def test_every_input_can_be_reached_and_has_a_name(opened):
     lab, page = opened
     reached = []
-    page.locator("body").focus()
     for _ in range(40):
         page.keyboard.press("Tab")
         reached.append(page.evaluate("document.activeElement.dataset.press"))
@@ -132,6 +131,9 @@ def test_a_case_is_handed_in_and_scored(opened):
     assert f"{board.score.points} points" in page.locator(".wm-verdict").inner_text()
     assert page.evaluate(ENABLED) == []
     assert "saves no score card" in page.locator("body").inner_text()
+    pressed_by_key(page, "begin anew")
+    assert seen(page, tribunal()) == wanted(page, tribunal())
+    assert page.locator("input:checked").count() == 0
 
 
 CELLS = (

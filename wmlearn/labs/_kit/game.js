@@ -19,4 +19,9 @@
       render(true);
     });
   }
+  root.querySelector(".wm-anew")?.addEventListener("click", () => {
+    state = game.start;
+    for (const button of buttons) button.checked = false;
+    render(true);
+  });
   begin(render);

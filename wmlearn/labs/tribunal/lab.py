@@ -16,8 +16,8 @@ from wmlearn.labs.tribunal.board import ASK, HAND_IN, SURE, Seen, axes, frame, s
 from wmlearn.labs.tribunal.practice import Practice, refusal
 
 _NOTE = (
-    "This page is for practice: it saves no score card, and when it is loaded again the case "
-    "begins anew. The card that you hand in comes from the board in the notebook."
+    "This page is for practice: it saves no score card. The card that you hand in comes from the "
+    "board in the notebook."
 )
 
 
@@ -163,7 +163,7 @@ class TribunalBoard(Lab):
         practice = Practice()
         opening, script = frame(practice.opening), Path(__file__).with_name("board.js")
         game = Game(self._layout(), script, opening, practice.walk, practice.numbers())
-        game.note = small(_NOTE)
+        game.note = f"{small(_NOTE)}<button type='button' class='wm-anew'>begin anew</button>"
         return game
 
     def __repr__(self) -> str:
