@@ -186,7 +186,7 @@ class TriggerStudio(Lab):
             control.layout.display = None if control in used else "none"
         example = "TEST"
         if self.labels.value == "keyed":
-            example = "30 street names, or type your own"
+            example = "30 street names"
         self.words.placeholder = example
 
     def _preview(self) -> Preview:
