@@ -29,7 +29,7 @@ def display_and_record(lab):
     page = Path({folder!r}, f"{name}-{{len(recorded)}}.html")
     try:
         lab.to_html(page, title=f"{{kind}} of lesson {name}")
-    except (TypeError, ValueError) as error:
+    except ValueError as error:  # a case that is no practice
         print(error)
 Lab._ipython_display_ = display_and_record
 """
