@@ -243,6 +243,13 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session
+def lite(session: nox.Session) -> None:
+    """Build the course for a browser, and run there what runs without the network."""
+    session.run(sys.executable, "tasks.py", "lite", external=True)
+    beside(session, "tests/extra/lite.py")
+
+
+@nox.session
 def mlserver(session: nox.Session) -> None:
     """Verify a model behind MLServer."""
     session.install("mlserver")
