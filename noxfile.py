@@ -246,7 +246,7 @@ def site(session: nox.Session) -> None:
 def lite(session: nox.Session) -> None:
     """Build the course for a browser, and run there what runs without the network."""
     session.run(sys.executable, "tasks.py", "lite", external=True)
-    beside(session, "tests/extra/lite.py")
+    beside(session, "tests/extra/in_browser.py")
 
 
 @nox.session

@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
-from course import SETUP, START, Course, Lesson, package_name, read_course, tags
+from course import HEADER, SETUP, START, Course, Lesson, package_name, read_course, tags
 from lessons import read_notebook, render
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -46,7 +46,7 @@ ABOVE = "above"  # in the table: a cell that fails because one above it has
 # What the light core's wheel leaves out for a browser: models, and what `wmlearn lab` copies.
 LEFT_OUT = re.compile(r"\.safetensors$|^wmlearn/(_notebooks|docs)/")
 # JupyterLite's kernel brings these itself.
-OF_THE_KERNEL = {"ipython", "ipykernel", "comm", "traitlets", "widgetsnbextension"}
+OF_THE_KERNEL = {"ipython", "ipykernel", "traitlets", "widgetsnbextension"}
 
 BLOCK = f"""import sys
 sys.path.insert(0, {str(ROOT / "tools")!r})
@@ -125,6 +125,8 @@ def for_browsers(nb: NotebookNode, lesson: Lesson, course: Course) -> None:
         if cell.id in lacking:
             cells.append(mark(cell.id, lacking[cell.id]))
         cells.append(cell)
+        if HEADER in tags(cell):  # its buttons lead elsewhere, and load pictures from there
+            cell.source = re.sub(r"^\[!\[.*\n?", "", cell.source, flags=re.MULTILINE)
         if SETUP in tags(cell):
             cell.source = SETUP_CELL.format(version=importlib.metadata.version("wmlearn"))
             cell.metadata.pop("jupyter", None)  # it is shown
@@ -166,7 +168,7 @@ def write_wheels(folder: Path) -> None:
     subprocess.run([*pip, "wheel", "-q", "--no-deps", "-w", folder, ROOT], check=True)
     (wheel,) = folder.glob("wmlearn-*.whl")
     lighten(wheel)
-    wanted = sorted(pure_needs(["wmlearn", "ipywidgets"]))
+    wanted = sorted(pure_needs(["wmlearn", "ipywidgets", "comm"]))
     download = [*pip, "download", "-q", "--no-deps", "--only-binary=:all:", "--platform=any"]
     subprocess.run([*download, "-d", folder, *wanted], check=True)
 
