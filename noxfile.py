@@ -244,9 +244,9 @@ def site(session: nox.Session) -> None:
 
 @nox.session
 def lite(session: nox.Session) -> None:
-    """Build the course for a browser, and run there what runs without the network."""
+    """Build the course for a browser, open it, and run in WebAssembly what can be had of it."""
     session.run(sys.executable, "tasks.py", "lite", external=True)
-    beside(session, "tests/extra/in_browser.py")
+    beside(session, "tests/extra/in_browser.py", "tests/extra/wasm.py")
 
 
 @nox.session

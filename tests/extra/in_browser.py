@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path += [str(ROOT / "tests" / "labs"), str(ROOT / "tests" / "course")]
@@ -95,10 +95,18 @@ def address() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    """Yield a page in a browser."""
+def chrome() -> Iterator[Browser]:
+    """Yield a browser."""
     with browser.chromium() as opened:
-        yield opened.new_page(viewport={"width": 1280, "height": 1000})
+        yield opened
+
+
+@pytest.fixture
+def page(chrome: Browser) -> Iterator[Page]:
+    """Yield a page of somebody who was never here."""
+    page = chrome.new_page(viewport={"width": 1280, "height": 1000})
+    yield page
+    page.close()
 
 
 def test_jupyterlite_opens_and_lists_the_lessons(page, address):
