@@ -8,12 +8,12 @@ import json
 import sys
 
 sys.path.insert(0, "/packages")
-import numpy as np  # noqa: E402
+import numpy as np
 
-import wmlearn as wm  # noqa: E402
-from wmlearn._extras import MissingExtra  # noqa: E402
-from wmlearn.data import _shipped  # noqa: E402
-from wmlearn.evidence import commitment  # noqa: E402
+import wmlearn as wm
+from wmlearn._extras import MissingExtra
+from wmlearn.data import _shipped
+from wmlearn.evidence import commitment
 
 with open("/data/seeds.json") as file:
     seeds = json.load(file)
