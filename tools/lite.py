@@ -30,7 +30,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
-from course import HEADER, SETUP, START, Course, Lesson, package_name, read_course, tags
+from course import HEADER, MAP, SETUP, START, Course, Lesson, package_name, read_course, tags
 from lessons import read_notebook, render
 from nbclient import NotebookClient
 from nbformat import NotebookNode
@@ -125,8 +125,9 @@ def for_browsers(nb: NotebookNode, lesson: Lesson, course: Course) -> None:
         if cell.id in lacking:
             cells.append(mark(cell.id, lacking[cell.id]))
         cells.append(cell)
-        if HEADER in tags(cell):  # its buttons lead elsewhere, and load pictures from there
-            cell.source = re.sub(r"^\[!\[.*\n?", "", cell.source, flags=re.MULTILINE)
+        if {HEADER, MAP} & tags(cell):  # its buttons lead elsewhere, and load pictures from there
+            kept = [line for line in cell.source.split("\n") if not line.startswith("[![")]
+            cell.source = "\n".join(kept)
         if SETUP in tags(cell):
             cell.source = SETUP_CELL.format(version=importlib.metadata.version("wmlearn"))
             cell.metadata.pop("jupyter", None)  # it is shown
