@@ -233,8 +233,11 @@ def settings(pyodide: str) -> dict[str, object]:
 
 
 def build(course: Course, folder: Path, pyodide: str) -> None:
-    """Build the site in a folder that this function alone writes to."""
-    shutil.rmtree(folder, ignore_errors=True)
+    """Build the site in a folder, anew if it holds an older one; in no other that holds files."""
+    if folder.exists():
+        if any(folder.iterdir()) and not (folder / "jupyter-lite.json").exists():
+            sys.exit(f"{folder} holds files of something else. Give a new folder.")
+        shutil.rmtree(folder)
     with tempfile.TemporaryDirectory() as temporary:
         source = Path(temporary)
         (source / "pypi").mkdir()

@@ -112,6 +112,13 @@ def test_a_wheel_for_a_browser_has_no_models_and_a_list_that_fits(tmp_path):
     assert [line.partition(",")[0] for line in listed] == kept
 
 
+def test_a_folder_of_something_else_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(SystemExit):
+        lite.build(COURSE, tmp_path, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_pure_needs_are_all_that_is_not_compiled():
     needs = {each.partition("==")[0] for each in lite.pure_needs(["wmlearn", "ipywidgets"])}
     assert {"lazy-loader", "platformdirs", "tqdm", "ipywidgets", "seaborn", "httpx"} <= needs
