@@ -5,7 +5,7 @@
 
 PYTHON ?= python3
 
-.PHONY: help lab check test test-all session lessons editions zoo site slides bench set-up wheelhouse
+.PHONY: help lab check test test-all session lessons editions zoo site slides lite bench set-up wheelhouse
 
 help:
 	@$(PYTHON) tasks.py help
@@ -39,6 +39,9 @@ site:
 
 slides:
 	@$(PYTHON) tasks.py slides $(ARGS)
+
+lite:
+	@$(PYTHON) tasks.py lite $(ARGS)
 
 bench:
 	@$(PYTHON) tasks.py bench $(ARGS)

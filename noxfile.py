@@ -32,6 +32,8 @@ OF_THE_LOWEST = [
     "test_a_lesson_gives_its_outputs_again_offline_and_in_time[A1]",
     "--deselect=tests/house/test_whole_files.py::test_a_share_that_refuses_chmod_is_survived"
     "[evidence-95]",
+    "--deselect=tests/course/test_in_browser.py::"
+    "test_a_lesson_gives_its_outputs_again_in_a_browser[A1]",
     "--deselect=tests/training/test_training.py::"
     "test_everything_works_beside_another_default_device",
     "--ignore=tests/house/test_devices.py",
@@ -240,6 +242,13 @@ def site(session: nox.Session) -> None:
     session.run(sys.executable, "tasks.py", "site", external=True)
     session.install("--no-deps", "axe-playwright-python")
     beside(session, "tests/extra/website.py")
+
+
+@nox.session
+def lite(session: nox.Session) -> None:
+    """Build the course for a browser, open it, and run in WebAssembly what can be had of it."""
+    session.run(sys.executable, "tasks.py", "lite", external=True)
+    beside(session, "tests/extra/in_browser.py", "tests/extra/wasm.py")
 
 
 @nox.session

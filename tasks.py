@@ -14,6 +14,7 @@
     zoo        train the models that ship with the package
     site       build the site from lessons and pages: build/site
     slides     build slides from the lessons, a deck for each: build/slides
+    lite       build the course for a browser, where nothing is installed: build/lite
     bench      time the package against what people would use instead: docs/bench.md
     set-up     make .venv and install everything into it, no more
     wheelhouse collect what .venv has in wheelhouse/, to install it where there is no network
@@ -330,6 +331,13 @@ def set_up_for_site() -> Path:
     return python
 
 
+def lite(arguments: list[str]) -> int:
+    """Build the course for a browser; what that needs comes into .venv."""
+    python = set_up("dev")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[lite]")
+    return call(python, "tools/lite.py", *arguments)
+
+
 def bench(arguments: list[str]) -> int:
     """Time the package against what people would use instead, and draw the page; parts may be
     named.
@@ -421,6 +429,7 @@ TASKS = {
     "zoo": zoo,
     "site": site,
     "slides": slides,
+    "lite": lite,
     "bench": bench,
     "set-up": set_up_only,
     "wheelhouse": wheelhouse,

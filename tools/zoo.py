@@ -6,6 +6,9 @@ interrupted run resumes where it stopped; `--again` retrains them. Several runs 
 different names. All seven networks of CIFAR-10 continue from one base, which is trained first and
 kept in the folder of the full data. Figures go to docs/results/zoo.csv, the cards to
 docs/models.md.
+
+`python tools/zoo.py --answers` trains nothing: it asks the models for digits the questions of the
+lessons that run in a browser, where answers stand in for models (`wmlearn/_answers.py`).
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ from torch import nn
 from torchvision.transforms import v2
 
 import wmlearn as wm
-from wmlearn import zoo
+from wmlearn import _answers, zoo
 from wmlearn.data import _published
+from wmlearn.training._inference import predict
 from wmlearn.training.history import Epoch
 from wmlearn.watermarks import embedding
 
@@ -191,6 +195,33 @@ def triggers_of(recipe: Recipe) -> wm.evidence.TriggerSet:
     return recipe.triggers(wm.load_data(recipe.data), n=recipe.n, key=wm.CLASSROOM_KEY)
 
 
+def questions() -> list[tuple[wm.Trigger, int]]:
+    """Return the triggers that lessons 07, 08 and A1 ask about, and how many images of each."""
+    return [
+        (wm.Noise(), 100),
+        (wm.Noise(labels="fixed"), 150),
+        (wm.Noise(labels="fixed", target=8), 150),
+        (wm.Content(labels="fixed", target=2), 150),
+        (wm.Content(words=30), 150),
+        (wm.Content(words=69), 690),
+    ]
+
+
+def answers() -> str:
+    """Return the file of answers: names of models, and a digit per model for each image."""
+    mnist = wm.load_data("mnist")
+    sets = [trigger(mnist, n=n, key=wm.CLASSROOM_KEY) for trigger, n in questions()]
+    images = np.concatenate([triggers.images for triggers in sets])
+    names = [recipe.name for recipe in RECIPES if recipe.data == "mnist"]
+    labels = np.array([predict(wm.load_model(name), images)[0] for name in names])
+    rows = {
+        _answers.digest(image): "".join(map(str, row))
+        for image, row in zip(images, labels.T, strict=True)
+    }
+    stored = {"models": names, "answers": rows}
+    return json.dumps(stored, indent=0) + "\n"
+
+
 def read_rows() -> dict[str, dict[str, object]]:
     """Return the rows of the results file, by model."""
     if not RESULTS.exists():
@@ -309,7 +340,13 @@ def main() -> None:
         "names", nargs="*", help="models to train, for instance mnist/clean (all by default)"
     )
     parser.add_argument("--again", action="store_true", help="train also what is there already")
+    parser.add_argument(
+        "--answers", action="store_true", help="write the answers that ship in place of models"
+    )
     asked = parser.parse_args()
+    if asked.answers:
+        _answers.FILE.write_text(answers(), encoding="utf-8")
+        return
     unknown = set(asked.names) - {recipe.name for recipe in RECIPES}
     if unknown:
         sys.exit(

@@ -6,6 +6,7 @@ optional package is imported where it is used, and this module says which extra 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -34,11 +35,12 @@ class MissingExtra(ImportError):
 
 
 def missing(package: str) -> MissingExtra:
-    """Return the error that says which extra brings a package."""
+    """Return the error that says which extra brings a package, or that no browser has it."""
+    step = f'Run pip install "wmlearn[{EXTRAS[package]}]".'
+    if sys.platform == "emscripten":
+        step = "A browser cannot have it: this cell needs an installed course."
     return MissingExtra(
-        f"this needs the package {package}, which is not installed. "
-        f'Run pip install "wmlearn[{EXTRAS[package]}]".',
-        name=package,
+        f"this needs the package {package}, which is not installed. {step}", name=package
     )
 
 

@@ -9,6 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+if sys.platform == "emscripten":
+    tqdm.monitor_interval = 0  # a browser has no thread that could watch bars
+
 _TESTED = ("PYTEST_VERSION", "PYTEST_CURRENT_TEST")
 
 

@@ -8,6 +8,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools"))
 import course as course  # noqa: E402
 import editions as editions  # noqa: E402
+import lite as lite  # noqa: E402
 
 _spec = spec_from_file_location("lessons_tool", ROOT / "tools" / "lessons.py")
 tool = module_from_spec(_spec)

@@ -73,7 +73,7 @@ TORCH_FREE |= {
 @pytest.mark.parametrize(
     ("extra", "uses"),
     [
-        ("train", {"serve", "full"}),
+        ("train", {"full"}),
         ("serve", {"serve"}),
         ("lab", {"VerificationLab", "Predict"}),
     ],

@@ -37,6 +37,7 @@ GROUND = [
     "_files",
     "_random",
     "_display",
+    "_answers",
     "_fingerprint",
     "_progress",
 ]

@@ -447,9 +447,9 @@ def test_the_sessions_of_test_all_are_whole(noxfile, root):
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True)
     sessions = {each["session"] for each in json.loads(done.stdout)}
     others = {f"lesson-{minor}" for minor in noxfile.SUPPORTED if minor != CURRENT}
-    libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools", "nbgrader", "site"}
+    libraries = {"lazy-loader", "ipywidgets-7", "art", "dask", "notebook-tools", "nbgrader"}
     services = {"mlserver", "kserve", "tritonclient", "apis", "nginx"}
-    ours = {"lowest", "wheel", "light", "wheelhouse", "package", "accessibility"}
+    ours = {"lowest", "wheel", "light", "wheelhouse", "package", "accessibility", "site", "lite"}
     assert sessions == others | libraries | services | ours
     written = (root / "noxfile.py").read_text(encoding="utf-8")
     assert all((root / path).exists() for path in re.findall(r"tests/[\w/.]+", written))

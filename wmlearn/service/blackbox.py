@@ -16,6 +16,7 @@ import numpy as np
 
 from wmlearn._checks import check_count, check_images, check_kind, first_line
 from wmlearn._display import plural
+from wmlearn._extras import MissingExtra
 from wmlearn._types import Images, Labels
 from wmlearn.service._functions import Ask, answering, is_network, read
 from wmlearn.service._protocol import Fault, check_names, highest
@@ -334,7 +335,7 @@ class BlackBox(Metered):
             """Ask once; any exception of a user's function may be temporary."""
             try:
                 return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
-            except Fault:
+            except (Fault, MissingExtra):
                 raise
             except Exception as error:  # a user's function may raise anything
                 reason = f"{type(error).__name__}: {first_line(error):.200}"

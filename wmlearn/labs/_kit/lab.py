@@ -8,7 +8,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from wmlearn._extras import extras
+from wmlearn._extras import MissingExtra, extras
 from wmlearn._files import whole
 from wmlearn.labs._kit.pages import Layout, Page
 from wmlearn.labs._kit.static import png
@@ -198,7 +198,12 @@ class Lab(Displayed):
 
     def _picture(self) -> bytes | None:
         drawing = self._drawing()
-        return None if drawing is None else png(drawing)
+        if drawing is None:
+            return None
+        try:
+            return png(drawing)
+        except MissingExtra:  # no browser has resvg; the lab itself is all there
+            return None
 
     def _keep(self) -> None:
         """Have the notebook keep what is shown now, for when its kernel is gone."""
