@@ -316,26 +316,25 @@ def zoo(arguments: list[str]) -> int:
 
 def site(arguments: list[str]) -> int:
     """Build the site; what that needs comes into .venv."""
-    return call(set_up_for_site(), "tools/website.py", *arguments)
+    return call(set_up_and_more("site,lite"), "tools/website.py", *arguments)
 
 
 def slides(arguments: list[str]) -> int:
     """Build the slides; what that needs comes into .venv."""
-    return call(set_up_for_site(), "tools/slides.py", *arguments)
-
-
-def set_up_for_site() -> Path:
-    """Make .venv with what site and slides need, too, and return its Python."""
-    python = set_up("dev")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[site]")
-    return python
+    return call(set_up_and_more("site"), "tools/slides.py", *arguments)
 
 
 def lite(arguments: list[str]) -> int:
     """Build the course for a browser; what that needs comes into .venv."""
+    return call(set_up_and_more("lite"), "tools/lite.py", *arguments)
+
+
+def set_up_and_more(extras: str) -> Path:
+    """Make .venv with what development needs and with further extras; return its Python."""
     python = set_up("dev")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", ".[lite]")
-    return call(python, "tools/lite.py", *arguments)
+    package = f".[{extras}]"
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-e", package)
+    return python
 
 
 def bench(arguments: list[str]) -> int:

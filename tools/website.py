@@ -19,6 +19,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lite
 import nbformat
 import slides
 from course import HEADER, SETUP, START, Lesson, read_course, tags
@@ -77,12 +78,21 @@ def prepared(nb: nbformat.NotebookNode, labs: Labs, lesson: Lesson) -> nbformat.
     for cell in nb.cells:
         cell.source = in_words(cell.source)
         if HEADER in tags(cell) and lesson is not START:
-            cell.source += f' | <a href="../slides/{lesson.id}.html">Slides of this lesson</a>'
+            cell.source += elsewhere(lesson)
         page = labs.next(cell)
         if "outputs" in cell:
             shown = [for_site(output, cell, page, lesson) for output in cell.outputs]
             cell.outputs = list(filter(None, shown))
     return nb
+
+
+def elsewhere(lesson: Lesson) -> str:
+    """Return links to the slides of a lesson, and to where it runs in the browser."""
+    slides_of = f'<a href="../slides/{lesson.id}.html">Slides of this lesson</a>'
+    if lite.read_cells().get(lesson.id):  # what needs an installed course
+        return f" | {slides_of}"
+    runs = f'<a href="../lite/lab/index.html?path={lesson.file}">Run it in this browser</a>'
+    return f" | {slides_of} | {runs}"
 
 
 def for_site(
@@ -200,6 +210,7 @@ def main(arguments: list[str]) -> int:
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
     done = subprocess.run([*command, str(source), str(folder)])
     slides.write(folder / "slides", ROOT / "build" / "labs")
+    lite.build(read_course(ROOT), folder / "lite", pyodide="")
     return done.returncode
 
 
