@@ -26,7 +26,7 @@ SITE = Path(os.environ.get("WMLEARN_SITE", ROOT / "build" / "site"))
 PAGES = sorted(
     path.relative_to(SITE).as_posix()
     for path in SITE.rglob("*.html")
-    if not {"_static", "slides"} & set(path.parts) and path.name != "genindex.html"
+    if not {"_static", "slides", "lite"} & set(path.parts) and path.name != "genindex.html"
 )
 DECKS = sorted(path.stem for path in SITE.glob("slides/[0-9A]*.html"))
 STANDS_OUT = """() => [...Reveal.getCurrentSlide().querySelectorAll(
@@ -178,4 +178,16 @@ def test_there_is_a_deck_for_each_lesson_and_each_lesson_leads_to_it(chrome, add
         page.goto(address + name)
         page.get_by_role("link", name="Slides of this lesson").first.click()
         assert page.url.startswith(f"{address}slides/{name[10:12]}.html")
+    page.close()
+
+
+def test_the_lessons_that_run_in_a_browser_lead_there(chrome, address):
+    page = chrome.new_page()
+    for name in ("07_how_sure_are_you", "08_keep_looking", "A1_betting_against_chance"):
+        page.goto(f"{address}notebooks/{name}.html")
+        page.get_by_role("link", name="Run it in this browser").click()
+        tab = page.get_by_role("tab", name=f"{name}.ipynb")
+        expect(tab).to_be_visible(timeout=60_000)
+    page.goto(f"{address}notebooks/09_thieves_who_alter.html")
+    expect(page.get_by_role("link", name="Run it in this browser")).to_have_count(0)
     page.close()
