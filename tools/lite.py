@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import importlib.metadata
 import io
 import json
@@ -28,6 +29,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from course import HEADER, MAP, SETUP, START, Course, Lesson, package_name, read_course, tags
@@ -41,6 +43,7 @@ from wmlearn.course.copies import copy_lessons
 
 ROOT = Path(__file__).resolve().parents[1]
 CELLS = Path(__file__).with_suffix(".json")
+LACKS = re.compile(r"needs the package (\w+)|No module named '(\w+)")
 ABOVE = "above"  # in the table: a cell that fails because one above it has
 
 # What the light core's wheel leaves out for a browser: models, and what `wmlearn lab` copies.
@@ -83,14 +86,17 @@ def lacking(nb: NotebookNode) -> dict[str, str]:
     found = {}
     for cell in ran.cells:
         for output in cell.get("outputs", []):
-            if output.output_type == "error":
-                found[cell.id] = lacks(output)
+            said = output.get("evalue", output.get("data", {}).get("text/plain", ""))
+            if output.output_type == "error" or LACKS.search(
+                said
+            ):  # a check tells it as its answer
+                found[cell.id] = lacks(said)
     return found
 
 
-def lacks(error: NotebookNode) -> str:
+def lacks(said: str) -> str:
     """Return the package whose absence an error names; of any other, that it comes from above."""
-    named = re.search(r"needs the package (\w+)|No module named '(\w+)", error.evalue)
+    named = LACKS.search(said)
     return next(filter(None, named.groups())) if named else ABOVE
 
 
@@ -98,14 +104,41 @@ def write_cells(course: Course) -> None:
     """Write the table of the cells that need an installed course."""
     table = {}
     for lesson in course.lessons:
-        table[lesson.id] = lacking(read_notebook(course.path(lesson)))
-        print(f"{lesson.name}: {len(table[lesson.id])} cells need an installed course", flush=True)
+        nb = read_notebook(course.path(lesson))
+        found = lacking(nb)
+        table[lesson.id] = {"code": digest(nb), "lacking": found}
+        print(f"{lesson.name}: {len(found)} cells need an installed course", flush=True)
     CELLS.write_text(json.dumps(table, indent=1) + "\n", "utf-8")
 
 
-def read_cells() -> dict[str, dict[str, str]]:
-    """Return, by lesson, the package that each cell lacks in a browser."""
+def read_cells() -> dict[str, dict[str, Any]]:
+    """Return, by lesson, the digest of its code and the package that each cell lacks."""
     return json.loads(CELLS.read_text("utf-8"))
+
+
+def digest(nb: NotebookNode) -> str:
+    """Return the SHA-256 of a lesson's code, for which alone its part of the table holds."""
+    code = [(cell.id, cell.source) for cell in code_cells(nb)]
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
+
+
+def code_cells(nb: NotebookNode) -> list[NotebookNode]:
+    """Return the cells of code but the one that installs."""
+    return [cell for cell in nb.cells if cell.cell_type == "code" and SETUP not in tags(cell)]
+
+
+def needs(nb: NotebookNode, lesson: Lesson) -> dict[str, str]:
+    """Return the package that each cell of a lesson lacks, by the id of the cell.
+
+    The table says so; a lesson whose code has changed since is run.
+    """
+    if lesson is START:
+        return {}
+    noted = read_cells().get(lesson.id, {"code": ""})
+    if noted["code"] != digest(nb):
+        print(f"{lesson.name} has changed: run `python tools/lite.py --cells`, and commit that.")
+        return lacking(nb)
+    return noted["lacking"]
 
 
 # ---------------------------------------------------------------- the edition for a browser
@@ -114,8 +147,7 @@ def read_cells() -> dict[str, dict[str, str]]:
 def for_browsers(nb: NotebookNode, lesson: Lesson, course: Course) -> None:
     """Have a lesson install wmlearn in a browser, and mark what cannot run there, in place."""
     url = f"https://github.com/{course.repository}#readme"
-    lacking = read_cells().get(lesson.id, {})
-    code = [cell for cell in nb.cells if cell.cell_type == "code" and SETUP not in tags(cell)]
+    lacking, code = needs(nb, lesson), code_cells(nb)
     summary = WHOLE.format(url=url)
     if lacking:
         here = len(code) - len(lacking)

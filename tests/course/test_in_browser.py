@@ -54,16 +54,25 @@ def test_what_a_browser_lacks_is_gone():
 
 
 def test_a_lesson_fails_where_the_table_says():
-    assert lite.lacking(read("13")) == lite.read_cells()["13"] != {}
+    """All of them: `tests/extra/in_browser.py`."""
+    assert lite.lacking(read("13")) == lite.read_cells()["13"]["lacking"] != {}
 
 
-def test_the_table_names_cells_of_every_lesson():
+def test_the_table_knows_each_lesson_and_three_are_whole():
     table = lite.read_cells()
     assert table.keys() == LESSONS.keys()
-    assert [lesson for lesson in table if not table[lesson]] == list(WHOLE)
-    for lesson, cells in table.items():
-        code = [cell.id for cell in read(lesson).cells if cell.cell_type == "code"]
-        assert set(cells) <= set(code), lesson
+    assert [lesson for lesson in table if not table[lesson]["lacking"]] == list(WHOLE)
+
+
+def test_a_lesson_that_has_changed_is_run(monkeypatch, capsys):
+    """A cell is known by its place: the table would mark another one."""
+    nb = nbformat.v4.new_notebook(cells=[new_code_cell("import torch", id="cell-01")])
+    assert lite.needs(nb, LESSONS["13"]) == {"cell-01": "torch"}
+    assert "--cells" in capsys.readouterr().out
+    monkeypatch.setattr(lite, "lacking", lambda nb: pytest.fail("it was run"))
+    noted = {"13": {"code": lite.digest(nb), "lacking": {"cell-01": "noted"}}}
+    monkeypatch.setattr(lite, "read_cells", lambda: noted)
+    assert lite.needs(nb, LESSONS["13"]) == {"cell-01": "noted"}
 
 
 def without_buttons(text: str) -> str:
@@ -76,9 +85,9 @@ def test_the_edition_for_a_browser_says_what_needs_an_installed_course(lesson):
     chosen = LESSONS.get(lesson, course.START)
     nb = nbformat.read(COURSE.path(chosen), as_version=4)
     before = [without_buttons(cell.source) for cell in nb.cells]
+    lacking = lite.needs(nb, chosen)
     lite.for_browsers(nb, chosen, COURSE)
     nbformat.validate(nb)
-    lacking = lite.read_cells().get(lesson, {})
     marked = [after.id for mark, after in zip(nb.cells, nb.cells[1:]) if "needs-" in mark.id]
     assert marked == list(lacking)
     installs = [cell for cell in nb.cells if "%pip install" in cell.source]
