@@ -687,6 +687,22 @@ def accused(row: Row) -> Dot:
     return counted(int(row["accusations"]), int(row["decisions"]))
 
 
+def tilt_innocents() -> list[Panel]:
+    """Return how often innocents are found when coins are drawn from many seals."""
+    rows = rows_of(ROOT, "tilt_innocents")
+    names = {"weighted": "weighted coins", "signs": "coins counted", "bets": "a bettor on them"}
+    series = {}
+    for test, name in names.items():
+        series[name] = Series()
+        for alpha in ALPHAS:
+            column = f"at_{alpha[2:]}"
+            of_test = chosen(rows, test=test)
+            shares = [100 * int(row[column]) / int(row["keys"]) for row in of_test]
+            series[name][f"alpha {alpha}"] = spread(shares, 2)
+    title = f"{len(of_test)} innocents, {int(rows[0]['keys']):,} seals each"
+    return [Panel(title, "found, %: mean, least to most", series, (0, 7))]
+
+
 def nulls_on_demand() -> list[Panel]:
     """Return how well the innocent networks that are trained on demand read digits."""
     rows = rows_of(ROOT, "nulls_on_demand")
@@ -1049,6 +1065,13 @@ GROUPS: dict[str, list[Entry]] = {
             "With random labels, our rule and a single look keep the promise of alpha, and peeking "
             "breaks it. Counting matches with a chosen target accuses many innocents.",
             false_alarms,
+        ),
+        Entry(
+            "tilt_innocents",
+            "How often does an innocent seem to lean?",
+            "Innocents of many kinds, asked once, and the coins drawn from many real seals. On "
+            "average each test finds about as many as alpha allows, or fewer.",
+            tilt_innocents,
         ),
         Entry(
             "nulls_on_demand",

@@ -220,6 +220,17 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
     assert copies[20000] == 10
 
 
+def test_what_the_lesson_says_of_innocents(lesson, root):
+    rows = pd.read_csv(root / "docs/results/tilt_innocents.csv", comment="#")
+    rows = rows[rows.test == "weighted"]
+    assert set(rows["keys"]) == {2000}
+    found = f"{rows.at_001.min()} to {rows.at_001.max()}"
+    assert f"tried it on {len(rows)} innocents" in lesson
+    assert f"found under {found} of them; two are to be expected" in lesson
+    assert round(2000 * rows.level_001.max()) == 2
+    assert {"width 4", "linear", "at random"} <= {*rows.suspect}
+
+
 def test_a_table_counts_only_owners_with_both_draws(root, tmp_path):
     results = tmp_path / "docs/results"
     results.mkdir(parents=True)

@@ -7,6 +7,7 @@ import sys
 
 import pandas as pd
 import pytest
+from scipy.stats import binom
 
 import wmlearn as wm
 
@@ -242,3 +243,18 @@ def test_the_figures_on_a_service_that_leans(figures, root):
     itself, few, many = ((rows.p <= 1e-3).sum() for rows in asked)
     assert [len(rows) for rows in asked] == [10, 10, 10]
     assert row(figures, "a service that leans") == f"{itself} of 10; {few} / {many} of 10"
+
+
+def test_the_figures_on_innocents_tested_for_a_lean(figures, root):
+    rows = measured(root, "tilt_innocents").query("test == 'weighted'")
+    assert (len(rows), set(rows["keys"])) == (54, {2000})
+    seals = [f"{rows[at].mean():.2g}, {rows[at].max()}" for at in ("at_01", "at_001")]
+    seals.insert(0, f"{rows.at_05.mean():.0f}, {rows.at_05.max()}")
+    assert row(figures, "54 innocents tested for a lean") == f"{' / '.join(seals)} of 2,000"
+
+
+def test_no_innocent_is_found_more_often_than_chance_allows(root):
+    rows = measured(root, "tilt_innocents")
+    for alpha, at in {0.05: "at_05", 0.01: "at_01", 0.001: "at_001"}.items():
+        least = binom.sf(rows[at] - 1, rows["keys"], alpha).min()
+        assert least > 0.05 / len(rows)
