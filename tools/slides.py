@@ -336,7 +336,9 @@ class Deck:
             self._lab(cell)
         else:
             shown = list(outputs(cell))
-            if "plt." in cell.source:  # how a figure is drawn is not the matter
+            if any(
+                name in cell.source for name in ("plt.", "wm.show(")
+            ):  # how a figure is drawn is not the matter
                 self._note(f"```python\n{cell.source}\n```")
             else:
                 shown.insert(0, code(cell.source))
