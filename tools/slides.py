@@ -45,6 +45,7 @@ MOST_PRINTED = 16  # lines of what a cell printed
 OPENING = 240  # letters of a paragraph that opens a part of the lesson
 FOLDED = re.compile(r"<details><summary>(.*?)</summary>\n+(.*?)\n*</details>", re.DOTALL)
 PREDICTION = re.compile(r'wm\.Predict\("(\w+\.\w+)"\)(\.compare\(\))?$')
+DRAWS = re.compile(r"plt\.|wm\.show\(")
 EXERCISE = re.compile(r"\*\*(\w\w\.\d)\*\*")
 GUESS = "And your guess?"
 UNTITLED = ("Sources", "Next")  # headings whose text is for readers
@@ -336,9 +337,7 @@ class Deck:
             self._lab(cell)
         else:
             shown = list(outputs(cell))
-            if any(
-                name in cell.source for name in ("plt.", "wm.show(")
-            ):  # how a figure is drawn is not the matter
+            if DRAWS.search(cell.source):  # how a figure is drawn is not the matter
                 self._note(f"```python\n{cell.source}\n```")
             else:
                 shown.insert(0, code(cell.source))
