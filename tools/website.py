@@ -74,11 +74,12 @@ def prepared(nb: nbformat.NotebookNode, labs: Labs, lesson: Lesson) -> nbformat.
     """Return a lesson for the site: without the cell for Colab, with live labs in place of their
     pictures, with predictions to click on, and with a link to its slides.
     """
+    whole = not lite.needs(nb, lesson)
     nb.cells = [cell for cell in nb.cells if SETUP not in tags(cell)]
     for cell in nb.cells:
         cell.source = in_words(cell.source)
         if HEADER in tags(cell) and lesson is not START:
-            cell.source += elsewhere(lesson)
+            cell.source += elsewhere(lesson, whole)
         page = labs.next(cell)
         if "outputs" in cell:
             shown = [for_site(output, cell, page, lesson) for output in cell.outputs]
@@ -86,10 +87,10 @@ def prepared(nb: nbformat.NotebookNode, labs: Labs, lesson: Lesson) -> nbformat.
     return nb
 
 
-def elsewhere(lesson: Lesson) -> str:
-    """Return links to the slides of a lesson, and to where it runs in the browser."""
+def elsewhere(lesson: Lesson, whole: bool) -> str:
+    """Return links to the slides of a lesson and, if all of it runs in a browser, to there."""
     slides_of = f'<a href="../slides/{lesson.id}.html">Slides of this lesson</a>'
-    if lite.read_cells().get(lesson.id):  # what needs an installed course
+    if not whole:
         return f" | {slides_of}"
     runs = f'<a href="../lite/lab/index.html?path={lesson.file}">Run it in this browser</a>'
     return f" | {slides_of} | {runs}"

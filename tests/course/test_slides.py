@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tools"))
 import slides  # noqa: E402
+import website  # noqa: E402
 from course import HEADER, SETUP, read_course, tags  # noqa: E402
 
 COURSE = read_course(ROOT)
@@ -148,3 +149,29 @@ def test_code_that_draws_is_noted_and_its_picture_shown():
 
 def test_much_that_was_printed_is_cut_and_says_so():
     assert slides.printed("\n".join(map(str, range(99)))).html.endswith("14\n...</pre>")
+
+
+def test_the_site_leads_to_slides_and_to_what_runs_in_a_browser():
+    whole = []
+    for lesson in COURSE.lessons:
+        nb = website.prepared(nbformat.read(COURSE.path(lesson), 4), NoLabs(), lesson)
+        header = nb.cells[0].source
+        assert f'href="../slides/{lesson.id}.html"' in header
+        if f'href="../lite/lab/index.html?path={lesson.file}"' in header:
+            whole.append(lesson.id)
+    assert whole == ["07", "08", "A1"]
+
+
+def test_on_the_site_a_prediction_is_asked_and_its_answer_folded():
+    lesson = COURSE.lessons[0]
+    nb = website.prepared(nbformat.read(COURSE.path(lesson), 4), NoLabs(), lesson)
+    shown = "".join(
+        output.get("data", {}).get("text/html", "")
+        for cell in nb.cells
+        for output in cell.get("outputs", [])
+    )
+    for asked in lesson.predictions:
+        assert shown.count(f"name='{asked.id}'") == len(asked.options)
+        folded = shown.partition("<details class='wm-guess'>")[2].partition("</details>")[0]
+        assert website.html.escape(asked.why) in folded
+    assert "wm-reopened" not in shown
