@@ -12,8 +12,8 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
+from _colours import contrast
 from _tool import ROOT, tool
 from drawing import GROUNDS, LINE
 from matplotlib.colors import to_rgb, to_rgba
@@ -26,16 +26,6 @@ LESSONS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
 DIAGRAMS = tool.diagrams.DIAGRAMS
 WHITE, DARK = "#ffffff", "#111111"  # the two grounds that JupyterLab gives a cell
 SVG = "{http://www.w3.org/2000/svg}"
-
-
-def contrast(one, other):
-    """Return the contrast of two colours as W3C defines it, 1 to 21."""
-    luminance = []
-    for color in (one, other):
-        seen = np.array(to_rgb(color))
-        linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
-        luminance.append(linear @ [0.2126, 0.7152, 0.0722])
-    return (max(luminance) + 0.05) / (min(luminance) + 0.05)
 
 
 @pytest.fixture(scope="module")

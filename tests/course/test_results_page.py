@@ -14,9 +14,9 @@ import xml.etree.ElementTree as ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from _colours import contrast
 from _tool import ROOT
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import to_rgb
 from scipy.stats import beta
 
 import wmlearn as wm
@@ -289,16 +289,6 @@ def test_each_theme_has_its_colours(folder, page, name):
         assert all(contrast(color, ground) >= 4.5 for color in used & ink)
         assert all(contrast(color, ground) >= 3 for color in used & lines - grid - {ground})
     assert not used & set(plots.DARK)
-
-
-def contrast(one, other):
-    """Return the contrast of two colours as W3C defines it, 1 to 21."""
-    luminance = []
-    for color in (one, other):
-        seen = np.array(to_rgb(color))
-        linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4)
-        luminance.append(linear @ [0.2126, 0.7152, 0.0722])
-    return (max(luminance) + 0.05) / (min(luminance) + 0.05)
 
 
 def test_series_differ_in_more_than_colour():

@@ -5,12 +5,9 @@ Not collected by default: `make lite` makes it first, a leg of `make test-all`.
 
 from __future__ import annotations
 
-import functools
-import http.server
 import json
 import os
 import sys
-import threading
 import urllib.request
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from email.parser import Parser
 from pathlib import Path
 
 import pytest
+from _served import served
 from packaging.requirements import Requirement
 from playwright.sync_api import Browser, Page, expect
 
@@ -77,21 +75,11 @@ def test_its_wheel_is_light_and_has_the_answers():
 # ---------------------------------------------------------------- in a browser
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """A file server that logs nothing."""
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Yield the address of the site on this machine."""
-    handler = functools.partial(Quiet, directory=str(SITE))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
+    with served(SITE) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
