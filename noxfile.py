@@ -241,7 +241,7 @@ def site(session: nox.Session) -> None:
     """Build the site, and let a browser and axe-core open each of its pages."""
     session.run(sys.executable, "tasks.py", "site", external=True)
     session.install("--no-deps", "axe-playwright-python")
-    beside(session, "tests/extra/website.py")
+    beside(session, "tests/extra/built_site.py")
 
 
 @nox.session

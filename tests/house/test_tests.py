@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +44,18 @@ def test_no_test_reads_a_private_attribute(name):
 )
 def test_the_rule_sees_what_is_private(code, count):
     assert len(list(private_reads(ast.parse(code)))) == count
+
+
+def test_every_module_that_tests_load_by_its_bare_name_has_one_of_its_own():
+    """Tests, tools and benchmarks share one search path, where the first file of a name wins."""
+    files = [
+        path.stem
+        for folder in ("tests", "tools", "benchmarks")
+        for path in (TESTS.parent / folder).rglob("*.py")
+        if path.stem != "conftest"
+    ]
+    assert [name for name, count in Counter(files).items() if count > 1] == []
+    assert sys.stdlib_module_names.isdisjoint(files)
 
 
 def test_words_are_pinned_in_one_file():
