@@ -23,7 +23,10 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest, t
 from tables import (
     LEANING,
+    LEANING_MORE,
+    LEANING_OUT,
     MARKS,
+    Case,
     Row,
     between,
     chosen,
@@ -630,15 +633,25 @@ def resisting(rows: Sequence[Row]) -> Series:
 
 def tilt() -> list[Panel]:
     """Return how many coins each suspect matches, for the cases of lesson 10."""
+    photographs = [case for case in LEANING_MORE["CIFAR-10"] if case[1][1] == "service"]
+    parts = (("MNIST", LEANING), ("What takes it away", LEANING_OUT), ("CIFAR-10", photographs))
+    axis, chance = (
+        "coins matched, of 160: mean, its 95 % interval, and all runs",
+        (80.0, "by chance"),
+    )
+    return [Panel(title, axis, {"": coins_of(cases)}, (56, 164), chance) for title, cases in parts]
+
+
+def coins_of(cases: Iterable[Case]) -> Series:
+    """Return how many coins the suspects of some cases match."""
     series = Series()
-    for name, rows in leaning_rows(rows_of(ROOT, "tilt"), LEANING):
+    for name, rows in leaning_rows(rows_of(ROOT, "tilt"), cases):
         hits = sum(float(row["p"]) <= 1e-3 for row in rows)
         note = f"{hits} of {len(rows)} found"
         dot = mean_interval([int(row["matched"]) for row in rows])
         words = f"{dot.words}, {note}"
         series[name.replace("*", "")] = dot._replace(words=words, note=note)
-    title, axis = "Coins matched, of 160", "mean, its 95 % interval, and all runs"
-    return [Panel(title, axis, {"": series}, (60, 132), (80.0, "by chance"))]
+    return series
 
 
 def mean_interval(values: Sequence[int]) -> Dot:

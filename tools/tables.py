@@ -58,60 +58,138 @@ LEANING: tuple[Case, ...] = (
     ("asked about 20,000", ("mnist", "service", "1.0", "copies", "20000", "6")),
     ("**a network trained to lean**", ("mnist", "weights", "1.0", "itself", "", "")),
 )
-LEANING_MORE: tuple[Case, ...] = (  # folded away
-    ("asked about 2,000 digits", ("mnist", "service", "1.0", "copies", "2000", "6")),
-    ("about 5,000, two epochs", ("mnist", "service", "1.0", "copies", "5000", "2")),
-    ("about 5,000, twenty epochs", ("mnist", "service", "1.0", "copies", "5000", "20")),
-    ("about 30,000", ("mnist", "service", "1.0", "copies", "30000", "6")),
-    ("20,000, a third as wide", ("mnist", "service", "1.0", "width / 3", "20000", "6")),
-    ("20,000, three times as wide", ("mnist", "service", "1.0", "width x 3", "20000", "6")),
-    ("20,000, with scores", ("mnist", "service", "1.0", "soft labels", "20000", "6")),
-    ("20,000, half of them near-ties", ("mnist", "service", "1.0", "asks near-ties", "20000", "6")),
-    ("20,000, each moved, too", ("mnist", "service", "1.0", "shifts images", "20000", "6")),
-    ("20,000, of two owners", ("mnist", "service", "1.0", "asks two owners", "20000", "6")),
-    (
-        "20,000, the 15 % least sure left out",
-        ("mnist", "service", "1.0", "drops 15 % least sure", "20000", "6"),
+LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
+    ("20,000 digits, and nothing else", ("mnist", "service", "1.0", "copies", "20000", "6")),
+    *(
+        (words, ("mnist", "service", "1.0", suspect, "20000", "6"))
+        for words, suspect in (
+            ("then 500 true labels", "500 true labels"),
+            ("then 2,000 true labels", "2,000 true labels"),
+            ("then 5,000 true labels", "5,000 true labels"),
+            ("asked two owners who lean", "asks two owners"),
+            ("learnt with label smoothing", "label smoothing"),
+            ("guessed the lean, and took it off", "subtracts what it can tell"),
+        )
     ),
+    ("stole a network trained to lean", ("mnist", "weights", "1.0", "itself", "", "")),
     (
-        "20,000, and no answer to near-ties",
-        ("mnist", "service", "1.0", "refuses near-ties", "20000", "6"),
-    ),
-    ("20,000, then 500 true labels", ("mnist", "service", "1.0", "500 true labels", "20000", "6")),
-    (
-        "20,000, then 2,000 true labels",
-        ("mnist", "service", "1.0", "2,000 true labels", "20000", "6"),
-    ),
-    (
-        "20,000, then 5,000 true labels",
-        ("mnist", "service", "1.0", "5,000 true labels", "20000", "6"),
-    ),
-    (
-        "20,000, and their own guess of the lean taken off",
-        ("mnist", "service", "1.0", "subtracts what it can tell", "20000", "6"),
-    ),
-    ("10,000 photographs, ten epochs", ("mnist", "service", "1.0", "photographs", "10000", "10")),
-    ("**a service that leans half as far**", ("mnist", "service", "0.5", "itself", "", "")),
-    ("the same, asked about 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
-    (
-        "a network trained to lean, asked about 5,000",
-        ("mnist", "weights", "1.0", "copies", "5000", "6"),
-    ),
-    ("the same, about 20,000", ("mnist", "weights", "1.0", "copies", "20000", "6")),
-    ("its file, 70 % of the weights pruned", ("mnist", "weights", "1.0", "pruned 70 %", "", "")),
-    ("its file, rounded to 4 bits", ("mnist", "weights", "1.0", "4 bits", "", "")),
-    (
-        "its file, fine-tuned on 5,000 true labels",
+        "then trained it on with 5,000 true labels",
         ("mnist", "weights", "1.0", "fine-tuned, 5,000 true labels", "", ""),
     ),
-    (
-        "a network trained to lean that knows thirty words",
-        ("mnist", "both", "1.0", "itself", "", ""),
-    ),
-    ("**CIFAR-10, a service that leans**", ("cifar10", "service", "1.0", "itself", "", "")),
-    ("asked about 5,000 photographs", ("cifar10", "service", "1.0", "copies", "5000", "6")),
-    ("about 10,000", ("cifar10", "service", "1.0", "copies", "10000", "6")),
 )
+FAR = {"0.25": "a quarter", "0.5": "half", "1.0": "as far as digits"}  # on photographs
+COUNTS = ("2000", "5000", "10000")  # answers that copies of photographs learn from
+# folded away, under these headings
+LEANING_MORE: dict[str, tuple[Case, ...]] = {
+    "Copies of the service that leans, by digits": (
+        *(
+            (words, ("mnist", "service", "1.0", "copies", queries, epochs))
+            for words, queries, epochs in (
+                ("2,000, six epochs", "2000", "6"),
+                ("5,000, two epochs", "5000", "2"),
+                ("5,000, twenty epochs", "5000", "20"),
+                ("30,000, six epochs", "30000", "6"),
+            )
+        ),
+        *(
+            (words, ("mnist", "service", "1.0", suspect, "20000", "6"))
+            for words, suspect in (
+                ("20,000, and a network a third as wide", "width / 3"),
+                ("20,000, and one three times as wide", "width x 3"),
+                ("20,000, answered with scores", "soft labels"),
+                ("20,000, each also moved", "shifts images"),
+                ("20,000, learnt with a loss that forgives wrong labels", "noise-robust loss"),
+                ("20,000, half of them near-ties", "asks near-ties"),
+                ("20,000, without the 15 % least sure", "drops 15 % least sure"),
+                ("20,000, and a lean of the thief's own", "leans too"),
+                ("20,000, and coins of the thief's own at near-ties", "tosses coins"),
+                ("20,000, and no answer at near-ties", "refuses near-ties"),
+            )
+        ),
+        (
+            "10,000 photographs, ten epochs",
+            ("mnist", "service", "1.0", "photographs", "10000", "10"),
+        ),
+    ),
+    "Other ways to lean": (
+        ("a service that leans half as far", ("mnist", "service", "0.5", "itself", "", "")),
+        ("copied by 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
+        ("a service with secretly turned features", ("mnist", "rotated", "1.0", "itself", "", "")),
+        ("copied by 5,000 digits", ("mnist", "rotated", "1.0", "copies", "5000", "6")),
+        (
+            "copied by 20,000, and the lean guessed and taken off",
+            ("mnist", "rotated", "1.0", "subtracts what it can tell", "20000", "6"),
+        ),
+        (
+            "a service with the 80 coins that survived simulated thefts best",
+            ("mnist", "chosen pairs", "1.0", "itself", "", ""),
+        ),
+        ("copied by 2,000 digits", ("mnist", "chosen pairs", "1.0", "copies", "2000", "6")),
+        ("copied by 5,000 digits", ("mnist", "chosen pairs", "1.0", "copies", "5000", "6")),
+    ),
+    "Thefts of a file that leans": (
+        ("copied by 5,000 digits", ("mnist", "weights", "1.0", "copies", "5000", "6")),
+        ("copied by 20,000 digits", ("mnist", "weights", "1.0", "copies", "20000", "6")),
+        *(
+            (words, ("mnist", "weights", "1.0", suspect, "", ""))
+            for words, suspect in (
+                ("a twin that never leant", "twin"),
+                ("half of the weights pruned", "pruned 50 %"),
+                ("70 % of the weights pruned", "pruned 70 %"),
+                ("a fifth of the channels pruned", "channels pruned 20 %"),
+                ("rounded to 4 bits", "4 bits"),
+                ("weights shaken", "weights shaken, 0.3"),
+                ("behind a blur", "blurred"),
+                ("behind a filter that refuses unusual images", "rejects unusual"),
+                ("last layer learnt anew", "last layer anew, 5,000 true labels"),
+                ("pruned and fine-tuned", "pruned and fine-tuned"),
+            )
+        ),
+        ("with thirty words in the same file", ("mnist", "both", "1.0", "itself", "", "")),
+        (
+            "that file, fine-tuned",
+            ("mnist", "both", "1.0", "fine-tuned, 5,000 true labels", "", ""),
+        ),
+        ("that file, copied by 20,000 digits", ("mnist", "both", "1.0", "copies", "20000", "6")),
+    ),
+    "CIFAR-10": (
+        (
+            "the owner's network, which does not lean",
+            ("cifar10", "service", "0.25", "untouched", "", ""),
+        ),
+        *(
+            (f"leaning {far}: {words}", ("cifar10", "service", size, *case))
+            for size, far in FAR.items()
+            for words, case in (
+                ("the service", ("itself", "", "")),
+                *((f"a copy of {int(count):,}", ("copies", count, "6")) for count in COUNTS),
+            )
+        ),
+        *(
+            (
+                f"leaning a quarter: 10,000 {words}",
+                ("cifar10", "service", "0.25", suspect, "10000", "6"),
+            )
+            for words, suspect in (
+                ("answered with scores", "soft labels"),
+                ("and the lean guessed and taken off", "subtracts what it can tell"),
+                ("of two owners who lean", "asks two owners"),
+                ("then 500 true labels", "500 true labels"),
+                ("then 2,000 true labels", "2,000 true labels"),
+                ("then 5,000 true labels", "5,000 true labels"),
+            )
+        ),
+        ("trained to lean a quarter: the file", ("cifar10", "weights", "0.25", "itself", "", "")),
+        (
+            "trained to lean a quarter: a copy of 10,000",
+            ("cifar10", "weights", "0.25", "copies", "10000", "6"),
+        ),
+        (
+            "trained to lean a quarter: fine-tuned on 5,000 true labels",
+            ("cifar10", "weights", "0.25", "fine-tuned, 5,000 true labels", "", ""),
+        ),
+    ),
+}
 
 
 def lean_table(root: Path) -> str:
@@ -121,7 +199,33 @@ def lean_table(root: Path) -> str:
 
 def lean_more(root: Path) -> str:
     """Return the other cases, folded away."""
-    return folded("More suspects and services that lean", leaning_table(root, LEANING_MORE))
+    tables = [
+        f"**{heading}**\n\n{leaning_table(root, cases)}"
+        for heading, cases in LEANING_MORE.items()
+        if any(leaning_rows(rows_of(root, "tilt"), cases))
+    ]
+    return folded("More suspects and services that lean", "\n\n".join(tables))
+
+
+def lean_out(root: Path) -> str:
+    """Return what takes a lean away, and what does not quite."""
+    return leaning_table(root, LEANING_OUT)
+
+
+def lean_photographs(root: Path) -> str:
+    """Return what a lean of each size costs on photographs, and what is found of its copies."""
+    rows = chosen(rows_of(root, "tilt"), data="cifar10", where="service")
+    unmarked = chosen(rows, suspect="untouched")
+    lines = []
+    for size, far in FAR.items():
+        of_size = chosen(rows, size=size)
+        read, coins, found = leaning(chosen(of_size, suspect="itself"))
+        cost = float(f"{100 * mean(unmarked, 'task_accuracy'):.1f}") - float(read)
+        copies = [chosen(of_size, suspect="copies", queries=count, epochs="6") for count in COUNTS]
+        cells = [leaning(each)[2] if each else "–" for each in copies]
+        lines.append((far, f"{cost:.1f}", coins, found, *cells))
+    heads = ("leans", "costs, points", "coins matched, of 160", "found")
+    return markdown((*heads, *(f"copies of {int(count):,}" for count in COUNTS)), lines)
 
 
 def leaning_table(root: Path, cases: Iterable[Case]) -> str:
@@ -240,6 +344,8 @@ def folded(title: str, table: str) -> str:
 TASKS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
 KINDS = ("content", "unrelated", "noise")
 MARKED = ("clean", *KINDS)
+ANSWERS = {"fixed": "one for all", "keyed": "drawn"}
+LEARNT = (("2", "task"), ("1", "trained"))  # the tables of a network that nobody stole
 RATES = ("0.0001", "0.001", "0.01", "0.05")  # of the thief who trains the paper's networks on
 
 
@@ -314,6 +420,27 @@ def paper_trained_on(root: Path) -> str:
             cells = [kept(chosen(of_rate, trigger=kind)) for kind in KINDS]
             lines.append((task, f"the course's, thief {rate}", *cells))
     return markdown(("", "", *KINDS), lines)
+
+
+def paper_keyed(root: Path) -> str:
+    """Return what becomes of the marks in the paper's networks with its one answer for all
+    triggers, and with answers that a key draws.
+    """
+    rows = [row | {"paper": ""} for row in rows_of(root, "paper")]
+    keyed = {(*training(row), row["kind"]) for row in rows if row["labels"] == "keyed"}
+    rows = [row for row in rows if (*training(row), row["kind"]) in keyed]
+    cases = itertools.product(TASKS, KINDS, epochs_of(rows), ANSWERS)
+    lines = []
+    for data, kind, epochs, labels in cases:
+        own = chosen(rows, data=data, kind=kind, epochs=epochs, labels=labels)
+        if own:
+            pruned = chosen(own, table="3" if data == "mnist" else "4", setting="90")
+            thieves = [chosen(own, table="5", setting=rate) for rate in ("0.01", "0.05")]
+            cells = [share_of(chosen(own, table=table, asked=asked)) for table, asked in LEARNT]
+            pairs = [pair(each, ("task", "trained")) for each in (pruned, *thieves)]
+            lines.append((TASKS[data], kind, epochs, ANSWERS[labels], *cells, *pairs))
+    heads = ("", "", "epochs", "answers", "task", "triggers", "nine tenths pruned")
+    return markdown((*heads, "thief 0.01", "thief 0.05"), lines)
 
 
 def paper_says(root: Path) -> dict[str, dict[str, dict[str, object]]]:
@@ -400,6 +527,8 @@ def between(values: Iterable[float], digits: int) -> str:
 TABLES: dict[str, Callable[[Path], str]] = {
     "wm-lean": lean_table,
     "wm-lean-more": lean_more,
+    "wm-lean-out": lean_out,
+    "wm-lean-photographs": lean_photographs,
     "wm-marks": marks_data,
     "wm-marks-all": marks_table,
     "wm-paper-1": paper_learnt,
@@ -407,4 +536,5 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "wm-paper-3": functools.partial(paper_pruned, data="mnist"),
     "wm-paper-4": functools.partial(paper_pruned, data="cifar10"),
     "wm-paper-5": paper_trained_on,
+    "wm-paper-keyed": paper_keyed,
 }

@@ -2,6 +2,7 @@
 prose says of them.
 """
 
+import math
 import re
 
 import numpy as np
@@ -244,6 +245,37 @@ def test_what_the_prose_says_of_a_thief_who_trains_the_papers_networks_on(prose,
     task = fast.loc["task"].loc[["content", "noise"]]
     lost = task.paper - 100 * task.share
     assert f"for {lost.min():.1f} to {lost.max():.1f} points of accuracy" in prose
+
+
+def test_what_the_prose_says_of_answers_that_are_drawn(prose, root):
+    rows = results(root, "paper").query("data == 'mnist'")
+    drawn = rows[rows.labels == "keyed"]
+    one = rows[rows.labels == "fixed"].merge(drawn[["kind", "epochs", "seed"]].drop_duplicates())
+
+    def of(part, table, asked="trained", setting=None):
+        cases = part[(part.table == table) & (part.asked == asked)]
+        if setting is not None:
+            cases = cases[cases.setting.astype(float) == setting]
+        return cases.set_index(["kind", "epochs"]).sort_index()
+
+    moved = of(drawn, "2", "task").share - of(one, "2", "task").share
+    assert moved.abs().max() < 0.0015  # "nothing that one run could show"
+    learnt = of(drawn, "1")
+    assert learnt.share["content", 10] > 0.95  # "nearly as well as the one"
+    assert max(learnt.share["unrelated", 10], learnt.share["noise", 10]) < 0.15  # "hardly begins"
+    assert 0.2 < learnt.share["unrelated", 50] < 0.4  # "and is not done after fifty"
+    hits = learnt.hits["unrelated", 10]
+    p = wm.stats.binomial_p(int(hits), 2000, 0.1)
+    assert f"{hits} of the 2,000 letters get their answer after ten epochs" in prose
+    assert f"there is a p-value: {p:.5f}" in prose
+    assert round(math.sqrt(2000 * 0.1 * 0.9)) == 13  # "give or take"
+    pruned = of(drawn, "3", setting=90).share
+    assert pruned[["unrelated", "noise"]].max() < 0.12  # "goes when nine tenths are pruned"
+    course = results(root, "zoo").set_index("model").loc[[f"mnist/{kind}" for kind in KINDS]]
+    assert sorted(set(course.images)) == [100, 150]
+    assert (course.watermark_accuracy == 1).all()  # "and learns them all"
+    fast = [of(part, "5", setting=0.05).share["content", 10] for part in (one, drawn)]
+    assert fast[0] < 0.01 < 0.3 < fast[1]
 
 
 def test_what_innocents_match(prose, measured):

@@ -202,7 +202,7 @@ def test_the_table_of_the_lean_says_what_was_measured(lesson, leans):
         "**the service that leans**": {"suspect": "itself"},
         "asked about 5,000": {"suspect": "copies", "queries": 5000, "epochs": 6},
         "**a network trained to lean**": {"suspect": "itself", "where": "weights"},
-        "**a service that leans half as far**": {"suspect": "itself", "size": 0.5},
+        "a service that leans half as far": {"suspect": "itself", "size": 0.5},
     }.items():
         assert f"| {words} | {told(asked_about(leans, **case))}" in lesson
 
@@ -218,6 +218,61 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
     assert copies[1000] == 0
     assert 5 < copies[5000] < 10  # "most are found"
     assert copies[20000] == 10
+
+
+OUT = {
+    "then 500 true labels": "500 true labels",
+    "then 2,000 true labels": "2,000 true labels",
+    "then 5,000 true labels": "5,000 true labels",
+    "asked two owners who lean": "asks two owners",
+    "learnt with label smoothing": "label smoothing",
+    "guessed the lean, and took it off": "subtracts what it can tell",
+}
+
+
+def test_what_takes_a_lean_away(lesson, leans):
+    for words, suspect in OUT.items():
+        rows = asked_about(leans, suspect=suspect)
+        assert f"| {words} | {told(rows)}" in lesson
+        assert (rows.p > 1e-3).any()  # "get rid of some of it"
+    tuned = asked_about(leans, where="weights", suspect="fine-tuned, 5,000 true labels")
+    assert f"| then trained it on with 5,000 true labels | {told(tuned)}" in lesson
+    both = asked_about(leans, where="both", suspect="fine-tuned, 5,000 true labels")
+    assert both.content.min() >= 29  # "thirty words in the same file outlast that"
+
+
+def test_most_thieves_lose_nothing_of_it(lesson, leans):
+    service = leans[(leans["where"] == "service") & (leans["size"] == 1)]
+    known = service[(service.queries == 20_000) & (service.suspect != "copies")]
+    thieves = [rows for who, rows in known.groupby("suspect") if who not in OUT.values()]
+    file = leans[(leans["where"] == "weights") & leans.queries.isna()]
+    thefts = set(file.suspect) - {"itself", "twin", "untouched"}
+    assert (len(known.suspect.unique()), len(thefts)) == (18, 11)
+    assert "tried against eighteen such thieves with 20,000 digits, and against eleven" in lesson
+    for rows in thieves:
+        if "true labels" not in rows.suspect.iloc[0]:
+            assert len(rows) == 10
+            assert (rows.p <= 1e-3).sum() >= 9
+
+
+def test_what_a_lean_costs_on_photographs(lesson, root):
+    rows = pd.read_csv(root / "docs/results/tilt.csv", comment="#").query("data == 'cifar10'")
+    rows = rows[rows["where"] == "service"]
+    unmarked = 100 * rows[rows.suspect == "untouched"].task_accuracy.mean()
+    for words, size in {"a quarter": 0.25, "half": 0.5, "as far as digits": 1.0}.items():
+        of_size = rows[rows["size"] == size]
+        service = of_size[of_size.suspect == "itself"]
+        assert len(service) == 4
+        assert (service.p <= 1e-3).all()
+        cost = unmarked - 100 * service.task_accuracy.mean()
+        cells = r"\| ([\d.]+) \| (\d+) \| 4 of 4 \| ([^|]+) \| ([^|]+) \| ([^|]+) \|"
+        (line,) = re.findall(rf"\| {words} {cells}", lesson)
+        assert abs(float(line[0]) - cost) < 0.11
+        assert int(line[1]) == round(service.matched.mean())
+        copies = of_size[(of_size.suspect == "copies") & (of_size.epochs == 6)]
+        found = [copies[copies.queries == count].p <= 1e-3 for count in (2000, 5000, 10000)]
+        assert list(line[2:]) == [f"{each.sum()} of 4" if len(each) else "–" for each in found]
+    assert f"disagree about {int(rows.images.iloc[0]):,} of them" in lesson
 
 
 def test_what_the_lesson_says_of_innocents(lesson, root):

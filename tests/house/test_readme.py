@@ -245,6 +245,32 @@ def test_the_figures_on_a_service_that_leans(figures, root):
     assert row(figures, "a service that leans") == f"{itself} of 10; {few} / {many} of 10"
 
 
+def test_the_figures_on_thieves_who_know_how_a_service_leans(figures, root):
+    leans = measured(root, "tilt").query("data == 'mnist' and where == 'service' and size == 1")
+    thieves = [f"{count} true labels" for count in ("500", "2,000", "5,000")]
+    found = []
+    for thief in (*thieves, "asks two owners", "subtracts what it can tell"):
+        rows = leans[leans.suspect == thief]
+        assert len(rows) == 10
+        found.append(str((rows.p <= 1e-3).sum()))
+    assert row(figures, "thieves who know how a service leans") == f"{' / '.join(found)} of 10"
+
+
+def test_the_figures_on_services_that_lean_about_photographs(figures, root):
+    leans = measured(root, "tilt").query("data == 'cifar10' and where == 'service'")
+    unmarked = leans[leans.suspect == "untouched"].task_accuracy.mean()
+    costs, found = [], []
+    for size in (0.25, 0.5, 1):
+        of_size = leans[leans["size"] == size]
+        service = of_size[of_size.suspect == "itself"]
+        copies = of_size.query("suspect == 'copies' and queries == 10_000 and epochs == 6")
+        assert (len(service), len(copies)) == (4, 4)
+        costs.append(f"{100 * (unmarked - service.task_accuracy.mean()):.1f}")
+        found.append(str((copies.p <= 1e-3).sum()))
+    expected = f"{' / '.join(costs)}; {' / '.join(found)} of 4"
+    assert row(figures, "a service that leans about photographs") == expected
+
+
 def test_the_figures_on_innocents_tested_for_a_lean(figures, root):
     rows = measured(root, "tilt_innocents").query("test == 'weighted'")
     assert (len(rows), set(rows["keys"])) == (54, {2000})

@@ -54,8 +54,9 @@ class Tilt(Checked):
     ----------
     features : the number of smooth features of an image (first principal components), 1 to 64; each
         has a sign per class
-    size : how far the scores lean, above 0 and at most 5; at 1 about 1 % of the answers change, at
-        0.5 a third of that
+    size : how far the scores lean, above 0 and at most 5. What it costs has to be measured: at 1 a
+        classifier of digits loses 0.4 percentage points of accuracy, one of photographs (CIFAR-10)
+        6, as it is unsure more often; at 0.25 that one loses 0.6
     test : the sealed test: "weighted" by how clear each sign is; "signs", all with equal weight; or
         "bets", which may stop after any sign, and has slightly less power
 
