@@ -634,12 +634,16 @@ def resisting(rows: Sequence[Row]) -> Series:
 def tilt() -> list[Panel]:
     """Return how many coins each suspect matches, for the cases of lesson 10."""
     photographs = [case for case in LEANING_MORE["CIFAR-10"] if case[1][1] == "service"]
-    parts = (("MNIST", LEANING), ("What takes it away", LEANING_OUT), ("CIFAR-10", photographs))
-    axis, chance = (
-        "coins matched, of 160: mean, its 95 % interval, and all runs",
-        (80.0, "by chance"),
-    )
-    return [Panel(title, axis, {"": coins_of(cases)}, (56, 164), chance) for title, cases in parts]
+    parts = {
+        "Coins matched, of 160: digits": LEANING,
+        "What takes a lean away": LEANING_OUT,
+        "Photographs (CIFAR-10)": photographs,
+    }
+    axis, chance = "mean, its 95 % interval, and all runs", (80.0, "by chance")
+    return [
+        Panel(title, axis, {"": coins_of(cases)}, (56, 164), chance)
+        for title, cases in parts.items()
+    ]
 
 
 def coins_of(cases: Iterable[Case]) -> Series:
@@ -1067,7 +1071,8 @@ GROUPS: dict[str, list[Entry]] = {
             "tilt",
             "How clearly does a copy lean?",
             "A service leans by 160 sealed coins where it is undecided. The more digits the thief "
-            "asks about, the more of the lean they copy.",
+            "asks about, the more of the lean they copy. True labels take it away, and a second "
+            "service that leans takes some of it. On photographs a quarter of the lean is enough.",
             tilt,
         ),
     ],
