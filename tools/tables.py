@@ -59,13 +59,13 @@ LEANING: tuple[Case, ...] = (
     ("**a network trained to lean**", ("mnist", "weights", "1.0", "itself", "", "")),
 )
 LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
-    ("20,000 digits, and nothing else", ("mnist", "service", "1.0", "copies", "20000", "6")),
+    ("asked about 20,000 digits, no more", ("mnist", "service", "1.0", "copies", "20000", "6")),
     *(
         (words, ("mnist", "service", "1.0", suspect, "20000", "6"))
         for words, suspect in (
-            ("then 500 true labels", "500 true labels"),
-            ("then 2,000 true labels", "2,000 true labels"),
-            ("then 5,000 true labels", "5,000 true labels"),
+            ("then took 500 true labels", "500 true labels"),
+            ("then took 2,000 true labels", "2,000 true labels"),
+            ("then took 5,000 true labels", "5,000 true labels"),
             ("asked two owners who lean", "asks two owners"),
             ("learnt with label smoothing", "label smoothing"),
             ("guessed the lean, and took it off", "subtracts what it can tell"),
@@ -209,7 +209,7 @@ def lean_more(root: Path) -> str:
 
 def lean_out(root: Path) -> str:
     """Return what takes a lean away, and what does not quite."""
-    return leaning_table(root, LEANING_OUT)
+    return leaning_table(root, LEANING_OUT, who="the thief")
 
 
 def lean_photographs(root: Path) -> str:
@@ -228,11 +228,11 @@ def lean_photographs(root: Path) -> str:
     return markdown((*heads, *(f"copies of {int(count):,}" for count in COUNTS)), lines)
 
 
-def leaning_table(root: Path, cases: Iterable[Case]) -> str:
+def leaning_table(root: Path, cases: Iterable[Case], who: str = "who is asked") -> str:
     """Return one row per case."""
     known = leaning_rows(rows_of(root, "tilt"), cases)
     lines = [(words, *leaning(whole)) for words, whole in known]
-    return markdown(("who is asked", "images read, %", "coins matched, of 160", "found"), lines)
+    return markdown((who, "images read, %", "coins matched, of 160", "found"), lines)
 
 
 def leaning_rows(rows: list[Row], cases: Iterable[Case]) -> Iterator[tuple[str, list[Row]]]:

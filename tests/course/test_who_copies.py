@@ -221,9 +221,9 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
 
 
 OUT = {
-    "then 500 true labels": "500 true labels",
-    "then 2,000 true labels": "2,000 true labels",
-    "then 5,000 true labels": "5,000 true labels",
+    "then took 500 true labels": "500 true labels",
+    "then took 2,000 true labels": "2,000 true labels",
+    "then took 5,000 true labels": "5,000 true labels",
     "asked two owners who lean": "asks two owners",
     "learnt with label smoothing": "label smoothing",
     "guessed the lean, and took it off": "subtracts what it can tell",
