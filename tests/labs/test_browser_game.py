@@ -1,7 +1,5 @@
 """The page of a game as a reader meets it: a file, a browser, no server, no network, no Python."""
 
-import re
-
 import numpy as np
 import pytest
 from _games import GAMES, choose, names, play, screen, tribunal, usable
@@ -77,8 +75,7 @@ def test_it_is_played_by_keyboard_and_read_out_when_the_hand_rests(opened):
         pressed_by_key(page, first, key)
         choose(lab, first, "")
     assert seen(page, lab) == wanted(page, lab) != before
-    expect(said).to_have_text(re.compile(r"\w"))
-    assert said.text_content() == page.locator(".wm-verdict").inner_text()
+    expect(said).to_have_text(page.locator(".wm-verdict").inner_text())
     assert page.locator("[role=status], [role=alert], [aria-live]").count() == 1
 
 
