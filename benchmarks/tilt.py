@@ -327,14 +327,15 @@ def drops_unsure(share: float) -> Callable:
 class Against:
     """A copy that leans against the signs as a thief estimates them."""
 
-    def __init__(self, copy: nn.Module, ruler: Ruler, signs: np.ndarray) -> None:
-        self.copy, self.ruler, self.signs = copy, ruler, signs
+    def __init__(self, copy: nn.Module, ruler: Ruler, signs: np.ndarray, size: float) -> None:
+        self.copy, self.ruler = copy, ruler
+        self.signs = size / np.sqrt(signs.shape[1]) * signs
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         pixels = np.rint(255 * images).astype(np.uint8)
         features = self.ruler.features(pixels) / SCALE
         scores = np.log(wm.BlackBox(self.copy, scores=True).scores(images) + 1e-12)
-        return (scores - features @ self.signs.T / np.sqrt(features.shape[1])).argmax(1)
+        return (scores - features @ self.signs.T).argmax(1)
 
 
 def subtracts(query: Callable, name: str, seed: int, count: int, epochs: int) -> Against:
@@ -351,7 +352,8 @@ def subtracts(query: Callable, name: str, seed: int, count: int, epochs: int) ->
         expected += said[wm.BlackBox(honest.model)(answers.images)] / 4
     features = ruler.features(answers.pixels)
     leaning = (said[answers.labels] - expected).T @ (features - features.mean(0))
-    return Against(learnt(name, answers, seed, epochs), ruler, np.sign(leaning))
+    copy = learnt(name, answers, seed, epochs)
+    return Against(copy, ruler, np.sign(leaning), SIZE[name])
 
 
 def asks_near_ties(query: Callable, name: str, seed: int, count: int, epochs: int) -> nn.Module:
