@@ -150,7 +150,8 @@ def lean(name: str, seed: int, draw: str, size: float, where: str = "service") -
         ruler = form(name, seed, tilt)
         tilt = seal_tilt(tilt.pixels, ruler, tilt.rules, size=size, test=tilt.test, key=key)
     if where == "chosen pairs":
-        tilt = Chosen(**vars(tilt))
+        kind = MirroredChosen if draw == "mirrored" else Chosen
+        return kind(**vars(tilt))
     return Mirrored(**vars(tilt)) if draw == "mirrored" else tilt
 
 
@@ -184,6 +185,10 @@ class Chosen(TiltSet):
     def lean(self, images: np.ndarray) -> np.ndarray:
         kept = self.ruler.spread < UNUSED
         return super().lean(images) / np.sqrt(kept.mean())
+
+
+class MirroredChosen(Chosen, Mirrored):
+    """The same lean, by the same pairs, with every sign reversed."""
 
 
 def with_chosen_pairs(name: str, seed: int, tilt: TiltSet) -> Ruler:

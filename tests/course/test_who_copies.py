@@ -241,7 +241,7 @@ def test_what_takes_a_lean_away(lesson, leans):
     assert both.content.min() >= 29  # "thirty words in the same file outlast that"
 
 
-def test_most_thieves_lose_nothing_of_it(lesson, leans):
+def test_most_thieves_are_found_all_the_same(lesson, leans):
     service = leans[(leans["where"] == "service") & (leans["size"] == 1)]
     known = service[(service.queries == 20_000) & (service.suspect != "copies")]
     thieves = [rows for who, rows in known.groupby("suspect") if who not in OUT.values()]

@@ -168,9 +168,11 @@ def test_the_numbers_that_open_the_readme(readme, root):
     usual = answers[~answers.owner.isin(["dawn", "tilt", "tilt mirrored"])].query("theft == 'loot'")
     leans = measured(root, "tilt").query(
         "data == 'mnist' and where == 'service' and size == 1 and suspect == 'copies'"
-        " and queries == 20_000 and epochs == 6"
+        " and epochs == 6"
     )
-    found = f"{(leans.p <= 1e-3).sum()} of {len(leans)}"
+    few, many = (leans[leans.queries == count].p <= 1e-3 for count in (5_000, 20_000))
+    assert (len(few), len(many)) == (10, 10)
+    found = f"{few.sum()}; {many.sum()} of {len(many)}"
     assert row(readme, "Copies extracted") == f"{message(usual)} / {found}"
     cells = measured(root, "reproduce")
     assert row(readme, "Cells of the lessons") == f"{cells.equal.sum()} of {cells.compared.sum()}"
