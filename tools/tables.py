@@ -50,6 +50,16 @@ def mean(rows: Iterable[Row], column: str) -> float:
 
 # what a row is called, and which rows it stands for: data, where, size, suspect, queries, epochs
 Case = tuple[str, tuple[str, ...]]
+
+
+def each_of(
+    where: tuple[str, ...], asked: tuple[str, ...], *suspects: tuple[str, str]
+) -> tuple[Case, ...]:
+    """Return a case for each suspect, a pair of its name in a table and of that in the file."""
+    return tuple((words, (*where, suspect, *asked)) for words, suspect in suspects)
+
+
+SERVICE, WEIGHTS = ("mnist", "service", "1.0"), ("mnist", "weights", "1.0")
 LEANING: tuple[Case, ...] = (
     ("the owner's network, which does not lean", ("mnist", "service", "1.0", "untouched", "", "")),
     ("**the service that leans**", ("mnist", "service", "1.0", "itself", "", "")),
@@ -60,16 +70,15 @@ LEANING: tuple[Case, ...] = (
 )
 LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
     ("asked about 20,000 digits, no more", ("mnist", "service", "1.0", "copies", "20000", "6")),
-    *(
-        (words, ("mnist", "service", "1.0", suspect, "20000", "6"))
-        for words, suspect in (
-            ("then took 500 true labels", "500 true labels"),
-            ("then took 2,000 true labels", "2,000 true labels"),
-            ("then took 5,000 true labels", "5,000 true labels"),
-            ("asked two owners who lean", "asks two owners"),
-            ("learnt with label smoothing", "label smoothing"),
-            ("guessed the lean, and took it off", "subtracts what it can tell"),
-        )
+    *each_of(
+        SERVICE,
+        ("20000", "6"),
+        ("then took 500 true labels", "500 true labels"),
+        ("then took 2,000 true labels", "2,000 true labels"),
+        ("then took 5,000 true labels", "5,000 true labels"),
+        ("asked two owners who lean", "asks two owners"),
+        ("learnt with label smoothing", "label smoothing"),
+        ("guessed the lean, and took it off", "subtracts what it can tell"),
     ),
     ("stole a network trained to lean", ("mnist", "weights", "1.0", "itself", "", "")),
     (
@@ -91,20 +100,19 @@ LEANING_MORE: dict[str, tuple[Case, ...]] = {
                 ("30,000, six epochs", "30000", "6"),
             )
         ),
-        *(
-            (words, ("mnist", "service", "1.0", suspect, "20000", "6"))
-            for words, suspect in (
-                ("20,000, and a network a third as wide", "width / 3"),
-                ("20,000, and one three times as wide", "width x 3"),
-                ("20,000, answered with scores", "soft labels"),
-                ("20,000, each also moved", "shifts images"),
-                ("20,000, learnt with a loss that forgives wrong labels", "noise-robust loss"),
-                ("20,000, half of them near-ties", "asks near-ties"),
-                ("20,000, without the 15 % least sure", "drops 15 % least sure"),
-                ("20,000, and a lean of the thief's own", "leans too"),
-                ("20,000, and coins of the thief's own at near-ties", "tosses coins"),
-                ("20,000, and no answer at near-ties", "refuses near-ties"),
-            )
+        *each_of(
+            SERVICE,
+            ("20000", "6"),
+            ("20,000, and a network a third as wide", "width / 3"),
+            ("20,000, and one three times as wide", "width x 3"),
+            ("20,000, answered with scores", "soft labels"),
+            ("20,000, each also moved", "shifts images"),
+            ("20,000, learnt with a loss that forgives wrong labels", "noise-robust loss"),
+            ("20,000, half of them near-ties", "asks near-ties"),
+            ("20,000, without the 15 % least sure", "drops 15 % least sure"),
+            ("20,000, and a lean of the thief's own", "leans too"),
+            ("20,000, and coins of the thief's own at near-ties", "tosses coins"),
+            ("20,000, and no answer at near-ties", "refuses near-ties"),
         ),
         (
             "10,000 photographs, ten epochs",
@@ -130,20 +138,19 @@ LEANING_MORE: dict[str, tuple[Case, ...]] = {
     "Thefts of a file that leans": (
         ("copied by 5,000 digits", ("mnist", "weights", "1.0", "copies", "5000", "6")),
         ("copied by 20,000 digits", ("mnist", "weights", "1.0", "copies", "20000", "6")),
-        *(
-            (words, ("mnist", "weights", "1.0", suspect, "", ""))
-            for words, suspect in (
-                ("a twin that never leant", "twin"),
-                ("half of the weights pruned", "pruned 50 %"),
-                ("70 % of the weights pruned", "pruned 70 %"),
-                ("a fifth of the channels pruned", "channels pruned 20 %"),
-                ("rounded to 4 bits", "4 bits"),
-                ("weights shaken", "weights shaken, 0.3"),
-                ("behind a blur", "blurred"),
-                ("behind a filter that refuses unusual images", "rejects unusual"),
-                ("last layer learnt anew", "last layer anew, 5,000 true labels"),
-                ("pruned and fine-tuned", "pruned and fine-tuned"),
-            )
+        *each_of(
+            WEIGHTS,
+            ("", ""),
+            ("a twin that never leant", "twin"),
+            ("half of the weights pruned", "pruned 50 %"),
+            ("70 % of the weights pruned", "pruned 70 %"),
+            ("a fifth of the channels pruned", "channels pruned 20 %"),
+            ("rounded to 4 bits", "4 bits"),
+            ("weights shaken", "weights shaken, 0.3"),
+            ("behind a blur", "blurred"),
+            ("behind a filter that refuses unusual images", "rejects unusual"),
+            ("last layer learnt anew", "last layer anew, 5,000 true labels"),
+            ("pruned and fine-tuned", "pruned and fine-tuned"),
         ),
         ("with thirty words in the same file", ("mnist", "both", "1.0", "itself", "", "")),
         (
