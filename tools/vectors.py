@@ -18,6 +18,7 @@ from wmlearn.data.splits import Split
 from wmlearn.evidence import commitment, stats
 from wmlearn.evidence.calibration import clean_digest
 from wmlearn.evidence.rules import Declared, Rules
+from wmlearn.evidence.tilt import Ruler, seal_tilt
 from wmlearn.evidence.trigger_set import Sealed, TriggerSet, seal_triggers
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "evidence" / "vectors"
@@ -165,7 +166,43 @@ def message() -> dict[str, Any]:
     }
 
 
-VECTORS = {"keyed": keyed, "opened": opened, "beacon": beacon, "message": message}
+def tilt() -> dict[str, Any]:
+    """Return sealed signs for three classes and four features, and the test of some answers."""
+    drawn = hashlib.shake_256(b"tilt").digest(200)
+    numbers = iter(np.frombuffer(drawn, np.uint8).astype(np.int64).tolist())
+    images = pixels(40, "tilt")
+    says = [next(numbers) % 3 for _ in range(120)]  # of three references about each image
+    ruler = Ruler(
+        projection=np.array([2**19 * (next(numbers) - 128) for _ in range(16)]).reshape(4, 4),
+        centre=np.array([2**20 * next(numbers) for _ in range(4)]),
+        middle=np.array([next(numbers) for _ in range(4)]),
+        votes=np.array([np.bincount(three, minlength=3) for three in np.reshape(says, (40, 3))]),
+        spread=np.array([2**15 * (1 + next(numbers)) for _ in range(12)]).reshape(3, 4),
+    )
+    rules = Rules(tuple("abc"), 0.001)
+    cases = {}
+    for test in ("weighted", "signs", "bets"):
+        sealed_tilt = seal_tilt(images, ruler, rules, size=1.0, test=test, key=KEY)
+        leaning = (ruler.features(images) - ruler.middle) @ sealed_tilt.signs.T
+        labels = np.where(np.arange(40) % 8 == 7, -1, leaning.argmax(1))  # some are lost
+        verdict = wm.evidence.verify_tilt(lambda _, labels=labels: labels, sealed_tilt)
+        opened = wm.evidence.open_tilt(sealed_tilt)
+        cases[test] = {
+            "header": dict(sealed_tilt.header),
+            "seal": sealed_tilt.seal,
+            "secrets": [secret.hex() for secret in opened.secrets],
+            "label_seed": commitment.label_seed(sealed_tilt.seal).hex(),
+            "signs": sealed_tilt.signs.ravel().tolist(),
+            "answers": labels.tolist(),
+            "statistic": ruler.statistic(labels, images).ravel().tolist(),
+            "weights": verdict.weights.tolist(),
+            "p": verdict.p,
+        }
+    texts = [image.tobytes().hex() for image in images]
+    return {"key": KEY.hex(), "shape": [1, 4, 4], "images": texts, "tests": cases}
+
+
+VECTORS = {"keyed": keyed, "opened": opened, "beacon": beacon, "message": message, "tilt": tilt}
 
 
 def text_of(name: str) -> str:

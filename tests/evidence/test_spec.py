@@ -10,6 +10,7 @@ import json
 import math
 import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from wmlearn.evidence import commitment, stats
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.calibration import clean_digest
 from wmlearn.evidence.rules import Rules
+from wmlearn.evidence.tilt import Ruler, seal_tilt
 from wmlearn.evidence.trigger_set import seal_triggers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -325,6 +327,111 @@ def test_a_message_is_drawn_as_written(spec):
         assert stored[:4] == pytest.approx(case["projection"][index], rel=1e-6)
         product = sum(map(float.__mul__, stored, case["mean_kernel"]))
         assert int(product > 0) == case["read"][index]
+
+
+# ---------------------------------------------------------------- signs that answers lean by
+
+
+def features_of(image, header):
+    """Return the features of one image (1, 4, 4), written as hexadecimal, by plain arithmetic."""
+    rows = [list(bytes.fromhex(image)[4 * i : 4 * i + 4]) for i in range(4)]
+    padded = [[0] * 6, *([0, *row, 0] for row in rows), [0] * 6]
+    across = [[row[j] + 2 * row[j + 1] + row[j + 2] for j in range(4)] for row in padded]
+    blurred = [
+        [a + 2 * b + c for a, b, c in zip(*across[i : i + 3], strict=True)] for i in range(4)
+    ]
+    s = [
+        blurred[i][j] + blurred[i][j + 1] + blurred[i + 1][j] + blurred[i + 1][j + 1]
+        for i in (0, 2)
+        for j in (0, 2)
+    ]
+    (d, width), numbers = header["projection"]
+    found = []
+    for k in range(d):
+        row = numbers[width * k : width * (k + 1)]
+        product = sum(map(int.__mul__, row, s)) - header["centre"][1][k]
+        found.append(product // 2**20)
+    return found
+
+
+def chance_of(weights, reached):
+    """Return the probability that fair coins with these weights sum to as much, as a fraction."""
+    ways = {0: 1}
+    for weight in weights:
+        more = {}
+        for total, count in ways.items():
+            for new in (total, total + weight):
+                more[new] = more.get(new, 0) + count
+        ways = more
+    return Fraction(sum(n for total, n in ways.items() if total >= reached), 2 ** len(weights))
+
+
+@pytest.mark.parametrize("test", ["weighted", "signs", "bets"])
+def test_signs_and_their_test_are_as_written(spec, test):
+    """From the key to p, by the page alone and whole numbers of Python."""
+    whole = vector("tilt")
+    case, key = whole["tests"][test], bytes.fromhex(whole["key"])
+    header, seed = case["header"], bytes.fromhex(case["label_seed"])
+    assert spec.sha(spec.canonical(header)).hex() == case["seal"]
+    digests = [spec.sha(b"uint8 1x4x4\n" + bytes.fromhex(one)).hex() for one in whole["images"]]
+    assert spec.sha("".join(digests).encode()).hex() == header["images"]
+    rules = {name: value for name, value in header.items() if name != "root"}
+    of_rules = spec.canonical({"images": [spec.sha(spec.canonical(rules)).hex()]})
+    of_the_set = spec.hmac.digest(key, b"set" + of_rules, "sha256")
+    leaves, questions = [], []
+    for index, secret in enumerate(case["secrets"]):
+        text = b"leaf" + index.to_bytes(4, "big")
+        assert spec.hmac.digest(of_the_set, text, "sha256").hex() == secret
+        name = f"class {index // 4}, feature {index % 4}"
+        leaf = {"index": index, "secret": secret, "allowed": [0, 1], "name": name, "images": []}
+        leaves.append(spec.sha(b"\0" + spec.canonical(leaf)))
+        questions.append({"index": index, "secret": secret, "name": name, "images": []})
+    two = header | {"classes": ["0", "1"]}
+    for question, path, sign in zip(questions, commitment.audit_paths(leaves), case["signs"]):
+        question["path"] = [node.hex() for node in path]
+        assert 2 * spec.label(two, seed, question, []) - 1 == sign
+
+    statistic = [0] * 12
+    references = sum(header["votes"][1][:3])
+    for place, (image, answer) in enumerate(zip(whole["images"], case["answers"])):
+        votes = header["votes"][1][3 * place : 3 * place + 3]
+        if answer in (0, 1, 2):
+            for k, feature in enumerate(features_of(image, header)):
+                for c in range(3):
+                    apart = references * (answer == c) - votes[c]
+                    statistic[4 * c + k] += apart * (feature - header["middle"][1][k])
+    assert statistic == case["statistic"]
+    weights = [
+        min(64, (32 * abs(t) + spread) // (2 * spread))
+        for t, spread in zip(statistic, header["spread"][1])
+    ]
+    if test == "signs":
+        weights = [int(t != 0) for t in statistic]
+    assert weights == case["weights"]
+    matched = [t * sign > 0 for t, sign in zip(statistic, case["signs"])]
+    p = chance_of(weights, sum(map(int.__mul__, weights, matched)))
+    if test == "bets":
+        wealth = greatest = Fraction(1)
+        for weight, won in zip(weights, matched):
+            wealth *= 1 + Fraction(min(weight, 32), 64) * (1 if won else -1)
+            greatest = max(greatest, wealth)
+        p = 1 / greatest
+    assert case["p"] == pytest.approx(float(p), rel=1e-12)
+    assert 0 < case["p"] < 0.2  # 35 answers can show no more
+
+
+def test_our_own_sealing_gives_the_vector_of_a_tilt():
+    whole = vector("tilt")
+    pixels = images_of(whole["images"])
+    for test, case in whole["tests"].items():
+        ruler, key = Ruler.from_header(case["header"]), bytes.fromhex(whole["key"])
+        rules = Rules(tuple(case["header"]["classes"]), 0.001)
+        sealed = seal_tilt(pixels, ruler, rules, size=1.0, test=test, key=key)
+        assert (sealed.seal, sealed.header) == (case["seal"], case["header"])
+        assert sealed.signs.ravel().tolist() == case["signs"]
+        told = np.array(case["answers"])
+        verdict = wm.evidence.verify_tilt(lambda images, told=told: told, sealed)
+        assert (verdict.weights.tolist(), verdict.p) == (case["weights"], case["p"])
 
 
 def normals(digest, count):

@@ -114,7 +114,7 @@ def lotteries_drawn(mnist):
     with pytest.MonkeyPatch.context() as patch:
         fast = lambda sealed, outcome: hashlib.sha256(sealed.encode()).digest()  # noqa: E731
         patch.setattr(commitment, "label_seed", fast)
-        return [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
+        yield [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
 
 
 @pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])

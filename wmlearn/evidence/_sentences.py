@@ -395,13 +395,18 @@ def _missing(v: FixedVerdict) -> str:
 
 # ---------------------------------------------------------------- signs that answers lean by
 
+_FEWER_SEALS = (
+    "The judge's p allows for the 2^48 seals that an owner might try; a judge counts fewer after a "
+    "public draw that the seal names (Declared(beacon=...))."
+)
+
 
 def tilt_account(v: TiltVerdict) -> str:
     """Return the account of a verdict on answers that lean by signs."""
     words = {"found": _leans, "not found": _no_lean, "cannot tell": _no_sign}
     return (
         f"{words[v.decision](v)} Each sign was drawn at random, 1 in 2, from the seal: whatever an "
-        "innocent service answers, it matches each sign with probability 1/2."
+        "innocent service answers, it matches each sign with probability 1/2 at most."
     )
 
 
@@ -411,9 +416,12 @@ def _weighed(v: TiltVerdict) -> str:
 
 
 def _tilt_p(v: TiltVerdict) -> str:
+    words = f"{p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}."
     if v.terms.kind == "judged tilt":
-        return _judges_p(v)
-    return f"{p_words(v.p)}, judge's {p_words(v.p_judge)}; {_terms(v)}."
+        words = _judges_p(v)
+    unsealed = v.calibration is not None and v.calibration.unsealed  # which has its own remark
+    spent = v.p < v.alpha <= v.p_judge and v.terms.seals == stats.JUDGE_FACTOR
+    return f"{words} {_FEWER_SEALS}" if spent and not unsealed else words
 
 
 def _leans(v: TiltVerdict) -> str:

@@ -4,17 +4,8 @@ by its labels.
 
 from dataclasses import dataclass
 
-from wmlearn._checks import Checked, check_count, checked, shown
-
-
-def _check_outcome(value: object, name: str) -> None:
-    if (
-        not isinstance(value, str) or not value
-    ):  # without an outcome the labels do not depend on the draw
-        raise ValueError(
-            f"{name} must be the outcome of the draw, as everyone writes it; got {shown(value)}. "
-            "Without a draw leave the beacon out."
-        )
+from wmlearn._checks import Checked, check_count, checked
+from wmlearn.evidence.rules import check_outcome
 
 
 @dataclass(frozen=True)
@@ -39,7 +30,7 @@ class Beacon(Checked):
         If the outcome is empty, or a number is outside its range.
     """
 
-    outcome: str = checked(_check_outcome)
+    outcome: str = checked(check_outcome)
     seals: int = checked(check_count, low=1, high=2**60, why="published before the draw")
     outcomes: int = checked(
         check_count, low=2**64, hint="Fewer can be tried one by one: take 25 dice."

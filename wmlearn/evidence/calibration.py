@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wmlearn._checks import check_labels, check_pixels
+from wmlearn._checks import check_labels, check_pixels, shown
 from wmlearn._types import Labels, Pixels, Query
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import ask_pixels, labels_of
@@ -34,8 +34,18 @@ class CleanImages(Protocol):
         """The true class of each image, int64, shape (n,)."""
 
 
+def check_clean(clean: object) -> None:
+    """Raise an error unless these are images with their classes."""
+    if not (hasattr(clean, "pixels") and hasattr(clean, "labels")):
+        raise TypeError(
+            f"clean must be images of the task with their classes; got {shown(clean)}. Pass some "
+            "that were not trained on, such as data.test.take(range(300))."
+        )
+
+
 def clean_digest(clean: CleanImages) -> str:
     """Return the SHA-256 of clean images and their classes, for the seal."""
+    check_clean(clean)
     digests = commitment.image_digests(check_pixels(clean.pixels, what="clean images"))
     return commitment.seal({"images": digests, "labels": np.asarray(clean.labels).tolist()})
 
@@ -147,6 +157,7 @@ def calibrate(
 
 def ask_clean(query: Query, clean: CleanImages, n_classes: int) -> Labels:
     """Return a service's answers to clean images, int64, shape (n,), after checking the images."""
+    check_clean(clean)
     pixels = check_pixels(clean.pixels, what="clean images")
     if not len(pixels):
         raise ValueError("clean must hold images of the task; got none. Take some of each class.")

@@ -196,6 +196,7 @@ def seals_tried(opened: Opening, declared: Declared, beacon: Beacon | None) -> f
         )
     if beacon is None:
         return stats.JUDGE_FACTOR
+    check_kind(beacon, "beacon", Beacon, "such as wm.evidence.Beacon('4 1 6 ...', 3, 6**25)")
     if not declared.beacon:
         raise ValueError(
             "beacon must belong to a draw that the seal names; this seal names none, so its owner "

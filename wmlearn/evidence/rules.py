@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-from wmlearn._checks import Checked, check_count, check_number, checked, shown
+from wmlearn._checks import Checked, check_count, check_kind, check_number, checked, shown
 from wmlearn.evidence.commitment import VERSION, Header, check_digest
 
 Kind = Literal["keyed", "fixed", "bits", "tilt", "judged", "judged bits", "judged tilt"]
@@ -29,6 +29,18 @@ def _check_line(value: object, name: str) -> None:
             f"{name} must be one line of text, at most 200 characters; got {shown(value)}. Write "
             "it without line breaks."
         )
+
+
+def check_outcome(outcome: object, name: str) -> str:
+    """Return the outcome of a public draw, one line of text, or raise an error."""
+    _check_line(outcome, name)
+    text = str(outcome)
+    if not text or text != text.strip():  # without an outcome, labels would not depend on the draw
+        raise ValueError(
+            f"{name} must be what was drawn, as everyone writes it, without spaces around it; got "
+            f"{shown(outcome)}. Copy it from the draw."
+        )
+    return text
 
 
 def _check_digest(value: str, name: str) -> None:
@@ -87,6 +99,17 @@ class Declared(Checked):
             given["least_accuracy"] = float(given["least_accuracy"])
         return cls(**given)
 
+    def check_outcome(self, outcome: str) -> str:
+        """Return the outcome of the declared draw, or raise an error that says what is awaited."""
+        if self.beacon:
+            return check_outcome(outcome, f"the outcome of {self.beacon!r}")
+        if outcome:
+            raise ValueError(
+                "outcome must be left out, as the seal names no public draw; got "
+                f"{shown(outcome)}. Leave it out."
+            )
+        return ""
+
     def header(self) -> dict[str, object]:
         """Return the given values as they are sealed."""
         given: dict[str, object] = {name: value for name, value in asdict(self).items() if value}
@@ -126,7 +149,9 @@ class Rules(Checked):
     fixed: bool = False
     source: int | None = None
     target: int | Literal["random"] = "random"
-    declared: Declared = Declared()
+    declared: Declared = checked(
+        check_kind, Declared(), kind=Declared, hint="such as wm.evidence.Declared(owner='Alice')"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

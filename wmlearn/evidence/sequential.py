@@ -98,9 +98,8 @@ class SequentialTest:
         clean: CleanImages | None = None,
         anew: bool = False,
     ) -> None:
-        self.triggers = check_kind(
-            triggers, "triggers", TriggerSet, "such as wm.Content()(data, n=300), after the query"
-        )
+        kind = "such as wm.Content()(data, n=300), after the query"
+        self.triggers = check_kind(triggers, "triggers", TriggerSet, kind).check()
         self.query = check_query(query, "query")
         if family is not None:
             family = check_family(family, SHARERS)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wmlearn._checks import shown
+from wmlearn._checks import check_kind, shown
 from wmlearn._display import plural
 from wmlearn._files import (
     IMAGE_BYTES,
@@ -65,6 +65,8 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
 
     Raises
     ------
+    TypeError
+        If `triggers` is no sealed set; a tilt is saved by `save_tilt`.
     FileExistsError
         If the folder holds another trigger set or its images, or is a file.
     ValueError
@@ -77,6 +79,8 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
     """
     from safetensors.numpy import save
 
+    kind = "such as wm.Content()(data, n=300) makes; a tilt is saved by wm.evidence.save_tilt"
+    check_kind(triggers, "triggers", Sealed, kind)
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

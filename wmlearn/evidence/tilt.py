@@ -4,7 +4,7 @@ answers lean by them.
 Everything that the test needs is fixed first, as whole numbers: the features of an image, the
 images to ask about, and the answers of reference networks. The seal is a hash of all of it; then
 the signs are drawn. Whatever a suspect answers, if it is independent of the key, each of its
-statistics matches the drawn sign with probability 1/2.
+statistics matches the drawn sign with probability 1/2, or never, if the statistic is 0.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +49,7 @@ Test = Literal["weighted", "signs", "bets"]
 
 SCALE = 4096  # a feature of 1, as a whole number
 FINE = 2**20  # how much finer the projection is kept
+_AT_ONCE = 2**25  # bytes of images that are smoothed at once
 _WHITE = 255 * 16 * 4  # a white image, smoothed
 CLEAREST = 64  # the weight of a statistic four times as large as among the references
 _WHOLE = "only the sealed test 'bets' allows fewer than all"
@@ -98,7 +100,9 @@ class Ruler:
 
     def features(self, pixels: Pixels) -> Whole:
         """Return the features of images, int64, shape (n, d); `SCALE` is one standard deviation."""
-        found: Whole = (smooth(pixels) @ self.projection.T - self.centre) // FINE
+        parts = np.array_split(pixels, 1 + pixels.nbytes // _AT_ONCE)
+        found: Whole = np.concatenate([smooth(part) @ self.projection.T for part in parts])
+        found = (found - self.centre) // FINE
         return found
 
     def statistic(self, labels: Labels, pixels: Pixels) -> Whole:
@@ -111,11 +115,15 @@ class Ruler:
         labels : the answers, int64, shape (m,)
         pixels : the images, uint8, shape (m, c, h, w)
         """
+        return self.leaning(labels, self.features(pixels))
+
+    def leaning(self, labels: Labels, features: Whole) -> Whole:
+        """Return the statistic of answers to images with these features."""
         classes = self.votes.shape[1]
         answered = (labels >= 0) & (labels < classes)
         said = np.eye(classes, dtype=np.int64)[labels[answered]]
         apart = self.references * said - self.votes[answered]
-        found: Whole = apart.T @ (self.features(pixels[answered]) - self.middle)
+        found: Whole = apart.T @ (features[answered] - self.middle)
         return found
 
     def weights(self, statistic: Whole, test: Test) -> Whole:
@@ -174,8 +182,8 @@ def smooth(pixels: Pixels) -> Whole:
     blurred = rows[..., :-2] + 2 * rows[..., 1:-1] + rows[..., 2:]
     count, channels, height, width = blurred.shape
     even = blurred[:, :, : height // 2 * 2, : width // 2 * 2]
-    squares = even.reshape(count, channels, height // 2, 2, width // 2, 2)
-    halved = squares.sum((3, 5), dtype=np.int64)
+    pairs = even[..., ::2, :] + even[..., 1::2, :]
+    halved = pairs[..., ::2].astype(np.int64) + pairs[..., 1::2]
     flat: Whole = halved.reshape(count, channels * (height // 2) * (width // 2))
     return flat
 
@@ -189,7 +197,8 @@ class TiltSet(commitment.HoldsSecret):
     pixels : the images to ask a suspect about, uint8, shape (m, c, h, w)
     ruler : the numbers that measure its answers
     rules : classes, alpha and the owner's further statements
-    size : how far scores lean, in units of the score; 1 changes about 1 % of the answers
+    size : how far scores lean, in units of the score (log odds); how many answers that changes
+        depends on how often the network is unsure, and has to be measured
     test : the sealed test, "weighted", "signs" or "bets"
     header : the sealed record; `seal`, its SHA-256, is the commitment to publish
     key : the secret key
@@ -223,13 +232,19 @@ class TiltSet(commitment.HoldsSecret):
         Raises
         ------
         ValueError
-            If the outcome is empty, or the seal names no draw.
+            If the outcome is no line of text, the seal names no draw, or the signs are drawn
+            already.
         """
-        beacon = self.rules.declared.beacon
-        if not beacon or not outcome:
-            awaited = f"that of {beacon!r}" if beacon else "left out, as the seal names no draw"
-            raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
-        return replace(self, outcome=outcome)
+        if not self.awaits:
+            raise ValueError("signs are drawn once; these are. Use them as they are.")
+        return replace(self, outcome=self.rules.declared.check_outcome(outcome))
+
+    def check(self) -> TiltSet:
+        """Return these signs if every part is as it was sealed, else raise an error."""
+        again = seal_tilt(
+            self.pixels, self.ruler, self.rules, size=self.size, test=self.test, key=self.key
+        )
+        return commitment.unchanged(self, again)
 
     @cached_property
     def signs(self) -> Whole:
@@ -240,6 +255,7 @@ class TiltSet(commitment.HoldsSecret):
             )
         secrets = _secrets(self.key, self.header)
         drawn = 2 * commitment.draw_labels(self.seal, secrets, BITS, self.outcome) - 1
+        drawn.setflags(write=False)
         return drawn.reshape(self.ruler.spread.shape)
 
     def lean(self, images: Images) -> NDArray[np.float64]:
@@ -255,6 +271,8 @@ class TiltSet(commitment.HoldsSecret):
         note = ", classroom key" if self.key.is_public else ""
         if self.awaits:
             note += f", signs wait for {self.awaits}"
+        if self.outcome:
+            note += f", drawn by {shown(self.outcome)}"
         classes, features = self.ruler.spread.shape
         what = f"{classes * features} signs on {plural(len(self.pixels), 'image')}"
         return (
@@ -275,11 +293,13 @@ def seal_tilt(
     key : 32 secret bytes
     """
     key = commitment.check_key(key)
+    pixels, ruler = check_pixels(pixels).copy(), Ruler(*map(np.copy, vars(ruler).values()))
+    for part in (pixels, *vars(ruler).values()):  # which nobody can change afterwards
+        part.setflags(write=False)
     header = _rules(pixels, ruler, rules, size, test)
     leaves = _leaves(_secrets(key, header), ruler.spread.shape)
     header["root"] = commitment.tree_hash(leaves).hex()
-    pixels.setflags(write=False)
-    return TiltSet(pixels, ruler, rules, size, test, header, key)
+    return TiltSet(pixels, ruler, rules, size, test, MappingProxyType(header), key)
 
 
 def _rules(pixels: Pixels, ruler: Ruler, rules: Rules, size: float, test: Test) -> dict[str, Any]:
@@ -389,7 +409,8 @@ def verify_tilt(
     Returns
     -------
     Verdict
-        A `TiltVerdict` on the signs. Without a public draw the judge's p is 1 for every copy.
+        A `TiltVerdict` on the signs. Without a public draw the judge's p is 2**48 times p, which
+        for nearly every copy is 1 (for photographs a few are clearer).
 
     Raises
     ------
@@ -401,7 +422,7 @@ def verify_tilt(
     Ours. Related methods put a key into probabilities: Charette et al. (2022), "Cosine model
     watermarking". Measurements, also of how many answers change: `docs/results/tilt.csv`.
     """
-    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes").check()
     family = check_family(family, "suspects, keys and repetitions that share alpha")
     signs = tilt.signs  # raises an error before anything is asked, if a draw is missing
     seen = numbering(check_query(query, "query"), tilt.rules, clean)
@@ -475,8 +496,8 @@ def judge_tilt(
     opened : the signs that the owner opened (`open_tilt`): all, or with the test "bets" the first
         ones in sealed order
     seal : the published seal
-    alpha, family, beacon : as for `judge`; without a beacon the factor is 2**48, which no copy's p
-        survives
+    alpha, family, beacon : as for `judge`; without a beacon the factor is 2**48, which the p of
+        hardly any copy survives
     clean : the judge's own clean images, asked first; never the owner's, who knows the signs
 
     Returns

@@ -183,12 +183,14 @@ class Sealed(commitment.HoldsSecret):
         Raises
         ------
         ValueError
-            If an outcome is missing, or given although the seal names no draw.
+            If an outcome is missing, or given although the seal names no draw, or the answers are
+            drawn already.
         """
-        beacon = self.rules.declared.beacon
-        if bool(beacon) != bool(outcome):
-            awaited = f"that of {beacon!r}" if beacon else "left out, as the seal names no draw"
-            raise ValueError(f"outcome must be {awaited}; got {shown(outcome)}. Pass that.")
+        if isinstance(self, TriggerSet):
+            raise ValueError(
+                "the answers of a set are drawn once; these are. Use them as they are."
+            )
+        outcome = self.rules.declared.check_outcome(outcome)
         answers = _draw(self.seal, self.secrets, self.rules, outcome)
         answers.setflags(write=False)
         return TriggerSet(**vars(self), answers=answers, outcome=outcome)
@@ -213,6 +215,21 @@ class TriggerSet(Sealed, Triggers):
     """
 
     outcome: str = ""
+
+    def check(self) -> TriggerSet:
+        """Return this set if every part of it is as it was sealed and drawn, else raise an error.
+
+        A part may have been replaced since: rules that find more often, or answers that suit.
+        """
+        again = seal_triggers(
+            self.pixels,
+            self.question,
+            self.names,
+            rules=self.rules,
+            key=self.key,
+            recipe=self.recipe,
+        )
+        return commitment.unchanged(self, again.draw(self.outcome), "answers")
 
     @property
     def terms(self) -> Terms:
@@ -243,6 +260,8 @@ class TriggerSet(Sealed, Triggers):
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.public_key else ""
+        if self.outcome:
+            note += f", drawn by {shown(self.outcome)}"
         if not self.rules.convinces_a_judge(self.n):
             note += ", too few questions for a judge"
         size = f"{plural(len(self.pixels), 'image')}, {plural(self.n, 'question')}"
@@ -292,7 +311,7 @@ def seal_triggers(
         If an array has the wrong type or shape, the questions are not in order, or two images are
         equal: they would be one trial counted twice.
     """
-    pixels = check_pixels(pixels, what="trigger images")
+    pixels = check_pixels(pixels, what="trigger images").copy()  # which nobody else can change
     key = commitment.check_key(key)
     question = check_order(question, len(pixels), len(names))
     digests = commitment.image_digests(pixels)

@@ -220,9 +220,10 @@ class Trigger(Checked):
         """
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         check_count(n, "n", low=1, why="trigger images")
+        rules = replace(self.rules(data.classes, check_alpha(alpha)), declared=declared)
         if clean is not None:
             declared = replace(declared, clean=clean_digest(clean))
-        rules = replace(self.rules(data.classes, check_alpha(alpha)), declared=declared)
+            rules = replace(rules, declared=declared)
         key = commitment.new_key() if key is None else commitment.check_key(key)
         pixels, question, names = self._made(data, n, _chooser(key, seed))
         recipe = repr(self._for(data))

@@ -1,11 +1,11 @@
 """A watermark that survives copying through the prediction API: answers that lean.
 
-If a service is unsure, a secret sign decides between the two likeliest classes. A thief who learns
-from the answers also learns the lean, as the images near a tie determine the decision boundary. How
-well it works, and which thefts remove it: `docs/results/tilt.csv`, and lesson 10.
+If a service is unsure, secret signs tip the balance between its likeliest classes. A thief who
+learns from the answers often learns the lean, too, as the images near a tie determine the decision
+boundary. How well it works, and which thefts remove it: `docs/results/tilt.csv`, and lesson 10.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -19,10 +19,12 @@ from torch.nn import functional
 
 from wmlearn._checks import (
     Checked,
+    as_array,
     check_choice,
     check_count,
     check_kind,
     check_number,
+    check_seed,
     checked,
     shown,
 )
@@ -31,17 +33,19 @@ from wmlearn._random import stable_rng
 from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
+from wmlearn.evidence.calibration import names_given
 from wmlearn.evidence.rules import Declared, Rules, check_alpha
 from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, Whole, seal_tilt, smooth
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.service.blackbox import BlackBox
-from wmlearn.training._inference import check_fits, check_model, own_copy, predict
+from wmlearn.training._inference import check_fits, own_copy, predict
 from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, fit, measured, resolved, run, train_by
-from wmlearn.training.models import small_cnn
+from wmlearn.training.models import Builder, small_cnn, untrained
 from wmlearn.training.schedule import Schedule
 
 _FEWEST = 20  # images that references disagree about; fewer allow no decision
+_MANY = 2048  # pixels of a smoothed image (CIFAR-10: 768); the time grows with their cube
 _PART = 0.4  # the share of the owner's images that each reference is trained on
 _FLOOR = 1e-12  # the smallest probability: its logarithm is a score
 
@@ -84,8 +88,8 @@ class Tilt(Checked):
         self,
         data: Splits,
         *,
-        references: int | Sequence[nn.Module] = 10,
-        network: Callable[..., nn.Module] = small_cnn,
+        references: int | Iterable[nn.Module] = 10,
+        network: Builder = small_cnn,
         schedule: Schedule = Schedule(epochs=5),
         key: bytes | None = None,
         alpha: float = 1e-3,
@@ -97,8 +101,8 @@ class Tilt(Checked):
         Parameters
         ----------
         data : the owner's task
-        references : networks independent of the key, of the same kind as suspects, best trained on
-            such images; or how many to train, each on two fifths of `data.train`
+        references : two networks or more, independent of the key, of the same kind as suspects,
+            best trained on such images; or how many to train, each on two fifths of `data.train`
         network : builds an untrained reference from the task and `seed=`
         schedule : how long and how fast each reference is trained
         key : 32 secret bytes; left out, a fresh key is drawn
@@ -122,9 +126,11 @@ class Tilt(Checked):
         key = commitment.new_key() if key is None else commitment.check_key(key)
         check_alpha(alpha)
         rules = Rules(data.classes, alpha, declared=declared)
-        if isinstance(references, int):
-            references = kin(data, references, network, schedule, seed)
-        votes = _votes(references, data.train, len(data.classes))
+        if isinstance(references, (int, np.integer)):
+            models = kin(data, int(references), network, schedule, seed)
+        else:
+            models = _several(references)
+        votes = _votes(models, data.train, len(data.classes))
         asked = np.flatnonzero(votes.max(1) < votes.sum(1))
         if len(asked) < _FEWEST:
             raise ValueError(
@@ -132,7 +138,7 @@ class Tilt(Checked):
                 f"ask about; of {len(votes):,} they disagree about {len(asked)}. Take more images, "
                 "or train less."
             )
-        ruler = _ruler(self.features, data.train, asked, votes, references)
+        ruler = _ruler(self.features, data.train, asked, votes, models)
         pixels = data.train.pixels[asked]
         return seal_tilt(pixels, ruler, rules, size=self.size, test=self.test, key=key)
 
@@ -140,12 +146,13 @@ class Tilt(Checked):
 def kin(
     data: Splits,
     count: int,
-    network: Callable[..., nn.Module],
+    network: Builder,
     schedule: Schedule,
     seed: int,
 ) -> list[nn.Module]:
     """Return `count` reference networks, each trained on two fifths of the owner's images."""
-    count = check_count(count, "references", low=2)
+    check_count(count, "references", low=2)
+    check_seed(seed)
     few = round(_PART * len(data.train))
     models = []
     with progress(count, "references", "network") as bar:
@@ -153,10 +160,23 @@ def kin(
             rng = stable_rng([seed, 500 + number])
             chosen = rng.permutation(len(data.train))
             part = data.train.take(chosen[:few])
-            fresh = network(data, seed=500 + number)
+            fresh = untrained(network, data, seed=500 + number)
             learnt = fit(fresh, part, schedule=schedule, seed=number)
             models.append(learnt.model)
             bar.update()
+    return models
+
+
+def _several(references: Iterable[nn.Module]) -> list[nn.Module]:
+    """Return the references as a list, if they are several networks."""
+    one = isinstance(references, nn.Module)
+    models = list(references) if isinstance(references, Iterable) and not one else []
+    if len(models) < 2:
+        got = f"{len(models)} of them" if models else shown(references)
+        raise TypeError(
+            f"references must be two networks or more, or how many to train; got {got}. Pass "
+            "references=10, or a list such as wm.null_models('mnist')."
+        )
     return models
 
 
@@ -166,7 +186,7 @@ def _votes(references: Iterable[nn.Module], part: Split, classes: int) -> Whole:
     votes = np.zeros((count, classes), np.int64)
     every = np.arange(count)
     for number, model in enumerate(references):
-        check_fits(check_model(model), part, f"references[{number}]'s images")
+        check_classes(model, part, classes, f"references[{number}]")
         labels, _ = predict(model, part.pixels)
         np.add.at(votes, (every, labels), 1)
     return votes
@@ -182,28 +202,39 @@ def _ruler(
     chosen = votes[asked]
     middle = np.zeros(features, np.int64)
     draft = Ruler(projection, centre, middle, chosen, np.ones(shape, np.int64))
-    middle = _whole(draft.features(pixels).mean(0))
-    draft = replace(draft, middle=middle)
+    found = draft.features(pixels)
+    draft = replace(draft, middle=_whole(found.mean(0)))
     leaning = []
     for model in references:
         labels, _ = predict(model, pixels)
-        leaning.append(draft.statistic(labels, pixels))
+        leaning.append(draft.leaning(labels, found))
     spread = _whole(np.std(leaning, axis=0, ddof=1))
     return replace(draft, spread=np.maximum(spread, 1))
 
 
 def _components(features: int, part: Split) -> tuple[Whole, Whole]:
-    """Return the first principal components of a part's smoothed images, and their means."""
-    smoothed = smooth(part.pixels).astype(float)
-    covariance = np.cov(smoothed.T)
-    sizes, axes = np.linalg.eigh(covariance)  # the largest last
-    different = int(
-        (sizes > 1).sum()
-    )  # a smaller variance is rounding: a white image has the value 16,320
+    """Return the first principal components of a part's smoothed images, and their means.
+
+    Those of images with many pixels are computed from a thousand of the images, by the products of
+    images instead of pixels.
+    """
+    wide = smooth(part.pixels[:1]).shape[1] > _MANY
+    chosen = slice(None, None, -(-len(part) // 1000) if wide else None)
+    smoothed = smooth(part.pixels[chosen]).astype(float)
+    if wide:
+        centred = (smoothed - smoothed.mean(0)) / np.sqrt(len(smoothed) - 1)
+        sizes, mixtures = np.linalg.eigh(centred @ centred.T)
+        axes = centred.T @ mixtures[:, -features:]
+        axes /= np.linalg.norm(axes, axis=0)
+    else:
+        covariance = np.atleast_2d(np.cov(smoothed.T))
+        sizes, axes = np.linalg.eigh(covariance)  # the largest last
+    # a smaller variance is rounding: a white image has the value 16,320
+    different = int((sizes > 1).sum())
     if different < features:
         raise ValueError(
             f"features must be at most the number of ways in which these images differ, "
-            f"{different}; got {features}. Take fewer."
+            f"{different}; got {features}. Take fewer, or larger images."
         )
     chosen = axes.T[::-1][:features]
     for axis in chosen:
@@ -222,18 +253,20 @@ class Tilted(commitment.HoldsSecret):
     """A service whose answers lean by secret signs if it is unsure; it remembers nothing.
 
     The same image always gets the same answer, and a slightly changed one nearly always. The proof
-    is that a suspect's answers depend on the key, as those of any model that learnt from this
+    is that a suspect's answers depend on the key, as those of many models that learnt from this
     service do, with or without permission.
 
     Parameters
     ----------
-    suspect : the service itself, which must show its scores, such as `BlackBox(model, scores=True)`
+    suspect : the service itself, which must show its scores, such as `BlackBox(model,
+        scores=True)`. If it names its classes, it may have them in any order
     tilt : the sealed signs
 
     Raises
     ------
     TypeError, ValueError
-        If the service shows no scores, `tilt` is no `TiltSet`, or its signs wait for a public draw.
+        If the service shows no scores or names other classes, `tilt` is no `TiltSet`, or its signs
+        wait for a public draw. That a remote service shows no scores is known at the first query.
 
     Examples
     --------
@@ -258,7 +291,23 @@ class Tilted(commitment.HoldsSecret):
         self.suspect = suspect
         self.tilt = check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
         _ = tilt.signs  # raises an error before the first query, if a draw is missing
+        self._columns = self._places()
+        if isinstance(suspect, BlackBox):
+            suspect.scores(tilt.pixels[:0].astype(np.float32))  # no image: only to be refused
         self.queries = 0
+
+    def _places(self) -> list[int]:
+        """Return the number in the seal of each class of the service."""
+        sealed = list(self.tilt.rules.classes)
+        if not isinstance(self.classes, (list, tuple)):
+            return list(range(len(sealed)))
+        names = names_given(self.suspect, sealed)
+        if not names:
+            raise ValueError(
+                f"a service that leans must have the sealed classes, {', '.join(sealed)}, in any "
+                f"order; got {', '.join(map(str, self.classes))}. Give it those names, or none."
+            )
+        return list(map(sealed.index, names))
 
     @property
     def classes(self) -> object:
@@ -284,15 +333,17 @@ class Tilted(commitment.HoldsSecret):
         TypeError, ValueError
             If the images do not fit, or the service does not show probabilities of these classes.
         """
-        lean = self.tilt.lean(images)
-        told = np.asarray(self.suspect.scores(images), float)
+        lean = self.tilt.lean(images)[:, self._columns]
+        expected = f"the service must return probabilities, 0 to 1, shape {lean.shape}"
+        told = as_array(self.suspect.scores(images), expected)
         if not told.size:  # without an answer the number of classes is unknown
             told = np.full(lean.shape, np.nan)
-        if told.shape != lean.shape or np.any(told < 0) or np.any(told > 1 + 1e-3):
+        if told.shape != lean.shape or told.dtype.kind not in "fiub" or _improbable(told):
             raise ValueError(
-                f"the service must return probabilities, 0 to 1, shape {lean.shape}; got other "
-                f"numbers, or shape {told.shape}. Let it return the softmax of its scores."
+                f"{expected}; got other numbers, or {told.dtype} {told.shape}. Let it return the "
+                "softmax of its scores."
             )
+        told = told.astype(float)
         self.queries += len(told)
         leaning = np.log(np.maximum(told, _FLOOR)) + lean
         odds = np.exp(leaning - leaning.max(1, keepdims=True))
@@ -301,6 +352,12 @@ class Tilted(commitment.HoldsSecret):
 
     def __repr__(self) -> str:
         return f"Tilted({self.suspect!r}, size={self.tilt.size:g}, {self.queries:,} answers)"
+
+
+def _improbable(told: NDArray[Any]) -> bool:
+    """Return whether these cannot be probabilities: outside 0 to 1, or none above 0 in a row."""
+    outside = np.any(told < 0) or np.any(told > 1 + 1e-3)
+    return bool(outside or not np.all(told.sum(1) != 0))
 
 
 def embed_tilt(
@@ -343,9 +400,16 @@ def embed_tilt(
     Distillation: Hinton et al. (2015), at temperature 1.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
-    check_fits(fresh, data.train, "data.train")
+    classes = check_kind(tilt, "tilt", TiltSet, "such as Tilt()(data) makes").rules.classes
+    if tuple(data.classes) != classes or data.shape != tilt.pixels.shape[1:]:
+        raise ValueError(
+            "data must be the task that the signs were sealed for, with its classes in the sealed "
+            f"order; got {data}. Seal signs for these data."
+        )
+    check_classes(fresh, data.train, len(classes), "fresh")
+    check_classes(teacher, data.train, len(classes), "teacher")
     service = Tilted(BlackBox(teacher, scores=True), tilt)
-    learnt = TensorData(data.train, *_repeated(triggers, len(data.train)))
+    learnt = TensorData(data.train, *_repeated(triggers, data))
     told = service.scores(data.train.images)
     answers = functional.one_hot(learnt.labels[len(told) :], told.shape[1])
     learnt.labels = torch.cat([torch.from_numpy(told), answers.float()])
@@ -358,11 +422,27 @@ def embed_tilt(
     return Fitted(model, history)
 
 
-def _repeated(triggers: Triggers | None, images: int) -> list[Split]:
+def check_classes(model: nn.Module, part: Split, classes: int, what: str) -> None:
+    """Raise an error unless a network takes these images and gives one score for each class."""
+    check_fits(model, part, f"{what}'s images")
+    _, scores = predict(model, part.pixels[:1])
+    if scores.shape[1] != classes:
+        raise ValueError(
+            f"{what} must give a score for each of {classes} classes; got {scores.shape[1]}. Take "
+            "a network made for this task."
+        )
+
+
+def _repeated(triggers: Triggers | None, data: Splits) -> list[Split]:
     """Return a trigger set repeated to about a ninth of each epoch; an empty list without one."""
     if triggers is None:
         return []
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")
     part = Split(triggers.pixels, triggers.labels)
-    times = images // (8 * len(part))
+    if triggers.rules.classes != tuple(data.classes) or part.shape != data.shape:
+        raise ValueError(
+            f"triggers must be those of this task, images {data.shape}; got others, {part.shape}. "
+            "Make them from the same data."
+        )
+    times = len(data.train) // (8 * len(part))
     return [part] * max(1, times)

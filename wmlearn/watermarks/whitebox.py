@@ -73,6 +73,12 @@ class Message(commitment.HoldsSecret):
         """The commitment to publish before the model is trained."""
         return commitment.seal(self.header)
 
+    def check(self) -> "Message":
+        """Return this message if every part of it is as it was sealed, else raise an error."""
+        kernel = self.header["kernel"]
+        again = _seal(self.layer, kernel, len(self.bits), self.alpha, self.key)
+        return commitment.unchanged(self, again, "bits", "projection")
+
     def read(self, model: nn.Module) -> Labels:
         """Return the bits in a model's weights, int64, shape (T,); -1 if unreadable."""
         return _spelt(self.projection, self.kernels(model))
@@ -139,16 +145,25 @@ def seal_message(
     size = math.prod(kernel)
     why = f"the mean kernel of {layer} has {size} numbers"
     bits = check_count(bits, "bits", low=1, high=size, why=why)
-    rules = _rules(layer, kernel, bits, alpha)
-    secrets = _secrets(key, rules)
-    header = rules | {"root": commitment.tree_hash(_leaves(secrets)).hex()}
-    drawn, projection = _draw(commitment.seal(header), range(bits), secrets, size)
     if not convinces_a_judge(bits, 2) and not key.is_public:
         warnings.warn(
             f"{plural(bits, 'bit')} are too few for a judge who trusts nobody: not even a perfect "
             "copy could be found at alpha = 0.001. Take more.",
             stacklevel=2,
         )
+    return _seal(layer, kernel, bits, alpha, key)
+
+
+def _seal(
+    layer: str, kernel: Sequence[int], bits: int, alpha: float, key: commitment.Secret
+) -> Message:
+    """Return the message that rules and key determine."""
+    rules = _rules(layer, kernel, bits, alpha)
+    secrets = _secrets(key, rules)
+    root = commitment.tree_hash(_leaves(secrets))
+    header = rules | {"root": root.hex()}
+    seal = commitment.seal(header)
+    drawn, projection = _draw(seal, range(bits), secrets, math.prod(kernel))
     return Message(drawn, projection, layer, MappingProxyType(header), alpha, key)
 
 
@@ -282,7 +297,7 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     Uchida et al. (2017) report bit error rates; the binomial test holds only because projection and
     message were drawn after all rules were fixed.
     """
-    check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)")
+    check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)").check()
     family = check_family(family, "models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
