@@ -85,6 +85,10 @@ LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
         "then trained it on with 5,000 true labels",
         ("mnist", "weights", "1.0", "fine-tuned, 5,000 true labels", "", ""),
     ),
+    (
+        "with these labels, put words of their own into it",
+        ("mnist", "weights", "1.0", "overwritten, 5,000 true labels", "", ""),
+    ),
 )
 FAR = {"0.25": "a quarter", "0.5": "half", "1.0": "as far as digits"}  # on photographs
 COUNTS = ("2000", "5000", "10000")  # answers that copies of photographs learn from
@@ -98,6 +102,7 @@ LEANING_MORE: dict[str, tuple[Case, ...]] = {
                 ("5,000, two epochs", "5000", "2"),
                 ("5,000, twenty epochs", "5000", "20"),
                 ("30,000, six epochs", "30000", "6"),
+                ("40,000, six epochs", "40000", "6"),
             )
         ),
         *each_of(
@@ -122,6 +127,8 @@ LEANING_MORE: dict[str, tuple[Case, ...]] = {
     "Other ways to lean": (
         ("a service that leans half as far", ("mnist", "service", "0.5", "itself", "", "")),
         ("copied by 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
+        ("a network trained to lean half as far", ("mnist", "weights", "0.5", "itself", "", "")),
+        ("copied by 20,000 digits", ("mnist", "weights", "0.5", "copies", "20000", "6")),
         ("a service with secretly turned features", ("mnist", "rotated", "1.0", "itself", "", "")),
         ("copied by 5,000 digits", ("mnist", "rotated", "1.0", "copies", "5000", "6")),
         (
@@ -148,11 +155,18 @@ LEANING_MORE: dict[str, tuple[Case, ...]] = {
             ("rounded to 4 bits", "4 bits"),
             ("weights shaken", "weights shaken, 0.3"),
             ("behind a blur", "blurred"),
+            ("behind JPEG compression", "compressed"),
+            ("behind black and white", "rounded to 2 levels"),
+            ("behind noise", "noise added, 0.1"),
             ("behind a filter that refuses unusual images", "rejects unusual"),
             ("last layer learnt anew", "last layer anew, 5,000 true labels"),
             ("pruned and fine-tuned", "pruned and fine-tuned"),
         ),
         ("with thirty words in the same file", ("mnist", "both", "1.0", "itself", "", "")),
+        (
+            "that file, with thirty words of the thief's on top",
+            ("mnist", "both", "1.0", "overwritten, 5,000 true labels", "", ""),
+        ),
         (
             "that file, fine-tuned",
             ("mnist", "both", "1.0", "fine-tuned, 5,000 true labels", "", ""),
@@ -238,8 +252,9 @@ def lean_photographs(root: Path) -> str:
 def leaning_table(root: Path, cases: Iterable[Case], who: str = "who is asked") -> str:
     """Return one row per case."""
     known = leaning_rows(rows_of(root, "tilt"), cases)
-    lines = [(words, *leaning(whole)) for words, whole in known]
-    return markdown((who, "images read, %", "coins matched, of 160", "found"), lines)
+    lines = [(words, *leaning(whole), share_found(whole)) for words, whole in known]
+    heads = (who, "images read, %", "coins matched, of 160", "found", "95 % interval")
+    return markdown(heads, lines)
 
 
 def leaning_rows(rows: list[Row], cases: Iterable[Case]) -> Iterator[tuple[str, list[Row]]]:
@@ -263,6 +278,13 @@ def leaning(rows: list[Row]) -> list[str]:
         f"{mean(rows, 'matched'):.0f}",
         f"{found} of {len(rows)}",
     ]
+
+
+def share_found(rows: list[Row]) -> str:
+    """Return the exact interval of the share that is found, as if all were independent."""
+    found = sum(float(row["p"]) <= 1e-3 for row in rows)
+    interval = binomtest(found, len(rows)).proportion_ci(0.95, "exact")
+    return f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
 
 
 # ---------------------------------------------------------------- who asks about what

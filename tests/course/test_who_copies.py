@@ -10,7 +10,7 @@ import pytest
 import torch
 from _tool import tool
 from _words import cells_of, words_of
-from scipy.stats import t
+from scipy.stats import binomtest, t
 
 import wmlearn as wm
 
@@ -193,7 +193,11 @@ def asked_about(leans, where="service", size=1.0, **case):
 def told(rows):
     """Return what the lesson's table says of ten cases."""
     found = f"{(rows.p <= 1e-3).sum()} of 10"
-    return f"{100 * rows.task_accuracy.mean():.1f} | {rows.matched.mean():.0f} | {found} |"
+    interval = binomtest(int((rows.p <= 1e-3).sum()), 10).proportion_ci()
+    likely = f"{100 * interval.low:.0f} to {100 * interval.high:.0f} %"
+    return (
+        f"{100 * rows.task_accuracy.mean():.1f} | {rows.matched.mean():.0f} | {found} | {likely} |"
+    )
 
 
 def test_the_table_of_the_lean_says_what_was_measured(lesson, leans):
@@ -218,6 +222,7 @@ def test_what_the_lesson_says_of_the_lean(lesson, leans):
     assert copies[1000] == 0
     assert 5 < copies[5000] < 10  # "most are found"
     assert copies[20000] == 10
+    assert (asked_about(leans, suspect="copies", queries=40_000).p <= 1e-3).all()
 
 
 OUT = {
@@ -237,8 +242,16 @@ def test_what_takes_a_lean_away(lesson, leans):
         assert (rows.p > 1e-3).any()  # "get rid of some of it"
     tuned = asked_about(leans, where="weights", suspect="fine-tuned, 5,000 true labels")
     assert f"| then trained it on with 5,000 true labels | {told(tuned)}" in lesson
+    words = "| with these labels, put words of their own into it |"
+    over = asked_about(leans, where="weights", suspect="overwritten, 5,000 true labels")
+    assert f"{words} {told(over)}" in lesson
     both = asked_about(leans, where="both", suspect="fine-tuned, 5,000 true labels")
-    assert both.content.min() >= 29  # "thirty words in the same file outlast that"
+    assert both.content.min() >= 29  # "thirty words in the same file outlast"
+    both = asked_about(leans, where="both", suspect="overwritten, 5,000 true labels")
+    assert (both[["p", "p_content"]] > 1e-3).all(axis=None)  # "but not other words on top of them"
+    turned = asked_about(leans, where="rotated", suspect="subtracts what it can tell")
+    plain = asked_about(leans, suspect="subtracts what it can tell")
+    assert (turned.p <= 1e-3).sum() == (plain.p <= 1e-3).sum() == 6  # "as many are found"
 
 
 def test_most_thieves_are_found_all_the_same(lesson, leans):
@@ -247,8 +260,8 @@ def test_most_thieves_are_found_all_the_same(lesson, leans):
     thieves = [rows for who, rows in known.groupby("suspect") if who not in OUT.values()]
     file = leans[(leans["where"] == "weights") & leans.queries.isna()]
     thefts = set(file.suspect) - {"itself", "twin", "untouched"}
-    assert (len(known.suspect.unique()), len(thefts)) == (18, 11)
-    assert "tried against eighteen such thieves with 20,000 digits, and against eleven" in lesson
+    assert (len(known.suspect.unique()), len(thefts)) == (18, 14)
+    assert "tried against eighteen such thieves with 20,000 digits, and against fourteen" in lesson
     for rows in thieves:
         if "true labels" not in rows.suspect.iloc[0]:
             assert len(rows) == 10
@@ -281,7 +294,7 @@ def test_what_the_lesson_says_of_innocents(lesson, root):
     assert set(rows["keys"]) == {2000}
     found = f"{rows.at_001.min()} to {rows.at_001.max()}"
     assert f"tried it on {len(rows)} innocents" in lesson
-    assert f"found under {found} of them; two are to be expected" in lesson
+    assert f"found under {found} of them, {rows.at_001.mean():.1f} on average; two" in lesson
     assert round(2000 * rows.level_001.max()) == 2
     assert {"width 4", "linear", "at random"} <= {*rows.suspect}
 
@@ -297,4 +310,4 @@ def test_a_table_counts_only_owners_with_both_draws(root, tmp_path):
         for line in tool.tables.lean_table(tmp_path).splitlines()
         if line.startswith("| **a network trained to lean**")
     )
-    assert row.endswith(" 8 of 8 |")
+    assert row.endswith(" 8 of 8 | 63 to 100 % |")
