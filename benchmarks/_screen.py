@@ -35,6 +35,18 @@ def by_matplotlib(first, last, draw):
     slider.observe(show, "value")
     show(None)
     return widgets.VBox([slider, output])
+
+def by_button(draw):
+    button, output, presses = widgets.Button(description="again"), widgets.Output(), []
+    def show(press):
+        presses.append(press)
+        with output:
+            clear_output(wait=True)
+            draw(len(presses))
+            plt.show()
+    button.on_click(show)
+    show(None)
+    return widgets.VBox([button, output])
 """
 
 # What moves, what must change, and the same figure as somebody would draw it who has no lab.
@@ -77,6 +89,26 @@ EMBEDDING = """def draw(each):
     ax.set(xlim=(0, 8), ylim=(0, 1.02), xlabel="epochs", ylabel="accuracy")
     ax.set_title(f"30 secret words, each written on {each} images: 30 questions.")
 by_matplotlib(0, 30, draw)"""
+LOTTERY = """answers = suspect(triggers.images)
+rng, counts = np.random.default_rng(0), np.zeros(31, int)
+def draw(presses):
+    labels = rng.integers(0, 10, triggers.n)[triggers.question]
+    right = np.bincount(triggers.question, weights=answers == labels) > 2.5
+    counts[right.sum()] += 1
+    figure, ax = plt.subplots(figsize=(7, 3))
+    ax.bar(range(31), counts)
+    ax.set(xlabel="questions matched", ylabel="draws")
+by_button(draw)"""
+TRIBUNAL = """path = wm.verify(suspect, triggers).path
+line = -np.log(triggers.alpha)
+def draw(presses):
+    figure, axes = plt.subplots(6, 1, figsize=(7, 6), sharex=True)
+    for place, ax in enumerate(axes):
+        asked = presses % 30 if place == 0 else 10
+        ax.step(range(asked + 1), path[:asked + 1], where="post")
+        ax.axhline(line, linestyle="--")
+        ax.set(xlim=(0, 30), ylim=(min(path), max(path)))
+by_button(draw)"""
 
 
 @dataclass(frozen=True)
@@ -88,6 +120,7 @@ class Drawn:
     name : of the lab
     lab, by_hand : the cells that show them
     handle : the slider of the lab that moves, by the words beside it; the first one if ""
+    button : the button of the lab that is pressed instead, by its words
     place : the element that changes last on each move, as a CSS selector within the lab
     before : the options to choose first, by their labels
     """
@@ -96,6 +129,7 @@ class Drawn:
     lab: str
     by_hand: str
     handle: str = ""
+    button: str = ""
     place: str = ".widget-html"
     before: tuple[str, ...] = ()
 
@@ -118,6 +152,8 @@ LABS = (
         before=("weight noise",),
     ),
     Drawn("EmbeddingLab", "wm.EmbeddingLab(mnist, key=wm.CLASSROOM_KEY)", EMBEDDING),
+    Drawn("LotteryLab", "wm.LotteryLab(triggers, suspect)", LOTTERY, button="draw 1"),
+    Drawn("TribunalBoard", "wm.TribunalBoard(wm.course.open_case())", TRIBUNAL, button="A +1"),
 )
 WARM_UP, MOVES, BLOCKS = 4, 12, 3
 FEW = 4  # moves in one direction, then as many back: no slider comes to its end
@@ -147,21 +183,25 @@ def _in_turn(page: object, drawn: Drawn) -> tuple[list[float], list[float]]:
     page.wait_for_timeout(3_000)  # what a choice begins in the background is over
     ours, theirs = [], []
     for _ in range(BLOCKS):
-        ours += _moves(page, lab, drawn.handle, drawn.place)
-        theirs += _moves(page, by_hand, "", OUTPUT)
+        ours += _moves(page, lab, drawn.handle, drawn.button, drawn.place)
+        theirs += _moves(page, by_hand, "", "again" if drawn.button else "", OUTPUT)
     return ours, theirs
 
 
-def _moves(page: object, lab: object, handle: str, place: str) -> list[float]:
+def _moves(page: object, lab: object, handle: str, button: str, place: str) -> list[float]:
     """Return the seconds from each key press to the last change, without the first moves."""
     import browser
 
     lab.evaluate(browser.STOPWATCH.replace(".widget-html", place))
     sliders = lab.locator(".widget-slider", has_text=handle) if handle else lab
-    sliders.locator(".noUi-handle").first.focus()
+    moved = sliders.locator(".noUi-handle").first
+    if button:
+        moved = lab.get_by_role("button", name=button, exact=True)
+    moved.focus()
     times = []
     for move in range(WARM_UP + MOVES):
-        page.keyboard.press("ArrowLeft" if move // FEW % 2 else "ArrowRight")
+        key = "ArrowLeft" if move // FEW % 2 else "ArrowRight"
+        page.keyboard.press("Enter" if button else key)
         page.wait_for_function(SETTLED)
         times.append(browser.taken(page) / 1000)
     return times[WARM_UP:]

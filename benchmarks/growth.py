@@ -8,9 +8,9 @@ smallest size; 1 is linear. The columns::
 
     act         epoch (of `wm.fit`), embed (two epochs, triggers included), accuracy, seal (a
                 `TriggerSet` of noise), verify (a `wm.BlackBox`), ask (`wm.RemoteModel` and
-                `wm.serve`, both in one process), open (`open_evidence`), judge (named questions,
-                opened), compare (`wm.verify` beside null models), verify_all (many suspects, one
-                seal)
+                `wm.serve`, both in one process), tilt (a `Tilt` with three references), open
+                (`open_evidence`), judge (named questions, opened), compare (`wm.verify` beside
+                null models), verify_all (many suspects, one seal)
     over        what grows: images, triggers, classes, pixels (of an image), queries, nulls or
                 suspects
     size        how large it is
@@ -111,6 +111,10 @@ class Sizes:
         boxes = {str(number): wm.BlackBox(self.model) for number in range(self.suspects)}
         wm.verify_all(boxes, self.sealed)
 
+    def tilt(self) -> None:
+        models = [wm.small_cnn(self.data, seed=seed) for seed in range(3)]
+        wm.watermarks.Tilt()(self.data, references=models, key=wm.CLASSROOM_KEY)
+
     def ask(self) -> None:
         images = np.resize(self.data.train.images, (self.queries, *self.data.shape))
         with wm.serve(self.model) as service, wm.RemoteModel(service.url) as suspect:
@@ -127,7 +131,7 @@ class Sizes:
 
 
 CURVES = {
-    "images": ((500, 1000, 2000, 4000, 8000), ("epoch", "embed", "accuracy")),
+    "images": ((500, 1000, 2000, 4000, 8000), ("epoch", "embed", "accuracy", "tilt")),
     "triggers": (
         (100, 200, 400, 800, 1600),
         ("seal", "embed", "verify", "open", "judge"),
@@ -135,7 +139,7 @@ CURVES = {
     "classes": ((10, 20, 50, 100, 200), ("epoch", "seal", "verify", "judge")),
     "pixels": (
         (784, 1600, 3136, 6400, 12544),
-        ("epoch", "accuracy", "seal", "verify", "open", "judge"),
+        ("epoch", "accuracy", "seal", "verify", "open", "judge", "tilt"),
     ),
     "queries": ((500, 1000, 2000, 4000, 8000), ("ask",)),
     "nulls": ((5, 10, 20, 40, 80), ("compare",)),

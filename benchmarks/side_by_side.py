@@ -361,7 +361,7 @@ def neighbours() -> Iterator[Pair]:
 
 
 def labs() -> Iterator[Pair]:
-    """Move a slider of each lab with a key."""
+    """Move a slider of each lab, or press its button, with a key."""
     import _screen
 
     for name, ours, theirs in _screen.measure():

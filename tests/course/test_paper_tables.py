@@ -194,6 +194,8 @@ def test_what_the_prose_says_of_the_papers_networks_for_photographs(prose, photo
     task = photographs[photographs.table == "2"].set_index("kind")
     behind = 100 * (task.share["clean"] - task.share[list(KINDS)])
     assert f"those for photographs {behind.min():.2f} to {behind.max():.2f} behind" in prose
+    assert task.device["clean"] == "cpu"
+    assert set(task.device[list(KINDS)]) == {"cpu bfloat16"}  # "only the marked ones"
     less = task.paper - 100 * task.share
     words = f"read {less.min():.1f} to {less.max():.1f} points less after our ten epochs"
     assert words in prose

@@ -87,11 +87,22 @@ def test_the_figures_on_copies(paper, root):
     groups = [thieves.lr <= 0.002, thieves.lr == 0.005, thieves.lr == 0.01]
     found = [f"{thieves[group].found.sum()} of {group.sum()}" for group in groups]
     assert row(paper, "copies found") == [" / ".join(found), "`power.csv`"]
-    answers = measured(root, "countermeasures").query("theft == 'twin'")
+    answers = measured(root, "countermeasures").query("theft == 'loot'")
     kinds = answers[~answers.owner.isin(["dawn", "tilt", "tilt mirrored"])]
     assert kinds.owner.nunique() == 12
     expected = f"{(kinds.decision == 'found').sum()} of {len(kinds)}"
     assert row(paper, "copies extracted") == [expected, "`countermeasures.csv`"]
+
+
+def test_the_figures_on_a_service_that_leans(paper, root):
+    leans = measured(root, "tilt").query("data == 'mnist' and where == 'service' and size == 1")
+    counts = []
+    for thief in ("copies", *(f"{count} true labels" for count in ("500", "2,000", "5,000"))):
+        rows = leans[(leans.suspect == thief) & (leans.queries == 20_000) & (leans.epochs == 6)]
+        assert len(rows) == 10
+        counts.append(str((rows.p <= 1e-3).sum()))
+    expected = f"{counts[0]} of 10; {' / '.join(counts[1:])} of 10"
+    assert row(paper, "copies of a service that leans") == [expected, "`tilt.csv`"]
 
 
 def test_its_head_is_what_the_journal_reads(paper, root):

@@ -57,8 +57,9 @@ def verify(
         ones: asking the same service a second time is a second test
     clean : images of the task and their classes, such as `data.test.take(range(300))`, asked first:
         the service must do the task, and may number its classes in any way. If they were not
-        sealed, the judge's p is 1. Left out, the sealed clean images are used; without any, the
-        service's class names (`RemoteModel.classes`), if they are those of the task
+        sealed, the judge's p is 1. Left out, those that a trigger set was sealed with are used (a
+        tilt keeps only their digest: pass them); without any, the service's class names
+        (`RemoteModel.classes`), if they are those of the task
 
     Returns
     -------
