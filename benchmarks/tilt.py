@@ -479,7 +479,16 @@ ON_FILES: dict[str, wm.theft.Theft] = {
     "rounded to 2 levels": wm.theft.Squeeze(1),
     "noise added, 0.1": wm.theft.AddNoise(0.1),
 }
+VOTES = "votes with two owners' files"
 OVERWRITTEN = "overwritten, 5,000 true labels"  # by a mark of the thief, who holds the last key
+
+
+def votes(name: str, seed: int, where: str, size: float, stolen: Callable) -> Callable:
+    """Return a service that asks this stolen file and those of two other owners who lean."""
+    place = OWNERS[name].index(seed)
+    others = [OWNERS[name][(place + step) % len(OWNERS[name])] for step in (1, 2)]
+    asked = [stolen, *(service(name, other, "drawn", where, size) for other in others)]
+    return wm.theft.Vote(asked)
 
 
 def overwriting(name: str, loot: Split) -> wm.theft.Theft:
@@ -503,6 +512,8 @@ def suspect_of(case: Row) -> Callable:
         return stolen
     if suspect == "twin":
         return service(name, seed, draw, where, size, leans=False)
+    if suspect == VOTES:
+        return votes(name, seed, where, size, stolen)
     if suspect in (*ON_FILES, OVERWRITTEN):
         loot = task(name).loot.take(slice(5_000))
         fresh = network(name, seed + 100)
@@ -569,6 +580,8 @@ def cases(names: list[str]) -> Iterator[Row]:
             ):
                 if (where, suspect) != ("weights", "itself"):
                     yield base | {"where": where, "suspect": suspect} | file
+            if len(OWNERS[name]) > 2:
+                yield base | {"where": "weights", "suspect": VOTES} | file
             yield base | {"where": "both", "suspect": "copies", "queries": USUAL[name], "epochs": 6}
             for where in ("rotated", "chosen pairs"):
                 for suspect, count in (("itself", ""), ("copies", 2_000), ("copies", 5_000)):
