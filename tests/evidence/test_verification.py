@@ -102,6 +102,11 @@ def suspects(rng):
     }
 
 
+def fast(sealed, outcome):
+    """Stand in for the hash that is slow on purpose."""
+    return hashlib.sha256(sealed.encode()).digest()
+
+
 @pytest.fixture(scope="module")
 def lotteries_drawn(mnist):
     """Two hundred sets of the same twenty questions, each with a key of its own.
@@ -112,14 +117,14 @@ def lotteries_drawn(mnist):
     small = wm.Splits("mnist", few, mnist.loot, mnist.test, mnist.classes)
     keys = [i.to_bytes(32, "big") for i in range(200)]
     with pytest.MonkeyPatch.context() as patch:
-        fast = lambda sealed, outcome: hashlib.sha256(sealed.encode()).digest()  # noqa: E731
         patch.setattr(commitment, "label_seed", fast)
-        yield [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
+        return [wm.Noise()(small, n=20, key=key, alpha=0.05) for key in keys]
 
 
 @pytest.mark.parametrize("name", ["constant", "random", "stateful", "by index", "by brightness"])
-def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn):
+def test_innocent_matches_are_binomial_over_keys(name, lotteries_drawn, monkeypatch):
     """One innocent, many keys: mean, spread and alarms are those of Binomial(20, 1/10)."""
+    monkeypatch.setattr(commitment, "label_seed", fast)
     suspect = suspects(np.random.default_rng(5))[name]
     verdicts = [wm.verify(suspect, triggers) for triggers in lotteries_drawn]
     matches = np.array([verdict.k for verdict in verdicts])

@@ -36,6 +36,7 @@ CLASSROOM_KEY = hashlib.sha256(
 ).digest()
 
 T = TypeVar("T")
+Array = TypeVar("Array", bound="np.ndarray[Any, Any]")
 
 Header = Mapping[str, Any]  # the sealed record: JSON values only
 
@@ -182,6 +183,14 @@ def leaf_hash(
         "images": digests,
     }
     return hashlib.sha256(b"\x00" + canonical(leaf)).digest()
+
+
+def frozen(array: Array) -> Array:
+    """Return an array that nobody changes by accident: a copy, unless it is read-only already."""
+    if array.flags.writeable:
+        array = array.copy()
+        array.setflags(write=False)
+    return array
 
 
 def unchanged(given: T, again: T, *parts: str) -> T:

@@ -293,9 +293,8 @@ def seal_tilt(
     key : 32 secret bytes
     """
     key = commitment.check_key(key)
-    pixels, ruler = check_pixels(pixels).copy(), Ruler(*map(np.copy, vars(ruler).values()))
-    for part in (pixels, *vars(ruler).values()):  # which nobody can change afterwards
-        part.setflags(write=False)
+    pixels = commitment.frozen(check_pixels(pixels))
+    ruler = Ruler(*map(commitment.frozen, vars(ruler).values()))
     header = _rules(pixels, ruler, rules, size, test)
     leaves = _leaves(_secrets(key, header), ruler.spread.shape)
     header["root"] = commitment.tree_hash(leaves).hex()

@@ -311,7 +311,7 @@ def seal_triggers(
         If an array has the wrong type or shape, the questions are not in order, or two images are
         equal: they would be one trial counted twice.
     """
-    pixels = check_pixels(pixels, what="trigger images").copy()  # which nobody else can change
+    pixels = commitment.frozen(check_pixels(pixels, what="trigger images"))
     key = commitment.check_key(key)
     question = check_order(question, len(pixels), len(names))
     digests = commitment.image_digests(pixels)
@@ -324,8 +324,7 @@ def seal_triggers(
         leaves.append(commitment.leaf_hash(q, secrets[q], rules.allowed, name, own))
     header = rules.header()
     header |= {"questions": len(names), "root": commitment.tree_hash(leaves).hex()}
-    for array in (pixels, question):
-        array.setflags(write=False)
+    question.setflags(write=False)
     return Sealed(
         pixels=pixels,
         question=question,
