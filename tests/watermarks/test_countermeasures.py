@@ -412,3 +412,18 @@ def test_a_suspect_that_says_nothing_or_nonsense_is_told_so(images):
     assert dawn.verify(always(-1)).decision == "cannot tell"
     nonsense = dawn.verify(always(99))
     assert nonsense.answers.n_invalid == nonsense.n
+
+
+def test_a_suspect_that_names_its_classes_in_another_order_is_understood(images):
+    dawn = Dawn(sevens, range(10), share=0.05, key=KEY)
+    dawn(images)
+
+    class Turned:
+        classes = tuple("3456789012")
+
+        def __call__(self, asked):
+            return (dawn(asked) - 3) % 10
+
+    verdict = dawn.verify(Turned())
+    assert (verdict.k, verdict.p) == (verdict.n, dawn.verify(dawn).p)
+    assert verdict.calibration.renumbered

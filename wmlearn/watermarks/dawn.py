@@ -18,6 +18,7 @@ from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers, labels_of
+from wmlearn.evidence.calibration import numbering
 from wmlearn.evidence.rules import Rules, Terms, check_alpha
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -135,7 +136,8 @@ class Dawn(commitment.HoldsSecret):
 
         Parameters
         ----------
-        suspect : a function from images to labels, such as a `RemoteModel`
+        suspect : a function from images to labels, such as a `RemoteModel`. Names of its classes,
+            if it gives them, tell their order
         family : how many suspects, keys and repetitions share alpha, past and future ones
 
         Returns
@@ -159,13 +161,15 @@ class Dawn(commitment.HoldsSecret):
                 "share."
             )
         check_family(family, "suspects, keys and repetitions that share alpha")
-        check_query(suspect, "suspect")
+        seen = numbering(check_query(suspect, "suspect"), self.rules, None)
+        if seen is not None:
+            suspect = seen.of(suspect)
         count, alpha, public = len(asked), self.rules.alpha, self.key.is_public
         classes = len(self.rules.classes)
         labels = labels_of(suspect, asked.images)
         answers = Answers(labels, np.arange(count), asked.labels, classes)
         terms = Terms(alpha, classes - 1, count, public, selection_unverified=True)
-        return reach_verdict(answers, terms, family=family)
+        return reach_verdict(answers, terms, family=family, calibration=seen)
 
     def __repr__(self) -> str:
         note = ", classroom key" if self.key.is_public else ""

@@ -152,14 +152,8 @@ def embed(
     sets are learnt in the same time as large ones.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist'), before the triggers")
-    check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
+    questions = as_part(triggers, data)
     model, part, test = checked_copy(model, data)
-    questions = Split(triggers.pixels, triggers.labels, layout="NCHW")
-    if questions.shape != data.shape:
-        raise ValueError(
-            f"trigger images must have the task's shape {data.shape}; got {questions.shape}. "
-            "Make the triggers from the same data."
-        )
     check_fits(model, questions, "triggers")
     schedule = resolved(schedule, part)
     teach = as_loss(loss)
@@ -186,6 +180,19 @@ def embed(
     if stopping.complete:
         history = replace(history, stopped=False)
     return Marked(model, history, triggers, stopping.complete)
+
+
+def as_part(triggers: Triggers, data: Splits) -> Split:
+    """Return triggers as images to learn, if they are of this task."""
+    check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
+    part = Split(triggers.pixels, triggers.labels, layout="NCHW")
+    if part.shape != data.shape or triggers.rules.classes != tuple(data.classes):
+        raise ValueError(
+            f"trigger images must have the task's shape {data.shape} and its classes in the same "
+            f"order; got {part.shape}, {triggers.rules.classes}. Make the triggers from the same "
+            "data."
+        )
+    return part
 
 
 def watermark_accuracy(model: nn.Module, triggers: Triggers) -> float:

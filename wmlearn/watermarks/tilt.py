@@ -43,6 +43,7 @@ from wmlearn.training.history import Fitted
 from wmlearn.training.loop import TensorData, fit, measured, resolved, run, train_by
 from wmlearn.training.models import Builder, small_cnn, untrained
 from wmlearn.training.schedule import Schedule
+from wmlearn.watermarks.embedding import as_part
 
 _FEWEST = 20  # images that references disagree about; fewer allow no decision
 _MANY = 2048  # pixels of a smoothed image (CIFAR-10: 768); the time grows with their cube
@@ -125,7 +126,7 @@ class Tilt(Checked):
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         key = commitment.new_key() if key is None else commitment.check_key(key)
         check_alpha(alpha)
-        rules = Rules(data.classes, alpha, declared=declared)
+        rules = Rules(tuple(data.classes), alpha, declared=declared)
         if isinstance(references, (int, np.integer)):
             models = kin(data, int(references), network, schedule, seed)
         else:
@@ -357,7 +358,8 @@ class Tilted(commitment.HoldsSecret):
 def _improbable(told: NDArray[Any]) -> bool:
     """Return whether these cannot be probabilities: outside 0 to 1, or none above 0 in a row."""
     outside = np.any(told < 0) or np.any(told > 1 + 1e-3)
-    return bool(outside or not np.all(told.sum(1) != 0))
+    empty = told.sum(1) == 0
+    return bool(outside or empty.any())
 
 
 def embed_tilt(
@@ -437,12 +439,6 @@ def _repeated(triggers: Triggers | None, data: Splits) -> list[Split]:
     """Return a trigger set repeated to about a ninth of each epoch; an empty list without one."""
     if triggers is None:
         return []
-    check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=150) makes")
-    part = Split(triggers.pixels, triggers.labels)
-    if triggers.rules.classes != tuple(data.classes) or part.shape != data.shape:
-        raise ValueError(
-            f"triggers must be those of this task, images {data.shape}; got others, {part.shape}. "
-            "Make them from the same data."
-        )
+    part = as_part(triggers, data)
     times = len(data.train) // (8 * len(part))
     return [part] * max(1, times)
