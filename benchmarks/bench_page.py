@@ -221,6 +221,8 @@ GROWN = {
     ("compare", "nulls"): "a verdict, by null models",
     ("verify_all", "suspects"): "verdicts, by suspects",
     ("verify", "triggers"): "a verdict, by triggers",
+    ("tilt", "images"): "signs of a lean, by images",
+    ("tilt", "pixels"): "the same, by pixels",
     ("judge", "triggers"): "a judge's verdict, by triggers",
     ("epoch", "classes"): "an epoch, by classes",
 }

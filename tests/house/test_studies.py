@@ -625,3 +625,13 @@ def test_no_cost_grows_faster_than_what_it_is_paid_for():
         slope = growth.exponent(curve["size"].tolist(), curve.seconds.tolist())
         assert curve.exponent.tolist() == pytest.approx([slope] * len(curve), abs=0.011)
         assert slope < 1.2
+
+
+def test_the_bench_page_says_what_the_papers_network_reads(root):
+    rows = table("paper").query("data == 'mnist' and labels == 'fixed' and table == '2'")
+    marked = rows[rows.kind != "clean"]
+    ten, fifty = (100 * marked[marked.epochs == count].share for count in (10, 50))
+    text = " ".join((root / "docs/bench.md").read_text("utf-8").split())
+    assert f"reads {ten.min():.1f} to {ten.max():.1f} % of the test images after ten" in text
+    assert f"and {fifty.min():.1f} % after fifty" in text
+    assert f"{fifty.min():.1f}" == f"{fifty.max():.1f}"

@@ -46,7 +46,7 @@ from wmlearn.training.schedule import Schedule
 from wmlearn.watermarks.embedding import as_part
 
 _FEWEST = 20  # images that references disagree about; fewer allow no decision
-_MANY = 2048  # pixels of a smoothed image (CIFAR-10: 768); the time grows with their cube
+_MANY = 1024  # pixels of a smoothed image (CIFAR-10: 768); the time grows with their cube
 _PART = 0.4  # the share of the owner's images that each reference is trained on
 _FLOOR = 1e-12  # the smallest probability: its logarithm is a score
 
