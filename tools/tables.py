@@ -89,6 +89,10 @@ LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
         "with these labels, put words of their own into it",
         ("mnist", "weights", "1.0", "overwritten, 5,000 true labels", "", ""),
     ),
+    (
+        "lets it vote with two other owners' files",
+        ("mnist", "weights", "1.0", "votes with two owners' files", "", ""),
+    ),
 )
 FAR = {"0.25": "a quarter", "0.5": "half", "1.0": "as far as digits"}  # on photographs
 COUNTS = ("2000", "5000", "10000")  # answers that copies of photographs learn from

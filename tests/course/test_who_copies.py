@@ -242,6 +242,8 @@ def test_what_takes_a_lean_away(lesson, leans):
         assert (rows.p > 1e-3).any()  # "get rid of some of it"
     tuned = asked_about(leans, where="weights", suspect="fine-tuned, 5,000 true labels")
     assert f"| then trained it on with 5,000 true labels | {told(tuned)}" in lesson
+    voted = asked_about(leans, where="weights", suspect="votes with two owners' files")
+    assert f"| lets it vote with two other owners' files | {told(voted)}" in lesson
     words = "| with these labels, put words of their own into it |"
     over = asked_about(leans, where="weights", suspect="overwritten, 5,000 true labels")
     assert f"{words} {told(over)}" in lesson
@@ -260,8 +262,8 @@ def test_most_thieves_are_found_all_the_same(lesson, leans):
     thieves = [rows for who, rows in known.groupby("suspect") if who not in OUT.values()]
     file = leans[(leans["where"] == "weights") & leans.queries.isna()]
     thefts = set(file.suspect) - {"itself", "twin", "untouched"}
-    assert (len(known.suspect.unique()), len(thefts)) == (18, 14)
-    assert "tried against eighteen such thieves with 20,000 digits, and against fourteen" in lesson
+    assert (len(known.suspect.unique()), len(thefts)) == (18, 15)
+    assert "tried against eighteen such thieves with 20,000 digits, and against fifteen" in lesson
     for rows in thieves:
         if "true labels" not in rows.suspect.iloc[0]:
             assert len(rows) == 10
