@@ -16,8 +16,8 @@ Content in the same network), "rotated" (a service that leans along secretly rot
 ("untouched"), a network trained in the same way without the lean ("twin"), or a thief's. `p` is
 that of the sealed weighted test, `p_signs` that of counting signs only, `p_bets` that of betting on
 one sign after the other (not known for the oldest rows, whose references were trained in an
-earlier run and disagree about 1,624 images instead of 1,623: `images`); `content` counts the secret answers to Content in a network that carries
-both, and `p_content` is their p-value.
+earlier run and disagree about 1,624 images instead of 1,623: `images`); `content` counts the secret
+answers to Content in a network that carries both, and `p_content` is their p-value.
 """
 
 from __future__ import annotations
@@ -81,6 +81,9 @@ Row = dict[str, object]
 
 class Mirrored(TiltSet):
     """The same lean with every sign reversed."""
+
+    def check(self) -> TiltSet:
+        return self  # these are not the sealed signs
 
     @functools.cached_property
     def signs(self) -> np.ndarray:
@@ -180,6 +183,9 @@ class Chosen(TiltSet):
     """Signs for some pairs of class and feature only; services lean by these alone, equally
     strongly.
     """
+
+    def check(self) -> TiltSet:
+        return self  # these are not all sealed signs
 
     @functools.cached_property
     def signs(self) -> np.ndarray:

@@ -32,6 +32,19 @@ class UnfitError(ValueError):
 # ---------------------------------------------------------------- writing
 
 
+def made_folder(folder: str | Path) -> Path:
+    """Return a folder, made if it does not exist, or raise an error if a file is in its place."""
+    path = Path(folder)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise FileExistsError(
+            f"folder must be a folder for evidence; {path} is, or is inside, a file. Choose "
+            "another."
+        ) from None
+    return path
+
+
 @contextmanager
 def whole(path: str | Path, *, secret: bool = False, new: bool = False) -> Iterator[BinaryIO]:
     """Open a file for writing; it appears at its path only when the block ends without an error.

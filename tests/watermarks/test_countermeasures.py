@@ -427,3 +427,20 @@ def test_a_suspect_that_names_its_classes_in_another_order_is_understood(images)
     verdict = dawn.verify(Turned())
     assert (verdict.k, verdict.p) == (verdict.n, dawn.verify(dawn).p)
     assert verdict.calibration.renumbered
+
+
+def test_dawn_has_the_order_of_its_service_and_three_classes_or_more(images, says):
+    class Turned:
+        classes = tuple("3456789012")
+
+        def __call__(self, asked):
+            return sevens(asked)
+
+    with says(ValueError):
+        Dawn(Turned(), range(10), key=KEY)
+    dawn = Dawn(Turned(), Turned.classes, share=0.05, key=KEY)
+    dawn(images)
+    assert dawn.classes == Turned.classes
+    assert dawn.verify(dawn).k == len(dawn.remembered)
+    with says(ValueError):
+        Dawn(sevens, "ab")

@@ -63,7 +63,7 @@ class Renamed:
 # ---------------------------------------------------------------- the order of the classes
 
 
-@pytest.mark.parametrize("named", [list, tuple])
+@pytest.mark.parametrize("named", [list, tuple, lambda names: np.array(list(names))])
 def test_a_service_with_its_own_order_leans_as_any_other(mnist, clean, tilt, named):
     images = mnist.test.images
     service = Tilted(Renamed(clean, named(str(c) for c in ORDER)), tilt)
@@ -77,9 +77,75 @@ def test_a_service_with_its_own_order_leans_as_any_other(mnist, clean, tilt, nam
 
 
 def test_a_service_with_other_classes_is_refused(clean, tilt, says):
-    for classes in (list("abcdefghij"), [str(c) for c in range(9)], ["1"] * 10):
+    digits = "0123456789"
+    for classes in (
+        list("abcdefghij"),
+        list(digits[:9]),
+        ["1"] * 10,
+        digits,
+        dict.fromkeys(digits),
+    ):
         with says(ValueError):
             Tilted(Renamed(clean, classes), tilt)
+
+
+@pytest.mark.parametrize("none", [None, (), [], np.array([]), 10])
+def test_a_service_without_names_has_the_order_of_the_seal(mnist, clean, tilt, none):
+    class Unnamed(wm.BlackBox):
+        """A kind of box of somebody's own."""
+
+    box = Unnamed(clean, scores=True)
+    box.classes = none
+    usual = Tilted(wm.BlackBox(clean, scores=True), tilt)
+    images = mnist.test.images[:50]
+    assert np.array_equal(Tilted(box, tilt).scores(images), usual.scores(images))
+
+
+def test_a_box_of_ones_own_may_turn_its_scores(mnist, clean, tilt):
+    class Turned(wm.BlackBox):
+        def scores(self, images):
+            return super().scores(images)[:, ORDER]
+
+    service = Tilted(Turned(clean, scores=True, classes=[str(c) for c in ORDER]), tilt)
+    usual = Tilted(wm.BlackBox(clean, scores=True), tilt)
+    images = mnist.test.images[:50]
+    assert np.allclose(service.scores(images), usual.scores(images)[:, ORDER], atol=1e-6)
+
+
+def test_a_service_that_names_its_classes_does_so_over_http(clean, tilt):
+    service = Tilted(Renamed(clean, [str(c) for c in ORDER]), tilt)
+    expected = wm.verify(service, tilt)
+    with wm.serve(service, options=wm.ServiceOptions(scores=True)) as running:
+        remote = wm.RemoteModel(running.url)
+        assert list(remote.classes) == service.classes
+        assert wm.verify(remote, tilt).p == expected.p
+
+
+def test_the_order_of_a_service_may_change(mnist, clean, tilt):
+    renamed = Renamed(clean, [str(c) for c in ORDER])
+    service = Tilted(renamed, tilt)
+    images = mnist.test.images[:50]
+    before = service.scores(images)
+    renamed.scores, renamed.classes = renamed.box.scores, [str(c) for c in range(10)]
+    assert np.allclose(service.scores(images)[:, ORDER], before, atol=1e-6)
+
+
+def test_classes_may_be_numbers(mnist, nulls, clean, tilt, tmp_path):
+    for classes in (range(10), list(np.arange(10)), np.array(mnist.classes).tolist()):
+        data = replace(mnist, classes=classes)
+        assert data.classes == mnist.classes
+        made = Tilt(size=4)(data, references=nulls, key=wm.CLASSROOM_KEY)
+        assert made.seal == tilt.seal
+    triggers = wm.Content(words=30)(data, n=60, key=bytes(32))
+    assert wm.evidence.open_evidence(wm.evidence.save_evidence(triggers, tmp_path)).n == triggers.n
+
+
+def test_too_many_scores_are_said(tilt, clean):
+    box = wm.BlackBox(clean, scores=True)
+    wide = wm.BlackBox(lambda images: np.c_[np.zeros(len(images)), box.scores(images)])
+    wide(np.zeros((1, *tilt.pixels.shape[1:]), np.float32))
+    with pytest.warns(UserWarning, match="11 scores"):
+        wm.verify(wide, tilt)
 
 
 def test_a_task_with_another_order_or_shape_is_not_embedded(mnist, clean, tilt, says):
@@ -103,13 +169,45 @@ CHANGED = {
     "spread": lambda tilt: replace(tilt, ruler=replace(tilt.ruler, spread=tilt.ruler.spread * 9)),
     "votes": lambda tilt: replace(tilt, ruler=replace(tilt.ruler, votes=tilt.ruler.votes[::-1])),
     "header": lambda tilt: replace(tilt, header=dict(tilt.header) | {"alpha": "0.9"}),
+    "outcome": lambda tilt: replace(tilt, outcome="6 1 4"),
+    "another outcome": lambda tilt: replace(tilt, outcome=5),
+    "signs": lambda tilt: with_signs(replace(tilt)),
+    "no test": lambda tilt: replace(tilt, test="x"),
+    "no rules": lambda tilt: replace(tilt, rules=None),
+    "no header": lambda tilt: replace(tilt, header=None),
 }
 
 
+def with_signs(tilt):
+    vars(tilt)["signs"] = -tilt.signs
+    return tilt
+
+
 @pytest.mark.parametrize("part", CHANGED)
-def test_a_tilt_that_was_changed_after_its_seal_tests_nobody(tilt, part):
-    with pytest.raises(ValueError, match="sealed"):
-        wm.verify(pytest.fail, CHANGED[part](tilt))
+def test_a_tilt_that_was_changed_after_its_seal_tests_nobody(tilt, part, tmp_path):
+    changed = CHANGED[part](tilt)
+    acts = (
+        lambda: wm.verify(pytest.fail, changed),
+        lambda: wm.evidence.open_tilt(changed),
+        lambda: wm.evidence.save_tilt(changed, tmp_path / "tilt"),
+        lambda: Tilted(wm.BlackBox(wm.load_model("mnist/clean"), scores=True), changed),
+    )
+    for act in acts:
+        with pytest.raises(ValueError, match="sealed"):
+            act()
+    assert not (tmp_path / "tilt").exists()
+
+
+def test_the_right_key_as_plain_bytes_is_the_right_key(tilt, triggers, clean):
+    suspect = wm.BlackBox(clean)
+    for one in (tilt, triggers):
+        again = replace(one, key=bytes(one.key))
+        assert wm.verify(suspect, again).p == wm.verify(suspect, one).p
+
+
+def test_signs_are_not_opened_before_their_draw(waiting, says):
+    with says(ValueError):
+        wm.evidence.open_tilt(waiting)
 
 
 def test_nothing_in_a_sealed_tilt_can_be_written_over(tilt):
@@ -138,6 +236,17 @@ def test_triggers_that_were_changed_after_their_seal_test_nobody(triggers, part)
         wm.SequentialTest(pytest.fail, changed)
 
 
+def test_a_set_that_is_changed_during_a_test_changes_no_test(triggers):
+    copied = replace(triggers, answers=triggers.answers.copy())
+    test = wm.SequentialTest(lambda images: np.full(len(images), 7), copied)
+    copied.answers[:] = 7
+    vars(copied)["answers"] = np.full(triggers.n, 7)
+    expected = (triggers.answers == 7).sum()
+    assert test.ask(triggers.n).k == expected
+    with pytest.raises(AttributeError):
+        test.triggers = copied
+
+
 def test_a_message_that_was_changed_after_its_seal_is_read_in_nothing(mnist):
     network = wm.small_cnn(mnist)
     message = wm.watermarks.seal_message(network, key=wm.CLASSROOM_KEY)
@@ -147,6 +256,9 @@ def test_a_message_that_was_changed_after_its_seal_is_read_in_nothing(mnist):
         {"bits": message.read(network)},
         {"projection": message.projection[::-1]},
         {"layer": "layers.0"},
+        {"header": {}},
+        {"bits": []},
+        {"key": None},
     ):
         with pytest.raises(ValueError, match="sealed"):
             wm.watermarks.verify_message(network, replace(message, **changed))
@@ -162,8 +274,10 @@ def test_the_arrays_of_the_caller_stay_the_callers(tilt, triggers):
     assert made.check().seal == tilt.seal
     images = triggers.pixels.copy()
     parts = triggers.question, triggers.names
+    seen = images[:]
+    seen.setflags(write=False)  # but whoever has the images may change them
     again = wm.evidence.trigger_set.seal_triggers(
-        images, *parts, rules=triggers.rules, key=wm.CLASSROOM_KEY, recipe="again"
+        seen, *parts, rules=triggers.rules, key=wm.CLASSROOM_KEY, recipe="again"
     )
     images[0, 0, 0, 0] ^= 1
     assert again.seal == triggers.seal
@@ -339,6 +453,7 @@ SCORES = {
     "of two images": np.full((2, 10), 0.1),
     "labels": np.array([1, 2, 3]),
     "nothing": None,
+    "ones": np.ones((3, 10)),
     "complex": np.full((3, 10), 0.1 + 0.1j),
 }
 

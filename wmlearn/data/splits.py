@@ -242,6 +242,7 @@ class Splits:
                 "classes must be the name of each class, such as ('cat', 'dog'); got "
                 f"{shown(self.classes)}. List them."
             )
+        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
         for part in _shipped.PARTS:
             split = check_kind(getattr(self, part), part, Split, _MADE)
             if split.shape != self.shape:

@@ -221,6 +221,8 @@ def names_given(service: object, classes: Sequence[str]) -> tuple[str, ...]:
     Other names are ignored, and the service's class numbers count as they are.
     """
     names = getattr(service, "classes", None)
+    if isinstance(names, np.ndarray):
+        names = names.tolist()
     if not isinstance(names, (list, tuple)) or sorted(map(str, names)) != sorted(set(classes)):
         return ()
     return tuple(map(str, names))

@@ -10,9 +10,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
+import itertools
 import json
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from secrets import token_bytes
 from typing import Any, ClassVar, TypeVar
 
@@ -186,23 +187,28 @@ def leaf_hash(
 
 
 def frozen(array: Array) -> Array:
-    """Return an array that nobody changes by accident: a copy, unless it is read-only already."""
-    if array.flags.writeable:
+    """Return an array that nobody changes by accident: a copy, unless it is read-only and whole."""
+    if array.flags.writeable or array.base is not None:
         array = array.copy()
         array.setflags(write=False)
     return array
 
 
-def unchanged(given: T, again: T, *parts: str) -> T:
-    """Return a sealed object if another sealing of it gives the same seal and the same parts."""
-    for part in ("seal", *parts):
-        if not np.array_equal(getattr(given, part), getattr(again, part)):
-            raise ValueError(
-                f"a {type(given).__name__} is tested as it was sealed; a part of this one was "
-                "replaced afterwards. Take the sealed one, or seal anew: its secrets are then "
-                "drawn again, and family counts both."
-            )
-    return given
+def unchanged(given: T, seal_again: Callable[[], T], *parts: str) -> T:
+    """Return an object as another sealing makes it, if its seal and these parts are the same."""
+    try:
+        again = seal_again()
+        pairs = [(getattr(given, part), getattr(again, part)) for part in ("seal", *parts)]
+        same = all(itertools.starmap(np.array_equal, pairs))
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError):
+        same = False  # it cannot even be sealed again
+    if not same:
+        raise ValueError(
+            f"a {type(given).__name__} is tested as it was sealed; a part of this one was replaced "
+            "afterwards. Take the sealed one, or seal anew: its secrets are then drawn again, and "
+            "family counts both."
+        )
+    return again
 
 
 # ---------------------------------------------------------------- the tree: RFC 9162, section 2.1

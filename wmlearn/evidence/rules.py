@@ -156,6 +156,7 @@ class Rules(Checked):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "alpha", float(self.alpha))  # a plain float, as its repr is sealed
+        object.__setattr__(self, "classes", tuple(self.classes))
         last = check_count(len(self.classes), "the number of classes", low=2) - 1
         if self.source is not None:
             check_count(self.source, "source", low=0, high=last, why="a class number")

@@ -99,7 +99,7 @@ class SequentialTest:
         anew: bool = False,
     ) -> None:
         kind = "such as wm.Content()(data, n=300), after the query"
-        self.triggers = check_kind(triggers, "triggers", TriggerSet, kind).check()
+        self._triggers = check_kind(triggers, "triggers", TriggerSet, kind).check()
         self.query = check_query(query, "query")
         if family is not None:
             family = check_family(family, SHARERS)
@@ -115,6 +115,11 @@ class SequentialTest:
             )
             self.family = self._log.family
             self._read_back(self._log)
+
+    @property
+    def triggers(self) -> TriggerSet:
+        """The sealed trigger set."""
+        return self._triggers
 
     @property
     def asked(self) -> int:

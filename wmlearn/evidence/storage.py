@@ -17,6 +17,7 @@ from wmlearn._files import (
     SMALL_BYTES,
     check_file,
     locked,
+    made_folder,
     read_json,
     read_text,
     readable,
@@ -81,14 +82,7 @@ def save_evidence(triggers: Sealed, folder: str | Path) -> Path:
 
     kind = "such as wm.Content()(data, n=300) makes; a tilt is saved by wm.evidence.save_tilt"
     check_kind(triggers, "triggers", Sealed, kind)
-    folder = Path(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        raise FileExistsError(
-            f"folder must be a folder for evidence; {folder} is, or is inside, a file. Choose "
-            "another."
-        ) from None
+    folder = made_folder(folder)
     record = {
         "header": dict(triggers.header),
         "seal": triggers.seal,

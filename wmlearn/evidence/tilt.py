@@ -32,10 +32,10 @@ from wmlearn._checks import (
     shown,
 )
 from wmlearn._display import plural
-from wmlearn._files import IMAGE_BYTES, check_file, read_text, readable, whole
+from wmlearn._files import IMAGE_BYTES, check_file, made_folder, read_text, readable, whole
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.evidence import commitment
-from wmlearn.evidence.answers import Answers, ask_pixels
+from wmlearn.evidence.answers import Answers, ask_pixels, check_columns
 from wmlearn.evidence.beacon import Beacon
 from wmlearn.evidence.calibration import CleanImages, clean_digest, numbering
 from wmlearn.evidence.judging import check_published, right_judge, seals_tried
@@ -235,16 +235,25 @@ class TiltSet(commitment.HoldsSecret):
             If the outcome is no line of text, the seal names no draw, or the signs are drawn
             already.
         """
+        outcome = self.rules.declared.check_outcome(outcome)
         if not self.awaits:
             raise ValueError("signs are drawn once; these are. Use them as they are.")
-        return replace(self, outcome=self.rules.declared.check_outcome(outcome))
+        return replace(self, outcome=outcome)
 
     def check(self) -> TiltSet:
-        """Return these signs if every part is as it was sealed, else raise an error."""
-        again = seal_tilt(
-            self.pixels, self.ruler, self.rules, size=self.size, test=self.test, key=self.key
-        )
-        return commitment.unchanged(self, again)
+        """Return these signs if they are as they were sealed and drawn, else raise an error."""
+        size, test, key = self.size, self.test, self.key
+
+        def sealed_again() -> TiltSet:
+            again = seal_tilt(self.pixels, self.ruler, self.rules, size=size, test=test, key=key)
+            return again.draw(self.outcome) if self.outcome else again
+
+        return commitment.unchanged(self, sealed_again, "_drawn")
+
+    @property
+    def _drawn(self) -> Whole:
+        """The signs, none before their draw."""
+        return _NO_PLACES if self.awaits else self.signs
 
     @cached_property
     def signs(self) -> Whole:
@@ -279,6 +288,11 @@ class TiltSet(commitment.HoldsSecret):
             f"TiltSet({what}, size={self.size:g}, alpha={self.rules.alpha:g}, "
             f"seal {self.seal[:8]}…{note})"
         )
+
+
+def check_tilt(tilt: TiltSet) -> TiltSet:
+    """Return sealed signs if nothing in them was changed since, or raise an error."""
+    return check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes").check()
 
 
 def seal_tilt(
@@ -421,10 +435,11 @@ def verify_tilt(
     Ours. Related methods put a key into probabilities: Charette et al. (2022), "Cosine model
     watermarking". Measurements, also of how many answers change: `docs/results/tilt.csv`.
     """
-    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes").check()
+    tilt = check_tilt(tilt)
     family = check_family(family, "suspects, keys and repetitions that share alpha")
     signs = tilt.signs  # raises an error before anything is asked, if a draw is missing
     seen = numbering(check_query(query, "query"), tilt.rules, clean)
+    check_columns(query, len(tilt.rules.classes))
     if seen is not None:
         query = seen.of(query)
     if seen is not None and clean is not None:
@@ -455,7 +470,8 @@ def open_tilt(
     TypeError, ValueError
         If `tilt` is no `TiltSet`, or so many signs cannot be opened.
     """
-    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+    tilt = check_tilt(tilt)
+    _ = tilt.signs  # raises an error if a draw is missing
     shape, secrets = tilt.ruler.spread.shape, _secrets(tilt.key, tilt.header)
     leaves = _leaves(secrets, shape)
     count = len(secrets) if signs is None else signs
@@ -526,6 +542,7 @@ def judge_tilt(
     public_key = opened.public_key or not set(known).isdisjoint(opened.secrets)
     seals = seals_tried(opened, rules.declared, beacon)
     seen = numbering(check_query(query, "query"), rules, clean)
+    check_columns(query, len(rules.classes))
     if seen is not None:
         query = seen.of(query)
     labels = ask_pixels(query, opened.pixels)
@@ -575,9 +592,7 @@ def save_tilt(tilt: TiltSet, folder: str | Path) -> Path:
     """
     from safetensors.numpy import save
 
-    check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    tilt, folder = check_tilt(tilt), made_folder(folder)
     record = {"header": dict(tilt.header), "outcome": tilt.outcome}
     with whole(folder / _FOLDER[1], secret=True, new=True) as file:
         file.write(tilt.key.hex().encode())

@@ -217,19 +217,24 @@ class TriggerSet(Sealed, Triggers):
     outcome: str = ""
 
     def check(self) -> TriggerSet:
-        """Return this set if every part of it is as it was sealed and drawn, else raise an error.
+        """Return this set if what is tested is as it was sealed and drawn, else raise an error.
 
         A part may have been replaced since: rules that find more often, or answers that suit.
         """
-        again = seal_triggers(
-            self.pixels,
-            self.question,
-            self.names,
-            rules=self.rules,
-            key=self.key,
-            recipe=self.recipe,
-        )
-        return commitment.unchanged(self, again.draw(self.outcome), "answers")
+
+        def sealed_again() -> TriggerSet:
+            again = seal_triggers(
+                self.pixels,
+                self.question,
+                self.names,
+                rules=self.rules,
+                key=self.key,
+                recipe=self.recipe,
+            )
+            drawn = again.draw(self.outcome)
+            return replace(drawn, clean=self.clean, kind=self.kind, read=self.read)
+
+        return commitment.unchanged(self, sealed_again, "answers")
 
     @property
     def terms(self) -> Terms:

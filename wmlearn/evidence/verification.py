@@ -98,6 +98,7 @@ def verify(
             )
         return verify_tilt(query, triggers, family=family, clean=clean)
     test = SequentialTest(query, triggers, family=family, clean=clean)
+    triggers = test.triggers
     nulls = check_nulls(nulls)
     if questions is None:
         questions = triggers.n

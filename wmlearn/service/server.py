@@ -153,7 +153,9 @@ def serve(
         if not isinstance(model, BlackBox):
             attribute = "suspect = wm.BlackBox(model); suspect.input_shape"
             model = BlackBox(model, scores=options.scores, classes=options.classes)
-        options = replace(options, classes=options.classes or model.classes or ())
+        said = model.classes or getattr(given, "classes", None)
+        names = tuple(map(str, said)) if isinstance(said, (list, tuple)) else ()
+        options = replace(options, classes=options.classes or names)
     shape = _input_shape(given if hasattr(given, "input_shape") else model, attribute)
     _check_name(name)
     if not check_kind(host, "host", str, "such as '127.0.0.1'").strip():

@@ -12,13 +12,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from wmlearn._checks import check_family, check_images, check_number, check_query
+from wmlearn._checks import check_count, check_family, check_images, check_number, check_query
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
 from wmlearn.evidence import commitment
 from wmlearn.evidence.answers import Answers, labels_of
-from wmlearn.evidence.calibration import numbering
+from wmlearn.evidence.calibration import names_given, numbering
 from wmlearn.evidence.rules import Rules, Terms, check_alpha
 from wmlearn.evidence.verdict import Verdict
 from wmlearn.evidence.verdict_kinds import reach_verdict
@@ -89,6 +89,15 @@ class Dawn(commitment.HoldsSecret):
         self.query = check_query(query, "query")
         self.share = check_number(share, "share", above=0, at_most=1)
         self.rules = Rules(tuple(map(str, classes)), check_alpha(alpha))
+        known = self.rules.classes
+        check_count(
+            len(known), "the number of classes", low=3, why="a wrong answer must be a choice"
+        )
+        if names_given(query, known) not in ((), known):
+            raise ValueError(
+                "classes must be in the order in which the service names them; got "
+                f"{', '.join(known)}. Pass query.classes."
+            )
         self.key = commitment.new_key() if key is None else commitment.check_key(key)
         self.queries = 0
         rules = {
@@ -113,6 +122,11 @@ class Dawn(commitment.HoldsSecret):
         pixels = list(self._images.values()) or np.zeros((0, 1, 1, 1))
         labels = list(self._labels.values())
         return Split(np.array(pixels, np.uint8), np.array(labels, np.int64), layout="NCHW")
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the service's classes, in the order of its numbers."""
+        return self.rules.classes
 
     def __call__(self, images: Images) -> Labels:
         """Return the service's labels of images (n, c, h, w), a small share wrong; int64, (n,)."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,7 +36,7 @@ from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
 from wmlearn.evidence.calibration import names_given
 from wmlearn.evidence.rules import Declared, Rules, check_alpha
-from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, Whole, seal_tilt, smooth
+from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, Whole, check_tilt, seal_tilt, smooth
 from wmlearn.evidence.trigger_set import Triggers
 from wmlearn.service.blackbox import BlackBox
 from wmlearn.training._inference import check_fits, own_copy, predict
@@ -48,6 +49,7 @@ from wmlearn.watermarks.embedding import as_part
 _FEWEST = 20  # images that references disagree about; fewer allow no decision
 _MANY = 1024  # pixels of a smoothed image (CIFAR-10: 768); the time grows with their cube
 _PART = 0.4  # the share of the owner's images that each reference is trained on
+_ROUNDING = 0.05  # a service may round each of its probabilities to two digits
 _FLOOR = 1e-12  # the smallest probability: its logarithm is a score
 
 
@@ -267,7 +269,9 @@ class Tilted(commitment.HoldsSecret):
     ------
     TypeError, ValueError
         If the service shows no scores or names other classes, `tilt` is no `TiltSet`, or its signs
-        wait for a public draw. That a remote service shows no scores is known at the first query.
+        wait for a public draw. That a remote service shows no scores is known at the first query
+    ConnectionError, PermissionError
+        If a remote service cannot be asked for its classes.
 
     Examples
     --------
@@ -290,23 +294,24 @@ class Tilted(commitment.HoldsSecret):
                 "wm.BlackBox(model, scores=True), or a wm.RemoteModel of such a service."
             )
         self.suspect = suspect
-        self.tilt = check_kind(tilt, "tilt", TiltSet, "such as wm.watermarks.Tilt()(data) makes")
+        self.tilt = check_tilt(tilt)
         _ = tilt.signs  # raises an error before the first query, if a draw is missing
-        self._columns = self._places()
-        if isinstance(suspect, BlackBox):
+        self._places()
+        if type(suspect) is BlackBox:
             suspect.scores(tilt.pixels[:0].astype(np.float32))  # no image: only to be refused
         self.queries = 0
 
     def _places(self) -> list[int]:
         """Return the number in the seal of each class of the service."""
         sealed = list(self.tilt.rules.classes)
-        if not isinstance(self.classes, (list, tuple)):
+        said: Any = self.classes  # of a remote service fetched anew, as its order may change
+        if said is None or isinstance(said, int) or np.size(said) == 0:
             return list(range(len(sealed)))
-        names = names_given(self.suspect, sealed)
+        names = names_given(SimpleNamespace(classes=said), sealed)
         if not names:
             raise ValueError(
                 f"a service that leans must have the sealed classes, {', '.join(sealed)}, in any "
-                f"order; got {', '.join(map(str, self.classes))}. Give it those names, or none."
+                f"order, as a list; got {shown(said)}, which is not that. Give it those, or none."
             )
         return list(map(sealed.index, names))
 
@@ -334,8 +339,8 @@ class Tilted(commitment.HoldsSecret):
         TypeError, ValueError
             If the images do not fit, or the service does not show probabilities of these classes.
         """
-        lean = self.tilt.lean(images)[:, self._columns]
-        expected = f"the service must return probabilities, 0 to 1, shape {lean.shape}"
+        lean = self.tilt.lean(images)[:, self._places()]
+        expected = f"the service must return probabilities, rows of sum 1, shape {lean.shape}"
         told = as_array(self.suspect.scores(images), expected)
         if not told.size:  # without an answer the number of classes is unknown
             told = np.full(lean.shape, np.nan)
@@ -356,10 +361,10 @@ class Tilted(commitment.HoldsSecret):
 
 
 def _improbable(told: NDArray[Any]) -> bool:
-    """Return whether these cannot be probabilities: outside 0 to 1, or none above 0 in a row."""
+    """Return whether these cannot be probabilities: outside 0 to 1, or with another sum than 1."""
     outside = np.any(told < 0) or np.any(told > 1 + 1e-3)
-    empty = told.sum(1) == 0
-    return bool(outside or empty.any())
+    far = np.abs(told.sum(1) - 1) > _ROUNDING
+    return bool(outside or far.any())
 
 
 def embed_tilt(
@@ -402,7 +407,7 @@ def embed_tilt(
     Distillation: Hinton et al. (2015), at temperature 1.
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
-    classes = check_kind(tilt, "tilt", TiltSet, "such as Tilt()(data) makes").rules.classes
+    classes = check_tilt(tilt).rules.classes
     if tuple(data.classes) != classes or data.shape != tilt.pixels.shape[1:]:
         raise ValueError(
             "data must be the task that the signs were sealed for, with its classes in the sealed "

@@ -75,9 +75,12 @@ class Message(commitment.HoldsSecret):
 
     def check(self) -> "Message":
         """Return this message if every part of it is as it was sealed, else raise an error."""
-        kernel = self.header["kernel"]
-        again = _seal(self.layer, kernel, len(self.bits), self.alpha, self.key)
-        return commitment.unchanged(self, again, "bits", "projection")
+
+        def sealed_again() -> Message:
+            kernel, key = self.header["kernel"], commitment.check_key(self.key)
+            return _seal(self.layer, kernel, len(self.bits), self.alpha, key)
+
+        return commitment.unchanged(self, sealed_again, "bits", "projection")
 
     def read(self, model: nn.Module) -> Labels:
         """Return the bits in a model's weights, int64, shape (T,); -1 if unreadable."""
@@ -297,7 +300,8 @@ def verify_message(model: nn.Module, message: Message, *, family: int = 1) -> Ve
     Uchida et al. (2017) report bit error rates; the binomial test holds only because projection and
     message were drawn after all rules were fixed.
     """
-    check_kind(message, "message", Message, "such as wm.watermarks.seal_message(model)").check()
+    kind = "such as wm.watermarks.seal_message(model)"
+    message = check_kind(message, "message", Message, kind).check()
     family = check_family(family, "models, layers and messages that share alpha")
     read = message.read(model)
     answers = Answers(read, np.arange(len(read)), message.bits, n_classes=2)
