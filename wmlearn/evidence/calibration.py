@@ -220,7 +220,11 @@ def names_given(service: object, classes: Sequence[str]) -> tuple[str, ...]:
 
     Other names are ignored, and the service's class numbers count as they are.
     """
-    names = getattr(service, "classes", None)
+    return in_any_order(getattr(service, "classes", None), classes)
+
+
+def in_any_order(names: object, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return names, a list or array, if they are those of the task in any order, else ()."""
     if isinstance(names, np.ndarray):
         names = names.tolist()
     if not isinstance(names, (list, tuple)) or sorted(map(str, names)) != sorted(set(classes)):

@@ -242,13 +242,14 @@ class TiltSet(commitment.HoldsSecret):
 
     def check(self) -> TiltSet:
         """Return these signs if they are as they were sealed and drawn, else raise an error."""
-        size, test, key = self.size, self.test, self.key
+        return commitment.unchanged(self, self._sealed_again, "_drawn")
 
-        def sealed_again() -> TiltSet:
-            again = seal_tilt(self.pixels, self.ruler, self.rules, size=size, test=test, key=key)
-            return again.draw(self.outcome) if self.outcome else again
-
-        return commitment.unchanged(self, sealed_again, "_drawn")
+    def _sealed_again(self) -> TiltSet:
+        """Return the signs to which these images, numbers, rules and key lead."""
+        again = seal_tilt(
+            self.pixels, self.ruler, self.rules, size=self.size, test=self.test, key=self.key
+        )
+        return again.draw(self.outcome) if self.outcome else again
 
     @property
     def _drawn(self) -> Whole:

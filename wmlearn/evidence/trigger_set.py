@@ -221,20 +221,20 @@ class TriggerSet(Sealed, Triggers):
 
         A part may have been replaced since: rules that find more often, or answers that suit.
         """
+        return commitment.unchanged(self, self._sealed_again, "answers")
 
-        def sealed_again() -> TriggerSet:
-            again = seal_triggers(
-                self.pixels,
-                self.question,
-                self.names,
-                rules=self.rules,
-                key=self.key,
-                recipe=self.recipe,
-            )
-            drawn = again.draw(self.outcome)
-            return replace(drawn, clean=self.clean, kind=self.kind, read=self.read)
-
-        return commitment.unchanged(self, sealed_again, "answers")
+    def _sealed_again(self) -> TriggerSet:
+        """Return the set to which these images, rules and key lead."""
+        again = seal_triggers(
+            self.pixels,
+            self.question,
+            self.names,
+            rules=self.rules,
+            key=self.key,
+            recipe=self.recipe,
+        )
+        drawn = again.draw(self.outcome)
+        return replace(drawn, clean=self.clean, kind=self.kind, read=self.read)
 
     @property
     def terms(self) -> Terms:

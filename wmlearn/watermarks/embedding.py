@@ -186,7 +186,7 @@ def as_part(triggers: Triggers, data: Splits) -> Split:
     """Return triggers as images to learn, if they are of this task."""
     check_kind(triggers, "triggers", Triggers, "such as wm.Content()(data, n=300), after the data")
     part = Split(triggers.pixels, triggers.labels, layout="NCHW")
-    if part.shape != data.shape or triggers.rules.classes != tuple(data.classes):
+    if part.shape != data.shape or triggers.rules.classes != data.classes:
         raise ValueError(
             f"trigger images must have the task's shape {data.shape} and its classes in the same "
             f"order; got {part.shape}, {triggers.rules.classes}. Make the triggers from the same "

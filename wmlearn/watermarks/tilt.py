@@ -9,7 +9,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
-from types import SimpleNamespace
 from typing import Any, Literal
 
 import numpy as np
@@ -34,7 +33,7 @@ from wmlearn._random import stable_rng
 from wmlearn._types import Images, Labels
 from wmlearn.data.splits import Split, Splits
 from wmlearn.evidence import commitment
-from wmlearn.evidence.calibration import names_given
+from wmlearn.evidence.calibration import in_any_order
 from wmlearn.evidence.rules import Declared, Rules, check_alpha
 from wmlearn.evidence.tilt import FINE, SCALE, Ruler, TiltSet, Whole, check_tilt, seal_tilt, smooth
 from wmlearn.evidence.trigger_set import Triggers
@@ -128,7 +127,7 @@ class Tilt(Checked):
         check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
         key = commitment.new_key() if key is None else commitment.check_key(key)
         check_alpha(alpha)
-        rules = Rules(tuple(data.classes), alpha, declared=declared)
+        rules = Rules(data.classes, alpha, declared=declared)
         if isinstance(references, (int, np.integer)):
             models = kin(data, int(references), network, schedule, seed)
         else:
@@ -307,7 +306,7 @@ class Tilted(commitment.HoldsSecret):
         said: Any = self.classes  # of a remote service fetched anew, as its order may change
         if said is None or isinstance(said, int) or np.size(said) == 0:
             return list(range(len(sealed)))
-        names = names_given(SimpleNamespace(classes=said), sealed)
+        names = in_any_order(said, sealed)
         if not names:
             raise ValueError(
                 f"a service that leans must have the sealed classes, {', '.join(sealed)}, in any "
@@ -408,7 +407,7 @@ def embed_tilt(
     """
     check_kind(data, "data", Splits, "such as wm.load_data('mnist')")
     classes = check_tilt(tilt).rules.classes
-    if tuple(data.classes) != classes or data.shape != tilt.pixels.shape[1:]:
+    if data.classes != classes or data.shape != tilt.pixels.shape[1:]:
         raise ValueError(
             "data must be the task that the signs were sealed for, with its classes in the sealed "
             f"order; got {data}. Seal signs for these data."

@@ -75,12 +75,12 @@ class Message(commitment.HoldsSecret):
 
     def check(self) -> "Message":
         """Return this message if every part of it is as it was sealed, else raise an error."""
+        return commitment.unchanged(self, self._sealed_again, "bits", "projection")
 
-        def sealed_again() -> Message:
-            kernel, key = self.header["kernel"], commitment.check_key(self.key)
-            return _seal(self.layer, kernel, len(self.bits), self.alpha, key)
-
-        return commitment.unchanged(self, sealed_again, "bits", "projection")
+    def _sealed_again(self) -> "Message":
+        """Return the message to which this layer, key and length lead."""
+        kernel, key = self.header["kernel"], commitment.check_key(self.key)
+        return _seal(self.layer, kernel, len(self.bits), self.alpha, key)
 
     def read(self, model: nn.Module) -> Labels:
         """Return the bits in a model's weights, int64, shape (T,); -1 if unreadable."""
