@@ -7,7 +7,7 @@ import difflib
 import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, field, fields
 from typing import Any, TypeVar
 
@@ -282,6 +282,16 @@ def check_choice(value: Any, name: str, choices: Iterable[str]) -> str:
     raise ValueError(f"{name} must be one of {listed}; got {shown(value)}.{hint}")
 
 
+def class_names(value: Any) -> tuple[str, ...]:
+    """Return the names of classes as texts, or raise an error if they are not listed."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(
+            f"classes must be the name of each class, such as ('cat', 'dog'); got {shown(value)}. "
+            "List them."
+        )
+    return tuple(map(str, value))
+
+
 def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
     """Return a value if it is of the right class, or raise an error; `hint` shows how to make one.
 
@@ -299,7 +309,8 @@ def check_kind(value: T, name: str, kind: type[T], hint: str) -> T:
     inside = [f".{part}" for part, thing in parts if isinstance(thing, kind) and part[0] != "_"]
     if inside:
         hint += f" Pass its {' or '.join(inside)}."
-    raise TypeError(f"{name} must be a {kind.__name__}, {hint}")
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    raise TypeError(f"{name} must be {article} {kind.__name__}, {hint}")
 
 
 def check_query(value: Any, name: str) -> Query:

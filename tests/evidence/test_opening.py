@@ -220,6 +220,12 @@ def test_a_file_that_is_endless_or_larger_than_any_opening(says, opened, tmp_pat
         wm.evidence.read_opening("/dev/zero")
 
 
+@pytest.mark.parametrize("wrong", [{"nonce": "a"}, {"nonce": 5}, {"case": 5}, {"case": None}])
+def test_a_nonce_is_bytes_and_a_case_is_text(says, triggers, wrong):
+    with says(TypeError):
+        wm.evidence.open_questions(triggers, [7, 2], **wrong)
+
+
 values = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False)
 values |= st.integers(2**60, 2**4000) | st.text(max_size=4) | st.just([]) | st.just({})
 

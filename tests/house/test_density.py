@@ -22,7 +22,7 @@ TEXTS = {
 # The best-written packages of the field have 9 to 11 tokens a statement.
 TOKENS_PER_STATEMENT, IN_ANY_FILE = 10.7, 13.0
 COMPREHENSIONS, CONDITIONALS = 25, 20  # in 10,000 tokens
-BUDGET = 138_100  # tokens, for everything below `wmlearn/`; raised by what an issue needs
+BUDGET = 138_200  # tokens, for everything below `wmlearn/`; raised by what an issue needs
 FEW = 10  # statements: a shorter file says nothing about how it is written
 
 LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -387,6 +387,8 @@ def test_its_secret_is_not_shown_and_not_pickled(says):
         lambda: Dawn(sevens, range(10), alpha=1),
         lambda: Dawn(sevens, range(10), key=b"short"),
         lambda: Dawn(sevens, ["only"]),
+        lambda: Dawn(sevens, 10),
+        lambda: Dawn(sevens, "0123456789"),
         lambda: Dawn(nn.Flatten(), range(10)),
         lambda: Dawn(sevens, range(10))(np.zeros((2, 28, 28))),
         lambda: Dawn(sevens, range(10)).verify(sevens),
@@ -404,6 +406,19 @@ def asked():
     dawn = Dawn(sevens, range(10), share=1, key=KEY)
     dawn(np.zeros((1, 1, 28, 28), np.float32))
     return dawn
+
+
+def test_images_of_another_shape_are_refused_and_not_remembered(images, says):
+    dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
+    assert dawn.input_shape is None
+    dawn(images[:20])
+    kept = len(dawn.remembered)
+    with says(ValueError):
+        dawn(images[:20, :, :20, :20])
+    assert (len(dawn.remembered), dawn.queries) == (kept, 20)
+    assert dawn.verify(dawn).k == kept
+    with wm.serve(dawn) as running:
+        assert wm.RemoteModel(running.url)(images[:20]).tolist() == dawn(images[:20]).tolist()
 
 
 def test_a_suspect_that_says_nothing_or_nonsense_is_told_so(images):
@@ -443,4 +458,4 @@ def test_dawn_has_the_order_of_its_service_and_three_classes_or_more(images, say
     assert dawn.classes == Turned.classes
     assert dawn.verify(dawn).k == len(dawn.remembered)
     with says(ValueError):
-        Dawn(sevens, "ab")
+        Dawn(sevens, ["a", "b"])

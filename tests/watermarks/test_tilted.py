@@ -94,11 +94,30 @@ def test_a_service_without_names_has_the_order_of_the_seal(mnist, clean, tilt, n
     class Unnamed(wm.BlackBox):
         """A kind of box of somebody's own."""
 
+        classes = none
+
     box = Unnamed(clean, scores=True)
-    box.classes = none
     usual = Tilted(wm.BlackBox(clean, scores=True), tilt)
     images = mnist.test.images[:50]
     assert np.array_equal(Tilted(box, tilt).scores(images), usual.scores(images))
+
+
+def test_a_box_around_a_service_has_the_names_of_the_service(mnist, clean, tilt):
+    renamed = Renamed(clean, [str(c) for c in ORDER])
+    images = mnist.test.images[:50]
+    service = wm.BlackBox(Tilted(renamed, tilt), budget=10_000, scores=True)
+    around = wm.BlackBox(renamed, scores=True)
+    usual = Tilted(wm.BlackBox(clean, scores=True), tilt)
+    assert service.classes == renamed.classes
+    assert np.allclose(Tilted(around, tilt).scores(images), service.scores(images), atol=1e-6)
+    assert wm.verify(service, tilt).p == wm.verify(usual, tilt).p
+    assert wm.theft.Blur(0.5)(service).classes == renamed.classes
+    renamed.classes = [str(c) for c in range(10)]
+    assert service.classes == renamed.classes
+    assert wm.theft.Blur(0.5)(service).classes == renamed.classes
+    digits = wm.BlackBox(renamed, classes=tuple("9876543210"))
+    assert digits.classes == tuple("9876543210")
+    assert wm.BlackBox(clean).classes is None
 
 
 def test_a_box_of_ones_own_may_turn_its_scores(mnist, clean, tilt):

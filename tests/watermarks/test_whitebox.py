@@ -244,7 +244,14 @@ def test_the_last_convolution_is_taken(mnist):
 
 @pytest.mark.parametrize(
     "arguments",
-    [{"bits": 109}, {"bits": 0}, {"layer": "layers.5"}, {"alpha": 2}, {"key": b"short"}],
+    [
+        {"bits": 109},
+        {"bits": 0},
+        {"layer": "layers.5"},
+        {"layer": ["layers.3"]},
+        {"alpha": 2},
+        {"key": b"short"},
+    ],
     ids=str,
 )
 def test_what_cannot_be_sealed(says, network, arguments):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from wmlearn._checks import as_array, shown
+from wmlearn._checks import as_array, class_names, shown
 from wmlearn._files import readable
 from wmlearn._forms import are_pictures, from_pictures, joined
 from wmlearn._progress import progress
@@ -149,8 +149,7 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
     array = as_array(labels, "labels must be numbers of classes, or their names")
     if array.dtype.kind in "OT" and {type(each) for each in array.flat} == {str}:
         array = array.astype(str)
-    if classes is None:
-        classes = _class_names(array)
+    classes = _class_names(array) if classes is None else class_names(classes)
     if array.dtype.kind == "U":
         unknown = set(array.flat) - set(classes)
         if unknown:
@@ -160,13 +159,13 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
                 "images out, or add it to classes=."
             )
         array = np.array([classes.index(name) for name in array.flat])
-    return array, tuple(classes)
+    return array, classes
 
 
-def _class_names(labels: np.ndarray) -> list[str]:
+def _class_names(labels: np.ndarray) -> tuple[str, ...]:
     """Return the distinct labels as class names; numbers must count from 0 without a gap."""
-    names = list(map(str, np.unique(labels)))
-    if labels.dtype.kind in "iu" and names != list(map(str, range(len(names)))):
+    names = tuple(map(str, np.unique(labels)))
+    if labels.dtype.kind in "iu" and names != tuple(map(str, range(len(names)))):
         raise ValueError(
             f"labels must count the classes from 0 and leave none out; got {', '.join(names)}. "
             "Pass np.unique(labels, return_inverse=True)[1], or the names of all in classes=."

@@ -25,6 +25,7 @@ from wmlearn._checks import (
     check_labels,
     check_pixels,
     check_seed,
+    class_names,
     shown,
 )
 from wmlearn._display import html_table, legible, on_axes, picture, plural
@@ -237,12 +238,7 @@ class Splits:
         for part in ("loot", "test"):
             if getattr(self, part) is None:
                 object.__setattr__(self, part, self.train.take([]))
-        if isinstance(self.classes, str) or not isinstance(self.classes, Sequence):
-            raise TypeError(
-                "classes must be the name of each class, such as ('cat', 'dog'); got "
-                f"{shown(self.classes)}. List them."
-            )
-        object.__setattr__(self, "classes", tuple(map(str, self.classes)))
+        object.__setattr__(self, "classes", class_names(self.classes))
         for part in _shipped.PARTS:
             split = check_kind(getattr(self, part), part, Split, _MADE)
             if split.shape != self.shape:

@@ -14,7 +14,16 @@ from pathlib import Path
 
 import numpy as np
 
-from wmlearn._checks import MOST_QUESTIONS, as_array, check_count, check_kind, check_pixels, shown
+from wmlearn._checks import (
+    MOST_QUESTIONS,
+    Checked,
+    as_array,
+    check_count,
+    check_kind,
+    check_pixels,
+    checked,
+    shown,
+)
 from wmlearn._display import plural
 from wmlearn._files import (
     IMAGE_BYTES,
@@ -39,7 +48,7 @@ NOT_OPENED = -2  # the answer of a question named but not opened: no label match
 
 
 @dataclass(frozen=True, eq=False)
-class Opening:
+class Opening(Checked):
     """Opened questions of a sealed set: everything a judge needs to test them without the key.
 
     Anyone who holds this knows the answers. So the questions prove nothing against a model that is
@@ -70,8 +79,8 @@ class Opening:
     question: Labels
     public_key: bool
     outcome: str = ""
-    nonce: bytes = b""
-    case: str = ""
+    nonce: bytes = checked(check_kind, b"", kind=bytes, hint="such as secrets.token_bytes(16)")
+    case: str = checked(check_kind, "", kind=str, hint="such as 'Alice against Bob'")
     clean: CleanImages | None = None
     signature: str = ""
 

@@ -222,7 +222,7 @@ class BlackBox(Metered):
         scores, for example by one request. An exception then costs only that image. For functions
         only
     classes : the class names in the order of their numbers, if the model answers names; any other
-        name gets -2
+        name gets -2. Left out, they are those of the service that it asks, if that names any
     retries : how often a function that raises an exception is called again, after 0.1, 0.2, ...
         2 s; after three images in a row without an answer, each further one is tried only once
 
@@ -271,7 +271,7 @@ class BlackBox(Metered):
         self.n_scores: int | None = None
         self._tells = check_kind(scores, "scores", bool, "True or False")
         check_names(classes, "classes")
-        self.classes = tuple(classes) or None
+        self._named = tuple(classes)
         self.input_shape: Any = None
         if is_network(model):
             self.input_shape = getattr(check_model(model), "input_shape", None)
@@ -286,6 +286,12 @@ class BlackBox(Metered):
         elif check_kind(one_by_one, "one_by_one", bool, "True or False"):
             self._batch = 1
             self._asks = (lambda images: list(map(model, images)),) * 2
+
+    @property
+    def classes(self) -> Any:
+        """The class names in the order of their numbers; None if they are unknown."""
+        said = getattr(self.model, "classes", None)
+        return self._named or (None if isinstance(said, int) else said)
 
     def __call__(self, images: Images) -> Labels:
         """Return the label of each image, int64, shape (n,); -1 without a valid answer.
@@ -334,7 +340,7 @@ class BlackBox(Metered):
         def attempt(images: Images) -> np.ndarray:
             """Ask once; any exception of a user's function may be temporary."""
             try:
-                return read(ask(images), self.classes or (), self.n_scores or 0, len(images))
+                return read(ask(images), self._named, self.n_scores or 0, len(images))
             except (Fault, MissingExtra):
                 raise
             except Exception as error:  # a user's function may raise anything

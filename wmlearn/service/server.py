@@ -153,7 +153,7 @@ def serve(
         if not isinstance(model, BlackBox):
             attribute = "suspect = wm.BlackBox(model); suspect.input_shape"
             model = BlackBox(model, scores=options.scores, classes=options.classes)
-        said = model.classes or getattr(given, "classes", None)
+        said = model.classes
         names = tuple(map(str, said)) if isinstance(said, (list, tuple)) else ()
         options = replace(options, classes=options.classes or names)
     shape = _input_shape(given if hasattr(given, "input_shape") else model, attribute)

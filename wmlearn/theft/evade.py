@@ -36,7 +36,11 @@ class _Before:
 
     def __init__(self, query: Query, theft: ByAsking, answer: Query) -> None:
         self._query, self._theft, self._answer = query, theft, answer
-        self.classes = getattr(query, "classes", None)
+
+    @property
+    def classes(self) -> object:
+        """The service's class names, asked anew, as their order may change."""
+        return getattr(self._query, "classes", None)
 
     def __call__(self, images: Images) -> Labels:
         return self._answer(images)

@@ -12,7 +12,14 @@ from types import MappingProxyType
 
 import numpy as np
 
-from wmlearn._checks import check_count, check_family, check_images, check_number, check_query
+from wmlearn._checks import (
+    check_count,
+    check_family,
+    check_images,
+    check_number,
+    check_query,
+    class_names,
+)
 from wmlearn._display import plural
 from wmlearn._types import Images, Labels, Pixels, Query
 from wmlearn.data.splits import Split
@@ -55,6 +62,8 @@ class Dawn(commitment.HoldsSecret):
     remembered : the images answered wrongly so far, each once, in the order in which they were
         asked, with their wrong labels
     queries : how many images were answered so far
+    input_shape : the shape (c, h, w) of one image, as the service or its first query tells; None
+        before
 
     Raises
     ------
@@ -88,7 +97,7 @@ class Dawn(commitment.HoldsSecret):
     ) -> None:
         self.query = check_query(query, "query")
         self.share = check_number(share, "share", above=0, at_most=1)
-        self.rules = Rules(tuple(map(str, classes)), check_alpha(alpha))
+        self.rules = Rules(class_names(classes), check_alpha(alpha))
         known = self.rules.classes
         check_count(
             len(known), "the number of classes", low=3, why="a wrong answer must be a choice"
@@ -100,6 +109,7 @@ class Dawn(commitment.HoldsSecret):
             )
         self.key = commitment.new_key() if key is None else commitment.check_key(key)
         self.queries = 0
+        self.input_shape = getattr(query, "input_shape", None)
         rules = {
             "version": commitment.VERSION,
             "key": hashlib.sha256(b"dawn key" + self.key).hexdigest(),
@@ -130,7 +140,8 @@ class Dawn(commitment.HoldsSecret):
 
     def __call__(self, images: Images) -> Labels:
         """Return the service's labels of images (n, c, h, w), a small share wrong; int64, (n,)."""
-        images = check_images(images)
+        images = check_images(images, shape=self.input_shape)
+        self.input_shape = images.shape[1:]
         labels = labels_of(self.query, images)
         answered = np.flatnonzero(labels >= 0)
         self.queries += len(answered)

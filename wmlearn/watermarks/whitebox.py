@@ -482,7 +482,7 @@ def _convolution(model: nn.Module, layer: str | None) -> tuple[str, Tensor]:
     parts = getattr(model, "_orig_mod", model).named_modules()
     known = {name: part for name, part in parts if isinstance(part, nn.Conv2d)}
     layer = layer or next(reversed(known), None)
-    if layer is None or layer not in known:
+    if layer is None or layer not in list(known):  # a list may be asked for anything
         raise ValueError(
             f"layer must be one of the model's convolutions ({', '.join(known) or 'it has none'}); "
             f"got {layer!r}. Choose one of these, or leave it out for the last."
