@@ -3,8 +3,7 @@ them.
 
 One job is one network. It is trained as appendix A.1 describes, and its rows are written once all
 of them are measured. A second run trains what is missing; no network is kept. A GPU is used if
-there is
-one. The script needs the full data sets::
+there is one. The script needs the full data sets::
 
     OMP_NUM_THREADS=1 python benchmarks/paper.py --data mnist --table 1..5 --epochs 10 --seeds 1,2
 
