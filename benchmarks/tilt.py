@@ -149,22 +149,32 @@ def owner(name: str, seed: int) -> nn.Module:
 
 
 @functools.cache
+def questions(name: str) -> TiltSet:
+    """Return a tilt for its question images and its statistic, which depend on no key."""
+    return Tilt()(task(name), references=references(name), key=bytes(32))
+
+
+@functools.cache
 def lean(name: str, seed: int, draw: str, size: float, where: str = "service") -> TiltSet:
     """Return an owner's sealed signs."""
+    usual = questions(name)
+    rulers = {
+        "rotated": lambda: rotated(name, seed),
+        "chosen pairs": lambda: with_chosen_pairs(name, seed, size),
+    }
+    ruler = rulers.get(where, lambda: usual.ruler)()
     key = bytes([seed]) * 32
-    tilt = Tilt(size=size)(task(name), references=references(name), key=key)
-    form = {"rotated": rotated, "chosen pairs": with_chosen_pairs}.get(where)
-    if form is not None:
-        ruler = form(name, seed, tilt)
-        tilt = seal_tilt(tilt.pixels, ruler, tilt.rules, size=size, test=tilt.test, key=key)
+    tilt = seal_tilt(usual.pixels, ruler, usual.rules, size=size, test=usual.test, key=key)
     if where == "chosen pairs":
         kind = MirroredChosen if draw == "mirrored" else Chosen
         return kind(**vars(tilt))
     return Mirrored(**vars(tilt)) if draw == "mirrored" else tilt
 
 
-def rotated(name: str, seed: int, tilt: TiltSet) -> Ruler:
+@functools.cache
+def rotated(name: str, seed: int) -> Ruler:
     """Return a statistic that measures a suspect along secretly rotated axes."""
+    tilt = questions(name)
     rng = stable_rng([seed, 700])
     turn, _ = np.linalg.qr(rng.normal(size=(16, 16)))
     old = tilt.ruler
@@ -202,18 +212,20 @@ class MirroredChosen(Chosen, Mirrored):
     """The same lean, by the same pairs, with every sign reversed."""
 
 
-def with_chosen_pairs(name: str, seed: int, tilt: TiltSet) -> Ruler:
+@functools.cache
+def with_chosen_pairs(name: str, seed: int, size: float) -> Ruler:
     """Return a statistic of only that half of the pairs which survived best in simulated thefts.
 
     Before the real signs are drawn, four services lean by the signs of four other keys, and thieves
     with the owner's own images learn from 5,000 answers of each.
     """
+    tilt = questions(name)
     images = tilt.pixels.astype(np.float32) / np.float32(255)
     ruler, rules = tilt.ruler, tilt.rules
     clear = np.zeros(ruler.spread.shape)
     for number in range(4):
         key = stable_rng([seed, 800 + number]).bytes(32)
-        tried = seal_tilt(tilt.pixels, ruler, rules, size=tilt.size, test=tilt.test, key=key)
+        tried = seal_tilt(tilt.pixels, ruler, rules, size=size, test=tilt.test, key=key)
         query = Tilted(wm.BlackBox(owner(name, seed), scores=True), tried)
         some = stable_rng([seed, 900 + number]).permutation(len(task(name).train))[:5_000]
         own = task(name).train.take(some)

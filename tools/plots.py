@@ -23,8 +23,9 @@ from matplotlib.figure import Figure
 from scipy.stats import binomtest, t
 from tables import (
     LEANING,
-    LEANING_MORE,
     LEANING_OUT,
+    LEANING_PHOTOGRAPHS,
+    LEANING_SIZES,
     MARKS,
     Case,
     Row,
@@ -633,11 +634,11 @@ def resisting(rows: Sequence[Row]) -> Series:
 
 def tilt() -> list[Panel]:
     """Return how many coins each suspect matches, for the cases of lesson 10."""
-    photographs = [case for case in LEANING_MORE["CIFAR-10"] if case[1][1] == "service"]
     parts = {
         "Coins matched, of 160: digits": LEANING,
         "What takes a lean away": LEANING_OUT,
-        "Photographs (CIFAR-10)": photographs,
+        "Photographs (CIFAR-10)": LEANING_SIZES,
+        "Photographs: what takes a lean of a quarter away": LEANING_PHOTOGRAPHS,
     }
     axis, chance = "mean, its 95 % interval, and all runs", (80.0, "by chance")
     return [

@@ -59,160 +59,159 @@ def each_of(
     return tuple((words, (*where, suspect, *asked)) for words, suspect in suspects)
 
 
-SERVICE, WEIGHTS = ("mnist", "service", "1.0"), ("mnist", "weights", "1.0")
-LEANING: tuple[Case, ...] = (
-    ("the owner's network, which does not lean", ("mnist", "service", "1.0", "untouched", "", "")),
-    ("**the service that leans**", ("mnist", "service", "1.0", "itself", "", "")),
-    ("asked about 1,000 digits", ("mnist", "service", "1.0", "copies", "1000", "6")),
-    ("asked about 5,000", ("mnist", "service", "1.0", "copies", "5000", "6")),
-    ("asked about 20,000", ("mnist", "service", "1.0", "copies", "20000", "6")),
-    ("**a network trained to lean**", ("mnist", "weights", "1.0", "itself", "", "")),
+# Thieves who learn from a service's answers and know the method; after "asked about 20,000 digits"
+LOSING = (  # they get rid of some of the lean
+    ("then took 500 true labels", "500 true labels"),
+    ("then took 2,000 true labels", "2,000 true labels"),
+    ("then took 5,000 true labels", "5,000 true labels"),
+    ("asked two owners who lean", "asks two owners"),
+    ("learnt with label smoothing", "label smoothing"),
+    ("guessed the lean, and took it off", "subtracts what it can tell"),
 )
-LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
-    ("asked about 20,000 digits, no more", ("mnist", "service", "1.0", "copies", "20000", "6")),
-    *each_of(
-        SERVICE,
-        ("20000", "6"),
-        ("then took 500 true labels", "500 true labels"),
-        ("then took 2,000 true labels", "2,000 true labels"),
-        ("then took 5,000 true labels", "5,000 true labels"),
-        ("asked two owners who lean", "asks two owners"),
-        ("learnt with label smoothing", "label smoothing"),
-        ("guessed the lean, and took it off", "subtracts what it can tell"),
-    ),
-    ("stole a network trained to lean", ("mnist", "weights", "1.0", "itself", "", "")),
-    (
-        "then trained it on with 5,000 true labels",
-        ("mnist", "weights", "1.0", "fine-tuned, 5,000 true labels", "", ""),
-    ),
-    (
-        "with these labels, put words of their own into it",
-        ("mnist", "weights", "1.0", "overwritten, 5,000 true labels", "", ""),
-    ),
-    (
-        "lets it vote with two other owners' files",
-        ("mnist", "weights", "1.0", "votes with two owners' files", "", ""),
-    ),
+KEEPING = (
+    ("and a network a third as wide", "width / 3"),
+    ("and one three times as wide", "width x 3"),
+    ("answered with scores", "soft labels"),
+    ("each also moved", "shifts images"),
+    ("learnt with a loss that forgives wrong labels", "noise-robust loss"),
+    ("half of them near-ties", "asks near-ties"),
+    ("without the 15 % least sure", "drops 15 % least sure"),
+    ("and a lean of the thief's own", "leans too"),
+    ("and coins of the thief's own at near-ties", "tosses coins"),
+    ("and no answer at near-ties", "refuses near-ties"),
+)
+TUNED, OVER = "fine-tuned, 5,000 true labels", "overwritten, 5,000 true labels"
+ALTERED = (  # what a thief does to a file that leans
+    ("a twin that never leant", "twin"),
+    ("half of the weights pruned", "pruned 50 %"),
+    ("70 % of the weights pruned", "pruned 70 %"),
+    ("a fifth of the channels pruned", "channels pruned 20 %"),
+    ("rounded to 4 bits", "4 bits"),
+    ("weights shaken", "weights shaken, 0.3"),
+    ("behind a blur", "blurred"),
+    ("behind JPEG compression", "compressed"),
+    ("behind black and white", "rounded to 2 levels"),
+    ("behind noise", "noise added, 0.1"),
+    ("behind a filter that refuses unusual images", "rejects unusual"),
+    ("last layer learnt anew", "last layer anew, 5,000 true labels"),
+    ("pruned and fine-tuned", "pruned and fine-tuned"),
 )
 FAR = {"0.25": "a quarter", "0.5": "half", "1.0": "as far as digits"}  # on photographs
 COUNTS = ("2000", "5000", "10000")  # answers that copies of photographs learn from
+SERVICE, WEIGHTS = ("mnist", "service", "1.0"), ("mnist", "weights", "1.0")
+PHOTOGRAPHS = ("cifar10", "service", "0.25")
+
+
+def thefts_of_a_file(data: str, size: str, images: str, *counts: str) -> tuple[Case, ...]:
+    """Return the cases of networks that were trained to lean, alone and with words beside it."""
+    file, both = (data, "weights", size), (data, "both", size)
+    copied = [(f"copied by {int(count):,} {images}", count) for count in counts]
+    last, count = copied[-1]
+    return (
+        *((words, (*file, "copies", count, "6")) for words, count in copied),
+        *each_of(file, ("", ""), *ALTERED),
+        ("with thirty words in the same file", (*both, "itself", "", "")),
+        ("that file, with thirty words of the thief's on top", (*both, OVER, "", "")),
+        ("that file, fine-tuned", (*both, TUNED, "", "")),
+        (f"that file, {last}", (*both, "copies", count, "6")),
+    )
+
+
+def other_ways(data: str, size: str, images: str, count: str) -> tuple[Case, ...]:
+    """Return the cases of services that lean along turned features, or by chosen coins."""
+    turned, chosen = (data, "rotated", size), (data, "chosen pairs", size)
+    guessed = f"copied by {int(count):,}, and the lean guessed and taken off"
+    return (
+        ("a service with secretly turned features", (*turned, "itself", "", "")),
+        (f"copied by 5,000 {images}", (*turned, "copies", "5000", "6")),
+        (guessed, (*turned, "subtracts what it can tell", count, "6")),
+        (
+            "a service with the 80 coins that survived simulated thefts best",
+            (*chosen, "itself", "", ""),
+        ),
+        (f"copied by 2,000 {images}", (*chosen, "copies", "2000", "6")),
+        (f"copied by 5,000 {images}", (*chosen, "copies", "5000", "6")),
+    )
+
+
+def losing(data: str, size: str, images: str, count: str) -> tuple[Case, ...]:
+    """Return the cases of what takes a lean away."""
+    service, file = (data, "service", size), (data, "weights", size)
+    return (
+        (f"asked about {int(count):,} {images}, no more", (*service, "copies", count, "6")),
+        *each_of(service, (count, "6"), *LOSING),
+        ("stole a network trained to lean", (*file, "itself", "", "")),
+        ("then trained it on with 5,000 true labels", (*file, TUNED, "", "")),
+        ("with these labels, put words of their own into it", (*file, OVER, "", "")),
+    )
+
+
+LEANING: tuple[Case, ...] = (
+    ("the owner's network, which does not lean", (*SERVICE, "untouched", "", "")),
+    ("**the service that leans**", (*SERVICE, "itself", "", "")),
+    ("asked about 1,000 digits", (*SERVICE, "copies", "1000", "6")),
+    ("asked about 5,000", (*SERVICE, "copies", "5000", "6")),
+    ("asked about 20,000", (*SERVICE, "copies", "20000", "6")),
+    ("**a network trained to lean**", (*WEIGHTS, "itself", "", "")),
+)
+LEANING_OUT: tuple[Case, ...] = (  # what takes a lean away
+    *losing("mnist", "1.0", "digits", "20000"),
+    (
+        "lets it vote with two other owners' files",
+        (*WEIGHTS, "votes with two owners' files", "", ""),
+    ),
+)
+LEANING_PHOTOGRAPHS = losing("cifar10", "0.25", "photographs", "10000")
+LEANING_SIZES: tuple[Case, ...] = (  # on photographs
+    ("the owner's network, which does not lean", (*PHOTOGRAPHS, "untouched", "", "")),
+    *(
+        (f"leaning {far}: {words}", ("cifar10", "service", size, *case))
+        for size, far in FAR.items()
+        for words, case in (
+            ("the service", ("itself", "", "")),
+            *((f"a copy of {int(count):,}", ("copies", count, "6")) for count in COUNTS),
+        )
+    ),
+)
 # folded away, under these headings
 LEANING_MORE: dict[str, tuple[Case, ...]] = {
     "Copies of the service that leans, by digits": (
-        *(
-            (words, ("mnist", "service", "1.0", "copies", queries, epochs))
-            for words, queries, epochs in (
-                ("2,000, six epochs", "2000", "6"),
-                ("5,000, two epochs", "5000", "2"),
-                ("5,000, twenty epochs", "5000", "20"),
-                ("30,000, six epochs", "30000", "6"),
-                ("40,000, six epochs", "40000", "6"),
-            )
-        ),
+        ("2,000, six epochs", (*SERVICE, "copies", "2000", "6")),
+        ("5,000, two epochs", (*SERVICE, "copies", "5000", "2")),
+        ("5,000, twenty epochs", (*SERVICE, "copies", "5000", "20")),
+        ("30,000, six epochs", (*SERVICE, "copies", "30000", "6")),
+        ("40,000, six epochs", (*SERVICE, "copies", "40000", "6")),
         *each_of(
             SERVICE,
             ("20000", "6"),
-            ("20,000, and a network a third as wide", "width / 3"),
-            ("20,000, and one three times as wide", "width x 3"),
-            ("20,000, answered with scores", "soft labels"),
-            ("20,000, each also moved", "shifts images"),
-            ("20,000, learnt with a loss that forgives wrong labels", "noise-robust loss"),
-            ("20,000, half of them near-ties", "asks near-ties"),
-            ("20,000, without the 15 % least sure", "drops 15 % least sure"),
-            ("20,000, and a lean of the thief's own", "leans too"),
-            ("20,000, and coins of the thief's own at near-ties", "tosses coins"),
-            ("20,000, and no answer at near-ties", "refuses near-ties"),
+            *((f"20,000, {words}", suspect) for words, suspect in KEEPING),
         ),
-        (
-            "10,000 photographs, ten epochs",
-            ("mnist", "service", "1.0", "photographs", "10000", "10"),
-        ),
+        ("10,000 photographs, ten epochs", (*SERVICE, "photographs", "10000", "10")),
     ),
     "Other ways to lean": (
         ("a service that leans half as far", ("mnist", "service", "0.5", "itself", "", "")),
         ("copied by 20,000 digits", ("mnist", "service", "0.5", "copies", "20000", "6")),
         ("a network trained to lean half as far", ("mnist", "weights", "0.5", "itself", "", "")),
         ("copied by 20,000 digits", ("mnist", "weights", "0.5", "copies", "20000", "6")),
-        ("a service with secretly turned features", ("mnist", "rotated", "1.0", "itself", "", "")),
-        ("copied by 5,000 digits", ("mnist", "rotated", "1.0", "copies", "5000", "6")),
-        (
-            "copied by 20,000, and the lean guessed and taken off",
-            ("mnist", "rotated", "1.0", "subtracts what it can tell", "20000", "6"),
-        ),
-        (
-            "a service with the 80 coins that survived simulated thefts best",
-            ("mnist", "chosen pairs", "1.0", "itself", "", ""),
-        ),
-        ("copied by 2,000 digits", ("mnist", "chosen pairs", "1.0", "copies", "2000", "6")),
-        ("copied by 5,000 digits", ("mnist", "chosen pairs", "1.0", "copies", "5000", "6")),
+        *other_ways("mnist", "1.0", "digits", "20000"),
     ),
-    "Thefts of a file that leans": (
-        ("copied by 5,000 digits", ("mnist", "weights", "1.0", "copies", "5000", "6")),
-        ("copied by 20,000 digits", ("mnist", "weights", "1.0", "copies", "20000", "6")),
+    "Thefts of a file that leans": thefts_of_a_file("mnist", "1.0", "digits", "5000", "20000"),
+    "Photographs: services that lean, and their copies": LEANING_SIZES,
+    "Photographs: copies of the service that leans a quarter": (
+        ("5,000, two epochs", (*PHOTOGRAPHS, "copies", "5000", "2")),
+        ("5,000, twenty epochs", (*PHOTOGRAPHS, "copies", "5000", "20")),
         *each_of(
-            WEIGHTS,
-            ("", ""),
-            ("a twin that never leant", "twin"),
-            ("half of the weights pruned", "pruned 50 %"),
-            ("70 % of the weights pruned", "pruned 70 %"),
-            ("a fifth of the channels pruned", "channels pruned 20 %"),
-            ("rounded to 4 bits", "4 bits"),
-            ("weights shaken", "weights shaken, 0.3"),
-            ("behind a blur", "blurred"),
-            ("behind JPEG compression", "compressed"),
-            ("behind black and white", "rounded to 2 levels"),
-            ("behind noise", "noise added, 0.1"),
-            ("behind a filter that refuses unusual images", "rejects unusual"),
-            ("last layer learnt anew", "last layer anew, 5,000 true labels"),
-            ("pruned and fine-tuned", "pruned and fine-tuned"),
+            PHOTOGRAPHS,
+            ("10000", "6"),
+            *((f"10,000, {words}", suspect) for words, suspect in KEEPING),
         ),
-        ("with thirty words in the same file", ("mnist", "both", "1.0", "itself", "", "")),
-        (
-            "that file, with thirty words of the thief's on top",
-            ("mnist", "both", "1.0", "overwritten, 5,000 true labels", "", ""),
-        ),
-        (
-            "that file, fine-tuned",
-            ("mnist", "both", "1.0", "fine-tuned, 5,000 true labels", "", ""),
-        ),
-        ("that file, copied by 20,000 digits", ("mnist", "both", "1.0", "copies", "20000", "6")),
     ),
-    "CIFAR-10": (
-        (
-            "the owner's network, which does not lean",
-            ("cifar10", "service", "0.25", "untouched", "", ""),
-        ),
-        *(
-            (f"leaning {far}: {words}", ("cifar10", "service", size, *case))
-            for size, far in FAR.items()
-            for words, case in (
-                ("the service", ("itself", "", "")),
-                *((f"a copy of {int(count):,}", ("copies", count, "6")) for count in COUNTS),
-            )
-        ),
-        *(
-            (
-                f"leaning a quarter: 10,000 {words}",
-                ("cifar10", "service", "0.25", suspect, "10000", "6"),
-            )
-            for words, suspect in (
-                ("answered with scores", "soft labels"),
-                ("and the lean guessed and taken off", "subtracts what it can tell"),
-                ("of two owners who lean", "asks two owners"),
-                ("then 500 true labels", "500 true labels"),
-                ("then 2,000 true labels", "2,000 true labels"),
-                ("then 5,000 true labels", "5,000 true labels"),
-            )
-        ),
-        ("trained to lean a quarter: the file", ("cifar10", "weights", "0.25", "itself", "", "")),
-        (
-            "trained to lean a quarter: a copy of 10,000",
-            ("cifar10", "weights", "0.25", "copies", "10000", "6"),
-        ),
-        (
-            "trained to lean a quarter: fine-tuned on 5,000 true labels",
-            ("cifar10", "weights", "0.25", "fine-tuned, 5,000 true labels", "", ""),
-        ),
+    "Photographs: what takes a lean of a quarter away": LEANING_PHOTOGRAPHS,
+    "Photographs: other ways to lean a quarter": other_ways(
+        "cifar10", "0.25", "photographs", "10000"
+    ),
+    "Photographs: thefts of a file that leans a quarter": thefts_of_a_file(
+        "cifar10", "0.25", "photographs", "5000", "10000"
     ),
 }
 
