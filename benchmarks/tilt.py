@@ -255,7 +255,9 @@ def service(
         return Tilted(wm.BlackBox(model, scores=True), tilt)
     own = triggers(name, seed) if where == "both" else None
     if not leans:
-        tilt = replace(tilt, size=1e-9)
+        tilt = seal_tilt(
+            tilt.pixels, tilt.ruler, tilt.rules, size=1e-9, test=tilt.test, key=tilt.key
+        )
     fresh = network(name, seed + 50)
     made = embed_tilt(fresh, task(name), tilt, teacher=model, triggers=own, seed=seed)
     return wm.BlackBox(made.model, scores=True)
