@@ -287,7 +287,54 @@ def test_what_a_lean_costs_on_photographs(lesson, root):
         copies = of_size[(of_size.suspect == "copies") & (of_size.epochs == 6)]
         found = [copies[copies.queries == count].p <= 1e-3 for count in (2000, 5000, 10000)]
         assert list(line[2:]) == [f"{each.sum()} of 4" if len(each) else "–" for each in found]
-    assert f"disagree about {int(rows.images.iloc[0]):,} of them" in lesson
+    assert set(rows.images.round(-2)) == {17_500}
+    assert "disagree about 17,500 of them" in lesson
+
+
+def either_found(rows):
+    """Return in how many cases the words or the lean are found, at half of alpha each, by theft."""
+    stolen = rows[(rows["where"] == "both") & ~rows.suspect.isin(["itself", "twin"])]
+    found = stolen.assign(found=stolen[["p", "p_content"]].min(axis=1) <= 5e-4)
+    return found.groupby("suspect").found.sum()
+
+
+def test_what_a_file_with_words_and_a_lean_withstands(lesson, leans, root):
+    text = " ".join(lesson.split())
+    digits = either_found(leans)
+    assert len(digits) == 15
+    assert f"all ten cases after {(digits == 10).sum()} of 15 thefts of such a file" in text
+    assert set(digits[digits < 10].index) == {
+        "overwritten, 5,000 true labels",
+        "last layer anew, 5,000 true labels",
+        "rejects unusual",
+    }
+    assert digits[digits < 10].max() < 5  # "hide most files"
+    every = pd.read_csv(root / "docs/results/tilt.csv", comment="#")
+    photographs = either_found(every[every.data == "cifar10"])
+    assert len(photographs) == 15
+    assert f"in all four cases after {(photographs == 4).sum()} of 15 thefts" in text
+
+
+def test_what_takes_a_lean_away_from_photographs(lesson, root):
+    text = " ".join(lesson.split())
+    rows = pd.read_csv(root / "docs/results/tilt.csv", comment="#").query("data == 'cifar10'")
+    rows = rows[rows["size"] == 0.25].assign(found=rows.p <= 1e-3)
+    service = rows[(rows["where"] == "service") & (rows.queries == 10_000)]
+    file = rows[rows["where"] == "weights"]
+    found = service.groupby("suspect").found.agg(["sum", "size"])
+    assert set(found["size"]) == {4}
+    assert found["sum"]["500 true labels"] == 1  # "one in four"
+    assert found["sum"]["subtracts what it can tell"] == 0
+    assert found["sum"]["label smoothing"] == 4
+    found = file[file.queries.isna()].groupby("suspect").found.agg(["sum", "size"])
+    assert set(found["size"]) == {4}
+    assert f"it is found {found['sum']['fine-tuned, 5,000 true labels']} of 4 times" in text
+    assert (found["sum"][["blurred", "compressed", "rejects unusual"]] == 4).all()
+    read = 100 * file.groupby("suspect").task_accuracy.mean()
+    hidden = ["pruned 70 %", "channels pruned 20 %", "weights shaken, 0.3"]
+    assert (found["sum"][hidden] <= 1).all()
+    loss = (read["itself"] - read[hidden]).min()
+    assert f"reads at least {int(loss)} percentage points less" in text
 
 
 def test_what_the_lesson_says_of_innocents(lesson, root):
