@@ -324,7 +324,9 @@ def test_what_takes_a_lean_away_from_photographs(lesson, root):
     found = service.groupby("suspect").found.agg(["sum", "size"])
     assert set(found["size"]) == {4}
     assert found["sum"]["500 true labels"] == 1  # "one in four"
-    assert found["sum"]["subtracts what it can tell"] == 0
+    guessed = rows[rows.suspect == "subtracts what it can tell"]
+    assert guessed.groupby("where").size().to_dict() == {"service": 4, "rotated": 4}
+    assert not guessed.found.any()
     assert found["sum"]["label smoothing"] == 4
     found = file[file.queries.isna()].groupby("suspect").found.agg(["sum", "size"])
     assert set(found["size"]) == {4}
