@@ -18,10 +18,10 @@ answer, and its rows are 0. Nothing was chosen to make the results agree.
 In the rows, `asked` is "task" (the test images; in table 5 the half that the thief did not train
 on), "trained" (the triggers) or "new" (the same kind made from test images). `hits` of `of` answers
 were as expected, `low` to `high` is the exact 95 % interval of one network's share, `paper` is the
-figure that the paper prints. `device` also names the precision where it is not float32:
-`--precision bfloat16` trains with mixed precision, in less than half the time on a CPU that has it;
-weights and measurements stay float32. Table "nulls" has networks that were never marked, with these
-triggers.
+figure that the paper prints. `seconds` went by on the clock, on machines with other work. `device`
+also names the precision where it is not float32: `--precision bfloat16` trains with mixed
+precision, in less than half the time on a CPU that has it; weights and measurements stay float32.
+Table "nulls" has networks that were never marked, with these triggers.
 """
 
 from __future__ import annotations
