@@ -16,8 +16,8 @@ Content in the same network), "rotated" (a service that leans along secretly rot
 ("untouched"), a network trained in the same way without the lean ("twin"), or a thief's. `p` is
 that of the sealed weighted test, `p_signs` that of counting signs only, `p_bets` that of betting on
 one sign after the other (not known for the oldest rows). `images` counts the question images. The
-rows come from several runs, on processors of two kinds, whose references differ a little: they
-disagree about 1,624 or 1,623 digits, and about 17,492 or 17,504 photographs. `content` counts the
+rows come from several runs on several machines, whose references differ a little: they disagree
+about 1,624 or 1,623 digits, and 17,492 or 17,504 photographs. `content` counts the
 secret answers to Content in a network that carries both, and `p_content` is their p-value.
 """
 

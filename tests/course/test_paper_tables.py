@@ -265,7 +265,10 @@ def test_what_the_prose_says_of_answers_that_are_drawn(prose, root):
     photographs = results(root, "paper").query("data == 'cifar10' and table == '2'")
     read = photographs.pivot(index="kind", columns="labels", values="share").dropna()
     low, high = sorted(100 * (read["fixed"] - read["keyed"]))
-    assert f"on photographs {low:.1f} and {high:.1f} points" in prose
+    chance = 100 * math.sqrt(2 * (read * (1 - read)).mean(axis=None) / 10_000)
+    assert f"on photographs {low:.1f} and {high:.1f} points, where chance" in prose
+    assert f"chance alone makes {chance:.1f}" in prose
+    assert high < 2 * chance
     learnt = of(drawn, "1")
     assert learnt.share["content", 10] > 0.95  # "nearly as well as the one"
     assert max(learnt.share["unrelated", 10], learnt.share["noise", 10]) < 0.15  # "hardly begins"

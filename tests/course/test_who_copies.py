@@ -331,6 +331,8 @@ def test_what_takes_a_lean_away_from_photographs(lesson, root):
     found = file[file.queries.isna()].groupby("suspect").found.agg(["sum", "size"])
     assert set(found["size"]) == {4}
     assert f"it is found {found['sum']['fine-tuned, 5,000 true labels']} of 4 times" in text
+    assert f"pruned before that {found['sum']['pruned and fine-tuned']} of 4" in text
+    assert found["sum"]["overwritten, 5,000 true labels"] == 1  # "words of the thief's once"
     assert (found["sum"][["blurred", "compressed", "rejects unusual"]] == 4).all()
     read = 100 * file.groupby("suspect").task_accuracy.mean()
     hidden = ["pruned 70 %", "channels pruned 20 %", "weights shaken, 0.3"]

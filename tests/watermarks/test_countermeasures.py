@@ -411,6 +411,10 @@ def asked():
 def test_images_of_another_shape_are_refused_and_not_remembered(images, says):
     dawn = Dawn(sevens, range(10), share=0.5, key=KEY)
     assert dawn.input_shape is None
+    dawn.query, service = None, dawn.query
+    with pytest.raises(TypeError):  # the service fails at its first query, of a shape it has not
+        dawn(images[:2, :, :20, :20])
+    dawn.query = service
     dawn(images[:20])
     kept = len(dawn.remembered)
     with says(ValueError):

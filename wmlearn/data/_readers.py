@@ -149,7 +149,7 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
     array = as_array(labels, "labels must be numbers of classes, or their names")
     if array.dtype.kind in "OT" and {type(each) for each in array.flat} == {str}:
         array = array.astype(str)
-    classes = _class_names(array) if classes is None else class_names(classes)
+    classes = _names_in(array) if classes is None else class_names(classes)
     if array.dtype.kind == "U":
         unknown = set(array.flat) - set(classes)
         if unknown:
@@ -162,7 +162,7 @@ def numbered(labels: Any, classes: Sequence[str] | None) -> tuple[np.ndarray, tu
     return array, classes
 
 
-def _class_names(labels: np.ndarray) -> tuple[str, ...]:
+def _names_in(labels: np.ndarray) -> tuple[str, ...]:
     """Return the distinct labels as class names; numbers must count from 0 without a gap."""
     names = tuple(map(str, np.unique(labels)))
     if labels.dtype.kind in "iu" and names != tuple(map(str, range(len(names)))):

@@ -9,6 +9,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -62,8 +63,6 @@ class Dawn(commitment.HoldsSecret):
     remembered : the images answered wrongly so far, each once, in the order in which they were
         asked, with their wrong labels
     queries : how many images were answered so far
-    input_shape : the shape (c, h, w) of one image, as the service or its first query tells; None
-        before
 
     Raises
     ------
@@ -109,7 +108,6 @@ class Dawn(commitment.HoldsSecret):
             )
         self.key = commitment.new_key() if key is None else commitment.check_key(key)
         self.queries = 0
-        self.input_shape = getattr(query, "input_shape", None)
         rules = {
             "version": commitment.VERSION,
             "key": hashlib.sha256(b"dawn key" + self.key).hexdigest(),
@@ -138,10 +136,16 @@ class Dawn(commitment.HoldsSecret):
         """The names of the service's classes, in the order of its numbers."""
         return self.rules.classes
 
+    @property
+    def input_shape(self) -> Any:
+        """The shape (c, h, w) of one image, as remembered or as the service has it; else None."""
+        for image in self._images.values():
+            return image.shape
+        return getattr(self.query, "input_shape", None)
+
     def __call__(self, images: Images) -> Labels:
         """Return the service's labels of images (n, c, h, w), a small share wrong; int64, (n,)."""
         images = check_images(images, shape=self.input_shape)
-        self.input_shape = images.shape[1:]
         labels = labels_of(self.query, images)
         answered = np.flatnonzero(labels >= 0)
         self.queries += len(answered)
