@@ -131,12 +131,13 @@ def test_a_box_of_ones_own_may_turn_its_scores(mnist, clean, tilt):
     assert np.allclose(service.scores(images), usual.scores(images)[:, ORDER], atol=1e-6)
 
 
-def test_a_service_that_names_its_classes_does_so_over_http(clean, tilt):
-    service = Tilted(Renamed(clean, [str(c) for c in ORDER]), tilt)
+@pytest.mark.parametrize("named", [list, np.array])
+def test_a_service_that_names_its_classes_does_so_over_http(clean, tilt, named):
+    service = Tilted(Renamed(clean, named([str(c) for c in ORDER])), tilt)
     expected = wm.verify(service, tilt)
     with wm.serve(service, options=wm.ServiceOptions(scores=True)) as running:
         remote = wm.RemoteModel(running.url)
-        assert list(remote.classes) == service.classes
+        assert list(remote.classes) == list(service.classes)
         assert wm.verify(remote, tilt).p == expected.p
 
 

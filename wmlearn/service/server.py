@@ -154,7 +154,7 @@ def serve(
             attribute = "suspect = wm.BlackBox(model); suspect.input_shape"
             model = BlackBox(model, scores=options.scores, classes=options.classes)
         said = model.classes
-        names = tuple(map(str, said)) if isinstance(said, (list, tuple)) else ()
+        names = tuple(map(str, said)) if isinstance(said, (list, tuple, np.ndarray)) else ()
         options = replace(options, classes=options.classes or names)
     shape = _input_shape(given if hasattr(given, "input_shape") else model, attribute)
     _check_name(name)
